@@ -1,0 +1,161 @@
+"""The alert: one measure of one metric set, anomalous in one interval, with its series and what contributed.
+
+The JSON is that of Amazon Lookout for Metrics ("AnomalyAlert" as its Lambda and SNS actions sent it), in both generations, with the additions of
+Anomalake's own detector. docs/alerts.md describes every field.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from anomalake.metric_set import MetricSet
+
+EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # naive UTC; what the tables' partitions cover
+
+
+class AlertError(Exception):
+    """An alert that cannot be understood or belongs nowhere: why, and what would be right."""
+
+
+class _Wire(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    pass
+
+
+class DimensionValue(_Wire, frozen=True, rename="camel"):
+    """One dimension of a series and its value there."""
+
+    dimension_name: str
+    dimension_value: str | None = None
+
+
+class TimeSeries(_Wire, frozen=True, rename="camel", omit_defaults=True):
+    """An affected series: its value, and (own detector) what was expected."""
+
+    dimensions: tuple[DimensionValue, ...] = ()
+    metric_value: float | None = None
+    time_series_id: str | None = None
+    expected_value: float | None = None
+    lower_bound: float | None = None
+    upper_bound: float | None = None
+
+
+class ValueContribution(_Wire, frozen=True, rename="camel"):
+    """A dimension value's share of the event, in per cent."""
+
+    value_contribution: float
+    dimension_value: str | None = None
+
+
+class DimensionContribution(_Wire, frozen=True, rename="camel"):
+    """How an event spreads over the values of one dimension."""
+
+    dimension_name: str
+    dimension_value_contributions: tuple[ValueContribution, ...] = ()
+
+
+class ImpactedMetric(_Wire, frozen=True, rename="camel"):
+    """The anomalous measure."""
+
+    metric_name: str
+    dimension_contribution: tuple[DimensionContribution, ...] = ()
+    relevant_time_series: tuple[TimeSeries, ...] = ()
+
+
+class Alert(_Wire, frozen=True, rename="camel", omit_defaults=True):
+    """An alert as its JSON has it; `instant` and `event_id` say what the tables file it under."""
+
+    alert_event_id: str
+    anomaly_detector_arn: str
+    timestamp: str
+    impacted_metric: ImpactedMetric
+    anomaly_score: float | None
+    alert_name: str | None = None
+    alert_arn: str | None = None
+    alert_description: str | None = None
+    anomaly_group_id: str | None = None
+    console_url: str | None = None
+    source: str | None = None
+    direction: str | None = None
+    root_cause: str | None = None
+
+    @property
+    def instant(self) -> datetime:
+        """When, as naive UTC."""
+        return read_timestamp(self.timestamp)
+
+    @property
+    def event_id(self) -> str:
+        """What two alert configurations that report one event share."""
+        return self.alert_event_id.rpartition("event/")[2] or self.alert_event_id
+
+
+_TIMESTAMP = re.compile(
+    r"(?P<wall>\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.\d+)?"
+    r"(?P<offset>Z|[+-]\d\d:\d\d(?::\d\d)?)?(?:\[(?P<zone>[A-Za-z0-9_+\-/:]+)\])?"
+)
+
+
+def read_timestamp(text: str) -> datetime:
+    """Java's `ZonedDateTime.toString()` (`2022-03-04T05:25Z[UTC]`) as naive UTC; the offset decides, the zone only where there is none."""
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None or not (match["offset"] or match["zone"]):
+        raise AlertError(f"timestamp: {text!r} is not written like 2022-03-04T05:25Z[UTC] or 2022-03-04T05:25:00+01:00")
+    try:
+        wall = datetime.fromisoformat(match["wall"])
+        instant = wall.replace(tzinfo=_tzinfo(match["offset"], match["zone"])).astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError, ZoneInfoNotFoundError, OSError) as error:
+        raise AlertError(f"timestamp: {text!r} names no instant: {error}") from error
+    if not EARLIEST <= instant < LATEST:
+        raise AlertError(f"timestamp: {text!r} lies outside the years {EARLIEST.year} to {LATEST.year - 1} that the tables cover")
+    return instant
+
+
+def _tzinfo(offset: str | None, zone_name: str | None) -> timezone | ZoneInfo:
+    if offset is None:
+        return ZoneInfo(zone_name or "")
+    if offset == "Z":
+        return UTC
+    hours, minutes, *seconds = (int(part) for part in offset[1:].split(":"))
+    sign = -1 if offset[0] == "-" else 1
+    return timezone(sign * timedelta(hours=hours, minutes=minutes, seconds=seconds[0] if seconds else 0))
+
+
+def parse(body: bytes | str) -> Alert:
+    """The alert of a JSON text, checked as far as it can be without a metric set; `AlertError` otherwise."""
+    try:
+        alert = msgspec.json.decode(body, type=Alert)
+    except msgspec.ValidationError as error:
+        raise AlertError(f"not an alert: {error}") from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise AlertError(f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise AlertError("not an alert: nested too deeply") from error
+    if not alert.alert_event_id:
+        raise AlertError("alertEventId: is empty; it names the event")
+    if alert.anomaly_score is not None and not 0 <= alert.anomaly_score <= 100:
+        raise AlertError(f"anomalyScore: {alert.anomaly_score:g} must be from 0 to 100, or null")
+    alert.instant  # noqa: B018  (raises where the timestamp cannot be read)
+    return alert
+
+
+def check(alert: Alert, metric_set: MetricSet) -> None:
+    """Refuse (`AlertError`) an alert that names what the metric set does not have, or names a series' dimension twice."""
+    metric, where = alert.impacted_metric, f"the metric set {metric_set.name!r}"
+    if metric.metric_name not in metric_set.measure_names:
+        raise AlertError(f"metricName: {where} has no measure {metric.metric_name!r}; it has {', '.join(metric_set.measure_names)}")
+    named = [contribution.dimension_name for contribution in metric.dimension_contribution]
+    for series in metric.relevant_time_series:
+        names = [dimension.dimension_name for dimension in series.dimensions]
+        if len(set(names)) < len(names):
+            raise AlertError(f"relevantTimeSeries: a series names a dimension twice: {', '.join(names)}")
+        named += names
+    for name in named:
+        if name not in metric_set.dimension_names:
+            raise AlertError(f"dimensionName: {where} has no dimension {name!r}; it has {', '.join(metric_set.dimension_names) or 'none'}")
+
+
+def encode(alert: Alert) -> bytes:
+    """The alert as JSON; absent and null are the same to a reader."""
+    return msgspec.json.encode(alert)

@@ -1,0 +1,126 @@
+"""The catalog on a laptop: DuckDB over a lake in a folder, with the same databases, tables and views, from the same SQL text.
+
+sqlglot translates Athena's SQL; the few functions that it does not know are macros here.
+"""
+
+import glob
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import sqlglot
+
+from anomalake import patterns
+from anomalake.catalog import sql
+from anomalake.catalog.views import View, database, views, views_of_all
+from anomalake.errors import UserError
+from anomalake.lake import layout, tables
+from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.live import source_of
+from anomalake.metric_set import MetricSet
+
+PREFIX = "anomalake"
+# Trino's functions as DuckDB has them. Of an ambiguous wall time Trino means the earlier instant, DuckDB the later: `with_timezone` tries the one
+# that the offset of a day before gives.
+_MACROS = """
+CREATE MACRO at_timezone(instant, zone) AS timezone(zone, instant);
+CREATE MACRO utc_of(wall, zone) AS timezone('UTC', timezone(zone, CAST(wall AS TIMESTAMP)));
+CREATE MACRO earlier_of(wall, zone) AS (SELECT CAST(wall AS TIMESTAMP) - (timezone(zone, day_before) - timezone('UTC', day_before))
+  FROM (SELECT timezone(zone, CAST(wall AS TIMESTAMP)) - INTERVAL 1 DAY AS day_before));
+CREATE MACRO with_timezone(wall, zone) AS timezone('UTC', CASE
+  WHEN timezone(zone, timezone('UTC', earlier_of(wall, zone))) = CAST(wall AS TIMESTAMP) THEN least(earlier_of(wall, zone), utc_of(wall, zone))
+  ELSE utc_of(wall, zone) END);
+CREATE MACRO is_finite(number) AS isfinite(number);
+"""
+
+
+def to_duckdb(athena: str) -> str:
+    """Athena's SQL as DuckDB's."""
+    return ";\n".join(sqlglot.transpile(athena, read="athena", write="duckdb"))
+
+
+def connect(root: Path, sets: Sequence[MetricSet], form: Format | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection that knows every table and view of the lake in the folder `root`; the format is what the lake holds, if not given."""
+    if not root.is_dir():
+        raise UserError(f"{root}: there is no lake in this folder; `anomalake demo` or `anomalake backtest` makes one")
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(_MACROS)
+    kept = form or format_of(root)
+    for item in sets:
+        db = database(PREFIX, item)
+        connection.execute(f"CREATE SCHEMA {sql.name(db)}")
+        for table, known in GLUE_NAMES.items():
+            connection.execute(f"CREATE VIEW {sql.name(db)}.{sql.name(known)} AS {_lake_table(root, item, table, kept)}")
+        if item.source is not None:
+            connection.execute(f'CREATE VIEW {sql.name(db)}."live" AS {_live_table(root, item)}')
+        _create(connection, views(item, PREFIX, kept))
+    connection.execute(f"CREATE SCHEMA {sql.name(PREFIX)}")
+    _create(connection, views_of_all(sets, PREFIX, kept))
+    paths = [PREFIX, *(database(PREFIX, item) for item in sets[:1] if len(sets) == 1)]
+    connection.execute(f"SET search_path = '{','.join(paths)}'")
+    return connection
+
+
+def query(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Run one statement of Athena's SQL: column names and rows; `UserError` says what the engine found wrong."""
+    try:
+        relation = connection.sql(to_duckdb(statement))
+        return (relation.columns, relation.fetchall()) if relation is not None else ([], [])
+    except (sqlglot.errors.SqlglotError, duckdb.Error) as error:
+        raise UserError(f"the SQL could not be run: {error}") from error
+
+
+def format_of(root: Path) -> Format:
+    """The format of the lake's tables: Parquet unless there are CSV files only."""
+    results = root / layout.RESULTS
+    if any(results.rglob("*.parquet")):
+        return "parquet"
+    return "csv" if any(results.rglob("*.csv")) else "parquet"
+
+
+def _create(connection: duckdb.DuckDBPyConnection, made: Sequence[View]) -> None:
+    for view in made:
+        connection.execute(f"CREATE VIEW {sql.name(view.database)}.{sql.name(view.name)} AS {to_duckdb(view.sql)}")
+
+
+def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Format) -> str:
+    columns = tables.schema(table, metric_set)
+    folder = root / layout.folder(table, metric_set)
+    if not any(folder.rglob(f"*.{form}")):
+        kinds = {"string": "VARCHAR", "double": "DOUBLE", "bigint": "BIGINT", "timestamp": "TIMESTAMP_MS"}
+        nulls = [f"CAST(NULL AS {kinds[kind] if form == 'parquet' else 'VARCHAR'}) AS {sql.name(column)}" for column, kind in columns]
+        return f'SELECT {", ".join(nulls)}, CAST(NULL AS VARCHAR) AS "date" WHERE false'
+    files = sql.text(f"{glob.escape(str(folder))}/*/*.{form}")
+    partitions = "hive_partitioning = true, hive_types = {'date': VARCHAR}"
+    if form == "parquet":
+        return f"SELECT * FROM read_parquet({files}, {partitions})"
+    names = ", ".join(f"{sql.text(column.lower())}: 'VARCHAR'" for column, _ in columns)
+    return (
+        f"SELECT * REPLACE ({', '.join(f"coalesce({sql.name(c)}, '') AS {sql.name(c)}" for c, _ in columns)}) "
+        f"FROM read_csv({files}, {partitions}, auto_detect = false, header = true, delim = ',', quote = '', escape = '', columns = {{{names}}})"
+    )
+
+
+def _live_table(root: Path, metric_set: MetricSet) -> str:
+    """The files of folders that are named as intervals are; every column a text, as Athena's CSV reader gives them, and `slot`."""
+    source = source_of(metric_set)
+    prefix, pattern, suffix = patterns.folder_pattern(source.path)
+    sample = datetime(2000, 1, 1).strftime(patterns.python_format(pattern))
+    digits = "".join("[0-9]" if letter.isdigit() else glob.escape(letter) for letter in sample)
+    base = f"{root}/{prefix}"
+    files = f"{glob.escape(base)}{digits}{glob.escape(suffix)}/*"
+    slot = f"substr(filename, {len(base) + 1}, {len(sample)}) AS slot"
+    columns = ", ".join(f"{sql.text(column)}: 'VARCHAR'" for column in source.columns)
+    if not glob.glob(files):
+        return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {sql.name(c)}' for c in (*source.columns, 'slot'))} WHERE false"
+    options = f"columns = {{{columns}}}, compression = '{'gzip' if source.compression == 'gzip' else 'none'}', filename = true, ignore_errors = true"
+    if source.format == "jsonl":
+        return f"SELECT * EXCLUDE (filename), {slot} FROM read_json({sql.text(files)}, format = 'newline_delimited', {options})"
+    quoting = f"delim = {sql.text(source.delimiter)}, quote = {sql.text(source.quote)}, escape = {sql.text(source.quote)}"
+    return (
+        f"SELECT * EXCLUDE (filename), {slot} FROM read_csv({sql.text(files)}, auto_detect = false, header = {str(source.header).lower()}, "
+        f"{quoting}, encoding = {sql.text(source.charset.lower())}, {options})"
+    )

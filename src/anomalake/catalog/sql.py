@@ -1,0 +1,85 @@
+"""Pieces of Athena SQL that several views share. `duck` runs the same text on DuckDB."""
+
+from collections.abc import Iterable
+
+from anomalake import patterns
+from anomalake.live import NUMBER
+
+
+def name(identifier: str) -> str:
+    """A quoted identifier, in lower case as Glue keeps it."""
+    return '"' + identifier.lower().replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def element(expression: str) -> str:
+    """A dimension value as `key.series_key` renders it: never null, and equal only where the values are."""
+    return f"coalesce(replace(replace({expression}, '%', '%25'), '|', '%7C'), '%null')"
+
+
+def key(expressions: Iterable[str]) -> str:
+    """The series key of dimension expressions; `key.series_key` in SQL."""
+    return " || '|' || ".join(map(element, expressions)) or "''"
+
+
+def wall_to_utc(expression: str, zone: str) -> str:
+    """A wall time as UTC: the first occurrence of an ambiguous one."""
+    if zone == "UTC":
+        return expression
+    return f"CAST(at_timezone(with_timezone({expression}, {text(zone)}), 'UTC') AS timestamp(3))"
+
+
+def utc_to_wall(expression: str, zone: str) -> str:
+    """A UTC time on the zone's wall clock."""
+    if zone == "UTC":
+        return expression
+    return f"CAST(at_timezone(with_timezone({expression}, 'UTC'), {text(zone)}) AS timestamp(3))"
+
+
+def wall_of(expression: str, form: str, zone: str) -> str:
+    """The wall time of a timestamp as live files write it; null where it cannot be read."""
+    if form != patterns.UNIX:
+        return f"try(date_parse({expression}, {text(patterns.trino_format(form))}))"
+    number = number_of(expression)
+    seconds = f"CASE WHEN {number} > {patterns.UNIX_MILLISECONDS_FROM} THEN {number} / 1000 ELSE {number} END"
+    return f"try(CAST(at_timezone(from_unixtime({seconds}), {text(zone)}) AS timestamp(3)))"
+
+
+def number_of(expression: str) -> str:
+    """The finite number that a text is; null otherwise."""
+    number = f"try_cast(trim({expression}) AS double)"
+    return f"CASE WHEN regexp_like(trim({expression}), {text(f'^(?:{NUMBER})$')}) AND is_finite({number}) THEN {number} END"
+
+
+def floor(expression: str, frequency: str) -> str:
+    """The start of the interval that holds a wall time."""
+    match frequency:
+        case "P1D":
+            return f"date_trunc('day', {expression})"
+        case "PT1H":
+            return f"date_trunc('hour', {expression})"
+        case _:
+            minutes = int(frequency.strip("PTM"))
+            return f"date_add('minute', -(minute({expression}) % {minutes}), date_trunc('minute', {expression}))"
+
+
+def csv_cell(expression: str, kind: str) -> str:
+    """A cell of the lake's CSV as what it was (`lake.encoding`)."""
+    cell = f"nullif({expression}, '')"
+    if kind == "string":
+        return f"CASE WHEN {expression} = '\"\"' THEN '' ELSE url_decode({cell}) END"
+    return f"CAST({cell} AS {TRINO[kind]})"
+
+
+def case(expression: str, branches: Iterable[tuple[str, str]]) -> str:
+    """`CASE expression WHEN 'a' THEN x ... END`; null where there is no branch."""
+    arms = " ".join(f"WHEN {text(value)} THEN {result}" for value, result in branches)
+    return f"CASE {expression} {arms} END" if arms else "CAST(NULL AS varchar)"
+
+
+TRINO = {"string": "varchar", "double": "double", "bigint": "bigint", "timestamp": "timestamp(3)", "boolean": "boolean"}
+HIVE = {"varchar": "string", "double": "double", "bigint": "bigint", "timestamp(3)": "timestamp", "boolean": "boolean"}

@@ -1,0 +1,333 @@
+"""The views of the catalog, in Athena's SQL: typed, with UTC and local timestamps and the partition column `date` in the open.
+
+A filter on `date` reaches the partitions of every table below a view: of the lake's tables because it is their partition column, of the live data
+because it is computed from theirs. Joins use `timestamp` and `key` alone, which are never null.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from anomalake import patterns
+from anomalake.catalog import sql
+from anomalake.lake import tables
+from anomalake.lake.layout import GLUE_NAMES, Format, Table
+from anomalake.live import source_of
+from anomalake.metric_set import ANOMALY_COLUMNS, MetricSet
+
+
+class ViewColumn(NamedTuple):
+    """A view's column: its name (lower case), Trino type, the expression that gives it, and what it is."""
+
+    name: str
+    type: str
+    expression: str
+    comment: str
+
+
+class View(NamedTuple):
+    """A view as the catalog declares it."""
+
+    database: str
+    name: str
+    columns: tuple[ViewColumn, ...]
+    sql: str
+    comment: str
+
+
+SEVERITY = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # labels of scores below the number
+_SUFFIX_COMMENTS = dict(
+    zip(
+        ANOMALY_COLUMNS,
+        ("value where anomalous", "severity of the event, 0-100", "expected value", "lower bound", "upper bound", "id of the event"),
+        strict=True,
+    )
+)
+
+
+def database(prefix: str, metric_set: MetricSet) -> str:
+    """The metric set's Glue database."""
+    return f"{prefix}_{metric_set.name}"
+
+
+def views(metric_set: MetricSet, prefix: str, form: Format) -> tuple[View, ...]:
+    """The views of one metric set over tables in the given format."""
+    return tuple(
+        make(metric_set, database(prefix, metric_set), form)
+        for make in (_anomalies_with_live, _anomalies_with_contributions, _anomaly_log, _metrics_with_band)
+    )
+
+
+def views_of_all(sets: Sequence[MetricSet], prefix: str, form: Format) -> tuple[View, ...]:
+    """The views over all metric sets, in long form, in a database of their own."""
+    return (_all_anomalies(sets, prefix, form), _all_contributions(sets, prefix), _all_log(sets, prefix))
+
+
+# --- what the views are made of
+
+
+def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
+    """A SELECT of the lake's table with typed columns in lower case, and `date`."""
+    cells = [
+        (f"{sql.csv_cell(sql.name(column), kind)} AS {sql.name(column)}" if form == "csv" else sql.name(column))
+        for column, kind in tables.schema(table, metric_set)
+    ]
+    return f'SELECT {", ".join(cells)}, "date" FROM {sql.name(db)}.{sql.name(GLUE_NAMES[table])}'
+
+
+def _live(metric_set: MetricSet, db: str) -> str:
+    """A SELECT of the live rows that lie in their folder's interval: date, timestamp, key, dimensions, measures (`anomalake.live` in SQL)."""
+    source, zone = source_of(metric_set), metric_set.timezone
+    start = f"date_parse(slot, {sql.text(patterns.trino_format(patterns.folder_pattern(source.path).pattern))})"
+    wall = sql.wall_of(sql.name(metric_set.timestamp.column), metric_set.timestamp.format, zone)
+    blank = source.format == "csv"
+    dimensions = [(d, f"nullif({sql.name(d)}, '')" if blank else sql.name(d)) for d in metric_set.dimension_names]
+    measures = [(m, sql.number_of(sql.name(m))) for m in metric_set.measure_names]
+    columns = [
+        f"date_format({sql.wall_to_utc('start', zone)}, '%Y-%m-%d') AS \"date\"",
+        f'{sql.wall_to_utc("start", zone)} AS "timestamp"',
+        f'{sql.key(sql.name(d) for d, _ in dimensions)} AS "key"',
+        *(sql.name(column) for column, _ in (*dimensions, *measures)),
+    ]
+    inner = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in (*dimensions, *measures))
+    happened = "" if zone == "UTC" or metric_set.timestamp.format == patterns.UNIX else (
+        f" AND {sql.utc_to_wall(sql.wall_to_utc('wall', zone), zone)} = wall")  # fmt: skip
+    return (
+        f'SELECT {", ".join(columns)} FROM (SELECT {start} AS start, {wall} AS wall, {inner} FROM {sql.name(db)}."live") '
+        f"WHERE {sql.floor('wall', metric_set.frequency)} = start{happened}"
+    )
+
+
+def _nulls(columns: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"CAST(NULL AS {kind}) AS {sql.name(column)}" for column, kind in columns)
+
+
+def _view(db: str, name: str, comment: str, body: str, columns: Sequence[ViewColumn], prelude: str = "", order: str = "") -> View:
+    """A view that selects the columns, each cast to its type, from `body`."""
+    selected = ",\n  ".join(f"CAST({column.expression} AS {column.type}) AS {sql.name(column.name)}" for column in columns)
+    return View(db, name, tuple(columns), f"{prelude}SELECT\n  {selected}\nFROM {body}{order}", comment)
+
+
+def _when(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
+    prefix = f"{table}." if table else ""
+    return [
+        ViewColumn("timestamp", "timestamp(3)", f'{prefix}"timestamp"', "start of the interval, UTC"),
+        ViewColumn("localtimestamp", "timestamp(3)", sql.utc_to_wall(f'{prefix}"timestamp"', metric_set.timezone), f"start, {metric_set.timezone}"),
+        ViewColumn("date", "varchar", f'{prefix}"date"', "UTC date; filter on it to read fewer partitions"),
+    ]
+
+
+def _dimension_columns(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
+    prefix = f"{table}." if table else ""
+    return [
+        ViewColumn(d.name.lower(), "varchar", prefix + sql.name(d.name), d.description or d.label or f"dimension {d.name}")
+        for d in metric_set.dimensions
+    ]
+
+
+def _anomaly_columns(metric_set: MetricSet, wrap: str) -> list[ViewColumn]:
+    return [
+        ViewColumn(
+            (measure.name + suffix).lower(),
+            "varchar" if suffix == "EventId" else "double",
+            wrap.format(sql.name(measure.name + suffix)),
+            f"{measure.label or measure.name}: {_SUFFIX_COMMENTS[suffix]}",
+        )
+        for measure in metric_set.measures
+        for suffix in ANOMALY_COLUMNS
+    ]
+
+
+# --- the views of a metric set
+
+
+def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
+    """Live FULL JOIN anomalies, as a union that is grouped: each table is read once, and filters reach both."""
+    grouped = ["date", "timestamp", "key", *metric_set.dimension_names]
+    anomaly = [(m + s, "varchar" if s == "EventId" else "double") for m in metric_set.measure_names for s in ANOMALY_COLUMNS]
+    keys = ", ".join(map(sql.name, grouped))
+    measures = ", ".join(map(sql.name, metric_set.measure_names))
+    parts = [
+        f"SELECT {keys}, {_nulls([(m, 'double') for m in metric_set.measure_names])}, {', '.join(sql.name(c) for c, _ in anomaly)}, "
+        f"1 AS anomalous, 0 AS alive FROM anomalies"
+    ]
+    prelude = f"WITH anomalies AS (\n{_typed('metricValue_AnomalyScore', metric_set, db, form)}\n)"
+    if metric_set.source is not None:
+        prelude += f", live_rows AS (\n{_live(metric_set, db)}\n)"
+        parts.append(f"SELECT {keys}, {measures}, {_nulls(anomaly)}, 0 AS anomalous, 1 AS alive FROM live_rows")
+    columns = [
+        *_when(metric_set),
+        ViewColumn("key", "varchar", '"key"', "the series: its dimension values in one text"),
+        *_dimension_columns(metric_set),
+        *(
+            ViewColumn(
+                m.name.lower(),
+                "double",
+                f"{m.aggregation.lower()}({sql.name(m.name)})",
+                m.description or f"{m.label or m.name}, live{f' ({m.unit})' if m.unit else ''}",
+            )
+            for m in metric_set.measures
+        ),
+        *_anomaly_columns(metric_set, "max({})"),
+        ViewColumn("isanomaly", "boolean", "max(anomalous) = 1", "the series is anomalous in some measure"),
+        ViewColumn("haslive", "boolean", "max(alive) = 1", "there is live data of the series"),
+    ]
+    body = "(\n" + "\nUNION ALL\n".join(parts) + "\n)"
+    comment = "Live data with the anomalies of each series and interval, one row each; nothing of either is missing."
+    return _view(db, "anomalies_with_live", comment, body, columns, prelude + "\n", f"\nGROUP BY {keys}")
+
+
+def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) -> View:
+    """Each contribution with the affected series that carry its value, and its share split over them."""
+    contributions = _typed("dimensionContributions", metric_set, db, form)
+    anomalies = _typed("metricValue_AnomalyScore", metric_set, db, form)
+    per_measure = {
+        column: sql.case("c.metricname", [(m, f"a.{sql.name(m + suffix)}") for m in metric_set.measure_names])
+        for column, suffix in (
+            ("value", "AnomalyMetricValue"), ("expectedvalue", "ExpectedValue"), ("lowerbound", "LowerBound"), ("upperbound", "UpperBound"),
+        )
+    }  # fmt: skip
+    carried = sql.case("c.dimensionname", [(d, sql.element(f"a.{sql.name(d)}")) for d in metric_set.dimension_names])
+    values = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in per_measure.items())
+    dimensions = "".join(f", a.{sql.name(d)}" for d in metric_set.dimension_names)
+    anomalous = "".join(f", a.{sql.name(m + s)}" for m in metric_set.measure_names for s in ANOMALY_COLUMNS)
+    prelude = (
+        f"WITH contributions AS (\n{contributions}\n), anomalies AS (\n{anomalies}\n), joined AS (\n"
+        f'SELECT c."timestamp", c."date", c.metricname, c.dimensionname, c.dimensionvalue, c.valuecontribution, c.eventid, c.groupscore, '
+        f'a."key"{dimensions}{anomalous}, {values}\n'
+        f'FROM contributions c LEFT JOIN anomalies a ON a."timestamp" = c."timestamp" AND a."date" = c."date" '
+        f"AND {per_measure['value']} IS NOT NULL AND {carried} = {sql.element('c.dimensionvalue')}\n), weighed AS (\n"
+        "SELECT joined.*, abs(value - expectedvalue) AS weight, "
+        "count(*) OVER one AS series, count(value - expectedvalue) OVER one AS weighed, sum(abs(value - expectedvalue)) OVER one AS total\n"
+        'FROM joined WINDOW one AS (PARTITION BY "timestamp", metricname, eventid, dimensionname, dimensionvalue)\n)\n'
+    )
+    share = "CASE WHEN weighed = series AND total > 0 THEN valuecontribution * (weight / total) ELSE valuecontribution / CAST(series AS double) END"
+    columns = [
+        *_when(metric_set),
+        ViewColumn("metricname", "varchar", "metricname", "the measure"),
+        ViewColumn("dimensionname", "varchar", "dimensionname", "the dimension"),
+        ViewColumn("dimensionvalue", "varchar", "dimensionvalue", "its value"),
+        ViewColumn("valuecontribution", "double", "valuecontribution", "the value's share of the event, per cent"),
+        ViewColumn("contributionshare", "double", share, "this series' part of valuecontribution; adds up to it"),
+        ViewColumn("groupscore", "double", "groupscore", "severity of the event, 0-100"),
+        ViewColumn("eventid", "varchar", "eventid", "id of the event"),
+        ViewColumn("key", "varchar", '"key"', "the affected series; null where none is known"),
+        *_dimension_columns(metric_set),
+        ViewColumn("value", "double", "value", "the series' value of the measure"),
+        ViewColumn("expectedvalue", "double", "expectedvalue", "what was expected"),
+        ViewColumn("lowerbound", "double", "lowerbound", "lower bound"),
+        ViewColumn("upperbound", "double", "upperbound", "upper bound"),
+        *_anomaly_columns(metric_set, "{}"),
+    ]
+    comment = "Each contribution with the affected series that carry its value; sum contributionshare, not valuecontribution."
+    return _view(db, "anomalies_with_contributions", comment, "weighed", columns, prelude)
+
+
+def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
+    arms = " ".join(f"WHEN groupscore < {bound} THEN {sql.text(label)}" for bound, label in SEVERITY)
+    columns = [
+        *_when(metric_set),
+        ViewColumn("metricname", "varchar", "metricname", "the measure"),
+        ViewColumn("groupscore", "double", "groupscore", "severity, 0-100; null where the source gives none"),
+        ViewColumn("severity", "varchar", f"CASE WHEN groupscore IS NULL THEN 'unscored' {arms} END", "severity as a label"),
+        ViewColumn("direction", "varchar", "direction", "above or below what was expected"),
+        ViewColumn("affectedseries", "bigint", "affectedseries", "number of anomalous series"),
+        ViewColumn("eventid", "varchar", "eventid", "id of the event"),
+        ViewColumn("anomalygroupid", "varchar", "anomalygroupid", "id of the anomaly group"),
+        ViewColumn("alerteventid", "varchar", "alerteventid", "id of the alert"),
+        ViewColumn("alertname", "varchar", "alertname", "name of the alert"),
+        ViewColumn("detectorarn", "varchar", "detectorarn", "the detector"),
+        ViewColumn("source", "varchar", "source", "the service that reported it"),
+        ViewColumn("consoleurl", "varchar", "consoleurl", "where to look at it"),
+        ViewColumn("rootcause", "varchar", "rootcause", "what explains it"),
+    ]
+    prelude = f"WITH groups AS (\n{_typed('anomalyGroups', metric_set, db, form)}\n)\n"
+    order = '\nORDER BY "timestamp" DESC, metricname, eventid'
+    return _view(db, "anomaly_log", "One row an event, newest first.", "groups", columns, prelude, order)
+
+
+def _metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
+    flagged = sql.case("o.metricname", [(m, f"a.{sql.name(m + 'EventId')}") for m in metric_set.measure_names])
+    columns = [
+        *_when(metric_set, "o"),
+        ViewColumn("key", "varchar", 'o."key"', "the series"),
+        *_dimension_columns(metric_set, "o"),
+        ViewColumn("metricname", "varchar", "o.metricname", "the measure"),
+        ViewColumn("value", "double", "o.value", "its value"),
+        ViewColumn("expectedvalue", "double", "o.expectedvalue", "what was expected"),
+        ViewColumn("lowerbound", "double", "o.lowerbound", "lower bound of the band"),
+        ViewColumn("upperbound", "double", "o.upperbound", "upper bound of the band"),
+        ViewColumn("score", "double", "o.score", "the series' own score, 0-100"),
+        ViewColumn("isanomaly", "boolean", f"{flagged} IS NOT NULL", "the series is anomalous in this measure"),
+    ]
+    observations = _typed("observations", metric_set, db, form)
+    anomalies = _typed("metricValue_AnomalyScore", metric_set, db, form)
+    prelude = f"WITH observations AS (\n{observations}\n), anomalies AS (\n{anomalies}\n)\n"
+    body = 'observations o LEFT JOIN anomalies a ON a."timestamp" = o."timestamp" AND a."date" = o."date" AND a."key" = o."key"'
+    return _view(db, "metrics_with_band", "What the detector saw: value, expected value and band, for charts.", body, columns, prelude)
+
+
+# --- the views over all metric sets
+
+
+def _union(parts: Sequence[str]) -> str:
+    return "(\n" + "\nUNION ALL\n".join(parts) + "\n)"
+
+
+def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View:
+    parts = []
+    for item in sets:
+        told = " || ', ' || ".join(f"{sql.text(d.name + '=')} || coalesce({sql.name(d.name)}, '(none)')" for d in item.dimensions) or "''"
+        typed = _typed("metricValue_AnomalyScore", item, database(prefix, item), form)
+        parts += [
+            f'SELECT "timestamp", {sql.utc_to_wall(chr(34) + "timestamp" + chr(34), item.timezone)} AS "localtimestamp", "date", '
+            f'{sql.text(item.name)} AS metricset, {sql.text(m)} AS metricname, "key", {told} AS dimensions, '
+            + ", ".join(f"{sql.name(m + suffix)} AS {sql.name(column)}" for suffix, column in zip(ANOMALY_COLUMNS, _LONG, strict=True))
+            + f" FROM ({typed}) WHERE {sql.name(m + 'EventId')} IS NOT NULL"
+            for m in item.measure_names
+        ]
+    columns = [
+        *_all_when(),
+        ViewColumn("metricname", "varchar", "metricname", "the measure"),
+        ViewColumn("key", "varchar", '"key"', "the series"),
+        ViewColumn("dimensions", "varchar", "dimensions", "its dimension values, for people"),
+        *(ViewColumn(c, "varchar" if c == "eventid" else "double", c, _SUFFIX_COMMENTS[s]) for s, c in zip(ANOMALY_COLUMNS, _LONG, strict=True)),
+    ]
+    return _view(prefix, "all_anomalies", "The anomalous series of all metric sets, one row a series and measure.", _union(parts), columns)
+
+
+_LONG = ("value", "groupscore", "expectedvalue", "lowerbound", "upperbound", "eventid")
+
+
+def _all_when() -> list[ViewColumn]:
+    return [
+        ViewColumn("timestamp", "timestamp(3)", '"timestamp"', "start of the interval, UTC"),
+        ViewColumn("localtimestamp", "timestamp(3)", '"localtimestamp"', "start, in the metric set's time zone"),
+        ViewColumn("date", "varchar", '"date"', "UTC date; filter on it to read fewer partitions"),
+        ViewColumn("metricset", "varchar", "metricset", "the metric set"),
+    ]
+
+
+def _over_all(sets: Sequence[MetricSet], prefix: str, view: View, name: str, comment: str, order: str = "") -> View:
+    """A view of each set, one under the other, without the columns that only some have."""
+    own = {d.name.lower() for item in sets for d in item.dimensions} | {c.name for item in sets for c in _anomaly_columns(item, "{}")}
+    kept = [column for column in view.columns if column.name not in own and column.name not in {c.name for c in _all_when()}]
+    inner = ", ".join(sql.name(column.name) for column in kept)
+    parts = [
+        f'SELECT "timestamp", "localtimestamp", "date", {sql.text(item.name)} AS metricset, {inner} '
+        f"FROM {sql.name(database(prefix, item))}.{sql.name(view.name)}"
+        for item in sets
+    ]
+    columns = [*_all_when(), *(column._replace(expression=sql.name(column.name)) for column in kept)]
+    return _view(prefix, name, comment, _union(parts), columns, order=order)
+
+
+def _all_contributions(sets: Sequence[MetricSet], prefix: str) -> View:
+    view = _anomalies_with_contributions(sets[0], database(prefix, sets[0]), "parquet")
+    comment = "The contributions of all metric sets, split over the affected series."
+    return _over_all(sets, prefix, view, "all_contributions", comment)
+
+
+def _all_log(sets: Sequence[MetricSet], prefix: str) -> View:
+    view = _anomaly_log(sets[0], database(prefix, sets[0]), "parquet")
+    order = '\nORDER BY "timestamp" DESC, metricset, metricname, eventid'
+    return _over_all(sets, prefix, view, "all_anomaly_log", "The events of all metric sets, newest first.", order)

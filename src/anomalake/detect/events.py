@@ -1,0 +1,100 @@
+"""From scored points to alerts: the anomalous series of one measure in one interval are one event, with a severity and contributions.
+
+Contribution (as the published alerts of Lookout for Metrics have it): 100 x the sum of |value - expected| over the affected series that carry the
+value / the same over all affected series. Numbers are rounded here, once.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID, uuid5
+
+import numpy as np
+
+from anomalake import alert as alerts
+from anomalake.alert import Alert
+from anomalake.detect.model import Points, distance_of, score_of
+from anomalake.key import series_key
+from anomalake.live import Series
+from anomalake.metric_set import MetricSet
+
+SOURCE = "anomalake"
+FIGURES = 6  # significant figures of what the detector computes
+_NAMESPACE = UUID("9c5f9b4e-4f0a-5c0e-8a52-6b8a1f7d3c11")
+
+
+def figures(value: float) -> float:
+    """To `FIGURES` significant figures."""
+    return float(f"{value:.{FIGURES}g}")
+
+
+def severity(scores: Sequence[float]) -> float:
+    """The event's score from its series': that of the greatest, raised by the others (the 4-norm of their distances)."""
+    largest = max(scores)
+    distances = np.array([distance_of(score) for score in scores])
+    return round(max(largest, float(score_of(np.sum(distances**4, keepdims=True) ** 0.25)[0])), 2)
+
+
+def shares(weights: Sequence[float]) -> list[float]:
+    """Weights as per cent with two decimals that add up to 100 exactly (largest remainders)."""
+    total = math.fsum(weights)
+    parts = [10_000 * weight / total for weight in weights] if total > 0 else [10_000 / len(weights)] * len(weights)
+    whole = [math.floor(part) for part in parts]
+    largest = sorted(range(len(parts)), key=lambda i: (whole[i] - parts[i], i))
+    for i in largest[: 10_000 - sum(whole)]:
+        whole[i] += 1
+    return [part / 100 for part in whole]
+
+
+def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence[Series], points: Points) -> Alert | None:
+    """The alert of one measure in the interval that starts at `start` (naive UTC), or None; `points` has an entry for each of `series`."""
+    with np.errstate(invalid="ignore"):
+        found = np.flatnonzero(points.score >= metric_set.alerts.sensitivity)
+    if not len(found):
+        return None
+    order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), series_key(series[i])))
+    identity = str(uuid5(_NAMESPACE, "|".join((metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly"))))
+    deviation = {i: abs(float(points.value[i] - points.expected[i])) for i in order}
+    net = math.fsum(float(points.value[i] - points.expected[i]) for i in order)
+    return Alert(
+        alert_name=f"{metric_set.name}-{measure}",
+        alert_event_id=f"{metric_set.detector_arn}:event/{identity}",
+        anomaly_detector_arn=metric_set.detector_arn,
+        anomaly_group_id=identity,
+        timestamp=f"{start:%Y-%m-%dT%H:%M}Z[UTC]",
+        anomaly_score=severity([float(points.score[i]) for i in order]),
+        source=SOURCE,
+        direction="above" if net > 0 else "below",
+        impacted_metric=alerts.ImpactedMetric(
+            metric_name=measure,
+            dimension_contribution=tuple(
+                _contribution(name, [series[i][place] for i in order], [deviation[i] for i in order])
+                for place, name in enumerate(metric_set.dimension_names)
+            ),
+            relevant_time_series=tuple(
+                alerts.TimeSeries(
+                    time_series_id=str(uuid5(_NAMESPACE, "|".join((metric_set.name, measure, series_key(series[i]))))),
+                    dimensions=tuple(
+                        alerts.DimensionValue(name, value)
+                        for name, value in zip(metric_set.dimension_names, series[i], strict=True)
+                        if value is not None
+                    ),
+                    metric_value=float(points.value[i]),
+                    expected_value=figures(float(points.expected[i])),
+                    lower_bound=figures(float(points.lower[i])),
+                    upper_bound=figures(float(points.upper[i])),
+                )
+                for i in order
+            ),
+        ),
+    )
+
+
+def _contribution(name: str, values: Sequence[str | None], weights: Sequence[float]) -> alerts.DimensionContribution:
+    summed: dict[str | None, float] = {}
+    for value, weight in zip(values, weights, strict=True):
+        summed[value] = summed.get(value, 0.0) + weight
+    parts = zip(summed, shares(list(summed.values())), strict=True)
+    return alerts.DimensionContribution(
+        name, tuple(alerts.ValueContribution(share, value) for value, share in sorted(parts, key=lambda part: (-part[1], part[0] or "")))
+    )

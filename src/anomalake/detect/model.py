@@ -1,0 +1,171 @@
+"""Expected value, band and score of each series, one interval after another: a robust seasonal model. Values in, scored points out.
+
+What is expected is a mixture of medians (the same time of day over two weeks, the same time of the week over eight weeks), each also with a slow
+correction of its level; an expert that was wrong lately weighs little. The scale is the spread of recent errors around the same time of day, for
+counts never less than what chance alone gives. A point far outside is not learned from, unless it lasts or recurs. docs/detector.md explains it.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+HISTORY_DAYS = 57
+DAYS_FOR_TIME_OF_DAY = 14
+WEEKS_FOR_TIME_OF_WEEK = 8
+FEWEST_DAYS = {1: 14}  # by slots a day; days of values at a time of day before it is scored
+FEWEST_DAYS_OTHERWISE = 4
+ERROR_MEMORY = 0.97  # of an expert's mean absolute error, an interval
+WEIGHT_POWER = -4.0
+FAR = 4.0  # scales; further out is not learned from
+REPEATS_TO_LEARN = 3  # times a slot may be far out on one side before that is how it is
+MAD_TO_SIGMA = 1.4826
+HALF_SCORE_AT = 5.0  # scales at which the score is 50
+
+
+class Points(NamedTuple):
+    """The scored interval, one entry a series (NaN where there is no value or not yet history enough)."""
+
+    value: Floats
+    expected: Floats
+    lower: Floats
+    upper: Floats
+    score: Floats  # 0 to 100
+
+
+@dataclass
+class State:
+    """What the model remembers of `size` series; `step` changes it in place."""
+
+    slots: int  # intervals a day
+    size: int = 0
+    day: int = -1  # the last day stepped through, as an ordinal
+    history: Floats = field(default_factory=lambda: np.empty(0))  # [day, slot, series]: values as learned
+    errors: Floats = field(default_factory=lambda: np.empty(0))  # [day, slot, series]: value - expected, as learned
+    bias: Floats = field(default_factory=lambda: np.empty(0))  # [expert, series]: slow mean of an expert's errors
+    wrong: Floats = field(default_factory=lambda: np.empty(0))  # [expert, series]: mean absolute error
+    run: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # intervals far out in a row, signed
+    habit: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # [slot, series]: times far out in a row at this slot, signed
+    counts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # whole numbers >= 0 so far
+    positive: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # numbers >= 0 so far
+
+    def __post_init__(self) -> None:
+        self.history = np.full((HISTORY_DAYS, self.slots, 0), np.nan)
+        self.errors = np.full((HISTORY_DAYS, self.slots, 0), np.nan)
+        self.bias, self.wrong = np.zeros((2, 0)), np.full((4, 0), np.nan)
+        self.habit = np.zeros((self.slots, 0), np.int64)
+        self.grow(self.size)
+
+    def grow(self, size: int) -> None:
+        """Make room for series that appear."""
+        more = size - self.history.shape[-1]
+        for name, new in (("history", np.nan), ("errors", np.nan), ("bias", 0.0), ("wrong", np.nan), ("habit", 0), ("run", 0), ("counts", True),
+                          ("positive", True)):  # fmt: skip
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old, np.full((*old.shape[:-1], more), new, old.dtype)], axis=-1))
+        self.size = size
+
+
+def score_of(distance: Floats) -> Floats:
+    """0 to 100 of a distance in scales: 50 at `HALF_SCORE_AT`, and half of what is missing to 100 with each such step more."""
+    return 100 * (1 - np.exp2(-distance / HALF_SCORE_AT))
+
+
+def distance_of(score: float) -> float:
+    """The distance in scales that gives the score (below 100)."""
+    return float(-HALF_SCORE_AT * np.log2(1 - min(score, 99.9999) / 100))
+
+
+def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) -> Points:
+    """Score an interval's values (NaN: none) against what came before it, then learn from them.
+
+    Parameters: `day` as a date's ordinal, not before the last one; `slot` from 0; `values` of shape (`state.size`,), any unit.
+    The band is where the score stays below `sensitivity`.
+    """
+    _turn(state, day)
+    state.counts &= ~((values < 0) | (values != np.floor(values))) | np.isnan(values)
+    state.positive &= ~(values < 0)
+    recent = (day - np.arange(1, DAYS_FOR_TIME_OF_DAY + 1)) % HISTORY_DAYS
+    weekly = (day - 7 * np.arange(1, WEEKS_FOR_TIME_OF_WEEK + 1)) % HISTORY_DAYS
+    same_time = state.history[recent, slot]
+    medians = np.stack([_median(same_time), _median(state.history[weekly, slot])])
+    experts = np.concatenate([medians, medians + state.bias])
+    expected = _mix(experts, state.wrong)
+    expected = np.where(state.positive, np.maximum(expected, 0), expected)
+    scale = _scale(state, recent, slot, same_time, expected)
+    known = np.count_nonzero(~np.isnan(same_time), axis=0) >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)
+    expected, scale = np.where(known, expected, np.nan), np.where(known, scale, np.nan)
+    distance = (values - expected) / scale
+    _learn(state, day, slot, values, experts=experts, expected=expected, distance=distance)
+    reach = distance_of(sensitivity) * scale
+    lower = np.where(state.positive, np.maximum(expected - reach, 0), expected - reach)
+    present = np.where(np.isnan(values), np.nan, 0.0)
+    return Points(values, expected + present, lower + present, expected + reach + present, score_of(np.abs(distance)))
+
+
+def _turn(state: State, day: int) -> None:
+    """Clear the days that begin."""
+    if state.day < 0:
+        state.day = day - 1
+    if day < state.day:
+        raise ValueError(f"day {day} comes before day {state.day}, which was scored already")
+    for new in range(max(state.day + 1, day - HISTORY_DAYS + 1), day + 1):
+        state.history[new % HISTORY_DAYS] = np.nan
+        state.errors[new % HISTORY_DAYS] = np.nan
+    state.day = day
+
+
+def _median(stack: Floats) -> Floats:
+    """The median over the first axis of what is not NaN (NaN where nothing is)."""
+    ordered = np.sort(stack, axis=0)  # NaN last
+    count = np.count_nonzero(~np.isnan(ordered), axis=0)
+    columns = np.arange(stack.shape[1])
+    low, high = ordered[np.maximum(count - 1, 0) // 2, columns], ordered[np.minimum(count // 2, len(stack) - 1), columns]
+    return np.where(count > 0, (low + high) / 2, np.nan)
+
+
+def _mix(experts: Floats, wrong: Floats) -> Floats:
+    """The mean of the experts that know something, weighted by their recent errors to the power of -4."""
+    known = ~np.isnan(experts)
+    weight = np.where(known, np.maximum(np.nan_to_num(wrong, nan=np.inf), 1e-12) ** WEIGHT_POWER, 0.0)
+    weight = np.where(known.any(axis=0) & (weight.sum(axis=0) == 0), known, weight)  # nothing to go by yet: all the same
+    weight /= np.maximum(weight.max(axis=0), 1e-300)
+    total = weight.sum(axis=0)
+    mixed: Floats = np.where(total > 0, np.sum(weight * np.nan_to_num(experts), axis=0) / np.maximum(total, 1e-300), np.nan)
+    return mixed
+
+
+def _scale(state: State, recent: NDArray[np.int64], slot: int, same_time: Floats, expected: Floats) -> Floats:
+    """The spread that is usual around this time of day, never less than a floor."""
+    around = np.unique(np.array([slot - 1, slot, slot + 1]) % state.slots)
+    errors = np.abs(state.errors[np.ix_(recent, around)]).reshape(-1, state.size)
+    spread = MAD_TO_SIGMA * np.nan_to_num(_median(errors))
+    total, number = np.nansum(same_time, axis=0), np.count_nonzero(~np.isnan(same_time), axis=0)
+    rate = np.maximum(expected, total / np.maximum(number, 1))
+    chance = np.where(rate > 25, 0.5, 1.0) * np.sqrt(np.maximum(rate, 0) + 0.5)  # counts: rare ones vary at least as Poisson's do
+    floor = np.where(state.counts, chance, 0.0)
+    return np.maximum.reduce([spread, floor, 0.001 * np.abs(expected), np.full(state.size, 1e-9)])
+
+
+def _learn(state: State, day: int, slot: int, values: Floats, *, experts: Floats, expected: Floats, distance: Floats) -> None:
+    """Take the interval into the memory; where it lies far out, what was expected in its place."""
+    present = ~np.isnan(values)
+    side = np.where(np.abs(np.nan_to_num(distance)) > FAR, np.sign(np.nan_to_num(distance)), 0).astype(np.int64)
+    state.run = np.where(present, np.where(side == np.sign(state.run), state.run + side, side), state.run)
+    habit = state.habit[slot]
+    state.habit[slot] = np.where(present, np.where(side == np.sign(habit), habit + side, side), habit)
+    lasting = np.abs(state.run) > max(state.slots, REPEATS_TO_LEARN)
+    usual = (side == 0) | lasting | (np.abs(state.habit[slot]) > REPEATS_TO_LEARN)
+    learned = np.where(usual, values, expected)
+    place = day % HISTORY_DAYS
+    state.history[place, slot] = learned
+    state.errors[place, slot] = learned - expected
+    wrongness = learned - experts
+    fresh = usual & ~np.isnan(wrongness)
+    state.wrong = np.where(fresh, np.where(np.isnan(state.wrong), np.abs(wrongness),
+                                           ERROR_MEMORY * state.wrong + (1 - ERROR_MEMORY) * np.abs(wrongness)), state.wrong)  # fmt: skip
+    memory = 1 - 2 / (max(state.slots // 2, 3) + 1)
+    state.bias = np.where(fresh[:2], memory * state.bias + (1 - memory) * wrongness[:2], state.bias)

@@ -1,0 +1,1 @@
+"""The Lambda entry points, thin: environment and event in, answer out."""

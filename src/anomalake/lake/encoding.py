@@ -1,0 +1,82 @@
+"""A table as bytes and back: Parquet, or CSV in which every value that a string can have survives and no cell runs in a spreadsheet. Pure.
+
+The CSV has a header, no quoting, and cells in one injective encoding: null is an empty cell, the empty string is `""`, and what would break a
+line, a cell or a spreadsheet is percent-encoded, so that SQL reads a cell with `url_decode` (see `catalog.views`).
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anomalake.lake.layout import Format
+from anomalake.lake.store import StorageError
+from anomalake.lake.tables import Column, Columns, Kind
+
+_ARROW = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64(), "timestamp": pa.timestamp("ms")}
+_EMPTY = '""'
+_UNSAFE = re.compile(r"""[%+"\\,\x00-\x1f\x7f\x85\u2028\u2029]|^[=\-@]""")
+
+
+def encode(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
+    """The table as one object; the same columns give the same bytes (with one version of pyarrow)."""
+    if form == "csv":
+        cells = [[_encode_cell(value) for value in columns[name]] for name, _ in schema]
+        lines = [",".join(name for name, _ in schema), *(",".join(row) for row in zip(*cells, strict=True))]
+        return ("\n".join(lines) + "\n").encode()
+    arrays = [pa.array(columns[name], _ARROW[kind]) for name, kind in schema]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_arrays(arrays, [name for name, _ in schema]), sink, compression="zstd", version="2.6", store_schema=False)
+    return bytes(sink.getvalue())
+
+
+def decode(form: Format, schema: Sequence[Column], data: bytes, where: str) -> dict[str, list[Any]]:
+    """What `encode` was given; an object of other columns is refused with a `StorageError` that names it (`where`)."""
+    names = [column.name for column in schema]
+    try:
+        found, table = _read_csv(data) if form == "csv" else _read_parquet(data)
+    except (ValueError, pa.ArrowException) as error:
+        raise StorageError(f"{where}: cannot be read as {form}: {error}") from error
+    if found != names:
+        raise StorageError(f"{where}: has the columns {found}, not {names}; raise the metric set's `version` when dimensions or measures change")
+    return {name: [_decode_cell(cell, kind) for cell in table[name]] for name, kind in schema} if form == "csv" else table
+
+
+def _read_csv(data: bytes) -> tuple[list[str], dict[str, list[Any]]]:
+    header, *lines = data.decode().split("\n")[:-1]
+    found = header.split(",")
+    cells = zip(*(line.split(",") for line in lines), strict=True) if lines else ([] for _ in found)
+    return found, {name: list(column) for name, column in zip(found, cells, strict=True)}
+
+
+def _read_parquet(data: bytes) -> tuple[list[str], dict[str, list[Any]]]:
+    table = pq.read_table(pa.BufferReader(data))
+    return table.column_names, {name: table.column(name).to_pylist() for name in table.column_names}
+
+
+def _encode_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if not isinstance(value, str):
+        return repr(float(value)) if isinstance(value, float) else str(value)
+    return _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), value) or _EMPTY
+
+
+def _decode_cell(cell: str, kind: Kind) -> Any:
+    if not cell:
+        return None
+    match kind:
+        case "string":
+            return "" if cell == _EMPTY else unquote(cell)
+        case "double":
+            return float(cell)
+        case "bigint":
+            return int(cell)
+        case "timestamp":
+            return datetime.fromisoformat(cell)

@@ -1,0 +1,135 @@
+"""Messages into the lake: understand each, keep it as received, update the tables. What cannot be understood is quarantined, nothing is lost.
+
+The order is quarantine, archive, tables; each step can be done again without harm, so a batch that failed half-way is simply sent again.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from anomalake import alert as alerts
+from anomalake import metric_set as metric_sets
+from anomalake import sources
+from anomalake.alert import Alert, AlertError
+from anomalake.errors import UserError
+from anomalake.lake import encoding, layout, tables
+from anomalake.lake.layout import Format, Table
+from anomalake.lake.store import StorageError, Store, update
+from anomalake.metric_set import MetricSet
+
+
+class Message(NamedTuple):
+    """Something that arrived: the id its sender knows it by, and its body as received."""
+
+    id: str
+    body: str
+
+
+class Filed(NamedTuple):
+    """An alert, the set it belongs to and the interval it is filed under (naive UTC)."""
+
+    message: Message
+    alert: Alert
+    metric_set: MetricSet
+    timestamp: datetime
+
+
+class Refused(NamedTuple):
+    """A message that was not understood, and why."""
+
+    message: Message
+    reason: str
+
+
+class Outcome(NamedTuple):
+    """What became of a batch: alerts in the tables, messages in quarantine, and the ids whose storage failed, with the first error."""
+
+    filed: int
+    quarantined: tuple[Refused, ...]
+    failed: tuple[str, ...]
+    error: StorageError | None
+
+
+def understand(message: Message, sets: tuple[MetricSet, ...]) -> tuple[Filed, ...] | Refused:
+    """The alerts of a message, each with its place; all or none, so that a message is either filed or quarantined."""
+    try:
+        filed = []
+        for alert in sources.read(message.body):
+            item = metric_sets.route(alert.anomaly_detector_arn, sets)
+            alerts.check(alert, item)
+            filed.append(Filed(message, alert, item, item.start(alert.instant)))
+        return tuple(filed)
+    except (AlertError, UserError) as error:
+        return Refused(message, str(error))
+    except Exception as error:  # noqa: BLE001  (content never stops a batch: what surprised the code is kept, and said)
+        return Refused(message, f"not understood, by a fault of Anomalake: {type(error).__name__}: {error}")
+
+
+def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...], form: Format) -> Outcome:
+    """File a batch. Storage that fails costs the messages it touched, which are named, and no other."""
+    filed: list[Filed] = []
+    refused: list[Refused] = []
+    for message in messages:
+        understood = understand(message, sets)
+        if isinstance(understood, Refused):
+            refused.append(understood)
+        else:
+            filed.extend(understood)
+    failed: dict[str, None] = {}
+    error: StorageError | None = None
+
+    def attempt(touched: Iterable[Message], key: str, write: Callable[[str], object]) -> bool:
+        nonlocal error
+        try:
+            write(key)
+        except StorageError as failure:
+            error = error or failure
+            failed.update(dict.fromkeys(message.id for message in touched))
+            return False
+        return True
+
+    for item in refused:
+        body = json.dumps({"reason": item.reason, "body": item.message.body}).encode()  # ASCII: a body may hold half a surrogate pair
+        attempt([item.message], layout.quarantine_key(_digest([item.message.body])), partial(store.create, data=body))
+    for group in _grouped(filed, lambda item: (item.metric_set.path, layout.date(item.timestamp))):
+        bodies = sorted({item.message.body for item in group})
+        key = layout.archive_key(group[0].metric_set, layout.date(group[0].timestamp), _digest(bodies))
+        packed = b"".join(msgspec.json.encode({"body": body}) + b"\n" for body in bodies)
+        attempt([item.message for item in group], key, partial(store.create, data=packed))
+    archived = [item for item in filed if item.message.id not in failed]
+    for group in _grouped(archived, lambda item: (item.metric_set.path, layout.date(item.timestamp), str(item.timestamp))):
+        for table in tables.INGESTED:
+            key = layout.table_key(table, group[0].metric_set, group[0].timestamp, form)
+            if not attempt([item.message for item in group], key, partial(_merge, store=store, table=table, group=group, form=form)):
+                break
+    return Outcome(sum(item.message.id not in failed for item in filed), tuple(refused), tuple(failed), error)
+
+
+def _merge(key: str, *, store: Store, table: Table, group: Sequence[Filed], form: Format) -> None:
+    item, timestamp = group[0].metric_set, group[0].timestamp
+    schema = tables.schema(table, item)
+    arrived = tables.merge(tables.units(table, one.alert, item) for one in group)
+    if not arrived:
+        return
+
+    def change(current: bytes | None) -> bytes:
+        known = [] if current is None else [tables.units_of(table, encoding.decode(form, schema, current, key), item)]
+        return encoding.encode(form, schema, tables.rows(table, tables.merge([*known, arrived]), item, timestamp))
+
+    update(store, key, change)
+
+
+def _grouped(filed: Iterable[Filed], place: Callable[[Filed], tuple[str, ...]]) -> list[list[Filed]]:
+    groups: dict[tuple[str, ...], list[Filed]] = {}
+    for item in filed:
+        groups.setdefault(place(item), []).append(item)
+    return list(groups.values())
+
+
+def _digest(bodies: Sequence[str]) -> str:
+    return sha256("\n".join(bodies).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,222 @@
+"""How the lake keeps bytes: get, create, replace, put and list behind one small interface, for S3, a folder and memory.
+
+`create` and `replace` are conditional: of two writers at once one is told that it came second. A folder serves several processes.
+"""
+
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from obstore.store import MemoryStore, S3Store
+
+MOST_TRIES = 60  # of one update; eight writers of one key needed at most 27
+
+
+class StorageError(Exception):
+    """The store could not do what it was asked: which key, and why. Another try may go well."""
+
+
+class Stored(NamedTuple):
+    """An object and the version that `replace` asks for."""
+
+    data: bytes
+    version: str
+
+
+class Store(Protocol):
+    """Every method may raise `StorageError`."""
+
+    def get(self, key: str) -> Stored | None:
+        """The object, or None where there is none."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a new object; False where there is one already."""
+
+    def replace(self, key: str, data: bytes, version: str) -> bool:
+        """Write over that version of the object; False where it is another by now."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write the object, whatever was there."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys under `prefix` (a folder, without a closing slash), sorted."""
+
+
+def open_store(lake: str) -> Store:
+    """The store of `s3://bucket` (or `s3://bucket/folder`), of `memory://`, or of a folder."""
+    if lake.startswith("s3://"):
+        return ObjectStore.s3(lake.removeprefix("s3://"))
+    if lake == "memory://":
+        return ObjectStore.memory()
+    return FolderStore(Path(lake))
+
+
+def update(store: Store, key: str, change: Callable[[bytes | None], bytes]) -> None:
+    """Write `change(what is there)`; again where somebody else wrote meanwhile. A new object costs one request, an unchanged one no write."""
+    if store.create(key, change(None)):
+        return
+    for attempt in range(MOST_TRIES):
+        current = store.get(key)
+        if current is None:
+            raise StorageError(f"{key}: vanished while it was updated")
+        data = change(current.data)
+        if data == current.data or store.replace(key, data, current.version):
+            return
+        time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))
+    raise StorageError(f"{key}: others wrote it {MOST_TRIES} times while this update tried; try again")
+
+
+class FolderStore:
+    """A folder as the lake. New objects appear whole by a hard link; a replacement compares under a lock and renames."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _path(self, key: str) -> Path:
+        if not key or key.startswith("/") or any(part in {"", ".", ".."} for part in key.split("/")):
+            raise ValueError(f"{key!r} is no key of a lake")
+        return self.root / key
+
+    def get(self, key: str) -> Stored | None:
+        """See `Store`."""
+        try:
+            data = self._path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"{key}: {error}") from error
+        return Stored(data, sha256(data).hexdigest())
+
+    def create(self, key: str, data: bytes) -> bool:
+        """See `Store`."""
+        target = self._path(key)
+        if target.exists():
+            return False
+        return self._write(target, data, os.link)
+
+    def replace(self, key: str, data: bytes, version: str) -> bool:
+        """See `Store`."""
+        from filelock import FileLock  # noqa: PLC0415  (a folder is for laptops; the functions run without it)
+
+        target = self._path(key)
+        locks = self.root / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / sha256(key.encode()).hexdigest()[:2]):
+            current = self.get(key)
+            if current is None or current.version != version:
+                return False
+            return self._write(target, data, os.replace)
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `Store`."""
+        self._write(self._path(key), data, os.replace)
+
+    def _write(self, target: Path, data: bytes, settle: Callable[[str, Path], None]) -> bool:
+        """Write beside the target, then let it appear at once; False where `settle` finds it taken."""
+        temporary = None
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".writing-", delete=False) as file:
+                temporary = file.name
+                file.write(data)
+            settle(temporary, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise StorageError(f"{target}: {error}") from error
+        finally:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+        return True
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See `Store`."""
+        for folder, folders, files in os.walk(self._path(prefix)):
+            folders.sort()
+            for name in sorted(files):
+                if not name.startswith("."):
+                    yield (Path(folder) / name).relative_to(self.root).as_posix()
+
+
+class ObjectStore:
+    """An S3 bucket, or memory, through obstore."""
+
+    def __init__(self, store: "S3Store | MemoryStore") -> None:
+        import obstore  # noqa: PLC0415  (20 ms that a folder lake need not pay)
+        from obstore import exceptions  # noqa: PLC0415
+
+        self._store, self._obstore, self._exceptions = store, obstore, exceptions
+
+    @classmethod
+    def memory(cls) -> "ObjectStore":
+        """A lake that ends with the process."""
+        from obstore.store import MemoryStore  # noqa: PLC0415
+
+        return cls(MemoryStore())
+
+    @classmethod
+    def s3(cls, bucket: str) -> "ObjectStore":
+        """The bucket (with an optional prefix after a slash); `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL` are honoured."""
+        from obstore.store import S3Store  # noqa: PLC0415
+
+        name, _, prefix = bucket.partition("/")
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        if endpoint:
+            plain = endpoint.startswith("http://")
+            store = S3Store(name, prefix=prefix or None, endpoint=endpoint, virtual_hosted_style_request=False, client_options={"allow_http": plain})
+            return cls(store)
+        return cls(S3Store(name, prefix=prefix or None))
+
+    def get(self, key: str) -> Stored | None:
+        """See `Store`."""
+        try:
+            answer = self._obstore.get(self._store, key)
+            data, tag = answer.bytes(), answer.meta["e_tag"]
+        except (self._exceptions.NotFoundError, FileNotFoundError):
+            return None
+        except self._exceptions.BaseError as error:
+            raise StorageError(f"{key}: {error}") from error
+        if tag is None:
+            raise StorageError(f"{key}: the store gave no ETag; conditional writes need one")
+        return Stored(bytes(data), tag)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """See `Store`."""
+        try:
+            self._obstore.put(self._store, key, data, mode="create")
+        except self._exceptions.AlreadyExistsError:
+            return False
+        except self._exceptions.BaseError as error:
+            raise StorageError(f"{key}: {error}") from error
+        return True
+
+    def replace(self, key: str, data: bytes, version: str) -> bool:
+        """See `Store`."""
+        try:
+            self._obstore.put(self._store, key, data, mode={"e_tag": version})
+        except self._exceptions.PreconditionError:
+            return False
+        except self._exceptions.BaseError as error:
+            raise StorageError(f"{key}: {error}") from error
+        return True
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `Store`."""
+        try:
+            self._obstore.put(self._store, key, data)
+        except self._exceptions.BaseError as error:
+            raise StorageError(f"{key}: {error}") from error
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See `Store`."""
+        try:
+            keys = [item["path"] for batch in self._obstore.list(self._store, prefix) for item in batch]
+        except self._exceptions.BaseError as error:
+            raise StorageError(f"{prefix}: {error}") from error
+        yield from sorted(keys)

@@ -1,0 +1,307 @@
+"""The metric set: what is watched. One YAML file each, loaded and checked here; everything else is made from it.
+
+The fields are described in docs/metric-sets.md. A mistake raises `UserError` naming the file, the field and what is allowed.
+"""
+
+import codecs
+import re
+from collections import Counter
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from zoneinfo import ZoneInfoNotFoundError
+
+import msgspec
+import yaml
+
+from anomalake import intervals, patterns
+from anomalake.errors import UserError
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+COLUMN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
+MOST_DIMENSIONS = MOST_MEASURES = 10
+LARGEST_OFFSET = 432_000
+
+# Columns that the tables and views add to those of the metric set, lower-cased; names may not collide with them.
+GENERATED_COLUMNS = frozenset(
+    "key timestamp localtimestamp date slot isanomaly haslive metricset metricname dimensions dimensionname dimensionvalue valuecontribution "
+    "contributionshare groupscore severity direction affectedseries eventid anomalygroupid alerteventid alertname detectorarn source consoleurl "
+    "rootcause value expectedvalue lowerbound upperbound score".split()
+)
+# What the anomaly table holds of each measure: `<measure><suffix>`.
+ANOMALY_COLUMNS = ("AnomalyMetricValue", "GroupScore", "ExpectedValue", "LowerBound", "UpperBound", "EventId")
+
+
+class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A categorical field."""
+
+    name: str
+    label: str | None = None
+    description: str | None = None
+
+
+class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A numeric field that is watched."""
+
+    name: str
+    aggregation: Literal["SUM", "AVG"]
+    label: str | None = None
+    unit: str | None = None
+    description: str | None = None
+    format: Literal["number", "integer", "percent", "currency"] = "number"
+
+
+class Timestamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The column that says when, and the Java pattern (or `UNIX`) it is written in."""
+
+    column: str
+    format: str
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the live data lies and how its files read."""
+
+    path: str
+    format: Literal["csv", "jsonl"]
+    columns: tuple[str, ...]
+    delimiter: str = ","
+    quote: str = '"'
+    header: bool = True
+    charset: str = "UTF-8"
+    compression: Literal["none", "gzip"] = "none"
+    offset: int = 0
+
+
+class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The lowest score the own detector alerts on, and whose alerts belong here."""
+
+    sensitivity: float = 50
+    detectors: tuple[str, ...] = ()
+
+
+class MetricSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A metric set as its file says it, checked."""
+
+    name: str
+    frequency: intervals.Frequency
+    timestamp: Timestamp
+    dimensions: tuple[Dimension, ...]
+    measures: tuple[Measure, ...]
+    version: int = 1
+    timezone: str = "UTC"
+    label: str | None = None
+    description: str | None = None
+    source: Source | None = None
+    alerts: Alerts = Alerts()
+    mapping: dict[str, str] = {}
+
+    @property
+    def path(self) -> str:
+        """The part of a lake key that is this set's own: `<name>/v<version>`."""
+        return f"{self.name}/v{self.version}"
+
+    @property
+    def dimension_names(self) -> tuple[str, ...]:
+        """In declared order."""
+        return tuple(dimension.name for dimension in self.dimensions)
+
+    @property
+    def measure_names(self) -> tuple[str, ...]:
+        """In declared order."""
+        return tuple(measure.name for measure in self.measures)
+
+    @property
+    def detector_arn(self) -> str:
+        """The id under which the own detector alerts for this set."""
+        return f"arn:anomalake:detector:::AnomalyDetector:{self.name}"
+
+    def start(self, instant: datetime) -> datetime:
+        """The start of the interval that holds the instant, both naive UTC."""
+        return intervals.start(instant, self.frequency, self.timezone)
+
+
+def load(file: Path) -> MetricSet:
+    """The metric set of one YAML file."""
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read: {error}") from error
+    return parse(text, str(file))
+
+
+def load_all(folder: Path) -> tuple[MetricSet, ...]:
+    """The metric sets of a folder (its `*.yaml`), or the one of a file; two of one name are refused."""
+    if not folder.exists():
+        raise UserError(f"{folder}: there is no such metric set; name a YAML file, or a folder that holds some")
+    files = [folder] if folder.is_file() else sorted(folder.glob("*.yaml"))
+    if not files:
+        raise UserError(f"{folder}: holds no metric set; each is a file <name>.yaml (`anomalake init FILE` writes one from your data)")
+    sets = tuple(load(file) for file in files)
+    if repeated := [name for name, count in Counter(item.name for item in sets).items() if count > 1]:
+        raise UserError(f"{folder}: two metric sets are named {repeated[0]!r}; each needs a name of its own")
+    return sets
+
+
+def parse(text: str, where: str) -> MetricSet:
+    """The metric set of a YAML text; `where` is the name that errors give it."""
+    try:
+        document = yaml.load(text, _StrictLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"{where}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise UserError(f"{where}: holds no metric set; it starts with `name:`, `frequency:`, `timestamp:` (docs/metric-sets.md)")
+    try:
+        item = msgspec.convert(_plain(document), MetricSet)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{where}: {_in_words(str(error))}") from error
+    for field, problem in _problems(item):
+        raise UserError(f"{where}: {field}: {problem}")
+    return item
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without silent losses: a field written twice is refused, `2013-01-01` stays a text."""
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    names = [loader.construct_object(key) for key, _ in node.value]
+    for name in names:
+        if names.count(name) > 1:
+            raise yaml.YAMLError(f"the field {name!r} stands twice (line {node.start_mark.line + 1} and after)")
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+
+
+def _plain(document: dict[Any, Any]) -> dict[Any, Any]:
+    """A dimension may be written as its bare name."""
+    dimensions = document.get("dimensions")
+    if isinstance(dimensions, list):
+        document = {**document, "dimensions": [{"name": item} if isinstance(item, str) else item for item in dimensions]}
+    return document
+
+
+def _in_words(message: str) -> str:
+    """What msgspec says (`... - at `$.a.b``) with the field first."""
+    problem, _, path = message.partition(" - at ")
+    field = path.strip("`").removeprefix("$").removeprefix(".")
+    problem = problem.replace("Object missing required field", "lacks the field").replace("Object contains unknown field", "has the unknown field")
+    return f"{field}: {problem}" if field else problem
+
+
+class _Problem(NamedTuple):
+    field: str
+    problem: str
+
+
+def _problems(item: MetricSet) -> list[_Problem]:
+    """What is wrong with it that types cannot say."""
+    found: list[_Problem] = []
+
+    def check(good: bool, field: str, problem: str) -> None:
+        if not good:
+            found.append(_Problem(field, problem))
+
+    check(bool(NAME.fullmatch(item.name)), "name", f"{item.name!r} must be a letter a-z, then up to 40 of a-z, 0-9 and _")
+    check(item.version >= 1, "version", f"{item.version} must be 1 or more")
+    try:
+        intervals.zone(item.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        check(False, "timezone", f"{item.timezone!r} is no time zone; use an IANA name such as UTC or Europe/Berlin")
+        return found
+    if item.timestamp.format != patterns.UNIX:
+        try:
+            patterns.python_format(item.timestamp.format)
+        except UserError as error:
+            check(False, "timestamp.format", f"{error}; or UNIX")
+    check(len(item.measures) >= 1, "measures", "at least one is needed")
+    check(len(item.measures) <= MOST_MEASURES, "measures", f"{len(item.measures)} are too many; at most {MOST_MEASURES}")
+    check(len(item.dimensions) <= MOST_DIMENSIONS, "dimensions", f"{len(item.dimensions)} are too many; at most {MOST_DIMENSIONS}")
+    found.extend(_name_problems(item))
+    check(0 <= item.alerts.sensitivity <= 100, "alerts.sensitivity", f"{item.alerts.sensitivity} must be from 0 to 100")
+    if item.source is not None:
+        found.extend(_source_problems(item, item.source))
+    return found
+
+
+def _name_problems(item: MetricSet) -> list[_Problem]:
+    found = []
+    owners: dict[str, str] = dict.fromkeys(GENERATED_COLUMNS, "a column that the tables generate")
+    for measure in item.measures:
+        for suffix in ANOMALY_COLUMNS:
+            owners[(measure.name + suffix).lower()] = f"a column generated for the measure {measure.name!r}"
+    named = [(f"dimensions[{i}].name", name) for i, name in enumerate(item.dimension_names)]
+    named += [(f"measures[{i}].name", name) for i, name in enumerate(item.measure_names)]
+    for field, name in named:
+        if not COLUMN.fullmatch(name):
+            found.append(_Problem(field, f"{name!r} must start with a letter or digit and hold only letters, digits, - and _ (63 at most)"))
+        elif name.lower() in owners:
+            found.append(_Problem(field, f"{name!r} collides with {owners[name.lower()]} (names are compared without case); name it otherwise"))
+        owners[name.lower()] = f"{field.split('[', maxsplit=1)[0]} {name!r}"
+    return found
+
+
+def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
+    found = []
+    if source.path.startswith("/") or "//" in source.path or ".." in source.path or "://" in source.path:
+        found.append(_Problem("source.path", f"{source.path!r} must be a path inside the lake, such as ecommerce/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"))
+    try:
+        folder = patterns.python_format(patterns.folder_pattern(source.path).pattern)
+    except UserError as error:
+        return [*found, _Problem("source.path", str(error))]
+    day = datetime(2021, 1, 31)
+    walls = list(intervals.walls(day, day + intervals.STEP["P1D"] * 2, item.frequency))
+    if len({wall.strftime(folder) for wall in walls}) < len(walls) or len({(day.replace(year=y)).strftime(folder) for y in (2021, 2022)}) < 2:
+        found.append(
+            _Problem(
+                "source.path",
+                f"{source.path!r} gives two intervals of {item.frequency} one folder; it needs all of year, month, day"
+                + ("" if item.frequency == "P1D" else ", hour" + ("" if item.frequency == "PT1H" else ", minute")),
+            )
+        )
+    wanted = [item.timestamp.column, *item.dimension_names, *item.measure_names]
+    found += [
+        _Problem("source.columns", f"must name {name!r} once; it lists the file's columns in their order: {list(source.columns)}")
+        for name in wanted
+        if source.columns.count(name) != 1
+    ]
+    if len({name.lower() for name in source.columns}) < len(source.columns):
+        found.append(_Problem("source.columns", "two columns have one name (compared without case); rename one"))
+    if "slot" in {name.lower() for name in source.columns}:
+        found.append(_Problem("source.columns", "'slot' collides with the partition column of the live table; name the column otherwise"))
+    if bad := [name for name in source.columns if not COLUMN.fullmatch(name)]:
+        found.append(_Problem("source.columns", f"{bad[0]!r} must start with a letter or digit and hold only letters, digits, - and _"))
+    for field, value in (("delimiter", source.delimiter), ("quote", source.quote)):
+        if len(value) != 1 or not value.isascii():
+            found.append(_Problem(f"source.{field}", f"{value!r} must be one ASCII character"))
+    try:
+        codecs.lookup(source.charset)
+    except LookupError:
+        found.append(_Problem("source.charset", f"{source.charset!r} is no charset; use one such as UTF-8 or ISO-8859-1"))
+    if not 0 <= source.offset <= LARGEST_OFFSET:
+        found.append(_Problem("source.offset", f"{source.offset} must be from 0 to {LARGEST_OFFSET} seconds"))
+    return found
+
+
+def watches(item: MetricSet, detector_arn: str) -> bool:
+    """Whether `alerts.detectors` names the detector: by id (the last part of its ARN), by ARN, or by a glob of either."""
+    last = detector_arn.rpartition(":")[2]
+    return any(fnmatchcase(detector_arn, pattern) or fnmatchcase(last, pattern) for pattern in item.alerts.detectors)
+
+
+def route(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet:
+    """The metric set that a detector's alerts belong to; `UserError` says which line to add where."""
+    matching = [item for item in sets if watches(item, detector_arn)]
+    if len(matching) > 1:
+        names = ", ".join(item.name for item in matching)
+        raise UserError(f"the detector {detector_arn!r} is claimed by several metric sets ({names}); leave it in the alerts.detectors of one")
+    last = detector_arn.rpartition(":")[2]
+    for item in [*matching, *(item for item in sets if item.name == last)]:
+        return item
+    raise UserError(
+        f"no metric set takes the alerts of the detector {detector_arn!r}; add it to one (there are: {', '.join(item.name for item in sets)}): "
+        f"in src/metric_sets/<name>.yaml write `alerts: {{detectors: [{last}]}}`"
+    )
