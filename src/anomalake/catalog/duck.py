@@ -98,9 +98,10 @@ def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Fo
     if form == "parquet":
         return f"SELECT * FROM read_parquet({files}, {partitions})"
     names = ", ".join(f"{sql.text(column.lower())}: 'VARCHAR'" for column, _ in columns)
+    texts = ", ".join(f"coalesce({sql.name(column)}, '') AS {sql.name(column)}" for column, _ in columns)  # an empty cell is '' in Athena
     return (
-        f"SELECT * REPLACE ({', '.join(f"coalesce({sql.name(c)}, '') AS {sql.name(c)}" for c, _ in columns)}) "
-        f"FROM read_csv({files}, {partitions}, auto_detect = false, header = true, delim = ',', quote = '', escape = '', columns = {{{names}}})"
+        f"SELECT * REPLACE ({texts}) FROM read_csv({files}, {partitions}, auto_detect = false, header = true, "
+        f"delim = ',', quote = '', escape = '', columns = {{{names}}})"
     )
 
 
@@ -114,7 +115,7 @@ def _live_table(root: Path, metric_set: MetricSet) -> str:
     files = f"{glob.escape(base)}{digits}{glob.escape(suffix)}/*"
     slot = f"substr(filename, {len(base) + 1}, {len(sample)}) AS slot"
     columns = ", ".join(f"{sql.text(column)}: 'VARCHAR'" for column in source.columns)
-    if not glob.glob(files):
+    if next(glob.iglob(files), None) is None:  # noqa: PTH207  (the pattern is absolute, and DuckDB's too)
         return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {sql.name(c)}' for c in (*source.columns, 'slot'))} WHERE false"
     options = f"columns = {{{columns}}}, compression = '{'gzip' if source.compression == 'gzip' else 'none'}', filename = true, ignore_errors = true"
     if source.format == "jsonl":

@@ -101,10 +101,10 @@ def _nulls(columns: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"CAST(NULL AS {kind}) AS {sql.name(column)}" for column, kind in columns)
 
 
-def _view(db: str, name: str, comment: str, body: str, columns: Sequence[ViewColumn], prelude: str = "", order: str = "") -> View:
+def _view(db: str, name: str, comment: str, body: str, columns: Sequence[ViewColumn], *, prelude: str = "", end: str = "") -> View:
     """A view that selects the columns, each cast to its type, from `body`."""
     selected = ",\n  ".join(f"CAST({column.expression} AS {column.type}) AS {sql.name(column.name)}" for column in columns)
-    return View(db, name, tuple(columns), f"{prelude}SELECT\n  {selected}\nFROM {body}{order}", comment)
+    return View(db, name, tuple(columns), f"{prelude}SELECT\n  {selected}\nFROM {body}{end}", comment)
 
 
 def _when(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
@@ -173,7 +173,7 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
     ]
     body = "(\n" + "\nUNION ALL\n".join(parts) + "\n)"
     comment = "Live data with the anomalies of each series and interval, one row each; nothing of either is missing."
-    return _view(db, "anomalies_with_live", comment, body, columns, prelude + "\n", f"\nGROUP BY {keys}")
+    return _view(db, "anomalies_with_live", comment, body, columns, prelude=prelude + "\n", end=f"\nGROUP BY {keys}")
 
 
 def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) -> View:
@@ -219,7 +219,7 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
         *_anomaly_columns(metric_set, "{}"),
     ]
     comment = "Each contribution with the affected series that carry its value; sum contributionshare, not valuecontribution."
-    return _view(db, "anomalies_with_contributions", comment, "weighed", columns, prelude)
+    return _view(db, "anomalies_with_contributions", comment, "weighed", columns, prelude=prelude)
 
 
 def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
@@ -242,7 +242,7 @@ def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
     ]
     prelude = f"WITH groups AS (\n{_typed('anomalyGroups', metric_set, db, form)}\n)\n"
     order = '\nORDER BY "timestamp" DESC, metricname, eventid'
-    return _view(db, "anomaly_log", "One row an event, newest first.", "groups", columns, prelude, order)
+    return _view(db, "anomaly_log", "One row an event, newest first.", "groups", columns, prelude=prelude, end=order)
 
 
 def _metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
@@ -263,7 +263,7 @@ def _metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
     anomalies = _typed("metricValue_AnomalyScore", metric_set, db, form)
     prelude = f"WITH observations AS (\n{observations}\n), anomalies AS (\n{anomalies}\n)\n"
     body = 'observations o LEFT JOIN anomalies a ON a."timestamp" = o."timestamp" AND a."date" = o."date" AND a."key" = o."key"'
-    return _view(db, "metrics_with_band", "What the detector saw: value, expected value and band, for charts.", body, columns, prelude)
+    return _view(db, "metrics_with_band", "What the detector saw: value, expected value and band, for charts.", body, columns, prelude=prelude)
 
 
 # --- the views over all metric sets
@@ -307,7 +307,7 @@ def _all_when() -> list[ViewColumn]:
     ]
 
 
-def _over_all(sets: Sequence[MetricSet], prefix: str, view: View, name: str, comment: str, order: str = "") -> View:
+def _over_all(sets: Sequence[MetricSet], prefix: str, view: View, *, name: str, comment: str, end: str = "") -> View:
     """A view of each set, one under the other, without the columns that only some have."""
     own = {d.name.lower() for item in sets for d in item.dimensions} | {c.name for item in sets for c in _anomaly_columns(item, "{}")}
     kept = [column for column in view.columns if column.name not in own and column.name not in {c.name for c in _all_when()}]
@@ -318,16 +318,16 @@ def _over_all(sets: Sequence[MetricSet], prefix: str, view: View, name: str, com
         for item in sets
     ]
     columns = [*_all_when(), *(column._replace(expression=sql.name(column.name)) for column in kept)]
-    return _view(prefix, name, comment, _union(parts), columns, order=order)
+    return _view(prefix, name, comment, _union(parts), columns, end=end)
 
 
 def _all_contributions(sets: Sequence[MetricSet], prefix: str) -> View:
     view = _anomalies_with_contributions(sets[0], database(prefix, sets[0]), "parquet")
     comment = "The contributions of all metric sets, split over the affected series."
-    return _over_all(sets, prefix, view, "all_contributions", comment)
+    return _over_all(sets, prefix, view, name="all_contributions", comment=comment)
 
 
 def _all_log(sets: Sequence[MetricSet], prefix: str) -> View:
     view = _anomaly_log(sets[0], database(prefix, sets[0]), "parquet")
     order = '\nORDER BY "timestamp" DESC, metricset, metricname, eventid'
-    return _over_all(sets, prefix, view, "all_anomaly_log", "The events of all metric sets, newest first.", order)
+    return _over_all(sets, prefix, view, name="all_anomaly_log", comment="The events of all metric sets, newest first.", end=order)

@@ -21,8 +21,12 @@ FEWEST_DAYS_OTHERWISE = 4
 ERROR_MEMORY = 0.97  # of an expert's mean absolute error, an interval
 WEIGHT_POWER = -4.0
 FAR = 4.0  # scales; further out is not learned from
+DAYS_TO_LEARN = 2  # far out in a row before that is the new level
 REPEATS_TO_LEARN = 3  # times a slot may be far out on one side before that is how it is
-MAD_TO_SIGMA = 1.4826
+TAIL = 0.9
+MEDIAN_TO_SIGMA, TAIL_TO_SIGMA = 1.4826, 1 / 1.6449  # of the absolute errors, were they normal
+POISSON = 0.5  # a Poisson count's standard deviation on the square root scale
+RARE = 5.0  # counts below this an interval follow their mean, not their median
 HALF_SCORE_AT = 5.0  # scales at which the score is 50
 
 
@@ -43,8 +47,8 @@ class State:
     slots: int  # intervals a day
     size: int = 0
     day: int = -1  # the last day stepped through, as an ordinal
-    history: Floats = field(default_factory=lambda: np.empty(0))  # [day, slot, series]: values as learned
-    errors: Floats = field(default_factory=lambda: np.empty(0))  # [day, slot, series]: value - expected, as learned
+    history: Floats = field(default_factory=lambda: np.empty(0))  # [day, slot, series]: values as learned, those far out drawn in
+    expected: Floats = field(default_factory=lambda: np.empty(0))  # [day, slot, series]: what was expected
     bias: Floats = field(default_factory=lambda: np.empty(0))  # [expert, series]: slow mean of an expert's errors
     wrong: Floats = field(default_factory=lambda: np.empty(0))  # [expert, series]: mean absolute error
     run: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # intervals far out in a row, signed
@@ -54,7 +58,7 @@ class State:
 
     def __post_init__(self) -> None:
         self.history = np.full((HISTORY_DAYS, self.slots, 0), np.nan)
-        self.errors = np.full((HISTORY_DAYS, self.slots, 0), np.nan)
+        self.expected = np.full((HISTORY_DAYS, self.slots, 0), np.nan)
         self.bias, self.wrong = np.zeros((2, 0)), np.full((4, 0), np.nan)
         self.habit = np.zeros((self.slots, 0), np.int64)
         self.grow(self.size)
@@ -62,7 +66,7 @@ class State:
     def grow(self, size: int) -> None:
         """Make room for series that appear."""
         more = size - self.history.shape[-1]
-        for name, new in (("history", np.nan), ("errors", np.nan), ("bias", 0.0), ("wrong", np.nan), ("habit", 0), ("run", 0), ("counts", True),
+        for name, new in (("history", np.nan), ("expected", np.nan), ("bias", 0.0), ("wrong", np.nan), ("habit", 0), ("run", 0), ("counts", True),
                           ("positive", True)):  # fmt: skip
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.full((*old.shape[:-1], more), new, old.dtype)], axis=-1))
@@ -90,20 +94,41 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     state.positive &= ~(values < 0)
     recent = (day - np.arange(1, DAYS_FOR_TIME_OF_DAY + 1)) % HISTORY_DAYS
     weekly = (day - 7 * np.arange(1, WEEKS_FOR_TIME_OF_WEEK + 1)) % HISTORY_DAYS
-    same_time = state.history[recent, slot]
-    medians = np.stack([_median(same_time), _median(state.history[weekly, slot])])
-    experts = np.concatenate([medians, medians + state.bias])
-    expected = _mix(experts, state.wrong)
-    expected = np.where(state.positive, np.maximum(expected, 0), expected)
-    scale = _scale(state, recent, slot, same_time, expected)
-    known = np.count_nonzero(~np.isnan(same_time), axis=0) >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)
-    expected, scale = np.where(known, expected, np.nan), np.where(known, scale, np.nan)
-    distance = (values - expected) / scale
-    _learn(state, day, slot, values, experts=experts, expected=expected, distance=distance)
+    nearby = np.ix_(recent, np.unique(np.array([slot - 1, slot, slot + 1]) % state.slots))
+    same_time, around = state.history[recent, slot], state.history[nearby].reshape(-1, state.size)
+    rate = np.nansum(around, axis=0) / np.maximum(np.count_nonzero(~np.isnan(around), axis=0), 1)
+    rare = state.counts & (rate < RARE)
+
+    seasonal = _even(np.stack([_quantile(same_time, 0.5), _quantile(state.history[weekly, slot], 0.5)]), state.positive)
+    experts = np.concatenate([seasonal, seasonal + state.bias])
+    expected = _uneven(_mix(experts, state.wrong), state.positive)
+    expected = np.where(rare & ~np.isnan(expected), rate, expected)
+
+    root = state.positive & ~rare
+    errors = _even(around, root) - _even(state.expected[nearby].reshape(-1, state.size), root)
+    center, days_known = _even(expected, root), np.count_nonzero(~np.isnan(same_time), axis=0)
+    scale = _scale(errors, center, np.where(rare, np.sqrt(expected + 0.5), np.where(state.counts, POISSON / 2, 0.0)))
+    scale *= 1 + 2 / np.maximum(days_known, 1)  # little history: less sure
+    known = days_known >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)
+    distance = np.where(known, (_even(values, root) - center) / scale, np.nan)
+
+    far = [_uneven(center + side * FAR * scale, root) for side in (-1, 1)]
+    _learn(state, day, slot, values, experts=experts, expected=expected, distance=distance, within=np.clip(values, *far))
+    shown = np.where(known & ~np.isnan(values), 0.0, np.nan)
     reach = distance_of(sensitivity) * scale
-    lower = np.where(state.positive, np.maximum(expected - reach, 0), expected - reach)
-    present = np.where(np.isnan(values), np.nan, 0.0)
-    return Points(values, expected + present, lower + present, expected + reach + present, score_of(np.abs(distance)))
+    lower, upper = (_uneven(center + side * reach, root) for side in (-1, 1))
+    lower = np.where(state.positive, np.maximum(lower, 0), lower)
+    return Points(values, expected + shown, lower + shown, upper + shown, score_of(np.abs(distance)))
+
+
+def _even(values: Floats, root: NDArray[np.bool_]) -> Floats:
+    """The scale on which errors are alike: where `root`, the square root (Anscombe 1948: the variance of a count is constant there)."""
+    return np.where(root, np.sqrt(np.maximum(values, 0) + 0.375), values)
+
+
+def _uneven(values: Floats, root: NDArray[np.bool_]) -> Floats:
+    """The inverse of `_even`."""
+    return np.where(root, np.maximum(np.square(np.maximum(values, 0)) - 0.375, 0), values)
 
 
 def _turn(state: State, day: int) -> None:
@@ -114,17 +139,20 @@ def _turn(state: State, day: int) -> None:
         raise ValueError(f"day {day} comes before day {state.day}, which was scored already")
     for new in range(max(state.day + 1, day - HISTORY_DAYS + 1), day + 1):
         state.history[new % HISTORY_DAYS] = np.nan
-        state.errors[new % HISTORY_DAYS] = np.nan
+        state.expected[new % HISTORY_DAYS] = np.nan
     state.day = day
 
 
-def _median(stack: Floats) -> Floats:
-    """The median over the first axis of what is not NaN (NaN where nothing is)."""
+def _quantile(stack: Floats, share: float) -> Floats:
+    """The quantile over the first axis of what is not NaN (NaN where nothing is), interpolated."""
     ordered = np.sort(stack, axis=0)  # NaN last
-    count = np.count_nonzero(~np.isnan(ordered), axis=0)
+    last = np.maximum(np.count_nonzero(~np.isnan(ordered), axis=0) - 1, 0)
+    place = share * last
+    low = place.astype(np.int64)
     columns = np.arange(stack.shape[1])
-    low, high = ordered[np.maximum(count - 1, 0) // 2, columns], ordered[np.minimum(count // 2, len(stack) - 1), columns]
-    return np.where(count > 0, (low + high) / 2, np.nan)
+    below, above = ordered[low, columns], ordered[np.minimum(low + 1, last), columns]
+    quantile: Floats = below + (above - below) * (place - low)
+    return quantile
 
 
 def _mix(experts: Floats, wrong: Floats) -> Floats:
@@ -138,32 +166,27 @@ def _mix(experts: Floats, wrong: Floats) -> Floats:
     return mixed
 
 
-def _scale(state: State, recent: NDArray[np.int64], slot: int, same_time: Floats, expected: Floats) -> Floats:
-    """The spread that is usual around this time of day, never less than a floor."""
-    around = np.unique(np.array([slot - 1, slot, slot + 1]) % state.slots)
-    errors = np.abs(state.errors[np.ix_(recent, around)]).reshape(-1, state.size)
-    spread = MAD_TO_SIGMA * np.nan_to_num(_median(errors))
-    total, number = np.nansum(same_time, axis=0), np.count_nonzero(~np.isnan(same_time), axis=0)
-    rate = np.maximum(expected, total / np.maximum(number, 1))
-    chance = np.where(rate > 25, 0.5, 1.0) * np.sqrt(np.maximum(rate, 0) + 0.5)  # counts: rare ones vary at least as Poisson's do
-    floor = np.where(state.counts, chance, 0.0)
-    return np.maximum.reduce([spread, floor, 0.001 * np.abs(expected), np.full(state.size, 1e-9)])
+def _scale(errors: Floats, center: Floats, floor: Floats) -> Floats:
+    """The spread that was usual around this time of day, of the body or of the tail, whichever is wider; never less than the floor."""
+    size = np.abs(errors)
+    spread = np.fmax(MEDIAN_TO_SIGMA * _quantile(size, 0.5), TAIL_TO_SIGMA * _quantile(size, TAIL))
+    scale: Floats = np.fmax.reduce([spread, floor, 0.0005 * np.abs(center), np.full(len(floor), 1e-9)])
+    return scale
 
 
-def _learn(state: State, day: int, slot: int, values: Floats, *, experts: Floats, expected: Floats, distance: Floats) -> None:
-    """Take the interval into the memory; where it lies far out, what was expected in its place."""
+def _learn(state: State, day: int, slot: int, values: Floats, *, experts: Floats, expected: Floats, distance: Floats, within: Floats) -> None:
+    """Take the interval into the memory; a value far out only as far as `within` lets it, unless it lasts or recurs."""
     present = ~np.isnan(values)
     side = np.where(np.abs(np.nan_to_num(distance)) > FAR, np.sign(np.nan_to_num(distance)), 0).astype(np.int64)
     state.run = np.where(present, np.where(side == np.sign(state.run), state.run + side, side), state.run)
     habit = state.habit[slot]
     state.habit[slot] = np.where(present, np.where(side == np.sign(habit), habit + side, side), habit)
-    lasting = np.abs(state.run) > max(state.slots, REPEATS_TO_LEARN)
+    lasting = np.abs(state.run) > max(DAYS_TO_LEARN * state.slots, REPEATS_TO_LEARN)
     usual = (side == 0) | lasting | (np.abs(state.habit[slot]) > REPEATS_TO_LEARN)
-    learned = np.where(usual, values, expected)
     place = day % HISTORY_DAYS
-    state.history[place, slot] = learned
-    state.errors[place, slot] = learned - expected
-    wrongness = learned - experts
+    state.history[place, slot] = np.where(usual | np.isnan(within), values, within)
+    state.expected[place, slot] = np.where(present, expected, np.nan)
+    wrongness = _even(values, state.positive) - experts
     fresh = usual & ~np.isnan(wrongness)
     state.wrong = np.where(fresh, np.where(np.isnan(state.wrong), np.abs(wrongness),
                                            ERROR_MEMORY * state.wrong + (1 - ERROR_MEMORY) * np.abs(wrongness)), state.wrong)  # fmt: skip
