@@ -19,6 +19,7 @@ WEEKS_FOR_TIME_OF_WEEK = 8
 FEWEST_DAYS = {1: 14}  # by slots a day; days of values at a time of day before it is scored
 FEWEST_DAYS_OTHERWISE = 4
 ERROR_MEMORY = 0.97  # of an expert's mean absolute error, an interval
+NONZERO_MEMORY = 0.98  # of the mean of values that are not zero, a value
 WEIGHT_POWER = -4.0
 FAR = 4.0  # scales; further out is not learned from
 DAYS_TO_LEARN = 2  # far out in a row before that is the new level
@@ -51,6 +52,7 @@ class State:
     expected: Floats = field(default_factory=lambda: np.empty(0))  # [day, slot, series]: what was expected
     bias: Floats = field(default_factory=lambda: np.empty(0))  # [expert, series]: slow mean of an expert's errors
     wrong: Floats = field(default_factory=lambda: np.empty(0))  # [expert, series]: mean absolute error
+    nonzero: Floats = field(default_factory=lambda: np.empty(0))  # [series]: slow mean of the values that are not zero
     run: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # intervals far out in a row, signed
     habit: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # [slot, series]: times far out in a row at this slot, signed
     counts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # whole numbers >= 0 so far
@@ -66,10 +68,11 @@ class State:
     def grow(self, size: int) -> None:
         """Make room for series that appear."""
         more = size - self.history.shape[-1]
-        for name, new in (("history", np.nan), ("expected", np.nan), ("bias", 0.0), ("wrong", np.nan), ("habit", 0), ("run", 0), ("counts", True),
-                          ("positive", True)):  # fmt: skip
+        fresh: dict[str, float] = dict.fromkeys(("history", "expected", "wrong", "nonzero"), np.nan)
+        fresh |= {"bias": 0, "run": 0, "habit": 0, "counts": True, "positive": True}
+        for name, value in fresh.items() if more else ():
             old = getattr(self, name)
-            setattr(self, name, np.concatenate([old, np.full((*old.shape[:-1], more), new, old.dtype)], axis=-1))
+            setattr(self, name, np.concatenate([old, np.full((*old.shape[:-1], more), value, old.dtype)], axis=-1))
         self.size = size
 
 
@@ -97,7 +100,7 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     nearby = np.ix_(recent, np.unique(np.array([slot - 1, slot, slot + 1]) % state.slots))
     same_time, around = state.history[recent, slot], state.history[nearby].reshape(-1, state.size)
     rate = np.nansum(around, axis=0) / np.maximum(np.count_nonzero(~np.isnan(around), axis=0), 1)
-    rare = state.counts & (rate < RARE)
+    rare = state.counts & (rate < RARE) & ~(state.nonzero > 2 * RARE)  # counts of single things; not sums of minutes
 
     seasonal = _even(np.stack([_quantile(same_time, 0.5), _quantile(state.history[weekly, slot], 0.5)]), state.positive)
     experts = np.concatenate([seasonal, seasonal + state.bias])
@@ -183,6 +186,10 @@ def _learn(state: State, day: int, slot: int, values: Floats, *, experts: Floats
     state.habit[slot] = np.where(present, np.where(side == np.sign(habit), habit + side, side), habit)
     lasting = np.abs(state.run) > max(DAYS_TO_LEARN * state.slots, REPEATS_TO_LEARN)
     usual = (side == 0) | lasting | (np.abs(state.habit[slot]) > REPEATS_TO_LEARN)
+    seen = present & (values != 0)
+    state.nonzero = np.where(
+        seen, np.where(np.isnan(state.nonzero), values, NONZERO_MEMORY * state.nonzero + (1 - NONZERO_MEMORY) * values), state.nonzero
+    )
     place = day % HISTORY_DAYS
     state.history[place, slot] = np.where(usual | np.isnan(within), values, within)
     state.expected[place, slot] = np.where(present, expected, np.nan)

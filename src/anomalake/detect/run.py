@@ -25,41 +25,38 @@ class Scored(NamedTuple):
 
 @dataclass
 class Detector:
-    """A metric set's detector: the series it knows, and the model's state of each of their measures (column = series x measure)."""
+    """A metric set's detector: the series it knows, and the model's state of each of their measures (column = series x measures + measure)."""
 
     metric_set: MetricSet
     series: dict[Series, int] = field(default_factory=dict)
-    states: list[model.State] = field(default_factory=list)  # one a measure
+    state: model.State = field(init=False)
 
     def __post_init__(self) -> None:
-        slots = intervals.slots_per_day(self.metric_set.frequency)
-        self.states = [model.State(slots) for _ in self.metric_set.measures]
+        self.state = model.State(intervals.slots_per_day(self.metric_set.frequency))
 
     def score(self, interval: Interval) -> Scored:
         """Score an interval and learn from it; intervals come in time's order."""
-        item, wall = self.metric_set, interval.wall
+        item, wall, width = self.metric_set, interval.wall, len(self.metric_set.measures)
         start = intervals.to_utc(wall, item.timezone)
         for series in interval.values:
             self.series.setdefault(series, len(self.series))
         known = list(self.series)
-        keys = [series_key(series) for series in known]
-        observations: list[tuple[Any, ...]] = []
-        alerts = []
-        for number, (measure, state) in enumerate(zip(item.measure_names, self.states, strict=True)):
-            values = np.full(len(known), np.nan)
-            for series, measured in interval.values.items():
-                value = measured[number]
-                values[self.series[series]] = np.nan if value is None else value
-            state.grow(len(known))
-            points = model.step(state, wall.toordinal(), intervals.slot(wall, item.frequency), values, item.alerts.sensitivity)
-            observations.extend(
-                (keys[i], start, *known[i], measure, float(values[i]), *(_cell(column[i]) for column in points[1:]))
-                for i in np.flatnonzero(~np.isnan(values)).tolist()
-            )
-            if alert := events.event(item, measure, start, known, points):
-                alerts.append(alert)
-        observations.sort(key=lambda record: record[0])
-        return Scored(start, observations, tuple(alerts))
+        values = np.full((len(known), width), np.nan)
+        for series, measured in interval.values.items():
+            values[self.series[series]] = [np.nan if value is None else value for value in measured]
+        self.state.grow(values.size)
+        day, slot = wall.toordinal(), intervals.slot(wall, item.frequency)
+        points = model.step(self.state, day, slot, values.ravel(), item.alerts.sensitivity)
+        by_measure = [model.Points(*(column[number::width] for column in points)) for number in range(width)]
+        observations = [
+            (series_key(series), start, *series, measure, float(values[i, number]), *(_cell(column[i]) for column in by_measure[number][1:]))
+            for series, i in ((series, self.series[series]) for series in interval.values)
+            for number, measure in enumerate(item.measure_names)
+            if not np.isnan(values[i, number])
+        ]
+        observations.sort(key=lambda record: str(record[0]))
+        found = (events.event(item, measure, start, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True))
+        return Scored(start, observations, tuple(alert for alert in found if alert is not None))
 
 
 def _cell(value: float) -> float | None:

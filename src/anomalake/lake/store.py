@@ -5,7 +5,7 @@
 
 import os
 import random
-import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -117,22 +117,20 @@ class FolderStore:
         """See `Store`."""
         self._write(self._path(key), data, os.replace)
 
-    def _write(self, target: Path, data: bytes, settle: Callable[[str, Path], None]) -> bool:
+    def _write(self, target: Path, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
         """Write beside the target, then let it appear at once; False where `settle` finds it taken."""
-        temporary = None
+        temporary = target.with_name(f".writing-{os.getpid()}-{threading.get_ident()}-{target.name}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".writing-", delete=False) as file:
-                temporary = file.name
-                file.write(data)
-            settle(temporary, target)
+            try:
+                temporary.write_bytes(data)
+                settle(temporary, target)
+            finally:
+                temporary.unlink(missing_ok=True)
         except FileExistsError:
             return False
         except OSError as error:
             raise StorageError(f"{target}: {error}") from error
-        finally:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
         return True
 
     def list(self, prefix: str) -> Iterator[str]:

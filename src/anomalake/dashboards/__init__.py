@@ -1,0 +1,1 @@
+"""Dashboards, made from metric sets: the QuickSight definition (`definition`), and a page that draws any such definition (`preview`)."""

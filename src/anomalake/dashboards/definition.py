@@ -1,0 +1,483 @@
+"""The QuickSight analysis of a metric set, as `AWS::QuickSight::Analysis` takes its `Definition` ("AnalysisDefinition" in the QuickSight API). Pure.
+
+Sheets: an overview of the events; one for each measure, with the live data, the anomalies in it, the band and what contributed; the contributions.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from anomalake import intervals
+from anomalake.metric_set import Dimension, Measure, MetricSet
+
+Granularity = Literal["DAY", "HOUR", "MINUTE"]
+Definition = dict[str, Any]
+
+LIVE, CONTRIBUTIONS, LOG, BAND = "anomalies_with_live", "anomalies_with_contributions", "anomaly_log", "metrics_with_band"
+DATASETS = (LIVE, CONTRIBUTIONS, LOG, BAND)
+TIME = "localtimestamp"
+MOST_POINTS = 2_000  # on a time axis, before the next coarser granularity serves better
+SEVERITY_COLORS = {"critical": "#7F1D1D", "high": "#DC2626", "medium": "#F59E0B", "low": "#FCD34D", "unscored": "#94A3B8"}
+# The band of several series taken together: their deviations add up as independent ones do, in squares. Of one series it is that series' own.
+_BOUNDS = {
+    "SUM": {"lower": "lower bound", "upper": "upper bound"},
+    "AVG": {"lower": "lower bound of the mean", "upper": "upper bound of the mean"},
+}
+_WIDTHS = {
+    "lower": "sqrt(sum(({expectedvalue} - {lowerbound}) * ({expectedvalue} - {lowerbound})))",
+    "upper": "sqrt(sum(({upperbound} - {expectedvalue}) * ({upperbound} - {expectedvalue})))",
+}
+_BOUND_EXPRESSIONS = {
+    name: f"sum({{expectedvalue}}) {sign} {_WIDTHS[side]}" if how == "SUM"
+    else f"(sum({{expectedvalue}}) {sign} {_WIDTHS[side]}) / count({{expectedvalue}})"
+    for how, names in _BOUNDS.items() for (side, name), sign in zip(names.items(), "-+", strict=True)
+}  # fmt: skip
+_NO_ARN = "arn:aws:quicksight:::dataset/"  # where nobody asks
+_COLUMNS, _TALLEST = 36, 21  # of QuickSight's grid
+
+
+class Window(NamedTuple):
+    """What the dashboard shows at first: from, until (local times; or QuickSight's rolling date expressions), and the step of its time axes."""
+
+    start: datetime | str
+    end: datetime | str
+    granularity: Granularity
+
+
+def rolling(metric_set: MetricSet) -> Window:
+    """The window of a deployed dashboard: as many days back as a time axis holds at the set's own frequency, 90 at most."""
+    days = min(90, int(MOST_POINTS * intervals.STEP[metric_set.frequency] / intervals.STEP["P1D"])) if metric_set.frequency != "P1D" else 365
+    return Window(f"addDateTime(-{days}, 'DD', now())", "now()", _finest(metric_set))
+
+
+def fitting(metric_set: MetricSet, start: datetime, end: datetime) -> Window:
+    """The window from start to end, in steps that a time axis can hold."""
+    finest = _finest(metric_set)
+    steps: tuple[tuple[Granularity, str], ...] = (("MINUTE", metric_set.frequency), ("HOUR", "PT1H"), ("DAY", "P1D"))
+    allowed = [name for name, _ in steps][[name for name, _ in steps].index(finest) :]
+    for name, step in steps:
+        if name in allowed and (end - start) / intervals.STEP[step] <= MOST_POINTS:
+            return Window(start, end, name)
+    return Window(start, end, "DAY")
+
+
+def _finest(metric_set: MetricSet) -> Granularity:
+    by_frequency: dict[str, Granularity] = {"P1D": "DAY", "PT1H": "HOUR", "PT10M": "MINUTE", "PT5M": "MINUTE"}
+    return by_frequency[metric_set.frequency]
+
+
+def definition(metric_set: MetricSet, window: Window, arns: Mapping[str, str] | None = None) -> Definition:
+    """The analysis; `arns` gives each dataset's ARN (a preview needs none)."""
+    filters = [_time_filter(), *(_dimension_filter(dimension, metric_set) for dimension in metric_set.dimensions)]
+    sheets = [_overview(filters)]
+    sheets += [_measure_sheet(metric_set, measure, window, filters) for measure in metric_set.measures]
+    sheets.append(_contributions(metric_set))
+    return {
+        "DataSetIdentifierDeclarations": [{"Identifier": name, "DataSetArn": (arns or {}).get(name, _NO_ARN + name)} for name in DATASETS],
+        "CalculatedFields": [
+            {"DataSetIdentifier": BAND, "Name": name, "Expression": _BOUND_EXPRESSIONS[name]}
+            for aggregation in sorted({measure.aggregation for measure in metric_set.measures})
+            for name in _BOUNDS[aggregation].values()
+        ],
+        "ParameterDeclarations": [_moment("From", window.start), _moment("Until", window.end)],
+        "FilterGroups": filters,
+        "Sheets": sheets,
+    }  # fmt: skip
+
+
+# --- fields
+
+
+def _column(dataset: str, name: str) -> dict[str, str]:
+    return {"DataSetIdentifier": dataset, "ColumnName": name.lower()}
+
+
+def _by(field: str, dataset: str, name: str) -> dict[str, Any]:
+    return {"CategoricalDimensionField": {"FieldId": field, "Column": _column(dataset, name)}}
+
+
+def _over_time(field: str, dataset: str, granularity: str) -> dict[str, Any]:
+    return {"DateDimensionField": {"FieldId": field, "Column": _column(dataset, TIME), "DateGranularity": granularity}}
+
+
+def _number(field: str, dataset: str, name: str, aggregation: str = "SUM") -> dict[str, Any]:
+    how = {"SUM": "SUM", "AVG": "AVERAGE"}.get(aggregation, aggregation)
+    return {"NumericalMeasureField": {"FieldId": field, "Column": _column(dataset, name), "AggregationFunction": {"SimpleNumericalAggregation": how}}}
+
+
+def _calculated(field: str, dataset: str, name: str) -> dict[str, Any]:
+    """A calculated field that aggregates by itself, for which QuickSight refuses a further aggregation."""
+    return {"NumericalMeasureField": {"FieldId": field, "Column": {"DataSetIdentifier": dataset, "ColumnName": name}}}
+
+
+def _count(field: str, dataset: str, name: str) -> dict[str, Any]:
+    return {"CategoricalMeasureField": {"FieldId": field, "Column": _column(dataset, name), "AggregationFunction": "DISTINCT_COUNT"}}
+
+
+def _title(text: str) -> dict[str, Any]:
+    return {"Visibility": "VISIBLE", "FormatText": {"PlainText": text}}
+
+
+def _axis(text: str) -> dict[str, Any]:
+    return {"AxisLabelOptions": [{"CustomLabel": text}]}
+
+
+def _ascending(field: str) -> list[dict[str, Any]]:
+    return [{"FieldSort": {"FieldId": field, "Direction": "ASC"}}]
+
+
+def _label(thing: Dimension | Measure) -> str:
+    return thing.label or thing.name
+
+
+# --- parameters and filters
+
+
+def _moment(name: str, value: datetime | str) -> dict[str, Any]:
+    default = {"StaticValues": [f"{value:%Y-%m-%dT%H:%M:%S.000Z}"]} if isinstance(value, datetime) else {"RollingDate": {"Expression": value}}
+    return {"DateTimeParameterDeclaration": {"Name": name, "TimeGranularity": "MINUTE", "DefaultValues": default}}
+
+
+def _time_filter() -> dict[str, Any]:
+    return {
+        "FilterGroupId": "window",
+        "CrossDataset": "ALL_DATASETS",
+        "Status": "ENABLED",
+        "ScopeConfiguration": {"AllSheets": {}},
+        "Filters": [
+            {
+                "TimeRangeFilter": {
+                    "FilterId": "window-range",
+                    "Column": _column(LIVE, TIME),
+                    "IncludeMinimum": True,
+                    "IncludeMaximum": True,
+                    "NullOption": "NON_NULLS_ONLY",
+                    "TimeGranularity": "MINUTE",
+                    "RangeMinimumValue": {"Parameter": "From"},
+                    "RangeMaximumValue": {"Parameter": "Until"},
+                }
+            }
+        ],
+    }
+
+
+def _dimension_filter(dimension: Dimension, metric_set: MetricSet) -> dict[str, Any]:
+    """A drop-down over every sheet that has the dimension."""
+    name = dimension.name.lower()
+    scopes = [{"SheetId": sheet, "Scope": "ALL_VISUALS"} for sheet in (*(_sheet_id(m) for m in metric_set.measures), "contributions")]
+    return {
+        "FilterGroupId": f"by-{name}",
+        "CrossDataset": "ALL_DATASETS",
+        "Status": "ENABLED",
+        "ScopeConfiguration": {"SelectedSheets": {"SheetVisualScopingConfigurations": scopes}},
+        "Filters": [
+            {
+                "CategoryFilter": {
+                    "FilterId": f"choose-{name}",
+                    "Column": _column(LIVE, name),
+                    "Configuration": {
+                        "FilterListConfiguration": {
+                            "MatchOperator": "CONTAINS", "SelectAllOptions": "FILTER_ALL_VALUES", "NullOption": "ALL_VALUES",
+                        }
+                    },
+                    "DefaultFilterControlConfiguration": {
+                        "Title": _label(dimension), "ControlOptions": {"DefaultDropdownOptions": {"Type": "MULTI_SELECT"}},
+                    },
+                }
+            }
+        ],
+    }  # fmt: skip
+
+
+def _only(group: str, dataset: str, column: str, values: Sequence[str], *, sheet: str, visual: str) -> dict[str, Any]:
+    """A filter that some visuals of a sheet have built in."""
+    listed = {"MatchOperator": "CONTAINS", "CategoryValues": list(values), "NullOption": "NON_NULLS_ONLY"}
+    scope = {"SheetId": sheet, "Scope": "SELECTED_VISUALS", "VisualIds": [visual]}
+    return {
+        "FilterGroupId": group,
+        "CrossDataset": "SINGLE_DATASET",
+        "Status": "ENABLED",
+        "ScopeConfiguration": {"SelectedSheets": {"SheetVisualScopingConfigurations": [scope]}},
+        "Filters": [
+            {"CategoryFilter": {"FilterId": f"{group}-is", "Column": _column(dataset, column), "Configuration": {"FilterListConfiguration": listed}}}
+        ],
+    }
+
+
+# --- sheets
+
+
+class _Placed(NamedTuple):
+    """A visual, how many columns and rows of the grid it takes."""
+
+    visual: dict[str, Any]
+    width: int
+    height: int
+
+
+def _sheet(sheet: str, name: str, placed: Iterable[_Placed], controls: Sequence[dict[str, Any]], dimensions: Sequence[Dimension]) -> dict[str, Any]:
+    visuals, elements, column, row, height = [], [], 0, 0, 0
+    for visual, wide, high in placed:
+        if column + wide > _COLUMNS:
+            column, row, height = 0, row + height, 0
+        (body,) = visual.values()
+        elements.append(
+            {
+                "ElementId": body["VisualId"], "ElementType": "VISUAL",
+                "ColumnIndex": column, "ColumnSpan": wide, "RowIndex": row, "RowSpan": min(high, _TALLEST),
+            }
+        )  # fmt: skip
+        column, height = column + wide, max(height, high)
+        visuals.append(visual)
+    made = {
+        "SheetId": sheet,
+        "Name": name,
+        "ContentType": "INTERACTIVE",
+        "ParameterControls": controls,
+        "Visuals": visuals,
+        "Layouts": [
+            {
+                "Configuration": {
+                    "GridLayout": {
+                        "Elements": elements,
+                        "CanvasSizeOptions": {"ScreenCanvasSizeOptions": {"ResizeOption": "FIXED", "OptimizedViewPortWidth": "1600px"}},
+                    }
+                }
+            }
+        ],
+    }
+    if dimensions:
+        made["FilterControls"] = [
+            {"CrossSheet": {"FilterControlId": f"{sheet}-choose-{d.name.lower()}", "SourceFilterId": f"choose-{d.name.lower()}"}} for d in dimensions
+        ]
+    return made
+
+
+def _pickers(sheet: str) -> list[dict[str, Any]]:
+    return [
+        {"DateTimePicker": {"ParameterControlId": f"{sheet}-{name.lower()}", "Title": name, "SourceParameterName": name}}
+        for name in ("From", "Until")
+    ]
+
+
+def _overview(filters: list[dict[str, Any]]) -> dict[str, Any]:
+    def kpi(visual: str, title: str, value: dict[str, Any]) -> _Placed:
+        wells = {"Values": [value], "TargetValues": [], "TrendGroups": []}
+        return _Placed({"KPIVisual": {"VisualId": visual, "Title": _title(title), "ChartConfiguration": {"FieldWells": wells}}}, 9, 5)
+
+    columns = (
+        (TIME, "Time"), ("metricname", "Measure"), ("groupscore", "Score"), ("severity", "Severity"), ("direction", "Direction"),
+        ("affectedseries", "Series"), ("source", "Source"), ("consoleurl", "Link"),
+    )  # fmt: skip
+    log = {
+        "TableVisual": {
+            "VisualId": "log",
+            "Title": _title("Event log, newest first"),
+            "ChartConfiguration": {
+                "FieldWells": {"TableUnaggregatedFieldWells": {"Values": [{"FieldId": f"log-{c}", "Column": _column(LOG, c)} for c, _ in columns]}},
+                "SortConfiguration": {"RowSort": [{"FieldSort": {"FieldId": f"log-{TIME}", "Direction": "DESC"}}]},
+                "FieldOptions": {"SelectedFieldOptions": [{"FieldId": f"log-{c}", "CustomLabel": label} for c, label in columns]},
+            },
+        }
+    }
+    timeline = {
+        "BarChartVisual": {
+            "VisualId": "timeline",
+            "Title": _title("Events a day by severity"),
+            "ChartConfiguration": {
+                "FieldWells": {
+                    "BarChartAggregatedFieldWells": {
+                        "Category": [_over_time("timeline-day", LOG, "DAY")],
+                        "Values": [_count("timeline-events", LOG, "eventid")],
+                        "Colors": [_by("timeline-severity", LOG, "severity")],
+                    }
+                },
+                "Orientation": "VERTICAL",
+                "BarsArrangement": "STACKED",
+                "SortConfiguration": {"CategorySort": _ascending("timeline-day")},
+                "ValueLabelOptions": _axis("events"),
+                "VisualPalette": {
+                    "ColorMap": [
+                        {"Element": {"FieldId": "timeline-severity", "FieldValue": label}, "Color": color} for label, color in SEVERITY_COLORS.items()
+                    ]
+                },
+            },
+        }
+    }
+    heat = {
+        "HeatMapVisual": {
+            "VisualId": "worst",
+            "Title": _title("Worst score of the day by measure"),
+            "ChartConfiguration": {
+                "FieldWells": {
+                    "HeatMapAggregatedFieldWells": {
+                        "Rows": [_by("worst-measure", LOG, "metricname")],
+                        "Columns": [_over_time("worst-day", LOG, "DAY")],
+                        "Values": [_number("worst-score", LOG, "groupscore", "MAX")],
+                    }
+                },
+                "SortConfiguration": {"HeatMapColumnSort": _ascending("worst-day")},
+                "ColorScale": {
+                    "ColorFillType": "GRADIENT",
+                    "Colors": [{"Color": "#FEF3C7", "DataValue": 0}, {"Color": "#7F1D1D", "DataValue": 100}],
+                },
+            },
+        }
+    }
+    filters.append(_only("severe", LOG, "severity", ["high", "critical"], sheet="overview", visual="kpi-severe"))
+    placed = [
+        kpi("kpi-events", "Events", _count("kpi-events-value", LOG, "eventid")),
+        kpi("kpi-severe", "High or critical", _count("kpi-severe-value", LOG, "eventid")),
+        kpi("kpi-worst", "Worst score", _number("kpi-worst-value", LOG, "groupscore", "MAX")),
+        kpi("kpi-series", "Most series in one event", _number("kpi-series-value", LOG, "affectedseries", "MAX")),
+        _Placed(timeline, 18, 11),
+        _Placed(heat, 18, 11),
+        _Placed(log, 36, 17),
+    ]
+    return _sheet("overview", "Overview", placed, _pickers("overview"), ())
+
+
+def _sheet_id(measure: Measure) -> str:
+    return f"measure-{measure.name.lower()}"
+
+
+def _measure_sheet(metric_set: MetricSet, measure: Measure, window: Window, filters: list[dict[str, Any]]) -> dict[str, Any]:
+    sheet, label = _sheet_id(measure), _label(measure)
+    unit = f"{label} ({measure.unit})" if measure.unit else label
+    band, step = f"{sheet}-band", window.granularity
+    how = "added up over the series" if measure.aggregation == "SUM" else "mean of the series"
+    series = (("value", "2px", "SOLID"), ("expectedvalue", "2px", "DOTTED"), ("lower", "1px", "SOLID"), ("upper", "1px", "SOLID"))
+    filters.append(_only(band, BAND, "metricname", [measure.name], sheet=sheet, visual=band))
+    placed = [
+        _Placed(
+            {
+                "LineChartVisual": {
+                    "VisualId": band,
+                    "Title": _title(f"{label}: observed, expected and band, {how}"),
+                    "ChartConfiguration": {
+                        "Type": "LINE",
+                        "FieldWells": {
+                            "LineChartAggregatedFieldWells": {
+                                "Category": [_over_time(f"{band}-time", BAND, step)],
+                                "Values": [
+                                    _calculated(f"{band}-{column}", BAND, _BOUNDS[measure.aggregation][column])
+                                    if column in ("lower", "upper")
+                                    else _number(f"{band}-{column}", BAND, column, measure.aggregation)
+                                    for column, _, _ in series
+                                ],
+                            }
+                        },
+                        "SortConfiguration": {"CategorySort": _ascending(f"{band}-time")},
+                        "PrimaryYAxisLabelOptions": _axis(unit),
+                        "Series": [
+                            {
+                                "DataFieldSeriesItem": {
+                                    "FieldId": f"{band}-{column}",
+                                    "AxisBinding": "PRIMARY_YAXIS",
+                                    "Settings": {"LineStyleSettings": {"LineWidth": width, "LineStyle": style}},
+                                }
+                            }
+                            for column, width, style in series
+                        ],
+                    },
+                }
+            },
+            36,
+            11,
+        )
+    ]  # fmt: skip
+    for dimension in metric_set.dimensions or (None,):
+        placed += _measure_by(measure, dimension, step, unit, filters)
+    return _sheet(sheet, label, placed, _pickers(sheet), metric_set.dimensions)
+
+
+def _measure_by(measure: Measure, dimension: Dimension | None, step: Granularity, unit: str, filters: list[dict[str, Any]]) -> list[_Placed]:
+    """The live data and its anomalies by one dimension (or in one, where there is none), and what contributed."""
+    sheet, label = _sheet_id(measure), _label(measure)
+    base = f"{sheet}-{dimension.name.lower()}" if dimension else sheet
+    by = f" by {_label(dimension).lower()}" if dimension else ""
+    line, combo, bars = f"{base}-live", f"{base}-anomalies", f"{base}-contribution"
+
+    def colors(visual: str) -> list[dict[str, Any]]:
+        return [_by(f"{visual}-color", LIVE, dimension.name)] if dimension else []
+
+    def place(visual: str, kind: str, title: str, configuration: dict[str, Any], width: int) -> _Placed:
+        return _Placed({kind: {"VisualId": visual, "Title": _title(title), "ChartConfiguration": configuration}}, width, 11)
+
+    live_wells = {
+        "Category": [_over_time(f"{line}-time", LIVE, step)],
+        "Values": [_number(f"{line}-value", LIVE, measure.name, measure.aggregation)],
+        "Colors": colors(line),
+    }
+    combo_wells = {
+        "Category": [_over_time(f"{combo}-time", LIVE, step)],
+        "BarValues": [_number(f"{combo}-anomalous", LIVE, f"{measure.name}AnomalyMetricValue", measure.aggregation)],
+        "Colors": colors(combo),
+        "LineValues": [_number(f"{combo}-live", LIVE, measure.name, measure.aggregation)],
+    }
+    placed = [
+        place(line, "LineChartVisual", f"{label}{by}, live", {
+            "Type": "LINE",
+            "FieldWells": {"LineChartAggregatedFieldWells": live_wells},
+            "SortConfiguration": {"CategorySort": _ascending(f"{line}-time")},
+            "PrimaryYAxisLabelOptions": _axis(unit),
+        }, 12 if dimension else 18),
+        place(combo, "ComboChartVisual", f"{label}: anomalous values{by} over all live data", {
+            "BarsArrangement": "STACKED",
+            "FieldWells": {"ComboChartAggregatedFieldWells": combo_wells},
+            "SortConfiguration": {"CategorySort": _ascending(f"{combo}-time")},
+            "PrimaryYAxisLabelOptions": _axis(unit),
+            "SingleAxisOptions": {"YAxisOptions": {"YAxis": "PRIMARY_Y_AXIS"}},
+        }, 12 if dimension else 18),
+    ]  # fmt: skip
+    if dimension:
+        filters.append(_only(f"{bars}-measure", CONTRIBUTIONS, "metricname", [measure.name], sheet=sheet, visual=bars))
+        filters.append(_only(f"{bars}-dimension", CONTRIBUTIONS, "dimensionname", [dimension.name], sheet=sheet, visual=bars))
+        wells = {
+            "Category": [_over_time(f"{bars}-time", CONTRIBUTIONS, step)],
+            "Values": [_number(f"{bars}-share", CONTRIBUTIONS, "contributionshare")],
+            "Colors": [_by(f"{bars}-value", CONTRIBUTIONS, "dimensionvalue")],
+        }
+        placed.append(place(bars, "BarChartVisual", f"{label}: what contributed,{by}", {
+            "Orientation": "VERTICAL",
+            "BarsArrangement": "STACKED_PERCENT",
+            "FieldWells": {"BarChartAggregatedFieldWells": wells},
+            "SortConfiguration": {"CategorySort": _ascending(f"{bars}-time")},
+            "ValueLabelOptions": _axis("contribution"),
+        }, 12))  # fmt: skip
+    return placed
+
+
+def _contributions(metric_set: MetricSet) -> dict[str, Any]:
+    rows = [
+        _over_time("pivot-time", CONTRIBUTIONS, _finest(metric_set)),
+        _by("pivot-dimension", CONTRIBUTIONS, "dimensionname"),
+        _by("pivot-measure", CONTRIBUTIONS, "metricname"),
+        _by("pivot-value", CONTRIBUTIONS, "dimensionvalue"),
+    ]
+    labels = {
+        "pivot-time": "Time",
+        "pivot-dimension": "Dimension",
+        "pivot-measure": "Measure",
+        "pivot-value": "Value",
+        "pivot-share": "Contribution, %",
+    }
+    pivot = {
+        "PivotTableVisual": {
+            "VisualId": "pivot",
+            "Title": _title("What contributed to each event, per cent"),
+            "ChartConfiguration": {
+                "FieldWells": {
+                    "PivotTableAggregatedFieldWells": {
+                        "Rows": rows,
+                        "Values": [_number("pivot-share", CONTRIBUTIONS, "contributionshare")],
+                    }
+                },
+                "SortConfiguration": {
+                    "FieldSortOptions": [{"FieldId": "pivot-time", "SortBy": {"Field": {"FieldId": "pivot-time", "Direction": "DESC"}}}]
+                },
+                "FieldOptions": {"SelectedFieldOptions": [{"FieldId": field, "CustomLabel": label} for field, label in labels.items()]},
+            },
+        }
+    }
+    return _sheet("contributions", "Contributions", [_Placed(pivot, 36, 21)], _pickers("contributions"), metric_set.dimensions)
