@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ from anomalake.live import Finding, Interval, source_of
 from anomalake.metric_set import MetricSet
 
 BATCH = 10  # messages that SQS hands to a function at a time
+METRIC_SETS = "metric_sets"  # the folder of a lake that keeps the metric sets it was filled by
 MOST_FINDINGS = 20  # kept to be named; the others are counted
 
 
@@ -39,13 +40,13 @@ class Report(NamedTuple):
     rows: int
     series: int
     alerts: int
-    quarantined: int
+    failed: int  # alerts that the function handed back
     findings: tuple[Finding, ...]  # the first of them
     found: int  # all of them
 
 
-def lay_out(frame: pd.DataFrame, metric_set: MetricSet, root: Path) -> int:
-    """Write the rows as live data, one folder an interval, in the metric set's format; the number of folders.
+def lay_out(frame: pd.DataFrame, metric_set: MetricSet, root: Path) -> tuple[int, list[Finding]]:
+    """Write the rows as live data, one folder an interval, in the metric set's format: the number of folders, and the rows that have no place.
 
     The frame has the source's columns; its timestamps are the text that the metric set's format says, or datetimes on the set's wall clock.
     """
@@ -54,7 +55,8 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, root: Path) -> int:
         raise UserError(f"metric set {metric_set.name!r}: data is laid out as plain CSV only; put {source.format} files where source.path says")
     if missing := [name for name in source.columns if name not in frame.columns]:
         raise UserError(f"the data has no column {missing[0]!r} of the metric set {metric_set.name!r}; it has {', '.join(map(str, frame.columns))}")
-    walls = _walls(frame[column], metric_set)
+    walls, findings = _walls(frame[column], metric_set)
+    frame, walls = frame[walls.notna()], walls[walls.notna()]
     texts = frame.loc[:, list(source.columns)].astype(object)
     if pd.api.types.is_datetime64_any_dtype(frame[column]):
         texts[column] = frame[column].dt.strftime(patterns.python_format(metric_set.timestamp.format))
@@ -71,19 +73,34 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, root: Path) -> int:
         writer.writerows(row for _, row in rows)
         store.put(f"{live.folder(metric_set, wall)}/data.csv", text.getvalue().encode(source.charset))
         folders += 1
-    return folders
+    return folders, findings
 
 
-def _walls(column: pd.Series, metric_set: MetricSet) -> pd.Series:
-    """The start of each row's interval on the wall clock; `UserError` names the first row that has none."""
+def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[Any]", list[Finding]]:
+    """The start of each row's interval on the wall clock, and the rows that have none, named."""
     form, zone = metric_set.timestamp.format, metric_set.timezone
-    known: dict[object, datetime] = {}
-    for number, value in enumerate(column.unique().tolist()):
-        wall = value if isinstance(value, datetime) else live.read_wall(str(value), form, zone)
-        if not isinstance(wall, datetime) or pd.isna(wall):
-            raise UserError(f"row {int((column == value).to_numpy().argmax()) + 1 if number else 1}: {wall}")
-        known[value] = intervals.floor(wall, metric_set.frequency)
-    return column.map(known)
+    known: dict[object, datetime | None] = {}
+    problems: dict[object, str] = {}
+    for value in column.unique().tolist():
+        wall = value.to_pydatetime() if isinstance(value, pd.Timestamp) else live.read_wall("" if pd.isna(value) else str(value), form, zone)
+        if isinstance(wall, datetime) and not intervals.exists(wall, zone):
+            wall = f"the timestamp {wall} never happened in {zone}: clocks skipped it"
+        known[value] = intervals.floor(wall, metric_set.frequency) if isinstance(wall, datetime) else None
+        if isinstance(wall, str):
+            problems[value] = wall
+    walls = column.map(known)
+    findings = [Finding(f"row {number + 1}", problems[column.iloc[number]]) for number in np.flatnonzero(walls.isna().to_numpy())]
+    return walls, findings
+
+
+def settle(metric_set_file: Path, metric_set: MetricSet, root: Path) -> Path:
+    """Keep a copy of the metric set in the lake, so that later commands on this lake need no option; the folder of such copies."""
+    kept = root / METRIC_SETS
+    kept.mkdir(parents=True, exist_ok=True)
+    target = kept / f"{metric_set.name}.yaml"
+    if metric_set_file.resolve() != target.resolve():
+        target.write_text(metric_set_file.read_text("utf-8"), "utf-8")
+    return kept
 
 
 def backtest(metric_set: MetricSet, root: Path, sets: Path, form: Format) -> Report:
@@ -92,7 +109,7 @@ def backtest(metric_set: MetricSet, root: Path, sets: Path, form: Format) -> Rep
     folders = live.files_by_interval(store, metric_set)
     if not folders:
         raise UserError(f"{root}: no live data of the metric set {metric_set.name!r}; files belong in folders {source_of(metric_set).path}")
-    rows = alerted = quarantined = found = 0
+    rows = alerted = failed = found = 0
     findings: list[Finding] = []
 
     def scored() -> Iterator[Scored]:
@@ -113,8 +130,8 @@ def backtest(metric_set: MetricSet, root: Path, sets: Path, form: Format) -> Rep
                 columns = dict(zip([column.name for column in schema], zip(*records, strict=True), strict=True))
                 store.put(layout.day_key("observations", metric_set, day, form), encoding.encode(form, schema, columns))
             sent = send(alert for outcome in outcomes for alert in outcome.alerts)
-            alerted, quarantined = alerted + sent[0], quarantined + sent[1]
-    return Report(len(folders), rows, len(detector.series), alerted, quarantined, tuple(findings), found)
+            alerted, failed = alerted + sent[0], failed + sent[1]
+    return Report(len(folders), rows, len(detector.series), alerted, failed, tuple(findings), found)
 
 
 def send(some: Iterable[Alert]) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from anomalake.live import source_of
 from anomalake.metric_set import MetricSet
 
 PREFIX = "anomalake"
+Connection = duckdb.DuckDBPyConnection
 # Trino's functions as DuckDB has them. Of an ambiguous wall time Trino means the earlier instant, DuckDB the later: `with_timezone` tries the one
 # that the offset of a day before gives.
 _MACROS = """

@@ -32,6 +32,7 @@ _BOUND_EXPRESSIONS = {
     else f"(sum({{expectedvalue}}) {sign} {_WIDTHS[side]}) / count({{expectedvalue}})"
     for how, names in _BOUNDS.items() for (side, name), sign in zip(names.items(), "-+", strict=True)
 }  # fmt: skip
+_BAND_COLORS = {"value": "#2563EB", "expectedvalue": "#F59E0B", "lower": "#94A3B8", "upper": "#94A3B8"}
 _NO_ARN = "arn:aws:quicksight:::dataset/"  # where nobody asks
 _COLUMNS, _TALLEST = 36, 21  # of QuickSight's grid
 
@@ -345,6 +346,7 @@ def _measure_sheet(metric_set: MetricSet, measure: Measure, window: Window, filt
     sheet, label = _sheet_id(measure), _label(measure)
     unit = f"{label} ({measure.unit})" if measure.unit else label
     band, step = f"{sheet}-band", window.granularity
+    columns = {"value": "value", "expectedvalue": "expectedvalue", **_BOUNDS[measure.aggregation]}
     how = "added up over the series" if measure.aggregation == "SUM" else "mean of the series"
     series = (("value", "2px", "SOLID"), ("expectedvalue", "2px", "DOTTED"), ("lower", "1px", "SOLID"), ("upper", "1px", "SOLID"))
     filters.append(_only(band, BAND, "metricname", [measure.name], sheet=sheet, visual=band))
@@ -360,15 +362,21 @@ def _measure_sheet(metric_set: MetricSet, measure: Measure, window: Window, filt
                             "LineChartAggregatedFieldWells": {
                                 "Category": [_over_time(f"{band}-time", BAND, step)],
                                 "Values": [
-                                    _calculated(f"{band}-{column}", BAND, _BOUNDS[measure.aggregation][column])
+                                    _calculated(f"{band}-{column}", BAND, name)
                                     if column in ("lower", "upper")
-                                    else _number(f"{band}-{column}", BAND, column, measure.aggregation)
-                                    for column, _, _ in series
+                                    else _number(f"{band}-{column}", BAND, name, measure.aggregation)
+                                    for column, name in columns.items()
                                 ],
                             }
                         },
                         "SortConfiguration": {"CategorySort": _ascending(f"{band}-time")},
                         "PrimaryYAxisLabelOptions": _axis(unit),
+                        "VisualPalette": {
+                            "ColorMap": [
+                                {"Element": {"FieldId": f"{band}-{column}", "FieldValue": name}, "Color": _BAND_COLORS[column]}
+                                for column, name in columns.items()
+                            ]
+                        },
                         "Series": [
                             {
                                 "DataFieldSeriesItem": {

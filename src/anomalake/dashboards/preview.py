@@ -302,7 +302,8 @@ def _calculated(values: Sequence[Value], definition: Mapping[str, Any], dataset:
         told = _AGGREGATE.sub(partial, expression)
         if not _ARITHMETIC.fullmatch(told):
             raise UserError(f"{where}: the preview cannot calculate {expression!r}; it knows sum, count, min and max of arithmetic, sqrt and abs")
-        steps.append({"calculate": told, "as": f"v{number}"})
+        known = " && ".join(f"isValid({one})" for one in sorted(set(re.findall(r"datum\.v\d+", told)))) or "true"
+        steps.append({"calculate": f"{known} ? {told} : null", "as": f"v{number}"})
     return parted, steps
 
 
@@ -405,35 +406,47 @@ def _tooltip(*channels: tuple[str, Mapping[str, Any], str]) -> list[dict[str, An
 
 def _line(configuration: Mapping[str, Any]) -> Drawing:
     wells = _Wells(configuration["FieldWells"]["LineChartAggregatedFieldWells"])
-    (category,), values, colors = wells.groups("Category"), wells.values("Values"), wells.groups("Colors")
-    x = _x(category)
-    if colors or len(values) == 1:
-        y = _y(configuration, "PrimaryYAxisLabelOptions", "v0")
-        encoding: dict[str, Any] = {"x": x, "y": y}
-        tips = [("g0", x, category.column), ("v0", y, values[0].column)]
-        if color := _color(configuration, wells, "g1"):
-            encoding |= {"color": color, "opacity": {"condition": {"param": "picked", "value": 1}, "value": 0.1}}
-            tips.append(("g1", color, colors[0].column))
-        spec = {"mark": {"type": "line", "strokeWidth": 1.3}, "encoding": {**encoding, "tooltip": _tooltip(*tips)}}
-        if color:
-            spec["params"] = [{"name": "picked", "select": {"type": "point", "fields": ["g1"]}, "bind": "legend"}]
-        return Drawing(wells.dataset, (Part("rows", (category, *colors[:1]), values[:1]),), {"spec": {"data": {"name": "rows"}, **spec}})
-    y = _y(configuration, "PrimaryYAxisLabelOptions", "value")
+    if len(wells.values("Values")) > 1 and not wells.groups("Colors"):
+        return _lines(configuration, wells)
+    (category,), (value,), colors = wells.groups("Category"), wells.values("Values"), wells.groups("Colors")
+    x, y = _x(category), _y(configuration, "PrimaryYAxisLabelOptions", "v0")
+    encoding: dict[str, Any] = {"x": x, "y": y}
+    tips = [("g0", x, category.column), ("v0", y, value.column)]
+    spec: dict[str, Any] = {"data": {"name": "rows"}, "mark": {"type": "line", "strokeWidth": 1.3}}
+    if color := _color(configuration, wells, "g1"):
+        encoding |= {"color": color, "opacity": {"condition": {"param": "picked", "value": 1}, "value": 0.1}}
+        tips.append(("g1", color, colors[0].column))
+        spec["params"] = [{"name": "picked", "select": {"type": "point", "fields": ["g1"]}, "bind": "legend"}]
+    spec["encoding"] = {**encoding, "tooltip": _tooltip(*tips)}
+    return Drawing(wells.dataset, (Part("rows", (category, *colors[:1]), (value,)),), {"spec": spec})
+
+
+def _lines(configuration: Mapping[str, Any], wells: _Wells) -> Drawing:
+    """A line for each of several values, in the styles and colors that the definition gives them."""
+    (category,), values = wells.groups("Category"), wells.values("Values")
+    x, y = _x(category), _y(configuration, "PrimaryYAxisLabelOptions", "value")
     styles = {
         one["DataFieldSeriesItem"]["FieldId"]: one["DataFieldSeriesItem"].get("Settings", {}).get("LineStyleSettings", {})
-        for one in configuration.get("Series", ()) if "DataFieldSeriesItem" in one
-    }  # fmt: skip
-    series = [(found.column, styles.get(field_id, {})) for field_id, found in wells.fields["Values"]]
-    names = [name for name, _ in series]
-    width: dict[str, Any] = {"domain": names, "range": [float(style.get("LineWidth", "2px").removesuffix("px")) for _, style in series]}
-    dash: dict[str, Any] = {"domain": names, "range": [_DASHES.get(style.get("LineStyle", "SOLID"), [1, 0]) for _, style in series]}
-    color = {"field": "series", "type": "nominal", "title": None, "sort": None, "scale": {"domain": names}}
+        for one in configuration.get("Series", ())
+        if "DataFieldSeriesItem" in one
+    }
+    fixed = {one["Element"]["FieldId"]: one["Color"] for one in configuration.get("VisualPalette", {}).get("ColorMap", ())}
+    names = [found.column for _, found in wells.fields["Values"]]
+    ids = [field_id for field_id, _ in wells.fields["Values"]]
+
+    def channel(values: list[Any]) -> dict[str, Any]:
+        scale = {"domain": names, **({"range": values} if values else {})}
+        return {"field": "series", "type": "nominal", "title": None, "sort": None, "scale": scale}
+
+    color = channel([fixed.get(one, "#64748B") for one in ids] if fixed else [])
     encoding = {
-        "x": x, "y": y, "color": color,
-        "strokeWidth": {"field": "series", "type": "nominal", "scale": width, "legend": None},
-        "strokeDash": {"field": "series", "type": "nominal", "scale": dash, "legend": None},
+        "x": x,
+        "y": y,
+        "color": color,
+        "strokeWidth": channel([float(styles.get(one, {}).get("LineWidth", "2px").removesuffix("px")) for one in ids]),
+        "strokeDash": channel([_DASHES.get(styles.get(one, {}).get("LineStyle", "SOLID"), [1, 0]) for one in ids]),
         "tooltip": _tooltip(("g0", x, category.column), ("series", color, "series"), ("value", y, "value")),
-    }  # fmt: skip
+    }
     look = {"melt": names, "spec": {"data": {"name": "rows"}, "mark": {"type": "line"}, "encoding": encoding}}
     return Drawing(wells.dataset, (Part("rows", (category,), values),), look)
 

@@ -1,0 +1,298 @@
+"""The command `anomalake`. Each sub-command teaches itself with --help; exit status 0 done, 1 the job failed, 2 wrong usage."""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anomalake import __version__, metric_set
+from anomalake.errors import UserError
+from anomalake.lake.store import StorageError
+from anomalake.metric_set import MetricSet
+
+if TYPE_CHECKING:
+    from anomalake.lake.layout import Format
+
+Arguments = argparse.Namespace
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status."""
+    os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "CRITICAL")  # the function's own log is for the cloud
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments) or 0)
+    except (UserError, StorageError) as error:
+        print(f"anomalake: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("anomalake: stopped", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def say(text: str) -> None:
+    """A line to standard output, at once."""
+    print(text, flush=True)  # noqa: T201
+
+
+# --- the commands
+
+
+def _init(arguments: Arguments) -> int:
+    from anomalake import proposal, tabular
+
+    file = Path(arguments.file)
+    name = arguments.name or "".join(letter if letter.isalnum() else "_" for letter in file.stem.lower()).strip("_0123456789") or "metrics"
+    if arguments.timezone:
+        metric_set.parse(_PROBE.format(zone=json.dumps(arguments.timezone)), "--timezone")
+    table = tabular.read(file)
+    proposed = proposal.propose(table, name[:41], arguments.timezone, tabular.told(file, table))
+    target = Path(arguments.output or f"{name[:41]}.yaml")
+    header = f"# Proposed by `anomalake init {file.name}`. What the fields mean: docs/metric-sets.md\n"
+    metric_set.parse(proposed.text, str(target))
+    if target.exists() and not arguments.force:
+        raise UserError(f"{target}: exists already; name another file with --output, or overwrite it with --force")
+    target.write_text(header + proposed.text, "utf-8")
+    say(f"{target}\n\n{proposed.text}")
+    if proposed.doubts:
+        say("Unsure of:\n" + "\n".join(f"- {doubt}" for doubt in proposed.doubts) + "\n")
+    say(f"Look at it, mend it, then: anomalake backtest --metric-set {target} --data {file}")
+    return 0
+
+
+_PROBE = """
+name: probe
+frequency: P1D
+timezone: {zone}
+timestamp: {{column: t, format: yyyy-MM-dd}}
+dimensions: []
+measures: [{{name: m, aggregation: SUM}}]
+"""
+
+
+def _demo(arguments: Arguments) -> int:
+    from anomalake.demo import run
+
+    run.run(arguments.dataset, _lake_folder(arguments), Path(arguments.output), form=arguments.format, days=arguments.days, say=say)
+    return 0
+
+
+def _backtest(arguments: Arguments) -> int:
+    from anomalake import laptop, tabular
+    from anomalake.catalog import duck
+    from anomalake.dashboards import pages
+
+    root = _lake_folder(arguments)
+    if arguments.metric_set and Path(arguments.metric_set).is_file():
+        item = metric_set.load(Path(arguments.metric_set))
+        sets = laptop.settle(Path(arguments.metric_set), item, root)
+    else:
+        sets = _metric_set_path(arguments)
+        item = _one(metric_set.load_all(sets))
+    if item.source is None:
+        raise UserError(f"metric set {item.name!r}: has no `source`, so there is no live data to go through")
+    if arguments.data:
+        table = tabular.read(Path(arguments.data))
+        folders, placeless = laptop.lay_out(table, item, root)
+        say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
+        _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
+    report = laptop.backtest(item, root, sets, arguments.format)
+    say(f"detector    {report.intervals:,} intervals, {report.rows:,} rows, {report.series:,} series\nalerts      {report.alerts:,}")
+    _tell(report.findings, report.found, "things in the live data could not be read")
+    size = pages.write(item, duck.connect(root, [item], arguments.format), Path(arguments.output))
+    say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
+    return 1 if report.failed else 0
+
+
+def _tell(findings: Sequence[object], number: int, what: str) -> None:
+    if number:
+        print(f"anomalake: {number:,} {what}; the first of them:", file=sys.stderr)  # noqa: T201
+        for finding in findings[:10]:
+            print(f"  {finding}", file=sys.stderr)  # noqa: T201
+
+
+def _ingest(arguments: Arguments) -> int:
+    from anomalake.lake.ingest import Message, ingest
+    from anomalake.lake.store import open_store
+
+    sets = metric_set.load_all(_metric_set_path(arguments))
+    messages = []
+    for name in arguments.files:
+        try:
+            text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{name}: cannot be read: {error}") from error
+        try:
+            json.loads(text)
+            bodies = [text]
+        except (ValueError, RecursionError):
+            bodies = [line for line in text.splitlines() if line.strip()] if name.endswith("l") or name == "-" else [text]
+        messages += [Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)]
+    outcome = ingest(messages, open_store(arguments.lake), sets, arguments.format)
+    say(f"{outcome.filed} alerts filed, {len(outcome.quarantined)} quarantined, {len(outcome.failed)} failed")
+    _tell(
+        [f"{one.message.id}: {one.reason}" for one in outcome.quarantined],
+        len(outcome.quarantined),
+        "were not understood, and are kept in quarantine",
+    )
+    if outcome.error:
+        raise outcome.error
+    return 1 if outcome.quarantined else 0
+
+
+def _query(arguments: Arguments) -> int:
+    from anomalake.catalog import duck
+    from anomalake.terminal import table
+
+    connection = duck.connect(_lake_folder(arguments), metric_set.load_all(_metric_set_path(arguments)))
+    columns, rows = duck.query(connection, arguments.sql)
+    shape = arguments.shape or ("table" if sys.stdout.isatty() else "csv")
+    if shape == "csv":
+        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
+    elif shape == "json":
+        for row in rows:
+            say(json.dumps(dict(zip(columns, row, strict=True)), default=str, ensure_ascii=False))
+    else:
+        say(table(columns, rows))
+    return 0
+
+
+def _preview(arguments: Arguments) -> int:
+    from anomalake.catalog import duck
+    from anomalake.dashboards import pages
+
+    item = _one(metric_set.load_all(_metric_set_path(arguments)))
+    size = pages.write(item, duck.connect(_lake_folder(arguments), [item]), Path(arguments.output))
+    say(f"{Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
+    return 0
+
+
+def _render(arguments: Arguments) -> int:
+    from anomalake.render import render
+
+    made = render(metric_set.load_all(Path(arguments.metric_set or "src/metric_sets")))
+    stale = []
+    for name, text in made.items():
+        file = Path(arguments.output) / name
+        if file.exists() and file.read_text("utf-8") == text:
+            continue
+        stale.append(name)
+        if not arguments.check:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+            say(name)
+    if arguments.check and stale:
+        raise UserError(f"not as the metric sets give them: {', '.join(stale)}; run `anomalake render` and commit what it writes")
+    return 0
+
+
+# --- where things are
+
+
+def _lake_folder(arguments: Arguments) -> Path:
+    if "://" in arguments.lake:
+        raise UserError(f"{arguments.lake}: this command works on a lake in a folder; ask a lake in S3 through Athena")
+    return Path(arguments.lake)
+
+
+def _metric_set_path(arguments: Arguments) -> Path:
+    """What is named, else the environment's, else the lake's own copies, else this project's."""
+    named = arguments.metric_set or os.environ.get("ANOMALAKE_METRIC_SETS")
+    if named:
+        return Path(named)
+    kept = Path(arguments.lake) / "metric_sets"
+    return kept if kept.is_dir() else Path("src/metric_sets")
+
+
+def _one(sets: tuple[MetricSet, ...]) -> MetricSet:
+    if len(sets) > 1:
+        raise UserError(f"there are several metric sets here ({', '.join(item.name for item in sets)}); name one file with --metric-set")
+    return sets[0]
+
+
+# --- what can be said to it
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="anomalake",
+        description="Anomaly alerts in; tables and dashboards out. Everything here runs on this machine, on a lake in a folder.",
+        epilog="A first look: `anomalake demo`. Your own data: `anomalake init FILE`, then `anomalake backtest`.",
+    )
+    parser.add_argument("--version", action="version", version=f"anomalake {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    lake, sets = os.environ.get("ANOMALAKE_LAKE", "lake"), "the metric set's YAML file, or a folder of them (default: the lake's own copies)"
+
+    def command(name: str, run: Callable[[Arguments], int], told: str, example: str, *options: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(
+            name, help=told, description=f"{told[0].upper()}{told[1:]}.", epilog=f"Example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        made.set_defaults(run=run)
+        known: dict[str, dict[str, Any]] = {
+            "--lake": {"default": lake, "metavar": "FOLDER", "help": "the lake (default: %(default)s; ANOMALAKE_LAKE)"},
+            "--metric-set": {"metavar": "PATH", "help": sets},
+            "--format": {"choices": ("parquet", "csv"), "default": _format(), "help": "of the lake's tables (default: %(default)s)"},
+            "--output": {"default": "dashboard.html", "metavar": "FILE", "help": "the page to write (default: %(default)s)"},
+        }
+        for option in options:
+            made.add_argument(option, **known[option])
+        return made
+
+    made = command("init", _init, "propose a metric set for a CSV or Parquet file", "anomalake init sales.csv --timezone Europe/Berlin")
+    made.add_argument("file", metavar="FILE", help="your data: a header, a column of timestamps, columns of numbers")
+    made.add_argument("--timezone", metavar="ZONE", help="IANA name of the zone that the timestamps are in (default: UTC, and said)")
+    made.add_argument("--name", help="the metric set's name (default: from the file's)")
+    made.add_argument("--output", metavar="FILE", help="the YAML file to write (default: <name>.yaml)")
+    made.add_argument("--force", action="store_true", help="write over a file that exists")
+    made = command(
+        "demo", _demo, "run the whole pipeline on real or generated data and write its dashboard", "anomalake demo --dataset ecommerce",
+        "--lake", "--format", "--output",
+    )  # fmt: skip
+    made.add_argument("--dataset", choices=("flights", "ecommerce"), default="flights", help="New York's flights of 2013, or a generated shop")
+    made.add_argument("--days", type=_positive, metavar="N", help="only the first N days")
+    made = command(
+        "backtest", _backtest, "run the detector over all live data of a metric set, and write its dashboard",
+        "anomalake backtest --metric-set sales.yaml --data sales.csv", "--lake", "--metric-set", "--format", "--output",
+    )  # fmt: skip
+    made.add_argument("--data", metavar="FILE", help="a CSV or Parquet file to lay out as live data first")
+    made = command("ingest", _ingest, "file alerts in the lake", "anomalake ingest alert.json more.jsonl", "--lake", "--metric-set", "--format")
+    made.add_argument("files", nargs="+", metavar="FILE", help="one alert (JSON), one a line (.jsonl), or - for standard input")
+    made = command(
+        "query",
+        _query,
+        "ask the lake in SQL, as Athena would answer",
+        'anomalake query "SELECT * FROM anomaly_log LIMIT 10"',
+        "--lake",
+        "--metric-set",
+    )
+    made.add_argument("sql", metavar="SQL", help="one statement; tables and views: docs/catalog.md")
+    made.add_argument("--as", dest="shape", choices=("table", "csv", "json"), help="default: a table on a terminal, CSV in a pipe")
+    command("preview", _preview, "draw the QuickSight dashboard as an HTML page", "anomalake preview", "--lake", "--metric-set", "--output")
+    made = command("render", _render, "write the files that are made from the metric sets", "anomalake render --check", "--metric-set")
+    made.add_argument("--output", default=".", metavar="FOLDER", help="the project's top (default: here)")
+    made.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file differs")
+    return parser
+
+
+def _format() -> "Format":
+    return "csv" if os.environ.get("ANOMALAKE_FORMAT") == "csv" else "parquet"
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The demo: data laid out, detected, ingested, asked and drawn, with what to look at printed at the end."""
+
+import shutil
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from anomalake import laptop, metric_set
+from anomalake.catalog import duck
+from anomalake.catalog.views import database
+from anomalake.dashboards import pages
+from anomalake.demo import flights, shop
+from anomalake.errors import UserError
+from anomalake.lake.layout import Format
+from anomalake.terminal import table
+
+Dataset = Literal["flights", "ecommerce"]
+MARKER = ".anomalake-demo"  # says that a folder is the demo's to begin anew
+
+# The worst local days of a measure by excess over what was expected, and the values of each dimension that made most of it.
+WORST_DAYS = """
+SELECT CAST(date_trunc('day', localtimestamp) AS date) AS day, sum(value) AS value, sum(value - expectedvalue) AS excess
+FROM {db}.metrics_with_band WHERE metricname = '{measure}' AND expectedvalue IS NOT NULL
+GROUP BY 1 ORDER BY 3 DESC LIMIT {most}
+"""
+PARTS = """
+SELECT {dimension} AS part, sum(value - expectedvalue) AS excess FROM {db}.metrics_with_band
+WHERE metricname = '{measure}' AND CAST(date_trunc('day', localtimestamp) AS date) = DATE '{day}' AND expectedvalue IS NOT NULL
+GROUP BY {dimension} ORDER BY sum(value - expectedvalue) DESC LIMIT 2
+"""
+QUESTIONS = {
+    "flights": (
+        "Which airlines had the most anomalous hours of cancellations, and how many flights were cancelled in them?",
+        "SELECT carrier, count(*) AS hours, sum(cancelledanomalymetricvalue) AS cancelled\nFROM anomalies_with_live\n"
+        "WHERE cancelledanomalymetricvalue IS NOT NULL\nGROUP BY carrier ORDER BY hours DESC, carrier LIMIT 5",
+    ),
+    "ecommerce": (
+        "Which marketplaces had the most anomalous hours of revenue?",
+        "SELECT marketplace, count(*) AS hours, max(revenuegroupscore) AS worst\nFROM anomalies_with_live\n"
+        "WHERE revenueanomalymetricvalue IS NOT NULL\nGROUP BY marketplace ORDER BY hours DESC, marketplace LIMIT 5",
+    ),
+}
+
+
+def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]) -> None:
+    """Fill the lake at `root` with a dataset (its first `days`, or all), write the page, and say what came out."""
+    _begin_anew(root)
+    with as_file(files("anomalake.demo") / "metric_sets" / f"{dataset}.yaml") as file:
+        item = metric_set.load(file)
+        sets = laptop.settle(file, item, root)
+    made = shop.make() if dataset == "ecommerce" else None
+    if made is not None:
+        made.labels.to_csv(root / "labels.csv", index=False)
+    data = flights.load() if made is None else made.data
+    if days is not None:
+        times = data[item.timestamp.column]
+        data = data[times < times.min().normalize() + pd.Timedelta(days=days)]
+    folders, _ = laptop.lay_out(data, item, root)
+    say(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {root / item.name}")
+    report = laptop.backtest(item, root, sets, form)
+    say(f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time")
+    say(f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest.handler, {report.failed} of them failed")
+    connection, db = duck.connect(root, [item]), database(duck.PREFIX, item)
+    measure = item.measures[0]
+    say(f"\nThe worst local days of {(measure.label or measure.name).lower()}, by excess over what was expected:\n")
+    _, worst = duck.query(connection, WORST_DAYS.format(db=db, measure=measure.name, most=8))
+    rows = []
+    for day, value, excess in worst:
+        parts = []
+        for dimension in item.dimension_names:
+            _, shares = duck.query(connection, PARTS.format(db=db, measure=measure.name, dimension=dimension, day=day))
+            parts.append(", ".join(f"{part} {100 * share / excess:.0f} %" for part, share in shares if share > 0))
+        rows.append((day, value, round(excess, 1), *parts))
+    say(table(["day", measure.name, "excess", *(f"most by {name}" for name in item.dimension_names)], rows))
+    if made is not None:
+        say(_against_labels(connection, made.labels, data))
+    question, statement = QUESTIONS[dataset]
+    say(f"\n{question}\n\n{statement}\n\n{table(*duck.query(connection, statement))}")
+    size = pages.write(item, connection, page)
+    say(f'\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)\nask more    anomalake query "SELECT ..."{_lake_option(root)}')
+
+
+def _lake_option(root: Path) -> str:
+    return "" if root == Path("lake") else f" --lake {root}"
+
+
+def _begin_anew(root: Path) -> None:
+    """An empty folder for the demo; `UserError` where something else lies there."""
+    if root.exists() and any(root.iterdir()):
+        if not (root / MARKER).exists():
+            raise UserError(f"{root}: holds something that the demo did not make; name another folder with --lake")
+        shutil.rmtree(root)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / MARKER).write_text("Made by `anomalake demo`, which deletes this folder when it runs again.\n")
+
+
+def _against_labels(connection: duck.Connection, labels: pd.DataFrame, data: pd.DataFrame) -> str:
+    """How many of the injected anomalies were found, and what else was."""
+    _, found = duck.query(connection, 'SELECT "timestamp", "key", metricname FROM anomalake.all_anomalies')
+    labels = labels[labels.timestamp <= data.timestamp.max()]
+    keys = labels.platform + "|" + labels.marketplace
+    known = set(zip(labels.timestamp.dt.to_pydatetime(), keys, labels.measure, strict=True))
+    hits = len(known & set(found))
+    return f"\nAgainst the labels: {hits} of {len(known)} injected values found, {len(set(found) - known)} others flagged, of {2 * len(data):,}."

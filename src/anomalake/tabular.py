@@ -1,0 +1,74 @@
+"""A user's CSV or Parquet file as a table of texts: nothing is guessed away, so that codes keep their zeros and numbers their digits."""
+
+import csv
+import re
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from anomalake.errors import UserError
+from anomalake.metric_set import GENERATED_COLUMNS
+
+SNIFFED = 65_536  # bytes looked at to find the delimiter
+WALL_FORMAT = "yyyy-MM-dd HH:mm:ss"  # how a Parquet file's timestamps are written out
+
+
+def read(file: Path) -> pd.DataFrame:
+    """The file's table; every cell a text, missing ones null, columns named as a metric set can name them (`renamed`)."""
+    try:
+        table = _parquet(file) if file.suffix in (".parquet", ".pq") else _csv(file)
+    except FileNotFoundError as error:
+        raise UserError(f"{file}: there is no such file") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"{file}: cannot be read as {'Parquet' if file.suffix in ('.parquet', '.pq') else 'CSV with a header'}: {error}") from error
+    if table.empty:
+        raise UserError(f"{file}: holds no rows; a header and at least one row are needed")
+    return table.rename(columns=renamed([str(name) for name in table.columns]))
+
+
+def told(file: Path, table: pd.DataFrame) -> list[str]:
+    """What `read` changed that its user should know of."""
+    if file.suffix not in (".parquet", ".pq"):
+        header = pd.read_csv(file, nrows=0, sep=_delimiter(file), encoding="utf-8-sig").columns
+        return [f"columns: {old!r} is called {new!r} in the metric set" for old, new in zip(header, table.columns, strict=True) if old != new]
+    return [f"columns: {old!r} is called {new!r}" for old, new in renamed([str(n) for n in pd.read_parquet(file).columns]).items() if old != new]
+
+
+def renamed(columns: list[str]) -> dict[str, str]:
+    """Each column's name in a metric set: letters, digits, - and _; different without case; none that the tables generate, but for timestamps."""
+    names: dict[str, str] = {}
+    for column in columns:
+        clean = re.sub(r"[^A-Za-z0-9_-]+", "_", column).strip("_-")[:60] or "column"
+        clean = clean if clean[0].isalnum() else f"c{clean}"
+        if clean.lower() in GENERATED_COLUMNS - {"timestamp", "date"}:
+            clean += "_"
+        while clean.lower() in {name.lower() for name in names.values()}:
+            clean += "_2"
+        names[column] = clean
+    return names
+
+
+def _delimiter(file: Path) -> str:
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
+        sample = opened.read(SNIFFED)
+    try:
+        return csv.Sniffer().sniff(sample, delimiters=",;\t|").delimiter
+    except csv.Error:
+        return ","
+
+
+def _csv(file: Path) -> pd.DataFrame:
+    table = pd.read_csv(file, sep=_delimiter(file), dtype="object", keep_default_na=False, encoding="utf-8-sig")
+    return table.astype("object").where(table != "", None)
+
+
+def _parquet(file: Path) -> pd.DataFrame:
+    table = pd.read_parquet(file)
+    for name in table.columns:
+        column = table[name]
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+        texts = column.dt.strftime("%Y-%m-%d %H:%M:%S") if pd.api.types.is_datetime64_any_dtype(column) else column.map(str)
+        table[name] = texts.astype("object").where(column.notna(), None)
+    return table
