@@ -96,7 +96,7 @@ def page(definition: Mapping[str, Any], connection: duckdb.DuckDBPyConnection, d
         places = {e["ElementId"]: e for layout in sheet.get("Layouts", ()) for e in layout["Configuration"]["GridLayout"]["Elements"]}
         visuals = []
         for visual in sheet["Visuals"]:
-            drawn = _visual(visual, _Context(definition, sheet["SheetId"], parameters, columns, controls, connection), cubes)
+            drawn = _visual(visual, _Context(definition, sheet["SheetId"], parameters, columns, controls, connection, datasets), cubes)
             place = places.get(drawn["id"], {})
             drawn["place"] = [place.get(name, other) for name, other in (("ColumnIndex", 0), ("ColumnSpan", 36), ("RowSpan", 11))]
             visuals.append(drawn)
@@ -106,7 +106,12 @@ def page(definition: Mapping[str, Any], connection: duckdb.DuckDBPyConnection, d
             "controls": [{"column": column, "title": label} for column, label in controls.items() if column in used],
         })  # fmt: skip
     window = [f"{value:%Y-%m-%d %H:%M}" for value in parameters.values() if isinstance(value, datetime)]
-    content = {"title": title, "window": window, "sheets": sheets, "cubes": [_run(cube, connection) for cube in cubes.values()]}
+    content = {
+        "title": title,
+        "window": window,
+        "sheets": sheets,
+        "cubes": [_run(cube, connection, datasets[cube.dataset]) for cube in cubes.values()],
+    }
     return _html(title, content)
 
 
@@ -120,6 +125,7 @@ class _Context(NamedTuple):
     columns: Mapping[str, Mapping[str, str]]  # of each dataset: column -> DuckDB type
     controls: Mapping[str, str]  # the sheet's drop-downs: column -> label
     connection: duckdb.DuckDBPyConnection
+    datasets: Mapping[str, str]  # the SQL name of each
 
 
 def _parameters(definition: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -142,20 +148,15 @@ def _parameters(definition: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _load(definition: Mapping[str, Any], connection: duckdb.DuckDBPyConnection, datasets: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """The datasets as tables of the connection, read once; the columns of each."""
+    """The columns of each dataset that the definition declares."""
     columns = {}
     for declared in definition["DataSetIdentifierDeclarations"]:
         identifier = declared["Identifier"]
         if identifier not in datasets:
             raise UserError(f"the definition's dataset {identifier!r} has no data; there are: {', '.join(datasets) or 'none'}")
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {_table(identifier)} AS SELECT * FROM {datasets[identifier]}")
-        described = connection.sql(f"DESCRIBE {_table(identifier)}").fetchall()
+        described = connection.sql(f"DESCRIBE SELECT * FROM {datasets[identifier]}").fetchall()
         columns[identifier] = {name: kind for name, kind, *_ in described}
     return columns
-
-
-def _table(identifier: str) -> str:
-    return sql.name(f"preview {identifier}")
 
 
 def _controls(definition: Mapping[str, Any], sheet: Mapping[str, Any]) -> dict[str, str]:
@@ -251,7 +252,7 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
     extra = [Group(column, None) for column in controls]
     distinct = [Group(value.column, None) for value in simple if value.aggregation == "DISTINCT_COUNT"]
     needed = list(dict.fromkeys([*(group for part in drawing.parts for group in part.groups), *extra, *distinct]))
-    if extra and _size(context.connection, drawing.dataset, predicates, needed) > MOST_ROWS:
+    if extra and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MOST_ROWS:
         controls, needed = [], [group for group in needed if group not in extra]
     identity = (drawing.dataset, predicates, body["VisualId"] if raw else frozenset(needed))
     cube = cubes.setdefault(identity, _Cube(drawing.dataset, predicates, aggregated=not raw, order=drawing.look.pop("order", "")))
@@ -318,7 +319,7 @@ def _melted(names: Sequence[str] | None) -> list[dict[str, Any]]:
 def _size(connection: duckdb.DuckDBPyConnection, dataset: str, predicates: Sequence[str], groups: Iterable[Group]) -> int:
     keys = ", ".join(_group_sql(group) for group in groups)
     where = " AND ".join(predicates) or "true"
-    ((counted,),) = connection.sql(f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {_table(dataset)} WHERE {where})").fetchall()
+    ((counted,),) = connection.sql(f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {dataset} WHERE {where})").fetchall()
     return int(counted)
 
 
@@ -561,12 +562,12 @@ def _group_sql(group: Group) -> str:
     return f"date_trunc('{group.granularity.lower()}', {column})" if group.granularity else column
 
 
-def _run(cube: _Cube, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+def _run(cube: _Cube, connection: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, Any]:
     """The query's result, column by column as the page unpacks it."""
     keys = [_group_sql(group) for group in cube.groups]
     values = [f"{value.aggregation.lower()}({value.sql or sql.name(value.column)})" for value in cube.values]
     where = " AND ".join(cube.predicates) or "true"
-    source = f"FROM {_table(cube.dataset)} WHERE {where}"
+    source = f"FROM {dataset} WHERE {where}"
     total = 0
     if cube.aggregated:
         tail = f" GROUP BY {', '.join(keys)}" if keys else ""

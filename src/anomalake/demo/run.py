@@ -23,8 +23,8 @@ MARKER = ".anomalake-demo"  # says that a folder is the demo's to begin anew
 # The worst local days of a measure by excess over what was expected, and the values of each dimension that made most of it.
 WORST_DAYS = """
 SELECT CAST(date_trunc('day', localtimestamp) AS date) AS day, sum(value) AS value, sum(value - expectedvalue) AS excess
-FROM {db}.metrics_with_band WHERE metricname = '{measure}' AND expectedvalue IS NOT NULL
-GROUP BY 1 ORDER BY 3 DESC LIMIT {most}
+FROM {db}.metrics_with_band WHERE metricname = '{measure}'
+GROUP BY 1 HAVING count(expectedvalue) > 0 ORDER BY 3 DESC LIMIT {most}
 """
 PARTS = """
 SELECT {dimension} AS part, sum(value - expectedvalue) AS excess FROM {db}.metrics_with_band

@@ -18,6 +18,7 @@ DAYS_FOR_TIME_OF_DAY = 14
 WEEKS_FOR_TIME_OF_WEEK = 8
 FEWEST_DAYS = {1: 14}  # by slots a day; days of values at a time of day before it is scored
 FEWEST_DAYS_OTHERWISE = 4
+DAYS_WITHOUT_WEEKDAY = 12  # of the last fourteen; else the same weekday must have been seen, or the first weekend would be one long false alarm
 ERROR_MEMORY = 0.97  # of an expert's mean absolute error, an interval
 NONZERO_MEMORY = 0.98  # of the mean of values that are not zero, a value
 WEIGHT_POWER = -4.0
@@ -112,7 +113,8 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     center, days_known = _even(expected, root), np.count_nonzero(~np.isnan(same_time), axis=0)
     scale = _scale(errors, center, np.where(rare, np.sqrt(expected + 0.5), np.where(state.counts, POISSON / 2, 0.0)))
     scale *= 1 + 2 / np.maximum(days_known, 1)  # little history: less sure
-    known = days_known >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)
+    weekly_known = ~np.isnan(state.history[weekly, slot]).all(axis=0) | (days_known >= DAYS_WITHOUT_WEEKDAY)
+    known = (days_known >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)) & weekly_known
     distance = np.where(known, (_even(values, root) - center) / scale, np.nan)
 
     far = [_uneven(center + side * FAR * scale, root) for side in (-1, 1)]

@@ -1,0 +1,48 @@
+# What can be done here: `make` lists it. Everything runs in .venv, which is made when first needed.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test check bench screenshot render clean
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: .venv/.local ## the whole pipeline on the New York flights of 2013, and its dashboard
+	@$(BIN)/anomalake demo
+
+test: .venv/.dev ## the tests
+	@$(BIN)/python -m pytest -n 2
+
+check: .venv/.dev ## the quick checks: lint, types, rendered files, templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/anomalake render --check
+	$(BIN)/cfn-lint glue/template.yaml --regions us-east-1 eu-central-1
+
+bench: .venv/.dev ## the numbers of docs/benchmarks.md
+	@$(BIN)/python benchmarks/run.py
+
+render: .venv/.local ## write what is made from src/metric_sets
+	@$(BIN)/anomalake render
+
+screenshot: .venv/.local ## the picture in the README (wants chromium and dashboard.html of `make demo`)
+	@$(BIN)/python docs/screenshot.py dashboard.html docs/dashboard.png
+
+clean: ## remove what was made here, the environment too
+	rm -rf .venv lake dashboard.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found (try: make PYTHON=/path/to/python3.13 ...)" >&2; exit 1; }
+	@echo "setting up .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is needed (Debian: apt install python3-venv)" >&2; exit 1; }
+
+.venv/.local: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing what the demo needs (constraints.txt)"
+	@$(PIP) --editable '.[local]'
+	@touch $@
+
+.venv/.dev: .venv/.local
+	@echo "installing what the tests need"
+	@$(PIP) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,95 @@
+"""The alert: both generations, and every trap of its JSON."""
+
+import json
+from datetime import datetime
+
+import pytest
+from conftest import alert_body
+
+from anomalake import alert as alerts
+from anomalake.alert import AlertError
+
+
+def test_an_alert_of_the_first_generation_lacks_group_and_link():
+    body = json.loads(alert_body())
+    del body["consoleUrl"], body["anomalyGroupId"]
+    found = alerts.parse(json.dumps(body))
+    assert (found.console_url, found.anomaly_group_id, found.alert_description) == (None, None, None)
+    assert found.event_id == "5b0e7c9a"
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2022-03-04T05:25Z[UTC]", datetime(2022, 3, 4, 5, 25)),
+        ("2022-03-04T05:25:30Z[UTC]", datetime(2022, 3, 4, 5, 25, 30)),
+        ("2022-03-04T05:25:30.123456789Z", datetime(2022, 3, 4, 5, 25, 30)),
+        ("2021-02-14T04:00Z[Atlantic/St_Helena]", datetime(2021, 2, 14, 4)),
+        ("2021-02-14T04:00+05:30[Asia/Kolkata]", datetime(2021, 2, 13, 22, 30)),
+        ("2021-02-14T04:00-03:00", datetime(2021, 2, 14, 7)),
+        ("2021-07-01T04:00[Europe/Berlin]", datetime(2021, 7, 1, 2)),
+    ],
+)
+def test_a_timestamp_is_read_by_its_offset_or_else_its_zone(text, instant):
+    assert alerts.read_timestamp(text) == instant
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2022-03-04T05:25", "2022-02-30T05:25Z", "2022-03-04T05:25[No/Where]", "1969-12-31T23:00Z", "2100-01-01T00:00Z", "2022-03-04T05:25+99:00"]
+)
+def test_a_timestamp_that_names_no_instant_is_refused_with_the_text(text):
+    with pytest.raises(AlertError, match="timestamp"):
+        alerts.parse(alert_body(timestamp=text))
+
+
+def test_values_may_be_whole_numbers_decimals_or_missing():
+    body = alert_body(series=[({"platform": "a"}, 377), ({"platform": "b"}, 0.5), ({"platform": "c"}, None)], contributions={"platform": {"a": 100}})
+    assert [series.metric_value for series in alerts.parse(body).impacted_metric.relevant_time_series] == [377.0, 0.5, None]
+
+
+def test_an_alert_without_series_or_score_is_an_alert(shop):
+    found = alerts.parse(alert_body(series=[], contributions={}, score=None))
+    alerts.check(found, shop)
+    assert found.anomaly_score is None
+
+
+def test_the_event_id_is_shared_by_two_alert_configurations():
+    one, other = (json.loads(alert_body()) for _ in range(2))
+    other["alertEventId"] = "arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:pager:event/5b0e7c9a"
+    assert alerts.parse(json.dumps(one)).event_id == alerts.parse(json.dumps(other)).event_id == "5b0e7c9a"
+    other["alertEventId"] = "no-slash"
+    assert alerts.parse(json.dumps(other)).event_id == "no-slash"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"anomalyScore": 101}, "anomalyScore: 101 must be from 0 to 100"),
+        ({"anomalyScore": "high"}, "anomalyScore"),
+        ({"impactedMetric": None}, "impactedMetric"),
+        ({"alertEventId": ""}, "alertEventId: is empty"),
+        ({"alertEventId": None}, "alertEventId"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(change, told):
+    with pytest.raises(AlertError, match=told):
+        alerts.parse(alert_body(**change))
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "null", "[" * 100_000, '{"a": "\\ud800"}', alert_body(score=5).replace('"anomalyScore": 5', '"anomalyScore": 1e999'), "\ud800"])
+def test_what_is_no_alert_is_refused_and_never_surprises(body):
+    with pytest.raises(AlertError):
+        alerts.parse(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (alert_body("clicks"), "has no measure 'clicks'; it has views, revenue"),
+        (alert_body(series=[({"country": "de"}, 1)]), "has no dimension 'country'; it has platform, marketplace"),
+        (alert_body(contributions={"country": {"de": 100}}), "has no dimension 'country'"),
+    ],
+)
+def test_what_the_metric_set_does_not_have_is_named(shop, body, told):
+    with pytest.raises(AlertError, match=told):
+        alerts.check(alerts.parse(body), shop)

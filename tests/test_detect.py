@@ -1,0 +1,168 @@
+"""The detector: what it expects, what it flags, what an alert of it says."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+from conftest import shop_text
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomalake import alert as alerts
+from anomalake import metric_set
+from anomalake.detect import events, model
+from anomalake.detect.run import Detector
+from anomalake.live import Interval
+
+SHOP = metric_set.parse(shop_text(), "shop.yaml")
+START = datetime(2021, 1, 4)
+
+
+def run(values: np.ndarray, slots: int = 24, sensitivity: float = 50) -> model.Points:
+    """Score a matrix [interval, series] from the first interval on."""
+    state = model.State(slots, values.shape[1])
+    first = START.toordinal()
+    steps = [model.step(state, first + t // slots, t % slots, row, sensitivity) for t, row in enumerate(values)]
+    return model.Points(*(np.array(column) for column in zip(*steps, strict=True)))
+
+
+def season(days: int, seed: int = 1, level: float = 1000) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    hours = np.arange(days * 24)
+    weekday = np.where((hours // 24) % 7 >= 5, 0.6, 1.0)
+    return (level * (1 + 0.5 * np.sin(hours / 24 * 2 * np.pi)) * weekday * rng.normal(1, 0.03, len(hours)))[:, None]
+
+
+def test_a_spike_and_a_dip_are_flagged_and_little_else():
+    values = season(42)
+    values[35 * 24 + 10] *= 1.6
+    values[37 * 24 + 15] *= 0.5
+    flagged = np.flatnonzero(run(values).score[:, 0] >= 50)
+    assert {35 * 24 + 10, 37 * 24 + 15} <= set(flagged.tolist())
+    assert len(flagged) <= 4
+
+
+def test_the_expected_value_follows_day_and_week():
+    values = season(42)
+    points = run(values)
+    last_week = slice(-7 * 24, None)
+    error = np.abs(points.expected[last_week] - values[last_week]) / values[last_week]
+    assert np.median(error) < 0.05
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000), st.sampled_from([30.0, 50.0, 80.0]))
+def test_the_band_is_where_the_score_stays_below_the_sensitivity(seed, sensitivity):
+    rng = np.random.default_rng(seed)
+    values = rng.poisson(rng.uniform(0, 30), (10 * 24, 3)).astype(float) * rng.choice([1.0, 7.5])
+    values[rng.random(values.shape) < 0.02] *= 10
+    points = run(values, sensitivity=sensitivity)
+    known = ~np.isnan(points.score)
+    outside = (points.value < points.lower - 1e-9) | (points.value > points.upper + 1e-9)
+    clear = known & (np.abs(points.score - sensitivity) > 1e-6)
+    assert (outside == (points.score >= sensitivity))[clear].all()
+    assert ((points.score >= 0) & (points.score <= 100))[known].all()
+
+
+def test_no_score_looks_into_the_future():
+    values = season(21)
+    changed = values.copy()
+    changed[15 * 24 :] *= 3
+    before, after = run(values), run(changed)
+    np.testing.assert_array_equal(before.score[: 15 * 24], after.score[: 15 * 24])
+
+
+def test_a_level_that_stays_becomes_normal_and_a_single_spike_does_not():
+    values = season(49)
+    values[28 * 24 :] *= 2
+    score = run(values).score[:, 0]
+    assert (score[28 * 24 : 28 * 24 + 12] >= 50).all()
+    assert (score[35 * 24 :] >= 50).mean() < 0.02
+    spiked = season(49)
+    spiked[28 * 24 + 12] *= 3
+    assert run(spiked).score[29 * 24 + 12, 0] < 50
+
+
+def test_rare_counts_are_not_flagged_one_by_one_but_in_crowds():
+    rng = np.random.default_rng(3)
+    values = rng.poisson(0.05, (40 * 24, 1)).astype(float)
+    values[30 * 24] = 12
+    score = run(values).score[:, 0]
+    assert score[30 * 24] >= 50
+    assert (score >= 50).sum() <= 2
+
+
+@pytest.mark.parametrize("values", [np.full((300, 1), 5.0), np.zeros((300, 1)), np.full((300, 1), np.nan)])
+def test_what_never_changes_or_never_comes_is_no_anomaly(values):
+    assert not (np.nan_to_num(run(values).score) >= 50).any()
+
+
+def test_gaps_and_series_that_appear_are_no_anomaly():
+    values = np.concatenate([season(30), season(30, seed=2)], axis=1)
+    values[:400, 1] = np.nan
+    values[500:520, 0] = np.nan
+    score = run(values).score
+    assert (np.nan_to_num(score) >= 50).sum() <= 2
+    assert np.isnan(score[400:450, 1]).all()
+
+
+def test_a_day_that_was_passed_is_refused():
+    state = model.State(24, 1)
+    model.step(state, 100, 0, np.ones(1), 50)
+    with pytest.raises(ValueError, match="day 99 comes before day 100"):
+        model.step(state, 99, 0, np.ones(1), 50)
+
+
+@given(st.lists(st.floats(0, 1e12), min_size=1, max_size=40))
+def test_shares_add_up_to_one_hundred(weights):
+    assert round(sum(round(100 * share) for share in events.shares(weights))) == 10_000
+    assert all(share >= 0 for share in events.shares(weights))
+
+
+series = st.tuples(st.sampled_from(["pc", "app", None]), st.sampled_from(["us", "de", None]))
+
+
+@given(st.dictionaries(series, st.tuples(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 100)), min_size=1, max_size=9))
+def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
+    value, expected, score = (np.array(column) for column in zip(*drawn.values(), strict=True))
+    points = model.Points(value, expected, expected - 1, expected + 1, score)
+    alert = events.event(SHOP, "views", START, list(drawn), points)
+    affected = {key for key, (_, _, s) in drawn.items() if s >= 50}
+    if not affected:
+        assert alert is None
+        return
+    assert alert is not None
+    told = alerts.parse(alerts.encode(alert))
+    alerts.check(told, SHOP)
+    named = [{d.dimension_name: d.dimension_value for d in one.dimensions} for one in told.impacted_metric.relevant_time_series]
+    assert {(one.get("platform"), one.get("marketplace")) for one in named} == affected
+    assert told.anomaly_score >= max(score[score >= 50].round(2)) - 0.01
+    for dimension in told.impacted_metric.dimension_contribution:
+        assert sum(one.value_contribution for one in dimension.dimension_value_contributions) == pytest.approx(100)
+    assert (told.instant, told.source, told.direction in ("above", "below")) == (START, "anomalake", True)
+
+
+def test_contributions_are_the_shares_of_the_deviation():
+    drawn = [("pc", "us"), ("pc", "de"), ("app", None)]
+    points = model.Points(*(np.array(c, float) for c in ([30, 10, 0], [0, 0, 10], [-1] * 3, [1] * 3, [90, 90, 90])))
+    alert = events.event(SHOP, "views", START, drawn, points)
+    shares = {
+        one.dimension_name: {v.dimension_value: v.value_contribution for v in one.dimension_value_contributions}
+        for one in alert.impacted_metric.dimension_contribution
+    }
+    assert shares == {"platform": {"pc": 80.0, "app": 20.0}, "marketplace": {"us": 60.0, "de": 20.0, None: 20.0}}
+
+
+def test_a_second_run_gives_the_same_alerts_with_the_same_ids():
+    def alerts_of() -> list[bytes]:
+        detector, found = Detector(SHOP), []
+        values = season(20)
+        values[15 * 24 + 3] *= 4
+        for hour, (value,) in enumerate(values):
+            scored = detector.score(Interval(START + timedelta(hours=hour), {("pc", "us"): (float(value), None)}, 1, ()))
+            found += [alerts.encode(alert) for alert in scored.alerts]
+            assert [record[4:6] for record in scored.observations] == [("views", float(value))]
+        return found
+
+    assert alerts_of() == alerts_of()
+    assert alerts_of()

@@ -1,0 +1,86 @@
+"""The ingest function: what it takes, what it answers, and what it never does."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import alert_body, sqs_event
+
+from anomalake.functions import ingest as function
+from anomalake.lake.store import ObjectStore, StorageError
+
+
+@pytest.fixture
+def lake(monkeypatch, sets_folder):
+    """A lake in memory that the function finds by its environment."""
+    function._setting.cache_clear()
+    store = ObjectStore.memory()
+    monkeypatch.setattr(function, "open_store", lambda name: store)
+    monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
+    monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
+    monkeypatch.setenv("ANOMALAKE_FORMAT", "csv")
+    yield store
+    function._setting.cache_clear()
+
+
+def results(store) -> list[str]:
+    return list(store.list("anomalyResults"))
+
+
+def test_a_batch_is_filed_and_nothing_is_to_be_sent_again(lake):
+    assert function.handler(sqs_event(alert_body(), alert_body("revenue")), None) == {"batchItemFailures": []}
+    assert len(results(lake)) == 3
+
+
+def test_what_cannot_be_understood_goes_to_quarantine_and_costs_no_other(lake):
+    event = sqs_event("{", alert_body(), alert_body("clicks"), json.dumps({"detail-type": "something else"}))
+    assert function.handler(event, None) == {"batchItemFailures": []}
+    assert len(results(lake)) == 3
+    assert len(list(lake.list("quarantine"))) == 3
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_an_envelope_of_sns_is_opened(lake, depth):
+    body = alert_body()
+    for _ in range(depth):
+        body = json.dumps({"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:1:alerts", "MessageId": "1", "Message": body})
+    function.handler(sqs_event(body), None)
+    assert len(results(lake)) == 3
+
+
+def test_a_bare_alert_and_an_sns_event_are_filed(lake):
+    assert function.handler(json.loads(alert_body()), None) == {"filed": 1, "quarantined": 0}
+    sns = {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": alert_body("revenue")}}]}
+    assert function.handler(sns, None) == {"filed": 1, "quarantined": 0}
+
+
+@pytest.mark.parametrize("event", [{}, {"Records": []}, {"Records": [1]}, {"Records": "x"}, [], "text", None, {"Records": [{"eventSource": "aws:sqs"}]}])
+def test_content_never_makes_it_raise(lake, event):
+    assert function.handler(event, None)["quarantined"] == 1
+    assert len(list(lake.list("quarantine"))) == 1
+
+
+class _Broken(ObjectStore):
+    """A store whose tables for one hour are down."""
+
+    def create(self, key, data):
+        if "2021-02-17T1100Z" in key:
+            raise StorageError(f"{key}: down")
+        return super().create(key, data)
+
+
+def test_storage_that_is_down_names_the_messages_it_touched_and_no_other(lake, monkeypatch):
+    monkeypatch.setattr(function, "open_store", lambda name: _Broken.memory())
+    function._setting.cache_clear()
+    event = sqs_event(alert_body(), alert_body(timestamp="2021-02-17T12:00Z"), "{")
+    assert function.handler(event, None) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    with pytest.raises(StorageError, match="down"):
+        function.handler(json.loads(alert_body()), None)
+
+
+def test_the_function_imports_only_what_it_runs_on():
+    code = "import sys, anomalake.functions.ingest; print(*sorted(m for m in sys.modules))"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    assert "pyarrow" in loaded
+    assert not loaded & {"pandas", "awswrangler", "duckdb", "altair", "vl_convert", "sqlglot", "boto3", "tqdm", "filelock"}

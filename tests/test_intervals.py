@@ -1,0 +1,63 @@
+"""Intervals on a wall clock that is set twice a year."""
+
+from datetime import datetime, timedelta
+from zoneinfo import available_timezones
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake import intervals, patterns
+from anomalake.errors import UserError
+
+NEW_YORK = "America/New_York"
+
+
+def test_both_hours_of_a_repeated_wall_time_are_its_first():
+    first, second = datetime(2013, 11, 3, 5, 30), datetime(2013, 11, 3, 6, 30)  # 01:30 EDT and 01:30 EST
+    assert intervals.start(first, "PT1H", NEW_YORK) == intervals.start(second, "PT1H", NEW_YORK) == datetime(2013, 11, 3, 5)
+
+
+def test_a_skipped_wall_time_does_not_exist():
+    assert not intervals.exists(datetime(2013, 3, 10, 2, 30), NEW_YORK)
+    assert intervals.exists(datetime(2013, 3, 10, 3, 30), NEW_YORK)
+
+
+def test_intervals_follow_the_wall_clock_where_the_offset_is_no_whole_hour():
+    assert intervals.start(datetime(2021, 1, 1, 6, 40), "PT1H", "Asia/Kolkata") == datetime(2021, 1, 1, 6, 30)  # 12:10 -> 12:00
+    assert intervals.start(datetime(2021, 1, 1, 20), "P1D", "Asia/Kolkata") == datetime(2021, 1, 1, 18, 30)
+
+
+zones = st.sampled_from(sorted(available_timezones() & {"UTC", NEW_YORK, "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"}))
+instants = st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1))
+
+
+@given(instants, st.sampled_from(sorted(intervals.STEP)), zones)
+def test_the_start_of_an_interval_starts_itself_and_lies_before_what_it_holds(instant, frequency, zone):
+    start = intervals.start(instant, frequency, zone)
+    assert intervals.start(start, frequency, zone) == start
+    assert timedelta(0) <= instant - start < intervals.STEP[frequency] + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "python", "trino"),
+    [
+        ("yyyy-MM-dd HH:mm:ss", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%i:%s"),
+        ("yyyy-MM-dd'T'HH:mm:ss'Z'", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%i:%sZ"),
+        ("d/M/yyyy hh 'o''clock' a", "%d/%m/%Y %I o'clock %p", "%d/%m/%Y %h o'clock %p"),
+        ("yyyyMMdd '100%'", "%Y%m%d 100%%", "%Y%m%d 100%%"),
+    ],
+)
+def test_a_java_pattern_is_translated(pattern, python, trino):
+    assert patterns.python_format(pattern) == python
+    assert patterns.trino_format(pattern) == trino
+
+
+@pytest.mark.parametrize("pattern", ["yy", "YYYY-MM-dd", "yyyy-MMM-dd", "yyyy 'open", "EEE"])
+def test_a_java_pattern_that_is_not_understood_is_refused(pattern):
+    with pytest.raises(UserError, match="date pattern"):
+        patterns.python_format(pattern)
+
+
+def test_what_stands_between_two_parts_of_a_folder_is_quoted_in_its_pattern():
+    assert patterns.folder_pattern("live/dt={{yyyyMMdd}}/hr={{HH}}/x") == ("live/dt=", "yyyyMMdd'/hr='HH", "/x")

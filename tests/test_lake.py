@@ -1,0 +1,146 @@
+"""The lake's tables: the merge gives the same bytes in any order, and both formats hold what an alert can say."""
+
+import json
+from datetime import datetime
+
+import pytest
+from conftest import alert_body
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomalake import alert as alerts
+from anomalake import metric_set
+from anomalake.lake import encoding, layout, tables
+from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.store import ObjectStore
+from conftest import shop_text
+
+SHOP = metric_set.parse(shop_text(), "shop.yaml")
+FORMATS = ("parquet", "csv")
+TIME = datetime(2021, 2, 17, 11)
+
+# Few names and numbers, so that alerts disagree on cells and events all the time.
+texts = st.sampled_from(["us", "de", "", "=1+1", 'a,"b"', "back\\slash", "line\nbreak", "%25|é", "🦀</script>"])
+numbers = st.one_of(st.none(), st.sampled_from([-0.0, 0.0, 1.0, 2.5, -3.0, 1e300]))
+dimensions = st.dictionaries(st.sampled_from(["platform", "marketplace"]), st.one_of(st.none(), texts), max_size=2)
+contributions = st.dictionaries(
+    st.sampled_from(["platform", "marketplace"]),
+    st.dictionaries(st.one_of(st.none(), texts), st.sampled_from([0.0, -0.0, 36.0, 64.0, 100.0]), max_size=3),
+    max_size=2,
+)
+bodies = st.builds(
+    lambda measure, event, score, series, shares, name: alert_body(
+        measure, event=event, score=score, series=series, contributions=shares, alertName=name
+    ),
+    st.sampled_from(["views", "revenue"]),
+    st.sampled_from(["e1", "e2"]),
+    st.sampled_from([None, 0, 50, 50.0, 90.5]),
+    st.lists(st.tuples(dimensions, numbers), max_size=3),
+    contributions,
+    st.sampled_from(["first", "second", None]),
+)
+
+
+def contents(batches: list[list[str]], form: str) -> dict[str, bytes]:
+    """The tables after the batches, object by object."""
+    store = ObjectStore.memory()
+    for batch in batches:
+        outcome = ingest([Message(str(number), body) for number, body in enumerate(batch)], store, (SHOP,), form)
+        assert not outcome.failed
+        assert not outcome.quarantined
+    return {key: stored.data for key in store.list("anomalyResults") if (stored := store.get(key))}
+
+
+@settings(max_examples=60)
+@given(st.data(), st.lists(bodies, min_size=1, max_size=5), st.sampled_from(FORMATS))
+def test_any_order_any_duplication_and_any_batches_give_the_same_bytes(data, some, form):
+    expected = contents([some], form)
+    again = data.draw(st.permutations(some + data.draw(st.lists(st.sampled_from(some), max_size=4))))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(again)), max_size=3)))
+    batches = [again[low:high] for low, high in zip([0, *cuts], [*cuts, len(again)], strict=True)]
+    assert contents(batches, form) == expected
+
+
+@settings(max_examples=60)
+@given(st.lists(bodies, min_size=1, max_size=3), st.sampled_from(tables.INGESTED), st.sampled_from(FORMATS))
+def test_units_survive_being_rows_of_either_format(some, table, form):
+    schema = tables.schema(table, SHOP)
+    units = tables.merge(tables.units(table, alerts.parse(body), SHOP) for body in some)
+    data = encoding.encode(form, schema, tables.rows(table, units, SHOP, TIME))
+    assert tables.units_of(table, encoding.decode(form, schema, data, "here"), SHOP) == units
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_greater_score_wins_a_cell_and_its_whole_unit_travels(form):
+    series = [({"platform": "pc", "marketplace": "us"}, 10.0)]
+    low, high = alert_body(event="z", score=20, series=series), alert_body(event="a", score=80, series=[(series[0][0], 5.0)])
+    found = contents([[low], [high], [low]], form)
+    (key,) = [key for key in found if "metricValue" in key]
+    table = encoding.decode(form, tables.schema("metricValue_AnomalyScore", SHOP), found[key], key)
+    assert (table["viewsAnomalyMetricValue"], table["viewsGroupScore"], table["viewsEventId"]) == ([5.0], [80.0], ["a"])
+
+
+def test_a_series_that_lacks_a_dimension_has_null_there_and_moves_no_other():
+    series = [({"marketplace": "us"}, 1.0), ({"platform": "pc", "marketplace": "de"}, 2.0), ({}, 3.0)]
+    found = contents([[alert_body(series=series)]], "parquet")
+    (key,) = [key for key in found if "metricValue" in key]
+    table = encoding.decode("parquet", tables.schema("metricValue_AnomalyScore", SHOP), found[key], key)
+    rows = dict(zip(zip(table["platform"], table["marketplace"], strict=True), table["viewsAnomalyMetricValue"], strict=True))
+    assert rows == {(None, "us"): 1.0, ("pc", "de"): 2.0, (None, None): 3.0}
+
+
+def test_keys_name_set_version_date_and_time_in_utc():
+    found = contents([[alert_body(timestamp="2021-02-17T11:20+02:00")]], "csv")
+    assert set(found) == {
+        f"anomalyResults/{table}/shop/v1/date=2021-02-17/2021-02-17T0900Z.csv"
+        for table in ("metricValue_AnomalyScore", "dimensionContributions", "anomalyGroups")
+    }
+
+
+def test_every_column_stands_in_every_object_in_the_same_order():
+    some = contents([[alert_body("views")], [alert_body("revenue", timestamp="2021-02-17T12:00Z")]], "csv")
+    headers = {data.split(b"\n")[0] for key, data in some.items() if "metricValue" in key}
+    assert len(headers) == 1
+    assert headers.pop().decode().split(",")[:5] == ["key", "timestamp", "platform", "marketplace", "viewsAnomalyMetricValue"]
+
+
+@given(st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]))))
+def test_a_csv_cell_is_injective_and_can_neither_break_a_line_nor_run_in_a_spreadsheet(value):
+    schema = [tables.Column("a", "string"), tables.Column("b", "string")]
+    data = encoding.encode("csv", schema, {"a": [value], "b": [value]})
+    assert encoding.decode("csv", schema, data, "here") == {"a": [value], "b": [value]}
+    header, line, end = data.decode().split("\n")
+    assert (len(line.splitlines()), line.count(","), end) == (0 if line == "" else 1, 1, "")
+    assert not line.startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+def test_an_object_of_other_columns_is_refused_with_what_to_do(shop):
+    other = metric_set.parse(shop_text(dimensions="dimensions: [marketplace]"), "shop.yaml")
+    data = encoding.encode("csv", tables.schema("anomalyGroups", shop)[:3], {"timestamp": [], "metricName": [], "groupScore": []})
+    with pytest.raises(encoding.StorageError, match="raise the metric set's `version`"):
+        encoding.decode("csv", tables.schema("anomalyGroups", other), data, "some/key")
+    with pytest.raises(encoding.StorageError, match="some/key: cannot be read as parquet"):
+        encoding.decode("parquet", tables.schema("anomalyGroups", other), b"PAR1 not really", "some/key")
+
+
+def test_the_archive_keeps_each_body_as_received_and_the_quarantine_each_that_was_not_understood():
+    store = ObjectStore.memory()
+    pretty = json.dumps(json.loads(alert_body()), indent=2)
+    broken, surrogate = '{"alertName": ', '{"alertName": "\ud800"}'
+    batch = [Message(str(n), body) for n, body in enumerate([pretty, alert_body(event="other"), broken, surrogate])]
+    outcome = ingest(batch, store, (SHOP,), "parquet")
+    again = ingest(reversed(batch), store, (SHOP,), "parquet")
+    assert (outcome.filed, len(outcome.quarantined), outcome.failed) == (again.filed, len(again.quarantined), again.failed) == (2, 2, ())
+    (archived,) = store.list("alerts")
+    assert archived.startswith("alerts/shop/v1/date=2021-02-17/")
+    lines = store.get(archived).data.decode().splitlines()
+    assert {json.loads(line)["body"] for line in lines} == {pretty, alert_body(event="other")}
+    kept = [json.loads(store.get(key).data) for key in store.list("quarantine")]
+    assert {item["body"] for item in kept} == {broken, surrogate}
+    assert all(item["reason"] for item in kept)
+
+
+def test_layout_names_a_whole_day_by_its_date(shop):
+    assert layout.day_key("observations", shop, "2021-02-17", "parquet") == (
+        "anomalyResults/observations/shop/v1/date=2021-02-17/2021-02-17.parquet"
+    )

@@ -1,0 +1,105 @@
+"""The stores: conditional writes that lose nothing, in memory, in a folder with several processes, and on an S3 server."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from anomalake.lake.store import FolderStore, ObjectStore, StorageError, Store, open_store, update
+
+WRITERS, WRITES = 6, 15
+
+
+@pytest.fixture(params=["memory", "folder", "s3"])
+def store(request, tmp_path: Path, monkeypatch) -> Store:
+    if request.param == "memory":
+        return ObjectStore.memory()
+    if request.param == "folder":
+        return FolderStore(tmp_path / "lake")
+    return open_store(f"s3://{bucket(request, monkeypatch)}/below")
+
+
+def bucket(request, monkeypatch) -> str:
+    """A new bucket on moto's server, with the environment that leads there."""
+    import boto3
+
+    endpoint, name = request.getfixturevalue("s3_endpoint"), f"lake-{os.urandom(6).hex()}"
+    for variable, value in {
+        "AWS_ENDPOINT_URL_S3": endpoint, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(variable, value)
+    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket=name)
+    return name
+
+
+def test_an_object_is_created_once(store):
+    assert store.get("a/b.txt") is None
+    assert store.create("a/b.txt", b"one")
+    assert not store.create("a/b.txt", b"two")
+    assert store.get("a/b.txt").data == b"one"
+
+
+def test_only_the_version_that_was_read_is_replaced(store):
+    store.create("a/b.txt", b"one")
+    read = store.get("a/b.txt").version
+    assert store.replace("a/b.txt", b"two", read)
+    assert not store.replace("a/b.txt", b"three", read)
+    assert store.get("a/b.txt").data == b"two"
+
+
+def test_put_writes_over_what_is_there_and_list_sorts_what_is_below(store):
+    for key in ("a/2.txt", "a/1.txt", "b/3.txt", "a/1.txt"):
+        store.put(key, key.encode())
+    assert list(store.list("a")) == ["a/1.txt", "a/2.txt"]
+    assert list(store.list("nowhere")) == []
+
+
+def test_an_update_that_changes_nothing_writes_nothing(store):
+    store.put("a", b"same")
+    version = store.get("a").version
+    update(store, "a", lambda current: b"same")
+    assert store.get("a").version == version
+
+
+def test_a_folder_store_stays_in_its_folder(tmp_path: Path):
+    store = FolderStore(tmp_path / "lake")
+    for key in ("../x", "/etc/passwd", "a//b", "a/../../b", ""):
+        with pytest.raises(ValueError, match="is no key of a lake"):
+            store.put(key, b"")
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path):
+    (tmp_path / "lake").write_text("a file where a folder should be")
+    with pytest.raises(StorageError, match="lake"):
+        FolderStore(tmp_path / "lake").put("a/b", b"")
+
+
+def _append(open_it: Callable[[], Store], writer: int) -> None:
+    store = open_it()
+    for number in range(WRITES):
+        line = f"{writer}:{number}\n".encode()
+        update(store, "shared/object", lambda current, line=line: (current or b"") + line)
+
+
+def _folder(root: Path) -> Store:
+    return FolderStore(root)
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_processes_that_update_one_object_at_once_lose_nothing(kind, request, tmp_path: Path, monkeypatch):
+    from functools import partial
+
+    open_it = partial(_folder, tmp_path) if kind == "folder" else partial(open_store, f"s3://{bucket(request, monkeypatch)}")
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_append, args=(open_it, number)) for number in range(WRITERS if kind == "folder" else 3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(120)
+    lines = open_it().get("shared/object").data.decode().split()
+    assert len(lines) == len(set(lines)) == len(writers) * WRITES
+    for number in range(len(writers)):  # each writer's own lines stand in its order
+        assert [line for line in lines if line.startswith(f"{number}:")] == [f"{number}:{n}" for n in range(WRITES)]

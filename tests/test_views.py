@@ -1,0 +1,236 @@
+"""The views, against an independent computation in pandas: series with missing dimensions, hostile values, and data that never arrived."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import alert_body, shop_text
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake import laptop, metric_set
+from anomalake.catalog import duck, sql
+from anomalake.catalog.views import database
+from anomalake.key import series_key
+from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.store import FolderStore
+
+FORMATS = ("parquet", "csv")
+ZONE = "America/New_York"
+VALUES = ["us", "de", 'q"uote', "com,ma", "per%cent|bar", "back\\slash", "=1+1", "🦀 </script>", " blank "]
+PLATFORMS = ["pc", "app", None]
+
+
+def frames() -> tuple[pd.DataFrame, list[dict]]:
+    """Live rows (several a series, some series never), and alerts with series that lack dimensions, expected values or live data."""
+    rng = np.random.default_rng(5)
+    live, alerts = [], []
+    for hour in range(6):
+        wall = datetime(2021, 3, 13, 22) + timedelta(hours=hour)
+        if wall.hour == 2:  # 14 March: New York skips from 2 to 3
+            continue
+        for platform in PLATFORMS[:2]:
+            for market in VALUES[: 4 + hour % 3]:
+                live += [
+                    (platform, market, f"{wall + timedelta(minutes=int(m)):%Y-%m-%d %H:%M:%S}", int(rng.integers(1, 99)), round(float(rng.uniform()), 3))
+                    for m in rng.integers(0, 60, 2)
+                ]
+    utc = datetime(2021, 3, 14, 3)
+    for number in range(12):
+        points = []
+        for _ in range(int(rng.integers(0, 6))):
+            platform, market = PLATFORMS[int(rng.integers(3))], VALUES[int(rng.integers(len(VALUES)))]
+            named = {name: v for name, v in (("platform", platform), ("marketplace", market)) if v is not None or rng.random() < 0.5}
+            if named not in [p[0] for p in points]:
+                points.append((named, float(rng.integers(1, 500))))
+        shares: dict[str, dict[str | None, float]] = {"platform": {"pc": 70.0, None: 30.0}, "marketplace": {VALUES[number % 9]: 60.0, "never": 40.0}}
+        body = json.loads(
+            alert_body(
+                ["views", "revenue"][number % 2],
+                timestamp=f"{utc + timedelta(hours=number // 2 % 5):%Y-%m-%dT%H:%M}Z[UTC]",
+                event=f"e{number}",
+                score=float(number * 7 + 1),
+                series=points,
+                contributions=shares,
+            )
+        )
+        for one in body["impactedMetric"]["relevantTimeSeries"]:
+            if number % 3:  # some sources give no expected value
+                one["expectedValue"] = one["metricValue"] * 2
+        alerts.append(body)
+    return pd.DataFrame(live, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), alerts
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def lake(request, tmp_path_factory):
+    """The lake of `frames` in one format: a connection, and the database's name."""
+    root: Path = tmp_path_factory.mktemp(request.param)
+    item = metric_set.parse(shop_text(ZONE), "shop")
+    live, alerts = frames()
+    laptop.lay_out(live, item, root)
+    outcome = ingest([Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param)
+    assert (outcome.filed, outcome.quarantined, outcome.failed) == (12, (), ())
+    return duck.connect(root, [item]), database("anomalake", item)
+
+
+def anomalies_in_pandas() -> pd.DataFrame:
+    """One row a series and hour: the winning cell of each measure, by the contract's rule (no ties in this data but by score)."""
+    rows = []
+    for body in frames()[1]:
+        metric = body["impactedMetric"]
+        for one in metric["relevantTimeSeries"]:
+            named = {d["dimensionName"]: d["dimensionValue"] for d in one["dimensions"]}
+            rows.append({
+                "timestamp": pd.Timestamp(body["timestamp"][:16]), "platform": named.get("platform"), "marketplace": named.get("marketplace"),
+                "measure": metric["metricName"], "score": body["anomalyScore"], "value": one["metricValue"], "expected": one.get("expectedValue"),
+            })  # fmt: skip
+    table = pd.DataFrame(rows).sort_values("score").fillna({"platform": "∅", "marketplace": "∅"})
+    return table.groupby(["timestamp", "platform", "marketplace", "measure"], as_index=False).last()
+
+
+def test_live_joins_anomalies_and_nothing_of_either_is_missing(lake):
+    connection, db = lake
+    view = connection.sql(f"SELECT * FROM {db}.anomalies_with_live").df().fillna({"platform": "∅", "marketplace": "∅"})
+    live = frames()[0].fillna({"platform": "∅", "marketplace": "∅"})
+    wall = pd.to_datetime(live.timestamp).dt.floor("h")
+    live["timestamp"] = wall.dt.tz_localize(ZONE).dt.tz_convert("UTC").dt.tz_localize(None)
+    keys = ["timestamp", "platform", "marketplace"]
+    live = live.groupby(keys, as_index=False).agg(views=("views", "sum"), revenue=("revenue", "mean")).assign(alive=True)
+    wide = anomalies_in_pandas().pivot(index=keys, columns="measure", values=["value", "score", "expected"])
+    wide.columns = [f"{measure}_{what}" for what, measure in wide.columns]
+    expected = live.merge(wide.reset_index().assign(anomalous=True), on=keys, how="outer").sort_values(keys).reset_index(drop=True)
+    view = view.sort_values(keys).reset_index(drop=True)
+    assert len(view) == len(expected)
+    for column, other in {
+        "timestamp": "timestamp", "platform": "platform", "marketplace": "marketplace", "views": "views", "revenue": "revenue",
+        "viewsanomalymetricvalue": "views_value", "viewsgroupscore": "views_score", "viewsexpectedvalue": "views_expected",
+        "revenueanomalymetricvalue": "revenue_value", "revenuegroupscore": "revenue_score",
+    }.items():  # fmt: skip
+        pd.testing.assert_series_equal(view[column], expected[other], check_names=False, check_dtype=False, obj=column)
+    assert (view.haslive == expected.alive.notna()).all()
+    assert (view.isanomaly == expected.anomalous.notna()).all()
+    assert (view.date == view.timestamp.dt.strftime("%Y-%m-%d")).all()
+    local = view.timestamp.dt.tz_localize("UTC").dt.tz_convert(ZONE).dt.tz_localize(None)
+    pd.testing.assert_series_equal(view.localtimestamp, local, check_names=False, check_dtype=False)
+    assert {True, False} == set(view.haslive) == set(view.isanomaly)
+
+
+def test_contributions_meet_the_series_that_carry_them_and_their_shares_give_them_back(lake):
+    connection, db = lake
+    view = connection.sql(f"SELECT * FROM {db}.anomalies_with_contributions").df()
+    cells = anomalies_in_pandas()
+    found = {}
+    for body in frames()[1]:
+        metric, at = body["impactedMetric"]["metricName"], pd.Timestamp(body["timestamp"][:16])
+        for dimension in body["impactedMetric"]["dimensionContribution"]:
+            for share in dimension["dimensionValueContributions"]:
+                value = share["dimensionValue"] or "∅"
+                carrying = cells[(cells.timestamp == at) & (cells.measure == metric) & (cells[dimension["dimensionName"]] == value)]
+                weight = (carrying.value - carrying.expected).abs()
+                if weight.isna().any() or weight.sum() == 0:
+                    weight = pd.Series(1.0, carrying.index)
+                event = body["alertEventId"].split("event/")[1]
+                place = (event, dimension["dimensionName"], share["dimensionValue"])
+                found[place] = sorted(share["valueContribution"] * weight / weight.sum()) if len(carrying) else [share["valueContribution"]]
+    grouped = {
+        (event, name, None if pd.isna(value) else value): sorted(rows.contributionshare)
+        for (event, name, value), rows in view.groupby(["eventid", "dimensionname", "dimensionvalue"], dropna=False)
+    }
+    assert grouped.keys() == found.keys()
+    for place, shares in found.items():
+        assert grouped[place] == pytest.approx(shares), place
+        assert sum(grouped[place]) == pytest.approx(sum(shares))
+    assert view.key.isna().any()
+    assert view.key.notna().any()
+
+
+def test_the_log_has_one_row_an_event_newest_first_with_its_severity(lake):
+    connection, db = lake
+    log = connection.sql(f"SELECT * FROM {db}.anomaly_log").df()
+    assert sorted(log.eventid) == sorted(f"e{n}" for n in range(12))
+    assert log.timestamp.is_monotonic_decreasing
+    bounds = [(30, "low"), (60, "medium"), (80, "high"), (101, "critical")]
+    assert list(log.severity) == [next(label for bound, label in bounds if score < bound) for score in log.groupscore]
+
+
+def test_all_metric_sets_are_asked_at_once(lake):
+    connection, db = lake
+    ((anomalies,),) = connection.sql("SELECT count(*) FROM anomalake.all_anomalies").fetchall()
+    assert anomalies == len(anomalies_in_pandas())
+    for name, of in (("all_contributions", "anomalies_with_contributions"), ("all_anomaly_log", "anomaly_log")):
+        counts = {connection.sql(f"SELECT count(*) FROM {table}").fetchall()[0][0] for table in (f"anomalake.{name}", f"{db}.{of}")}
+        assert len(counts) == 1
+    assert connection.sql("SELECT DISTINCT metricset FROM anomalake.all_anomaly_log").fetchall() == [("shop",)]
+
+
+def test_both_formats_give_the_same_rows(tmp_path):
+    item = metric_set.parse(shop_text(ZONE), "shop")
+    live, alerts = frames()
+    seen = {}
+    for form in FORMATS:
+        root = tmp_path / form
+        laptop.lay_out(live, item, root)
+        ingest([Message("m", json.dumps(body)) for body in alerts], FolderStore(root), (item,), form)
+        connection, db = duck.connect(root, [item]), database("anomalake", item)
+        seen[form] = [
+            (connection.sql(f"DESCRIBE {db}.{view}").fetchall(), sorted(connection.sql(f"SELECT * FROM {db}.{view}").fetchall(), key=repr))
+            for view in ("anomalies_with_live", "anomalies_with_contributions", "anomaly_log")
+        ]
+    for (columns, rows), (other_columns, other_rows) in zip(seen["parquet"], seen["csv"], strict=True):
+        assert [c[:2] for c in columns] == [c[:2] for c in other_columns]
+        assert [tuple(x if not isinstance(x, float) else round(x, 9) for x in row) for row in rows] == [
+            tuple(x if not isinstance(x, float) else round(x, 9) for x in row) for row in other_rows
+        ]
+
+
+hostile = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_any_value_survives_to_the_typed_view(form, tmp_path):
+    item = metric_set.parse(shop_text(), "shop")
+    values = ["", " ", "a\nb", "a\r\nb", "\t=1", "+1", "-1", "@x", "=cmd|' /C calc'!A0", '"', '""', "''", "\\", "\\N", "%00", "%2C", "null", "é🦀", "\u2028"]
+    series = [({"platform": value, "marketplace": "us"}, float(n)) for n, value in enumerate([*values, None])]
+    ingest([Message("m", alert_body(series=series, contributions={"platform": {"": 1.5}}))], FolderStore(tmp_path), (item,), form)
+    connection = duck.connect(tmp_path, [item])
+    rows = connection.sql('SELECT platform, "key", viewsanomalymetricvalue FROM anomalake_shop.anomalies_with_live').fetchall()
+    assert {(value, key, number) for value, key, number in rows} == {
+        (value, series_key([value, "us"]), float(n)) for n, value in enumerate([*values, None])
+    }
+    assert connection.sql("SELECT dimensionvalue, contributionshare FROM anomalake_shop.anomalies_with_contributions").fetchall() == [("", 1.5)]
+
+
+@given(st.lists(hostile, min_size=2, max_size=2))
+def test_sql_and_python_compute_the_same_key(pair):
+    literals = ["CAST(NULL AS varchar)" if value is None else sql.text(value) for value in pair]
+    (row,) = CONNECTION.execute(f"SELECT {duck.to_duckdb('SELECT ' + sql.key(literals)).removeprefix('SELECT ')}").fetchall()
+    assert row == (series_key(pair),)
+
+
+@given(st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1)), st.sampled_from([ZONE, "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"]))
+def test_sql_and_python_agree_on_every_wall_time(wall, zone):
+    from anomalake import intervals
+
+    wall = wall.replace(microsecond=0)
+    literal = f"TIMESTAMP '{wall:%Y-%m-%d %H:%M:%S}'"
+    to_utc, to_wall = sql.wall_to_utc(literal, zone), sql.utc_to_wall(literal, zone)
+    ((utc, local),) = CONNECTION.execute(duck.to_duckdb(f"SELECT {to_utc}, {to_wall}")).fetchall()
+    assert utc == intervals.to_utc(wall, zone)
+    assert local == intervals.to_wall(wall, zone)
+
+
+CONNECTION = duck.duckdb.connect()
+CONNECTION.execute(duck._MACROS)
+
+
+def test_an_empty_lake_answers_every_view_with_no_rows(tmp_path):
+    sets = [metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("one", "two")]
+    for form in FORMATS:
+        connection = duck.connect(tmp_path, sets, form)
+        names = connection.sql("SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        assert len(names) == 2 * 9 + 3
+        for (name,) in names:
+            assert connection.sql(f"SELECT * FROM {name}").fetchall() == []
