@@ -4,10 +4,10 @@ import json
 from datetime import datetime
 
 import pytest
-from conftest import alert_body
 
 from anomalake import alert as alerts
 from anomalake.alert import AlertError
+from conftest import alert_body
 
 
 def test_an_alert_of_the_first_generation_lacks_group_and_link():
@@ -35,7 +35,17 @@ def test_a_timestamp_is_read_by_its_offset_or_else_its_zone(text, instant):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2022-03-04T05:25", "2022-02-30T05:25Z", "2022-03-04T05:25[No/Where]", "1969-12-31T23:00Z", "2100-01-01T00:00Z", "2022-03-04T05:25+99:00"]
+    "text",
+    [
+        "",
+        "yesterday",
+        "2022-03-04T05:25",
+        "2022-02-30T05:25Z",
+        "2022-03-04T05:25[No/Where]",
+        "1969-12-31T23:00Z",
+        "2100-01-01T00:00Z",
+        "2022-03-04T05:25+99:00",
+    ],
 )
 def test_a_timestamp_that_names_no_instant_is_refused_with_the_text(text):
     with pytest.raises(AlertError, match="timestamp"):
@@ -76,7 +86,10 @@ def test_a_field_that_is_wrong_is_named(change, told):
         alerts.parse(alert_body(**change))
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", "null", "[" * 100_000, '{"a": "\\ud800"}', alert_body(score=5).replace('"anomalyScore": 5', '"anomalyScore": 1e999'), "\ud800"])
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "[]", "null", "[" * 100_000, '{"a": "\\ud800"}', alert_body(score=5).replace('"anomalyScore": 5', '"anomalyScore": 1e999'), "\ud800"],
+)
 def test_what_is_no_alert_is_refused_and_never_surprises(body):
     with pytest.raises(AlertError):
         alerts.parse(body)

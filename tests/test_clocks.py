@@ -1,13 +1,14 @@
 """Both clock changes, with rows every half hour: the wall hour that happens twice is one, the one that never happens is refused and counted."""
 
+import itertools
 from datetime import datetime, timedelta
 
 import pytest
-from conftest import shop_text
 
 from anomalake import laptop, metric_set
 from anomalake.catalog import duck
 from anomalake.lake.store import FolderStore
+from conftest import shop_text
 
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
@@ -21,7 +22,7 @@ HEADER = "platform,marketplace,timestamp,views,revenue\n"
         ("Australia/Lord_Howe", datetime(2021, 4, 3, 23), 6, "2021-04-04 01:30", None),  # clocks go back by half an hour
     ],
 )
-def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, twice, never):
+def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, twice, never):  # noqa: PLR0917
     text = shop_text(zone, frequency="frequency: PT10M")
     item = metric_set.parse(text, "shop.yaml")
     (tmp_path / "shop.yaml").write_text(text)
@@ -37,11 +38,11 @@ def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, tw
     assert all("never happened" in finding.problem for finding in report.findings)
     connection = duck.connect(root, [item])
     live = connection.sql('SELECT "timestamp", localtimestamp, views FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()
-    seen = connection.sql('SELECT "timestamp", localtimestamp, value FROM metrics_with_band WHERE metricname = \'views\' ORDER BY 1').fetchall()
+    seen = connection.sql("SELECT \"timestamp\", localtimestamp, value FROM metrics_with_band WHERE metricname = 'views' ORDER BY 1").fetchall()
     assert live == seen  # the detector and the SQL read the same
     assert [wall for _, wall, _ in live] == [wall for wall in walls if wall not in skipped]
     doubled = [wall for _, wall, views in live if views == 20]
     assert len(doubled) == (0 if twice is None else 1 if "Lord" in zone else 2)
-    steps = {later[0] - earlier[0] for earlier, later in zip(live, live[1:], strict=False)}
+    steps = {later[0] - earlier[0] for earlier, later in itertools.pairwise(live)}
     change = {timedelta(minutes=60)} if "Lord" in zone else {timedelta(minutes=90)} if twice else set()
     assert steps == {timedelta(minutes=30)} | change

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from conftest import shop_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from anomalake import metric_set
 from anomalake.detect import events, model
 from anomalake.detect.run import Detector
 from anomalake.live import Interval
+from conftest import shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")
 START = datetime(2021, 1, 4)

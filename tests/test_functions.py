@@ -5,23 +5,23 @@ import subprocess
 import sys
 
 import pytest
-from conftest import alert_body, sqs_event
 
 from anomalake.functions import ingest as function
 from anomalake.lake.store import ObjectStore, StorageError
+from conftest import alert_body, sqs_event
 
 
 @pytest.fixture
 def lake(monkeypatch, sets_folder):
     """A lake in memory that the function finds by its environment."""
-    function._setting.cache_clear()
+    function.setting.cache_clear()
     store = ObjectStore.memory()
     monkeypatch.setattr(function, "open_store", lambda name: store)
     monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
     monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
     monkeypatch.setenv("ANOMALAKE_FORMAT", "csv")
     yield store
-    function._setting.cache_clear()
+    function.setting.cache_clear()
 
 
 def results(store) -> list[str]:
@@ -55,7 +55,9 @@ def test_a_bare_alert_and_an_sns_event_are_filed(lake):
     assert function.handler(sns, None) == {"filed": 1, "quarantined": 0}
 
 
-@pytest.mark.parametrize("event", [{}, {"Records": []}, {"Records": [1]}, {"Records": "x"}, [], "text", None, {"Records": [{"eventSource": "aws:sqs"}]}])
+@pytest.mark.parametrize(
+    "event", [{}, {"Records": []}, {"Records": [1]}, {"Records": "x"}, [], "text", None, {"Records": [{"eventSource": "aws:sqs"}]}]
+)
 def test_content_never_makes_it_raise(lake, event):
     assert function.handler(event, None)["quarantined"] == 1
     assert len(list(lake.list("quarantine"))) == 1
@@ -72,7 +74,7 @@ class _Broken(ObjectStore):
 
 def test_storage_that_is_down_names_the_messages_it_touched_and_no_other(lake, monkeypatch):
     monkeypatch.setattr(function, "open_store", lambda name: _Broken.memory())
-    function._setting.cache_clear()
+    function.setting.cache_clear()
     event = sqs_event(alert_body(), alert_body(timestamp="2021-02-17T12:00Z"), "{")
     assert function.handler(event, None) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     with pytest.raises(StorageError, match="down"):

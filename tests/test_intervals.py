@@ -28,7 +28,9 @@ def test_intervals_follow_the_wall_clock_where_the_offset_is_no_whole_hour():
     assert intervals.start(datetime(2021, 1, 1, 20), "P1D", "Asia/Kolkata") == datetime(2021, 1, 1, 18, 30)
 
 
-zones = st.sampled_from(sorted(available_timezones() & {"UTC", NEW_YORK, "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"}))
+zones = st.sampled_from(
+    sorted(available_timezones() & {"UTC", NEW_YORK, "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"})
+)
 instants = st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1))
 
 

@@ -4,7 +4,6 @@ import json
 from datetime import datetime
 
 import pytest
-from conftest import alert_body
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +12,7 @@ from anomalake import metric_set
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.store import ObjectStore
-from conftest import shop_text
+from conftest import alert_body, shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")
 FORMATS = ("parquet", "csv")
@@ -109,7 +108,7 @@ def test_a_csv_cell_is_injective_and_can_neither_break_a_line_nor_run_in_a_sprea
     schema = [tables.Column("a", "string"), tables.Column("b", "string")]
     data = encoding.encode("csv", schema, {"a": [value], "b": [value]})
     assert encoding.decode("csv", schema, data, "here") == {"a": [value], "b": [value]}
-    header, line, end = data.decode().split("\n")
+    _, line, end = data.decode().split("\n")
     assert (len(line.splitlines()), line.count(","), end) == (0 if line == "" else 1, 1, "")
     assert not line.startswith(("=", "+", "-", "@", "\t", "\r"))
 
@@ -141,6 +140,4 @@ def test_the_archive_keeps_each_body_as_received_and_the_quarantine_each_that_wa
 
 
 def test_layout_names_a_whole_day_by_its_date(shop):
-    assert layout.day_key("observations", shop, "2021-02-17", "parquet") == (
-        "anomalyResults/observations/shop/v1/date=2021-02-17/2021-02-17.parquet"
-    )
+    assert layout.day_key("observations", shop, "2021-02-17", "parquet") == ("anomalyResults/observations/shop/v1/date=2021-02-17/2021-02-17.parquet")

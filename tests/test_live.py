@@ -4,11 +4,11 @@ import gzip
 from datetime import datetime
 
 import pytest
-from conftest import shop_text
 
 from anomalake import live, metric_set
 from anomalake.lake.store import ObjectStore
 from anomalake.live import Finding
+from conftest import shop_text
 
 WALL = datetime(2021, 2, 17, 11)
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
@@ -88,6 +88,13 @@ def test_several_rows_of_a_series_are_added_or_averaged_as_the_measure_says(shop
 
 def test_only_folders_that_are_intervals_hold_live_data(shop):
     store = ObjectStore.memory()
-    for key in ("20210217/1100/a.csv", "20210217/1100/b.csv", "20210217/1130/a.csv", "2021021/1100/a.csv", "20210217/1200/deeper/a.csv", "readme.txt"):
+    for key in (
+        "20210217/1100/a.csv",
+        "20210217/1100/b.csv",
+        "20210217/1130/a.csv",
+        "2021021/1100/a.csv",
+        "20210217/1200/deeper/a.csv",
+        "readme.txt",
+    ):
         store.put(f"shop/live/{key}", b"")
     assert {wall: len(keys) for wall, keys in live.files_by_interval(store, shop).items()} == {WALL: 2, datetime(2021, 2, 17, 12): 1}

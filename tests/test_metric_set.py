@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from conftest import shop_text
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake import metric_set
 from anomalake.errors import UserError
 from anomalake.key import series_key
+from conftest import shop_text
 
 
 def test_a_metric_set_says_its_fields_and_fills_in_the_rest():

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import alert_body, shop_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from anomalake.catalog.views import database
 from anomalake.key import series_key
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.store import FolderStore
+from conftest import alert_body, shop_text
 
 FORMATS = ("parquet", "csv")
 ZONE = "America/New_York"
@@ -35,7 +35,13 @@ def frames() -> tuple[pd.DataFrame, list[dict]]:
         for platform in PLATFORMS[:2]:
             for market in VALUES[: 4 + hour % 3]:
                 live += [
-                    (platform, market, f"{wall + timedelta(minutes=int(m)):%Y-%m-%d %H:%M:%S}", int(rng.integers(1, 99)), round(float(rng.uniform()), 3))
+                    (
+                        platform,
+                        market,
+                        f"{wall + timedelta(minutes=int(m)):%Y-%m-%d %H:%M:%S}",
+                        int(rng.integers(1, 99)),
+                        round(float(rng.uniform()), 3),
+                    )
                     for m in rng.integers(0, 60, 2)
                 ]
     utc = datetime(2021, 3, 14, 3)
@@ -192,7 +198,27 @@ hostile = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"], 
 @pytest.mark.parametrize("form", FORMATS)
 def test_any_value_survives_to_the_typed_view(form, tmp_path):
     item = metric_set.parse(shop_text(), "shop")
-    values = ["", " ", "a\nb", "a\r\nb", "\t=1", "+1", "-1", "@x", "=cmd|' /C calc'!A0", '"', '""', "''", "\\", "\\N", "%00", "%2C", "null", "é🦀", "\u2028"]
+    values = [
+        "",
+        " ",
+        "a\nb",
+        "a\r\nb",
+        "\t=1",
+        "+1",
+        "-1",
+        "@x",
+        "=cmd|' /C calc'!A0",
+        '"',
+        '""',
+        "''",
+        "\\",
+        "\\N",
+        "%00",
+        "%2C",
+        "null",
+        "é🦀",
+        "\u2028",
+    ]
     series = [({"platform": value, "marketplace": "us"}, float(n)) for n, value in enumerate([*values, None])]
     ingest([Message("m", alert_body(series=series, contributions={"platform": {"": 1.5}}))], FolderStore(tmp_path), (item,), form)
     connection = duck.connect(tmp_path, [item])
@@ -210,7 +236,9 @@ def test_sql_and_python_compute_the_same_key(pair):
     assert row == (series_key(pair),)
 
 
-@given(st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1)), st.sampled_from([ZONE, "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"]))
+@given(
+    st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1)), st.sampled_from([ZONE, "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])
+)
 def test_sql_and_python_agree_on_every_wall_time(wall, zone):
     from anomalake import intervals
 

@@ -107,14 +107,15 @@ def _backtest(arguments: Arguments) -> int:
     report = laptop.backtest(item, root, sets, arguments.format)
     say(f"detector    {report.intervals:,} intervals, {report.rows:,} rows, {report.series:,} series\nalerts      {report.alerts:,}")
     _tell(report.findings, report.found, "things in the live data could not be read")
+    _tell([], report.quarantined, f"alerts were not understood and are kept in {root / 'quarantine'}")
     size = pages.write(item, duck.connect(root, [item], arguments.format), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
-    return 1 if report.failed else 0
+    return 1 if report.failed or report.quarantined else 0
 
 
 def _tell(findings: Sequence[object], number: int, what: str) -> None:
     if number:
-        print(f"anomalake: {number:,} {what}; the first of them:", file=sys.stderr)  # noqa: T201
+        print(f"anomalake: {number:,} {what}{'; the first of them:' if findings else ''}", file=sys.stderr)  # noqa: T201
         for finding in findings[:10]:
             print(f"  {finding}", file=sys.stderr)  # noqa: T201
 

@@ -22,6 +22,7 @@ from anomalake import intervals, live, patterns
 from anomalake.alert import Alert
 from anomalake.detect.run import Detector, Scored, days
 from anomalake.errors import UserError
+from anomalake.functions.ingest import handler, setting
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.layout import Format
 from anomalake.lake.store import FolderStore
@@ -41,6 +42,7 @@ class Report(NamedTuple):
     series: int
     alerts: int
     failed: int  # alerts that the function handed back
+    quarantined: int  # alerts that it did not understand
     findings: tuple[Finding, ...]  # the first of them
     found: int  # all of them
 
@@ -111,6 +113,7 @@ def backtest(metric_set: MetricSet, root: Path, sets: Path, form: Format) -> Rep
         raise UserError(f"{root}: no live data of the metric set {metric_set.name!r}; files belong in folders {source_of(metric_set).path}")
     rows = alerted = failed = found = 0
     findings: list[Finding] = []
+    quarantined = sum(1 for _ in store.list("quarantine"))
 
     def scored() -> Iterator[Scored]:
         nonlocal rows, found
@@ -131,13 +134,13 @@ def backtest(metric_set: MetricSet, root: Path, sets: Path, form: Format) -> Rep
                 store.put(layout.day_key("observations", metric_set, day, form), encoding.encode(form, schema, columns))
             sent = send(alert for outcome in outcomes for alert in outcome.alerts)
             alerted, failed = alerted + sent[0], failed + sent[1]
-    return Report(len(folders), rows, len(detector.series), alerted, failed, tuple(findings), found)
+    return Report(
+        len(folders), rows, len(detector.series), alerted, failed, sum(1 for _ in store.list("quarantine")) - quarantined, tuple(findings), found
+    )
 
 
 def send(some: Iterable[Alert]) -> tuple[int, int]:
     """Hand the alerts to the ingest function as SQS batches; how many there were, and how many it did not take."""
-    from anomalake.functions.ingest import handler  # noqa: PLC0415  (brings the Lambda logger)
-
     sent = refused = 0
     bodies = iter([alerts.encode(alert).decode() for alert in some])
     while batch := list(itertools.islice(bodies, BATCH)):
@@ -150,12 +153,14 @@ def send(some: Iterable[Alert]) -> tuple[int, int]:
 @contextmanager
 def _environment(root: Path, sets: Path, form: Format) -> Iterator[None]:
     """What the function reads of its environment, for as long as it is called here."""
-    wanted = {"ANOMALAKE_LAKE": str(root), "ANOMALAKE_METRIC_SETS": str(sets), "ANOMALAKE_FORMAT": form}
+    wanted = {"ANOMALAKE_LAKE": str(root.resolve()), "ANOMALAKE_METRIC_SETS": str(sets.resolve()), "ANOMALAKE_FORMAT": form}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
+    setting.cache_clear()  # as in a new process
     try:
         yield
     finally:
+        setting.cache_clear()
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

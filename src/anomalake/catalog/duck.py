@@ -4,6 +4,7 @@ sqlglot translates Athena's SQL; the few functions that it does not know are mac
 """
 
 import glob
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -70,6 +71,10 @@ def query(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[s
     try:
         relation = connection.sql(to_duckdb(statement))
         return (relation.columns, relation.fetchall()) if relation is not None else ([], [])
+    except sqlglot.errors.ParseError as error:
+        first = error.errors[0] if error.errors else {"description": str(error), "line": 1, "col": 1}
+        what = re.sub(r"<Token .*>", "something else", str(first["description"]))
+        raise UserError(f"the SQL could not be understood at line {first['line']}, column {first['col']}: {what}") from error
     except (sqlglot.errors.SqlglotError, duckdb.Error) as error:
         raise UserError(f"the SQL could not be run: {error}") from error
 

@@ -17,7 +17,7 @@ from anomalake.lake.layout import GLUE_NAMES, Format, Table
 from anomalake.live import source_of
 from anomalake.metric_set import MetricSet
 
-PREFIX = "${Prefix}"  # what names begin with, until the stack says
+PREFIX = "prefixofthestack"  # what names begin with, until `_sub` leaves it to the stack
 LIVE_FROM = EARLIEST.replace(year=2020)  # the first folder of live data that Athena looks for
 Node = dict[str, Any]
 
@@ -66,13 +66,18 @@ def template(sets: Sequence[MetricSet]) -> Node:
     }  # fmt: skip
 
 
+def _sub(text: str) -> Node:
+    """A text in which the stack's parameters stand."""
+    return {"Fn::Sub": text.replace(PREFIX, "${Prefix}")}
+
+
 def _logical(name: str) -> str:
     """A CloudFormation logical id."""
     return "".join(part[:1].upper() + part[1:] for part in name.replace("-", "_").split("_"))
 
 
 def _database(name: str, description: str) -> Node:
-    properties = {"CatalogId": {"Ref": "AWS::AccountId"}, "DatabaseInput": {"Name": {"Fn::Sub": name}, "Description": description}}
+    properties = {"CatalogId": {"Ref": "AWS::AccountId"}, "DatabaseInput": {"Name": _sub(name), "Description": description}}
     return {"Type": "AWS::Glue::Database", "Properties": properties}
 
 
@@ -100,12 +105,12 @@ def _lake_table(metric_set: MetricSet, table: Table, owner: str) -> Node:
     location = f"s3://${{Bucket}}/{layout.folder(table, metric_set)}/"
     columns = tables.schema(table, metric_set)
     projection = _projection("date", "yyyy-MM-dd", f"{EARLIEST:%Y-%m-%d}", (1, "DAYS"))
-    place = {"storage.location.template": {"Fn::Sub": f"{location}date=${{!date}}/"}}
+    place = {"storage.location.template": _sub(f"{location}date=${{!date}}/")}
 
     def storage(kept: Format) -> Node:
         kinds = {name: "string" if kept == "csv" else sql.HIVE[sql.TRINO[kind]] for name, kind in columns}
         listed = [{"Name": name.lower(), "Type": kind} for name, kind in kinds.items()]
-        return {"Columns": listed, "Location": {"Fn::Sub": location}, **(_LAKE_CSV if kept == "csv" else _PARQUET)}
+        return {"Columns": listed, "Location": _sub(location), **(_LAKE_CSV if kept == "csv" else _PARQUET)}
 
     return _table(
         owner,
@@ -132,7 +137,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     steps = {"P1D": (1, "DAYS"), "PT1H": (1, "HOURS"), "PT10M": (10, "MINUTES"), "PT5M": (5, "MINUTES")}
     first = LIVE_FROM.strftime(patterns.python_format(pattern))
     parameters = _projection("slot", pattern, first, steps[metric_set.frequency])
-    parameters["storage.location.template"] = {"Fn::Sub": f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/"}
+    parameters["storage.location.template"] = _sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":
         parameters["classification"] = "json"
         serde: Node = {"SerializationLibrary": "org.apache.hive.hcatalog.data.JsonSerDe"}
@@ -150,7 +155,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
             "Parameters": parameters,
             "StorageDescriptor": {
                 "Columns": [{"Name": column.lower(), "Type": "string"} for column in source.columns],
-                "Location": {"Fn::Sub": f"s3://${{Bucket}}/{prefix}"},
+                "Location": _sub(f"s3://${{Bucket}}/{prefix}"),
                 **_TEXT,
                 "SerdeInfo": serde,
             },
@@ -162,7 +167,7 @@ def _view(parquet: View, csv: View, owner: str) -> Node:
     def text(view: View) -> Node:
         columns = [{"name": column.name, "type": column.type} for column in view.columns]
         entry = {"originalSql": view.sql, "catalog": "awsdatacatalog", "schema": view.database, "columns": columns}
-        return {"Fn::Join": ["", ["/* Presto View: ", {"Fn::Base64": {"Fn::Sub": json.dumps(entry, separators=(",", ":"))}}, " */"]]}
+        return {"Fn::Join": ["", ["/* Presto View: ", {"Fn::Base64": _sub(json.dumps(entry, separators=(",", ":")))}, " */"]]}
 
     original = text(parquet) if parquet.sql == csv.sql else {"Fn::If": ["IsCsv", text(csv), text(parquet)]}
     return _table(

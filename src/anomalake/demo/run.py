@@ -62,7 +62,7 @@ def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | N
     say(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {root / item.name}")
     report = laptop.backtest(item, root, sets, form)
     say(f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time")
-    say(f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest.handler, {report.failed} of them failed")
+    say(f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest.handler, {report.failed} failed, {report.quarantined} quarantined")
     connection, db = duck.connect(root, [item]), database(duck.PREFIX, item)
     measure = item.measures[0]
     say(f"\nThe worst local days of {(measure.label or measure.name).lower()}, by excess over what was expected:\n")

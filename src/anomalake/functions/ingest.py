@@ -23,7 +23,7 @@ logger = Logger(service="anomalake-ingest")
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  (Lambda's signature)
     """File what the event holds; `{"batchItemFailures": [...]}` for SQS, counts for everybody else."""
-    store, sets, form = _setting(*(os.environ.get(name, "") for name in ("ANOMALAKE_LAKE", "ANOMALAKE_METRIC_SETS", "ANOMALAKE_FORMAT")))
+    store, sets, form = setting(*(os.environ.get(name, "") for name in ("ANOMALAKE_LAKE", "ANOMALAKE_METRIC_SETS", "ANOMALAKE_FORMAT")))
     queued = _records(event, "eventSource", "aws:sqs")
     outcome = ingest(queued or _direct(event), store, sets, form)
     for refused in outcome.quarantined:
@@ -61,7 +61,7 @@ def _is_sns(record: object) -> bool:
 
 
 @cache
-def _setting(lake: str, sets: str, form: str) -> tuple[Store, tuple[MetricSet, ...], Format]:
+def setting(lake: str, sets: str, form: str) -> tuple[Store, tuple[MetricSet, ...], Format]:
     """What the environment names, opened once for a process."""
     if not lake or not sets:
         raise RuntimeError("ANOMALAKE_LAKE (s3://bucket or a folder) and ANOMALAKE_METRIC_SETS (a folder) must be set")

@@ -1,0 +1,67 @@
+"""The catalog's template: what Athena will find declared is what the views and the lake say."""
+
+import base64
+import json
+
+import pytest
+import sqlglot
+
+from anomalake import metric_set
+from anomalake.catalog import glue, sql
+from anomalake.catalog.views import views, views_of_all
+from anomalake.lake import tables
+from anomalake.lake.layout import GLUE_NAMES
+from conftest import shop_text
+
+SETS = tuple(metric_set.parse(shop_text(zone, name=f"name: {name}"), name) for name, zone in (("shop", "UTC"), ("store", "America/New_York")))
+TEMPLATE = glue.template(SETS)
+
+
+def inputs(kind: str) -> list[dict]:
+    found = [r["Properties"]["TableInput"] for r in TEMPLATE["Resources"].values() if r["Type"] == "AWS::Glue::Table"]
+    return [table for table in found if table["TableType"] == kind]
+
+
+def branches(node):
+    """Both sides of a choice by format: (csv, parquet)."""
+    return node["Fn::If"][1:] if isinstance(node, dict) and "Fn::If" in node else (node, node)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
+    made = [v for s in SETS for v in views(s, glue.PREFIX, ("csv", "parquet")[side])] + list(
+        views_of_all(SETS, glue.PREFIX, ("csv", "parquet")[side])
+    )
+    assert len(inputs("VIRTUAL_VIEW")) == len(made) == 2 * 4 + 3
+    for table, view in zip(inputs("VIRTUAL_VIEW"), made, strict=True):
+        start, encoded, end = branches(table["ViewOriginalText"])[side]["Fn::Join"][1]
+        text = encoded["Fn::Base64"]["Fn::Sub"].replace("${Prefix}", glue.PREFIX)
+        assert len(base64.b64encode(text.encode())) < 409_600
+        entry = json.loads(text)
+        assert (start, end, entry["originalSql"], entry["schema"]) == ("/* Presto View: ", " */", view.sql, view.database)
+        listed = [(column["Name"], column["Type"]) for column in table["StorageDescriptor"]["Columns"]]
+        assert listed == [(column["name"], sql.HIVE[column["type"]]) for column in entry["columns"]]
+        (statement,) = sqlglot.parse(view.sql, read="trino")
+        assert [column.alias for column in statement.selects] == [name for name, _ in listed]
+        assert not list(statement.find_all(sqlglot.exp.Star)) or "joined.*" in view.sql
+
+
+def test_the_lake_s_tables_are_declared_as_they_are_written():
+    external = {(table["Name"], number) for number, table in enumerate(inputs("EXTERNAL_TABLE"))}
+    assert {name for name, _ in external} == {*GLUE_NAMES.values(), "live"}
+    for table in inputs("EXTERNAL_TABLE"):
+        for parameters in branches(table["Parameters"]):
+            (partition,) = table["PartitionKeys"]
+            assert parameters["projection.enabled"] == "true"
+            assert parameters[f"projection.{partition['Name']}.range"].endswith(",NOW+1DAYS")
+    for (table, name), declared in zip(GLUE_NAMES.items(), inputs("EXTERNAL_TABLE")[: len(GLUE_NAMES)], strict=True):
+        csv, parquet = branches(declared["StorageDescriptor"])
+        assert declared["Name"] == name
+        assert [c["Name"] for c in csv["Columns"]] == [c.name.lower() for c in tables.schema(table, SETS[0])]
+        assert {c["Type"] for c in csv["Columns"]} == {"string"}
+        assert [c["Type"] for c in parquet["Columns"]] == [sql.HIVE[sql.TRINO[c.kind]] for c in tables.schema(table, SETS[0])]
+
+
+def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
+    text = json.dumps(TEMPLATE)
+    assert {part.split("}")[0] for part in text.split("${")[1:]} <= {"Prefix", "Bucket", "!date", "!slot"}

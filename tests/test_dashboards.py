@@ -1,0 +1,275 @@
+"""The QuickSight definition, and the page that draws it: in headless Chromium, chart by chart."""
+
+import copy
+import json
+import re
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+from html import unescape
+from pathlib import Path
+
+import botocore.session
+import botocore.validate
+import duckdb
+import pytest
+import yaml
+
+from anomalake import laptop, metric_set
+from anomalake.catalog import duck, glue
+from anomalake.catalog.views import views
+from anomalake.dashboards import definition, pages, preview
+from anomalake.errors import UserError
+from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.store import FolderStore
+from conftest import alert_body, shop_text
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: the page is not opened (Debian: apt install chromium)")
+WINDOW = definition.Window(datetime(2021, 2, 17), datetime(2021, 2, 18), "HOUR")
+BIG = """
+name: big
+frequency: PT5M
+timezone: Europe/Berlin
+timestamp: {column: at, format: UNIX}
+dimensions: [%s]
+measures: [%s]
+source: {path: "x/{{yyyy}}/{{MM}}/{{dd}}/{{HHmm}}", format: csv, columns: [at, %s]}
+"""
+
+
+def big() -> metric_set.MetricSet:
+    """Ten dimensions and ten measures, with awkward names."""
+    dimensions, measures = [f"D-{n}_x" for n in range(10)], [f"0m-{n}" for n in range(10)]
+    listed = ", ".join(f'{{name: {m}, aggregation: {"AVG" if m[-1] in "13" else "SUM"}, label: "<{m}> & more"}}' for m in measures)
+    return metric_set.parse(BIG % (", ".join(dimensions), listed, ", ".join([*dimensions, *measures])), "big")
+
+
+def named(node: object, name: str) -> list:
+    """Every value of the field in the definition."""
+    if isinstance(node, dict):
+        return [found for key, value in node.items() for found in ([value] if key == name else []) + named(value, name)]
+    return [found for value in node for found in named(value, name)] if isinstance(node, list) else []
+
+
+@pytest.mark.parametrize("item", [metric_set.parse(shop_text(), "shop"), big(), metric_set.parse(shop_text(dimensions="dimensions: []"), "shop")])
+def test_a_definition_is_one_that_quicksight_takes_and_refers_to_what_exists(item):
+    made = definition.definition(item, definition.rolling(item))
+    service = botocore.session.get_session().get_service_model("quicksight")
+    shape = service.operation_model("CreateAnalysis").input_shape.members["Definition"]
+    assert botocore.validate.ParamValidator().validate(made, shape).generate_report() == ""
+    columns = {view.name: {column.name for column in view.columns} for view in views(item, "anomalake", "parquet")}
+    for calculated in made["CalculatedFields"]:
+        columns[calculated["DataSetIdentifier"]].add(calculated["Name"])
+    for column in named(made, "Column"):
+        assert column["ColumnName"] in columns[column["DataSetIdentifier"]]
+    for name in ("VisualId", "SheetId", "FilterGroupId", "FilterControlId", "ParameterControlId"):
+        own = [value for value in named(made, name) if isinstance(value, str)]
+        if name != "SheetId":
+            assert len(set(own)) == len(own), name
+    assert set(named(made, "SourceFilterId")) <= set(named(made, "FilterId"))
+    assert set(named(made, "SourceParameterName")) <= {p["Name"] for d in made["ParameterDeclarations"] for p in d.values()}
+    assert len(made["Sheets"]) <= 20
+    for sheet in made["Sheets"]:
+        visuals = {body["VisualId"] for visual in sheet["Visuals"] for body in visual.values()}
+        elements = sheet["Layouts"][0]["Configuration"]["GridLayout"]["Elements"]
+        assert {element["ElementId"] for element in elements} == visuals
+        assert len(visuals) <= 50
+        taken = set()
+        for one in elements:
+            cells = {
+                (c, r)
+                for c in range(one["ColumnIndex"], one["ColumnIndex"] + one["ColumnSpan"])
+                for r in range(one["RowIndex"], one["RowIndex"] + one["RowSpan"])
+            }
+            assert max(c for c, _ in cells) < 36
+            assert not cells & taken
+            taken |= cells
+
+
+def test_cfn_lint_has_nothing_against_the_definition_or_the_catalog(tmp_path):
+    made = definition.definition(big(), definition.rolling(big()))
+    properties = {"AwsAccountId": {"Ref": "AWS::AccountId"}, "AnalysisId": "x", "Name": "x", "Definition": made}
+    template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": {"A": {"Type": "AWS::QuickSight::Analysis", "Properties": properties}}}
+    (tmp_path / "analysis.yaml").write_text(yaml.safe_dump(template))
+    (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(glue.template([big(), metric_set.parse(shop_text(), "shop")])))
+    command = [sys.executable, "-m", "cfnlint", "--regions", "us-east-1", "--", str(tmp_path / "analysis.yaml"), str(tmp_path / "catalog.yaml")]
+    linted = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (linted.returncode, linted.stdout) == (0, ""), linted.stdout
+
+
+# --- the page
+
+
+def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConnection]:
+    """A day of live data and three alerts, with values that would run if they could."""
+    text = shop_text().replace("name: shop", 'name: shop\nlabel: "<b>Shop</b></script><script>alert(1)</script>"')
+    item = metric_set.parse(text, "shop.yaml")
+    markets = ["us", "</script><script>document.title='owned'</script>", '"><img src=x onerror=alert(1)>']
+    import pandas as pd
+
+    rows = [(p, m, f"2021-02-17 {hour:02}:00:00", 10 + hour, 0.5) for hour in range(24) for p in ("pc", "app") for m in markets]
+    laptop.lay_out(pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), item, root)
+    bodies = [
+        alert_body("views", timestamp=f"2021-02-17T{hour}:00Z", event=f"e{hour}", score=score, consoleUrl=link,
+                   series=[({"platform": "pc", "marketplace": m}, 99.0) for m in markets],
+                   contributions={"platform": {"pc": 100.0}, "marketplace": dict.fromkeys(markets, 100 / 3)})
+        for hour, score, link in (("05", 20, "https://example.com/x"), ("06", 70, "javascript:alert(1)"), ("07", 95, "http://example.com"))
+    ]  # fmt: skip
+    assert ingest([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet").filed == 3
+    return item, duck.connect(root, [item])
+
+
+@pytest.fixture(scope="module")
+def hostile_page(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("hostile")
+    item, connection = hostile_lake(root)
+    pages.write(item, connection, root / "page.html")
+    return root / "page.html"
+
+
+def opened(page: Path, sheet: str, width: int = 1400) -> tuple[str, dict[str, dict[str, int]], dict[str, str]]:
+    """The page in Chromium at one sheet: its DOM, the marks of each visual, the body's data."""
+    assert CHROMIUM is not None
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
+    command = [CHROMIUM, *flags.split(), f"--user-data-dir={page.parent / 'profile'}", f"--window-size={width},1200", "--virtual-time-budget=30000"]
+    dom = subprocess.run([*command, "--dump-dom", f"file://{page}#{sheet}"], capture_output=True, text=True, timeout=120, check=True).stdout
+    dom = dom.split('<script id="data"')[0]  # what follows is the data and the library
+    cards = re.findall(r"<section[^>]*>", dom)
+    marks = {}
+    for card in cards:
+        attributes = dict(re.findall(r'data-([a-z-]+)="([^"]*)"', card))
+        marks[attributes["visual"]] = {"empty": 1} if "empty" in attributes else json.loads(unescape(attributes.get("marks", "{}")))
+    (body,) = re.findall(r"<body[^>]*>", dom)
+    return dom, marks, dict(re.findall(r'data-([a-z-]+)="([^"]*)"', body))
+
+
+@browser
+@pytest.mark.parametrize(
+    ("sheet", "wanted"),
+    [
+        (
+            "overview",
+            {"kpi-events": {"text": 1}, "kpi-severe": {"text": 1}, "kpi-worst": {"text": 1}, "kpi-series": {"text": 1},
+             "timeline": {"rect": 3}, "worst": {"rect": 1}, "log": {"row": 3}},
+        ),
+        (
+            "measure-views",
+            {"measure-views-band": {"empty": 1}, "measure-views-platform-live": {"line": 48}, "measure-views-marketplace-live": {"line": 72},
+             "measure-views-platform-anomalies": {"line": 24, "rect": 3}, "measure-views-marketplace-anomalies": {"line": 24, "rect": 9},
+             "measure-views-platform-contribution": {"rect": 3}, "measure-views-marketplace-contribution": {"rect": 9}},
+        ),
+        (
+            "measure-revenue",
+            {"measure-revenue-band": {"empty": 1}, "measure-revenue-platform-live": {"line": 48}, "measure-revenue-marketplace-live": {"line": 72},
+             "measure-revenue-platform-anomalies": {"line": 24}, "measure-revenue-marketplace-anomalies": {"line": 24},
+             "measure-revenue-platform-contribution": {"empty": 1}, "measure-revenue-marketplace-contribution": {"empty": 1}},
+        ),
+        ("contributions", {"pivot": {"row": 12}}),
+    ],
+)  # fmt: skip
+def test_every_visual_of_a_sheet_is_drawn_with_the_marks_of_its_data(hostile_page, sheet, wanted):
+    _, marks, body = opened(hostile_page, sheet)
+    assert body.get("error") is None
+    assert body["drawn"] == sheet
+    assert marks == wanted
+
+
+@browser
+def test_nothing_of_the_data_runs_and_only_https_links_are_links(hostile_page):
+    dom, _, _ = opened(hostile_page, "overview")
+    page = hostile_page.read_text()
+    assert "owned" not in re.findall(r"<title>.*?</title>", dom, re.DOTALL)[0]
+    assert not re.findall(r"<img|onerror=", dom.split("<main")[1].split("</main>")[0])
+    assert re.findall(r'href="([^"]*)"', dom) == ["https://example.com/x"]
+    policy = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)[0]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', page.split("<script>")[0])
+
+
+@browser
+def test_the_page_is_drawn_in_a_narrow_window(hostile_page):
+    dom, marks, body = opened(hostile_page, "measure-views", width=500)
+    assert body["drawn"] == "measure-views"
+    assert marks["measure-views-platform-live"] == {"line": 48}
+    assert "grid-column" not in dom.split("<main")[1].split("</main>")[0]
+
+
+def content(html: str) -> dict:
+    """What is embedded in a page."""
+    import base64
+    import zlib
+
+    packed = re.findall(r'<script id="data"[^>]*>([^<]*)</script>', html)[0]
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
+
+
+def a_page(made: dict, connection: duckdb.DuckDBPyConnection) -> str:
+    return preview.page(made, connection, {name: f"anomalake_shop.{name}" for name in definition.DATASETS}, "Shop", datetime(2021, 2, 18))
+
+
+def test_the_page_follows_the_definition_and_the_datasets_alone(tmp_path):
+    item, connection = hostile_lake(tmp_path)
+    made = definition.definition(item, WINDOW)
+    assert "log" in [visual["id"] for visual in content(a_page(made, connection))["sheets"][0]["visuals"]]
+    changed = copy.deepcopy(made)
+    changed["Sheets"][0]["Visuals"] = [v for v in changed["Sheets"][0]["Visuals"] if "TableVisual" not in v]
+    for visual in named(changed, "BarChartVisual"):
+        if visual["VisualId"] == "timeline":
+            visual["Title"]["FormatText"]["PlainText"] = "Another title"
+            visual["ChartConfiguration"]["BarsArrangement"] = "STACKED_PERCENT"
+    seen = {visual["id"]: visual for visual in content(a_page(changed, connection))["sheets"][0]["visuals"]}
+    assert "log" not in seen
+    assert seen["timeline"]["title"] == "Another title"
+    assert seen["timeline"]["look"]["spec"]["encoding"]["y"]["stack"] == "normalize"
+    # A renamed column, in the definition and the dataset both, is followed; in one of them only, it is missed by name.
+    renamed = json.loads(json.dumps(made).replace('"severity"', '"gravity"'))
+    with pytest.raises(UserError, match="'anomaly_log' has no column 'gravity'"):
+        a_page(renamed, connection)
+    connection.execute("CREATE TABLE renamed AS SELECT * RENAME (severity AS gravity) FROM anomalake_shop.anomaly_log")
+    names = {name: f"anomalake_shop.{name}" for name in definition.DATASETS} | {definition.LOG: "renamed"}
+    after = content(preview.page(renamed, connection, names, "Shop", datetime(2021, 2, 18)))
+    spec = next(visual for visual in after["sheets"][0]["visuals"] if visual["id"] == "timeline")["look"]["spec"]
+    assert spec["encoding"]["color"]["title"] == "gravity"
+
+
+def test_what_the_page_cannot_draw_is_refused_by_name(tmp_path):
+    item, connection = hostile_lake(tmp_path)
+    made = definition.definition(item, WINDOW)
+    strange = copy.deepcopy(made)
+    strange["Sheets"][0]["Visuals"].append({"SankeyDiagramVisual": {"VisualId": "flow", "ChartConfiguration": {}}})
+    with pytest.raises(UserError, match="visual flow on sheet overview: the preview cannot draw a SankeyDiagramVisual; it draws LineChartVisual"):
+        a_page(strange, connection)
+    with pytest.raises(UserError, match="dataset 'anomaly_log' has no data"):
+        preview.page(made, connection, {name: name for name in definition.DATASETS if name != definition.LOG}, "x", datetime(2021, 1, 1))
+    calculated = copy.deepcopy(made)
+    calculated["CalculatedFields"][0]["Expression"] = "runningSum(sum({value}))"
+    with pytest.raises(UserError, match="the preview cannot calculate"):
+        a_page(calculated, connection)
+
+
+def test_the_window_and_the_filters_of_the_definition_hold(tmp_path):
+    item, connection = hostile_lake(tmp_path)
+    narrow = definition.definition(item, definition.Window(datetime(2021, 2, 17, 6), datetime(2021, 2, 17, 6), "HOUR"))
+    seen = content(a_page(narrow, connection))
+    log = next(visual for visual in seen["sheets"][0]["visuals"] if visual["id"] == "log")
+    assert seen["cubes"][log["cube"]]["rows"] == 1
+    rolled = definition.definition(item, definition.Window("addDateTime(-1, 'DD', now())", "now()", "HOUR"))
+    seen = content(a_page(rolled, connection))
+    assert seen["window"] == ["2021-02-17 00:00", "2021-02-18 00:00"]
+    assert seen["cubes"][log["cube"]]["rows"] == 3
+
+
+def test_an_empty_lake_gives_a_page(tmp_path):
+    item = metric_set.parse(shop_text(), "shop")
+    assert pages.write(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") > 0
+    if CHROMIUM:
+        _, marks, body = opened(tmp_path / "page.html", "overview")
+        assert (body["drawn"], marks["timeline"], marks["log"]) == ("overview", {"empty": 1}, {"empty": 1})
+
+
+def test_big_metric_sets_preview(tmp_path):
+    item = big()
+    assert pages.write(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") < 5_000_000
