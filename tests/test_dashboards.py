@@ -14,7 +14,6 @@ import botocore.session
 import botocore.validate
 import duckdb
 import pytest
-import yaml
 
 from anomalake import laptop, metric_set
 from anomalake.catalog import duck, glue
@@ -92,9 +91,9 @@ def test_cfn_lint_has_nothing_against_the_definition_or_the_catalog(tmp_path):
     made = definition.definition(big(), definition.rolling(big()))
     properties = {"AwsAccountId": {"Ref": "AWS::AccountId"}, "AnalysisId": "x", "Name": "x", "Definition": made}
     template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": {"A": {"Type": "AWS::QuickSight::Analysis", "Properties": properties}}}
-    (tmp_path / "analysis.yaml").write_text(yaml.safe_dump(template))
-    (tmp_path / "catalog.yaml").write_text(yaml.safe_dump(glue.template([big(), metric_set.parse(shop_text(), "shop")])))
-    command = [sys.executable, "-m", "cfnlint", "--regions", "us-east-1", "--", str(tmp_path / "analysis.yaml"), str(tmp_path / "catalog.yaml")]
+    (tmp_path / "analysis.json").write_text(json.dumps(template))
+    (tmp_path / "catalog.json").write_text(json.dumps(glue.template([big(), metric_set.parse(shop_text(), "shop")])))
+    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "--", tmp_path / "analysis.json", tmp_path / "catalog.json"]
     linted = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (linted.returncode, linted.stdout) == (0, ""), linted.stdout
 
