@@ -221,7 +221,7 @@ async function show(id) {
     await (DRAW[visual.kind] ?? chart)(visual, cards[i]);
   }
   document.body.dataset.drawn = sheet.id;
-  document.body.dataset.milliseconds = String(Math.round(performance.now() - (began - (mine === 1 ? began : 0))));
+  document.body.dataset.milliseconds = String(Math.round(performance.now() - (mine === 1 ? 0 : began)));
 }
 
 function controls(sheet) {

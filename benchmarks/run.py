@@ -1,0 +1,154 @@
+"""The numbers of docs/benchmarks.md: what the laptop pipeline costs. `make bench`; a benchmark measures, it never fails.
+
+Each part runs in a process of its own, so that one's memory and imports are not another's.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 200
+WRITERS, WRITES = 8, 25
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="only these parts (default: all)")
+    chosen = parser.parse_args().part or list(PARTS)
+    print(f"python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+    for part in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            context = multiprocessing.get_context("spawn")
+            process = context.Process(target=PARTS[part], args=(Path(folder),))
+            process.start()
+            process.join()
+
+
+def demo(folder: Path) -> None:
+    """`anomalake demo`: wall time, peak memory, the page's size and how long it takes to draw."""
+    for dataset in ("flights", "ecommerce"):
+        page, began = folder / f"{dataset}.html", time.perf_counter()
+        command = [sys.executable, "-m", "anomalake.cli", "demo", "--dataset", dataset, "--lake", str(folder / dataset), "--output", str(page)]
+        subprocess.run(command, check=True, capture_output=True)
+        seconds, peak = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(f"demo {dataset}: {seconds:.1f} s, peak so far {peak:,.0f} MB, page {page.stat().st_size / 1e6:.2f} MB")
+        chromium = shutil.which("chromium")
+        if chromium is None:
+            print("  page not drawn: no chromium here")
+            continue
+        measures = {"flights": "measure-cancelled", "ecommerce": "measure-revenue"}[dataset]
+        for sheet in ("overview", measures, "contributions"):
+            drawn = [_draw(chromium, page, sheet, folder) for _ in range(3)]
+            print(f"  {sheet}: drawn {statistics.median(drawn):,.0f} ms after the page began to load (median of 3)")
+
+
+def _draw(chromium: str, page: Path, sheet: str, folder: Path) -> float:
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    command = [chromium, *flags, f"--user-data-dir={folder / 'profile'}", "--window-size=1500,1200", "--timeout=10000", "--dump-dom"]
+    dom = subprocess.run([*command, f"file://{page}#{sheet}"], capture_output=True, text=True, check=True).stdout
+    return float(re.findall(r'<body[^>]*data-milliseconds="(\d+)"', dom)[0])
+
+
+def ingest(_: Path) -> None:
+    """One alert of 21 series and 2 dimensions into an in-memory lake: the median of `ROUNDS`, each into a timestamp of its own, then again."""
+    from anomalake import metric_set
+    from anomalake.lake.ingest import Message
+    from anomalake.lake.ingest import ingest as file
+    from anomalake.lake.store import ObjectStore
+
+    item = metric_set.load(Path(__file__).parent.parent / "src/metric_sets/ecommerce.yaml")
+    for form in ("parquet", "csv"):
+        store, first, again = ObjectStore.memory(), [], []
+        for number in range(ROUNDS):
+            for measure, times in (("views", first), ("revenue", again)):
+                body, began = _alert(number, measure), time.perf_counter()
+                outcome = file([Message("1", body)], store, (item,), form)
+                times.append(1000 * (time.perf_counter() - began))
+                if outcome.filed != 1:
+                    raise RuntimeError(f"the alert was not filed: {outcome}")
+        told = ", ".join(f"{name} {statistics.median(times):.2f} ms" for name, times in (("new timestamp", first), ("known timestamp", again)))
+        print(f"ingest one alert, 21 series, {form}: median {told} ({ROUNDS} each)")
+
+
+def _alert(number: int, measure: str) -> str:
+    platforms, markets = ("pc_web", "mobile_web", "mobile_app"), ("us", "uk", "de", "fr", "es", "it", "jp")
+    series = [
+        {
+            "timeSeriesId": f"{p}-{m}",
+            "metricValue": 100.5 + number,
+            "dimensions": [{"dimensionName": "platform", "dimensionValue": p}, {"dimensionName": "marketplace", "dimensionValue": m}],
+        }
+        for p in platforms
+        for m in markets
+    ]
+    shares = [
+        {"dimensionName": name, "dimensionValueContributions": [{"dimensionValue": v, "valueContribution": 100 / len(values)} for v in values]}
+        for name, values in (("platform", platforms), ("marketplace", markets))
+    ]
+    body = {
+        "alertName": "bench",
+        "alertEventId": f"arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:bench:event/{measure}-{number}",
+        "anomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:111122223333:AnomalyDetector:ecommerce",
+        "timestamp": f"2021-{1 + number // 600:02}-{1 + number // 24 % 28:02}T{number % 24:02}:00Z[UTC]",
+        "anomalyScore": 71.5,
+        "impactedMetric": {"metricName": measure, "dimensionContribution": shares, "relevantTimeSeries": series},
+    }
+    return json.dumps(body)
+
+
+def writers(folder: Path) -> None:
+    """One key of a folder lake updated by eight processes at once."""
+    from anomalake.lake.store import FolderStore
+
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_write, args=(folder, number)) for number in range(WRITERS)]
+    began = time.perf_counter()
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    seconds = time.perf_counter() - began
+    stored = FolderStore(folder).get("shared")
+    lines = stored.data.decode().split() if stored else []
+    lost = WRITERS * WRITES - len(set(lines))
+    print(f"{WRITERS} processes, {WRITES} updates each of one key in a folder: {seconds:.1f} s with their start, {lost} updates lost")
+
+
+def _write(folder: Path, writer: int) -> None:
+    from anomalake.lake.store import FolderStore, update
+
+    for number in range(WRITES):
+        update(FolderStore(folder), "shared", lambda current, number=number: (current or b"") + f"{writer}:{number}\n".encode())
+
+
+def detector(_: Path) -> None:
+    """The detector alone: hourly series scored one interval after another."""
+    import numpy as np
+
+    from anomalake.detect import model
+
+    for size, days in ((100, 60), (5_000, 10)):
+        rng = np.random.default_rng(1)
+        values = rng.poisson(100, (days * 24, size)).astype(float)
+        state, began = model.State(24, size), time.perf_counter()
+        for hour, row in enumerate(values):
+            model.step(state, 700_000 + hour // 24, hour % 24, row, 50)
+        seconds = time.perf_counter() - began
+        print(f"detector: {values.size / seconds:,.0f} points/s with {size:,} series ({1000 * seconds / len(values):.1f} ms an interval)")
+
+
+PARTS = {"demo": demo, "ingest": ingest, "writers": writers, "detector": detector}
+
+if __name__ == "__main__":
+    main()
