@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from anomalake import cli, metric_set
-from anomalake.render import render
+from anomalake.render import SCHEMAS, render
 from conftest import alert_body, shop_text
 
 
@@ -180,7 +180,7 @@ def test_wrong_usage_exits_with_two_and_every_command_teaches():
 
 def test_the_rendered_files_are_what_the_metric_sets_give(capsys):
     top = Path(__file__).parent.parent
-    for name, text in render(metric_set.load_all(top / "src/metric_sets")).items():
+    for name, text in render(metric_set.load_all(top / "src/metric_sets"), (top / SCHEMAS).read_text("utf-8")).items():
         assert (top / name).read_text("utf-8") == text, f"{name}: run `make render`"
 
 
@@ -188,7 +188,23 @@ def test_render_check_names_what_differs(here, capsys):
     (here / "src/metric_sets").mkdir(parents=True)
     (here / "src/metric_sets/shop.yaml").write_text(shop_text())
     assert run("render", "--check", capsys=capsys)[0] == 1
-    assert run("render", capsys=capsys)[:2] == (0, "glue/template.yaml\nquicksight/shop.json\n")
+    assert run("render", capsys=capsys)[:2] == (0, "glue/schemas.json\nglue/template.yaml\nquicksight/shop.json\n")
     assert run("render", "--check", capsys=capsys)[:2] == (0, "")
     (here / "glue/template.yaml").write_text("edited by hand")
     assert "glue/template.yaml" in run("render", "--check", capsys=capsys)[2]
+
+
+def test_render_refuses_a_changed_schema_under_an_old_version_and_leaves_the_old_files(here, capsys):
+    (here / "src/metric_sets").mkdir(parents=True)
+    file = here / "src/metric_sets/shop.yaml"
+    file.write_text(shop_text())
+    assert run("render", capsys=capsys)[0] == 0
+    before = (here / "glue/template.yaml").read_text()
+    changed = shop_text(dimensions="dimensions: [marketplace]")
+    file.write_text(changed)
+    status, _, err = run("render", capsys=capsys)
+    assert (status, "raise `version` to 2" in err) == (1, True)
+    assert (here / "glue/template.yaml").read_text() == before
+    file.write_text(changed.replace("name: shop", "name: shop\nversion: 2"))
+    assert run("render", capsys=capsys)[0] == 0
+    assert set(json.loads((here / SCHEMAS).read_text())) == {"shop/v1", "shop/v2"}

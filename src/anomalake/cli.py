@@ -51,10 +51,13 @@ def _init(arguments: Arguments) -> int:
 
     file = Path(arguments.file)
     name = arguments.name or "".join(letter if letter.isalnum() else "_" for letter in file.stem.lower()).strip("_0123456789") or "metrics"
-    if arguments.timezone:
-        metric_set.parse(_PROBE.format(zone=json.dumps(arguments.timezone)), "--timezone")
     table = tabular.read(file)
-    proposed = proposal.propose(table, name[:41], arguments.timezone, tabular.told(file, table))
+    zone = arguments.timezone
+    if zone is None and sys.stdin.isatty():
+        zone = input("Which time zone are the timestamps in? An IANA name such as Europe/Berlin [UTC]: ").strip() or "UTC"
+    if zone is not None:
+        metric_set.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
+    proposed = proposal.propose(table, name[:41], zone, tabular.told(file, table))
     target = Path(arguments.output or f"{name[:41]}.yaml")
     header = f"# Proposed by `anomalake init {file.name}`. What the fields mean: docs/metric-sets.md\n"
     metric_set.parse(proposed.text, str(target))
@@ -177,9 +180,10 @@ def _preview(arguments: Arguments) -> int:
 
 
 def _render(arguments: Arguments) -> int:
-    from anomalake.render import render
+    from anomalake.render import SCHEMAS, render
 
-    made = render(metric_set.load_all(Path(arguments.metric_set or "src/metric_sets")))
+    known = Path(arguments.output) / SCHEMAS
+    made = render(metric_set.load_all(Path(arguments.metric_set or "src/metric_sets")), known.read_text("utf-8") if known.exists() else "{}")
     stale = []
     for name, text in made.items():
         file = Path(arguments.output) / name
@@ -250,7 +254,9 @@ def _parser() -> argparse.ArgumentParser:
 
     made = command("init", _init, "propose a metric set for a CSV or Parquet file", "anomalake init sales.csv --timezone Europe/Berlin")
     made.add_argument("file", metavar="FILE", help="your data: a header, a column of timestamps, columns of numbers")
-    made.add_argument("--timezone", metavar="ZONE", help="IANA name of the zone that the timestamps are in (default: UTC, and said)")
+    made.add_argument(
+        "--timezone", metavar="ZONE", help="IANA name of the zone that the timestamps are in (default: asked for on a terminal, else UTC)"
+    )
     made.add_argument("--name", help="the metric set's name (default: from the file's)")
     made.add_argument("--output", metavar="FILE", help="the YAML file to write (default: <name>.yaml)")
     made.add_argument("--force", action="store_true", help="write over a file that exists")

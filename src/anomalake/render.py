@@ -7,14 +7,31 @@ import yaml
 
 from anomalake.catalog import glue, views
 from anomalake.dashboards import definition
+from anomalake.errors import UserError
 from anomalake.metric_set import MetricSet
 
 _QUICKSIGHT_TYPES = {"varchar": "STRING", "double": "DECIMAL", "bigint": "INTEGER", "timestamp(3)": "DATETIME", "boolean": "BOOLEAN"}
 
 
-def render(sets: Sequence[MetricSet]) -> dict[str, str]:
-    """Every rendered file: its path below the project's top, and its text."""
-    made = {"glue/template.yaml": "# Rendered by `anomalake render`; edit src/metric_sets instead.\n" + _yaml(glue.template(sets))}
+SCHEMAS = "glue/schemas.json"  # the dimensions and measures of every version that was ever rendered
+
+
+def render(sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:
+    """Every rendered file: its path below the project's top, and its text; `known` is the text of `SCHEMAS` so far.
+
+    Raises `UserError` where dimensions or measures changed and `version` did not: the tables of a version have one schema.
+    """
+    schemas: dict[str, dict[str, list[str]]] = json.loads(known)
+    for item in sets:
+        schema = {"dimensions": list(item.dimension_names), "measures": list(item.measure_names)}
+        before = schemas.setdefault(item.path, schema)
+        if before != schema:
+            raise UserError(
+                f"metric set {item.name!r}: version {item.version} was rendered with dimensions {before['dimensions']} and measures "
+                f"{before['measures']}, not {schema['dimensions']} and {schema['measures']}; raise `version` to {item.version + 1}"
+            )
+    made = {SCHEMAS: json.dumps(schemas, indent=1, sort_keys=True) + "\n"}
+    made |= {"glue/template.yaml": "# Rendered by `anomalake render`; edit src/metric_sets instead.\n" + _yaml(glue.template(sets))}
     for item in sets:
         columns = {
             view.name: [{"Name": column.name, "Type": _QUICKSIGHT_TYPES[column.type]} for column in view.columns]

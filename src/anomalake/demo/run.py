@@ -1,6 +1,8 @@
 """The demo: data laid out, detected, ingested, asked and drawn, with what to look at printed at the end."""
 
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -80,7 +82,13 @@ def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | N
     question, statement = QUESTIONS[dataset]
     say(f"\n{question}\n\n{statement}\n\n{table(*duck.query(connection, statement))}")
     size = pages.write(item, connection, page)
-    say(f'\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)\nask more    anomalake query "SELECT ..."{_lake_option(root)}')
+    say(f'\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)\nask more    {_called()} query "SELECT ..."{_lake_option(root)}')
+
+
+def _called() -> str:
+    """The command as it was called, for the next call: `.venv/bin/anomalake` from a Makefile."""
+    called = Path(sys.argv[0])
+    return "anomalake" if called.name != "anomalake" or shutil.which("anomalake") else os.path.relpath(called)
 
 
 def _lake_option(root: Path) -> str:
