@@ -196,6 +196,54 @@ def test_the_page_is_drawn_in_a_narrow_window(hostile_page):
     assert "grid-column" not in dom.split("<main")[1].split("</main>")[0]
 
 
+@browser
+def test_a_choice_in_a_drop_down_filters_what_is_drawn(hostile_page):
+    _, marks, _ = opened(hostile_page, "measure-views?platform=app")
+    assert marks["measure-views-platform-live"] == {"line": 24}
+    assert marks["measure-views-platform-anomalies"] == {"line": 24}
+    assert marks["measure-views-platform-contribution"] == {"empty": 1}
+
+
+@browser
+@pytest.mark.parametrize(
+    ("aggregation", "athena"),
+    [("AVERAGE", "avg(x)"), ("SUM", "sum(x)"), ("MIN", "min(x)"), ("MAX", "max(x)"), ("COUNT", "count(x)"), ("DISTINCT_COUNT", "count(DISTINCT x)")],
+)
+def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
+    """Through a pivot by platform, whose cells stand in the page as text; the drop-downs' finer groups are aggregated again there."""
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE d AS SELECT * FROM (VALUES ('pc', 'us', 1.5, 7), ('pc', 'de', 4.0, 7), ('pc', 'de', NULL, 8), ('app', 'us', -2.0, 9), "
+        "('app', NULL, 3.25, NULL), (NULL, NULL, 0.0, 7)) AS t(platform, marketplace, x, y)"
+    )
+    column = {"DataSetIdentifier": "d", "ColumnName": "x"}
+    if "COUNT" in aggregation:
+        value = {"CategoricalMeasureField": {"FieldId": "v", "Column": column, "AggregationFunction": aggregation}}
+    else:
+        value = {"NumericalMeasureField": {"FieldId": "v", "Column": column, "AggregationFunction": {"SimpleNumericalAggregation": aggregation}}}
+    row = {"CategoricalDimensionField": {"FieldId": "r", "Column": {"DataSetIdentifier": "d", "ColumnName": "platform"}}}
+    pivot = {"FieldWells": {"PivotTableAggregatedFieldWells": {"Rows": [row], "Values": [value]}}}
+    choice = {"FilterId": "f", "Column": {"DataSetIdentifier": "d", "ColumnName": "marketplace"}}
+    listed = {"FilterListConfiguration": {"MatchOperator": "CONTAINS", "SelectAllOptions": "FILTER_ALL_VALUES"}}
+    made = {
+        "DataSetIdentifierDeclarations": [{"Identifier": "d", "DataSetArn": "x"}],
+        "FilterGroups": [
+            {"FilterGroupId": "g", "CrossDataset": "ALL_DATASETS", "ScopeConfiguration": {"AllSheets": {}},
+             "Filters": [{"CategoryFilter": {**choice, "Configuration": listed}}]}
+        ],
+        "Sheets": [
+            {"SheetId": "s", "FilterControls": [{"Dropdown": {"FilterControlId": "c", "SourceFilterId": "f", "Title": "Market"}}],
+             "Visuals": [{"PivotTableVisual": {"VisualId": "p", "ChartConfiguration": pivot}}]}
+        ],
+    }  # fmt: skip
+    (tmp_path / "page.html").write_text(preview.page(made, connection, {"d": "d"}, "Sums", datetime(2021, 1, 1)))
+    for choice, where in (("s", "true"), ("s?marketplace=de", "marketplace = 'de'"), ("s?marketplace=(none)", "marketplace IS NULL")):
+        dom, _, _ = opened(tmp_path / "page.html", choice)
+        seen = re.findall(r"<tr><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", dom)
+        rows = connection.execute(f"SELECT coalesce(platform, '(none)'), {athena} FROM d WHERE {where} GROUP BY 1 ORDER BY 1").fetchall()
+        assert sorted((name, float(number)) for name, number in seen) == sorted((name, float(number)) for name, number in rows)
+
+
 def content(html: str) -> dict:
     """What is embedded in a page."""
     import base64

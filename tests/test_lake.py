@@ -70,6 +70,12 @@ def test_units_survive_being_rows_of_either_format(some, table, form):
 
 
 @pytest.mark.parametrize("form", FORMATS)
+def test_zero_and_minus_zero_are_one_number(form):
+    bodies = [alert_body(score=score, series=[({}, value)], contributions={"platform": {"pc": value}}) for score, value in ((0.0, -0.0), (-0.0, 0.0))]
+    assert contents([bodies], form) == contents([bodies[::-1]], form)
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_a_greater_score_wins_a_cell_and_its_whole_unit_travels(form):
     series = [({"platform": "pc", "marketplace": "us"}, 10.0)]
     low, high = alert_body(event="z", score=20, series=series), alert_body(event="a", score=80, series=[(series[0][0], 5.0)])
@@ -103,7 +109,10 @@ def test_every_column_stands_in_every_object_in_the_same_order():
     assert headers.pop().decode().split(",")[:5] == ["key", "timestamp", "platform", "marketplace", "viewsAnomalyMetricValue"]
 
 
-@given(st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]))))
+unsafe = st.text(st.sampled_from('=+-@%",\\\t\r\n\0\x85\u2028a'), max_size=3)
+
+
+@given(st.one_of(st.none(), unsafe, st.text(st.characters(exclude_categories=["Cs"]))))
 def test_a_csv_cell_is_injective_and_can_neither_break_a_line_nor_run_in_a_spreadsheet(value):
     schema = [tables.Column("a", "string"), tables.Column("b", "string")]
     data = encoding.encode("csv", schema, {"a": [value], "b": [value]})

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anomalake import metric_set
@@ -110,6 +110,9 @@ def test_a_detector_that_two_sets_claim_is_told_whose():
 values = st.one_of(st.none(), st.text(alphabet="a|%nul27C5\\", max_size=6))
 
 
+@example(["a|b", "c", ""], ["a", "b|c", ""])
+@example([None, "", ""], ["%null", "", ""])
+@example(["%7C", "", ""], ["|", "", ""])
 @given(st.lists(values, min_size=3, max_size=3), st.lists(values, min_size=3, max_size=3))
 def test_two_series_have_one_key_only_if_their_values_are_the_same(one, other):
     assert (series_key(one) == series_key(other)) == (one == other)

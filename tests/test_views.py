@@ -63,8 +63,8 @@ def frames() -> tuple[pd.DataFrame, list[dict]]:
                 contributions=shares,
             )
         )
-        for one in body["impactedMetric"]["relevantTimeSeries"]:
-            if number % 3:  # some sources give no expected value
+        for place, one in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
+            if number % 3 and (place or number % 2):  # some sources give no expected value, or not for each series
                 one["expectedValue"] = one["metricValue"] * 2
         alerts.append(body)
     return pd.DataFrame(live, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), alerts

@@ -1,6 +1,4 @@
 // Draws the page: unpacks the embedded data, filters and aggregates it for each visual of the open sheet, and hands it to Vega-Lite or a table.
-"use strict";
-
 const ROW = 26; // pixels of one row of the grid
 const NONE = "(none)";
 const CONFIG = {
@@ -239,11 +237,24 @@ function controls(sheet) {
     select.addEventListener("change", () => {
       if (select.value) chosen.set(name, select.value.slice(1));
       else chosen.delete(name);
-      show(sheet.id);
+      go(sheet.id);
     });
     label.append(select);
     place.append(label);
   }
+}
+
+// The address says which sheet is open and what is chosen: #measure-views?platform=pc_web
+function go(sheet) {
+  const choice = new URLSearchParams([...chosen]).toString();
+  location.hash = choice ? `${sheet}?${choice}` : sheet;
+}
+
+function arrive() {
+  const [sheet, choice] = location.hash.slice(1).split("?");
+  chosen.clear();
+  for (const [name, value] of new URLSearchParams(choice ?? "")) chosen.set(name, value);
+  return show(sheet);
 }
 
 async function main() {
@@ -259,11 +270,11 @@ async function main() {
     const tab = element("button", "", sheet.name);
     tab.dataset.sheet = sheet.id;
     tab.setAttribute("role", "tab");
-    tab.addEventListener("click", () => (location.hash = sheet.id));
+    tab.addEventListener("click", () => go(sheet.id));
     tabs.append(tab);
   }
-  addEventListener("hashchange", () => show(location.hash.slice(1)));
-  await show(location.hash.slice(1));
+  addEventListener("hashchange", arrive);
+  await arrive();
 }
 
 main().catch((error) => {

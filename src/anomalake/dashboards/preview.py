@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -565,7 +566,7 @@ def _group_sql(group: Group) -> str:
 def _run(cube: _Cube, connection: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, Any]:
     """The query's result, column by column as the page unpacks it."""
     keys = [_group_sql(group) for group in cube.groups]
-    values = [f"{value.aggregation.lower()}({value.sql or sql.name(value.column)})" for value in cube.values]
+    values = [f"CAST({value.aggregation.lower()}({value.sql or sql.name(value.column)}) AS double)" for value in cube.values]
     where = " AND ".join(cube.predicates) or "true"
     source = f"FROM {dataset} WHERE {where}"
     total = 0
@@ -593,7 +594,7 @@ def _pack(column: Sequence[Any]) -> dict[str, Any]:
             steps.append(None if value is None else value - last)
             last = last if value is None else value
         return {"kind": "time", "data": steps}
-    if known and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
+    if known and all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in known):
         return {"kind": "number", "data": [None if value is None else float(f"{value:.{FIGURES}g}") for value in column]}
     distinct = {value: place for place, value in enumerate(dict.fromkeys(str(value) for value in known))}
     return {"kind": "text", "values": list(distinct), "data": [None if value is None else distinct[str(value)] for value in column]}
