@@ -214,7 +214,7 @@ def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
     connection = duckdb.connect()
     connection.execute(
         "CREATE TABLE d AS SELECT * FROM (VALUES ('pc', 'us', 1.5, 7), ('pc', 'de', 4.0, 7), ('pc', 'de', NULL, 8), ('app', 'us', -2.0, 9), "
-        "('app', NULL, 3.25, NULL), (NULL, NULL, 0.0, 7)) AS t(platform, marketplace, x, y)"
+        "('app', NULL, 3.5, NULL), (NULL, NULL, 0.0, 7)) AS t(platform, marketplace, x, y)"
     )
     column = {"DataSetIdentifier": "d", "ColumnName": "x"}
     if "COUNT" in aggregation:
