@@ -208,3 +208,32 @@ def test_render_refuses_a_changed_schema_under_an_old_version_and_leaves_the_old
     file.write_text(changed.replace("name: shop", "name: shop\nversion: 2"))
     assert run("render", capsys=capsys)[0] == 0
     assert set(json.loads((here / SCHEMAS).read_text())) == {"shop/v1", "shop/v2"}
+
+
+def test_a_lake_keeps_one_format(here, capsys):
+    Path("sets").mkdir()
+    (here / "sets" / "shop.yaml").write_text(shop_text())
+    Path("a.json").write_text(alert_body())
+    Path("b.ndjson").write_text("\ufeff" + alert_body("revenue", alertName="line\u2028separator") + "\n" + alert_body("revenue", event="x") + "\n")
+    Path("c.json").write_text("[" + alert_body(event="y") + "," + alert_body(event="z") + "]")
+    assert run("ingest", "a.json", "--metric-set", "sets", "--format", "csv", capsys=capsys)[0] == 0
+    assert "5 alerts" not in run("ingest", "b.ndjson", "c.json", "--metric-set", "sets", capsys=capsys)[1]
+    assert run("query", "SELECT count(*) AS n FROM anomaly_log", "--metric-set", "sets", capsys=capsys)[1] == "n\n5\n"
+    status, _, err = run("ingest", "a.json", "--metric-set", "sets", "--format", "parquet", capsys=capsys)
+    assert (status, "holds csv tables" in err) == (1, True)
+
+
+def test_localtimestamp_without_quotes_is_warned_of(here, capsys):
+    (here / "lake").mkdir()
+    (here / "s.yaml").write_text(shop_text())
+    _, out, err = run("query", "SELECT localtimestamp FROM anomaly_log", "--metric-set", "s.yaml", capsys=capsys)
+    assert (out, "Athena takes localtimestamp for the present moment" in err) == ("localtimestamp\n", True)
+    assert run("query", 'SELECT "localtimestamp" FROM anomaly_log', "--metric-set", "s.yaml", capsys=capsys)[2] == ""
+    assert run("query", "SELECT 7 / 2 AS n", "--metric-set", "s.yaml", capsys=capsys)[1] == "n\n3\n"
+
+
+def test_what_cannot_be_written_is_told(here, capsys):
+    hourly().to_csv("sales.csv", index=False)
+    for arguments in (["init", "sales.csv", "--output", "nowhere/x.yaml"], ["demo", "--lake", "sales.csv"]):
+        status, _, err = run(*arguments, capsys=capsys)
+        assert (status, err.startswith("anomalake: "), "Traceback" in err) == (1, True, False)

@@ -237,10 +237,10 @@ def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
         ],
     }  # fmt: skip
     (tmp_path / "page.html").write_text(preview.page(made, connection, {"d": "d"}, "Sums", datetime(2021, 1, 1)))
-    for choice, where in (("s", "true"), ("s?marketplace=de", "marketplace = 'de'"), ("s?marketplace=(none)", "marketplace IS NULL")):
+    for choice, where in (("s", "true"), ("s?marketplace=de", "marketplace = 'de'"), ("s?marketplace=%E2%81%A0(none)", "marketplace IS NULL")):
         dom, _, _ = opened(tmp_path / "page.html", choice)
         seen = re.findall(r"<tr><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", dom)
-        rows = connection.execute(f"SELECT coalesce(platform, '(none)'), {athena} FROM d WHERE {where} GROUP BY 1 ORDER BY 1").fetchall()
+        rows = connection.execute(f"SELECT coalesce(platform, chr(8288) || '(none)'), {athena} FROM d WHERE {where} GROUP BY 1 ORDER BY 1").fetchall()
         assert sorted((name, float(number)) for name, number in seen) == sorted((name, float(number)) for name, number in rows)
 
 
@@ -320,3 +320,29 @@ def test_an_empty_lake_gives_a_page(tmp_path):
 def test_big_metric_sets_preview(tmp_path):
     item = big()
     assert pages.write(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") < 5_000_000
+
+
+def test_names_with_hyphens_never_make_one_id_of_two():
+    text = BIG % ("b-c, c, choose-b, b", "{name: a, aggregation: SUM}, {name: a-b, aggregation: SUM}, {name: a-choose, aggregation: SUM}",
+                  "b-c, c, choose-b, b, a, a-b, a-choose")  # fmt: skip
+    made = definition.definition(metric_set.parse(text, "big"), WINDOW)
+    for name in ("VisualId", "FilterGroupId", "FilterControlId"):
+        own = [value for value in named(made, name) if isinstance(value, str)]
+        assert len(set(own)) == len(own), name
+
+
+def test_data_beyond_what_a_page_holds_is_cut_and_said(monkeypatch, tmp_path):
+    item, connection = hostile_lake(tmp_path)
+    monkeypatch.setattr(preview, "MOST_ROWS", 50)
+    monkeypatch.setattr(preview, "MOST_COLORS", 1)
+    seen = content(a_page(definition.definition(item, WINDOW), connection))
+    visuals = {visual["id"]: visual for sheet in seen["sheets"] for visual in sheet["visuals"]}
+    by_platform, by_market = visuals["measure-views-platform-live"], visuals["measure-views-marketplace-live"]
+    assert by_platform["note"] == "the drop-downs do not act here: too much data"
+    assert by_market["note"].startswith("only the 1 values with the most rows")
+    assert (seen["cubes"][by_platform["cube"]]["rows"], seen["cubes"][by_market["cube"]]["rows"]) == (48, 24)
+
+
+def test_infinite_numbers_are_empty_and_whole_numbers_exact():
+    assert preview._pack([float("inf"), float("nan"), 1 / 3, 123456789.0], exact=False)["data"] == [None, None, 0.3333333, 123456789.0]
+    assert preview._pack([1234567890123, 0.123456789], exact=True)["data"] == [1234567890123, 0.123456789]

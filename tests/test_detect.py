@@ -166,3 +166,46 @@ def test_a_second_run_gives_the_same_alerts_with_the_same_ids():
 
     assert alerts_of() == alerts_of()
     assert alerts_of()
+
+
+def test_an_interval_before_any_series_is_known_is_empty():
+    scored = Detector(SHOP).score(Interval(START, {}, 0, ()))
+    assert (scored.observations, scored.alerts) == ([], ())
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1.0, 1e6, -1.0])
+def test_the_score_does_not_depend_on_the_unit(unit):
+    values = season(30) / 1000
+    values[25 * 24 + 5] *= 3
+    score = run(values * unit).score[:, 0]
+    assert score[25 * 24 + 5] >= 50
+    assert (np.nan_to_num(score) >= 50).sum() <= 4
+
+
+@pytest.mark.parametrize("missing", [lambda day: day % 7 >= 5, lambda day: day % 14 == 3])
+def test_a_daily_series_with_gaps_is_scored(missing):
+    rng = np.random.default_rng(4)
+    values = rng.normal(1000, 30, (140, 1))
+    values[[day for day in range(140) if missing(day)]] = np.nan
+    values[120] = 3000
+    score = run(values, slots=1).score[:, 0]
+    assert score[120] >= 50
+    assert (~np.isnan(score)).sum() > 60
+    assert (np.nan_to_num(score) >= 50).sum() <= 3
+
+
+def test_huge_values_are_scored_and_their_shares_add_up():
+    values = np.full((30 * 24, 2), 100.0)
+    values[25 * 24] = 1.7e308
+    points = run(values)
+    at = model.Points(*(column[25 * 24] for column in points))
+    alert = events.event(SHOP, "views", START, [("pc", "us"), ("app", "us")], at)
+    assert [one.value_contribution for one in alert.impacted_metric.dimension_contribution[0].dimension_value_contributions] == [50, 50]
+
+
+@given(st.floats(1e-6, 1e9), st.floats(1e-9, 1e-5))
+def test_a_value_outside_its_band_stays_outside_when_numbers_are_rounded(bound, beyond):
+    above = model.Points(*(np.array([x]) for x in (bound * (1 + beyond), bound / 2, bound / 3, bound, 60.0)))
+    below = model.Points(*(np.array([x]) for x in (bound * (1 - beyond), bound * 2, bound, bound * 3, 60.0)))
+    assert events.rounded(above, 0)[2] < above.value[0]
+    assert events.rounded(below, 0)[1] > below.value[0]

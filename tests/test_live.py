@@ -11,6 +11,7 @@ from anomalake.live import Finding
 from conftest import shop_text
 
 WALL = datetime(2021, 2, 17, 11)
+SHOP = metric_set.parse(shop_text(), "shop")
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
 
@@ -60,7 +61,17 @@ def test_a_file_that_is_no_text_is_named():
     packed = gzip.compress((HEADER + "a,us,2021-02-17 11:00:00,1,1\n").encode())
     assert [one for one in live.parse(packed, item, WALL, "f") if not isinstance(one, Finding)] == [(("a", "us"), (1.0, 1.0))]
     (finding,) = live.parse(b"plain", item, WALL, "f")
-    assert "is not UTF-8 text in gzip" in finding.problem
+    assert "the file is not packed by gzip" in finding.problem
+
+
+def test_a_row_that_is_not_in_the_charset_costs_no_other():
+    found = list(live.parse(HEADER.encode() + b"\xe9,us,2021-02-17 11:00:00,1,1\nb,us,2021-02-17 11:00:00,2,2\n", SHOP, WALL, "f"))
+    assert [one.where for one in found if isinstance(one, Finding)] == ["f:2"]
+    assert [one for one in found if not isinstance(one, Finding)] == [(("b", "us"), (2.0, 2.0))]
+
+
+def test_a_sum_beyond_what_a_number_can_be_is_missing():
+    assert live.aggregate([(("a", "us"), (1e308, 1.0)), (("a", "us"), (1e308, 1.0))], SHOP) == {("a", "us"): (None, 1.0)}
 
 
 def test_json_lines_tell_null_from_empty():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from anomalake.errors import UserError
 from anomalake.lake.store import FolderStore, ObjectStore, StorageError, Store, open_store, update
 
 WRITERS, WRITES = 6, 15
@@ -103,3 +104,20 @@ def test_processes_that_update_one_object_at_once_lose_nothing(kind, request, tm
     assert len(lines) == len(set(lines)) == len(writers) * WRITES
     for number in range(len(writers)):  # each writer's own lines stand in its order
         assert [line for line in lines if line.startswith(f"{number}:")] == [f"{number}:{n}" for n in range(WRITES)]
+
+
+def test_a_bucket_that_is_not_there_and_a_file_where_a_folder_should_be_are_storage_errors(request, tmp_path, monkeypatch):
+    bucket(request, monkeypatch)
+    missing, folder = open_store("s3://there-is-no-such-bucket"), FolderStore(tmp_path)
+    (tmp_path / "quarantine").write_text("a file")
+    for write in (missing.create, missing.put):
+        with pytest.raises(StorageError):
+            write("a", b"x")
+    with pytest.raises(StorageError):
+        folder.create("quarantine/x.json", b"x")
+
+
+@pytest.mark.parametrize("name", ["", "http://example.com", "file:///tmp"])
+def test_what_is_no_lake_is_refused(name):
+    with pytest.raises(UserError, match="is no lake"):
+        open_store(name)

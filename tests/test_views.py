@@ -262,3 +262,53 @@ def test_an_empty_lake_answers_every_view_with_no_rows(tmp_path):
         assert len(names) == 2 * 9 + 3
         for (name,) in names:
             assert connection.sql(f"SELECT * FROM {name}").fetchall() == []
+
+
+def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
+    names = ["series", "total", "weight", "start", "wall", "alive", "filename", "file", "_x"[1:], "one"]
+    text = shop_text(dimensions=f"dimensions: [{', '.join(names)}]").replace("columns: [platform, marketplace,", f"columns: [{', '.join(names)},")
+    item = metric_set.parse(text.replace("{name: views,", "{name: anomalous,").replace(" views,", " anomalous,"), "shop")
+    frame = pd.DataFrame([{**dict.fromkeys(names, "v"), "timestamp": "2021-02-17 11:00:00", "anomalous": 1, "revenue": 2.0}])
+    laptop.lay_out(frame, item, tmp_path)
+    body = alert_body("revenue", series=[(dict.fromkeys(names, "v"), 9.0)], contributions={"wall": {"v": 100.0}})
+    ingest([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
+    connection = duck.connect(tmp_path, [item])
+    ((wall, value, flagged, live),) = connection.sql("SELECT wall, anomalous, isanomaly, haslive FROM anomalake_shop.anomalies_with_live").fetchall()
+    assert (wall, value, flagged, live) == ("v", 1.0, True, True)
+    assert connection.sql("SELECT contributionshare FROM anomalake_shop.anomalies_with_contributions").fetchall() == [(100.0,)]
+
+
+def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
+    item = metric_set.parse(shop_text(), "shop")
+    header, folder = "platform,marketplace,timestamp,views,revenue\n", "shop/live/20210217/1100"
+    store = FolderStore(tmp_path / "p=zz")
+    store.put(f"{folder}/a.csv", f'\ufeff{header}"abc"def,us,2021-02-17 11:00:00,1,1\n pc,us, 2021-02-17 11:59:00 ,2, 2 \r\n\nshort,row\n'.encode())
+    store.put(f"{folder}/deeper/b.csv", f"{header}nested,us,2021-02-17 11:00:00,4,1e999\n".encode())
+    store.put(f"{folder}/.hidden.csv", f"{header}hidden,us,2021-02-17 11:00:00,8,1\n".encode())
+    from datetime import datetime as moment
+
+    from anomalake import live
+
+    (keys,) = live.files_by_interval(store, item).values()
+    read = live.read(store, item, moment(2021, 2, 17, 11), keys)
+    rows = duck.connect(store.root, [item]).sql("SELECT platform, marketplace, views, revenue FROM anomalake_shop.anomalies_with_live").fetchall()
+    # What stands behind a closing quote is read otherwise by every reader ("abc"def); what matters is that it costs no other row.
+    assert {(p, m): (v, r) for p, m, v, r in rows if p[:3] != "abc"} == {key: v for key, v in read.values.items() if key[0] != "abcdef"}
+    assert set(read.values) == {("abcdef", "us"), (" pc", "us"), ("nested", "us")}
+    assert len(rows) == 3
+
+
+def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
+    text = shop_text("America/Sao_Paulo", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}")
+    item = metric_set.parse(text.replace("/{{HHmm}}", ""), "shop")
+    days = ["2018-11-03", "2018-11-04", "2018-11-05"]  # clocks skipped the midnight of the 4th
+    frame = pd.DataFrame([{"platform": "p", "marketplace": "m", "timestamp": day, "views": 1, "revenue": 1.0} for day in days])
+    assert laptop.lay_out(frame, item, tmp_path) == (3, [])
+    (tmp_path / "shop.yaml").write_text(text.replace("/{{HHmm}}", ""))
+    report = laptop.backtest(item, tmp_path, tmp_path / "shop.yaml", "parquet")
+    assert (report.rows, report.found) == (3, 0)
+    connection = duck.connect(tmp_path, [item])
+    live = connection.sql('SELECT "timestamp" FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()
+    seen = connection.sql('SELECT DISTINCT "timestamp" FROM anomalake_shop.metrics_with_band ORDER BY 1').fetchall()
+    assert live == seen
+    assert len(live) == 3

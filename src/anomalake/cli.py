@@ -4,7 +4,9 @@ import argparse
 import csv
 import json
 import os
+import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ Arguments = argparse.Namespace
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "CRITICAL")  # the function's own log is for the cloud
+    warnings.showwarning = lambda message, *_, **__: print(f"anomalake: {message}", file=sys.stderr)  # noqa: T201
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:
@@ -33,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"anomalake: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        return 1
     except KeyboardInterrupt:
         print("anomalake: stopped", file=sys.stderr)  # noqa: T201
         return 1
@@ -50,13 +56,15 @@ def _init(arguments: Arguments) -> int:
     from anomalake import proposal, tabular
 
     file = Path(arguments.file)
-    name = arguments.name or "".join(letter if letter.isalnum() else "_" for letter in file.stem.lower()).strip("_0123456789") or "metrics"
+    name = arguments.name or re.sub(r"[^a-z0-9]+", "_", file.stem.lower()).strip("_0123456789") or "metrics"
     table = tabular.read(file)
     zone = arguments.timezone
     if zone is None and sys.stdin.isatty():
         zone = input("Which time zone are the timestamps in? An IANA name such as Europe/Berlin [UTC]: ").strip() or "UTC"
     if zone is not None:
         metric_set.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
+    if zone not in (None, "UTC") and tabular.has_zone(file):
+        raise UserError(f"{file}: its timestamps carry a zone of their own and are read as UTC; leave --timezone out")
     proposed = proposal.propose(table, name[:41], zone, tabular.told(file, table))
     target = Path(arguments.output or f"{name[:41]}.yaml")
     header = f"# Proposed by `anomalake init {file.name}`. What the fields mean: docs/metric-sets.md\n"
@@ -84,7 +92,9 @@ measures: [{{name: m, aggregation: SUM}}]
 def _demo(arguments: Arguments) -> int:
     from anomalake.demo import run
 
-    run.run(arguments.dataset, _lake_folder(arguments), Path(arguments.output), form=arguments.format, days=arguments.days, say=say)
+    run.run(
+        arguments.dataset, _lake_folder(arguments), Path(arguments.output), form=arguments.format or _chosen_format(), days=arguments.days, say=say
+    )
     return 0
 
 
@@ -92,6 +102,7 @@ def _backtest(arguments: Arguments) -> int:
     from anomalake import laptop, tabular
     from anomalake.catalog import duck
     from anomalake.dashboards import pages
+    from anomalake.lake import layout
 
     root = _lake_folder(arguments)
     if arguments.metric_set and Path(arguments.metric_set).is_file():
@@ -100,6 +111,10 @@ def _backtest(arguments: Arguments) -> int:
     else:
         sets = _metric_set_path(arguments)
         item = _one(metric_set.load_all(sets))
+    form = _format(arguments)
+    if any((root / layout.folder("anomalyGroups", item)).rglob("*.*")):
+        note = "holds results of this metric set already, which stay (a greater score wins); name another --lake to begin afresh"
+        print(f"anomalake: {root} {note}", file=sys.stderr)  # noqa: T201
     if item.source is None:
         raise UserError(f"metric set {item.name!r}: has no `source`, so there is no live data to go through")
     if arguments.data:
@@ -107,11 +122,11 @@ def _backtest(arguments: Arguments) -> int:
         folders, placeless = laptop.lay_out(table, item, root)
         say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
-    report = laptop.backtest(item, root, sets, arguments.format)
+    report = laptop.backtest(item, root, sets, form)
     say(f"detector    {report.intervals:,} intervals, {report.rows:,} rows, {report.series:,} series\nalerts      {report.alerts:,}")
     _tell(report.findings, report.found, "things in the live data could not be read")
     _tell([], report.quarantined, f"alerts were not understood and are kept in {root / 'quarantine'}")
-    size = pages.write(item, duck.connect(root, [item], arguments.format), Path(arguments.output))
+    size = pages.write(item, duck.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 1 if report.failed or report.quarantined else 0
 
@@ -131,16 +146,12 @@ def _ingest(arguments: Arguments) -> int:
     messages = []
     for name in arguments.files:
         try:
-            text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+            text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{name}: cannot be read: {error}") from error
-        try:
-            json.loads(text)
-            bodies = [text]
-        except (ValueError, RecursionError):
-            bodies = [line for line in text.splitlines() if line.strip()] if name.endswith("l") or name == "-" else [text]
+        bodies = _bodies(text)
         messages += [Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)]
-    outcome = ingest(messages, open_store(arguments.lake), sets, arguments.format)
+    outcome = ingest(messages, open_store(arguments.lake), sets, _format(arguments))
     say(f"{outcome.filed} alerts filed, {len(outcome.quarantined)} quarantined, {len(outcome.failed)} failed")
     _tell(
         [f"{one.message.id}: {one.reason}" for one in outcome.quarantined],
@@ -150,6 +161,16 @@ def _ingest(arguments: Arguments) -> int:
     if outcome.error:
         raise outcome.error
     return 1 if outcome.quarantined else 0
+
+
+def _bodies(text: str) -> list[str]:
+    """The alerts of a file: one JSON document, an array of some, or one a line."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        lines = [line for line in text.split("\n") if line.strip()]
+        return lines if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines) else [text]
+    return [json.dumps(one, ensure_ascii=False) for one in document] if isinstance(document, list) and document else [text]
 
 
 def _query(arguments: Arguments) -> int:
@@ -245,7 +266,7 @@ def _parser() -> argparse.ArgumentParser:
         known: dict[str, dict[str, Any]] = {
             "--lake": {"default": lake, "metavar": "FOLDER", "help": "the lake (default: %(default)s; ANOMALAKE_LAKE)"},
             "--metric-set": {"metavar": "PATH", "help": sets},
-            "--format": {"choices": ("parquet", "csv"), "default": _format(), "help": "of the lake's tables (default: %(default)s)"},
+            "--format": {"choices": ("parquet", "csv"), "help": "of the lake's tables (default: the lake's, else parquet)"},
             "--output": {"default": "dashboard.html", "metavar": "FILE", "help": "the page to write (default: %(default)s)"},
         }
         for option in options:
@@ -290,8 +311,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _format() -> "Format":
+def _chosen_format() -> "Format":
     return "csv" if os.environ.get("ANOMALAKE_FORMAT") == "csv" else "parquet"
+
+
+def _format(arguments: Arguments) -> "Format":
+    """The format that the lake in a folder has already; another is refused, since a table is read in one format."""
+    from anomalake.lake.layout import format_of
+
+    kept = None if "://" in arguments.lake else format_of(Path(arguments.lake))
+    if kept and arguments.format and kept != arguments.format:
+        raise UserError(f"{arguments.lake}: holds {kept} tables; leave out --format, or name another lake")
+    chosen: Format = arguments.format or kept or _chosen_format()
+    return chosen
 
 
 def _positive(text: str) -> int:

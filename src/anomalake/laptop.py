@@ -73,7 +73,11 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, root: Path) -> tuple[int
         if source.header:
             writer.writerow(source.columns)
         writer.writerows(row for _, row in rows)
-        store.put(f"{live.folder(metric_set, wall)}/data.csv", text.getvalue().encode(source.charset))
+        try:
+            data = text.getvalue().encode(source.charset)
+        except UnicodeEncodeError as error:
+            raise UserError(f"metric set {metric_set.name!r}: the data cannot be written in source.charset {source.charset}: {error}") from error
+        store.put(f"{live.folder(metric_set, wall)}/data.csv", data)
         folders += 1
     return folders, findings
 
@@ -85,7 +89,7 @@ def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[
     problems: dict[object, str] = {}
     for value in column.unique().tolist():
         wall = value.to_pydatetime() if isinstance(value, pd.Timestamp) else live.read_wall("" if pd.isna(value) else str(value), form, zone)
-        if isinstance(wall, datetime) and not intervals.exists(wall, zone):
+        if isinstance(wall, datetime) and patterns.has_hour(form) and not intervals.exists(wall, zone):
             wall = f"the timestamp {wall} never happened in {zone}: clocks skipped it"
         known[value] = intervals.floor(wall, metric_set.frequency) if isinstance(wall, datetime) else None
         if isinstance(wall, str):

@@ -23,6 +23,7 @@ from anomalake.metric_set import MetricSet, Source
 
 NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"  # what counts as a number, here and in SQL
 _NUMBER = re.compile(NUMBER)
+_UNDECODED = re.compile("[\udc80-\udcff]")
 csv.field_size_limit(2**24)
 
 Series = tuple[str | None, ...]  # the values of the dimensions, in declared order
@@ -68,6 +69,8 @@ def files_by_interval(store: Store, metric_set: MetricSet) -> dict[datetime, lis
     width = len(datetime(2000, 1, 1).strftime(form))
     found: dict[datetime, list[str]] = {}
     for key in store.list(prefix.rpartition("/")[0]):
+        if key.rpartition("/")[2][:1] in {".", "_"}:  # hidden to Athena too
+            continue
         try:
             wall = datetime.strptime(key[len(prefix) : len(prefix) + width], form)
         except ValueError:
@@ -101,23 +104,35 @@ def aggregate(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[
                 cell.append(value)
     divide = [measure.aggregation == "AVG" for measure in metric_set.measures]
     return {
-        series: tuple(math.fsum(cell) / (len(cell) if mean else 1) if cell else None for cell, mean in zip(cells, divide, strict=True))
+        series: tuple(_summed(cell, len(cell) if mean else 1) for cell, mean in zip(cells, divide, strict=True))
         for series, cells in collected.items()
     }
+
+
+def _summed(cell: list[float], parts: int) -> float | None:
+    """The sum in parts; None where there is nothing, or more than a number can be."""
+    try:
+        return math.fsum(cell) / parts if cell else None
+    except OverflowError:
+        return None
 
 
 def parse(data: bytes, metric_set: MetricSet, wall: datetime, where: str) -> Iterator[Row | Finding]:
     """The rows of one file, and what could not be read of it."""
     source = source_of(metric_set)
     try:
-        text = (gzip.decompress(data) if source.compression == "gzip" else data).decode(source.charset)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        yield Finding(where, f"the file is not {source.charset} text{' in gzip' if source.compression == 'gzip' else ''}: {error}")
+        raw = gzip.decompress(data) if source.compression == "gzip" else data
+    except (OSError, EOFError, zlib.error) as error:
+        yield Finding(where, f"the file is not packed by gzip: {error}")
         return
+    text = raw.decode(source.charset, "surrogateescape").removeprefix("\ufeff")  # a row that is not in the charset is named below
     records = _csv_records(text, source, where) if source.format == "csv" else _json_records(text, where)
     for place, record in records:
         if isinstance(record, Finding):
             yield record
+            continue
+        if any(isinstance(cell, str) and not cell.isascii() and _UNDECODED.search(cell) for cell in record.values()):
+            yield Finding(place, f"the row is not {source.charset} text")
             continue
         problem = _outside(record.get(metric_set.timestamp.column), metric_set, wall)
         if problem:
@@ -152,7 +167,7 @@ def _csv_records(text: str, source: Source, where: str) -> Iterator[tuple[str, M
         place = f"{where}:{reader.line_num}"
         if header:
             header = False
-            if [name.strip().lstrip("\ufeff") for name in record] != list(source.columns):
+            if [name.strip() for name in record] != list(source.columns):
                 yield (
                     place,
                     Finding(place, f"the header {record} is not the metric set's source.columns {list(source.columns)}; the file is left out"),
@@ -190,7 +205,7 @@ def _number(value: object) -> float | str | None:
     """The number; None where there is none; a text that says what is wrong with it."""
     if value is None or value == "":
         return None
-    text = value.strip() if isinstance(value, str) else str(value)
+    text = value.strip(" ") if isinstance(value, str) else str(value)
     if isinstance(value, bool) or not _NUMBER.fullmatch(text):
         return f"{value!r} is no number"
     number = float(text)
@@ -221,9 +236,9 @@ def read_wall(text: str, form: str, zone: str) -> datetime | str:
         except (ValueError, OverflowError, OSError):
             return f"the timestamp {text!r} is no UNIX time"
     try:
-        wall = datetime.strptime(text, patterns.python_format(form))
+        wall = datetime.strptime(text.strip(" "), patterns.python_format(form))
     except ValueError:
         return f"the timestamp {text!r} is not written as {form}"
-    if not intervals.exists(wall, zone):
+    if patterns.has_hour(form) and not intervals.exists(wall, zone):
         return f"the timestamp {text!r} never happened in {zone}: clocks skipped it"
     return wall

@@ -3,7 +3,6 @@
 The fields are described in docs/metric-sets.md. A mistake raises `UserError` naming the file, the field and what is allowed.
 """
 
-import codecs
 import re
 from collections import Counter
 from datetime import datetime
@@ -68,7 +67,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delimiter: str = ","
     quote: str = '"'
     header: bool = True
-    charset: str = "UTF-8"
+    charset: Literal["UTF-8", "ISO-8859-1"] = "UTF-8"
     compression: Literal["none", "gzip"] = "none"
     offset: int = 0
 
@@ -184,12 +183,37 @@ def _plain(document: dict[Any, Any]) -> dict[Any, Any]:
     return document
 
 
+_ALLOWED = {
+    "frequency": "P1D, PT1H, PT10M or PT5M",
+    "aggregation": "SUM or AVG",
+    "source.format": "csv or jsonl",
+    "format": "number, integer, percent or currency",
+    "compression": "none or gzip",
+    "charset": "UTF-8 or ISO-8859-1",
+}
+
+
 def _in_words(message: str) -> str:
-    """What msgspec says (`... - at `$.a.b``) with the field first."""
+    """What msgspec says (`... - at `$.a.b``) with the field first, and what is allowed."""
     problem, _, path = message.partition(" - at ")
-    field = path.strip("`").removeprefix("$").removeprefix(".")
-    problem = problem.replace("Object missing required field", "lacks the field").replace("Object contains unknown field", "has the unknown field")
+    field = path.strip("`").removeprefix("$").removeprefix(".").replace("key in `$`", "")
+    last = field.rpartition(".")[2]
+    if problem.startswith("Invalid enum value"):
+        problem = f"{problem.removeprefix('Invalid enum value ')} must be {_ALLOWED.get(field) or _ALLOWED.get(last, 'one that is known')}"
+    elif problem.startswith("Object contains unknown field"):
+        known = _RECORDS.get(last.partition("[")[0], MetricSet).__struct_fields__
+        problem = f"has the unknown field {problem.rpartition('field ')[2]}; known are {', '.join(known)}"
+    problem = problem.replace("Object missing required field", "lacks the field")
     return f"{field}: {problem}" if field else problem
+
+
+_RECORDS: dict[str, type[msgspec.Struct]] = {
+    "dimensions": Dimension,
+    "measures": Measure,
+    "timestamp": Timestamp,
+    "source": Source,
+    "alerts": Alerts,
+}
 
 
 class _Problem(NamedTuple):
@@ -206,15 +230,17 @@ def _problems(item: MetricSet) -> list[_Problem]:
             found.append(_Problem(field, problem))
 
     check(bool(NAME.fullmatch(item.name)), "name", f"{item.name!r} must be a letter a-z, then up to 40 of a-z, 0-9 and _")
-    check(item.version >= 1, "version", f"{item.version} must be 1 or more")
+    check(1 <= item.version <= 9999, "version", "must be from 1 to 9999")
     try:
+        if item.timezone.startswith(("posix/", "right/")) or item.timezone in {"localtime", "posixrules", "Factory"}:
+            raise ValueError(item.timezone)  # names of this machine's files, unknown to Athena
         intervals.zone(item.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         check(False, "timezone", f"{item.timezone!r} is no time zone; use an IANA name such as UTC or Europe/Berlin")
         return found
     if item.timestamp.format != patterns.UNIX:
         try:
-            patterns.python_format(item.timestamp.format)
+            patterns.check_moment(item.timestamp.format, hour=item.frequency != "P1D")
         except UserError as error:
             check(False, "timestamp.format", f"{error}; or UNIX")
     check(len(item.measures) >= 1, "measures", "at least one is needed")
@@ -248,6 +274,10 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
     found = []
     if source.path.startswith("/") or "//" in source.path or ".." in source.path or "://" in source.path:
         found.append(_Problem("source.path", f"{source.path!r} must be a path inside the lake, such as ecommerce/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"))
+    if "/" not in source.path.partition("{{")[0]:
+        found.append(
+            _Problem("source.path", f"{source.path!r} must begin with a folder of its own, as in {item.name}/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}")
+        )
     try:
         folder = patterns.python_format(patterns.folder_pattern(source.path).pattern)
     except UserError as error:
@@ -277,10 +307,10 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
     for field, value in (("delimiter", source.delimiter), ("quote", source.quote)):
         if len(value) != 1 or not value.isascii():
             found.append(_Problem(f"source.{field}", f"{value!r} must be one ASCII character"))
-    try:
-        codecs.lookup(source.charset)
-    except LookupError:
-        found.append(_Problem("source.charset", f"{source.charset!r} is no charset; use one such as UTF-8 or ISO-8859-1"))
+    if source.delimiter == source.quote or {source.delimiter, source.quote} & {"\n", "\r", "\0"}:
+        found.append(_Problem("source.delimiter", "and source.quote must differ, and neither may be a line break"))
+    if source.format == "jsonl" and source.charset != "UTF-8":
+        found.append(_Problem("source.charset", "must be UTF-8 for jsonl"))
     if not 0 <= source.offset <= LARGEST_OFFSET:
         found.append(_Problem("source.offset", f"{source.offset} must be from 0 to {LARGEST_OFFSET} seconds"))
     return found

@@ -30,7 +30,7 @@ _FOLDER_KEYS = re.compile(r"\{\{(.*?)\}\}")
 
 def _translate(pattern: str, engine: Literal[0, 1]) -> str:
     """The pattern as Python (0) or Trino (1) writes it; `UserError` names the letters that are not understood."""
-    position = 0
+    position, seen = 0, set()
     parts: list[str] = []
     while position < len(pattern):
         match = _TOKEN.match(pattern, position)
@@ -40,7 +40,10 @@ def _translate(pattern: str, engine: Literal[0, 1]) -> str:
         if letter is None:
             literal = (token[1:-1].replace("''", "'") or "'") if token[0] == "'" else token
             parts.append(literal.replace("%", "%%"))
+        elif letter in seen:
+            raise UserError(f"the date pattern {pattern!r} has {letter!r} twice")
         elif letter in _FIELDS and len(token) in _FIELDS[letter][2]:
+            seen.add(letter)
             parts.append(_FIELDS[letter][engine])
         else:
             allowed = " ".join(letter * width for letter, (_, _, widths) in _FIELDS.items() for width in widths)
@@ -51,6 +54,19 @@ def _translate(pattern: str, engine: Literal[0, 1]) -> str:
 def python_format(pattern: str) -> str:
     """For `datetime.strptime` and `strftime`."""
     return _translate(pattern, 0)
+
+
+def has_hour(pattern: str) -> bool:
+    """Whether the pattern says a time of day, and not a day alone; UNIX times name instants and need no such care."""
+    return any(match[1] in ("H", "h") for match in _TOKEN.finditer(pattern)) and pattern != UNIX
+
+
+def check_moment(pattern: str, *, hour: bool) -> None:
+    """Refuse (`UserError`) a pattern that does not say the day, or the hour where one is needed."""
+    letters = {match[1] for match in _TOKEN.finditer(pattern) if match[1]}
+    python_format(pattern)
+    if not {"y", "M", "d"} <= letters or (hour and not letters & {"H", "h"}) or ("h" in letters) != ("a" in letters):
+        raise UserError(f"the date pattern {pattern!r} must say year, month, day{' and hour' if hour else ''}, with a where hh is used")
 
 
 def trino_format(pattern: str) -> str:
@@ -81,4 +97,4 @@ def folder_pattern(path: str) -> FolderPattern:
     if wrong := [token for token in letters if token not in _FOLDER_FIELDS]:
         raise UserError(f"the path {path!r} has {wrong[0]!r} in its date; folders are named by {' '.join(sorted(_FOLDER_FIELDS))}")
     python_format(pattern)
-    return FolderPattern(path[: keys[0].start()], pattern, path[keys[-1].end() :])
+    return FolderPattern(path[: keys[0].start()], pattern, path[keys[-1].end() :].rstrip("/"))

@@ -12,7 +12,7 @@ import yaml
 from anomalake import intervals, patterns
 from anomalake.errors import UserError
 from anomalake.live import read_wall
-from anomalake.metric_set import MOST_DIMENSIONS, MOST_MEASURES
+from anomalake.metric_set import GENERATED_COLUMNS, MOST_DIMENSIONS, MOST_MEASURES
 
 LOOKED_AT = 5_000  # distinct timestamps
 MOST_VALUES = 1_000  # of a dimension
@@ -39,6 +39,8 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, told: Sequence
     doubts = list(told)
     column, form = _timestamps(table, doubts)
     zone = timezone or "UTC"
+    if form.endswith("'Z'") and zone != "UTC":
+        raise UserError(f"the timestamps of {column!r} end in Z, which means UTC; leave --timezone out")
     if timezone is None and not form.endswith("'Z'") and form != patterns.UNIX:
         doubts.append("timezone: the data does not say; UTC is assumed. If the times are local, give --timezone Europe/Berlin or the like")
     frequency = _frequency(table[column], form, zone, doubts)
@@ -110,6 +112,9 @@ def _fields(table: pd.DataFrame, doubts: list[str]) -> tuple[list[str], list[tup
     dimensions: list[str] = []
     measures: list[tuple[str, str]] = []
     for name in map(str, table.columns):
+        if name.lower() in GENERATED_COLUMNS:
+            doubts.append(f"{name!r} was left out: the tables have a column of that name; rename it in the data to watch it")
+            continue
         values = table[name].dropna()
         distinct = values.nunique()
         numbers = pd.to_numeric(values, errors="coerce")

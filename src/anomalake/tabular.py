@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from anomalake.errors import UserError
 from anomalake.metric_set import GENERATED_COLUMNS
@@ -32,7 +34,7 @@ def told(file: Path, table: pd.DataFrame) -> list[str]:
     if file.suffix not in (".parquet", ".pq"):
         header = pd.read_csv(file, nrows=0, sep=_delimiter(file), encoding="utf-8-sig").columns
         return [f"columns: {old!r} is called {new!r} in the metric set" for old, new in zip(header, table.columns, strict=True) if old != new]
-    return [f"columns: {old!r} is called {new!r}" for old, new in renamed([str(n) for n in pd.read_parquet(file).columns]).items() if old != new]
+    return [f"columns: {old!r} is called {new!r}" for old, new in renamed(pq.read_schema(file).names).items() if old != new]
 
 
 def renamed(columns: list[str]) -> dict[str, str]:
@@ -59,16 +61,23 @@ def _delimiter(file: Path) -> str:
 
 
 def _csv(file: Path) -> pd.DataFrame:
-    table = pd.read_csv(file, sep=_delimiter(file), dtype="object", keep_default_na=False, encoding="utf-8-sig")
+    table = pd.read_csv(file, sep=_delimiter(file), dtype="object", keep_default_na=False, encoding="utf-8-sig", index_col=False)
     return table.astype("object").where(table != "", None)
 
 
 def _parquet(file: Path) -> pd.DataFrame:
-    table = pd.read_parquet(file)
-    for name in table.columns:
-        column = table[name]
-        if isinstance(column.dtype, pd.DatetimeTZDtype):
-            column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        texts = column.dt.strftime("%Y-%m-%d %H:%M:%S") if pd.api.types.is_datetime64_any_dtype(column) else column.map(str)
-        table[name] = texts.astype("object").where(column.notna(), None)
-    return table
+    found = pq.read_table(file)
+    columns = {}
+    for name, column in zip(found.column_names, found.columns, strict=True):
+        if pa.types.is_timestamp(column.type):
+            columns[name] = pc.strftime(column.cast(pa.timestamp("s", column.type.tz and "UTC"), safe=False), format="%Y-%m-%d %H:%M:%S").to_pylist()
+        else:
+            columns[name] = [None if value is None else str(value) for value in column.to_pylist()]
+    return pd.DataFrame(columns, dtype="object")
+
+
+def has_zone(file: Path) -> bool:
+    """Whether a Parquet file's timestamps carry a zone of their own; they are read as UTC then."""
+    if file.suffix not in (".parquet", ".pq"):
+        return False
+    return any(pa.types.is_timestamp(kind) and kind.tz is not None for kind in pq.read_schema(file).types)

@@ -5,6 +5,7 @@ sqlglot translates Athena's SQL; the few functions that it does not know are mac
 
 import glob
 import re
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from anomalake.live import source_of
 from anomalake.metric_set import MetricSet
 
 PREFIX = "anomalake"
+CHARSETS = {"UTF-8": "utf-8", "ISO-8859-1": "latin-1"}  # a metric set's names and DuckDB's
 Connection = duckdb.DuckDBPyConnection
 # Trino's functions as DuckDB has them. Of an ambiguous wall time Trino means the earlier instant, DuckDB the later: `with_timezone` tries the one
 # that the offset of a day before gives.
@@ -38,6 +40,9 @@ CREATE MACRO is_finite(number) AS isfinite(number);
 """
 
 
+_LOCALTIMESTAMP = 'Athena takes localtimestamp for the present moment unless it stands in double quotes: "localtimestamp"'
+
+
 def to_duckdb(athena: str) -> str:
     """Athena's SQL as DuckDB's."""
     return ";\n".join(sqlglot.transpile(athena, read="athena", write="duckdb"))
@@ -47,10 +52,17 @@ def connect(root: Path, sets: Sequence[MetricSet], form: Format | None = None) -
     """A connection that knows every table and view of the lake in the folder `root`; the format is what the lake holds, if not given."""
     if not root.is_dir():
         raise UserError(f"{root}: there is no lake in this folder; `anomalake demo` or `anomalake backtest` makes one")
+    try:
+        return _connected(root, sets, form)
+    except duckdb.Error as error:
+        raise UserError(f"{root}: the lake cannot be read: {error}") from error
+
+
+def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'; SET integer_division = true")  # 7 / 2 is 3, as in Athena
     connection.execute(_MACROS)
-    kept = form or format_of(root)
+    kept = form or layout.format_of(root) or "parquet"
     for item in sets:
         db = database(PREFIX, item)
         connection.execute(f"CREATE SCHEMA {sql.name(db)}")
@@ -69,22 +81,18 @@ def connect(root: Path, sets: Sequence[MetricSet], form: Format | None = None) -
 def query(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Run one statement of Athena's SQL: column names and rows; `UserError` says what the engine found wrong."""
     try:
+        if any(tree is not None and tree.find(sqlglot.exp.Localtimestamp) for tree in sqlglot.parse(statement, read="athena")):
+            warnings.warn(_LOCALTIMESTAMP, stacklevel=2)
         relation = connection.sql(to_duckdb(statement))
         return (relation.columns, relation.fetchall()) if relation is not None else ([], [])
+    except RecursionError as error:
+        raise UserError("the SQL is nested too deeply") from error
     except sqlglot.errors.ParseError as error:
         first = error.errors[0] if error.errors else {"description": str(error), "line": 1, "col": 1}
         what = re.sub(r"<Token .*>", "something else", str(first["description"]))
         raise UserError(f"the SQL could not be understood at line {first['line']}, column {first['col']}: {what}") from error
     except (sqlglot.errors.SqlglotError, duckdb.Error) as error:
         raise UserError(f"the SQL could not be run: {error}") from error
-
-
-def format_of(root: Path) -> Format:
-    """The format of the lake's tables: Parquet unless there are CSV files only."""
-    results = root / layout.RESULTS
-    if any(results.rglob("*.parquet")):
-        return "parquet"
-    return "csv" if any(results.rglob("*.csv")) else "parquet"
 
 
 def _create(connection: duckdb.DuckDBPyConnection, made: Sequence[View]) -> None:
@@ -118,16 +126,17 @@ def _live_table(root: Path, metric_set: MetricSet) -> str:
     sample = datetime(2000, 1, 1).strftime(patterns.python_format(pattern))
     digits = "".join("[0-9]" if letter.isdigit() else glob.escape(letter) for letter in sample)
     base = f"{root}/{prefix}"
-    files = f"{glob.escape(base)}{digits}{glob.escape(suffix)}/*"
-    slot = f"substr(filename, {len(base) + 1}, {len(sample)}) AS slot"
+    files = f"{glob.escape(base)}{digits}{glob.escape(suffix)}/**/[!._]*"
+    slot = f"substr(_file, {len(base) + 1}, {len(sample)}) AS slot"
     columns = ", ".join(f"{sql.text(column)}: 'VARCHAR'" for column in source.columns)
-    if next(glob.iglob(files), None) is None:  # noqa: PTH207  (the pattern is absolute, and DuckDB's too)
+    if not any(Path(file).is_file() for file in glob.iglob(files, recursive=True)):  # noqa: PTH207  (DuckDB takes the same pattern)
         return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {sql.name(c)}' for c in (*source.columns, 'slot'))} WHERE false"
-    options = f"columns = {{{columns}}}, compression = '{'gzip' if source.compression == 'gzip' else 'none'}', filename = true, ignore_errors = true"
+    packed = "gzip" if source.compression == "gzip" else "none"
+    options = f"columns = {{{columns}}}, compression = '{packed}', filename = '_file', hive_partitioning = false, ignore_errors = true"
     if source.format == "jsonl":
-        return f"SELECT * EXCLUDE (filename), {slot} FROM read_json({sql.text(files)}, format = 'newline_delimited', {options})"
+        return f"SELECT * EXCLUDE (_file), {slot} FROM read_json({sql.text(files)}, format = 'newline_delimited', {options})"
     quoting = f"delim = {sql.text(source.delimiter)}, quote = {sql.text(source.quote)}, escape = {sql.text(source.quote)}"
     return (
-        f"SELECT * EXCLUDE (filename), {slot} FROM read_csv({sql.text(files)}, auto_detect = false, header = {str(source.header).lower()}, "
-        f"{quoting}, encoding = {sql.text(source.charset.lower())}, {options})"
+        f"SELECT * EXCLUDE (_file), {slot} FROM read_csv({sql.text(files)}, auto_detect = false, header = {str(source.header).lower()}, "
+        f"{quoting}, encoding = '{CHARSETS[source.charset]}', strict_mode = false, {options})"
     )

@@ -40,7 +40,7 @@ def template(sets: Sequence[MetricSet]) -> Node:
     """The template of the catalog stack. Parameters: Prefix, Bucket, Format."""
     resources: Node = {"AllDatabase": _database(PREFIX, "Views over all metric sets.")}
     for item in sets:
-        base = _logical(item.name)
+        base = "Set" + item.name[0].upper() + item.name[1:].replace("_", "U")  # names are lower case, so no two become one
         resources[f"{base}Database"] = _database(database(PREFIX, item), item.description or f"Anomalies and live data of {item.label or item.name}.")
         for table in GLUE_NAMES:
             resources[f"{base}{_logical(GLUE_NAMES[table])}"] = _lake_table(item, table, f"{base}Database")
@@ -140,7 +140,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     parameters["storage.location.template"] = _sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":
         parameters["classification"] = "json"
-        serde: Node = {"SerializationLibrary": "org.apache.hive.hcatalog.data.JsonSerDe"}
+        serde: Node = {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe", "Parameters": {"ignore.malformed.json": "TRUE"}}
     else:
         parameters |= {"classification": "csv"} | ({"skip.header.line.count": "1"} if source.header else {})
         # No value holds U+0001, so a backslash in one is a backslash.

@@ -43,7 +43,7 @@ def utc_to_wall(expression: str, zone: str) -> str:
 def wall_of(expression: str, form: str, zone: str) -> str:
     """The wall time of a timestamp as live files write it; null where it cannot be read."""
     if form != patterns.UNIX:
-        return f"try(date_parse({expression}, {text(patterns.trino_format(form))}))"
+        return f"try(date_parse(trim({expression}), {text(patterns.trino_format(form))}))"
     number = number_of(expression)
     seconds = f"CASE WHEN {number} > {patterns.UNIX_MILLISECONDS_FROM} THEN {number} / 1000 ELSE {number} END"
     return f"try(CAST(at_timezone(from_unixtime({seconds}), {text(zone)}) AS timestamp(3)))"
@@ -53,6 +53,11 @@ def number_of(expression: str) -> str:
     """The finite number that a text is; null otherwise."""
     number = f"try_cast(trim({expression}) AS double)"
     return f"CASE WHEN regexp_like(trim({expression}), {text(f'^(?:{NUMBER})$')}) AND is_finite({number}) THEN {number} END"
+
+
+def finite(aggregate: str) -> str:
+    """The aggregate; null where it grew beyond what a number can be."""
+    return f"CASE WHEN is_finite({aggregate}) THEN {aggregate} END"
 
 
 def floor(expression: str, frequency: str) -> str:

@@ -83,17 +83,17 @@ def _live(metric_set: MetricSet, db: str) -> str:
     dimensions = [(d, f"nullif({sql.name(d)}, '')" if blank else sql.name(d)) for d in metric_set.dimension_names]
     measures = [(m, sql.number_of(sql.name(m))) for m in metric_set.measure_names]
     columns = [
-        f"date_format({sql.wall_to_utc('start', zone)}, '%Y-%m-%d') AS \"date\"",
-        f'{sql.wall_to_utc("start", zone)} AS "timestamp"',
+        f"date_format({sql.wall_to_utc('_start', zone)}, '%Y-%m-%d') AS \"date\"",
+        f'{sql.wall_to_utc("_start", zone)} AS "timestamp"',
         f'{sql.key(sql.name(d) for d, _ in dimensions)} AS "key"',
         *(sql.name(column) for column, _ in (*dimensions, *measures)),
     ]
     inner = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in (*dimensions, *measures))
-    happened = "" if zone == "UTC" or metric_set.timestamp.format == patterns.UNIX else (
-        f" AND {sql.utc_to_wall(sql.wall_to_utc('wall', zone), zone)} = wall")  # fmt: skip
+    happened = "" if zone == "UTC" or not patterns.has_hour(metric_set.timestamp.format) else (
+        f" AND {sql.utc_to_wall(sql.wall_to_utc('_wall', zone), zone)} = _wall")  # fmt: skip
     return (
-        f'SELECT {", ".join(columns)} FROM (SELECT {start} AS start, {wall} AS wall, {inner} FROM {sql.name(db)}."live") '
-        f"WHERE {sql.floor('wall', metric_set.frequency)} = start{happened}"
+        f'SELECT {", ".join(columns)} FROM (SELECT {start} AS _start, {wall} AS _wall, {inner} FROM {sql.name(db)}."live") '
+        f"WHERE {sql.floor('_wall', metric_set.frequency)} = _start{happened}"
     )
 
 
@@ -148,12 +148,12 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
     measures = ", ".join(map(sql.name, metric_set.measure_names))
     parts = [
         f"SELECT {keys}, {_nulls([(m, 'double') for m in metric_set.measure_names])}, {', '.join(sql.name(c) for c, _ in anomaly)}, "
-        f"1 AS anomalous, 0 AS alive FROM anomalies"
+        f"1 AS _anomalous, 0 AS _alive FROM anomalies"
     ]
     prelude = f"WITH anomalies AS (\n{_typed('metricValue_AnomalyScore', metric_set, db, form)}\n)"
     if metric_set.source is not None:
         prelude += f", live_rows AS (\n{_live(metric_set, db)}\n)"
-        parts.append(f"SELECT {keys}, {measures}, {_nulls(anomaly)}, 0 AS anomalous, 1 AS alive FROM live_rows")
+        parts.append(f"SELECT {keys}, {measures}, {_nulls(anomaly)}, 0 AS _anomalous, 1 AS _alive FROM live_rows")
     columns = [
         *_when(metric_set),
         ViewColumn("key", "varchar", '"key"', "the series: its dimension values in one text"),
@@ -162,14 +162,14 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
             ViewColumn(
                 m.name.lower(),
                 "double",
-                f"{m.aggregation.lower()}({sql.name(m.name)})",
+                sql.finite(f"{m.aggregation.lower()}({sql.name(m.name)})"),
                 m.description or f"{m.label or m.name}, live{f' ({m.unit})' if m.unit else ''}",
             )
             for m in metric_set.measures
         ),
         *_anomaly_columns(metric_set, "max({})"),
-        ViewColumn("isanomaly", "boolean", "max(anomalous) = 1", "the series is anomalous in some measure"),
-        ViewColumn("haslive", "boolean", "max(alive) = 1", "there is live data of the series"),
+        ViewColumn("isanomaly", "boolean", "max(_anomalous) = 1", "the series is anomalous in some measure"),
+        ViewColumn("haslive", "boolean", "max(_alive) = 1", "there is live data of the series"),
     ]
     body = "(\n" + "\nUNION ALL\n".join(parts) + "\n)"
     comment = "Live data with the anomalies of each series and interval, one row each; nothing of either is missing."
@@ -196,11 +196,13 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
         f'a."key"{dimensions}{anomalous}, {values}\n'
         f'FROM contributions c LEFT JOIN anomalies a ON a."timestamp" = c."timestamp" AND a."date" = c."date" '
         f"AND {per_measure['value']} IS NOT NULL AND {carried} = {sql.element('c.dimensionvalue')}\n), weighed AS (\n"
-        "SELECT joined.*, abs(value - expectedvalue) AS weight, "
-        "count(*) OVER one AS series, count(value - expectedvalue) OVER one AS weighed, sum(abs(value - expectedvalue)) OVER one AS total\n"
+        "SELECT joined.*, abs(value - expectedvalue) AS _weight, "
+        "count(*) OVER one AS _series, count(value - expectedvalue) OVER one AS _weighed, sum(abs(value - expectedvalue)) OVER one AS _total\n"
         'FROM joined WINDOW one AS (PARTITION BY "timestamp", metricname, eventid, dimensionname, dimensionvalue)\n)\n'
     )
-    share = "CASE WHEN weighed = series AND total > 0 THEN valuecontribution * (weight / total) ELSE valuecontribution / CAST(series AS double) END"
+    share = (
+        "CASE WHEN _weighed = _series AND _total > 0 THEN valuecontribution * (_weight / _total) ELSE valuecontribution / CAST(_series AS double) END"
+    )
     columns = [
         *_when(metric_set),
         ViewColumn("metricname", "varchar", "metricname", "the measure"),
@@ -274,15 +276,16 @@ def _union(parts: Sequence[str]) -> str:
 
 
 def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View:
-    parts = []
-    for item in sets:
+    parts, typed = [], []
+    for number, item in enumerate(sets):
+        typed.append(f"s{number} AS (\n{_typed('metricValue_AnomalyScore', item, database(prefix, item), form)}\n)")
         told = " || ', ' || ".join(f"{sql.text(d.name + '=')} || coalesce({sql.name(d.name)}, '(none)')" for d in item.dimensions) or "''"
-        typed = _typed("metricValue_AnomalyScore", item, database(prefix, item), form)
+        local = sql.utc_to_wall('"timestamp"', item.timezone)
         parts += [
-            f'SELECT "timestamp", {sql.utc_to_wall(chr(34) + "timestamp" + chr(34), item.timezone)} AS "localtimestamp", "date", '
-            f'{sql.text(item.name)} AS metricset, {sql.text(m)} AS metricname, "key", {told} AS dimensions, '
+            f'SELECT "timestamp", {local} AS "localtimestamp", "date", {sql.text(item.name)} AS metricset, {sql.text(m)} AS metricname, "key", '
+            f"{told} AS dimensions, "
             + ", ".join(f"{sql.name(m + suffix)} AS {sql.name(column)}" for suffix, column in zip(ANOMALY_COLUMNS, _LONG, strict=True))
-            + f" FROM ({typed}) WHERE {sql.name(m + 'EventId')} IS NOT NULL"
+            + f" FROM s{number} WHERE {sql.name(m + 'EventId')} IS NOT NULL"
             for m in item.measure_names
         ]
     columns = [
@@ -292,7 +295,8 @@ def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View
         ViewColumn("dimensions", "varchar", "dimensions", "its dimension values, for people"),
         *(ViewColumn(c, "varchar" if c == "eventid" else "double", c, _SUFFIX_COMMENTS[s]) for s, c in zip(ANOMALY_COLUMNS, _LONG, strict=True)),
     ]
-    return _view(prefix, "all_anomalies", "The anomalous series of all metric sets, one row a series and measure.", _union(parts), columns)
+    comment = "The anomalous series of all metric sets, one row a series and measure."
+    return _view(prefix, "all_anomalies", comment, _union(parts), columns, prelude=f"WITH {', '.join(typed)}\n")
 
 
 _LONG = ("value", "groupscore", "expectedvalue", "lowerbound", "upperbound", "eventid")

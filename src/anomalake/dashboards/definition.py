@@ -20,19 +20,21 @@ MOST_POINTS = 2_000  # on a time axis, before the next coarser granularity serve
 SEVERITY_COLORS = {"critical": "#7F1D1D", "high": "#DC2626", "medium": "#F59E0B", "low": "#FCD34D", "unscored": "#94A3B8"}
 # The band of several series taken together: their deviations add up as independent ones do, in squares. Of one series it is that series' own.
 _BOUNDS = {
-    "SUM": {"lower": "lower bound", "upper": "upper bound"},
-    "AVG": {"lower": "lower bound of the mean", "upper": "upper bound of the mean"},
+    "SUM": {"observed": "observed", "expected": "expected", "lower": "lower bound", "upper": "upper bound"},
+    "AVG": {"observed": "observed mean", "expected": "expected mean", "lower": "lower bound of mean", "upper": "upper bound of mean"},
 }
-_WIDTHS = {
-    "lower": "sqrt(sum(({expectedvalue} - {lowerbound}) * ({expectedvalue} - {lowerbound})))",
-    "upper": "sqrt(sum(({upperbound} - {expectedvalue}) * ({upperbound} - {expectedvalue})))",
+_SUMS = {
+    "observed": "sum({value} - {expectedvalue}) + sum({expectedvalue})",  # only of what has an expected value
+    "expected": "sum({expectedvalue})",
+    "lower": "sum({expectedvalue}) - sqrt(sum(({expectedvalue} - {lowerbound}) * ({expectedvalue} - {lowerbound})))",
+    "upper": "sum({expectedvalue}) + sqrt(sum(({upperbound} - {expectedvalue}) * ({upperbound} - {expectedvalue})))",
 }
 _BOUND_EXPRESSIONS = {
-    name: f"sum({{expectedvalue}}) {sign} {_WIDTHS[side]}" if how == "SUM"
-    else f"(sum({{expectedvalue}}) {sign} {_WIDTHS[side]}) / count({{expectedvalue}})"
-    for how, names in _BOUNDS.items() for (side, name), sign in zip(names.items(), "-+", strict=True)
-}  # fmt: skip
-_BAND_COLORS = {"value": "#2563EB", "expectedvalue": "#F59E0B", "lower": "#94A3B8", "upper": "#94A3B8"}
+    name: _SUMS[side] if how == "SUM" else f"({_SUMS[side]}) / count({{expectedvalue}})"
+    for how, names in _BOUNDS.items()
+    for side, name in names.items()
+}
+_BAND_COLORS = {"observed": "#2563EB", "expected": "#F59E0B", "lower": "#94A3B8", "upper": "#94A3B8"}
 _NO_ARN = "arn:aws:quicksight:::dataset/"  # where nobody asks
 _COLUMNS, _TALLEST = 36, 21  # of QuickSight's grid
 
@@ -48,7 +50,7 @@ class Window(NamedTuple):
 def rolling(metric_set: MetricSet) -> Window:
     """The window of a deployed dashboard: as many days back as a time axis holds at the set's own frequency, 90 at most."""
     days = min(90, int(MOST_POINTS * intervals.STEP[metric_set.frequency] / intervals.STEP["P1D"])) if metric_set.frequency != "P1D" else 365
-    return Window(f"addDateTime(-{days}, 'DD', now())", "now()", _finest(metric_set))
+    return Window(f"addDateTime(-{days}, 'DD', now())", "addDateTime(1, 'DD', now())", _finest(metric_set))  # now() is UTC, the zone may be ahead
 
 
 def fitting(metric_set: MetricSet, start: datetime, end: datetime) -> Window:
@@ -167,14 +169,14 @@ def _dimension_filter(dimension: Dimension, metric_set: MetricSet) -> dict[str, 
     name = dimension.name.lower()
     scopes = [{"SheetId": sheet, "Scope": "ALL_VISUALS"} for sheet in (*(_sheet_id(m) for m in metric_set.measures), "contributions")]
     return {
-        "FilterGroupId": f"by-{name}",
+        "FilterGroupId": _id("by", name),
         "CrossDataset": "ALL_DATASETS",
         "Status": "ENABLED",
         "ScopeConfiguration": {"SelectedSheets": {"SheetVisualScopingConfigurations": scopes}},
         "Filters": [
             {
                 "CategoryFilter": {
-                    "FilterId": f"choose-{name}",
+                    "FilterId": _id("choose", name),
                     "Column": _column(LIVE, name),
                     "Configuration": {
                         "FilterListConfiguration": {
@@ -249,7 +251,7 @@ def _sheet(sheet: str, name: str, placed: Iterable[_Placed], controls: Sequence[
     }
     if dimensions:
         made["FilterControls"] = [
-            {"CrossSheet": {"FilterControlId": f"{sheet}-choose-{d.name.lower()}", "SourceFilterId": f"choose-{d.name.lower()}"}} for d in dimensions
+            {"CrossSheet": {"FilterControlId": _id("control", sheet, d.name), "SourceFilterId": _id("choose", d.name)}} for d in dimensions
         ]
     return made
 
@@ -339,16 +341,21 @@ def _overview(filters: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _sheet_id(measure: Measure) -> str:
-    return f"measure-{measure.name.lower()}"
+    return _id("measure", measure.name)
+
+
+def _id(*parts: str) -> str:
+    """One id of several names: a hyphen in a name is doubled, so that no two lists of names give one id (names begin with a letter or digit)."""
+    return "-".join(part.lower().replace("-", "--") for part in parts)
 
 
 def _measure_sheet(metric_set: MetricSet, measure: Measure, window: Window, filters: list[dict[str, Any]]) -> dict[str, Any]:
     sheet, label = _sheet_id(measure), _label(measure)
     unit = f"{label} ({measure.unit})" if measure.unit else label
     band, step = f"{sheet}-band", window.granularity
-    columns = {"value": "value", "expectedvalue": "expectedvalue", **_BOUNDS[measure.aggregation]}
+    columns = _BOUNDS[measure.aggregation]
     how = "added up over the series" if measure.aggregation == "SUM" else "mean of the series"
-    series = (("value", "2px", "SOLID"), ("expectedvalue", "2px", "DOTTED"), ("lower", "1px", "SOLID"), ("upper", "1px", "SOLID"))
+    series = (("observed", "2px", "SOLID"), ("expected", "2px", "DOTTED"), ("lower", "1px", "SOLID"), ("upper", "1px", "SOLID"))
     filters.append(_only(band, BAND, "metricname", [measure.name], sheet=sheet, visual=band))
     placed = [
         _Placed(
@@ -361,12 +368,7 @@ def _measure_sheet(metric_set: MetricSet, measure: Measure, window: Window, filt
                         "FieldWells": {
                             "LineChartAggregatedFieldWells": {
                                 "Category": [_over_time(f"{band}-time", BAND, step)],
-                                "Values": [
-                                    _calculated(f"{band}-{column}", BAND, name)
-                                    if column in ("lower", "upper")
-                                    else _number(f"{band}-{column}", BAND, name, measure.aggregation)
-                                    for column, name in columns.items()
-                                ],
+                                "Values": [_calculated(f"{band}-{column}", BAND, name) for column, name in columns.items()],
                             }
                         },
                         "SortConfiguration": {"CategorySort": _ascending(f"{band}-time")},
@@ -402,7 +404,7 @@ def _measure_sheet(metric_set: MetricSet, measure: Measure, window: Window, filt
 def _measure_by(measure: Measure, dimension: Dimension | None, step: Granularity, unit: str, filters: list[dict[str, Any]]) -> list[_Placed]:
     """The live data and its anomalies by one dimension (or in one, where there is none), and what contributed."""
     sheet, label = _sheet_id(measure), _label(measure)
-    base = f"{sheet}-{dimension.name.lower()}" if dimension else sheet
+    base = f"{sheet}-{_id(dimension.name)}" if dimension else sheet
     by = f" by {_label(dimension).lower()}" if dimension else ""
     line, combo, bars = f"{base}-live", f"{base}-anomalies", f"{base}-contribution"
 
@@ -431,7 +433,7 @@ def _measure_by(measure: Measure, dimension: Dimension | None, step: Granularity
             "PrimaryYAxisLabelOptions": _axis(unit),
         }, 12 if dimension else 18),
         place(combo, "ComboChartVisual", f"{label}: anomalous values{by} over all live data", {
-            "BarsArrangement": "STACKED",
+            "BarsArrangement": "STACKED" if measure.aggregation == "SUM" else "CLUSTERED",
             "FieldWells": {"ComboChartAggregatedFieldWells": combo_wells},
             "SortConfiguration": {"CategorySort": _ascending(f"{combo}-time")},
             "PrimaryYAxisLabelOptions": _axis(unit),

@@ -1,6 +1,6 @@
 // Draws the page: unpacks the embedded data, filters and aggregates it for each visual of the open sheet, and hands it to Vega-Lite or a table.
 const ROW = 26; // pixels of one row of the grid
-const NONE = "(none)";
+const NONE = "\u2060(none)"; // what null is called; the unseen joiner tells it from a value of that name
 const CONFIG = {
   font: "system-ui, sans-serif",
   background: null,
@@ -86,7 +86,7 @@ async function chart(visual, card) {
     let some = rows(visual, part);
     const measured = part.values.map((_, i) => `v${i}`);
     some = some.filter((row) => measured.some((name) => row[name] !== null));
-    for (const row of some) for (const key in row) if (row[key] === null && key[0] === "g") row[key] = NONE;
+    for (const row of some) for (const key in row) if (key[0] === "g") row[key] = safe(row[key]);
     data[name] = some;
   }
   if (Object.values(data).every((some) => some.length === 0) || (data.bars && data.bars.length === 0 && data.lines.length === 0)) return empty(card);
@@ -96,9 +96,10 @@ async function chart(visual, card) {
   const spec = {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     width: "container", height: "container", autosize: { type: "fit", contains: "padding" },
-    datasets: data, config: { ...CONFIG, legend: { ...CONFIG.legend, ...(narrow ? { orient: "bottom", columns: 4 } : {}) } },
+    datasets: data, config: { ...CONFIG, legend: { ...CONFIG.legend, ...(narrow ? { orient: "bottom", columns: card.clientWidth < 380 ? 2 : 4 } : {}) } },
     ...visual.look.spec,
   };
+  for (const layer of spec.layer ?? [spec]) paint(layer, visual);
   for (const layer of spec.layer ?? [spec]) if (layer.mark.type === "bar") widen(layer, Object.values(data).flat(), card);
   const { view } = await vegaEmbed(place, spec, {
     mode: "vega-lite", ast: true, actions: false, renderer: "canvas", defaultStyle: false, tooltip: { disableDefaultStyle: true },
@@ -111,6 +112,23 @@ async function chart(visual, card) {
     }
   })(view.scenegraph().root);
   card.dataset.marks = JSON.stringify(marks);
+}
+
+// A value that a chart can take as a name: no null, and not the one name that JavaScript objects cannot hold.
+const safe = (value) => (value === null ? NONE : value === "__proto__" ? "__proto__\u2060" : value);
+
+// One value has one color on all charts of a sheet: those of the longest list of values there that has all of this chart's.
+function paint(layer, visual) {
+  const color = layer.encoding?.color;
+  if (color?.field !== "g1" || color.scale?.domain || color.type !== "nominal") return;
+  const values = (one) => {
+    const group = Object.values(one.parts)[0].groups[1];
+    return group === undefined ? [] : [...new Set(cubes[one.cube].groups[group].map(safe))].sort();
+  };
+  const mine = values(visual), sheet = content.sheets.find((one) => one.visuals.includes(visual));
+  const lists = sheet.visuals.map(values).filter((list) => mine.every((value) => list.includes(value)));
+  const domain = lists.sort((a, b) => b.length - a.length)[0] ?? mine;
+  layer.encoding = { ...layer.encoding, color: { ...color, scale: { domain, scheme: domain.length > 10 ? "tableau20" : "tableau10" } } };
 }
 
 // Bars over time are as wide as their step, never too thin to see nor wide as a barn.
@@ -130,7 +148,7 @@ function empty(card) {
 function cell(value, kind) {
   const made = element("td");
   if (value === null || value === undefined) return made;
-  if (kind === "time") made.textContent = moment(value);
+  if (kind === "time") { made.textContent = moment(value); made.className = "time"; }
   else if (typeof value === "number") { made.textContent = number(value); made.className = "number"; }
   else if (/^https:\/\//.test(value)) {
     const link = element("a", "", "open");
@@ -210,7 +228,7 @@ async function show(id) {
     card.dataset.visual = visual.id;
     if (innerWidth > 900) card.style.gridColumn = `${at + 1} / span ${wide}`;
     card.style.height = `${high * ROW}px`;
-    card.append(element("h2", "", visual.title));
+    card.append(element("h2", "", visual.note ? `${visual.title} (${visual.note})` : visual.title));
     main.append(card);
     return card;
   });

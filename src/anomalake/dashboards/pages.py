@@ -8,6 +8,7 @@ import duckdb
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
 from anomalake.dashboards import definition, preview
+from anomalake.errors import UserError
 from anomalake.metric_set import MetricSet
 
 
@@ -15,7 +16,10 @@ def write(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Pa
     """Write the page to the file; its size in bytes."""
     db, now = database(duck.PREFIX, metric_set), datetime.now(UTC).replace(tzinfo=None)
     for name in definition.DATASETS:  # read once, for all that the page asks
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {db}.{name}")
+        try:
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {db}.{name}")
+        except duckdb.Error as error:
+            raise UserError(f"{db}.{name}: cannot be read: {error}") from error
     extent = " UNION ALL ".join(f"SELECT min(localtimestamp) AS first, max(localtimestamp) AS last FROM temp.{name}" for name in definition.DATASETS)
     ((first, last),) = connection.sql(f"SELECT min(first), max(last) FROM ({extent})").fetchall()
     window = definition.fitting(metric_set, first or now - timedelta(days=1), last or now)

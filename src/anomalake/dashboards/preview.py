@@ -8,6 +8,7 @@ is embedded, column by column and compressed, and drawn by Vega-Lite in page.js.
 import base64
 import hashlib
 import json
+import math
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ from anomalake.catalog import sql
 from anomalake.errors import UserError
 
 MOST_ROWS = 200_000  # of one query's result; above it the drop-downs' columns are left out
+MOST_COLORS = 25  # of a chart whose own data is above that
 MOST_TABLE_ROWS = 1_000
 FIGURES = 7  # significant figures of an embedded number
 _ROLLING = re.compile(r"now\(\)|addDateTime\((-?\d+), '(DD|HH)', now\(\)\)")
@@ -194,7 +196,10 @@ def _predicates(context: _Context, visual: str, dataset: str) -> tuple[str, ...]
                 group["CrossDataset"] == "SINGLE_DATASET" or column["ColumnName"] not in context.columns[dataset]
             ):
                 continue
-            found += _predicate(kind, body, context.parameters)
+            try:
+                found += _predicate(kind, body, context.parameters)
+            except (KeyError, TypeError, ValueError) as error:
+                raise UserError(f"filter {body['FilterId']}: the preview cannot read its {kind}: {error}") from error
     return tuple(found)
 
 
@@ -250,11 +255,21 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
     predicates = _predicates(context, body["VisualId"], drawing.dataset)
     raw = kind == "TableVisual"
     controls = [] if raw else [column for column in context.controls if column in columns]
-    extra = [Group(column, None) for column in controls]
+    extra, note = [Group(column, None) for column in controls], ""
     distinct = [Group(value.column, None) for value in simple if value.aggregation == "DISTINCT_COUNT"]
     needed = list(dict.fromkeys([*(group for part in drawing.parts for group in part.groups), *extra, *distinct]))
     if extra and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MOST_ROWS:
-        controls, needed = [], [group for group in needed if group not in extra]
+        own = {*distinct, *(group for part in drawing.parts for group in part.groups)}
+        controls, needed = [], [group for group in needed if group in own]
+        note = "the drop-downs do not act here: too much data"
+        if len(drawing.parts[0].groups) == 2 and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MOST_ROWS:
+            column = sql.name(drawing.parts[0].groups[1].column)
+            where = " AND ".join(predicates) or "true"
+            largest = (
+                f"SELECT {column} FROM {context.datasets[drawing.dataset]} WHERE {where} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MOST_COLORS}"
+            )
+            predicates = (*predicates, f"{column} IN ({largest})")
+            note = f"only the {MOST_COLORS} values with the most rows are drawn; the drop-downs do not act here"
     identity = (drawing.dataset, predicates, body["VisualId"] if raw else frozenset(needed))
     cube = cubes.setdefault(identity, _Cube(drawing.dataset, predicates, aggregated=not raw, order=drawing.look.pop("order", "")))
     for group in needed:
@@ -266,6 +281,8 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
         if transform or "melt" in drawing.look:
             if "spec" not in drawing.look:
                 raise UserError(f"{where}: the preview draws calculated fields in charts only")
+            if transform and "layer" in drawing.look["spec"]:
+                raise UserError(f"{where}: the preview draws calculated fields in line, bar and heat charts, not in a {kind}")
             drawing.look["spec"]["transform"] = transform + _melted(drawing.look.get("melt"))
         for value in parted:
             if value.aggregation == "CALCULATED":
@@ -282,7 +299,7 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
     title = body.get("Title", {}).get("FormatText", {}).get("PlainText", body["VisualId"])
     return {
         "id": body["VisualId"], "kind": kind, "title": title, "cube": list(cubes).index(identity), "parts": parts, "look": drawing.look,
-        "controls": controls,
+        "controls": controls, "note": note,
     }  # fmt: skip
 
 
@@ -579,13 +596,16 @@ def _run(cube: _Cube, connection: duckdb.DuckDBPyConnection, dataset: str) -> di
         statement = f"SELECT {', '.join(keys)} {source}{f' ORDER BY {cube.order}' if cube.order else ''} LIMIT {MOST_TABLE_ROWS}"
     relation = connection.sql(statement)
     names, rows = relation.columns, relation.fetchall()
-    columns = [_pack([row[number] for row in rows]) for number in range(len(names))]
+    columns = [_pack([row[number] for row in rows], exact=number < len(keys)) for number in range(len(names))]
     plain = [group.column if group.granularity is None else "" for group in cube.groups]
     return {"rows": len(rows), "total": total, "names": plain, "groups": columns[: len(keys)], "values": columns[len(keys) :]}
 
 
-def _pack(column: Sequence[Any]) -> dict[str, Any]:
-    """A column: numbers as they are, times as differences of minutes, texts as places in a list of the distinct ones."""
+def _pack(column: Sequence[Any], *, exact: bool) -> dict[str, Any]:
+    """A column: numbers, times as differences of minutes, texts as places in a list of the distinct ones.
+
+    What is infinite becomes null; fractions keep `FIGURES` significant figures, unless `exact`.
+    """
     known = [value for value in column if value is not None]
     if known and all(isinstance(value, datetime) for value in known):
         minutes = [None if value is None else int((value - datetime(1970, 1, 1)).total_seconds() // 60) for value in column]
@@ -595,16 +615,23 @@ def _pack(column: Sequence[Any]) -> dict[str, Any]:
             last = last if value is None else value
         return {"kind": "time", "data": steps}
     if known and all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in known):
-        return {"kind": "number", "data": [None if value is None else float(f"{value:.{FIGURES}g}") for value in column]}
+        return {"kind": "number", "data": [_number(value, exact) for value in column]}
     distinct = {value: place for place, value in enumerate(dict.fromkeys(str(value) for value in known))}
     return {"kind": "text", "values": list(distinct), "data": [None if value is None else distinct[str(value)] for value in column]}
+
+
+def _number(value: float | Decimal | None, exact: bool) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    number = float(value)
+    return number if exact or number.is_integer() else float(f"{number:.{FIGURES}g}")
 
 
 # --- the page
 
 
 def _html(title: str, content: Mapping[str, Any]) -> str:
-    packed = base64.b64encode(zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)).decode()
+    packed = base64.b64encode(zlib.compress(json.dumps(content, separators=(",", ":"), allow_nan=False).encode(), 9)).decode()
     here = files(__package__)
     style, script = (here / "page.css").read_text("utf-8"), (here / "page.js").read_text("utf-8")
     library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")

@@ -24,14 +24,15 @@ MARKER = ".anomalake-demo"  # says that a folder is the demo's to begin anew
 
 # The worst local days of a measure by excess over what was expected, and the values of each dimension that made most of it.
 WORST_DAYS = """
-SELECT CAST(date_trunc('day', localtimestamp) AS date) AS day, sum(value) AS value, sum(value - expectedvalue) AS excess
+SELECT CAST(date_trunc('day', "localtimestamp") AS date) AS day, sum(value) AS value, sum(value - expectedvalue) AS excess
 FROM {db}.metrics_with_band WHERE metricname = '{measure}'
-GROUP BY 1 HAVING count(expectedvalue) > 0 ORDER BY 3 DESC LIMIT {most}
+GROUP BY 1 HAVING sum(value - expectedvalue) >= 1 ORDER BY 3 DESC LIMIT {most}
 """
 PARTS = """
-SELECT {dimension} AS part, sum(value - expectedvalue) AS excess FROM {db}.metrics_with_band
-WHERE metricname = '{measure}' AND CAST(date_trunc('day', localtimestamp) AS date) = DATE '{day}' AND expectedvalue IS NOT NULL
-GROUP BY {dimension} ORDER BY sum(value - expectedvalue) DESC LIMIT 2
+SELECT part, 100 * excess / sum(excess) OVER () AS share FROM (
+  SELECT {dimension} AS part, sum(value - expectedvalue) AS excess FROM {db}.metrics_with_band
+  WHERE metricname = '{measure}' AND CAST(date_trunc('day', "localtimestamp") AS date) = DATE '{day}' GROUP BY {dimension}
+) WHERE excess > 0 ORDER BY excess DESC LIMIT 2
 """
 QUESTIONS = {
     "flights": (
@@ -74,9 +75,10 @@ def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | N
         parts = []
         for dimension in item.dimension_names:
             _, shares = duck.query(connection, PARTS.format(db=db, measure=measure.name, dimension=dimension, day=day))
-            parts.append(", ".join(f"{part} {100 * share / excess:.0f} %" for part, share in shares if share > 0))
+            parts.append(", ".join(f"{part} {share:.0f} %" for part, share in shares))
         rows.append((day, value, round(excess, 1), *parts))
-    say(table(["day", measure.name, "excess", *(f"most by {name}" for name in item.dimension_names)], rows))
+    heads = ["day", measure.name, "excess", *(f"most by {name}" for name in item.dimension_names)]
+    say(table(heads, rows) if rows else "none yet: the detector needs four days of each hour, and to have seen the weekday once")
     if made is not None:
         say(_against_labels(connection, made.labels, data))
     question, statement = QUESTIONS[dataset]

@@ -19,6 +19,7 @@ from anomalake.live import Series
 from anomalake.metric_set import MetricSet
 
 SOURCE = "anomalake"
+LARGEST = 1e300
 FIGURES = 6  # significant figures of what the detector computes
 _NAMESPACE = UUID("9c5f9b4e-4f0a-5c0e-8a52-6b8a1f7d3c11")
 
@@ -26,6 +27,17 @@ _NAMESPACE = UUID("9c5f9b4e-4f0a-5c0e-8a52-6b8a1f7d3c11")
 def figures(value: float) -> float:
     """To `FIGURES` significant figures."""
     return float(f"{value:.{FIGURES}g}")
+
+
+def rounded(points: Points, i: int) -> tuple[float, float, float]:
+    """Expected value, lower and upper bound of a series, rounded; a value outside its band stays outside."""
+    value, lower, upper = (float(column[i]) for column in (points.value, points.lower, points.upper))
+    low, high = figures(lower), figures(upper)
+    if value < lower and value >= low:
+        low = value + abs(value) * 10.0**-FIGURES or 10.0**-FIGURES
+    if value > upper and value <= high:
+        high = value - abs(value) * 10.0**-FIGURES
+    return figures(float(points.expected[i])), low, high
 
 
 def severity(scores: Sequence[float]) -> float:
@@ -37,6 +49,8 @@ def severity(scores: Sequence[float]) -> float:
 
 def shares(weights: Sequence[float]) -> list[float]:
     """Weights as per cent with two decimals that add up to 100 exactly (largest remainders)."""
+    largest_weight = max(weights)
+    weights = [weight / largest_weight for weight in weights] if largest_weight > 0 else weights  # no sum of them overflows
     total = math.fsum(weights)
     parts = [10_000 * weight / total for weight in weights] if total > 0 else [10_000 / len(weights)] * len(weights)
     whole = [math.floor(part) for part in parts]
@@ -54,8 +68,9 @@ def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence
         return None
     order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), series_key(series[i])))
     identity = str(uuid5(_NAMESPACE, "|".join((metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly"))))
-    deviation = {i: abs(float(points.value[i] - points.expected[i])) for i in order}
-    net = math.fsum(float(points.value[i] - points.expected[i]) for i in order)
+    error = {i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -LARGEST), LARGEST) for i in order}  # halves do not overflow
+    deviation = {i: abs(error[i]) for i in order}
+    net = math.fsum(error.values())
     return Alert(
         alert_name=f"{metric_set.name}-{measure}",
         alert_event_id=f"{metric_set.detector_arn}:event/{identity}",
@@ -80,9 +95,7 @@ def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence
                         if value is not None
                     ),
                     metric_value=float(points.value[i]),
-                    expected_value=figures(float(points.expected[i])),
-                    lower_bound=figures(float(points.lower[i])),
-                    upper_bound=figures(float(points.upper[i])),
+                    **dict(zip(("expected_value", "lower_bound", "upper_bound"), rounded(points, i), strict=True)),
                 )
                 for i in order
             ),

@@ -99,26 +99,28 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     recent = (day - np.arange(1, DAYS_FOR_TIME_OF_DAY + 1)) % HISTORY_DAYS
     weekly = (day - 7 * np.arange(1, WEEKS_FOR_TIME_OF_WEEK + 1)) % HISTORY_DAYS
     nearby = np.ix_(recent, np.unique(np.array([slot - 1, slot, slot + 1]) % state.slots))
-    same_time, around = state.history[recent, slot], state.history[nearby].reshape(-1, state.size)
+    same_time, around = state.history[recent, slot], _stacked(state.history[nearby])
     rate = np.nansum(around, axis=0) / np.maximum(np.count_nonzero(~np.isnan(around), axis=0), 1)
     rare = state.counts & (rate < RARE) & ~(state.nonzero > 2 * RARE)  # counts of single things; not sums of minutes
 
-    seasonal = _even(np.stack([_quantile(same_time, 0.5), _quantile(state.history[weekly, slot], 0.5)]), state.positive)
+    shift = np.where(state.counts, 0.375, np.where(state.positive, 0.0, np.nan))
+    seasonal = _even(np.stack([_quantile(same_time, 0.5), _quantile(state.history[weekly, slot], 0.5)]), shift)
     experts = np.concatenate([seasonal, seasonal + state.bias])
-    expected = _uneven(_mix(experts, state.wrong), state.positive)
+    expected = _uneven(_mix(experts, state.wrong), shift)
     expected = np.where(rare & ~np.isnan(expected), rate, expected)
 
-    root = state.positive & ~rare
-    errors = _even(around, root) - _even(state.expected[nearby].reshape(-1, state.size), root)
+    root = np.where(rare, np.nan, shift)
+    errors = _even(around, root) - _even(_stacked(state.expected[nearby]), root)
     center, days_known = _even(expected, root), np.count_nonzero(~np.isnan(same_time), axis=0)
-    scale = _scale(errors, center, np.where(rare, np.sqrt(expected + 0.5), np.where(state.counts, POISSON / 2, 0.0)))
+    scale = _scale(errors, center, np.where(rare, np.sqrt(np.maximum(expected, 0) + 0.5), np.where(state.counts, POISSON / 2, 0.0)))
     scale *= 1 + 2 / np.maximum(days_known, 1)  # little history: less sure
-    weekly_known = ~np.isnan(state.history[weekly, slot]).all(axis=0) | (days_known >= DAYS_WITHOUT_WEEKDAY)
-    known = (days_known >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)) & weekly_known
+    weekly_known = (state.slots == 1) | ~np.isnan(state.history[weekly, slot]).all(axis=0) | (days_known >= DAYS_WITHOUT_WEEKDAY)
+    days_seen = np.count_nonzero(~np.isnan(state.history[:, slot]), axis=0)
+    known = (days_seen >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)) & weekly_known
     distance = np.where(known, (_even(values, root) - center) / scale, np.nan)
 
     far = [_uneven(center + side * FAR * scale, root) for side in (-1, 1)]
-    _learn(state, day, slot, values, experts=experts, expected=expected, distance=distance, within=np.clip(values, *far))
+    _learn(state, day, slot, values, experts=experts, expected=expected, shift=shift, distance=distance, within=np.clip(values, *far))
     shown = np.where(known & ~np.isnan(values), 0.0, np.nan)
     reach = distance_of(sensitivity) * scale
     lower, upper = (_uneven(center + side * reach, root) for side in (-1, 1))
@@ -126,14 +128,19 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     return Points(values, expected + shown, lower + shown, upper + shown, score_of(np.abs(distance)))
 
 
-def _even(values: Floats, root: NDArray[np.bool_]) -> Floats:
-    """The scale on which errors are alike: where `root`, the square root (Anscombe 1948: the variance of a count is constant there)."""
-    return np.where(root, np.sqrt(np.maximum(values, 0) + 0.375), values)
+def _even(values: Floats, shift: Floats) -> Floats:
+    """The scale on which errors are alike: the root of what is never negative (plus 3/8 for counts, Anscombe 1948), else as it is (`shift` NaN)."""
+    return np.where(np.isnan(shift), values, np.sqrt(np.maximum(values, 0) + np.nan_to_num(shift)))
 
 
-def _uneven(values: Floats, root: NDArray[np.bool_]) -> Floats:
+def _uneven(values: Floats, shift: Floats) -> Floats:
     """The inverse of `_even`."""
-    return np.where(root, np.maximum(np.square(np.maximum(values, 0)) - 0.375, 0), values)
+    return np.where(np.isnan(shift), values, np.maximum(np.square(np.maximum(values, 0)) - np.nan_to_num(shift), 0))
+
+
+def _stacked(days: Floats) -> Floats:
+    """[day, slot, series] as [day x slot, series]."""
+    return days.reshape(days.shape[0] * days.shape[1], days.shape[2])
 
 
 def _turn(state: State, day: int) -> None:
@@ -175,11 +182,13 @@ def _scale(errors: Floats, center: Floats, floor: Floats) -> Floats:
     """The spread that was usual around this time of day, of the body or of the tail, whichever is wider; never less than the floor."""
     size = np.abs(errors)
     spread = np.fmax(MEDIAN_TO_SIGMA * _quantile(size, 0.5), TAIL_TO_SIGMA * _quantile(size, TAIL))
-    scale: Floats = np.fmax.reduce([spread, floor, 0.0005 * np.abs(center), np.full(len(floor), 1e-9)])
+    scale: Floats = np.fmax.reduce([spread, floor, 0.0005 * np.abs(center), np.full(len(floor), 1e-150)])
     return scale
 
 
-def _learn(state: State, day: int, slot: int, values: Floats, *, experts: Floats, expected: Floats, distance: Floats, within: Floats) -> None:
+def _learn(
+    state: State, day: int, slot: int, values: Floats, *, experts: Floats, expected: Floats, shift: Floats, distance: Floats, within: Floats
+) -> None:
     """Take the interval into the memory; a value far out only as far as `within` lets it, unless it lasts or recurs."""
     present = ~np.isnan(values)
     side = np.where(np.abs(np.nan_to_num(distance)) > FAR, np.sign(np.nan_to_num(distance)), 0).astype(np.int64)
@@ -195,7 +204,7 @@ def _learn(state: State, day: int, slot: int, values: Floats, *, experts: Floats
     place = day % HISTORY_DAYS
     state.history[place, slot] = np.where(usual | np.isnan(within), values, within)
     state.expected[place, slot] = np.where(present, expected, np.nan)
-    wrongness = _even(values, state.positive) - experts
+    wrongness = _even(values, shift) - experts
     fresh = usual & ~np.isnan(wrongness)
     state.wrong = np.where(fresh, np.where(np.isnan(state.wrong), np.abs(wrongness),
                                            ERROR_MEMORY * state.wrong + (1 - ERROR_MEMORY) * np.abs(wrongness)), state.wrong)  # fmt: skip

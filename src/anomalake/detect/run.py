@@ -49,7 +49,7 @@ class Detector:
         points = model.step(self.state, day, slot, values.ravel(), item.alerts.sensitivity)
         by_measure = [model.Points(*(column[number::width] for column in points)) for number in range(width)]
         observations = [
-            (series_key(series), start, *series, measure, float(values[i, number]), *(_cell(column[i]) for column in by_measure[number][1:]))
+            (series_key(series), start, *series, measure, float(values[i, number]), *_cells(by_measure[number], i))
             for series, i in ((series, self.series[series]) for series in interval.values)
             for number, measure in enumerate(item.measure_names)
             if not np.isnan(values[i, number])
@@ -59,8 +59,11 @@ class Detector:
         return Scored(start, observations, tuple(alert for alert in found if alert is not None))
 
 
-def _cell(value: float) -> float | None:
-    return None if np.isnan(value) else events.figures(float(value))
+def _cells(points: model.Points, i: int) -> tuple[float | None, ...]:
+    """Expected value, bounds and score of one series; null where there are none yet."""
+    if np.isnan(points.expected[i]):
+        return (None, None, None, None)
+    return (*events.rounded(points, i), events.figures(float(points.score[i])))
 
 
 def days(scored: Iterator[Scored]) -> Iterator[tuple[str, list[Scored]]]:

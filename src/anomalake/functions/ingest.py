@@ -42,9 +42,12 @@ def _records(event: object, field: str, source: str) -> list[Message]:
     records = event.get("Records") if isinstance(event, dict) else None
     if not isinstance(records, list) or not records:
         return []
-    if not all(isinstance(record, dict) and record.get(field) == source and isinstance(record.get("body"), str) for record in records):
+    if not all(
+        isinstance(record, dict) and record.get(field) == source and isinstance(record.get("body"), str) and isinstance(record.get("messageId"), str)
+        for record in records
+    ):
         return []
-    return [Message(str(record["messageId"]), record["body"]) for record in records]
+    return [Message(record["messageId"], record["body"]) for record in records]
 
 
 def _direct(event: object) -> list[Message]:

@@ -38,12 +38,14 @@ def decode(form: Format, schema: Sequence[Column], data: bytes, where: str) -> d
     """What `encode` was given; an object of other columns is refused with a `StorageError` that names it (`where`)."""
     names = [column.name for column in schema]
     try:
-        found, table = _read_csv(data) if form == "csv" else _read_parquet(data)
+        found, table = _read_csv(data) if form == "csv" else _read_parquet(data, schema)
+        if found == names and form == "csv":
+            table = {name: [_decode_cell(cell, kind) for cell in table[name]] for name, kind in schema}
     except (ValueError, pa.ArrowException) as error:
         raise StorageError(f"{where}: cannot be read as {form}: {error}") from error
     if found != names:
         raise StorageError(f"{where}: has the columns {found}, not {names}; raise the metric set's `version` when dimensions or measures change")
-    return {name: [_decode_cell(cell, kind) for cell in table[name]] for name, kind in schema} if form == "csv" else table
+    return table
 
 
 def _read_csv(data: bytes) -> tuple[list[str], dict[str, list[Any]]]:
@@ -53,8 +55,11 @@ def _read_csv(data: bytes) -> tuple[list[str], dict[str, list[Any]]]:
     return found, {name: list(column) for name, column in zip(found, cells, strict=True)}
 
 
-def _read_parquet(data: bytes) -> tuple[list[str], dict[str, list[Any]]]:
+def _read_parquet(data: bytes, schema: Sequence[Column]) -> tuple[list[str], dict[str, list[Any]]]:
     table = pq.read_table(pa.BufferReader(data))
+    for name, kind in schema:
+        if name in table.column_names and table.schema.field(name).type != _ARROW[kind]:
+            raise ValueError(f"the column {name} is {table.schema.field(name).type}, not {_ARROW[kind]}")
     return table.column_names, {name: table.column(name).to_pylist() for name in table.column_names}
 
 

@@ -1,6 +1,7 @@
 """Where things lie in the lake: every key is made here (docs/lake.md)."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from anomalake.metric_set import MetricSet
@@ -16,6 +17,16 @@ GLUE_NAMES: dict[Table, str] = {
     "anomalyGroups": "anomalygroups",
     "observations": "observations",
 }
+
+
+def format_of(root: Path) -> Format | None:
+    """The format of the tables in a lake's folder; None where there are none yet."""
+    for path in (root / RESULTS).rglob("*.*"):
+        if path.suffix == ".parquet":
+            return "parquet"
+        if path.suffix == ".csv":
+            return "csv"
+    return None
 
 
 def date(instant: datetime) -> str:

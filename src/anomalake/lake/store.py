@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from anomalake.errors import UserError
+
 if TYPE_CHECKING:
     from obstore.store import MemoryStore, S3Store
 
@@ -54,6 +56,8 @@ def open_store(lake: str) -> Store:
         return ObjectStore.s3(lake.removeprefix("s3://"))
     if lake == "memory://":
         return ObjectStore.memory()
+    if not lake or "://" in lake:
+        raise UserError(f"{lake!r} is no lake; name s3://bucket, or a folder")
     return FolderStore(Path(lake))
 
 
@@ -95,40 +99,40 @@ class FolderStore:
 
     def create(self, key: str, data: bytes) -> bool:
         """See `Store`."""
-        target = self._path(key)
-        if target.exists():
-            return False
-        return self._write(target, data, os.link)
+        return self._write(self._path(key), data, os.link)
 
     def replace(self, key: str, data: bytes, version: str) -> bool:
         """See `Store`."""
         from filelock import FileLock  # noqa: PLC0415  (a folder is for laptops; the functions run without it)
 
-        target = self._path(key)
-        locks = self.root / ".locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / sha256(key.encode()).hexdigest()[:2]):
-            current = self.get(key)
-            if current is None or current.version != version:
-                return False
-            return self._write(target, data, os.replace)
+        target, locks = self._path(key), self.root / ".locks"
+        try:
+            locks.mkdir(parents=True, exist_ok=True)
+            with FileLock(locks / sha256(key.encode()).hexdigest()[:2]):
+                current = self.get(key)
+                if current is None or current.version != version:
+                    return False
+                return self._write(target, data, os.replace)
+        except OSError as error:
+            raise StorageError(f"{key}: {error}") from error
 
     def put(self, key: str, data: bytes) -> None:
         """See `Store`."""
         self._write(self._path(key), data, os.replace)
 
     def _write(self, target: Path, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
-        """Write beside the target, then let it appear at once; False where `settle` finds it taken."""
-        temporary = target.with_name(f".writing-{os.getpid()}-{threading.get_ident()}-{target.name}")
+        """Write in a folder aside, then let it appear at once; False where `settle` finds it taken."""
+        temporary = self.root / ".writing" / f"{os.getpid()}-{threading.get_ident()}"
         try:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
             try:
-                temporary.write_bytes(data)
                 settle(temporary, target)
+            except FileExistsError:
+                return False
             finally:
                 temporary.unlink(missing_ok=True)
-        except FileExistsError:
-            return False
         except OSError as error:
             raise StorageError(f"{target}: {error}") from error
         return True
@@ -190,7 +194,7 @@ class ObjectStore:
             self._obstore.put(self._store, key, data, mode="create")
         except self._exceptions.AlreadyExistsError:
             return False
-        except self._exceptions.BaseError as error:
+        except (self._exceptions.BaseError, FileNotFoundError) as error:  # the latter: no such bucket
             raise StorageError(f"{key}: {error}") from error
         return True
 
@@ -200,7 +204,7 @@ class ObjectStore:
             self._obstore.put(self._store, key, data, mode={"e_tag": version})
         except self._exceptions.PreconditionError:
             return False
-        except self._exceptions.BaseError as error:
+        except (self._exceptions.BaseError, FileNotFoundError) as error:
             raise StorageError(f"{key}: {error}") from error
         return True
 
@@ -208,7 +212,7 @@ class ObjectStore:
         """See `Store`."""
         try:
             self._obstore.put(self._store, key, data)
-        except self._exceptions.BaseError as error:
+        except (self._exceptions.BaseError, FileNotFoundError) as error:
             raise StorageError(f"{key}: {error}") from error
 
     def list(self, prefix: str) -> Iterator[str]:
