@@ -418,9 +418,11 @@ def _color(configuration: Mapping[str, Any], wells: _Wells, channel: str) -> dic
     return {"field": channel, "type": "nominal", "title": colors[0].column, **scale}
 
 
+_TOLD = {"tooltip": {"content": "data"}}  # page.js words it, when a pointer asks: a text for each mark would cost more than the marks
+
+
 def _tooltip(*channels: tuple[str, Mapping[str, Any], str]) -> list[dict[str, Any]]:
-    kept = ("type", "timeUnit")
-    return [{"field": name, **{k: v for k, v in channel.items() if k in kept}, "title": title} for name, channel, title in channels]
+    return [{"field": name, "title": title, "time": channel["type"] == "temporal"} for name, channel, title in channels]
 
 
 def _line(configuration: Mapping[str, Any]) -> Drawing:
@@ -431,13 +433,13 @@ def _line(configuration: Mapping[str, Any]) -> Drawing:
     x, y = _x(category), _y(configuration, "PrimaryYAxisLabelOptions", "v0")
     encoding: dict[str, Any] = {"x": x, "y": y}
     tips = [("g0", x, category.column), ("v0", y, value.column)]
-    spec: dict[str, Any] = {"data": {"name": "rows"}, "mark": {"type": "line", "strokeWidth": 1.3}}
+    spec: dict[str, Any] = {"data": {"name": "rows"}, "mark": {"type": "line", "strokeWidth": 1.3, **_TOLD}}
     if color := _color(configuration, wells, "g1"):
         encoding |= {"color": color, "opacity": {"condition": {"param": "picked", "value": 1}, "value": 0.1}}
         tips.append(("g1", color, colors[0].column))
         spec["params"] = [{"name": "picked", "select": {"type": "point", "fields": ["g1"]}, "bind": "legend"}]
-    spec["encoding"] = {**encoding, "tooltip": _tooltip(*tips)}
-    return Drawing(wells.dataset, (Part("rows", (category, *colors[:1]), (value,)),), {"spec": spec})
+    spec["encoding"] = encoding
+    return Drawing(wells.dataset, (Part("rows", (category, *colors[:1]), (value,)),), {"spec": spec, "tips": [_tooltip(*tips)]})
 
 
 def _lines(configuration: Mapping[str, Any], wells: _Wells) -> Drawing:
@@ -464,9 +466,9 @@ def _lines(configuration: Mapping[str, Any], wells: _Wells) -> Drawing:
         "color": color,
         "strokeWidth": channel([float(styles.get(one, {}).get("LineWidth", "2px").removesuffix("px")) for one in ids]),
         "strokeDash": channel([_DASHES.get(styles.get(one, {}).get("LineStyle", "SOLID"), [1, 0]) for one in ids]),
-        "tooltip": _tooltip(("g0", x, category.column), ("series", color, "series"), ("value", y, "value")),
     }
-    look = {"melt": names, "spec": {"data": {"name": "rows"}, "mark": {"type": "line"}, "encoding": encoding}}
+    tips = [_tooltip(("g0", x, category.column), ("series", color, "series"), ("value", y, "value"))]
+    look = {"melt": names, "spec": {"data": {"name": "rows"}, "mark": {"type": "line", **_TOLD}, "encoding": encoding}, "tips": tips}
     return Drawing(wells.dataset, (Part("rows", (category,), values),), look)
 
 
@@ -485,8 +487,8 @@ def _bar(configuration: Mapping[str, Any]) -> Drawing:
         tips.append(("g1", color, colors[0].column))
         if arrangement == "CLUSTERED":
             encoding["yOffset" if sideways else "xOffset"] = {"field": "g1"}
-    spec = {"data": {"name": "rows"}, "mark": {"type": "bar"}, "encoding": {**encoding, "tooltip": _tooltip(*tips)}}
-    return Drawing(wells.dataset, (Part("rows", (category, *colors[:1]), (value,)),), {"spec": spec})
+    spec = {"data": {"name": "rows"}, "mark": {"type": "bar", **_TOLD}, "encoding": encoding}
+    return Drawing(wells.dataset, (Part("rows", (category, *colors[:1]), (value,)),), {"spec": spec, "tips": [_tooltip(*tips)]})
 
 
 def _combo(configuration: Mapping[str, Any]) -> Drawing:
@@ -501,13 +503,14 @@ def _combo(configuration: Mapping[str, Any]) -> Drawing:
     if color:
         bars["color"] = color
         tips.append(("g1", color, colors[0].column))
-    lines = {"x": x, "y": y, "tooltip": _tooltip(("g0", x, category.column), ("v0", y, line.column))}
+    lines = {"x": x, "y": y}
     layers = [
-        {"data": {"name": "lines"}, "mark": {"type": "line", "strokeWidth": 1, "color": "#94A3B8"}, "encoding": lines},
-        {"data": {"name": "bars"}, "mark": {"type": "bar"}, "encoding": {**bars, "tooltip": _tooltip(*tips)}},
+        {"data": {"name": "lines"}, "mark": {"type": "line", "strokeWidth": 1, "color": "#94A3B8", **_TOLD}, "encoding": lines},
+        {"data": {"name": "bars"}, "mark": {"type": "bar", **_TOLD}, "encoding": bars},
     ]
     parts = (Part("bars", (category, *colors[:1]), (bar,)), Part("lines", (category,), (line,)))
-    return Drawing(wells.dataset, parts, {"spec": {"layer": layers}})
+    told = [_tooltip(*tips), _tooltip(("g0", x, category.column), ("v0", y, line.column))]
+    return Drawing(wells.dataset, parts, {"spec": {"layer": layers}, "tips": told})
 
 
 def _heat(configuration: Mapping[str, Any]) -> Drawing:
@@ -520,8 +523,8 @@ def _heat(configuration: Mapping[str, Any]) -> Drawing:
     x, y = _x(column), {**_x(row, "g1"), "sort": "ascending"}
     color = {"field": "v0", "type": "quantitative", "title": value.column, "scale": scale}
     tips = _tooltip(("g0", x, column.column), ("g1", y, row.column), ("v0", color, value.column))
-    spec = {"data": {"name": "rows"}, "mark": {"type": "rect"}, "encoding": {"x": x, "y": y, "color": color, "tooltip": tips}}
-    return Drawing(wells.dataset, (Part("rows", (column, row), (value,)),), {"spec": spec})
+    spec = {"data": {"name": "rows"}, "mark": {"type": "rect", **_TOLD}, "encoding": {"x": x, "y": y, "color": color}}
+    return Drawing(wells.dataset, (Part("rows", (column, row), (value,)),), {"spec": spec, "tips": [tips]})
 
 
 def _kpi(configuration: Mapping[str, Any]) -> Drawing:
