@@ -432,7 +432,7 @@ def _measure_by(measure: Measure, dimension: Dimension | None, step: Granularity
             "SortConfiguration": {"CategorySort": _ascending(f"{line}-time")},
             "PrimaryYAxisLabelOptions": _axis(unit),
         }, 12 if dimension else 18),
-        place(combo, "ComboChartVisual", f"{label}: anomalous values{by} over all live data", {
+        place(combo, "ComboChartVisual", f"{label}: anomalies{by} over live data", {
             "BarsArrangement": "STACKED" if measure.aggregation == "SUM" else "CLUSTERED",
             "FieldWells": {"ComboChartAggregatedFieldWells": combo_wells},
             "SortConfiguration": {"CategorySort": _ascending(f"{combo}-time")},

@@ -56,7 +56,7 @@ def _read_csv(data: bytes) -> tuple[list[str], dict[str, list[Any]]]:
 
 
 def _read_parquet(data: bytes, schema: Sequence[Column]) -> tuple[list[str], dict[str, list[Any]]]:
-    table = pq.read_table(pa.BufferReader(data))
+    table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)  # half of read_table's time for twenty rows
     for name, kind in schema:
         if name in table.column_names and table.schema.field(name).type != _ARROW[kind]:
             raise ValueError(f"the column {name} is {table.schema.field(name).type}, not {_ARROW[kind]}")
