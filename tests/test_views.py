@@ -312,3 +312,16 @@ def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
     seen = connection.sql('SELECT DISTINCT "timestamp" FROM anomalake_shop.metrics_with_band ORDER BY 1').fetchall()
     assert live == seen
     assert len(live) == 3
+
+
+def test_a_contribution_is_split_by_deviation_or_equally_where_one_is_unknown(tmp_path):
+    item = metric_set.parse(shop_text(), "shop")
+    series = [({"platform": "pc", "marketplace": "us"}, 30.0), ({"platform": "pc", "marketplace": "de"}, 10.0)]
+    for hour, expected in (("11", [0.0, 0.0]), ("12", [0.0, None]), ("13", [30.0, 10.0])):
+        body = json.loads(alert_body(timestamp=f"2021-02-17T{hour}:00Z", series=series, contributions={"platform": {"pc": 80.0}}))
+        for one, value in zip(body["impactedMetric"]["relevantTimeSeries"], expected, strict=True):
+            one["expectedValue"] = value
+        ingest([Message("m", json.dumps(body))], FolderStore(tmp_path), (item,), "parquet")
+    statement = 'SELECT hour("timestamp"), marketplace, contributionshare FROM anomalake_shop.anomalies_with_contributions'
+    shares = {(hour, market): share for hour, market, share in duck.connect(tmp_path, [item]).sql(statement).fetchall()}
+    assert shares == {(11, "us"): 60.0, (11, "de"): 20.0, (12, "us"): 40.0, (12, "de"): 40.0, (13, "us"): 40.0, (13, "de"): 40.0}
