@@ -65,3 +65,8 @@ def test_the_lake_s_tables_are_declared_as_they_are_written():
 def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
     text = json.dumps(TEMPLATE)
     assert {part.split("}")[0] for part in text.split("${")[1:]} <= {"Prefix", "Bucket", "!date", "!slot"}
+
+
+def test_no_two_metric_sets_become_one_resource():
+    sets = [metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("a_1", "a1", "a__1", "all")]
+    assert len(glue.template(sets)["Resources"]) == 4 * 10 + 4

@@ -150,3 +150,15 @@ def test_the_archive_keeps_each_body_as_received_and_the_quarantine_each_that_wa
 
 def test_layout_names_a_whole_day_by_its_date(shop):
     assert layout.day_key("observations", shop, "2021-02-17", "parquet") == ("anomalyResults/observations/shop/v1/date=2021-02-17/2021-02-17.parquet")
+
+
+@pytest.mark.parametrize("damaged", ["n/a", "17.02.2021"])
+def test_an_object_that_somebody_damaged_is_a_storage_error_of_its_own_messages(damaged):
+    store = ObjectStore.memory()
+    ingest([Message("m", alert_body())], store, (SHOP,), "csv")
+    (key,) = store.list("anomalyResults/metricValue_AnomalyScore")
+    old = b"812.25" if damaged == "n/a" else b"2021-02-17 11:00:00"
+    store.put(key, store.get(key).data.replace(old, damaged.encode()))
+    outcome = ingest([Message("same", alert_body("revenue")), Message("other", alert_body(timestamp="2021-02-17T12:00Z"))], store, (SHOP,), "csv")
+    assert outcome.failed == ("same",)
+    assert "cannot be read as csv" in str(outcome.error)
