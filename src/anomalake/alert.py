@@ -23,14 +23,14 @@ class _Wire(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
     pass
 
 
-class DimensionValue(_Wire, frozen=True, rename="camel"):
+class DimensionValue(_Wire, frozen=True):
     """One dimension of a series and its value there."""
 
     dimension_name: str
     dimension_value: str | None = None
 
 
-class TimeSeries(_Wire, frozen=True, rename="camel", omit_defaults=True):
+class TimeSeries(_Wire, frozen=True):
     """An affected series: its value, and (own detector) what was expected."""
 
     dimensions: tuple[DimensionValue, ...] = ()
@@ -41,21 +41,21 @@ class TimeSeries(_Wire, frozen=True, rename="camel", omit_defaults=True):
     upper_bound: float | None = None
 
 
-class ValueContribution(_Wire, frozen=True, rename="camel"):
+class ValueContribution(_Wire, frozen=True):
     """A dimension value's share of the event, in per cent."""
 
     value_contribution: float
     dimension_value: str | None = None
 
 
-class DimensionContribution(_Wire, frozen=True, rename="camel"):
+class DimensionContribution(_Wire, frozen=True):
     """How an event spreads over the values of one dimension."""
 
     dimension_name: str
     dimension_value_contributions: tuple[ValueContribution, ...] = ()
 
 
-class ImpactedMetric(_Wire, frozen=True, rename="camel"):
+class ImpactedMetric(_Wire, frozen=True):
     """The anomalous measure."""
 
     metric_name: str
@@ -63,7 +63,7 @@ class ImpactedMetric(_Wire, frozen=True, rename="camel"):
     relevant_time_series: tuple[TimeSeries, ...] = ()
 
 
-class Alert(_Wire, frozen=True, rename="camel", omit_defaults=True):
+class Alert(_Wire, frozen=True):
     """An alert as its JSON has it; `instant` and `event_id` say what the tables file it under."""
 
     alert_event_id: str

@@ -59,7 +59,7 @@ def source_of(metric_set: MetricSet) -> Source:
 def folder(metric_set: MetricSet, wall: datetime) -> str:
     """The folder of the interval that starts at the wall time."""
     prefix, pattern, suffix = patterns.folder_pattern(source_of(metric_set).path)
-    return (prefix + wall.strftime(patterns.python_format(pattern)) + suffix).rstrip("/")
+    return prefix + wall.strftime(patterns.python_format(pattern)) + suffix
 
 
 def files_by_interval(store: Store, metric_set: MetricSet) -> dict[datetime, list[str]]:

@@ -4,6 +4,7 @@ Source: `DateTimeFormatter` of the Java platform; the format specifiers of Trino
 """
 
 import re
+from functools import cache
 from typing import Literal, NamedTuple
 
 from anomalake.errors import UserError
@@ -51,6 +52,7 @@ def _translate(pattern: str, engine: Literal[0, 1]) -> str:
     return "".join(parts)
 
 
+@cache  # asked for each live file and row
 def python_format(pattern: str) -> str:
     """For `datetime.strptime` and `strftime`."""
     return _translate(pattern, 0)
@@ -82,6 +84,7 @@ class FolderPattern(NamedTuple):
     suffix: str
 
 
+@cache
 def folder_pattern(path: str) -> FolderPattern:
     """`ecommerce/live/{{yyyyMMdd}}/{{HHmm}}` -> (`ecommerce/live/`, `yyyyMMdd/HHmm`, ``)."""
     keys = list(_FOLDER_KEYS.finditer(path))

@@ -24,7 +24,7 @@ logger = Logger(service="anomalake-ingest")
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  (Lambda's signature)
     """File what the event holds; `{"batchItemFailures": [...]}` for SQS, counts for everybody else."""
     store, sets, form = setting(*(os.environ.get(name, "") for name in ("ANOMALAKE_LAKE", "ANOMALAKE_METRIC_SETS", "ANOMALAKE_FORMAT")))
-    queued = _records(event, "eventSource", "aws:sqs")
+    queued = _queued(event)
     outcome = ingest(queued or _direct(event), store, sets, form)
     for refused in outcome.quarantined:
         logger.warning("quarantined", message_id=refused.message.id, reason=refused.reason)
@@ -37,13 +37,16 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     return {"filed": outcome.filed, "quarantined": len(outcome.quarantined)}
 
 
-def _records(event: object, field: str, source: str) -> list[Message]:
-    """The records of one service, where the event is that service's; none otherwise."""
+def _queued(event: object) -> list[Message]:
+    """The messages of an SQS batch; none where the event is no such batch."""
     records = event.get("Records") if isinstance(event, dict) else None
     if not isinstance(records, list) or not records:
         return []
     if not all(
-        isinstance(record, dict) and record.get(field) == source and isinstance(record.get("body"), str) and isinstance(record.get("messageId"), str)
+        isinstance(record, dict)
+        and record.get("eventSource") == "aws:sqs"
+        and isinstance(record.get("body"), str)
+        and isinstance(record.get("messageId"), str)
         for record in records
     ):
         return []

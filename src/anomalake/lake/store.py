@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from anomalake.errors import UserError
 
 if TYPE_CHECKING:
+    from obstore import PutMode
     from obstore.store import MemoryStore, S3Store
 
 MOST_TRIES = 60  # of one update; eight writers of one key needed at most 27
@@ -190,30 +191,25 @@ class ObjectStore:
 
     def create(self, key: str, data: bytes) -> bool:
         """See `Store`."""
+        return self._write(key, data, "create", self._exceptions.AlreadyExistsError)
+
+    def replace(self, key: str, data: bytes, version: str) -> bool:
+        """See `Store`."""
+        return self._write(key, data, {"e_tag": version}, self._exceptions.PreconditionError)
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `Store`."""
+        self._write(key, data, "overwrite", ())
+
+    def _write(self, key: str, data: bytes, mode: "PutMode", taken: type[Exception] | tuple[()]) -> bool:
+        """Write under a condition; False where it does not hold, which the store says by raising `taken`."""
         try:
-            self._obstore.put(self._store, key, data, mode="create")
-        except self._exceptions.AlreadyExistsError:
+            self._obstore.put(self._store, key, data, mode=mode)
+        except taken:
             return False
         except (self._exceptions.BaseError, FileNotFoundError) as error:  # the latter: no such bucket
             raise StorageError(f"{key}: {error}") from error
         return True
-
-    def replace(self, key: str, data: bytes, version: str) -> bool:
-        """See `Store`."""
-        try:
-            self._obstore.put(self._store, key, data, mode={"e_tag": version})
-        except self._exceptions.PreconditionError:
-            return False
-        except (self._exceptions.BaseError, FileNotFoundError) as error:
-            raise StorageError(f"{key}: {error}") from error
-        return True
-
-    def put(self, key: str, data: bytes) -> None:
-        """See `Store`."""
-        try:
-            self._obstore.put(self._store, key, data)
-        except (self._exceptions.BaseError, FileNotFoundError) as error:
-            raise StorageError(f"{key}: {error}") from error
 
     def list(self, prefix: str) -> Iterator[str]:
         """See `Store`."""
