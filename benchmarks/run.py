@@ -81,7 +81,7 @@ def ingest(_: Path) -> None:
                 body, began = _alert(number, measure), time.perf_counter()
                 outcome = file([Message("1", body)], store, (item,), form)
                 times.append(1000 * (time.perf_counter() - began))
-                if outcome.filed != 1:
+                if len(outcome.filed) != 1:
                     raise RuntimeError(f"the alert was not filed: {outcome}")
         told = ", ".join(f"{name} {statistics.median(times):.2f} ms" for name, times in (("new timestamp", first), ("known timestamp", again)))
         print(f"ingest one alert, 21 series, {form}: median {told} ({ROUNDS} each)")

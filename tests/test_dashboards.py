@@ -116,7 +116,7 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
                    contributions={"platform": {"pc": 100.0}, "marketplace": dict.fromkeys(markets, 100 / 3)})
         for hour, score, link in (("05", 20, "https://example.com/x"), ("06", 70, "javascript:alert(1)"), ("07", 95, "http://example.com"))
     ]  # fmt: skip
-    assert ingest([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet").filed == 3
+    assert len(ingest([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet").filed) == 3
     return item, duck.connect(root, [item])
 
 

@@ -138,7 +138,7 @@ def test_the_archive_keeps_each_body_as_received_and_the_quarantine_each_that_wa
     batch = [Message(str(n), body) for n, body in enumerate([pretty, alert_body(event="other"), broken, surrogate])]
     outcome = ingest(batch, store, (SHOP,), "parquet")
     again = ingest(reversed(batch), store, (SHOP,), "parquet")
-    assert (outcome.filed, len(outcome.quarantined), outcome.failed) == (again.filed, len(again.quarantined), again.failed) == (2, 2, ())
+    assert (len(outcome.filed), len(outcome.quarantined), outcome.failed) == (len(again.filed), len(again.quarantined), again.failed) == (2, 2, ())
     (archived,) = store.list("alerts")
     assert archived.startswith("alerts/shop/v1/date=2021-02-17/")
     lines = store.get(archived).data.decode().splitlines()

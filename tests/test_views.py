@@ -78,7 +78,7 @@ def lake(request, tmp_path_factory):
     live, alerts = frames()
     laptop.lay_out(live, item, root)
     outcome = ingest([Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param)
-    assert (outcome.filed, outcome.quarantined, outcome.failed) == (12, (), ())
+    assert (len(outcome.filed), outcome.quarantined, outcome.failed) == (12, (), ())
     return duck.connect(root, [item]), database("anomalake", item)
 
 

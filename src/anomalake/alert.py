@@ -13,6 +13,7 @@ import msgspec
 from anomalake.metric_set import MetricSet
 
 EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # naive UTC; what the tables' partitions cover
+SEVERITY = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # labels of scores below the number
 
 
 class AlertError(Exception):
@@ -154,6 +155,11 @@ def check(alert: Alert, metric_set: MetricSet) -> None:
     for name in named:
         if name not in metric_set.dimension_names:
             raise AlertError(f"dimensionName: {where} has no dimension {name!r}; it has {', '.join(metric_set.dimension_names) or 'none'}")
+
+
+def severity(score: float | None) -> str:
+    """The score, 0 to 100, as a label; `unscored` where there is none."""
+    return "unscored" if score is None else next(label for bound, label in SEVERITY if score < bound)
 
 
 def encode(alert: Alert) -> bytes:

@@ -152,7 +152,7 @@ def _ingest(arguments: Arguments) -> int:
         bodies = _bodies(text)
         messages += [Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)]
     outcome = ingest(messages, open_store(arguments.lake), sets, _format(arguments))
-    say(f"{outcome.filed} alerts filed, {len(outcome.quarantined)} quarantined, {len(outcome.failed)} failed")
+    say(f"{len(outcome.filed)} alerts filed, {len(outcome.quarantined)} quarantined, {len(outcome.failed)} failed")
     _tell(
         [f"{one.message.id}: {one.reason}" for one in outcome.quarantined],
         len(outcome.quarantined),

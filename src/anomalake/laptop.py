@@ -22,7 +22,8 @@ from anomalake import intervals, live, patterns
 from anomalake.alert import Alert
 from anomalake.detect.run import Detector, Scored, days
 from anomalake.errors import UserError
-from anomalake.functions.ingest import handler, setting
+from anomalake.functions.ingest import handler
+from anomalake.functions.setting import forget
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.layout import Format
 from anomalake.lake.store import FolderStore
@@ -160,11 +161,11 @@ def _environment(root: Path, sets: Path, form: Format) -> Iterator[None]:
     wanted = {"ANOMALAKE_LAKE": str(root.resolve()), "ANOMALAKE_METRIC_SETS": str(sets.resolve()), "ANOMALAKE_FORMAT": form}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
-    setting.cache_clear()  # as in a new process
+    forget()  # as in a new process
     try:
         yield
     finally:
-        setting.cache_clear()
+        forget()
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -24,7 +24,7 @@ LARGEST_OFFSET = 432_000
 
 # Columns that the tables and views add to those of the metric set, lower-cased; names may not collide with them.
 GENERATED_COLUMNS = frozenset(
-    "key timestamp localtimestamp date slot isanomaly haslive metricset metricname dimensions dimensionname dimensionvalue valuecontribution "
+    "key timestamp localtimestamp date utcday slot isanomaly haslive metricset metricname dimensions dimensionname dimensionvalue valuecontribution "
     "contributionshare groupscore severity direction affectedseries eventid anomalygroupid alerteventid alertname detectorarn source consoleurl "
     "rootcause value expectedvalue lowerbound upperbound score".split()
 )

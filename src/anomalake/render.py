@@ -1,17 +1,13 @@
-"""What is rendered from the metric sets and committed: the catalog's template and the QuickSight definitions. Pure."""
+"""What is rendered from the metric sets and committed: the templates of the catalog and of QuickSight. Pure."""
 
 import json
 from collections.abc import Sequence
 
-import yaml
-
-from anomalake.catalog import glue, views
-from anomalake.dashboards import definition
+from anomalake import cloudformation
+from anomalake.catalog import glue
+from anomalake.dashboards import quicksight
 from anomalake.errors import UserError
 from anomalake.metric_set import MetricSet
-
-_QUICKSIGHT_TYPES = {"varchar": "STRING", "double": "DECIMAL", "bigint": "INTEGER", "timestamp(3)": "DATETIME", "boolean": "BOOLEAN"}
-
 
 SCHEMAS = "glue/schemas.json"  # the dimensions and measures of every version that was ever rendered
 
@@ -19,7 +15,8 @@ SCHEMAS = "glue/schemas.json"  # the dimensions and measures of every version th
 def render(sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:
     """Every rendered file: its path below the project's top, and its text; `known` is the text of `SCHEMAS` so far.
 
-    Raises `UserError` where dimensions or measures changed and `version` did not: the tables of a version have one schema.
+    Raises `UserError` where dimensions or measures changed and `version` did not (the tables of a version have one schema), and where a template
+    is larger than CloudFormation takes.
     """
     schemas: dict[str, dict[str, list[str]]] = json.loads(known)
     for item in sets:
@@ -30,21 +27,10 @@ def render(sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:
                 f"metric set {item.name!r}: version {item.version} was rendered with dimensions {before['dimensions']} and measures "
                 f"{before['measures']}, not {schema['dimensions']} and {schema['measures']}; raise `version` to {item.version + 1}"
             )
-    made = {SCHEMAS: json.dumps(schemas, indent=1, sort_keys=True) + "\n"}
-    made |= {"glue/template.yaml": "# Rendered by `anomalake render`; edit src/metric_sets instead.\n" + _yaml(glue.template(sets))}
-    for item in sets:
-        columns = {
-            view.name: [{"Name": column.name, "Type": _QUICKSIGHT_TYPES[column.type]} for column in view.columns]
-            for view in views.views(item, "anomalake", "parquet")
-        }
-        analysis = {"DataSets": columns, "Definition": definition.definition(item, definition.rolling(item))}
-        made[f"quicksight/{item.name}.json"] = json.dumps(analysis, indent=1, ensure_ascii=False) + "\n"
-    return made
-
-
-def _yaml(document: object) -> str:
-    class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  (CloudFormation has no anchors)
-            return True
-
-    return yaml.dump(document, Dumper=Dumper, sort_keys=False, width=150)
+    templates = {"glue/template.json": glue.template(sets)}
+    templates |= {f"glue/{glue.set_file(item)}": glue.set_template(item) for item in sets}
+    templates |= {f"quicksight/{name}": made for name, made in quicksight.templates(sets).items()}
+    return {
+        SCHEMAS: json.dumps(schemas, indent=1, sort_keys=True) + "\n",
+        **{name: cloudformation.text(made, name) for name, made in templates.items()},
+    }

@@ -5,22 +5,22 @@ Sources: "Partition projection with Amazon Athena" and "LazySimpleSerDe for CSV,
 """
 
 import json
+import re
 from collections.abc import Sequence
-from typing import Any
+from hashlib import sha256
 
-from anomalake import patterns
+from anomalake import cloudformation, patterns
 from anomalake.alert import EARLIEST
-from anomalake.catalog import sql
+from anomalake.catalog import detector, sql
+from anomalake.catalog.saved import SavedQuery, saved_queries, saved_queries_of_all
 from anomalake.catalog.views import View, database, views, views_of_all
+from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, logical, logical_set, nested, role, sub, use_key
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format, Table
 from anomalake.live import source_of
 from anomalake.metric_set import MetricSet
 
-PREFIX = "prefixofthestack"  # what names begin with, until `_sub` leaves it to the stack
 LIVE_FROM = EARLIEST.replace(year=2020)  # the first folder of live data that Athena looks for
-Node = dict[str, Any]
-
 _PARQUET = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
     "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
@@ -36,55 +36,114 @@ _LAKE_CSV = {  # the cells never need a quote or an escape (lake.encoding)
 }
 
 
+SET_PARAMETERS = (
+    "Prefix", "Bucket", "Format", "WorkGroup", "KmsKeyArn", "CrawlerSchedule",
+    "DetectFunctionArn", "DetectRoleName", "SchedulerRoleArn", "AlarmTopicArn",
+)  # fmt: skip
+
+
+def set_file(metric_set: MetricSet) -> str:
+    """Where the metric set's own template lies, seen from the catalog's."""
+    return f"sets/{metric_set.name}.json"
+
+
 def template(sets: Sequence[MetricSet]) -> Node:
-    """The template of the catalog stack. Parameters: Prefix, Bucket, Format."""
-    resources: Node = {"AllDatabase": _database(PREFIX, "Views over all metric sets.")}
-    for item in sets:
-        base = "Set" + item.name[0].upper() + item.name[1:].replace("_", "U")  # names are lower case, so no two become one
-        resources[f"{base}Database"] = _database(database(PREFIX, item), item.description or f"Anomalies and live data of {item.label or item.name}.")
-        for table in GLUE_NAMES:
-            resources[f"{base}{_logical(GLUE_NAMES[table])}"] = _lake_table(item, table, f"{base}Database")
-        if item.source is not None:
-            resources[f"{base}Live"] = _live_table(item, f"{base}Database")
-        for parquet, csv in zip(views(item, PREFIX, "parquet"), views(item, PREFIX, "csv"), strict=True):
-            resources[f"{base}{_logical(parquet.name)}"] = _view(parquet, csv, f"{base}Database")
+    """The template of the catalog stack: a nested stack for each metric set, and the views over all of them."""
+    resources: Node = {logical_set(item): nested(set_file(item), SET_PARAMETERS) for item in sets}
+    resources["AllDatabase"] = _database(PREFIX, "Views over all metric sets.")
     for parquet, csv in zip(views_of_all(sets, PREFIX, "parquet"), views_of_all(sets, PREFIX, "csv"), strict=True):
-        resources[_logical(parquet.name)] = _view(parquet, csv, "AllDatabase")
+        resources[logical(parquet.name)] = _view(parquet, csv, "AllDatabase")
+    resources |= _saved(saved_queries_of_all(sets, PREFIX), "AllDatabase")
+    return cloudformation.template("Anomalake's catalog.", SET_PARAMETERS, ["IsCsv"], resources)
+
+
+def set_template(item: MetricSet) -> Node:
+    """The template of one metric set: its database, tables, views, saved queries and crawler, and its detector's schedule and alarms."""
+    resources: Node = {"Database": _database(database(PREFIX, item), item.description or f"Anomalies and live data of {item.label or item.name}.")}
+    for table in GLUE_NAMES:
+        resources[logical(GLUE_NAMES[table])] = _lake_table(item, table, "Database")
+    if item.source is not None:
+        resources["Live"] = _live_table(item, "Database")
+    for parquet, csv in zip(views(item, PREFIX, "parquet"), views(item, PREFIX, "csv"), strict=True):
+        resources[logical(parquet.name)] = _view(parquet, csv, "Database")
+    resources |= _saved(saved_queries(item, PREFIX), "Database")
+    resources |= _crawler(item)
+    conditions = ["IsCsv", "HasKey", "HasCrawlerSchedule"]
+    if item.source is not None:
+        resources |= detector.resources(item)
+        conditions += ["HasDetector", "HasAlarmTopic"]
+    return cloudformation.template(f"The metric set {item.name}: catalog and detector.", SET_PARAMETERS, conditions, resources)
+
+
+def _saved(queries: Sequence[SavedQuery], owner: str) -> Node:
+    """Athena's saved queries; every property is fixed, so a change replaces one."""
     return {
-        "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "Anomalake's catalog. Rendered by `anomalake render` from src/metric_sets; edit those.",
-        "Parameters": {
-            "Prefix": {
-                "Type": "String", "Default": "anomalake", "AllowedPattern": "^[a-z][a-z0-9]{0,19}$", "Description": "what names begin with",
-                "ConstraintDescription": "a letter a-z, then up to 19 of a-z and 0-9",
+        "Query" + "".join(re.findall("[A-Za-z0-9]+", query.name.partition(": ")[2].title())): {
+            "Type": "AWS::Athena::NamedQuery",
+            "Properties": {
+                "Name": query.name, "Description": query.description, "Database": {"Ref": owner}, "WorkGroup": {"Ref": "WorkGroup"},
+                "QueryString": sub(query.sql),
             },
-            "Bucket": {"Type": "String", "Description": "bucket of the lake and of the live data"},
-            "Format": {"Type": "String", "Default": "parquet", "AllowedValues": ["parquet", "csv"], "Description": "format of the lake's tables"},
-        },
-        "Conditions": {"IsCsv": {"Fn::Equals": [{"Ref": "Format"}, "csv"]}},
-        "Resources": resources,
+        }
+        for query in queries
     }  # fmt: skip
 
 
-def _sub(text: str) -> Node:
-    """A text in which the stack's parameters stand."""
-    return {"Fn::Sub": text.replace(PREFIX, "${Prefix}")}
+def _crawler(metric_set: MetricSet) -> Node:
+    """The crawler of the live data, the anomalies and the contributions, into a database of its own that nothing else reads."""
+    crawled = f"{database(PREFIX, metric_set)}_crawled"
+    folders = [layout.folder("metricValue_AnomalyScore", metric_set), layout.folder("dimensionContributions", metric_set)]
+    if metric_set.source is not None:
+        folders.insert(0, patterns.folder_pattern(metric_set.source.path).prefix.rpartition("/")[0])
+    arn = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}"
+    objects = [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}/*") for folder in folders]
+    bucket = sub("arn:${AWS::Partition}:s3:::${Bucket}")
+    log = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws-glue/crawlers"
+    statements = [
+        allow(["s3:GetObject"], objects),
+        allow(["s3:ListBucket"], [bucket], Condition={"StringLike": {"s3:prefix": [f"{folder}*" for folder in folders]}}),
+        allow(["s3:GetBucketLocation"], [bucket]),
+        allow(
+            ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable", "glue:GetPartition", "glue:GetPartitions",
+             "glue:CreatePartition", "glue:UpdatePartition", "glue:BatchCreatePartition", "glue:BatchGetPartition"],
+            [sub(f"{arn}:catalog"), sub(f"{arn}:database/{crawled}"), sub(f"{arn}:table/{crawled}/*")],  # the crawler names its tables itself
+        ),
+        allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [sub(log), sub(f"{log}:*")]),
+        use_key(["kms:Decrypt"]),
+    ]  # fmt: skip
+    trust = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    crawler = {
+        "Name": sub(f"{PREFIX}_{metric_set.name}"),
+        "Description": f"What lies in the folders of {metric_set.label or metric_set.name}, to compare with what is declared.",
+        "Role": {"Fn::GetAtt": ["CrawlerRole", "Arn"]},
+        "DatabaseName": {"Ref": "CrawledDatabase"},
+        "Targets": {"S3Targets": [{"Path": sub(f"s3://${{Bucket}}/{folder}/")} for folder in folders]},
+        "SchemaChangePolicy": {"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": "LOG"},
+        "Schedule": choose("HasCrawlerSchedule", {"ScheduleExpression": {"Ref": "CrawlerSchedule"}}, NOTHING),
+    }
+    return {
+        "CrawledDatabase": _database(crawled, "What the crawler found, to compare with what is declared; nothing reads it."),
+        "CrawlerRole": role(
+            f"{PREFIX}-${{AWS::Region}}-crawl-{_short(metric_set)}", "glue.amazonaws.com", statements, f"Crawls {metric_set.name}.", **trust
+        ),
+        "Crawler": {"Type": "AWS::Glue::Crawler", "Properties": crawler},
+    }
 
 
-def _logical(name: str) -> str:
-    """A CloudFormation logical id."""
-    return "".join(part[:1].upper() + part[1:] for part in name.replace("-", "_").split("_"))
+def _short(metric_set: MetricSet) -> str:
+    """The set's name, so short that a role of it with the longest prefix and region keeps to 64 characters; distinct for each."""
+    return metric_set.name if len(metric_set.name) <= 12 else f"{metric_set.name[:5]}-{sha256(metric_set.name.encode()).hexdigest()[:6]}"
 
 
 def _database(name: str, description: str) -> Node:
-    properties = {"CatalogId": {"Ref": "AWS::AccountId"}, "DatabaseInput": {"Name": _sub(name), "Description": description}}
+    properties = {"CatalogId": ACCOUNT, "DatabaseInput": {"Name": sub(name), "Description": description}}
     return {"Type": "AWS::Glue::Database", "Properties": properties}
 
 
 def _table(owner: str, properties: Node) -> Node:
     return {
         "Type": "AWS::Glue::Table",
-        "Properties": {"CatalogId": {"Ref": "AWS::AccountId"}, "DatabaseName": {"Ref": owner}, "TableInput": properties},
+        "Properties": {"CatalogId": ACCOUNT, "DatabaseName": {"Ref": owner}, "TableInput": properties},
     }
 
 
@@ -105,12 +164,12 @@ def _lake_table(metric_set: MetricSet, table: Table, owner: str) -> Node:
     location = f"s3://${{Bucket}}/{layout.folder(table, metric_set)}/"
     columns = tables.schema(table, metric_set)
     projection = _projection("date", "yyyy-MM-dd", f"{EARLIEST:%Y-%m-%d}", (1, "DAYS"))
-    place = {"storage.location.template": _sub(f"{location}date=${{!date}}/")}
+    place = {"storage.location.template": sub(f"{location}date=${{!date}}/")}
 
     def storage(kept: Format) -> Node:
         kinds = {name: "string" if kept == "csv" else sql.HIVE[sql.TRINO[kind]] for name, kind in columns}
         listed = [{"Name": name.lower(), "Type": kind} for name, kind in kinds.items()]
-        return {"Columns": listed, "Location": _sub(location), **(_LAKE_CSV if kept == "csv" else _PARQUET)}
+        return {"Columns": listed, "Location": sub(location), **(_LAKE_CSV if kept == "csv" else _PARQUET)}
 
     return _table(
         owner,
@@ -137,7 +196,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     steps = {"P1D": (1, "DAYS"), "PT1H": (1, "HOURS"), "PT10M": (10, "MINUTES"), "PT5M": (5, "MINUTES")}
     first = LIVE_FROM.strftime(patterns.python_format(pattern))
     parameters = _projection("slot", pattern, first, steps[metric_set.frequency])
-    parameters["storage.location.template"] = _sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
+    parameters["storage.location.template"] = sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":
         parameters["classification"] = "json"
         serde: Node = {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe", "Parameters": {"ignore.malformed.json": "TRUE"}}
@@ -155,7 +214,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
             "Parameters": parameters,
             "StorageDescriptor": {
                 "Columns": [{"Name": column.lower(), "Type": "string"} for column in source.columns],
-                "Location": _sub(f"s3://${{Bucket}}/{prefix}"),
+                "Location": sub(f"s3://${{Bucket}}/{prefix}"),
                 **_TEXT,
                 "SerdeInfo": serde,
             },
@@ -167,7 +226,7 @@ def _view(parquet: View, csv: View, owner: str) -> Node:
     def text(view: View) -> Node:
         columns = [{"name": column.name, "type": column.type} for column in view.columns]
         entry = {"originalSql": view.sql, "catalog": "awsdatacatalog", "schema": view.database, "columns": columns}
-        return {"Fn::Join": ["", ["/* Presto View: ", {"Fn::Base64": _sub(json.dumps(entry, separators=(",", ":")))}, " */"]]}
+        return {"Fn::Join": ["", ["/* Presto View: ", {"Fn::Base64": sub(json.dumps(entry, separators=(",", ":")))}, " */"]]}
 
     original = text(parquet) if parquet.sql == csv.sql else {"Fn::If": ["IsCsv", text(csv), text(parquet)]}
     return _table(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from anomalake import patterns
+from anomalake.alert import SEVERITY
 from anomalake.catalog import sql
 from anomalake.lake import tables
 from anomalake.lake.layout import GLUE_NAMES, Format, Table
@@ -34,7 +35,6 @@ class View(NamedTuple):
     comment: str
 
 
-SEVERITY = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # labels of scores below the number
 _SUFFIX_COMMENTS = dict(
     zip(
         ANOMALY_COLUMNS,
@@ -112,7 +112,14 @@ def _when(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
     return [
         ViewColumn("timestamp", "timestamp(3)", f'{prefix}"timestamp"', "start of the interval, UTC"),
         ViewColumn("localtimestamp", "timestamp(3)", sql.utc_to_wall(f'{prefix}"timestamp"', metric_set.timezone), f"start, {metric_set.timezone}"),
-        ViewColumn("date", "varchar", f'{prefix}"date"', "UTC date; filter on it to read fewer partitions"),
+        *_days(f'{prefix}"date"'),
+    ]
+
+
+def _days(date: str) -> list[ViewColumn]:
+    return [
+        ViewColumn("date", "varchar", date, "UTC date; filter on it to read fewer partitions"),
+        ViewColumn("utcday", "timestamp(3)", f"date_parse({date}, '%Y-%m-%d')", "the same as a timestamp, for tools that filter on times"),
     ]
 
 
@@ -306,7 +313,7 @@ def _all_when() -> list[ViewColumn]:
     return [
         ViewColumn("timestamp", "timestamp(3)", '"timestamp"', "start of the interval, UTC"),
         ViewColumn("localtimestamp", "timestamp(3)", '"localtimestamp"', "start, in the metric set's time zone"),
-        ViewColumn("date", "varchar", '"date"', "UTC date; filter on it to read fewer partitions"),
+        *_days('"date"'),
         ViewColumn("metricset", "varchar", "metricset", "the metric set"),
     ]
 

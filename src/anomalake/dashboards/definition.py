@@ -3,20 +3,23 @@
 Sheets: an overview of the events; one for each measure, with the live data, the anomalies in it, the band and what contributed; the contributions.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from anomalake import intervals
-from anomalake.metric_set import Dimension, Measure, MetricSet
+from anomalake.metric_set import ANOMALY_COLUMNS, Dimension, Measure, MetricSet
 
 Granularity = Literal["DAY", "HOUR", "MINUTE"]
 Definition = dict[str, Any]
 
 LIVE, CONTRIBUTIONS, LOG, BAND = "anomalies_with_live", "anomalies_with_contributions", "anomaly_log", "metrics_with_band"
 DATASETS = (LIVE, CONTRIBUTIONS, LOG, BAND)
-TIME = "localtimestamp"
+ALL_DATASETS = ALL_ANOMALIES, ALL_CONTRIBUTIONS, ALL_LOG = "all_anomalies", "all_contributions", "all_anomaly_log"
+TIME, UTC_DAY, IN_WINDOW = "localtimestamp", "utcday", "partition in window"
 MOST_POINTS = 2_000  # on a time axis, before the next coarser granularity serves better
+CURRENCY = re.compile("[A-Z]{3}")  # a code of ISO 4217
 SEVERITY_COLORS = {"critical": "#7F1D1D", "high": "#DC2626", "medium": "#F59E0B", "low": "#FCD34D", "unscored": "#94A3B8"}
 # The band of several series taken together: their deviations add up as independent ones do, in squares. Of one series it is that series' own.
 _BOUNDS = {
@@ -50,42 +53,65 @@ class Window(NamedTuple):
 def rolling(metric_set: MetricSet) -> Window:
     """The window of a deployed dashboard: as many days back as a time axis holds at the set's own frequency, 90 at most."""
     days = min(90, int(MOST_POINTS * intervals.STEP[metric_set.frequency] / intervals.STEP["P1D"])) if metric_set.frequency != "P1D" else 365
-    return Window(f"addDateTime(-{days}, 'DD', now())", "addDateTime(1, 'DD', now())", _finest(metric_set))  # now() is UTC, the zone may be ahead
+    return Window(f"addDateTime(-{days}, 'DD', now())", "addDateTime(1, 'DD', now())", finest(metric_set))  # now() is UTC, the zone may be ahead
 
 
 def fitting(metric_set: MetricSet, start: datetime, end: datetime) -> Window:
     """The window from start to end, in steps that a time axis can hold."""
-    finest = _finest(metric_set)
     steps: tuple[tuple[Granularity, str], ...] = (("MINUTE", metric_set.frequency), ("HOUR", "PT1H"), ("DAY", "P1D"))
-    allowed = [name for name, _ in steps][[name for name, _ in steps].index(finest) :]
+    allowed = [name for name, _ in steps][[name for name, _ in steps].index(finest(metric_set)) :]
     for name, step in steps:
         if name in allowed and (end - start) / intervals.STEP[step] <= MOST_POINTS:
             return Window(start, end, name)
     return Window(start, end, "DAY")
 
 
-def _finest(metric_set: MetricSet) -> Granularity:
+def finest(metric_set: MetricSet) -> Granularity:
+    """The step of a time axis that shows every interval."""
     by_frequency: dict[str, Granularity] = {"P1D": "DAY", "PT1H": "HOUR", "PT10M": "MINUTE", "PT5M": "MINUTE"}
     return by_frequency[metric_set.frequency]
 
 
-def definition(metric_set: MetricSet, window: Window, arns: Mapping[str, str] | None = None) -> Definition:
-    """The analysis; `arns` gives each dataset's ARN (a preview needs none)."""
-    filters = [_time_filter(), *(_dimension_filter(dimension, metric_set) for dimension in metric_set.dimensions)]
-    sheets = [_overview(filters)]
-    sheets += [_measure_sheet(metric_set, measure, window, filters) for measure in metric_set.measures]
+def definition(metric_set: MetricSet, window: Window, arns: Mapping[str, Any] | None = None) -> Definition:
+    """The analysis; `arns` gives each dataset's ARN, a text or what CloudFormation makes one of (a preview needs none)."""
+    filters = [*_time_filters(LIVE, DATASETS), *(_dimension_filter(dimension, metric_set) for dimension in metric_set.dimensions)]
+    sheets = [_overview(filters, LOG, "metricname", "measure")]
+    sheets += [_measure_sheet(metric_set, number, window, filters) for number in range(len(metric_set.measures))]
     sheets.append(_contributions(metric_set))
     return {
         "DataSetIdentifierDeclarations": [{"Identifier": name, "DataSetArn": (arns or {}).get(name, _NO_ARN + name)} for name in DATASETS],
         "CalculatedFields": [
-            {"DataSetIdentifier": BAND, "Name": name, "Expression": _BOUND_EXPRESSIONS[name]}
-            for aggregation in sorted({measure.aggregation for measure in metric_set.measures})
-            for name in _BOUNDS[aggregation].values()
+            *(_in_window(dataset) for dataset in DATASETS),
+            *(
+                {"DataSetIdentifier": BAND, "Name": name, "Expression": _BOUND_EXPRESSIONS[name]}
+                for aggregation in sorted({measure.aggregation for measure in metric_set.measures})
+                for name in _BOUNDS[aggregation].values()
+            ),
         ],
+        "ColumnConfigurations": _formats(metric_set),
         "ParameterDeclarations": [_moment("From", window.start), _moment("Until", window.end)],
         "FilterGroups": filters,
         "Sheets": sheets,
     }  # fmt: skip
+
+
+def definition_of_all(window: Window, arns: Mapping[str, Any] | None = None) -> Definition:
+    """The analysis over all metric sets: their events, their anomalous series, and what contributed."""
+    filters = _time_filters(ALL_LOG, ALL_DATASETS)
+    series = _table("series", "Anomalous series, the worst first", ALL_ANOMALIES, _SERIES_COLUMNS, "groupscore")
+    pivot = _pivot(ALL_CONTRIBUTIONS, ("metricset", "Metric set"), window.granularity)
+    return {
+        "DataSetIdentifierDeclarations": [{"Identifier": name, "DataSetArn": (arns or {}).get(name, _NO_ARN + name)} for name in ALL_DATASETS],
+        "CalculatedFields": [_in_window(dataset) for dataset in ALL_DATASETS],
+        "ColumnConfigurations": [_time_format(one) for one in ALL_DATASETS] + [_format(one, "groupscore", _decimals(1)) for one in ALL_DATASETS],
+        "ParameterDeclarations": [_moment("From", window.start), _moment("Until", window.end)],
+        "Sheets": [
+            _overview(filters, ALL_LOG, "metricset", "metric set"),
+            _sheet("series", "Series", [_Placed(series, 36, 21)], _pickers("series"), ()),
+            _sheet("contributions", "Contributions", [_Placed(pivot, 36, 21)], _pickers("contributions"), ()),
+        ],
+        "FilterGroups": filters,
+    }
 
 
 # --- fields
@@ -133,6 +159,49 @@ def _label(thing: Dimension | Measure) -> str:
     return thing.label or thing.name
 
 
+def _with_unit(measure: Measure) -> str:
+    return f"{_label(measure)} ({measure.unit})" if measure.unit else _label(measure)
+
+
+# --- how columns are written
+
+
+def _formats(metric_set: MetricSet) -> list[dict[str, Any]]:
+    """Times, scores, per cents and the measures' own format and unit, for every visual that shows the column."""
+    made = [_format(LOG, "groupscore", _decimals(1)), _format(CONTRIBUTIONS, "groupscore", _decimals(1))]
+    made += [_format(CONTRIBUTIONS, column, _decimals(1)) for column in ("valuecontribution", "contributionshare")]
+    for measure in metric_set.measures:
+        values = (measure.name, *(measure.name + suffix for suffix in ANOMALY_COLUMNS if suffix not in ("GroupScore", "EventId")))
+        made += [_format(LIVE, column, _number_format(measure)) for column in values]
+        made.append(_format(LIVE, f"{measure.name}GroupScore", _decimals(1)))
+    return [_time_format(dataset) for dataset in DATASETS] + made
+
+
+def _time_format(dataset: str) -> dict[str, Any]:
+    return {
+        "Column": _column(dataset, TIME),
+        "FormatConfiguration": {"DateTimeFormatConfiguration": {"DateTimeFormat": "YYYY-MM-DD HH:mm"}},
+    }
+
+
+def _format(dataset: str, column: str, number: dict[str, Any]) -> dict[str, Any]:
+    return {"Column": _column(dataset, column), "FormatConfiguration": {"NumberFormatConfiguration": {"FormatConfiguration": number}}}
+
+
+def _decimals(places: int, **more: str) -> dict[str, Any]:
+    return {"NumberDisplayFormatConfiguration": {"DecimalPlacesConfiguration": {"DecimalPlaces": places}, **more}}
+
+
+def _number_format(measure: Measure) -> dict[str, Any]:
+    """QuickSight's number format of a measure."""
+    places: dict[str, Any] = {"DecimalPlacesConfiguration": {"DecimalPlaces": 0 if measure.format == "integer" else 2}}
+    if measure.format == "percent":
+        return {"PercentageDisplayFormatConfiguration": places}
+    if measure.format == "currency" and measure.unit and CURRENCY.fullmatch(measure.unit):
+        return {"CurrencyDisplayFormatConfiguration": {**places, "Symbol": measure.unit}}
+    return {"NumberDisplayFormatConfiguration": {**places, **({"Suffix": f" {measure.unit}"} if measure.unit else {})}}
+
+
 # --- parameters and filters
 
 
@@ -141,27 +210,40 @@ def _moment(name: str, value: datetime | str) -> dict[str, Any]:
     return {"DateTimeParameterDeclaration": {"Name": name, "TimeGranularity": "MINUTE", "DefaultValues": default}}
 
 
-def _time_filter() -> dict[str, Any]:
-    return {
-        "FilterGroupId": "window",
-        "CrossDataset": "ALL_DATASETS",
-        "Status": "ENABLED",
-        "ScopeConfiguration": {"AllSheets": {}},
-        "Filters": [
-            {
-                "TimeRangeFilter": {
-                    "FilterId": "window-range",
-                    "Column": _column(LIVE, TIME),
-                    "IncludeMinimum": True,
-                    "IncludeMaximum": True,
-                    "NullOption": "NON_NULLS_ONLY",
-                    "TimeGranularity": "MINUTE",
-                    "RangeMinimumValue": {"Parameter": "From"},
-                    "RangeMaximumValue": {"Parameter": "Until"},
-                }
-            }
-        ],
+def _time_filters(first: str, datasets: Sequence[str]) -> list[dict[str, Any]]:
+    """What is shown lies between the parameters From and Until; and of each dataset only the partitions around them are read."""
+
+    def everywhere(group: str, cross: str, one: dict[str, Any]) -> dict[str, Any]:
+        return {"FilterGroupId": group, "CrossDataset": cross, "Status": "ENABLED", "ScopeConfiguration": {"AllSheets": {}}, "Filters": [one]}
+
+    window = {
+        "FilterId": "window-range",
+        "Column": _column(first, TIME),
+        "IncludeMinimum": True,
+        "IncludeMaximum": True,
+        "NullOption": "NON_NULLS_ONLY",
+        "TimeGranularity": "MINUTE",
+        "RangeMinimumValue": {"Parameter": "From"},
+        "RangeMaximumValue": {"Parameter": "Until"},
     }
+
+    def partitions(dataset: str) -> dict[str, Any]:
+        column = {"DataSetIdentifier": dataset, "ColumnName": IN_WINDOW}
+        return {"FilterId": f"days-{dataset}", "Column": column, "Value": 1, "MatchOperator": "EQUALS", "NullOption": "NON_NULLS_ONLY"}
+
+    return [
+        everywhere("window", "ALL_DATASETS", {"TimeRangeFilter": window}),
+        *(everywhere(f"partitions-{one}", "SINGLE_DATASET", {"NumericEqualityFilter": partitions(one)}) for one in datasets),
+    ]
+
+
+def _in_window(dataset: str) -> dict[str, str]:
+    """Whether a row's UTC date may lie in the window: computed from the partition column alone, so that Athena reads only those partitions.
+
+    From and Until are local; UTC is at most 14 hours behind and 12 ahead, and a date is its first moment.
+    """
+    expression = f"ifelse({{{UTC_DAY}}} >= addDateTime(-2, 'DD', ${{From}}) AND {{{UTC_DAY}}} <= addDateTime(1, 'DD', ${{Until}}), 1, 0)"
+    return {"DataSetIdentifier": dataset, "Name": IN_WINDOW, "Expression": expression}
 
 
 def _dimension_filter(dimension: Dimension, metric_set: MetricSet) -> dict[str, Any]:
@@ -192,17 +274,21 @@ def _dimension_filter(dimension: Dimension, metric_set: MetricSet) -> dict[str, 
     }  # fmt: skip
 
 
-def _only(group: str, dataset: str, column: str, values: Sequence[str], *, sheet: str, visual: str) -> dict[str, Any]:
-    """A filter that some visuals of a sheet have built in."""
-    listed = {"MatchOperator": "CONTAINS", "CategoryValues": list(values), "NullOption": "NON_NULLS_ONLY"}
+def _only(group: str, dataset: str, allowed: Mapping[str, Sequence[str]], *, sheet: str, visual: str) -> dict[str, Any]:
+    """What a visual has built in: the values that each column may have."""
     scope = {"SheetId": sheet, "Scope": "SELECTED_VISUALS", "VisualIds": [visual]}
+
+    def listed(values: Sequence[str]) -> dict[str, Any]:
+        return {"FilterListConfiguration": {"MatchOperator": "CONTAINS", "CategoryValues": list(values), "NullOption": "NON_NULLS_ONLY"}}
+
     return {
         "FilterGroupId": group,
         "CrossDataset": "SINGLE_DATASET",
         "Status": "ENABLED",
         "ScopeConfiguration": {"SelectedSheets": {"SheetVisualScopingConfigurations": [scope]}},
         "Filters": [
-            {"CategoryFilter": {"FilterId": f"{group}-is", "Column": _column(dataset, column), "Configuration": {"FilterListConfiguration": listed}}}
+            {"CategoryFilter": {"FilterId": f"{group}-{column}", "Column": _column(dataset, column), "Configuration": listed(values)}}
+            for column, values in allowed.items()
         ],
     }
 
@@ -263,26 +349,41 @@ def _pickers(sheet: str) -> list[dict[str, Any]]:
     ]
 
 
-def _overview(filters: list[dict[str, Any]]) -> dict[str, Any]:
+def _table(visual: str, title: str, dataset: str, columns: Sequence[tuple[str, str]], greatest: str) -> dict[str, Any]:
+    """Rows as they are, sorted by one column downwards; columns with their labels."""
+    return {
+        "TableVisual": {
+            "VisualId": visual,
+            "Title": _title(title),
+            "ChartConfiguration": {
+                "FieldWells": {
+                    "TableUnaggregatedFieldWells": {"Values": [{"FieldId": f"{visual}-{c}", "Column": _column(dataset, c)} for c, _ in columns]}
+                },
+                "SortConfiguration": {"RowSort": [{"FieldSort": {"FieldId": f"{visual}-{greatest}", "Direction": "DESC"}}]},
+                "FieldOptions": {"SelectedFieldOptions": [{"FieldId": f"{visual}-{c}", "CustomLabel": label} for c, label in columns]},
+            },
+        }
+    }
+
+
+_SERIES_COLUMNS = (
+    (TIME, "Time"), ("metricset", "Metric set"), ("metricname", "Measure"), ("dimensions", "Series"), ("groupscore", "Score"), ("value", "Value"),
+    ("expectedvalue", "Expected"), ("lowerbound", "Lower bound"), ("upperbound", "Upper bound"),
+)  # fmt: skip
+
+
+def _overview(filters: list[dict[str, Any]], log_dataset: str, row: str, rows: str) -> dict[str, Any]:
+    """The events of a log: how many, how bad, when, of which `row`, and one by one."""
+
     def kpi(visual: str, title: str, value: dict[str, Any]) -> _Placed:
         wells = {"Values": [value], "TargetValues": [], "TrendGroups": []}
         return _Placed({"KPIVisual": {"VisualId": visual, "Title": _title(title), "ChartConfiguration": {"FieldWells": wells}}}, 9, 5)
 
     columns = (
-        (TIME, "Time"), ("metricname", "Measure"), ("groupscore", "Score"), ("severity", "Severity"), ("direction", "Direction"),
-        ("affectedseries", "Series"), ("source", "Source"), ("consoleurl", "Link"),
+        (TIME, "Time"), *([(row, "Metric set")] if row == "metricset" else []), ("metricname", "Measure"), ("groupscore", "Score"),
+        ("severity", "Severity"), ("direction", "Direction"), ("affectedseries", "Series"), ("source", "Source"), ("consoleurl", "Link"),
     )  # fmt: skip
-    log = {
-        "TableVisual": {
-            "VisualId": "log",
-            "Title": _title("Event log, newest first"),
-            "ChartConfiguration": {
-                "FieldWells": {"TableUnaggregatedFieldWells": {"Values": [{"FieldId": f"log-{c}", "Column": _column(LOG, c)} for c, _ in columns]}},
-                "SortConfiguration": {"RowSort": [{"FieldSort": {"FieldId": f"log-{TIME}", "Direction": "DESC"}}]},
-                "FieldOptions": {"SelectedFieldOptions": [{"FieldId": f"log-{c}", "CustomLabel": label} for c, label in columns]},
-            },
-        }
-    }
+    log = _table("log", "Event log, newest first", log_dataset, columns, TIME)
     timeline = {
         "BarChartVisual": {
             "VisualId": "timeline",
@@ -290,9 +391,9 @@ def _overview(filters: list[dict[str, Any]]) -> dict[str, Any]:
             "ChartConfiguration": {
                 "FieldWells": {
                     "BarChartAggregatedFieldWells": {
-                        "Category": [_over_time("timeline-day", LOG, "DAY")],
-                        "Values": [_count("timeline-events", LOG, "eventid")],
-                        "Colors": [_by("timeline-severity", LOG, "severity")],
+                        "Category": [_over_time("timeline-day", log_dataset, "DAY")],
+                        "Values": [_count("timeline-events", log_dataset, "eventid")],
+                        "Colors": [_by("timeline-severity", log_dataset, "severity")],
                     }
                 },
                 "Orientation": "VERTICAL",
@@ -310,13 +411,13 @@ def _overview(filters: list[dict[str, Any]]) -> dict[str, Any]:
     heat = {
         "HeatMapVisual": {
             "VisualId": "worst",
-            "Title": _title("Worst score of the day by measure"),
+            "Title": _title(f"Worst score of the day by {rows}"),
             "ChartConfiguration": {
                 "FieldWells": {
                     "HeatMapAggregatedFieldWells": {
-                        "Rows": [_by("worst-measure", LOG, "metricname")],
-                        "Columns": [_over_time("worst-day", LOG, "DAY")],
-                        "Values": [_number("worst-score", LOG, "groupscore", "MAX")],
+                        "Rows": [_by("worst-row", log_dataset, row)],
+                        "Columns": [_over_time("worst-day", log_dataset, "DAY")],
+                        "Values": [_number("worst-score", log_dataset, "groupscore", "MAX")],
                     }
                 },
                 "SortConfiguration": {"HeatMapColumnSort": _ascending("worst-day")},
@@ -327,12 +428,12 @@ def _overview(filters: list[dict[str, Any]]) -> dict[str, Any]:
             },
         }
     }
-    filters.append(_only("severe", LOG, "severity", ["high", "critical"], sheet="overview", visual="kpi-severe"))
+    filters.append(_only("severe", log_dataset, {"severity": ["high", "critical"]}, sheet="overview", visual="kpi-severe"))
     placed = [
-        kpi("kpi-events", "Events", _count("kpi-events-value", LOG, "eventid")),
-        kpi("kpi-severe", "High or critical", _count("kpi-severe-value", LOG, "eventid")),
-        kpi("kpi-worst", "Worst score", _number("kpi-worst-value", LOG, "groupscore", "MAX")),
-        kpi("kpi-series", "Most series in one event", _number("kpi-series-value", LOG, "affectedseries", "MAX")),
+        kpi("kpi-events", "Events", _count("kpi-events-value", log_dataset, "eventid")),
+        kpi("kpi-severe", "High or critical", _count("kpi-severe-value", log_dataset, "eventid")),
+        kpi("kpi-worst", "Worst score", _number("kpi-worst-value", log_dataset, "groupscore", "MAX")),
+        kpi("kpi-series", "Most series in one event", _number("kpi-series-value", log_dataset, "affectedseries", "MAX")),
         _Placed(timeline, 18, 11),
         _Placed(heat, 18, 11),
         _Placed(log, 36, 17),
@@ -349,14 +450,16 @@ def _id(*parts: str) -> str:
     return "-".join(part.lower().replace("-", "--") for part in parts)
 
 
-def _measure_sheet(metric_set: MetricSet, measure: Measure, window: Window, filters: list[dict[str, Any]]) -> dict[str, Any]:
+def _measure_sheet(metric_set: MetricSet, number: int, window: Window, filters: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sheet of one measure; its visuals are numbered, since ids of long names would fill the template."""
+    measure = metric_set.measures[number]
     sheet, label = _sheet_id(measure), _label(measure)
-    unit = f"{label} ({measure.unit})" if measure.unit else label
-    band, step = f"{sheet}-band", window.granularity
+    unit = _with_unit(measure)
+    band, step = f"m{number}-band", window.granularity
     columns = _BOUNDS[measure.aggregation]
     how = "added up over the series" if measure.aggregation == "SUM" else "mean of the series"
     series = (("observed", "2px", "SOLID"), ("expected", "2px", "DOTTED"), ("lower", "1px", "SOLID"), ("upper", "1px", "SOLID"))
-    filters.append(_only(band, BAND, "metricname", [measure.name], sheet=sheet, visual=band))
+    filters.append(_only(band, BAND, {"metricname": [measure.name]}, sheet=sheet, visual=band))
     placed = [
         _Placed(
             {
@@ -396,15 +499,14 @@ def _measure_sheet(metric_set: MetricSet, measure: Measure, window: Window, filt
             11,
         )
     ]  # fmt: skip
-    for dimension in metric_set.dimensions or (None,):
-        placed += _measure_by(measure, dimension, step, unit, filters)
+    for place, dimension in enumerate(metric_set.dimensions or (None,)):
+        placed += _measure_by(measure, dimension, f"m{number}-d{place}", step, filters)
     return _sheet(sheet, label, placed, _pickers(sheet), metric_set.dimensions)
 
 
-def _measure_by(measure: Measure, dimension: Dimension | None, step: Granularity, unit: str, filters: list[dict[str, Any]]) -> list[_Placed]:
+def _measure_by(measure: Measure, dimension: Dimension | None, base: str, step: Granularity, filters: list[dict[str, Any]]) -> list[_Placed]:
     """The live data and its anomalies by one dimension (or in one, where there is none), and what contributed."""
-    sheet, label = _sheet_id(measure), _label(measure)
-    base = f"{sheet}-{_id(dimension.name)}" if dimension else sheet
+    sheet, label, unit = _sheet_id(measure), _label(measure), _with_unit(measure)
     by = f" by {_label(dimension).lower()}" if dimension else ""
     line, combo, bars = f"{base}-live", f"{base}-anomalies", f"{base}-contribution"
 
@@ -441,8 +543,8 @@ def _measure_by(measure: Measure, dimension: Dimension | None, step: Granularity
         }, 12 if dimension else 18),
     ]  # fmt: skip
     if dimension:
-        filters.append(_only(f"{bars}-measure", CONTRIBUTIONS, "metricname", [measure.name], sheet=sheet, visual=bars))
-        filters.append(_only(f"{bars}-dimension", CONTRIBUTIONS, "dimensionname", [dimension.name], sheet=sheet, visual=bars))
+        own = {"metricname": [measure.name], "dimensionname": [dimension.name]}
+        filters.append(_only(bars, CONTRIBUTIONS, own, sheet=sheet, visual=bars))
         wells = {
             "Category": [_over_time(f"{bars}-time", CONTRIBUTIONS, step)],
             "Values": [_number(f"{bars}-share", CONTRIBUTIONS, "contributionshare")],
@@ -459,20 +561,17 @@ def _measure_by(measure: Measure, dimension: Dimension | None, step: Granularity
 
 
 def _contributions(metric_set: MetricSet) -> dict[str, Any]:
-    rows = [
-        _over_time("pivot-time", CONTRIBUTIONS, _finest(metric_set)),
-        _by("pivot-dimension", CONTRIBUTIONS, "dimensionname"),
-        _by("pivot-measure", CONTRIBUTIONS, "metricname"),
-        _by("pivot-value", CONTRIBUTIONS, "dimensionvalue"),
-    ]
-    labels = {
-        "pivot-time": "Time",
-        "pivot-dimension": "Dimension",
-        "pivot-measure": "Measure",
-        "pivot-value": "Value",
-        "pivot-share": "Contribution, %",
-    }
-    pivot = {
+    pivot = _pivot(CONTRIBUTIONS, None, finest(metric_set))
+    return _sheet("contributions", "Contributions", [_Placed(pivot, 36, 21)], _pickers("contributions"), metric_set.dimensions)
+
+
+def _pivot(dataset: str, first: tuple[str, str] | None, step: Granularity) -> dict[str, Any]:
+    """Contributions by time, dimension, measure and value, and by one more column outermost."""
+    inner = (("dimensionname", "Dimension"), ("metricname", "Measure"), ("dimensionvalue", "Value"))
+    names = [*([first] if first else []), (TIME, "Time"), *inner]
+    rows = [_over_time(f"pivot-{c}", dataset, step) if c == TIME else _by(f"pivot-{c}", dataset, c) for c, _ in names]
+    labels = {**{f"pivot-{column}": label for column, label in names}, "pivot-share": "Contribution, %"}
+    return {
         "PivotTableVisual": {
             "VisualId": "pivot",
             "Title": _title("What contributed to each event, per cent"),
@@ -480,14 +579,13 @@ def _contributions(metric_set: MetricSet) -> dict[str, Any]:
                 "FieldWells": {
                     "PivotTableAggregatedFieldWells": {
                         "Rows": rows,
-                        "Values": [_number("pivot-share", CONTRIBUTIONS, "contributionshare")],
+                        "Values": [_number("pivot-share", dataset, "contributionshare")],
                     }
                 },
                 "SortConfiguration": {
-                    "FieldSortOptions": [{"FieldId": "pivot-time", "SortBy": {"Field": {"FieldId": "pivot-time", "Direction": "DESC"}}}]
+                    "FieldSortOptions": [{"FieldId": f"pivot-{TIME}", "SortBy": {"Field": {"FieldId": f"pivot-{TIME}", "Direction": "DESC"}}}]
                 },
                 "FieldOptions": {"SelectedFieldOptions": [{"FieldId": field, "CustomLabel": label} for field, label in labels.items()]},
             },
         }
     }
-    return _sheet("contributions", "Contributions", [_Placed(pivot, 36, 21)], _pickers("contributions"), metric_set.dimensions)

@@ -37,6 +37,7 @@ _DASHES = {"SOLID": [1, 0], "DOTTED": [2, 2], "DASHED": [6, 4]}
 # An aggregate in a calculated field: its inside is arithmetic on columns, with one more level of parentheses at most.
 _INSIDE = r"(?:\{[^{}]*\}|[-+*/ .0-9])*"
 _AGGREGATE = re.compile(rf"(sum|count|min|max)\(({_INSIDE}(?:\({_INSIDE}\){_INSIDE})*)\)")
+_CHOICE = re.compile(r"ifelse\((.*), (\d+), (\d+)\)")
 _ARITHMETIC = re.compile(r"(?:datum\.v\d+|sqrt|abs|[-+*/ .0-9()])*")
 _AGGREGATIONS = {"SUM", "MIN", "MAX", "COUNT", "AVERAGE", "DISTINCT_COUNT"}
 
@@ -190,14 +191,16 @@ def _predicates(context: _Context, visual: str, dataset: str) -> tuple[str, ...]
         for one in group["Filters"]:
             ((kind, body),) = one.items()
             column = body["Column"]
-            if column["ColumnName"] not in context.columns.get(column["DataSetIdentifier"], {}):
+            expression = _expressions(context.definition).get((column["DataSetIdentifier"], column["ColumnName"]))
+            if expression is None and column["ColumnName"] not in context.columns.get(column["DataSetIdentifier"], {}):
                 raise UserError(f"filter {body['FilterId']}: the dataset {column['DataSetIdentifier']!r} has no column {column['ColumnName']!r}")
             if column["DataSetIdentifier"] != dataset and (
                 group["CrossDataset"] == "SINGLE_DATASET" or column["ColumnName"] not in context.columns[dataset]
             ):
                 continue
             try:
-                found += _predicate(kind, body, context.parameters)
+                of = sql.name(column["ColumnName"]) if expression is None else _row_level(expression, context.parameters)
+                found += _predicate(kind, body, of, context.parameters)
             except (KeyError, TypeError, ValueError) as error:
                 raise UserError(f"filter {body['FilterId']}: the preview cannot read its {kind}: {error}") from error
     return tuple(found)
@@ -212,8 +215,22 @@ def _in_scope(scope: Mapping[str, Any], sheet: str, visual: str) -> bool:
     )
 
 
-def _predicate(kind: str, body: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[str]:
-    column = sql.name(body["Column"]["ColumnName"])
+def _expressions(definition: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """The calculated fields: (dataset, name) -> expression."""
+    return {(one["DataSetIdentifier"], one["Name"]): one["Expression"] for one in definition.get("CalculatedFields", ())}
+
+
+def _row_level(expression: str, parameters: Mapping[str, Any]) -> str:
+    """A calculated field of single rows as SQL: `ifelse` of comparisons between columns and dates."""
+    told = re.sub(r"\$\{(\w+)\}", lambda match: f"TIMESTAMP '{parameters[match[1]]:%Y-%m-%d %H:%M:%S}'", expression)
+    told = re.sub(r"addDateTime\((-?\d+), 'DD', (TIMESTAMP '[^']*')\)", r"(\2 + INTERVAL (\1) DAY)", told)
+    match = _CHOICE.fullmatch(re.sub(r"\{([^{}]*)\}", lambda name: sql.name(name[1]), told))
+    if match is None:
+        raise ValueError(f"the calculated field {expression!r} is not known here, only ifelse(..., 1, 0) of comparisons with dates")
+    return f"CASE WHEN {match[1]} THEN {match[2]} ELSE {match[3]} END"
+
+
+def _predicate(kind: str, body: Mapping[str, Any], column: str, parameters: Mapping[str, Any]) -> list[str]:
     found = [f"{column} IS NOT NULL"] if body.get("NullOption") == "NON_NULLS_ONLY" else []
     if kind == "TimeRangeFilter":
         for name, sign in (("RangeMinimumValue", ">"), ("RangeMaximumValue", "<")):
@@ -223,9 +240,11 @@ def _predicate(kind: str, body: Mapping[str, Any], parameters: Mapping[str, Any]
                 included = "=" if body.get("IncludeMinimum" if sign == ">" else "IncludeMaximum") else ""
                 found.append(f"{column} {sign}{included} TIMESTAMP '{value:%Y-%m-%d %H:%M:%S}'")
         return found
+    if kind == "NumericEqualityFilter" and body["MatchOperator"] == "EQUALS":
+        return [*found, f"{column} = {float(body['Value'])}"]
     listed = body.get("Configuration", {}).get("FilterListConfiguration") if kind == "CategoryFilter" else None
     if listed is None or listed["MatchOperator"] not in ("CONTAINS", "EQUALS"):
-        raise UserError(f"filter {body['FilterId']}: the preview draws TimeRangeFilter and CategoryFilter with a list, not this {kind}")
+        raise UserError(f"filter {body['FilterId']}: the preview draws TimeRangeFilter, equality and CategoryFilter with a list, not this {kind}")
     if "CategoryValues" in listed:
         found.append(f"{column} IN ({', '.join(map(sql.text, listed['CategoryValues']))})")
     return found
@@ -305,7 +324,7 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
 
 def _calculated(values: Sequence[Value], definition: Mapping[str, Any], dataset: str, where: str) -> tuple[list[Value], list[dict[str, Any]]]:
     """The values, then the aggregates that calculated ones among them are made of; and the Vega-Lite steps that make them."""
-    expressions = {(one["DataSetIdentifier"], one["Name"]): one["Expression"] for one in definition.get("CalculatedFields", ())}
+    expressions = _expressions(definition)
     parted, steps = list(values), []
     for number, value in enumerate(values):
         if value.aggregation != "CALCULATED":

@@ -1,40 +1,75 @@
-"""The function that takes alerts: an SQS batch, an SNS event, or a bare alert; it files them in the lake.
+"""The function that takes alerts: an SQS batch, an SNS event, or a bare alert; it files them in the lake and tells people of the severe ones.
 
 Content never makes it raise. Storage that stays down does: for SQS the answer names the messages to send again, for a direct event the caller's
 retries act on the exception ("Handling errors for an SQS event source in Lambda" in the Lambda guide).
 """
 
 import json
-import os
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
 
-from anomalake import metric_set
-from anomalake.lake.ingest import Message, ingest
-from anomalake.lake.layout import Format
-from anomalake.lake.store import Store, open_store
-from anomalake.metric_set import MetricSet
+from anomalake import notification
+from anomalake.functions.setting import METRICS_NAMESPACE, Setting, publish, setting
+from anomalake.lake import layout
+from anomalake.lake.ingest import Filed, Message, ingest
+from anomalake.lake.store import StorageError
 
-logger = Logger(service="anomalake-ingest")
+logger = Logger()
+metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 
+@metrics.log_metrics
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  (Lambda's signature)
     """File what the event holds; `{"batchItemFailures": [...]}` for SQS, counts for everybody else."""
-    store, sets, form = setting(*(os.environ.get(name, "") for name in ("ANOMALAKE_LAKE", "ANOMALAKE_METRIC_SETS", "ANOMALAKE_FORMAT")))
     queued = _queued(event)
-    outcome = ingest(queued or _direct(event), store, sets, form)
+    messages = queued or _direct(event)
+    chosen = setting()
+    outcome = ingest(messages, chosen.store, chosen.sets, chosen.format)
+    untold = tell(outcome.filed, chosen)
     for refused in outcome.quarantined:
         logger.warning("quarantined", message_id=refused.message.id, reason=refused.reason)
-    if outcome.error is not None:
-        logger.error("storage failed", failed=list(outcome.failed), error=str(outcome.error))
+    error = outcome.error or next(iter(untold.values()), None)
+    failed = list(dict.fromkeys([*outcome.failed, *untold]))
+    for name, count in (("AlertsFiled", len(outcome.filed)), ("AlertsQuarantined", len(outcome.quarantined)), ("MessagesFailed", len(failed))):
+        metrics.add_metric(name, "Count", count)
+    if error is not None:
+        logger.error("storage failed", failed=failed, error=str(error))
         if not queued:
-            raise outcome.error
+            raise error
     if queued:
-        return {"batchItemFailures": [{"itemIdentifier": message} for message in outcome.failed]}
-    return {"filed": outcome.filed, "quarantined": len(outcome.quarantined)}
+        return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
+    return {"filed": len(outcome.filed), "quarantined": len(outcome.quarantined)}
+
+
+def tell(filed: Iterable[Filed], chosen: Setting) -> dict[str, StorageError]:
+    """Publish each event at or above the score; the messages for which that failed. The marker comes after it, so an event is told at least once."""
+    if not chosen.topic:
+        return {}
+    failed: dict[str, StorageError] = {}
+    for key, group in _events(filed, chosen.notify_score).items():
+        worst = max(group, key=lambda item: item.alert.anomaly_score or 0)
+        dashboard = chosen.dashboard.replace("{metric_set}", worst.metric_set.name.replace("_", "-"))
+        try:
+            if chosen.store.get(key) is None:
+                publish(chosen.topic, notification.notice(worst.alert, worst.metric_set, dashboard))
+                chosen.store.create(key, json.dumps({"alertEventId": worst.alert.alert_event_id, "score": worst.alert.anomaly_score}).encode())
+                metrics.add_metric("NotificationsSent", "Count", 1)
+        except StorageError as error:
+            failed |= dict.fromkeys((item.message.id for item in group), error)
+    return failed
+
+
+def _events(filed: Iterable[Filed], lowest: float) -> dict[str, list[Filed]]:
+    """The alerts to tell people of, by the key of their event's marker."""
+    found: dict[str, list[Filed]] = {}
+    for item in filed:
+        if item.alert.anomaly_score is not None and item.alert.anomaly_score >= lowest:
+            identity = f"{item.timestamp.isoformat()}|{item.alert.impacted_metric.metric_name}|{item.alert.event_id}"
+            found.setdefault(layout.notification_key(item.metric_set, item.timestamp, sha256(identity.encode()).hexdigest()), []).append(item)
+    return found
 
 
 def _queued(event: object) -> list[Message]:
@@ -53,7 +88,7 @@ def _queued(event: object) -> list[Message]:
     return [Message(record["messageId"], record["body"]) for record in records]
 
 
-def _direct(event: object) -> list[Message]:
+def _direct(event: object) -> Sequence[Message]:
     """An SNS event's messages, else the event itself."""
     records = event.get("Records") if isinstance(event, dict) else None
     if isinstance(records, list) and records and all(_is_sns(record) for record in records):
@@ -64,13 +99,3 @@ def _direct(event: object) -> list[Message]:
 def _is_sns(record: object) -> bool:
     sns = record.get("Sns") if isinstance(record, dict) else None
     return isinstance(sns, dict) and isinstance(sns.get("Message"), str)
-
-
-@cache
-def setting(lake: str, sets: str, form: str) -> tuple[Store, tuple[MetricSet, ...], Format]:
-    """What the environment names, opened once for a process."""
-    if not lake or not sets:
-        raise RuntimeError("ANOMALAKE_LAKE (s3://bucket or a folder) and ANOMALAKE_METRIC_SETS (a folder) must be set")
-    if form not in ("", "parquet", "csv"):
-        raise RuntimeError(f"ANOMALAKE_FORMAT is {form!r}; it must be parquet or csv")
-    return open_store(lake), metric_set.load_all(Path(sets)), "csv" if form == "csv" else "parquet"

@@ -49,7 +49,7 @@ class Refused(NamedTuple):
 class Outcome(NamedTuple):
     """What became of a batch: alerts in the tables, messages in quarantine, and the ids whose storage failed, with the first error."""
 
-    filed: int
+    filed: tuple[Filed, ...]
     quarantined: tuple[Refused, ...]
     failed: tuple[str, ...]
     error: StorageError | None
@@ -107,7 +107,7 @@ def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...
             key = layout.table_key(table, group[0].metric_set, group[0].timestamp, form)
             if not attempt([item.message for item in group], key, partial(_merge, store=store, table=table, group=group, form=form)):
                 break
-    return Outcome(sum(item.message.id not in failed for item in filed), tuple(refused), tuple(failed), error)
+    return Outcome(tuple(item for item in filed if item.message.id not in failed), tuple(refused), tuple(failed), error)
 
 
 def _merge(key: str, *, store: Store, table: Table, group: Sequence[Filed], form: Format) -> None:

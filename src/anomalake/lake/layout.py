@@ -54,6 +54,21 @@ def archive_key(metric_set: MetricSet, day: str, digest: str) -> str:
     return f"alerts/{metric_set.path}/date={day}/{digest}.jsonl"
 
 
+def notification_key(metric_set: MetricSet, instant: datetime, digest: str) -> str:
+    """The marker of an event that people were told of."""
+    return f"notifications/{metric_set.path}/date={date(instant)}/{digest}.json"
+
+
+def state_key(metric_set: MetricSet) -> str:
+    """What the detector remembers."""
+    return f"detector/{metric_set.path}/state.npz"
+
+
+def lease_key(metric_set: MetricSet) -> str:
+    """Who runs the detector now, and until when."""
+    return f"detector/{metric_set.path}/running.json"
+
+
 def quarantine_key(digest: str) -> str:
     """An event that was not understood."""
     return f"quarantine/{digest}.json"

@@ -1,0 +1,128 @@
+"""What the rendered CloudFormation templates share: how names reach them, nested stacks, permissions. Pure.
+
+Limits are those of "Understand CloudFormation quotas" in the CloudFormation guide.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from anomalake.errors import UserError
+from anomalake.metric_set import MetricSet
+
+Node = dict[str, Any]
+
+PREFIX = "prefixofthestack"  # what names begin with, until `sub` leaves it to the stack
+ACCOUNT: Node = {"Ref": "AWS::AccountId"}
+NOTHING: Node = {"Ref": "AWS::NoValue"}
+MOST_BYTES, MOST_RESOURCES = 1_000_000, 500
+
+PARAMETERS: dict[str, Node] = {
+    "Prefix": {
+        "Type": "String", "Default": "anomalake", "AllowedPattern": "^[a-z][a-z0-9]{0,19}$", "Description": "What names begin with.",
+        "ConstraintDescription": "a letter a-z, then up to 19 of a-z and 0-9",
+    },
+    "Bucket": {"Type": "String", "Description": "Bucket of the lake and of the live data."},
+    "Format": {"Type": "String", "Default": "parquet", "AllowedValues": ["parquet", "csv"], "Description": "Format of the lake's tables."},
+    "WorkGroup": {"Type": "String", "Description": "Athena workgroup of the stack."},
+    "KmsKeyArn": {"Type": "String", "Default": "", "Description": "KMS key that encrypts the bucket; empty where S3's own does."},
+    "CrawlerSchedule": {"Type": "String", "Default": "", "Description": "cron(...) of the crawlers; empty: they run when they are asked to."},
+    "DetectFunctionArn": {"Type": "String", "Default": "", "Description": "The detect function; empty where the detector is off."},
+    "DetectRoleName": {"Type": "String", "Description": "The detect function's role."},
+    "SchedulerRoleArn": {"Type": "String", "Description": "The role that calls the detect function."},
+    "AlarmTopicArn": {"Type": "String", "Default": "", "Description": "Where alarms go; empty: nowhere."},
+    "OwnerArn": {"Type": "String", "Description": "QuickSight user or group that owns what is made."},
+    "ReaderArn": {"Type": "String", "Default": "", "Description": "QuickSight user or group that may read the dashboards; empty: nobody else."},
+    "ImportMode": {
+        "Type": "String", "Default": "DIRECT_QUERY", "AllowedValues": ["DIRECT_QUERY", "SPICE"],
+        "Description": "Whether QuickSight asks Athena each time or keeps a copy.",
+    },
+    "DataSourceArn": {"Type": "String", "Description": "The Athena data source in QuickSight."},
+    "FolderArn": {"Type": "String", "Description": "The QuickSight folder of dashboards and topics."},
+}  # fmt: skip
+CONDITIONS: dict[str, Node] = {
+    "IsCsv": {"Fn::Equals": [{"Ref": "Format"}, "csv"]},
+    "HasKey": {"Fn::Not": [{"Fn::Equals": [{"Ref": "KmsKeyArn"}, ""]}]},
+    "HasCrawlerSchedule": {"Fn::Not": [{"Fn::Equals": [{"Ref": "CrawlerSchedule"}, ""]}]},
+    "HasDetector": {"Fn::Not": [{"Fn::Equals": [{"Ref": "DetectFunctionArn"}, ""]}]},
+    "HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}]},
+    "HasReader": {"Fn::Not": [{"Fn::Equals": [{"Ref": "ReaderArn"}, ""]}]},
+    "IsSpice": {"Fn::Equals": [{"Ref": "ImportMode"}, "SPICE"]},
+}
+
+
+def template(description: str, parameters: Sequence[str], conditions: Sequence[str], resources: Node) -> Node:
+    """A template with those of the known parameters and conditions."""
+    made: Node = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"{description} Rendered by `anomalake render` from src/metric_sets; edit those.",
+        "Parameters": {name: PARAMETERS[name] for name in parameters},
+    }
+    if any(resource["Type"] == "AWS::CloudFormation::Stack" for resource in resources.values()):
+        made["Metadata"] = {"cfn-lint": {"config": {"ignore_checks": ["W3002"]}}}  # `sam deploy` packages the nested templates
+    if conditions:
+        made["Conditions"] = {name: CONDITIONS[name] for name in conditions}
+    return {**made, "Resources": resources}
+
+
+def nested(file: str, parameters: Sequence[str], *, after: Sequence[str] = (), **values: Node) -> Node:
+    """A nested stack from a file beside the template, whose parameters are this template's own or given."""
+    properties = {"TemplateURL": file, "Parameters": {**{name: {"Ref": name} for name in parameters}, **values}}
+    return {"Type": "AWS::CloudFormation::Stack", **({"DependsOn": list(after)} if after else {}), "Properties": properties}
+
+
+def sub(text: str) -> Node:
+    """A text in which the stack's parameters stand."""
+    return {"Fn::Sub": text.replace(PREFIX, "${Prefix}")}
+
+
+def logical(name: str) -> str:
+    """A CloudFormation logical id."""
+    return "".join(part[:1].upper() + part[1:] for part in name.replace("-", "_").split("_"))
+
+
+def logical_set(metric_set: MetricSet) -> str:
+    """A logical id of the metric set: names are lower case, so no two become one."""
+    return "Set" + metric_set.name[0].upper() + metric_set.name[1:].replace("_", "U")
+
+
+def choose(condition: str, yes: Any, no: Any) -> Node:
+    """One or the other."""
+    return {"Fn::If": [condition, yes, no]}
+
+
+def allow(actions: Sequence[str], resources: Sequence[Node | str], **more: Any) -> Node:
+    """A statement of a policy; actions of one service, `s3:` and the like before each."""
+    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources), **more}
+
+
+def role(name: str, service: str, statements: Sequence[Node], description: str, **condition: Mapping[str, Any]) -> Node:
+    """A role of its own for a service of AWS."""
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole", **({"Condition": condition} if condition else {})}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "RoleName": sub(name),
+            "Description": description,
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "Policies": [{"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements)}}],
+        },
+    }
+
+
+def use_key(actions: Sequence[str]) -> Node:
+    """Leave to use the stack's KMS key, where it has one."""
+    return choose("HasKey", allow(actions, [{"Ref": "KmsKeyArn"}]), NOTHING)
+
+
+def text(made: Node, where: str) -> str:
+    """The template as a file; `UserError` where it is beyond what CloudFormation takes."""
+    written = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+    if len(written.encode()) > MOST_BYTES:
+        written = json.dumps(made, separators=(",", ":"), ensure_ascii=False) + "\n"
+    if len(written.encode()) > MOST_BYTES or len(made["Resources"]) > MOST_RESOURCES:
+        raise UserError(
+            f"{where}: has {len(written.encode()):,} bytes and {len(made['Resources'])} resources; CloudFormation takes {MOST_BYTES:,} and "
+            f"{MOST_RESOURCES}. A metric set with fewer measures or dimensions, or with shorter names, gives a smaller template"
+        )
+    return written

@@ -1,0 +1,39 @@
+"""When a metric set's detector runs, and which intervals are due then. Pure."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from math import ceil
+
+from anomalake import intervals
+from anomalake.metric_set import MetricSet
+
+
+def cron(metric_set: MetricSet) -> str:
+    """The schedule in the set's own zone: an interval has ended and the source's offset passed ("Schedule types" of EventBridge Scheduler)."""
+    minutes = ceil(_offset(metric_set).total_seconds() / 60)
+    match metric_set.frequency:
+        case "P1D":
+            return f"cron({minutes % 60} {minutes // 60 % 24} * * ? *)"
+        case "PT1H":
+            return f"cron({minutes % 60} * * * ? *)"
+        case "PT10M":
+            return f"cron({minutes % 10}/10 * * * ? *)"
+        case "PT5M":
+            return f"cron({minutes % 5}/5 * * * ? *)"
+
+
+def last_due(metric_set: MetricSet, now: datetime) -> datetime:
+    """The start, on the set's wall clock, of the newest interval whose data should be there at `now` (naive UTC)."""
+    wall = intervals.floor(intervals.to_wall(now - _offset(metric_set), metric_set.timezone), metric_set.frequency)
+    return wall - intervals.STEP[metric_set.frequency]
+
+
+def due(metric_set: MetricSet, after: datetime, last: datetime) -> Iterator[datetime]:
+    """The starts of the intervals after one and up to the last, on the set's wall clock; hours that clocks skip are none."""
+    for wall in intervals.walls(after + intervals.STEP[metric_set.frequency], last, metric_set.frequency):
+        if metric_set.frequency == "P1D" or intervals.exists(wall, metric_set.timezone):
+            yield wall
+
+
+def _offset(metric_set: MetricSet) -> timedelta:
+    return timedelta(seconds=metric_set.source.offset if metric_set.source else 0)

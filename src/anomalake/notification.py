@@ -1,0 +1,70 @@
+"""What a person is told of an alert: what, when, how severe, who contributed, where to look; long for mail, short for a telephone. Pure."""
+
+from typing import NamedTuple
+
+from anomalake import intervals
+from anomalake.alert import Alert, TimeSeries, severity
+from anomalake.metric_set import Measure, MetricSet
+
+MOST_SUBJECT, MOST_SHORT = 99, 160  # characters that SNS takes as a subject, and that one SMS holds
+MOST_SERIES, MOST_VALUES = 5, 3
+
+
+class Notice(NamedTuple):
+    """A message in the lengths that its readers want."""
+
+    subject: str
+    long: str
+    short: str
+
+
+def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
+    """The message of an alert; `dashboard` is where to look when the alert itself has no link."""
+    metric = alert.impacted_metric
+    measure = next(one for one in metric_set.measures if one.name == metric.metric_name)
+    label, title = measure.label or measure.name, metric_set.label or metric_set.name
+    wall = intervals.to_wall(metric_set.start(alert.instant), metric_set.timezone)
+    when = f"{wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
+    score = "without a score" if alert.anomaly_score is None else f"{severity(alert.anomaly_score)}, {alert.anomaly_score:.4g} of 100"
+    direction = {"above": " above what was expected", "below": " below what was expected"}.get(alert.direction or "", "")
+    series = metric.relevant_time_series
+    link = alert.console_url or dashboard
+    contributors = [
+        f"{one.dimension_name} " + ", ".join(f"{value.dimension_value or '(none)'} {value.value_contribution:.4g} %" for value in best)
+        for one in metric.dimension_contribution
+        if (best := sorted(one.dimension_value_contributions, key=lambda value: -value.value_contribution)[:MOST_VALUES])
+    ]
+    lines = [
+        f"{label} of {title} is anomalous{direction}.",
+        "",
+        f"When        {when}, interval {metric_set.frequency}",
+        f"Severity    {score}",
+        f"Series      {len(series)}",
+        *(f"{'Contributed' if not number else '':11} {line}" for number, line in enumerate(contributors)),
+        *(f"{'Values' if not number else '':11} {_values(one, measure)}" for number, one in enumerate(series[:MOST_SERIES])),
+        *([f"{'':11} and {len(series) - MOST_SERIES} more"] if len(series) > MOST_SERIES else []),
+        *([f"Cause       {alert.root_cause}"] if alert.root_cause else []),
+        *([f"Look at it  {link}"] if link else []),
+        f"Event       {alert.event_id}",
+    ]
+    brief = f"{label}{direction or ' anomalous'}, {when}, {score}"
+    most = f"; {contributors[0]}" if contributors else ""
+    return Notice(
+        _plain(f"[{severity(alert.anomaly_score)}] {title}: {label}{direction or ' is anomalous'}")[:MOST_SUBJECT],
+        "\n".join(lines) + "\n",
+        " ".join(f"{title}: {brief}{most}".split())[:MOST_SHORT],
+    )
+
+
+def _values(series: TimeSeries, measure: Measure) -> str:
+    """A series' dimension values, its value, and what was expected."""
+    who = ", ".join(f"{one.dimension_name}={one.dimension_value}" for one in series.dimensions) or "(all)"
+    unit = f" {measure.unit}" if measure.unit else ""
+    value = "no value" if series.metric_value is None else f"{series.metric_value:.6g}{unit}"
+    expected = "" if series.expected_value is None else f", expected {series.expected_value:.6g}{unit}"
+    return f"{who}: {value}{expected}"
+
+
+def _plain(text: str) -> str:
+    """As SNS takes a subject: ASCII without line breaks."""
+    return " ".join(text.encode("ascii", "replace").decode().split())
