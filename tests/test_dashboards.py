@@ -109,7 +109,7 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
     import pandas as pd
 
     rows = [(p, m, f"2021-02-17 {hour:02}:00:00", 10 + hour, 0.5) for hour in range(24) for p in ("pc", "app") for m in markets]
-    laptop.lay_out(pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), item, root)
+    laptop.lay_out(pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), item, FolderStore(root))
     bodies = [
         alert_body("views", timestamp=f"2021-02-17T{hour}:00Z", event=f"e{hour}", score=score, consoleUrl=link,
                    series=[({"platform": "pc", "marketplace": m}, 99.0) for m in markets],

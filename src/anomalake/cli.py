@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,9 +105,13 @@ measures: [{{name: m, aggregation: SUM}}]
 def _demo(arguments: Arguments) -> int:
     from anomalake.demo import run
 
-    run.run(
-        arguments.dataset, _lake_folder(arguments), Path(arguments.output), form=arguments.format or _chosen_format(), days=arguments.days, say=say
-    )
+    form = arguments.format or _chosen_format()
+    if arguments.lake.startswith("s3://"):
+        if arguments.dataset == "flights":
+            raise UserError("--dataset flights: these are of 2013, which a deployed dashboard does not show by itself; a lake in S3 gets the shop")
+        run.fill(arguments.lake, form=form, days=arguments.days, now=datetime.now(UTC).replace(tzinfo=None), say=say)
+    else:
+        run.run(arguments.dataset or "flights", _lake_folder(arguments), Path(arguments.output), form=form, days=arguments.days, say=say)
     return 0
 
 
@@ -115,6 +120,7 @@ def _backtest(arguments: Arguments) -> int:
     from anomalake.catalog import duck
     from anomalake.dashboards import pages
     from anomalake.lake import layout
+    from anomalake.lake.store import FolderStore
 
     root = _lake_folder(arguments)
     if arguments.metric_set and Path(arguments.metric_set).is_file():
@@ -131,10 +137,10 @@ def _backtest(arguments: Arguments) -> int:
         raise UserError(f"metric set {item.name!r}: has no `source`, so there is no live data to go through")
     if arguments.data:
         table = tabular.read(Path(arguments.data))
-        folders, placeless = laptop.lay_out(table, item, root)
+        folders, placeless = laptop.lay_out(table, item, FolderStore(root))
         say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
-    report = laptop.backtest(item, root, sets, form)
+    report = laptop.backtest(item, FolderStore(root), metric_set.load_all(sets), form)
     say(f"detector    {report.intervals:,} intervals, {report.rows:,} rows, {report.series:,} series\nalerts      {report.alerts:,}")
     _tell(report.findings, report.found, "things in the live data could not be read")
     _tell([], report.quarantined, f"alerts were not understood and are kept in {root / 'quarantine'}")
@@ -265,7 +271,7 @@ def _one(sets: tuple[MetricSet, ...]) -> MetricSet:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="anomalake",
-        description="Anomaly alerts in; tables and dashboards out. Everything here runs on this machine, on a lake in a folder.",
+        description="Anomaly alerts in; tables and dashboards out. Everything here runs on this machine, on a lake in a folder; `demo` can fill one in S3.",
         epilog="A first look: `anomalake demo`. Your own data: `anomalake init FILE`, then `anomalake backtest`.",
     )
     parser.add_argument("--version", action="version", version=f"anomalake {__version__}")
@@ -305,8 +311,12 @@ def _parser() -> argparse.ArgumentParser:
         "demo", _demo, "run the whole pipeline on real or generated data and write its dashboard", "anomalake demo --dataset ecommerce",
         "--lake", "--format", "--output",
     )  # fmt: skip
-    made.add_argument("--dataset", choices=("flights", "ecommerce"), default="flights", help="New York's flights of 2013, or a generated shop")
-    made.add_argument("--days", type=_positive, metavar="N", help="only the first N days")
+    made.add_argument(
+        "--dataset",
+        choices=("flights", "ecommerce"),
+        help="New York's flights of 2013, or a generated shop (default: the flights; with --lake s3://BUCKET the shop)",
+    )
+    made.add_argument("--days", type=_positive, metavar="N", help="only the first N days (in S3: the last)")
     made = command(
         "backtest", _backtest, "run the detector over all live data of a metric set, and write its dashboard",
         "anomalake backtest --metric-set sales.yaml --data sales.csv", "--lake", "--metric-set", "--format", "--output",

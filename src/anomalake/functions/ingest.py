@@ -23,7 +23,11 @@ logger = Logger(service="anomalake-ingest")
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  (Lambda's signature)
     """File what the event holds; `{"batchItemFailures": [...]}` for SQS, counts for everybody else."""
-    store, sets, form = setting(*(os.environ.get(name, "") for name in ("ANOMALAKE_LAKE", "ANOMALAKE_METRIC_SETS", "ANOMALAKE_FORMAT")))
+    return take(event, *setting(*(os.environ.get(name, "") for name in ("ANOMALAKE_LAKE", "ANOMALAKE_METRIC_SETS", "ANOMALAKE_FORMAT"))))
+
+
+def take(event: dict[str, Any], store: Store, sets: tuple[MetricSet, ...], form: Format) -> dict[str, Any]:
+    """What `handler` does, with what it read of its environment given."""
     queued = _queued(event)
     outcome = ingest(queued or _direct(event), store, sets, form)
     for refused in outcome.quarantined:
