@@ -271,7 +271,7 @@ def _one(sets: tuple[MetricSet, ...]) -> MetricSet:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="anomalake",
-        description="Anomaly alerts in; tables and dashboards out. Everything here runs on this machine, on a lake in a folder; `demo` can fill one in S3.",
+        description="Anomaly alerts in; tables and dashboards out. All of it runs on this machine, on a lake in a folder; `demo` can fill one in S3.",
         epilog="A first look: `anomalake demo`. Your own data: `anomalake init FILE`, then `anomalake backtest`.",
     )
     parser.add_argument("--version", action="version", version=f"anomalake {__version__}")
