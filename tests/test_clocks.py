@@ -25,14 +25,13 @@ HEADER = "platform,marketplace,timestamp,views,revenue\n"
 def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, twice, never):  # noqa: PLR0917
     text = shop_text(zone, frequency="frequency: PT10M")
     item = metric_set.parse(text, "shop.yaml")
-    (tmp_path / "shop.yaml").write_text(text)
     root, store = tmp_path / "lake", FolderStore(tmp_path / "lake")
     walls = [first + timedelta(minutes=30 * step) for step in range(2 * hours)]
     for wall in walls:  # one row an interval; an hour that happens twice brings two files to its folders
         files = 2 if twice and 0 <= (wall - datetime.fromisoformat(twice)) / timedelta(minutes=30) < (1 if "Lord" in zone else 2) else 1
         for number in range(files):
             store.put(f"shop/live/{wall:%Y%m%d/%H%M}/{number}.csv", f"{HEADER}pc,us,{wall:%Y-%m-%d %H:%M:%S},10,1\n".encode())
-    report = laptop.backtest(item, root, tmp_path / "shop.yaml", "parquet")
+    report = laptop.backtest(item, FolderStore(root), (item,), "parquet")
     skipped = [wall for wall in walls if never and datetime.fromisoformat(never) <= wall < datetime.fromisoformat(never) + timedelta(hours=1)]
     assert report.found == len(skipped)
     assert all("never happened" in finding.problem for finding in report.findings)

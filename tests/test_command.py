@@ -172,7 +172,7 @@ def test_wrong_usage_exits_with_two_and_every_command_teaches():
             cli.main(arguments)
         assert caught.value.code == 2
     told = subprocess.run([sys.executable, "-m", "anomalake.cli", "--help"], capture_output=True, text=True, check=True).stdout
-    for command in ("init", "demo", "ingest", "backtest", "query", "preview", "render"):
+    for command in ("init", "import-metric-set", "demo", "ingest", "backtest", "query", "preview", "render"):
         assert command in told
         shown = subprocess.run([sys.executable, "-m", "anomalake.cli", command, "--help"], capture_output=True, text=True, check=True).stdout
         assert "Example:" in shown

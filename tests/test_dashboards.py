@@ -109,7 +109,7 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
     import pandas as pd
 
     rows = [(p, m, f"2021-02-17 {hour:02}:00:00", 10 + hour, 0.5) for hour in range(24) for p in ("pc", "app") for m in markets]
-    laptop.lay_out(pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), item, root)
+    laptop.lay_out(pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), item, FolderStore(root))
     bodies = [
         alert_body("views", timestamp=f"2021-02-17T{hour}:00Z", event=f"e{hour}", score=score, consoleUrl=link,
                    series=[({"platform": "pc", "marketplace": m}, 99.0) for m in markets],
@@ -155,15 +155,15 @@ def opened(page: Path, sheet: str, width: int = 1400) -> tuple[str, dict[str, di
         ),
         (
             "measure-views",
-            {"measure-views-band": {"empty": 1}, "measure-views-platform-live": {"line": 48}, "measure-views-marketplace-live": {"line": 72},
-             "measure-views-platform-anomalies": {"line": 24, "rect": 3}, "measure-views-marketplace-anomalies": {"line": 24, "rect": 9},
-             "measure-views-platform-contribution": {"rect": 3}, "measure-views-marketplace-contribution": {"rect": 9}},
+            {"m0-band": {"empty": 1}, "m0-d0-live": {"line": 48}, "m0-d1-live": {"line": 72},
+             "m0-d0-anomalies": {"line": 24, "rect": 3}, "m0-d1-anomalies": {"line": 24, "rect": 9},
+             "m0-d0-contribution": {"rect": 3}, "m0-d1-contribution": {"rect": 9}},
         ),
         (
             "measure-revenue",
-            {"measure-revenue-band": {"empty": 1}, "measure-revenue-platform-live": {"line": 48}, "measure-revenue-marketplace-live": {"line": 72},
-             "measure-revenue-platform-anomalies": {"line": 24}, "measure-revenue-marketplace-anomalies": {"line": 24},
-             "measure-revenue-platform-contribution": {"empty": 1}, "measure-revenue-marketplace-contribution": {"empty": 1}},
+            {"m1-band": {"empty": 1}, "m1-d0-live": {"line": 48}, "m1-d1-live": {"line": 72},
+             "m1-d0-anomalies": {"line": 24}, "m1-d1-anomalies": {"line": 24},
+             "m1-d0-contribution": {"empty": 1}, "m1-d1-contribution": {"empty": 1}},
         ),
         ("contributions", {"pivot": {"row": 12}}),
     ],
@@ -192,16 +192,16 @@ def test_nothing_of_the_data_runs_and_only_https_links_are_links(hostile_page):
 def test_the_page_is_drawn_in_a_narrow_window(hostile_page):
     dom, marks, body = opened(hostile_page, "measure-views", width=500)
     assert body["drawn"] == "measure-views"
-    assert marks["measure-views-platform-live"] == {"line": 48}
+    assert marks["m0-d0-live"] == {"line": 48}
     assert "grid-column" not in dom.split("<main")[1].split("</main>")[0]
 
 
 @browser
 def test_a_choice_in_a_drop_down_filters_what_is_drawn(hostile_page):
     _, marks, _ = opened(hostile_page, "measure-views?platform=app")
-    assert marks["measure-views-platform-live"] == {"line": 24}
-    assert marks["measure-views-platform-anomalies"] == {"line": 24}
-    assert marks["measure-views-platform-contribution"] == {"empty": 1}
+    assert marks["m0-d0-live"] == {"line": 24}
+    assert marks["m0-d0-anomalies"] == {"line": 24}
+    assert marks["m0-d0-contribution"] == {"empty": 1}
 
 
 @browser
@@ -337,7 +337,7 @@ def test_data_beyond_what_a_page_holds_is_cut_and_said(monkeypatch, tmp_path):
     monkeypatch.setattr(preview, "MOST_COLORS", 1)
     seen = content(a_page(definition.definition(item, WINDOW), connection))
     visuals = {visual["id"]: visual for sheet in seen["sheets"] for visual in sheet["visuals"]}
-    by_platform, by_market = visuals["measure-views-platform-live"], visuals["measure-views-marketplace-live"]
+    by_platform, by_market = visuals["m0-d0-live"], visuals["m0-d1-live"]
     assert by_platform["note"] == "the drop-downs do not act here: too much data"
     assert by_market["note"].startswith("only the 1 values with the most rows")
     assert (seen["cubes"][by_platform["cube"]]["rows"], seen["cubes"][by_market["cube"]]["rows"]) == (48, 24)

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from anomalake.functions import ingest as function
+from anomalake.functions import setting
 from anomalake.lake.store import ObjectStore, StorageError
 from conftest import alert_body, sqs_event
 
@@ -14,14 +15,14 @@ from conftest import alert_body, sqs_event
 @pytest.fixture
 def lake(monkeypatch, sets_folder):
     """A lake in memory that the function finds by its environment."""
-    function.setting.cache_clear()
+    setting.forget()
     store = ObjectStore.memory()
-    monkeypatch.setattr(function, "open_store", lambda name: store)
+    monkeypatch.setattr(setting, "open_store", lambda name: store)
     monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
     monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
     monkeypatch.setenv("ANOMALAKE_FORMAT", "csv")
     yield store
-    function.setting.cache_clear()
+    setting.forget()
 
 
 def results(store) -> list[str]:
@@ -73,8 +74,8 @@ class _Broken(ObjectStore):
 
 
 def test_storage_that_is_down_names_the_messages_it_touched_and_no_other(lake, monkeypatch):
-    monkeypatch.setattr(function, "open_store", lambda name: _Broken.memory())
-    function.setting.cache_clear()
+    monkeypatch.setattr(setting, "open_store", lambda name: _Broken.memory())
+    setting.forget()
     event = sqs_event(alert_body(), alert_body(timestamp="2021-02-17T12:00Z"), "{")
     assert function.handler(event, None) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     with pytest.raises(StorageError, match="down"):

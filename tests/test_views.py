@@ -76,7 +76,7 @@ def lake(request, tmp_path_factory):
     root: Path = tmp_path_factory.mktemp(request.param)
     item = metric_set.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
-    laptop.lay_out(live, item, root)
+    laptop.lay_out(live, item, FolderStore(root))
     outcome = ingest([Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param)
     assert (len(outcome.filed), outcome.quarantined, outcome.failed) == (12, (), ())
     return duck.connect(root, [item]), database("anomalake", item)
@@ -178,7 +178,7 @@ def test_both_formats_give_the_same_rows(tmp_path):
     seen = {}
     for form in FORMATS:
         root = tmp_path / form
-        laptop.lay_out(live, item, root)
+        laptop.lay_out(live, item, FolderStore(root))
         ingest([Message("m", json.dumps(body)) for body in alerts], FolderStore(root), (item,), form)
         connection, db = duck.connect(root, [item]), database("anomalake", item)
         seen[form] = [
@@ -269,7 +269,7 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
     text = shop_text(dimensions=f"dimensions: [{', '.join(names)}]").replace("columns: [platform, marketplace,", f"columns: [{', '.join(names)},")
     item = metric_set.parse(text.replace("{name: views,", "{name: anomalous,").replace(" views,", " anomalous,"), "shop")
     frame = pd.DataFrame([{**dict.fromkeys(names, "v"), "timestamp": "2021-02-17 11:00:00", "anomalous": 1, "revenue": 2.0}])
-    laptop.lay_out(frame, item, tmp_path)
+    laptop.lay_out(frame, item, FolderStore(tmp_path))
     body = alert_body("revenue", series=[(dict.fromkeys(names, "v"), 9.0)], contributions={"wall": {"v": 100.0}})
     ingest([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
     connection = duck.connect(tmp_path, [item])
@@ -303,9 +303,8 @@ def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
     item = metric_set.parse(text.replace("/{{HHmm}}", ""), "shop")
     days = ["2018-11-03", "2018-11-04", "2018-11-05"]  # clocks skipped the midnight of the 4th
     frame = pd.DataFrame([{"platform": "p", "marketplace": "m", "timestamp": day, "views": 1, "revenue": 1.0} for day in days])
-    assert laptop.lay_out(frame, item, tmp_path) == (3, [])
-    (tmp_path / "shop.yaml").write_text(text.replace("/{{HHmm}}", ""))
-    report = laptop.backtest(item, tmp_path, tmp_path / "shop.yaml", "parquet")
+    assert laptop.lay_out(frame, item, FolderStore(tmp_path)) == (3, [])
+    report = laptop.backtest(item, FolderStore(tmp_path), (item,), "parquet")
     assert (report.rows, report.found) == (3, 0)
     connection = duck.connect(tmp_path, [item])
     live = connection.sql('SELECT "timestamp" FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()

@@ -4,10 +4,10 @@ import argparse
 import csv
 import json
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from anomalake.metric_set import MetricSet
 
 if TYPE_CHECKING:
     from anomalake.lake.layout import Format
+    from anomalake.proposal import Proposal
 
 Arguments = argparse.Namespace
 
@@ -56,7 +57,6 @@ def _init(arguments: Arguments) -> int:
     from anomalake import proposal, tabular
 
     file = Path(arguments.file)
-    name = arguments.name or re.sub(r"[^a-z0-9]+", "_", file.stem.lower()).strip("_0123456789") or "metrics"
     table = tabular.read(file)
     zone = arguments.timezone
     if zone is None and sys.stdin.isatty():
@@ -65,18 +65,31 @@ def _init(arguments: Arguments) -> int:
         metric_set.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
     if zone not in (None, "UTC") and tabular.has_zone(file):
         raise UserError(f"{file}: its timestamps carry a zone of their own and are read as UTC; leave --timezone out")
-    proposed = proposal.propose(table, name[:41], zone, tabular.told(file, table))
-    target = Path(arguments.output or f"{name[:41]}.yaml")
-    header = f"# Proposed by `anomalake init {file.name}`. What the fields mean: docs/metric-sets.md\n"
-    metric_set.parse(proposed.text, str(target))
+    target = _keep(proposal.propose(table, arguments.name or metric_set.name_from(file.stem), zone, tabular.told(file, table)), arguments)
+    say(f"Look at it, mend it, then: anomalake backtest --metric-set {target} --data {file}")
+    return 0
+
+
+def _import_metric_set(arguments: Arguments) -> int:
+    from anomalake import imported
+
+    target = _keep(imported.convert(_read(arguments.file), arguments.file), arguments)
+    say(f"Look at it, mend it, then: move {target} to src/metric_sets/ and run `anomalake render`")
+    return 0
+
+
+def _keep(proposed: "Proposal", arguments: Arguments) -> Path:
+    """Write a proposed metric set to the file that is named, or to `<name>.yaml`, say it and its doubts; the file."""
+    item = metric_set.parse(proposed.text, arguments.output or arguments.file)
+    target = Path(arguments.output or f"{item.name}.yaml")
     if target.exists() and not arguments.force:
         raise UserError(f"{target}: exists already; name another file with --output, or overwrite it with --force")
+    header = f"# Proposed by `anomalake {arguments.command} {Path(arguments.file).name}`. What the fields mean: docs/metric-sets.md\n"
     target.write_text(header + proposed.text, "utf-8")
     say(f"{target}\n\n{proposed.text}")
     if proposed.doubts:
         say("Unsure of:\n" + "\n".join(f"- {doubt}" for doubt in proposed.doubts) + "\n")
-    say(f"Look at it, mend it, then: anomalake backtest --metric-set {target} --data {file}")
-    return 0
+    return target
 
 
 _PROBE = """
@@ -92,9 +105,13 @@ measures: [{{name: m, aggregation: SUM}}]
 def _demo(arguments: Arguments) -> int:
     from anomalake.demo import run
 
-    run.run(
-        arguments.dataset, _lake_folder(arguments), Path(arguments.output), form=arguments.format or _chosen_format(), days=arguments.days, say=say
-    )
+    form = arguments.format or _chosen_format()
+    if arguments.lake.startswith("s3://"):
+        if arguments.dataset == "flights":
+            raise UserError("--dataset flights: these are of 2013, which a deployed dashboard does not show by itself; a lake in S3 gets the shop")
+        run.fill(arguments.lake, form=form, days=arguments.days, now=datetime.now(UTC).replace(tzinfo=None), say=say)
+    else:
+        run.run(arguments.dataset or "flights", _lake_folder(arguments), Path(arguments.output), form=form, days=arguments.days, say=say)
     return 0
 
 
@@ -103,6 +120,7 @@ def _backtest(arguments: Arguments) -> int:
     from anomalake.catalog import duck
     from anomalake.dashboards import pages
     from anomalake.lake import layout
+    from anomalake.lake.store import FolderStore
 
     root = _lake_folder(arguments)
     if arguments.metric_set and Path(arguments.metric_set).is_file():
@@ -119,10 +137,10 @@ def _backtest(arguments: Arguments) -> int:
         raise UserError(f"metric set {item.name!r}: has no `source`, so there is no live data to go through")
     if arguments.data:
         table = tabular.read(Path(arguments.data))
-        folders, placeless = laptop.lay_out(table, item, root)
+        folders, placeless = laptop.lay_out(table, item, FolderStore(root))
         say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
-    report = laptop.backtest(item, root, sets, form)
+    report = laptop.backtest(item, FolderStore(root), metric_set.load_all(sets), form)
     say(f"detector    {report.intervals:,} intervals, {report.rows:,} rows, {report.series:,} series\nalerts      {report.alerts:,}")
     _tell(report.findings, report.found, "things in the live data could not be read")
     _tell([], report.quarantined, f"alerts were not understood and are kept in {root / 'quarantine'}")
@@ -145,11 +163,7 @@ def _ingest(arguments: Arguments) -> int:
     sets = metric_set.load_all(_metric_set_path(arguments))
     messages = []
     for name in arguments.files:
-        try:
-            text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{name}: cannot be read: {error}") from error
-        bodies = _bodies(text)
+        bodies = _bodies(_read(name))
         messages += [Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)]
     outcome = ingest(messages, open_store(arguments.lake), sets, _format(arguments))
     say(f"{len(outcome.filed)} alerts filed, {len(outcome.quarantined)} quarantined, {len(outcome.failed)} failed")
@@ -161,6 +175,13 @@ def _ingest(arguments: Arguments) -> int:
     if outcome.error:
         raise outcome.error
     return 1 if outcome.quarantined else 0
+
+
+def _read(name: str) -> str:
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{name}: cannot be read: {error}") from error
 
 
 def _bodies(text: str) -> list[str]:
@@ -250,7 +271,7 @@ def _one(sets: tuple[MetricSet, ...]) -> MetricSet:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="anomalake",
-        description="Anomaly alerts in; tables and dashboards out. Everything here runs on this machine, on a lake in a folder.",
+        description="Anomaly alerts in; tables and dashboards out. All of it runs on this machine, on a lake in a folder; `demo` can fill one in S3.",
         epilog="A first look: `anomalake demo`. Your own data: `anomalake init FILE`, then `anomalake backtest`.",
     )
     parser.add_argument("--version", action="version", version=f"anomalake {__version__}")
@@ -279,14 +300,23 @@ def _parser() -> argparse.ArgumentParser:
         "--timezone", metavar="ZONE", help="IANA name of the zone that the timestamps are in (default: asked for on a terminal, else UTC)"
     )
     made.add_argument("--name", help="the metric set's name (default: from the file's)")
-    made.add_argument("--output", metavar="FILE", help="the YAML file to write (default: <name>.yaml)")
-    made.add_argument("--force", action="store_true", help="write over a file that exists")
+    _writes_a_metric_set(made)
+    made = command(
+        "import-metric-set", _import_metric_set, "make a metric set of what Amazon Lookout for Metrics said of one",
+        "anomalake import-metric-set described.json --output src/metric_sets/shop.yaml",
+    )  # fmt: skip
+    made.add_argument("file", metavar="FILE", help="the JSON that `aws lookoutmetrics describe-metric-set` printed, or - for standard input")
+    _writes_a_metric_set(made)
     made = command(
         "demo", _demo, "run the whole pipeline on real or generated data and write its dashboard", "anomalake demo --dataset ecommerce",
         "--lake", "--format", "--output",
     )  # fmt: skip
-    made.add_argument("--dataset", choices=("flights", "ecommerce"), default="flights", help="New York's flights of 2013, or a generated shop")
-    made.add_argument("--days", type=_positive, metavar="N", help="only the first N days")
+    made.add_argument(
+        "--dataset",
+        choices=("flights", "ecommerce"),
+        help="New York's flights of 2013, or a generated shop (default: the flights; with --lake s3://BUCKET the shop)",
+    )
+    made.add_argument("--days", type=_positive, metavar="N", help="only the first N days (in S3: the last)")
     made = command(
         "backtest", _backtest, "run the detector over all live data of a metric set, and write its dashboard",
         "anomalake backtest --metric-set sales.yaml --data sales.csv", "--lake", "--metric-set", "--format", "--output",
@@ -309,6 +339,11 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--output", default=".", metavar="FOLDER", help="the project's top (default: here)")
     made.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file differs")
     return parser
+
+
+def _writes_a_metric_set(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--output", metavar="FILE", help="the YAML file to write (default: <name>.yaml)")
+    command.add_argument("--force", action="store_true", help="write over a file that exists")
 
 
 def _chosen_format() -> "Format":

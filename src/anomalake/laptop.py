@@ -1,17 +1,19 @@
 """The pipeline on a laptop: data laid out as an S3 feed would, the detector over all of it, its alerts through the ingest function.
 
-The code is that of the cloud; only the edges differ: a folder for S3, batches handed to the function for SQS.
+The code is that of the cloud; only the edges differ: any store as the lake, batches handed to the function for SQS.
 """
 
 import csv
 import io
 import itertools
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,19 +22,24 @@ from tqdm import tqdm
 from anomalake import alert as alerts
 from anomalake import intervals, live, patterns
 from anomalake.alert import Alert
+from anomalake.detect import state
 from anomalake.detect.run import Detector, Scored, days
 from anomalake.errors import UserError
-from anomalake.functions.ingest import handler
-from anomalake.functions.setting import forget
+from anomalake.functions.ingest import take
+from anomalake.functions.setting import Setting
 from anomalake.lake import encoding, layout, tables
+from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Format
-from anomalake.lake.store import FolderStore
+from anomalake.lake.store import FolderStore, Store, open_store
 from anomalake.live import Finding, Interval, source_of
 from anomalake.metric_set import MetricSet
 
 BATCH = 10  # messages that SQS hands to a function at a time
 METRIC_SETS = "metric_sets"  # the folder of a lake that keeps the metric sets it was filled by
 MOST_FINDINGS = 20  # kept to be named; the others are counted
+REQUESTS = 16  # to a store over the network at a time
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 
 
 class Report(NamedTuple):
@@ -48,7 +55,28 @@ class Report(NamedTuple):
     found: int  # all of them
 
 
-def lay_out(frame: pd.DataFrame, metric_set: MetricSet, root: Path) -> tuple[int, list[Finding]]:
+def open_lake(lake: str) -> Store:
+    """The store of a lake as a person's machine reaches it; `UserError` where S3 is asked for and there are no credentials.
+
+    An environment without AWS_ACCESS_KEY_ID gets what the AWS CLI would take (a profile, SSO), if boto3 is installed; without it, what obstore finds.
+    The region is AWS_REGION, AWS_DEFAULT_REGION or the profile's. Source: "Credentials" in the Boto3 documentation.
+    """
+    if not lake.startswith("s3://") or os.environ.get("AWS_ACCESS_KEY_ID") or find_spec("boto3") is None:
+        return open_store(lake)
+    import boto3  # noqa: PLC0415  (0.4 s that only this pays)
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
+
+    try:
+        credentials = Boto3CredentialProvider(boto3.Session(region_name=os.environ.get("AWS_REGION")))
+        credentials()  # an SSO session that has ended is told here, and not once for each object
+    except (BotoCoreError, ValueError) as error:
+        told = str(error) if isinstance(error, BotoCoreError) else "none were found"
+        raise UserError(f"{lake}: AWS credentials: {told}; set AWS_PROFILE (and log in), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from error
+    return open_store(lake, credentials)
+
+
+def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[int, list[Finding]]:
     """Write the rows as live data, one folder an interval, in the metric set's format: the number of folders, and the rows that have no place.
 
     The frame has the source's columns; its timestamps are the text that the metric set's format says, or datetimes on the set's wall clock.
@@ -66,21 +94,37 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, root: Path) -> tuple[int
     texts = texts.where(texts.notna(), "")
     order = np.argsort(walls.to_numpy(), kind="stable")
     records = zip(walls.iloc[order].tolist(), texts.iloc[order].itertuples(index=False, name=None), strict=True)
-    store, folders = FolderStore(root), 0
-    grouped = itertools.groupby(records, key=lambda record: record[0])
-    for wall, rows in tqdm(grouped, desc="live data", unit=" intervals", disable=None, leave=False):
+
+    def file(wall: datetime, rows: Iterable[tuple[Any, ...]]) -> tuple[str, bytes]:
         text = io.StringIO(newline="")
         writer = csv.writer(text, delimiter=source.delimiter, quotechar=source.quote, lineterminator="\n")
         if source.header:
             writer.writerow(source.columns)
-        writer.writerows(row for _, row in rows)
+        writer.writerows(rows)
         try:
             data = text.getvalue().encode(source.charset)
         except UnicodeEncodeError as error:
             raise UserError(f"metric set {metric_set.name!r}: the data cannot be written in source.charset {source.charset}: {error}") from error
-        store.put(f"{live.folder(metric_set, wall)}/data.csv", data)
-        folders += 1
-    return folders, findings
+        return f"{live.folder(metric_set, wall)}/data.csv", data
+
+    files = (file(wall, (row for _, row in rows)) for wall, rows in itertools.groupby(records, key=lambda record: record[0]))
+    written = _in_order(store, lambda one: store.put(*one), files)
+    return sum(1 for _ in tqdm(written, desc="live data", unit=" intervals", disable=None, leave=False)), findings
+
+
+def _in_order(store: Store, work: Callable[[_A], _B], items: Iterable[_A]) -> Iterator[_B]:
+    """What `work` gives for each item, in the items' order: one by one on a folder, several at a time on a store that answers over the network."""
+    if isinstance(store, FolderStore):
+        yield from map(work, items)
+        return
+    begun: deque[Future[_B]] = deque()
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        for item in items:
+            begun.append(pool.submit(work, item))
+            if len(begun) == 2 * REQUESTS:  # no more ahead: a year of live data need not fit in memory
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[Any]", list[Finding]]:
@@ -110,64 +154,51 @@ def settle(metric_set_file: Path, metric_set: MetricSet, root: Path) -> Path:
     return kept
 
 
-def backtest(metric_set: MetricSet, root: Path, sets: Path, form: Format) -> Report:
-    """Go through the set's live data in time's order: observations by the day, alerts through the ingest function in SQS batches."""
-    store, detector = FolderStore(root), Detector(metric_set)
+def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], form: Format) -> Report:
+    """Go through the set's live data in time's order: observations by the day, alerts through the ingest function's code in batches of SQS.
+
+    `sets` are those of the lake, among which alerts are routed. The detector's memory stays in the lake: the detect function goes on from there.
+    """
+    detector = Detector(metric_set)
     folders = live.files_by_interval(store, metric_set)
     if not folders:
-        raise UserError(f"{root}: no live data of the metric set {metric_set.name!r}; files belong in folders {source_of(metric_set).path}")
+        raise UserError(f"the lake holds no live data of the metric set {metric_set.name!r}; files belong in folders {source_of(metric_set).path}")
     rows = alerted = failed = found = 0
     findings: list[Finding] = []
     quarantined = sum(1 for _ in store.list("quarantine"))
 
     def scored() -> Iterator[Scored]:
         nonlocal rows, found
-        for wall, keys in tqdm(folders.items(), desc="detector", unit=" intervals", disable=None, leave=False):
-            interval: Interval = live.read(store, metric_set, wall, keys)
+        read = _in_order(store, lambda folder: live.read(store, metric_set, *folder), folders.items())
+        interval: Interval
+        for interval in tqdm(read, desc="detector", unit=" intervals", total=len(folders), disable=None, leave=False):
             rows += interval.rows
             found += len(interval.findings)
             findings.extend(interval.findings[: MOST_FINDINGS - len(findings)])
-            if intervals.exists(wall, metric_set.timezone) or metric_set.frequency == "P1D":
+            if intervals.exists(interval.wall, metric_set.timezone) or metric_set.frequency == "P1D":
                 yield detector.score(interval)
 
     schema = tables.schema("observations", metric_set)
-    with _environment(root, sets, form):
-        for day, outcomes in days(scored()):
-            records = [record for outcome in outcomes for record in outcome.observations]
-            if records:
-                columns = dict(zip([column.name for column in schema], zip(*records, strict=True), strict=True))
-                store.put(layout.day_key("observations", metric_set, day, form), encoding.encode(form, schema, columns))
-            sent = send(alert for outcome in outcomes for alert in outcome.alerts)
-            alerted, failed = alerted + sent[0], failed + sent[1]
+    for day, outcomes in days(scored()):
+        records = [record for outcome in outcomes for record in outcome.observations]
+        if records:
+            columns = dict(zip([column.name for column in schema], zip(*records, strict=True), strict=True))
+            store.put(layout.day_key("observations", metric_set, day, form), encoding.encode(form, schema, columns))
+        sent = send((alert for outcome in outcomes for alert in outcome.alerts), store, sets, form)
+        alerted, failed = alerted + sent[0], failed + sent[1]
+    last = next(reversed(folders))
+    store.put(layout.state_key(metric_set), state.dump(state.Memory(detector, after=last, alerts_from=last, silent=0)))
     return Report(
         len(folders), rows, len(detector.series), alerted, failed, sum(1 for _ in store.list("quarantine")) - quarantined, tuple(findings), found
     )
 
 
-def send(some: Iterable[Alert]) -> tuple[int, int]:
-    """Hand the alerts to the ingest function as SQS batches; how many there were, and how many it did not take."""
+def send(some: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], form: Format) -> tuple[int, int]:
+    """Hand the alerts to the ingest function's code, as many at a time as SQS would; how many there were, and how many it did not take."""
     sent = refused = 0
     bodies = iter([alerts.encode(alert).decode() for alert in some])
     while batch := list(itertools.islice(bodies, BATCH)):
-        records = [{"eventSource": "aws:sqs", "messageId": str(sent + number), "body": body} for number, body in enumerate(batch)]
-        refused += len(handler({"Records": records}, None)["batchItemFailures"])
+        taken = take([Message(str(sent + number), body) for number, body in enumerate(batch)], Setting(store, sets, form))
+        refused += len(taken.failed)
         sent += len(batch)
     return sent, refused
-
-
-@contextmanager
-def _environment(root: Path, sets: Path, form: Format) -> Iterator[None]:
-    """What the function reads of its environment, for as long as it is called here."""
-    wanted = {"ANOMALAKE_LAKE": str(root.resolve()), "ANOMALAKE_METRIC_SETS": str(sets.resolve()), "ANOMALAKE_FORMAT": form}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    forget()  # as in a new process
-    try:
-        yield
-    finally:
-        forget()
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

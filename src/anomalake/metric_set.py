@@ -120,6 +120,11 @@ class MetricSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return intervals.start(instant, self.frequency, self.timezone)
 
 
+def name_from(text: str) -> str:
+    """A metric set's name made of somebody's words (a file's name, another service's): lower case, `_` for what a name may not hold, 41 at most."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).lstrip("_0123456789")[:41].rstrip("_") or "metrics"
+
+
 def load(file: Path) -> MetricSet:
     """The metric set of one YAML file."""
     try:

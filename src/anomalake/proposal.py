@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import yaml
@@ -57,7 +57,12 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, told: Sequence
         "source": {"path": f"{name}/live/{folder}", "format": "csv", "columns": list(table.columns)},
         "alerts": {"sensitivity": 50},
     }
-    return Proposal(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True), tuple(doubts))
+    return Proposal(written(document), tuple(doubts))
+
+
+def written(document: dict[str, Any]) -> str:
+    """The fields of a metric set as the YAML that a person goes on editing."""
+    return str(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True))
 
 
 def _timestamps(table: pd.DataFrame, doubts: list[str]) -> tuple[str, str]:

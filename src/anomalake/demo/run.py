@@ -1,22 +1,26 @@
-"""The demo: data laid out, detected, ingested, asked and drawn, with what to look at printed at the end."""
+"""The demo: data laid out, detected, ingested, asked and drawn, with what to look at printed at the end; or a fresh deployment in S3 filled."""
 
 import os
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
-from anomalake import laptop, metric_set
+from anomalake import laptop, live, metric_set
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
 from anomalake.dashboards import pages
 from anomalake.demo import flights, shop
 from anomalake.errors import UserError
-from anomalake.lake.layout import Format
+from anomalake.lake import layout
+from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.lake.store import FolderStore, Store
+from anomalake.metric_set import MetricSet
 from anomalake.terminal import table
 
 Dataset = Literal["flights", "ecommerce"]
@@ -53,7 +57,7 @@ def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | N
     _begin_anew(root)
     with as_file(files("anomalake.demo") / "metric_sets" / f"{dataset}.yaml") as file:
         item = metric_set.load(file)
-        sets = laptop.settle(file, item, root)
+        laptop.settle(file, item, root)
     made = shop.make() if dataset == "ecommerce" else None
     if made is not None:
         made.labels.to_csv(root / "labels.csv", index=False)
@@ -61,11 +65,7 @@ def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | N
     if days is not None:
         times = data[item.timestamp.column]
         data = data[times < times.min().normalize() + pd.Timedelta(days=days)]
-    folders, _ = laptop.lay_out(data, item, root)
-    say(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {root / item.name}")
-    report = laptop.backtest(item, root, sets, form)
-    say(f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time")
-    say(f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest.handler, {report.failed} failed, {report.quarantined} quarantined")
+    _through_the_pipeline(data, item, FolderStore(root), form, where=str(root), say=say)
     connection, db = duck.connect(root, [item]), database(duck.PREFIX, item)
     measure = item.measures[0]
     say(f"\nThe worst local days of {(measure.label or measure.name).lower()}, by excess over what was expected:\n")
@@ -85,6 +85,40 @@ def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | N
     say(f"\n{question}\n\n{statement}\n\n{table(*duck.query(connection, statement))}")
     size = pages.write(item, connection, page)
     say(f'\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)\nask more    {_called()} query "SELECT ..."{_lake_option(root)}')
+
+
+def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Callable[[str], None]) -> None:
+    """Fill the lake of a fresh deployment with the generated shop, so that its dashboards show something; `UserError` where it holds the set already.
+
+    The data ends with the last full hour before `now` (naive UTC) and goes 60 days back, or `days`. Nothing in S3 is deleted.
+    """
+    with as_file(files("anomalake.demo") / "metric_sets" / "ecommerce.yaml") as file:
+        item = metric_set.load(file)
+    store = laptop.open_lake(lake)
+    kept = [*live.files_by_interval(store, item).values(), *(list(store.list(layout.folder(table, item))) for table in GLUE_NAMES)]
+    if held := [keys[0] for keys in kept if keys]:
+        what = f"holds data of the metric set {item.name!r} already ({held[0]})"
+        raise UserError(f"{lake}: {what}, and the demo deletes nothing in S3; name a fresh lake, or remove that data yourself")
+    days = days or 60
+    data = shop.make(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
+    report = _through_the_pipeline(data, item, store, form, where=lake, say=say)
+    if report.failed:
+        raise UserError(f"{lake}: {report.failed} alerts could not be filed; see that these credentials may read and write the bucket")
+    say(f"tables      {form}; the stack must read this format\ncredentials those of this environment, as the AWS CLI would take them")
+    say("\nLook at the stack's QuickSight dashboard (refresh its datasets if they are in SPICE), or ask in Athena, with the stack's prefix:\n")
+    say(f"SELECT * FROM {database(duck.PREFIX, item)}.anomaly_log ORDER BY groupscore DESC LIMIT 10")
+
+
+def _through_the_pipeline(
+    data: pd.DataFrame, item: MetricSet, store: Store, form: Format, *, where: str, say: Callable[[str], None]
+) -> laptop.Report:
+    """Lay the data out, detect, ingest, and say so; `where` is what to call the store."""
+    folders, _ = laptop.lay_out(data, item, store)
+    say(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {where}/{item.name}")
+    report = laptop.backtest(item, store, (item,), form)
+    say(f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time")
+    say(f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed} failed, {report.quarantined} quarantined")
+    return report
 
 
 def _called() -> str:

@@ -16,9 +16,10 @@ from anomalake.alert import Alert
 from anomalake.detect import model, schedule, state
 from anomalake.detect.run import Detector, Scored
 from anomalake.detect.state import Memory
-from anomalake.functions import ingest
+from anomalake.functions.ingest import take
 from anomalake.functions.setting import METRICS_NAMESPACE, MOST_BYTES, Setting, send, setting
 from anomalake.lake import encoding, layout, tables
+from anomalake.lake.ingest import Message
 from anomalake.lake.store import StorageError, Store
 from anomalake.metric_set import MetricSet
 
@@ -111,13 +112,13 @@ def _keep(outcome: Scored, metric_set: MetricSet, chosen: Setting) -> None:
 
 
 def _deliver(some: tuple[Alert, ...], chosen: Setting) -> None:
-    """Send the alerts to the queue; what is larger than a message may be, or where there is no queue, goes to the ingest function's code here."""
+    """Send the alerts to the queue; what is larger than a message may be, or where there is no queue, is filed here by the ingest function's code."""
     bodies = [alerts.encode(alert).decode() for alert in some]
     small = [body for body in bodies if chosen.queue and len(body.encode()) <= MOST_BYTES]
     send(chosen.queue, small)
-    for body in bodies:
-        if body not in small:
-            ingest.handler(json.loads(body), None)
+    large = [Message(f"large-{number}", body) for number, body in enumerate(bodies) if body not in small]
+    if large and (error := take(large, chosen).error) is not None:
+        raise error
 
 
 # --- the lease

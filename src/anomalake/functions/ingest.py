@@ -7,7 +7,7 @@ retries act on the exception ("Handling errors for an SQS event source in Lambda
 import json
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
@@ -25,30 +25,50 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  (Lambda's signature)
     """File what the event holds; `{"batchItemFailures": [...]}` for SQS, counts for everybody else."""
     queued = _queued(event)
-    messages = queued or _direct(event)
-    chosen = setting()
+    taken = take(queued or _direct(event), setting())
+    counts = {
+        "AlertsFiled": taken.filed,
+        "AlertsQuarantined": taken.quarantined,
+        "MessagesFailed": len(taken.failed),
+        "NotificationsSent": taken.told,
+    }
+    for name, count in counts.items():
+        metrics.add_metric(name, "Count", count)
+    if queued:
+        return {"batchItemFailures": [{"itemIdentifier": message} for message in taken.failed]}
+    if taken.error is not None:
+        raise taken.error
+    return {"filed": taken.filed, "quarantined": taken.quarantined}
+
+
+class Taken(NamedTuple):
+    """What became of the messages: how many alerts were filed, quarantined and told; whose storage or notification failed, and the first error."""
+
+    filed: int
+    quarantined: int
+    told: int
+    failed: tuple[str, ...]
+    error: StorageError | None
+
+
+def take(messages: Sequence[Message], chosen: Setting) -> Taken:
+    """File the messages' alerts, then tell people; what went wrong is in the log, and in the answer."""
     outcome = ingest(messages, chosen.store, chosen.sets, chosen.format)
-    untold = tell(outcome.filed, chosen)
+    told, untold = _tell(outcome.filed, chosen)
     for refused in outcome.quarantined:
         logger.warning("quarantined", message_id=refused.message.id, reason=refused.reason)
     error = outcome.error or next(iter(untold.values()), None)
-    failed = list(dict.fromkeys([*outcome.failed, *untold]))
-    for name, count in (("AlertsFiled", len(outcome.filed)), ("AlertsQuarantined", len(outcome.quarantined)), ("MessagesFailed", len(failed))):
-        metrics.add_metric(name, "Count", count)
+    failed = tuple(dict.fromkeys([*outcome.failed, *untold]))
     if error is not None:
         logger.error("storage failed", failed=failed, error=str(error))
-        if not queued:
-            raise error
-    if queued:
-        return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
-    return {"filed": len(outcome.filed), "quarantined": len(outcome.quarantined)}
+    return Taken(len(outcome.filed), len(outcome.quarantined), told, failed, error)
 
 
-def tell(filed: Iterable[Filed], chosen: Setting) -> dict[str, StorageError]:
-    """Publish each event at or above the score; the messages for which that failed. The marker comes after it, so an event is told at least once."""
+def _tell(filed: Iterable[Filed], chosen: Setting) -> tuple[int, dict[str, StorageError]]:
+    """Publish each event at or above the score, then mark it as told: at least once. How many, and the messages for which that failed."""
+    told, failed = 0, dict[str, StorageError]()
     if not chosen.topic:
-        return {}
-    failed: dict[str, StorageError] = {}
+        return told, failed
     for key, group in _events(filed, chosen.notify_score).items():
         worst = max(group, key=lambda item: item.alert.anomaly_score or 0)
         dashboard = chosen.dashboard.replace("{metric_set}", worst.metric_set.name.replace("_", "-"))
@@ -56,10 +76,10 @@ def tell(filed: Iterable[Filed], chosen: Setting) -> dict[str, StorageError]:
             if chosen.store.get(key) is None:
                 publish(chosen.topic, notification.notice(worst.alert, worst.metric_set, dashboard))
                 chosen.store.create(key, json.dumps({"alertEventId": worst.alert.alert_event_id, "score": worst.alert.anomaly_score}).encode())
-                metrics.add_metric("NotificationsSent", "Count", 1)
+                told += 1
         except StorageError as error:
             failed |= dict.fromkeys((item.message.id for item in group), error)
-    return failed
+    return told, failed
 
 
 def _events(filed: Iterable[Filed], lowest: float) -> dict[str, list[Filed]]:

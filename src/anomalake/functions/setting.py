@@ -23,10 +23,10 @@ class Setting(NamedTuple):
     store: Store
     sets: tuple[MetricSet, ...]
     format: Format
-    topic: str
-    notify_score: float
-    dashboard: str
-    queue: str
+    topic: str = ""  # nobody is told
+    notify_score: float = 0
+    dashboard: str = ""
+    queue: str = ""
 
 
 _NAMES = ("LAKE", "METRIC_SETS", "FORMAT", "TOPIC_ARN", "NOTIFY_SCORE", "DASHBOARD", "QUEUE_URL")

@@ -16,7 +16,7 @@ from anomalake.errors import UserError
 
 if TYPE_CHECKING:
     from obstore import PutMode
-    from obstore.store import MemoryStore, S3Store
+    from obstore.store import MemoryStore, S3CredentialProvider, S3Store
 
 MOST_TRIES = 60  # of one update; eight writers of one key needed at most 27
 
@@ -51,10 +51,10 @@ class Store(Protocol):
         """The keys under `prefix` (a folder, without a closing slash), sorted."""
 
 
-def open_store(lake: str) -> Store:
-    """The store of `s3://bucket` (or `s3://bucket/folder`), of `memory://`, or of a folder."""
+def open_store(lake: str, credentials: "S3CredentialProvider | None" = None) -> Store:
+    """The store of `s3://bucket` (or `s3://bucket/folder`), of `memory://`, or of a folder; S3 with the environment's credentials or those given."""
     if lake.startswith("s3://"):
-        return ObjectStore.s3(lake.removeprefix("s3://"))
+        return ObjectStore.s3(lake.removeprefix("s3://"), credentials)
     if lake == "memory://":
         return ObjectStore.memory()
     if not lake or "://" in lake:
@@ -164,7 +164,7 @@ class ObjectStore:
         return cls(MemoryStore())
 
     @classmethod
-    def s3(cls, bucket: str) -> "ObjectStore":
+    def s3(cls, bucket: str, credentials: "S3CredentialProvider | None" = None) -> "ObjectStore":
         """The bucket (with an optional prefix after a slash); `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL` are honoured."""
         from obstore.store import S3Store  # noqa: PLC0415
 
@@ -172,9 +172,12 @@ class ObjectStore:
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         if endpoint:
             plain = endpoint.startswith("http://")
-            store = S3Store(name, prefix=prefix or None, endpoint=endpoint, virtual_hosted_style_request=False, client_options={"allow_http": plain})
+            store = S3Store(
+                name, prefix=prefix or None, endpoint=endpoint, virtual_hosted_style_request=False, client_options={"allow_http": plain},
+                credential_provider=credentials,
+            )  # fmt: skip
             return cls(store)
-        return cls(S3Store(name, prefix=prefix or None))
+        return cls(S3Store(name, prefix=prefix or None, credential_provider=credentials))
 
     def get(self, key: str) -> Stored | None:
         """See `Store`."""

@@ -1,0 +1,246 @@
+"""`anomalake import-metric-set`: a saved answer of Amazon Lookout for Metrics' DescribeMetricSet becomes a metric set, or one clear error."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomalake import cli, imported, metric_set
+from anomalake.errors import UserError
+from anomalake.metric_set import MetricSet, route
+
+CSV: dict[str, Any] = {
+    "FileCompression": "NONE", "Charset": "UTF-8", "ContainsHeader": True, "Delimiter": ",", "QuoteSymbol": '"',
+    "HeaderList": ["marketplace", "platform", "sold_at", "orders", "order_value", "note"],
+}  # fmt: skip
+
+
+def described(csv: dict[str, Any] | None = None, **replaced: Any) -> dict[str, Any]:
+    """An answer as the AWS CLI printed it; each keyword replaces a field, None removes one."""
+    s3 = {
+        "RoleArn": "arn:aws:iam::111122223333:role/checkout-data",
+        "TemplatedPathList": ["s3://example-checkout/orders/live/{{yyyyMMdd}}/{{HHmm}}"],
+        "FileFormatDescriptor": {"CsvFormatDescriptor": CSV | (csv or {})},
+    }
+    answer = {
+        "MetricSetArn": "arn:aws:lookoutmetrics:eu-west-1:111122223333:MetricSet/checkout/orders",
+        "MetricSetName": "orders",
+        "MetricSetDescription": "Orders by shop",
+        "AnomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:111122223333:AnomalyDetector:checkout",
+        "CreationTime": "2023-05-02T09:14:31.520000+02:00",
+        "LastModificationTime": 1683011671.52,
+        "Offset": 600,
+        "MetricList": [
+            {"MetricName": "orders", "AggregationFunction": "SUM", "Namespace": ""},
+            {"MetricName": "order_value", "AggregationFunction": "AVG"},
+        ],
+        "TimestampColumn": {"ColumnName": "sold_at", "ColumnFormat": "yyyy-MM-dd HH:mm:ss"},
+        "DimensionList": ["platform", "marketplace"],
+        "MetricSetFrequency": "PT1H",
+        "Timezone": "Europe/Berlin",
+        "MetricSource": {"S3SourceConfig": s3},
+    }
+    return {name: value for name, value in (answer | replaced).items() if value is not None}
+
+
+def s3(**replaced: Any) -> dict[str, Any]:
+    config = described()["MetricSource"]["S3SourceConfig"] | replaced
+    return {"S3SourceConfig": {name: value for name, value in config.items() if value is not None}}
+
+
+def convert(answer: object) -> tuple[MetricSet, str]:
+    """The metric set and its doubts, a line each."""
+    proposed = imported.convert(json.dumps(answer), "described.json")
+    return metric_set.parse(proposed.text, "proposed"), "\n".join(proposed.doubts)
+
+
+def test_a_set_with_its_files_in_s3_is_taken_over_whole():
+    item, doubts = convert(described())
+    assert (item.name, item.version, item.description, item.frequency, item.timezone) == ("orders", 1, "Orders by shop", "PT1H", "Europe/Berlin")
+    assert item.timestamp == metric_set.Timestamp("sold_at", "yyyy-MM-dd HH:mm:ss")
+    assert item.dimension_names == ("platform", "marketplace")
+    assert [(measure.name, measure.aggregation) for measure in item.measures] == [("orders", "SUM"), ("order_value", "AVG")]
+    assert item.source == metric_set.Source("orders/live/{{yyyyMMdd}}/{{HHmm}}", "csv", tuple(CSV["HeaderList"]), offset=600)
+    assert [line.partition(":")[0] for line in doubts.splitlines()] == ["source.path", "alerts.sensitivity"]
+    assert "the bucket 'example-checkout'; give that to the stack as its existing bucket" in doubts
+
+
+def test_alerts_of_the_old_detector_still_find_the_set():
+    answer = described()
+    item, _ = convert(answer)
+    assert item.alerts.detectors == ("checkout",)
+    assert route(answer["AnomalyDetectorArn"], (item,)) is item
+    item, doubts = convert(described(AnomalyDetectorArn=None))
+    assert item.alerts.detectors == ()
+    assert "the answer has no AnomalyDetectorArn" in doubts
+
+
+def test_the_wrapping_of_an_sdk_is_no_field():
+    assert convert(described(ResponseMetadata={"HTTPStatusCode": 200})) == convert(described())
+
+
+@pytest.mark.parametrize(("given", "taken"), [("Orders-EU", "orders_eu"), ("2023-shop_1", "shop_1"), ("A" * 63, "a" * 41), ("1-", "metrics")])
+def test_a_name_is_brought_into_the_pattern_and_said(given, taken):
+    item, doubts = convert(described(MetricSetName=given))
+    assert item.name == taken
+    assert f"name: {given!r} became {taken!r}" in doubts
+
+
+def test_defaults_of_what_the_answer_leaves_out():
+    item, _ = convert(described(Timezone=None, Offset=None, MetricSetDescription=None, DimensionList=None))
+    assert (item.timezone, item.source.offset, item.description, item.dimensions) == ("UTC", 0, None, ())
+
+
+def test_csv_options_are_taken_over():
+    item, _ = convert(described({"Delimiter": "\t", "QuoteSymbol": "'", "ContainsHeader": False, "FileCompression": "GZIP", "Charset": "iso-8859-1"}))
+    source = item.source
+    assert (source.delimiter, source.quote, source.header, source.compression, source.charset) == ("\t", "'", False, "gzip", "ISO-8859-1")
+
+
+def test_an_unknown_order_of_columns_is_proposed_and_doubted():
+    item, doubts = convert(described({"HeaderList": [], "ContainsHeader": True}))
+    assert item.source.columns == ("sold_at", "platform", "marketplace", "orders", "order_value")
+    assert "source.columns: the answer does not say in which order the file has them" in doubts
+
+
+@pytest.mark.parametrize(("names", "header"), [(CSV["HeaderList"], False), ([], True)])
+def test_whether_there_is_a_header_follows_from_the_header_list_where_it_is_not_said(names, header):
+    item, doubts = convert(described({"HeaderList": names, "ContainsHeader": None}))
+    assert item.source.header is header
+    assert f"source.header: the answer does not say; {str(header).lower()} was taken" in doubts
+
+
+def test_json_lines_need_no_order_of_columns():
+    descriptor = {"JsonFormatDescriptor": {"FileCompression": "GZIP", "Charset": "UTF8"}}
+    item, doubts = convert(described(MetricSource=s3(FileFormatDescriptor=descriptor)))
+    assert (item.source.format, item.source.compression, item.source.charset) == ("jsonl", "gzip", "UTF-8")
+    assert "source.columns" not in doubts
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        described({"Charset": "UTF-16"}),
+        described(MetricSource=s3(FileFormatDescriptor={"JsonFormatDescriptor": {"Charset": "ISO-8859-1"}})),
+    ],
+)
+def test_a_charset_that_is_not_read_becomes_utf_8_and_is_doubted(answer):
+    item, doubts = convert(answer)
+    assert item.source.charset == "UTF-8"
+    assert "is not read here, UTF-8 was taken; have the files written in UTF-8" in doubts
+
+
+@pytest.mark.parametrize("given", ["UNIX", "unix"])
+def test_unix_timestamps_are_unix(given):
+    assert convert(described(TimestampColumn={"ColumnName": "sold_at", "ColumnFormat": given}))[0].timestamp.format == "UNIX"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ({"RedshiftSourceConfig": {"TableName": "orders"}}, "source: left out, since RedshiftSourceConfig is not read here"),
+        ({"RDSSourceConfig": {"TableName": "orders"}}, "source: left out, since RDSSourceConfig is not read here"),
+        (None, "source: left out, since the answer names none"),
+    ],
+)
+def test_without_files_in_s3_there_is_no_source_and_what_to_do_is_said(source, told):
+    item, doubts = convert(described(MetricSource=source, TimestampColumn=None))
+    assert item.source is None
+    assert item.timestamp == metric_set.Timestamp("timestamp", "yyyy-MM-dd HH:mm:ss")
+    assert f"{told}; to watch this set, have its data written to S3, one folder an interval" in doubts
+    assert "timestamp: the answer has no ColumnName" in doubts
+
+
+def test_what_has_no_place_in_a_metric_set_is_said():
+    filters = [{"Name": "marketplace", "FilterList": [{"DimensionValue": "de", "FilterOperation": "EQUALS"}]}]
+    history = s3(HistoricalDataPathList=["s3://example-checkout/orders/history"])
+    _, doubts = convert(described(DimensionFilterList=filters, MetricSource=history))
+    assert "DimensionFilterList: the filter on 'marketplace' is not taken over" in doubts
+    assert "HistoricalDataPathList: s3://example-checkout/orders/history is not taken over" in doubts
+
+
+TWICE = [{"MetricName": "latency", "AggregationFunction": "AVG", "Namespace": n} for n in ("Shop", "Warehouse")]
+ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (described(MetricSetName=None), "lacks the field `MetricSetName`"),
+        (described(MetricList=[{"MetricName": "orders"}]), "MetricList[0]: lacks the field `AggregationFunction`"),
+        (described(Measures=ONE), "has the unknown field `Measures`"),
+        (described(Offset="ten"), "Offset: Expected `int`, got `str`"),
+        (described(MetricList=TWICE), "MetricList: the measure 'latency' stands 2 times (AVG in Shop, AVG in Warehouse)"),
+        (described(MetricList=[]), "MetricList: at least one is needed"),
+        (
+            described(MetricList=[{"MetricName": "orders", "AggregationFunction": "MAX"}]),
+            "MetricList[0].AggregationFunction: 'MAX' must be SUM or AVG",
+        ),
+        (described(MetricSetFrequency="P7D"), "MetricSetFrequency: 'P7D' must be P1D, PT1H, PT10M or PT5M"),
+        (described(Timezone="Mars/Olympus"), "Timezone: 'Mars/Olympus' is no time zone"),
+        (described(DimensionList=["date"]), "DimensionList[0]: 'date' collides with a column that the tables generate"),
+        (described(DimensionList=["Orders"]), "MetricList[0].MetricName: 'orders' collides with dimensions 'Orders'"),
+        (described(TimestampColumn={"ColumnName": "sold_at"}), "TimestampColumn: lacks the field `ColumnFormat`"),
+        (
+            described(TimestampColumn={"ColumnName": "sold_at", "ColumnFormat": "yyyy-MM-dd'T'HH:mm:ssXXX"}),
+            "TimestampColumn.ColumnFormat: the date pattern \"yyyy-MM-dd'T'HH:mm:ssXXX\" has 'XXX'; understood are",
+        ),
+        (described({"HeaderList": ["sold_at", "platform"]}), "CsvFormatDescriptor.HeaderList: must name 'marketplace' once"),
+        (described({"Charset": "Morse"}), "CsvFormatDescriptor.Charset: 'Morse' is no charset; UTF-8 and ISO-8859-1 are read"),
+        (described({"FileCompression": "ZIP"}), "FileCompression: 'zip' must be none or gzip"),
+        (described({"Delimiter": ";;"}), "CsvFormatDescriptor.Delimiter: ';;' must be one ASCII character"),
+        (described(MetricSource=s3(FileFormatDescriptor=None)), "lacks the field `FileFormatDescriptor`"),
+        (described(MetricSource=s3(TemplatedPathList=[])), "TemplatedPathList: must hold one path, not 0"),
+        (
+            described(MetricSource=s3(TemplatedPathList=["orders/{{yyyyMMdd}}"])),
+            "TemplatedPathList: 'orders/{{yyyyMMdd}}' must be as in s3://bucket/",
+        ),
+        (described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}"])), "gives two intervals of PT1H one folder"),
+        (described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}/{{kk}}"])), "TemplatedPathList: the path 'live/{{yyyyMMdd}}/{{kk}}'"),
+        (
+            {"AnomalyDetectorName": "checkout", "AnomalyDetectorConfig": {}},
+            "is an answer of describe-anomaly-detector; give that of describe-metric-set",
+        ),
+        ({"MetricSetSummaryList": []}, "is an answer of list-metric-sets; give that of describe-metric-set"),
+        ([described()], "holds no answer of describe-metric-set"),
+    ],
+)
+def test_what_cannot_be_taken_over_is_one_error_in_the_answers_own_terms(answer, told):
+    with pytest.raises(UserError) as caught:
+        convert(answer)
+    assert str(caught.value).startswith("described.json: ")
+    assert told in str(caught.value)
+
+
+def test_a_field_to_rename_is_told_to_be_renamed_in_the_data_and_in_the_answer():
+    with pytest.raises(UserError, match=r"name it otherwise\. Change it in the data, then here, and import again"):
+        convert(described(DimensionList=["date"]))
+
+
+@pytest.mark.parametrize("text", ["", "METRICSET orders", "{'MetricSetName': 'orders'}", "[" * 100_000])
+def test_what_is_no_json_is_told_so(text):
+    with pytest.raises(UserError, match=r"described.json: is not JSON .*describe-metric-set --output json"):
+        imported.convert(text, "described.json")
+
+
+def test_the_command_writes_the_set_says_its_doubts_and_writes_over_nothing(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("described.json").write_text(json.dumps(described(), indent=4))
+    assert cli.main(["import-metric-set", "described.json"]) == 0
+    said = capsys.readouterr().out
+    assert metric_set.load(Path("orders.yaml")).name == "orders"
+    assert "Unsure of:\n- source.path: the data lies in the bucket 'example-checkout'" in said
+    assert "move orders.yaml to src/metric_sets/ and run `anomalake render`" in said
+    Path("orders.yaml").write_text("mine")
+    assert cli.main(["import-metric-set", "described.json"]) == 1
+    assert "orders.yaml: exists already" in capsys.readouterr().err
+    assert Path("orders.yaml").read_text() == "mine"
+    assert cli.main(["import-metric-set", "described.json", "--force"]) == 0
+    assert cli.main(["import-metric-set", "described.json", "--output", "other.yaml"]) == 0
+    assert Path("other.yaml").read_text() == Path("orders.yaml").read_text()
+    Path("described.json").write_text("{}")
+    assert cli.main(["import-metric-set", "described.json", "--output", "third.yaml"]) == 1
+    assert not Path("third.yaml").exists()
+    assert cli.main(["import-metric-set", "nowhere.json"]) == 1
+    assert "nowhere.json: cannot be read" in capsys.readouterr().err
