@@ -61,14 +61,16 @@ def crawled(scene: Scene) -> Iterator[Finding]:
             continue
         compared, differences = 0, []
         for name, wanted in everything[database(scene.prefix, item)].items():
-            place = f"s3://{scene.output('DataBucket')}/{wanted.folder}".rstrip("/") + "/"
+            place = f"s3://{scene.output('DataBucket')}/{wanted.folder}/"
             for table in there.values():
-                if wanted.folder and (table.get("StorageDescriptor", {}).get("Location", "").rstrip("/") + "/").startswith(place):
+                if wanted.folder and f"{table.get('StorageDescriptor', {}).get('Location', '')}/".startswith(place):
                     compared += 1
                     differences += [f"{name} {difference}" for difference in _unlike(list(_columns(table)), list(wanted.columns))]
         if differences:
             remedy = "files of another layout lie in that folder: mend them, or change the metric set, raise `version` and deploy again"
             yield Finding("problem", f"{crawler}_crawled: {listed(differences)}", remedy)
+        elif not compared:
+            yield Finding("warning", f"{crawler}_crawled: no table of the folders of {item.path}", f"run the crawler {crawler} again")
         else:
             yield Finding("ok", f"{crawler}_crawled: {compared} tables have the declared columns")
 
@@ -115,16 +117,16 @@ def data(scene: Scene) -> Iterator[Finding]:
         yield Finding("problem", f"there is no bucket {bucket!r}", "deploy again; a bucket that was deleted takes a new stack")
         return
     for item in scene.setting.sets:
-        anomalies = _first_objects(scene, layout.folder("metricValue_AnomalyScore", item) + "/")
-        if item.source is None:
-            finding = Finding("warning", f"{item.name}: no alert has arrived", "send some; docs/alerts.md says which and how")
-        elif not _first_objects(scene, patterns.folder_pattern(item.source.path).prefix):
+        if item.source and not _first_objects(scene, patterns.folder_pattern(item.source.path).prefix):
             place = f"s3://{bucket}/{live.folder(item, datetime(2021, 2, 17))}/"
-            finding = Finding("warning", f"{item.name}: there is no live data", f"put each interval's file in its folder, such as {place}")
-        else:
+            yield Finding("warning", f"{item.name}: there is no live data", f"put each interval's file in its folder, such as {place}")
+        elif _first_objects(scene, layout.folder("metricValue_AnomalyScore", item) + "/"):
+            yield Finding("ok", f"{item.name}: there are anomalies{' and live data' if item.source else ''}")
+        elif item.source:
             remedy = "the detector needs some history, and there may be nothing unusual; if it lasts, look at its log and docs/detector.md"
-            finding = Finding("warning", f"{item.name}: live data, but no anomalies", remedy)
-        yield Finding("ok", f"{item.name}: there are anomalies") if anomalies else finding
+            yield Finding("warning", f"{item.name}: live data, but no anomalies", remedy)
+        else:
+            yield Finding("warning", f"{item.name}: no alert has arrived", "send some; docs/alerts.md says which and how")
     if refused := _first_objects(scene, "quarantine/", 1000):
         number = f"{refused:,}{' or more' if refused == 1000 else ''}"
         yield Finding("warning", f"{number} events lie in s3://{bucket}/quarantine/", "each says why in `reason`; docs/alerts.md says what to do")

@@ -124,10 +124,9 @@ def ask(scene: Scene, service: str, operation: str, *, region: str = "", **param
         raise RefusalError(f"{permission} was refused: {said or code}", remedy) from error
     except NoCredentialsError as error:
         raise RefusalError("there are no AWS credentials", "sign in (`aws configure`, `aws sso login`), or name a profile in AWS_PROFILE") from error
-    except (BotoCoreError, ValueError) as error:  # ValueError: a region that cannot be part of a host name
-        raise RefusalError(
-            f"{service} could not be asked: {' '.join(str(error).split())}", "check the network, the region and the credentials"
-        ) from error
+    except (BotoCoreError, ValueError) as error:  # ValueError: an AWS_ENDPOINT_URL that is no URL
+        said = " ".join(str(error).split())
+        raise RefusalError(f"{service} could not be asked: {said}", "check the network, the region and the credentials") from error
 
 
 def ask_all(scene: Scene, service: str, operation: str, key: str, **parameters: Any) -> list[Any] | None:
@@ -197,7 +196,7 @@ def declared(scene: Scene) -> dict[str, dict[str, Declared]]:
             own[name] = Declared({column.lower(): kind for column, kind in kinds.items()}, layout.folder(table, item))
         if item.source is not None:
             columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")
-            own["live"] = Declared(columns, patterns.folder_pattern(item.source.path).prefix)
+            own["live"] = Declared(columns, patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0])
     every = [view for item in scene.setting.sets for view in views(item, scene.prefix, form)]
     for view in (*every, *views_of_all(scene.setting.sets, scene.prefix, form)):
         made[view.database][view.name] = Declared({column.name: sql.HIVE[column.type] for column in view.columns})
