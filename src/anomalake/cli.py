@@ -277,7 +277,7 @@ def _one(sets: tuple[MetricSet, ...]) -> MetricSet:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="anomalake",
-        description="Anomaly alerts in; tables and dashboards out. Everything here runs on this machine, on a lake in a folder.",
+        description="Anomaly alerts in; tables and dashboards out. Everything but `doctor` runs on this machine, on a lake in a folder.",
         epilog="A first look: `anomalake demo`. Your own data: `anomalake init FILE`, then `anomalake backtest`.",
     )
     parser.add_argument("--version", action="version", version=f"anomalake {__version__}")
