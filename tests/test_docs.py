@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from anomalake import cli, metric_set
+from anomalake import cli, doctor, metric_set
 from anomalake.catalog.views import views, views_of_all
 from anomalake.lake import tables
 from anomalake.lake.layout import GLUE_NAMES
@@ -34,6 +34,11 @@ def test_every_column_of_tables_and_views_is_described():
         assert view.name in DOCS["catalog.md"]
         for column in view.columns:
             assert column.name in own or f"`{general(column.name)}`" in DOCS["catalog.md"], column.name
+
+
+def test_every_check_of_the_doctor_is_described():
+    for name in doctor.BEFORE | doctor.AFTER_LAKE | doctor.AFTER_QUICKSIGHT:
+        assert f"| `{name}` |" in DOCS["doctor.md"], name
 
 
 def test_the_readme_links_to_what_exists_and_shows_its_two_commands_first():

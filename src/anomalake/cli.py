@@ -241,6 +241,33 @@ def _render(arguments: Arguments) -> int:
     return 0
 
 
+def _doctor(arguments: Arguments) -> int:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    from anomalake import doctor
+
+    sets = metric_set.load_all(Path(arguments.metric_set or "src/metric_sets"))
+    patient = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"})
+    try:
+        session: Any = boto3.Session(region_name=arguments.region)
+        region = session.region_name
+    except BotoCoreError as error:
+        raise UserError(f"AWS_PROFILE: {error}; name a profile that `aws configure list-profiles` prints") from error
+    if not region:
+        raise UserError("no AWS region is chosen; name one with --region, or in AWS_REGION")
+    setting = doctor.Setting(arguments.stack, region, arguments.quicksight_owner, sets)
+    checks = []
+    for check in doctor.examine(lambda service, where: session.client(service, region_name=where, config=patient), setting):
+        checks.append(check)
+        if arguments.shape == "json":
+            say(json.dumps(check._asdict(), ensure_ascii=False))
+        else:
+            say(f"{check.status:<9}{check.name:<17}{check.found}" + (f"\n{'':<26}-> {check.remedy}" if check.remedy else ""))
+    return 0 if doctor.healthy(checks) else 1
+
+
 # --- where things are
 
 
@@ -271,7 +298,7 @@ def _one(sets: tuple[MetricSet, ...]) -> MetricSet:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="anomalake",
-        description="Anomaly alerts in; tables and dashboards out. All of it runs on this machine, on a lake in a folder; `demo` can fill one in S3.",
+        description="Anomaly alerts in; tables and dashboards out. A lake is a folder of this machine; `demo` can fill one in S3, `doctor` asks AWS.",
         epilog="A first look: `anomalake demo`. Your own data: `anomalake init FILE`, then `anomalake backtest`.",
     )
     parser.add_argument("--version", action="version", version=f"anomalake {__version__}")
@@ -338,6 +365,16 @@ def _parser() -> argparse.ArgumentParser:
     made = command("render", _render, "write the files that are made from the metric sets", "anomalake render --check", "--metric-set")
     made.add_argument("--output", default=".", metavar="FOLDER", help="the project's top (default: here)")
     made.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file differs")
+    made = command(
+        "doctor", _doctor, "check an AWS account and a deployed stack for what most often goes wrong, and say what to do",
+        "anomalake doctor --region eu-west-1 --quicksight-owner ana", "--metric-set",
+    )  # fmt: skip
+    made.add_argument("--stack", default="anomalake", metavar="NAME", help="the CloudFormation stack (default: %(default)s)")
+    made.add_argument("--region", metavar="REGION", help="the stack's (default: AWS_REGION, else the profile's)")
+    made.add_argument(
+        "--quicksight-owner", default="", metavar="ARN_OR_NAME", help="who is to own the dashboards: a user's ARN or name, group/default/NAME"
+    )
+    made.add_argument("--as", dest="shape", choices=("table", "json"), default="table", help="default: %(default)s; json: an object a line")
     return parser
 
 

@@ -1,0 +1,208 @@
+"""What every check of the doctor shares: what it looks at, how it asks AWS, and what this checkout declares.
+
+AWS may refuse any question. `ask` then raises `RefusalError`, which carries the finding to tell instead.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from anomalake import patterns
+from anomalake.catalog import sql
+from anomalake.catalog.views import database, views, views_of_all
+from anomalake.lake import layout, tables
+from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.metric_set import MetricSet
+
+Status = Literal["ok", "warning", "problem", "skipped"]
+Clients = Callable[[str, str], Any]  # a service and a region -> its boto3 client
+Answer = dict[str, Any]
+
+_IDENTITY_REGION = re.compile(r"identity region is ([a-z0-9-]+)")
+_ABSENT = {"ResourceNotFoundException", "EntityNotFoundException", "NoSuchBucket", "NoSuchEntity"}
+_SIGN_IN_AGAIN = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
+_MOST_NAMED = 4  # tables, columns or errors that one finding lists
+
+
+class Setting(NamedTuple):
+    """What to examine: the stack and its region, who is to own the dashboards (empty: as the stack says), this checkout's metric sets."""
+
+    stack: str
+    region: str
+    owner: str
+    sets: tuple[MetricSet, ...]
+
+
+class Finding(NamedTuple):
+    """What a check found, and what to do about it (empty where there is nothing to do)."""
+
+    status: Status
+    found: str
+    remedy: str = ""
+
+
+class RefusalError(Exception):
+    """AWS did not answer: why, and what to do."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(found)
+        self.finding = Finding("skipped", found, remedy)
+
+
+class Stack(NamedTuple):
+    """The deployed stack."""
+
+    id: str
+    status: str
+    parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+class Scene(NamedTuple):
+    """What every check knows."""
+
+    clients: Clients
+    setting: Setting
+    caller: str = ""
+    stack: Stack | None = None
+
+    @property
+    def account(self) -> str:
+        """Its twelve digits."""
+        return self.caller.split(":")[4]
+
+    @property
+    def partition(self) -> str:
+        """What ARNs begin with: `aws`, `aws-cn`, ..."""
+        return self.caller.split(":")[1]
+
+    def parameter(self, name: str) -> str:
+        """The stack's parameter, empty where it has none."""
+        return self.stack.parameters.get(name, "") if self.stack else ""
+
+    def output(self, name: str) -> str:
+        """The stack's output, empty where it has none."""
+        return self.stack.outputs.get(name, "") if self.stack else ""
+
+    @property
+    def prefix(self) -> str:
+        """What the stack's names begin with."""
+        return self.parameter("Prefix") or "anomalake"
+
+    @property
+    def owner(self) -> str:
+        """Who is to own the dashboards; empty where nobody is named."""
+        return self.setting.owner or self.parameter("QuickSightOwner")
+
+    @property
+    def role(self) -> str:
+        """The ARN of the role with which QuickSight asks Athena; empty where there is none."""
+        return self.output("QuickSightRoleArn")
+
+
+# --- asking AWS
+
+
+def ask(scene: Scene, service: str, operation: str, *, region: str = "", **parameters: Any) -> Answer | None:
+    """The answer; None where there is no such thing. Raises `RefusalError`."""
+    try:
+        answer: Answer = getattr(scene.clients(service, region or scene.setting.region), operation)(**parameters)
+        return answer
+    except ClientError as error:
+        code, said = error.response["Error"].get("Code", ""), " ".join(error.response["Error"].get("Message", "").split())
+        if code in _ABSENT or (code in {"ValidationError", "InvalidRequestException"} and re.search(r"does not exist|not found", said)):
+            return None
+        permission = f"{service}:{error.operation_name}".replace("ListObjectsV2", "ListBucket")
+        if code in _SIGN_IN_AGAIN:
+            remedy = "sign in again (`aws sso login`, or new access keys)"
+        elif code.startswith("AccessDenied"):
+            remedy = f"allow {permission} to whoever runs this, or ask somebody who has it to run it"
+        else:
+            remedy = "try again; if it stays, the message says what AWS objects to"
+        raise RefusalError(f"{permission} was refused: {said or code}", remedy) from error
+    except NoCredentialsError as error:
+        raise RefusalError("there are no AWS credentials", "sign in (`aws configure`, `aws sso login`), or name a profile in AWS_PROFILE") from error
+    except (BotoCoreError, ValueError) as error:  # ValueError: an AWS_ENDPOINT_URL that is no URL
+        said = " ".join(str(error).split())
+        raise RefusalError(f"{service} could not be asked: {said}", "check the network, the region and the credentials") from error
+
+
+def ask_all(scene: Scene, service: str, operation: str, key: str, **parameters: Any) -> list[Any] | None:
+    """What all pages hold under `key`; None where there is no such thing."""
+    found: list[Any] = []
+    page: dict[str, str] = {}
+    while (answer := ask(scene, service, operation, **parameters, **page)) is not None:
+        found += answer.get(key, [])
+        if not answer.get("NextToken"):
+            return found
+        page = {"NextToken": answer["NextToken"]}
+    return None
+
+
+def ask_identity(scene: Scene, operation: str, **parameters: Any) -> tuple[str, Answer | None]:
+    """The identity region, and its answer. QuickSight names that region where another one is asked for users."""
+    parameters["AwsAccountId"] = scene.account
+    try:
+        return scene.setting.region, ask(scene, "quicksight", operation, **parameters)
+    except RefusalError as refusal:
+        named = _IDENTITY_REGION.search(refusal.finding.found)
+        if named is None:
+            raise
+        return named[1], ask(scene, "quicksight", operation, region=named[1], **parameters)
+
+
+def ask_quicksight(scene: Scene, operation: str, **parameters: Any) -> Answer | None:
+    """`ask` for one of the account's QuickSight assets."""
+    return ask(scene, "quicksight", operation, AwsAccountId=scene.account, **parameters)
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first few of them in words."""
+    told = list(names)
+    return ", ".join(told[:_MOST_NAMED]) + (f" and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else "")
+
+
+def deployed(scene: Scene) -> Stack | None:
+    """The stack as it is; None where there is none. Raises `RefusalError`."""
+    answer = ask(scene, "cloudformation", "describe_stacks", StackName=scene.setting.stack)
+    if answer is None:
+        return None
+    stack = answer["Stacks"][0]
+    parameters = {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])}
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+    return Stack(stack["StackId"], stack["StackStatus"], parameters, outputs)
+
+
+# --- what this checkout declares
+
+
+class Declared(NamedTuple):
+    """A table or view as this checkout's metric sets give it: its columns with their Hive types; a table's folder."""
+
+    columns: Mapping[str, str]
+    folder: str = ""
+
+
+def declared(scene: Scene) -> dict[str, dict[str, Declared]]:
+    """Every database's tables and views."""
+    form: Format = "csv" if scene.parameter("Format") == "csv" else "parquet"
+    made: dict[str, dict[str, Declared]] = {scene.prefix: {}}
+    for item in scene.setting.sets:
+        own = made[database(scene.prefix, item)] = {}
+        for table, name in GLUE_NAMES.items():
+            kinds = {column: "string" if form == "csv" else sql.HIVE[sql.TRINO[kind]] for column, kind in tables.schema(table, item)}
+            own[name] = Declared({column.lower(): kind for column, kind in kinds.items()}, layout.folder(table, item))
+        if item.source is not None:
+            columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")
+            own["live"] = Declared(columns, patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0])
+    every = [view for item in scene.setting.sets for view in views(item, scene.prefix, form)]
+    for view in (*every, *views_of_all(scene.setting.sets, scene.prefix, form)):
+        made[view.database][view.name] = Declared({column.name: sql.HIVE[column.type] for column in view.columns})
+    return made
+
+
+def results(workgroup: Answer) -> str:
+    """Where a workgroup's query results go; empty where it does not say."""
+    return str(workgroup.get("Configuration", {}).get("ResultConfiguration", {}).get("OutputLocation", ""))
