@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test check bench screenshot render clean
+.PHONY: help demo test check build bench screenshot render clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -20,6 +20,9 @@ check: .venv/.dev ## the quick checks: lint, types, rendered files, templates
 	$(BIN)/anomalake render --check
 	$(BIN)/cfn-lint glue/template.yaml --regions us-east-1 eu-central-1
 
+build: .venv/.sam ## sam build: the functions and their layers, in .aws-sam/build
+	@SAM_CLI_TELEMETRY=0 PYTHON=$(CURDIR)/$(BIN)/python PYTHON313="$$(.ci/python313)" .venv/sam/bin/sam build --cached --parallel
+
 bench: .venv/.dev ## the numbers of docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
 
@@ -30,7 +33,7 @@ screenshot: .venv/.local ## the picture in the README (wants chromium and dashbo
 	@$(BIN)/python docs/screenshot.py dashboard.html docs/dashboard.png
 
 clean: ## remove what was made here, the environment too
-	rm -rf .venv lake dashboard.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .aws-sam lake dashboard.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found (try: make PYTHON=/path/to/python3.13 ...)" >&2; exit 1; }
@@ -45,4 +48,11 @@ clean: ## remove what was made here, the environment too
 .venv/.dev: .venv/.local
 	@echo "installing what the tests need"
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+# Tools that pin what the environment pins otherwise have one of their own.
+.venv/.sam .venv/.checkov: .venv/.%: .ci/%.txt .venv/bin/python
+	@echo "installing $* (.ci/$*.txt)"
+	@$(BIN)/python -m venv .venv/$*
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/$*.txt
 	@touch $@
