@@ -2,23 +2,28 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 
 import pytest
 import sqlglot
 
 from anomalake import metric_set
-from anomalake.catalog import glue, sql
+from anomalake.catalog import duck, glue, sql
+from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import views, views_of_all
-from anomalake.lake import tables
+from anomalake.cloudformation import PREFIX
+from anomalake.lake import encoding, layout, tables
+from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.layout import GLUE_NAMES
-from conftest import shop_text
+from anomalake.lake.store import FolderStore
+from conftest import alert_body, shop_text
 
 SETS = tuple(metric_set.parse(shop_text(zone, name=f"name: {name}"), name) for name, zone in (("shop", "UTC"), ("store", "America/New_York")))
-TEMPLATE = glue.template(SETS)
+RESOURCES = [r for made in (*map(glue.set_template, SETS), glue.template(SETS)) for r in made["Resources"].values()]
 
 
 def inputs(kind: str) -> list[dict]:
-    found = [r["Properties"]["TableInput"] for r in TEMPLATE["Resources"].values() if r["Type"] == "AWS::Glue::Table"]
+    found = [r["Properties"]["TableInput"] for r in RESOURCES if r["Type"] == "AWS::Glue::Table"]
     return [table for table in found if table["TableType"] == kind]
 
 
@@ -29,13 +34,11 @@ def branches(node):
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
-    made = [v for s in SETS for v in views(s, glue.PREFIX, ("csv", "parquet")[side])] + list(
-        views_of_all(SETS, glue.PREFIX, ("csv", "parquet")[side])
-    )
+    made = [v for s in SETS for v in views(s, PREFIX, ("csv", "parquet")[side])] + list(views_of_all(SETS, PREFIX, ("csv", "parquet")[side]))
     assert len(inputs("VIRTUAL_VIEW")) == len(made) == 2 * 4 + 3
     for table, view in zip(inputs("VIRTUAL_VIEW"), made, strict=True):
         start, encoded, end = branches(table["ViewOriginalText"])[side]["Fn::Join"][1]
-        text = encoded["Fn::Base64"]["Fn::Sub"].replace("${Prefix}", glue.PREFIX)
+        text = encoded["Fn::Base64"]["Fn::Sub"].replace("${Prefix}", PREFIX)
         assert len(base64.b64encode(text.encode())) < 409_600
         entry = json.loads(text)
         assert (start, end, entry["originalSql"], entry["schema"]) == ("/* Presto View: ", " */", view.sql, view.database)
@@ -63,10 +66,33 @@ def test_the_lake_s_tables_are_declared_as_they_are_written():
 
 
 def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
-    text = json.dumps(TEMPLATE)
-    assert {part.split("}")[0] for part in text.split("${")[1:]} <= {"Prefix", "Bucket", "!date", "!slot"}
+    text = json.dumps(RESOURCES)
+    own = {"Prefix", "Bucket", "!date", "!slot", "AWS::Partition", "AWS::Region", "AWS::AccountId"}
+    assert {part.split("}")[0] for part in text.split("${")[1:]} <= own
 
 
 def test_no_two_metric_sets_become_one_resource():
     sets = [metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("a_1", "a1", "a__1", "all")]
-    assert len(glue.template(sets)["Resources"]) == 4 * 10 + 4
+    stacks = [r for r in glue.template(sets)["Resources"].values() if r["Type"] == "AWS::CloudFormation::Stack"]
+    assert len({stack["Properties"]["TemplateURL"] for stack in stacks}) == len(stacks) == 4
+
+
+SAVED = [(q, item) for item in SETS for q in saved_queries(item, duck.PREFIX)] + [(q, None) for q in saved_queries_of_all(SETS, duck.PREFIX)]
+
+
+@pytest.mark.parametrize(("query", "item"), SAVED, ids=[query.name for query, _ in SAVED])
+def test_a_saved_query_answers_on_an_empty_lake_and_on_one_with_events(tmp_path, query, item):
+    assert len(query.description) <= 1024
+    columns, rows = duck.query(duck.connect(tmp_path, SETS), query.sql)
+    assert rows == []
+    now = datetime.now(UTC).replace(tzinfo=None, minute=0, second=0, microsecond=0)
+    for one in SETS:
+        body = alert_body(timestamp=f"{now:%Y-%m-%dT%H:%M}Z", anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:{one.name}")
+        assert ingest([Message("m", body)], FolderStore(tmp_path), SETS, "parquet").filed
+        point = ("pc_web|us", now, "pc_web", "us", "views", 812.25, 400.0, 300.0, 500.0, 71.5)
+        schema = tables.schema("observations", one)
+        cells = dict(zip([column.name for column in schema], ([cell] for cell in point), strict=True))
+        FolderStore(tmp_path).put(layout.table_key("observations", one, now, "parquet"), encoding.encode("parquet", schema, cells))
+    again, rows = duck.query(duck.connect(tmp_path, SETS), query.sql)
+    assert (again, len(rows) > 0) == (columns, True)
+    assert (item is None) == (query.database == duck.PREFIX)

@@ -188,10 +188,27 @@ def test_render_check_names_what_differs(here, capsys):
     (here / "src/metric_sets").mkdir(parents=True)
     (here / "src/metric_sets/shop.yaml").write_text(shop_text())
     assert run("render", "--check", capsys=capsys)[0] == 1
-    assert run("render", capsys=capsys)[:2] == (0, "glue/schemas.json\nglue/template.yaml\nquicksight/shop.json\n")
+    status, out, _ = run("render", capsys=capsys)
+    assert (status, {"glue/schemas.json", "glue/template.json", "glue/sets/shop.json", "quicksight/sets/shop/topic.json"} <= set(out.split())) == (
+        0,
+        True,
+    )
     assert run("render", "--check", capsys=capsys)[:2] == (0, "")
-    (here / "glue/template.yaml").write_text("edited by hand")
-    assert "glue/template.yaml" in run("render", "--check", capsys=capsys)[2]
+    (here / "glue/template.json").write_text("edited by hand")
+    assert "glue/template.json" in run("render", "--check", capsys=capsys)[2]
+
+
+def test_render_takes_away_what_no_metric_set_gives_any_more(here, capsys):
+    (here / "src/metric_sets").mkdir(parents=True)
+    for name in ("shop", "store"):
+        (here / f"src/metric_sets/{name}.yaml").write_text(shop_text(name=f"name: {name}"))
+    run("render", capsys=capsys)
+    (here / "src/metric_sets/store.yaml").unlink()
+    status, _, err = run("render", "--check", capsys=capsys)
+    assert (status, "glue/sets/store.json" in err, (here / "glue/sets/store.json").exists()) == (1, True, True)
+    assert "glue/sets/store.json (removed)" in run("render", capsys=capsys)[1]
+    assert [file.name for file in here.rglob("*store*")] == []
+    assert run("render", "--check", capsys=capsys)[:2] == (0, "")
 
 
 def test_render_refuses_a_changed_schema_under_an_old_version_and_leaves_the_old_files(here, capsys):
@@ -199,12 +216,12 @@ def test_render_refuses_a_changed_schema_under_an_old_version_and_leaves_the_old
     file = here / "src/metric_sets/shop.yaml"
     file.write_text(shop_text())
     assert run("render", capsys=capsys)[0] == 0
-    before = (here / "glue/template.yaml").read_text()
+    before = (here / "glue/template.json").read_text()
     changed = shop_text(dimensions="dimensions: [marketplace]")
     file.write_text(changed)
     status, _, err = run("render", capsys=capsys)
     assert (status, "raise `version` to 2" in err) == (1, True)
-    assert (here / "glue/template.yaml").read_text() == before
+    assert (here / "glue/template.json").read_text() == before
     file.write_text(changed.replace("name: shop", "name: shop\nversion: 2"))
     assert run("render", capsys=capsys)[0] == 0
     assert set(json.loads((here / SCHEMAS).read_text())) == {"shop/v1", "shop/v2"}

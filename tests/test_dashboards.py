@@ -5,19 +5,15 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from datetime import datetime
 from html import unescape
 from pathlib import Path
 
-import botocore.session
-import botocore.validate
 import duckdb
 import pytest
 
-from anomalake import laptop, metric_set
-from anomalake.catalog import duck, glue
-from anomalake.catalog.views import views
+from anomalake import intervals, laptop, metric_set
+from anomalake.catalog import duck
 from anomalake.dashboards import definition, pages, preview
 from anomalake.errors import UserError
 from anomalake.lake.ingest import Message, ingest
@@ -50,52 +46,6 @@ def named(node: object, name: str) -> list:
     if isinstance(node, dict):
         return [found for key, value in node.items() for found in ([value] if key == name else []) + named(value, name)]
     return [found for value in node for found in named(value, name)] if isinstance(node, list) else []
-
-
-@pytest.mark.parametrize("item", [metric_set.parse(shop_text(), "shop"), big(), metric_set.parse(shop_text(dimensions="dimensions: []"), "shop")])
-def test_a_definition_is_one_that_quicksight_takes_and_refers_to_what_exists(item):
-    made = definition.definition(item, definition.rolling(item))
-    service = botocore.session.get_session().get_service_model("quicksight")
-    shape = service.operation_model("CreateAnalysis").input_shape.members["Definition"]
-    assert botocore.validate.ParamValidator().validate(made, shape).generate_report() == ""
-    columns = {view.name: {column.name for column in view.columns} for view in views(item, "anomalake", "parquet")}
-    for calculated in made["CalculatedFields"]:
-        columns[calculated["DataSetIdentifier"]].add(calculated["Name"])
-    for column in named(made, "Column"):
-        assert column["ColumnName"] in columns[column["DataSetIdentifier"]]
-    for name in ("VisualId", "SheetId", "FilterGroupId", "FilterControlId", "ParameterControlId"):
-        own = [value for value in named(made, name) if isinstance(value, str)]
-        if name != "SheetId":
-            assert len(set(own)) == len(own), name
-    assert set(named(made, "SourceFilterId")) <= set(named(made, "FilterId"))
-    assert set(named(made, "SourceParameterName")) <= {p["Name"] for d in made["ParameterDeclarations"] for p in d.values()}
-    assert len(made["Sheets"]) <= 20
-    for sheet in made["Sheets"]:
-        visuals = {body["VisualId"] for visual in sheet["Visuals"] for body in visual.values()}
-        elements = sheet["Layouts"][0]["Configuration"]["GridLayout"]["Elements"]
-        assert {element["ElementId"] for element in elements} == visuals
-        assert len(visuals) <= 50
-        taken = set()
-        for one in elements:
-            cells = {
-                (c, r)
-                for c in range(one["ColumnIndex"], one["ColumnIndex"] + one["ColumnSpan"])
-                for r in range(one["RowIndex"], one["RowIndex"] + one["RowSpan"])
-            }
-            assert max(c for c, _ in cells) < 36
-            assert not cells & taken
-            taken |= cells
-
-
-def test_cfn_lint_has_nothing_against_the_definition_or_the_catalog(tmp_path):
-    made = definition.definition(big(), definition.rolling(big()))
-    properties = {"AwsAccountId": {"Ref": "AWS::AccountId"}, "AnalysisId": "x", "Name": "x", "Definition": made}
-    template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": {"A": {"Type": "AWS::QuickSight::Analysis", "Properties": properties}}}
-    (tmp_path / "analysis.json").write_text(json.dumps(template))
-    (tmp_path / "catalog.json").write_text(json.dumps(glue.template([big(), metric_set.parse(shop_text(), "shop")])))
-    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "--", tmp_path / "analysis.json", tmp_path / "catalog.json"]
-    linted = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (linted.returncode, linted.stdout) == (0, ""), linted.stdout
 
 
 # --- the page
@@ -292,8 +242,11 @@ def test_what_the_page_cannot_draw_is_refused_by_name(tmp_path):
     with pytest.raises(UserError, match="dataset 'anomaly_log' has no data"):
         preview.page(made, connection, {name: name for name in definition.DATASETS if name != definition.LOG}, "x", datetime(2021, 1, 1))
     calculated = copy.deepcopy(made)
-    calculated["CalculatedFields"][0]["Expression"] = "runningSum(sum({value}))"
+    calculated["CalculatedFields"][-1]["Expression"] = "runningSum(sum({value}))"
     with pytest.raises(UserError, match="the preview cannot calculate"):
+        a_page(calculated, connection)
+    calculated["CalculatedFields"][2]["Expression"] = "concat({severity}, 'x')"
+    with pytest.raises(UserError, match="filter days-anomaly_log: the preview cannot read its NumericEqualityFilter"):
         a_page(calculated, connection)
 
 
@@ -307,6 +260,31 @@ def test_the_window_and_the_filters_of_the_definition_hold(tmp_path):
     seen = content(a_page(rolled, connection))
     assert seen["window"] == ["2021-02-17 00:00", "2021-02-18 00:00"]
     assert seen["cubes"][log["cube"]]["rows"] == 3
+
+
+def test_the_filter_on_partitions_leaves_every_row_of_the_window_in_every_zone(tmp_path):
+    for zone in ("Pacific/Kiritimati", "Etc/GMT+12", "America/New_York", "UTC"):
+        item = metric_set.parse(shop_text(zone), "shop.yaml")
+        root = tmp_path / zone.replace("/", "-")
+        instants = [datetime(2021, 2, 17, hour) for hour in range(24)]
+        bodies = [alert_body(timestamp=f"{instant:%Y-%m-%dT%H:%M}Z", event=f"e{instant.hour}") for instant in instants]
+        ingest([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet")
+        walls = sorted(intervals.to_wall(instant, zone) for instant in instants)
+        for start, end in ((walls[0], walls[0]), (walls[-1], walls[-1]), (walls[0], walls[-1]), (walls[3], walls[9])):
+            made = definition.definition(item, definition.Window(start, end, "HOUR"))
+            seen = content(a_page(made, duck.connect(root, [item])))
+            log = next(visual for visual in seen["sheets"][0]["visuals"] if visual["id"] == "log")
+            assert seen["cubes"][log["cube"]]["rows"] == sum(start <= wall <= end for wall in walls), (zone, start, end)
+
+
+def test_the_analysis_over_all_metric_sets_is_drawn_too(tmp_path):
+    _, connection = hostile_lake(tmp_path)
+    made = definition.definition_of_all(WINDOW)
+    datasets = {name: f"anomalake.{name}" for name in definition.ALL_DATASETS}
+    seen = content(preview.page(made, connection, datasets, "all", datetime(2021, 2, 18)))
+    rows = {visual["id"]: seen["cubes"][visual["cube"]]["rows"] for sheet in seen["sheets"] for visual in sheet["visuals"]}
+    assert (rows["log"], rows["series"]) == (3, 9)
+    assert rows["pivot"] == 3 * (1 + 3)
 
 
 def test_an_empty_lake_gives_a_page(tmp_path):

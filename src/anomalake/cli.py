@@ -222,13 +222,14 @@ def _preview(arguments: Arguments) -> int:
 
 
 def _render(arguments: Arguments) -> int:
-    from anomalake.render import SCHEMAS, render
+    from anomalake.render import FOLDERS, SCHEMAS, render
 
-    known = Path(arguments.output) / SCHEMAS
+    top = Path(arguments.output)
+    known = top / SCHEMAS
     made = render(metric_set.load_all(Path(arguments.metric_set or "src/metric_sets")), known.read_text("utf-8") if known.exists() else "{}")
     stale = []
     for name, text in made.items():
-        file = Path(arguments.output) / name
+        file = top / name
         if file.exists() and file.read_text("utf-8") == text:
             continue
         stale.append(name)
@@ -236,6 +237,13 @@ def _render(arguments: Arguments) -> int:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8")
             say(name)
+    for file in sorted(path for folder in FOLDERS for path in (top / folder).rglob("*.json") if path.relative_to(top).as_posix() not in made):
+        stale.append(file.relative_to(top).as_posix())
+        if not arguments.check:
+            file.unlink()
+            if not any(file.parent.iterdir()):
+                file.parent.rmdir()
+            say(f"{stale[-1]} (removed)")
     if arguments.check and stale:
         raise UserError(f"not as the metric sets give them: {', '.join(stale)}; run `anomalake render` and commit what it writes")
     return 0

@@ -10,6 +10,7 @@ from anomalake.errors import UserError
 from anomalake.metric_set import MetricSet
 
 SCHEMAS = "glue/schemas.json"  # the dimensions and measures of every version that was ever rendered
+FOLDERS = ("glue/sets", "quicksight/sets")  # what lies there is rendered, all of it
 
 
 def render(sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:

@@ -6,6 +6,7 @@ The form is numpy's archive of arrays with a header in JSON. One that is broken,
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import fields
 from datetime import datetime
 from typing import NamedTuple
@@ -75,5 +76,5 @@ def load(data: bytes, metric_set: MetricSet, where: str) -> Memory:
                 setattr(state, name, array)
         after, alerts_from = (datetime.fromisoformat(header[name]) for name in ("after", "alerts_from"))
         return Memory(detector, after, alerts_from, header["silent"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{where}: the detector's state cannot be read: {error}; {remedy}") from error

@@ -50,7 +50,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         known = ", ".join(one.name for one in chosen.sets if one.source is not None)
         raise ValueError(f'the event must be {{"metricSet": "<name>"}}, of a metric set with a source ({known}); it is {json.dumps(event)[:200]}')
     now = datetime.now(UTC).replace(tzinfo=None)
+    metrics.add_dimension("MetricSet", item.name)
     lease = _take_lease(chosen.store, item, now)
+    metrics.add_metric("RunsSkipped", "Count", int(lease is None))
     if lease is None:
         logger.info("another run is under way", metric_set=item.name)
         return {"metricSet": item.name, "skipped": "another run is under way"}
@@ -58,7 +60,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         done, memory = run(item, chosen, now, lambda: context is None or context.get_remaining_time_in_millis() > SPARE_MS)
     finally:
         chosen.store.replace(layout.lease_key(item), _lease(now), lease)
-    metrics.add_dimension("MetricSet", item.name)
     counts = {"IntervalsScored": done.scored, "IntervalsEmpty": done.empty, "IntervalsDue": done.due, "IntervalsSilent": memory.silent,
               "AlertsRaised": done.alerts}  # fmt: skip
     for metric, count in counts.items():

@@ -1,0 +1,294 @@
+"""The detect function: what is due, what it writes and sends, what it remembers, and that two runs of one metric set never cross."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake import intervals, laptop, live, metric_set
+from anomalake.detect import schedule, state
+from anomalake.errors import UserError
+from anomalake.functions import detect, setting
+from anomalake.functions.setting import Setting
+from anomalake.lake import layout
+from anomalake.lake.store import ObjectStore, StorageError
+from conftest import shop_text
+
+SHOP = metric_set.parse(shop_text(), "shop.yaml")
+NOW, HOUR = datetime(2021, 3, 1, 10, 20), datetime(2021, 3, 1, 10)
+HEADER = "platform,marketplace,timestamp,views,revenue\n"
+
+
+def fill(store: ObjectStore, walls, item: metric_set.MetricSet = SHOP, level: float = 100, **odd: float) -> None:
+    """Live data of two series for each wall time: a level that moves a little; `odd` replaces the views of `%m%dT%H`."""
+    for wall in walls:
+        views = odd.get(f"x{wall:%m%dT%H}", level + wall.hour + wall.day % 3)
+        rows = "".join(f"{platform},us,{wall:%Y-%m-%d %H:%M:%S},{views},{0.5 + wall.hour / 100}\n" for platform in ("app", "web"))
+        store.put(f"{live.folder(item, wall)}/data.csv", (HEADER + rows).encode())
+
+
+def hours(first: datetime, last: datetime) -> list[datetime]:
+    return list(intervals.walls(first, last, "PT1H"))
+
+
+@pytest.fixture
+def chosen() -> Setting:
+    return Setting(ObjectStore.memory(), (SHOP,), "parquet")
+
+
+def run(chosen: Setting, now: datetime = NOW, budget: int = 10**6) -> detect.Run:
+    left = iter(range(budget))
+    return detect.run(SHOP, chosen, now, lambda: next(left, None) is not None)[0]
+
+
+def stored(chosen: Setting, prefix: str = "anomalyResults") -> dict[str, bytes]:
+    return {key: found.data for key in chosen.store.list(prefix) if (found := chosen.store.get(key))}
+
+
+def test_a_first_run_learns_the_history_in_silence_and_the_next_ones_alert(chosen):
+    fill(chosen.store, hours(HOUR - timedelta(days=20), datetime(2021, 3, 1, 8)), x0225T12=100_000.0)
+    assert run(chosen) == detect.Run(scored=20 * 24 - 1, empty=1, due=0, alerts=0)
+    assert [key for key in stored(chosen) if "observations" not in key] == []
+    fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=5_000.0)
+    assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(scored=1, empty=0, due=0, alerts=1)
+    assert [key.split("/")[-1] for key in stored(chosen, "anomalyResults/anomalyGroups")] == ["2021-03-01T1000Z.parquet"]
+
+
+def test_intervals_that_were_missed_are_caught_up_in_order_with_the_same_result_as_in_time(chosen):
+    other = Setting(ObjectStore.memory(), (SHOP,), "parquet")
+    history, later = hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)), hours(datetime(2021, 3, 1, 10), datetime(2021, 3, 2, 9))
+    for one in (chosen, other):
+        fill(one.store, history)
+        run(one)
+        fill(one.store, later, x0301T20=5_000.0)
+    for wall in later:
+        run(chosen, wall + timedelta(hours=1, minutes=1))
+    assert run(other, later[-1] + timedelta(hours=1, minutes=1)).scored == 24
+    assert stored(chosen) == stored(other)
+    assert any("2021-03-01T2000Z" in key and "anomalyGroups" in key for key in stored(chosen))
+
+
+def test_a_run_that_is_out_of_time_keeps_what_it_did_and_the_next_goes_on(chosen):
+    whole = Setting(ObjectStore.memory(), (SHOP,), "parquet")
+    for one in (chosen, whole):
+        fill(one.store, hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
+    assert run(chosen, budget=100).due == 240 - 100
+    while run(chosen, budget=60).due:
+        pass
+    run(whole)
+    assert stored(chosen) == stored(whole)
+
+
+def test_an_interval_without_data_is_counted_and_the_silence_too(chosen):
+    fill(chosen.store, hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
+    run(chosen)
+    done, memory = detect.run(SHOP, chosen, NOW + timedelta(hours=3), lambda: True)
+    assert (done, memory.silent) == (detect.Run(0, 3, 0, 0), 3)
+
+
+def test_data_is_waited_for_as_long_as_the_offset_says():
+    item = metric_set.parse(shop_text().replace("format: csv", "format: csv\n  offset: 5400"), "shop")
+    assert schedule.last_due(item, datetime(2021, 3, 1, 10, 29)) == datetime(2021, 3, 1, 7)
+    assert schedule.last_due(item, datetime(2021, 3, 1, 10, 30)) == datetime(2021, 3, 1, 8)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "offset", "wanted"),
+    [
+        ("PT1H", 0, "cron(0 * * * ? *)"), ("PT1H", 61, "cron(2 * * * ? *)"), ("PT1H", 5400, "cron(30 * * * ? *)"),
+        ("P1D", 0, "cron(0 0 * * ? *)"), ("P1D", 7 * 3600 + 900, "cron(15 7 * * ? *)"), ("P1D", 432_000, "cron(0 0 * * ? *)"),
+        ("PT10M", 0, "cron(0/10 * * * ? *)"), ("PT10M", 660, "cron(1/10 * * * ? *)"), ("PT5M", 120, "cron(2/5 * * * ? *)"),
+    ],
+)  # fmt: skip
+def test_the_schedule_follows_frequency_and_offset(frequency, offset, wanted):
+    text = shop_text(frequency=f"frequency: {frequency}").replace("format: csv", f"format: csv\n  offset: {offset}")
+    assert schedule.cron(metric_set.parse(text.replace("{{HHmm}}", "{{HHmm}}"), "shop")) == wanted
+
+
+@given(st.datetimes(datetime(2021, 1, 1), datetime(2021, 12, 31)), st.sampled_from(["PT1H", "P1D", "PT10M"]),
+       st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata"]), st.integers(0, 432_000))  # fmt: skip
+def test_what_is_due_has_ended_and_what_is_not_due_has_not(now, frequency, zone, offset):
+    text = shop_text(zone, frequency=f"frequency: {frequency}").replace("format: csv", f"format: csv\n  offset: {offset}")
+    item = metric_set.parse(text, "shop")
+    last, step = schedule.last_due(item, now), intervals.STEP[frequency]
+    ended = intervals.to_utc(last + step, zone) + timedelta(seconds=offset)
+    following = intervals.to_utc(last + 2 * step, zone) + timedelta(seconds=offset)
+    hour = timedelta(hours=1) if zone == "America/New_York" else timedelta(0)  # around a change of the clocks
+    assert ended - hour <= now < following + hour
+
+
+def test_the_hour_that_clocks_skip_is_never_due_and_the_one_they_repeat_is_due_once():
+    item = metric_set.parse(shop_text("America/New_York"), "shop")
+    due = list(schedule.due(item, datetime(2021, 3, 13, 23), datetime(2021, 3, 14, 4)))
+    assert [wall.hour for wall in due] == [0, 1, 3, 4]
+    assert len(list(schedule.due(item, datetime(2021, 11, 6, 23), datetime(2021, 11, 7, 3)))) == 4
+
+
+# --- one run at a time
+
+
+@pytest.fixture
+def function(monkeypatch, sets_folder):
+    setting.forget()
+    store = ObjectStore.memory()
+    monkeypatch.setattr(setting, "open_store", lambda name: store)
+    monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
+    monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
+    now = datetime.now(UTC).replace(tzinfo=None)
+    fill(store, hours((now - timedelta(days=6)).replace(minute=0, second=0, microsecond=0), now - timedelta(hours=1)))
+    yield store
+    setting.forget()
+
+
+class Context:
+    """Lambda's, early in a run."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 800_000
+
+
+def test_the_function_scores_what_is_due_and_says_so_in_metrics(function, capsys):
+    answer = detect.handler({"metricSet": "shop"}, Context())
+    assert (answer["scored"] >= 140, answer["due"], answer["alerts"]) == (True, 0, 0)
+    blob = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"'))
+    assert blob["MetricSet"] == "shop"
+    assert {"IntervalsScored", "IntervalsEmpty", "IntervalsDue", "IntervalsSilent", "AlertsRaised"} <= set(blob)
+    (directive,) = blob["_aws"]["CloudWatchMetrics"]
+    assert (directive["Namespace"], "MetricSet" in directive["Dimensions"][0]) == ("Anomalake", True)
+
+
+def test_a_second_run_stays_away_while_one_is_under_way_and_comes_after_it_or_after_it_died(function):
+    until = datetime.now(UTC).replace(tzinfo=None)
+    function.put(layout.lease_key(SHOP), json.dumps({"until": (until + timedelta(minutes=5)).isoformat()}).encode())
+    assert "skipped" in detect.handler({"metricSet": "shop"}, Context())
+    assert function.get(layout.state_key(SHOP)) is None
+    function.put(layout.lease_key(SHOP), json.dumps({"until": (until - timedelta(seconds=1)).isoformat()}).encode())
+    assert detect.handler({"metricSet": "shop"}, Context())["due"] == 0
+    assert detect.handler({"metricSet": "shop"}, Context())["due"] == 0
+
+
+def test_a_run_gives_its_lease_back_when_it_fails(function, monkeypatch):
+    monkeypatch.setattr(detect, "run", lambda *_: (_ for _ in ()).throw(StorageError("down")))
+    with pytest.raises(StorageError):
+        detect.handler({"metricSet": "shop"}, Context())
+    monkeypatch.undo()
+    assert json.loads(function.get(layout.lease_key(SHOP)).data)["until"] <= datetime.now(UTC).replace(tzinfo=None).isoformat()
+
+
+def test_a_state_that_another_run_wrote_meanwhile_is_never_overwritten(chosen, monkeypatch):
+    fill(chosen.store, hours(HOUR - timedelta(days=6), datetime(2021, 3, 1, 9)))
+    run(chosen)
+    before = chosen.store.get(layout.state_key(SHOP)).data
+    original = chosen.store.replace
+    monkeypatch.setattr(chosen.store, "replace", lambda key, data, version: False if key.endswith("state.npz") else original(key, data, version))
+    with pytest.raises(StorageError, match="another run wrote it meanwhile"):
+        run(chosen, NOW + timedelta(hours=1))
+    assert chosen.store.get(layout.state_key(SHOP)).data == before
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+@pytest.mark.parametrize("event", [{}, {"metricSet": "other"}, [], None, {"metricSet": None}])
+def test_an_event_that_names_no_metric_set_is_refused_with_those_that_there_are(function, event):
+    with pytest.raises(ValueError, match=r'must be \{"metricSet": "<name>"\}.*\(shop\)'):
+        detect.handler(event, Context())
+
+
+# --- alerts on their way
+
+
+class Queue:
+    """What AWS's clients would be asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def send_message_batch(self, **parameters: Any) -> dict[str, Any]:
+        self.calls.append(("send", parameters))
+        return {"Successful": parameters["Entries"]}
+
+
+def test_alerts_go_to_the_queue_in_requests_that_it_takes(monkeypatch):
+    queue = Queue()
+    monkeypatch.setattr(setting, "_client", lambda service: queue)
+    bodies = [f"{number}{'x' * 300_000}" for number in range(7)] + ["small"] * 23
+    setting.send("url", bodies)
+    sent = [[entry["MessageBody"] for entry in parameters["Entries"]] for _, parameters in queue.calls]
+    assert [body for batch in sent for body in batch] == bodies
+    assert all(len(batch) <= 10 and sum(map(len, batch)) <= 1_000_000 for batch in sent)
+    assert all(len({entry["Id"] for entry in parameters["Entries"]}) == len(parameters["Entries"]) for _, parameters in queue.calls)
+
+
+def test_a_queue_that_takes_only_some_alerts_is_an_error(monkeypatch):
+    queue = Queue()
+    monkeypatch.setattr(queue, "send_message_batch", lambda **_: {"Failed": [{"Id": "0", "Code": "InternalError", "Message": "again"}]})
+    monkeypatch.setattr(setting, "_client", lambda service: queue)
+    with pytest.raises(StorageError, match="took 1 of 2 alerts: InternalError again"):
+        setting.send("url", ["a", "b"])
+
+
+def test_an_alert_too_large_for_a_message_is_filed_at_once(chosen, monkeypatch):
+    queue = Queue()
+    monkeypatch.setattr(setting, "_client", lambda service: queue)
+    monkeypatch.setattr(detect, "MOST_BYTES", 1_000)
+    queued = chosen._replace(queue="url")
+    fill(chosen.store, hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)))
+    run(queued)
+    fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=5_000.0)
+    assert run(queued, NOW + timedelta(hours=1)).alerts == 1
+    assert queue.calls == []
+    assert len(stored(chosen, "anomalyResults/anomalyGroups")) == 1
+
+
+# --- the memory
+
+
+def test_a_memory_is_what_it_was_after_it_was_kept():
+    chosen = Setting(ObjectStore.memory(), (SHOP,), "parquet")
+    fill(chosen.store, hours(HOUR - timedelta(days=6), datetime(2021, 3, 1, 9)))
+    _, memory = detect.run(SHOP, chosen, NOW, lambda: True)
+    again = state.load(state.dump(memory), SHOP, "state")
+    assert again._replace(detector=None) == memory._replace(detector=None)
+    assert again.detector.series == memory.detector.series
+    assert state.dump(again) == state.dump(memory)
+
+
+def test_a_broken_memory_is_refused_with_what_to_do():
+    data = state.dump(state.Memory(detect.Detector(SHOP), NOW, NOW, 0))
+    for damaged in (b"", data[: len(data) // 2], b"PK\x03\x04" + data[4:200], b"{}"):
+        with pytest.raises(UserError, match=r"detector/x.*cannot be read.*delete detector/x to let the detector learn anew"):
+            state.load(damaged, SHOP, "detector/x")
+
+
+@given(st.integers(0, 10**6), st.integers(1, 255))
+def test_a_memory_with_a_flipped_byte_is_the_same_or_refused_never_another(place, mask):
+    memory = state.Memory(detect.Detector(SHOP), NOW, NOW, 0)
+    data = bytearray(state.dump(memory))
+    data[place % len(data)] ^= mask
+    try:
+        again = state.load(bytes(data), SHOP, "x")
+    except UserError:
+        return
+    assert state.dump(again) == state.dump(memory)
+
+
+def test_a_memory_of_a_newer_anomalake_or_another_schema_is_refused(monkeypatch):
+    memory = state.Memory(detect.Detector(SHOP), NOW, NOW, 0)
+    other = metric_set.parse(shop_text("Europe/Berlin"), "shop.yaml")
+    with pytest.raises(UserError, match="made with the timezone UTC, not Europe/Berlin; raise the metric set's `version`"):
+        state.load(state.dump(memory), other, "x")
+    monkeypatch.setattr(state, "VERSION", 2)
+    newer = state.dump(memory)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="has version 2, and this Anomalake reads 1"):
+        state.load(newer, SHOP, "x")
+
+
+def test_a_back_test_leaves_the_memory_from_which_the_function_goes_on(chosen):
+    walls = hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9))
+    fill(chosen.store, walls)
+    laptop.backtest(SHOP, chosen.store, (SHOP,), "parquet")
+    fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=9_000.0)
+    assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(scored=1, empty=0, due=0, alerts=1)

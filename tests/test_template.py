@@ -1,0 +1,564 @@
+"""The stack: what one deployment makes, under which names and permissions, within which limits, and that everything named in it is there."""
+
+import base64
+import json
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import botocore.validate
+import pytest
+import yaml
+
+from anomalake import cloudformation, metric_set
+from anomalake.catalog.views import views, views_of_all
+from anomalake.dashboards import definition
+from anomalake.errors import UserError
+from anomalake.render import render
+from conftest import shop_text
+from stack import ACCOUNT, REGION, TOP, Resource, expand, read
+from test_dashboards import big, named
+
+OWNER = {"QuickSightOwner": "user/default/alice"}
+TEMPLATE = read(TOP / "template.yaml")
+LONG = metric_set.parse(
+    shop_text(
+        name=f"name: {'a' * 41}",
+        dimensions="dimensions: [" + ", ".join(f"{'d' * 61}{n:02}" for n in range(10)) + "]",
+        source='source: {path: "x/{{yyyyMMdd}}/{{HHmm}}", format: jsonl, columns: [t, '
+        + ", ".join([*(f"{'d' * 61}{n:02}" for n in range(10)), *(f"{'m' * 44}{n:02}" for n in range(10))]) + "]}",
+        timestamp="timestamp: {column: t, format: UNIX}",
+    ).split("measures:")[0]
+    + "measures: [" + ", ".join(f"{{name: {'m' * 44}{n:02}, aggregation: SUM}}" for n in range(10)) + "]\n"
+    + 'source: {path: "x/{{yyyyMMdd}}/{{HHmm}}", format: jsonl, columns: [t, '
+    + ", ".join([*(f"{'d' * 61}{n:02}" for n in range(10)), *(f"{'m' * 44}{n:02}" for n in range(10))]) + "]}\n",
+    "long",
+)  # fmt: skip
+THREE = (metric_set.parse(shop_text(), "shop"), big(), LONG)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory) -> Path:
+    """The template of a project with three metric sets, two of ten dimensions and ten measures, one with the longest names."""
+    top = tmp_path_factory.mktemp("three")
+    for name, text in render(THREE).items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(text, "utf-8")
+    shutil.copy(TOP / "template.yaml", top)
+    return top / "template.yaml"
+
+
+@pytest.fixture(scope="module")
+def stack(three) -> dict[str, Resource]:
+    """Every resource of that project's stack."""
+    return expand(three, **OWNER, QuickSightReader="group/default/readers")
+
+
+def of(resources: dict[str, Resource], kind: str) -> list[Resource]:
+    return [resource for resource in resources.values() if resource.type == kind]
+
+
+# --- limits and names
+
+
+def test_every_template_keeps_cloudformation_s_limits_as_written_and_as_sam_uploads_it(three):
+    for file in [*three.parent.rglob("*.json"), three]:
+        if file.name == "schemas.json":
+            continue
+        template = json.loads(file.read_text("utf-8")) if file.suffix == ".json" else read(file)
+        uploaded = len(yaml.dump(json.loads(json.dumps(template)), Dumper=yaml.CSafeDumper).encode())  # `sam deploy` uploads YAML
+        assert max(file.stat().st_size, uploaded) < 1_000_000, file
+        assert len(template["Resources"]) <= 500
+        assert len(template.get("Parameters", {})) <= 200
+        assert len(template.get("Outputs", {})) <= 200
+        assert len(template.get("Mappings", {})) <= 200
+        assert len(template["Description"].encode()) <= 1024
+        assert all(len(parameter["Description"].encode()) <= 4000 for parameter in template.get("Parameters", {}).values())
+
+
+def test_a_template_beyond_the_limits_is_refused_before_anything_is_written():
+    with pytest.raises(UserError, match="CloudFormation takes 1,000,000"):
+        cloudformation.text({"Resources": {"X": {"Type": "T", "Text": "x" * 1_000_001}}}, "glue/template.json")
+
+
+NAMES = ("Name", "BucketName", "RoleName", "ManagedPolicyName", "FunctionName", "QueueName", "TopicName", "LogGroupName", "AlarmName", "LayerName",
+         "DashboardName", "DataSourceId", "DataSetId", "AnalysisId", "DashboardId", "TopicId", "FolderId")  # fmt: skip
+
+
+def identities(resources: dict[str, Resource]) -> list[tuple[str, ...]]:
+    """What AWS knows each resource by, where the template names it."""
+    found = []
+    for resource in resources.values():
+        own = resource.properties
+        if resource.type == "AWS::Glue::Database":
+            found.append((resource.type, own["DatabaseInput"]["Name"]))
+        elif resource.type in {"AWS::Glue::Table", "AWS::Athena::NamedQuery"}:
+            found.append((resource.type, own.get("DatabaseName", own.get("WorkGroup")), own.get("TableInput", own)["Name"]))
+        elif resource.type == "AWS::QuickSight::RefreshSchedule":
+            found.append((resource.type, own["DataSetId"], own["Schedule"]["ScheduleId"]))
+        elif resource.type == "AWS::IAM::RolePolicy":
+            found.append((resource.type, own["RoleName"], own["PolicyName"]))
+        elif resource.type == "AWS::Lambda::Permission":
+            found.append((resource.type, own["FunctionName"], own["Principal"]))
+        elif resource.type == "AWS::Scheduler::Schedule":
+            found.append((resource.type, own["GroupName"], own["Name"]))
+        else:
+            keys = [key for key in NAMES if key in own and not (key == "Name" and any(one in own for one in NAMES[11:]))]
+            found += [(resource.type, own[key]) for key in keys]
+    return found
+
+
+def test_two_stacks_live_in_one_account_and_region(three):
+    one, other = (identities(expand(three, **OWNER, QuickSightImportMode="SPICE", Prefix=prefix)) for prefix in ("alpha", "beta"))
+    assert len(set(one)) == len(one) == len(other)
+    assert not set(one) & set(other)
+    for kind, *names in one:
+        if kind not in {"AWS::Glue::Table", "AWS::Athena::NamedQuery"}:
+            assert any("alpha" in name for name in names), (kind, names)
+
+
+def test_role_names_keep_to_64_characters_with_the_longest_prefix_and_region(three):
+    roles = of(expand(three, **OWNER, Prefix="a" * 20), "AWS::IAM::Role")
+    names = [role.properties["RoleName"].replace(REGION, "ap-northeast-1") for role in roles]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= 64
+
+
+# --- what is made
+
+
+def test_without_an_owner_nothing_is_made_in_quicksight(three):
+    assert not [resource for resource in expand(three).values() if "QuickSight" in resource.type or "quicksight" in resource.path.lower()]
+
+
+def test_a_stack_gives_all_of_it(stack):
+    kinds = Counter(resource.type for resource in stack.values())
+    assert kinds["AWS::Glue::Database"] == 2 * 3 + 1
+    assert kinds["AWS::Glue::Table"] == 3 * (5 + 4) + 3
+    assert kinds["AWS::Glue::Crawler"] == kinds["AWS::Scheduler::Schedule"] == kinds["AWS::QuickSight::Topic"] == 3
+    assert kinds["AWS::QuickSight::DataSet"] == 3 * 4 + 3
+    assert kinds["AWS::QuickSight::Analysis"] == kinds["AWS::QuickSight::Dashboard"] == 3 + 1
+    assert kinds["AWS::Athena::NamedQuery"] == 3 * 5 + 2
+    assert kinds["AWS::Athena::WorkGroup"] == kinds["AWS::QuickSight::DataSource"] == kinds["AWS::S3::Bucket"] == 1
+    assert kinds["AWS::QuickSight::RefreshSchedule"] == 0
+
+
+def test_spice_brings_a_refresh_schedule_for_each_dataset(three):
+    made = expand(three, **OWNER, QuickSightImportMode="SPICE")
+    datasets = {item.properties["DataSetId"]: item.properties for item in of(made, "AWS::QuickSight::DataSet")}
+    assert {item.properties["DataSetId"] for item in of(made, "AWS::QuickSight::RefreshSchedule")} == set(datasets)
+    for properties in datasets.values():
+        window = properties["DataSetRefreshProperties"]["RefreshConfiguration"]["IncrementalRefresh"]["LookbackWindow"]
+        assert window["ColumnName"] in {column["Name"] for column in named(properties, "InputColumns")[0]}
+        decimals = [column for column in named(properties, "InputColumns")[0] if column["Type"] == "DECIMAL"]
+        assert all(column["SubType"] == "FLOAT" for column in decimals)
+
+
+def test_without_the_detector_there_is_no_schedule_and_no_alarm_of_it(three):
+    off = expand(three, Detector="off")
+    assert not of(off, "AWS::Scheduler::Schedule") + of(off, "AWS::IAM::RolePolicy")
+    assert not [alarm for alarm in of(off, "AWS::CloudWatch::Alarm") if alarm.properties["MetricName"].startswith("Intervals")]
+
+
+def test_in_a_region_without_topics_the_rest_is_made(three, monkeypatch):
+    monkeypatch.setitem(__import__("stack").PSEUDO, "AWS::Region", "eu-north-1")
+    made = expand(three, **OWNER)
+    assert not of(made, "AWS::QuickSight::Topic")
+    assert of(made, "AWS::QuickSight::Dashboard")
+
+
+def test_an_existing_bucket_is_used_and_left_as_it_is(three):
+    made = expand(three, **OWNER, ExistingBucket="of-our-own")
+    assert not of(made, "AWS::S3::Bucket") + of(made, "AWS::S3::BucketPolicy")
+    assert {function.properties["FunctionName"] for function in of(made, "AWS::Serverless::Function")} == {"anomalake-ingest", "anomalake-detect"}
+    tables = [table.properties["TableInput"] for table in of(made, "AWS::Glue::Table")]
+    places = {table["StorageDescriptor"]["Location"] for table in tables if table["TableType"] == "EXTERNAL_TABLE"}
+    assert {place.split("/")[2] for place in places} == {"of-our-own"}
+
+
+def test_the_bucket_is_private_encrypted_versioned_tls_only_and_stays():
+    bucket, policy = (TEMPLATE["Resources"][name] for name in ("DataBucket", "DataBucketPolicy"))
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    made = expand(TOP / "template.yaml", ArchiveDays="10", QuarantineDays="20", TableDays="30")
+    own = made["DataBucket"].properties
+    assert own["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert all(own["PublicAccessBlockConfiguration"].values())
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in own["LifecycleConfiguration"]["Rules"] if "Prefix" in rule} == {
+        "athena-results/": 30, "alerts/": "10", "quarantine/": "20", "anomalyResults/": "30",
+    }  # fmt: skip
+    (deny,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_a_key_encrypts_everything_that_takes_one():
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/abc"
+    made = expand(TOP / "template.yaml", **OWNER, KmsKeyArn=key)
+    for kind, field in (("AWS::SQS::Queue", "KmsMasterKeyId"), ("AWS::SNS::Topic", "KmsMasterKeyId"), ("AWS::Logs::LogGroup", "KmsKeyId")):
+        assert {resource.properties[field] for resource in of(made, kind)} == {key}
+    assert key in json.dumps(made["DataBucket"].properties)
+    assert key in json.dumps(made["WorkGroup"].properties)
+    for path in ("FileAlerts", "Dashboards/Role", "Catalog/SetEcommerce/CrawlerRole"):
+        assert key in json.dumps(made[path].properties), path
+        assert "kms" not in json.dumps(expand(TOP / "template.yaml", **OWNER)[path].properties)
+
+
+def test_the_queue_waits_for_the_function_and_gives_up_into_dead_letters():
+    made = expand()
+    queue, function = made["Queue"].properties, made["IngestFunction"].properties
+    mapping = function["Events"]["Alerts"]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + mapping["MaximumBatchingWindowInSeconds"] - 1
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"].endswith(made["DeadLetters"].properties["QueueName"])
+    assert made["DeadLetters"].properties["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
+
+
+@pytest.mark.parametrize(("address", "protocol"), [("a.b@example.com", "email"), ("+4915112345678", "sms"), ("a+b@example.com", "email")])
+def test_a_mail_address_and_a_telephone_number_are_told_apart(address, protocol):
+    assert expand(NotificationAddress=address)["Subscription"].properties == {
+        "TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:anomalake-notifications", "Protocol": protocol, "Endpoint": address,
+    }  # fmt: skip
+    assert "Subscription" not in expand()
+
+
+@pytest.mark.parametrize(
+    ("given", "region", "arn"),
+    [
+        ("user/default/alice", "", f"arn:aws:quicksight:{REGION}:{ACCOUNT}:user/default/alice"),
+        ("group/default/data", "us-east-1", f"arn:aws:quicksight:us-east-1:{ACCOUNT}:group/default/data"),
+        ("arn:aws:quicksight:us-east-1:111122223333:user/default/a/b", "", "arn:aws:quicksight:us-east-1:111122223333:user/default/a/b"),
+    ],
+)
+def test_an_owner_is_completed_by_the_identity_region(given, region, arn):
+    made = expand(QuickSightOwner=given, QuickSightReader=given, QuickSightIdentityRegion=region)
+    permissions = {grant["Principal"] for resource in made.values() for grant in resource.properties.get("Permissions", ())}
+    assert permissions == {arn}
+
+
+# --- parameters
+
+
+def test_every_parameter_says_what_it_is_and_refuses_in_words_what_cannot_work():
+    for name, parameter in TEMPLATE["Parameters"].items():
+        assert parameter["Description"].endswith("."), name
+        assert "Default" in parameter, name
+        assert ("AllowedPattern" in parameter) == ("ConstraintDescription" in parameter), name
+        if "AllowedPattern" in parameter:
+            assert re.search(parameter["AllowedPattern"], str(parameter["Default"])), name
+    grouped = [name for group in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(TEMPLATE["Parameters"])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "good", "bad"),
+    [
+        ("Prefix", ["a", "shop2", "a" * 20], ["", "2shop", "Shop", "my-shop", "my_shop", "a" * 21]),
+        ("ExistingBucket", ["", "my-bucket.eu"], ["s3://my-bucket", "My-Bucket", "a", "-bucket"]),
+        ("KmsKeyArn", ["", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1-2"], ["alias/mine", "1234", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/mine"]),
+        ("CrawlerSchedule", ["", "cron(15 3 * * ? *)"], ["daily", "rate(1 day)", "15 3 * * ? *"]),
+        ("NotificationAddress", ["", "a@b.example", "+4915112345678"], ["nobody", "a@b", "015112345678", "+0151"]),
+        ("QuickSightOwner", ["", "user/default/a", "group/default/b c", f"arn:aws:quicksight:us-east-1:{ACCOUNT}:user/default/a"],
+         ["alice", f"arn:aws:iam::{ACCOUNT}:user/alice", "user/alice"]),
+        ("QuickSightIdentityRegion", ["", "us-east-1", "us-gov-west-1"], ["Ireland", "eu-west", "eu-west-1a"]),
+    ],
+)  # fmt: skip
+def test_patterns_take_what_works_and_refuse_what_cannot(parameter, good, bad):
+    pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"]
+    assert [value for value in good if not re.search(pattern, value)] == []
+    assert [value for value in bad if re.search(pattern, value)] == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({}, None),
+        (OWNER, None),
+        ({**OWNER, "QuickSightReader": "group/default/r", "QuickSightImportMode": "SPICE", "QuickSightIdentityRegion": "us-east-1"}, None),
+        ({"QuickSightReader": "group/default/r"}, "QuickSightOwner is not"),
+        ({"QuickSightImportMode": "SPICE"}, "nothing to import"),
+        ({"QuickSightIdentityRegion": "us-east-1"}, "QuickSightOwner is not"),
+        ({"ExistingBucket": "ours"}, None),
+        ({"ExistingBucket": "ours", "TableDays": "10"}, "keeps its own lifecycle"),
+    ],
+)
+def test_rules_refuse_parameters_that_do_not_fit_together(parameters, told):
+    from stack import _Scope
+
+    scope = _Scope(TEMPLATE, {name: str(parameters.get(name, declared["Default"])) for name, declared in TEMPLATE["Parameters"].items()})
+    refused = [
+        assertion["AssertDescription"]
+        for rule in TEMPLATE["Rules"].values()
+        if scope._test(rule["RuleCondition"])
+        for assertion in rule["Assertions"]
+        if not scope._test(assertion["Assert"])
+    ]
+    assert bool(refused) == bool(told)
+    assert all(told in text for text in refused)
+
+
+# --- permissions
+
+
+def statements(resource: Resource) -> list[dict[str, Any]]:
+    own = resource.properties
+    documents = [own["PolicyDocument"]] if "PolicyDocument" in own else [policy["PolicyDocument"] for policy in own.get("Policies", ())]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+# Actions that know no resource ("Actions, resources, and condition keys for AWS services").
+NO_FINER = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "athena:ListDataCatalogs", "lakeformation:GetDataAccess"}
+
+
+def test_no_permission_is_wider_than_the_service_forces(stack):
+    holders = [item for item in stack.values() if item.type in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"}]
+    assert len(holders) == 2 + 1 + 1 + 1 + 3 * 2  # functions, scheduler, policy of both functions, QuickSight; crawler and live data of each set
+    for holder in holders:
+        assert not [arn for arn in holder.properties.get("ManagedPolicyArns", ()) if ":aws:policy" in arn], holder.path
+        for statement in statements(holder):
+            actions, resources = ([one] if isinstance(one, str) else one for one in (statement["Action"], statement["Resource"]))
+            assert not [action for action in actions if "*" in action], holder.path
+            if "*" in resources:
+                assert set(actions) <= NO_FINER, holder.path
+            for arn in resources:
+                assert arn == "*" or arn.count("*") <= 1, arn
+                assert arn == "*" or "*" not in arn.rsplit("/", 1)[0].rsplit(":", 1)[0], arn
+
+
+def test_quicksight_s_role_reads_this_stack_s_data_and_no_other(stack):
+    role = stack["Dashboards/Role"]
+    assert role.properties["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Service": "quicksight.amazonaws.com"}
+    text = json.dumps(statements(role))
+    sources = {item.source.path.split("{{")[0] for item in THREE if item.source}
+    for folder in ("anomalyResults/", *sources):
+        assert f":::{stack['DataBucket'].properties['BucketName']}/{folder}*" in text
+    for item in THREE:
+        assert f":database/anomalake_{item.name}" in text
+    for hidden in ("alerts/", "quarantine/", "detector/", "_crawled"):
+        assert hidden not in text
+
+
+# --- QuickSight: every definition is checked against the service's own model, and every name against what it names
+
+
+def enum_problems(shape: Any, value: Any, where: str = "") -> list[str]:
+    """Values that are not among those that the service model lists, and texts that its patterns refuse."""
+    if shape.type_name == "structure":
+        return [found for name, one in value.items() if name in shape.members for found in enum_problems(shape.members[name], one, f"{where}.{name}")]
+    if shape.type_name == "list":
+        return [found for number, one in enumerate(value) for found in enum_problems(shape.member, one, f"{where}[{number}]")]
+    if shape.type_name == "map":
+        return [
+            found for key, one in value.items() for found in enum_problems(shape.key, key, where) + enum_problems(shape.value, one, f"{where}.{key}")
+        ]
+    found = []
+    if getattr(shape, "enum", None) and value not in shape.enum:
+        found.append(f"{where}: {value} is none of {shape.enum}")
+    pattern = shape.metadata.get("pattern") if isinstance(value, str) else None
+    if pattern and "\\u" not in pattern and "\\p" not in pattern and not re.search(f"^(?:{pattern})$", value, re.DOTALL):
+        found.append(f"{where}: {value!r} does not match {pattern}")
+    return found
+
+
+SERVICE = botocore.session.get_session().get_service_model("quicksight")
+
+
+def as_api(resource: Resource) -> tuple[str, dict[str, Any]]:
+    """The API's call that CloudFormation makes of a resource; a few names differ between them."""
+    own = json.loads(json.dumps(resource.properties))
+    match resource.type.rpartition("::")[2]:
+        case "DataSet":
+            own.pop("IngestionWaitPolicy")
+            own["FieldFolders"] = {name: {"columns": folder["Columns"]} for name, folder in own["FieldFolders"].items()}
+            return "CreateDataSet", {key: value for key, value in own.items() if key != "DataSetRefreshProperties"}
+        case "RefreshSchedule":
+            frequency = own["Schedule"]["ScheduleFrequency"]
+            frequency["Timezone"] = frequency.pop("TimeZone")
+            return "CreateRefreshSchedule", own
+        case "Topic":
+            outer = {key: own.pop(key) for key in ("AwsAccountId", "TopicId", "FolderArns")}
+            return "CreateTopic", {**outer, "Topic": own}
+        case kind:
+            return f"Create{kind}", own
+
+
+def test_quicksight_s_own_model_takes_every_resource(three):
+    made = expand(three, **OWNER, QuickSightReader="group/default/r", QuickSightImportMode="SPICE")
+    seen = set()
+    for resource in made.values():
+        if "QuickSight" not in resource.type:
+            continue
+        operation, parameters = as_api(resource)
+        shape = SERVICE.operation_model(operation).input_shape
+        assert botocore.validate.ParamValidator().validate(parameters, shape).generate_report() == "", resource.path
+        assert enum_problems(shape, parameters) == [], resource.path
+        seen.add(operation)
+    assert len(seen) == 7
+    refresh = SERVICE.operation_model("PutDataSetRefreshProperties").input_shape.members["DataSetRefreshProperties"]
+    for dataset in of(made, "AWS::QuickSight::DataSet"):
+        assert botocore.validate.ParamValidator().validate(dataset.properties["DataSetRefreshProperties"], refresh).generate_report() == ""
+
+
+def test_the_model_s_check_finds_what_it_is_there_for():
+    shape = SERVICE.operation_model("CreateDataSet").input_shape
+    assert enum_problems(shape, {"ImportMode": "DIRECT"})
+    assert enum_problems(shape, {"PhysicalTableMap": {"under_score": {}}})
+
+
+def test_every_dataset_has_the_columns_of_its_view_each_in_one_folder(stack):
+    declared = {(t.properties["DatabaseName"], t.properties["TableInput"]["Name"]): t.properties["TableInput"] for t in of(stack, "AWS::Glue::Table")}
+    types = {"string": "STRING", "double": "DECIMAL", "bigint": "INTEGER", "timestamp": "DATETIME", "boolean": "BOOLEAN"}
+    for dataset in of(stack, "AWS::QuickSight::DataSet"):
+        (physical,) = dataset.properties["PhysicalTableMap"].values()
+        table = physical["RelationalTable"]
+        view = declared[table["Schema"], table["Name"]]
+        assert view["TableType"] == "VIRTUAL_VIEW"
+        assert [(c["Name"], c["Type"]) for c in table["InputColumns"]] == [
+            (c["Name"], types[c["Type"]]) for c in view["StorageDescriptor"]["Columns"]
+        ]
+        names = [column["Name"] for column in table["InputColumns"]]
+        assert sorted(name for folder in dataset.properties["FieldFolders"].values() for name in folder["Columns"]) == sorted(names)
+        described = [one["TagColumnOperation"] for one in dataset.properties["LogicalTableMap"]["view"]["DataTransforms"]]
+        assert [one["ColumnName"] for one in described] == names
+        assert all(one["Tags"][0]["ColumnDescription"]["Text"] for one in described)
+
+
+def references(made: dict[str, Any], columns: dict[str, set[str]]) -> list[str]:
+    """What a definition names and does not have, has twice, or places on one another."""
+    found = []
+    columns = {name: set(known) for name, known in columns.items()}
+    for calculated in made["CalculatedFields"]:
+        known = columns[calculated["DataSetIdentifier"]]
+        found += [
+            f"calculated field {calculated['Name']}: {c}" for c in re.findall(r"(?<!\$)\{([^}]*)\}", calculated["Expression"]) if c not in known
+        ]
+        parameters = {p["Name"] for d in made["ParameterDeclarations"] for p in d.values()}
+        found += [
+            f"calculated field {calculated['Name']}: ${p}" for p in re.findall(r"\$\{([^}]*)\}", calculated["Expression"]) if p not in parameters
+        ]
+    for calculated in made["CalculatedFields"]:
+        columns[calculated["DataSetIdentifier"]].add(calculated["Name"])
+    found += [f"column {one}" for one in named(made, "Column") if one["ColumnName"] not in columns.get(one["DataSetIdentifier"], ())]
+    for name in ("VisualId", "FilterGroupId", "FilterId", "FilterControlId", "ParameterControlId"):
+        own = [value for value in named(made, name) if isinstance(value, str)]
+        found += [f"{name} {value} twice" for value, count in Counter(own).items() if count > 1]
+    sheets = {sheet["SheetId"]: {body["VisualId"] for visual in sheet["Visuals"] for body in visual.values()} for sheet in made["Sheets"]}
+    found += ["a sheet's id twice"] if len(sheets) < len(made["Sheets"]) else []
+    for scope in (one for scopes in named(made, "SheetVisualScopingConfigurations") for one in scopes):
+        missing = set(scope.get("VisualIds", ())) - sheets.get(scope["SheetId"], set())
+        found += [f"scope {scope}"] if scope["SheetId"] not in sheets or missing else []
+    found += [f"control of {one}" for one in named(made, "SourceFilterId") if one not in named(made, "FilterId")]
+    found += [f"parameter {one}" for one in named(made, "SourceParameterName") if one not in named(made["ParameterDeclarations"], "Name")]
+    for sheet in made["Sheets"]:
+        elements = sheet["Layouts"][0]["Configuration"]["GridLayout"]["Elements"]
+        found += [f"element {one['ElementId']}" for one in elements if one["ElementId"] not in sheets[sheet["SheetId"]]]
+        found += [f"visual {one} without a place" for one in sheets[sheet["SheetId"]] - {element["ElementId"] for element in elements}]
+        taken: set[tuple[int, int]] = set()
+        for one in elements:
+            cells = {(c, r) for c in range(one["ColumnIndex"], one["ColumnIndex"] + one["ColumnSpan"])
+                     for r in range(one["RowIndex"], one["RowIndex"] + one["RowSpan"])}  # fmt: skip
+            found += [f"{one['ElementId']} lies on another, or outside"] if cells & taken or max(c for c, _ in cells) > 35 else []
+            taken |= cells
+        for visual in sheet["Visuals"]:
+            ((_, body),) = visual.items()
+            wells = set(named(body["ChartConfiguration"]["FieldWells"], "FieldId"))
+            found += [f"field {one} of {body['VisualId']}" for one in named(body, "FieldId") if one not in wells]
+    return found
+
+
+def columns_of(stack: dict[str, Resource], declarations: list[dict[str, Any]]) -> dict[str, set[str]]:
+    datasets = {
+        f"arn:aws:quicksight:{REGION}:{ACCOUNT}:dataset/{d.properties['DataSetId']}": {c["Name"] for c in named(d.properties, "InputColumns")[0]}
+        for d in of(stack, "AWS::QuickSight::DataSet")
+    }
+    return {one["Identifier"]: datasets[one["DataSetArn"]] for one in declarations}
+
+
+def test_everything_that_an_analysis_or_dashboard_names_is_there(stack):
+    for resource in [*of(stack, "AWS::QuickSight::Analysis"), *of(stack, "AWS::QuickSight::Dashboard")]:
+        made = resource.properties["Definition"]
+        assert references(made, columns_of(stack, made["DataSetIdentifierDeclarations"])) == [], resource.path
+        assert len(made["Sheets"]) <= 20
+        assert all(len(sheet["Visuals"]) <= 50 for sheet in made["Sheets"])
+
+
+def test_the_check_of_references_finds_what_it_is_there_for(stack):
+    item = THREE[0]
+    made = definition.definition(item, definition.rolling(item))
+    columns = {view.name: {column.name for column in view.columns} for view in views(item, "anomalake", "parquet")}
+    assert references(made, columns) == []
+    text = json.dumps(made)
+    for right, wrong in (
+        ('"ColumnName": "groupscore"', '"ColumnName": "score"'), ('"SourceFilterId": "choose-platform"', '"SourceFilterId": "choose"'),
+        ('"ElementId": "timeline"', '"ElementId": "time"'), ('"VisualId": "worst"', '"VisualId": "timeline"'),
+        ('"ColumnIndex": 18', '"ColumnIndex": 17'),
+        ('"FieldId": "log-severity", "CustomLabel"', '"FieldId": "log-sever", "CustomLabel"'), ("${From}", "${Form}"), ("{utcday}", "{day}"),
+        ('"SheetId": "contributions", "Scope"', '"SheetId": "other", "Scope"'), ('"SourceParameterName": "From"', '"SourceParameterName": "Since"'),
+    ):  # fmt: skip
+        assert right in text, right
+        assert references(json.loads(text.replace(right, wrong, 1)), columns), right
+
+
+def test_a_topic_asks_for_columns_that_its_datasets_have_under_names_of_their_own(stack):
+    for topic in of(stack, "AWS::QuickSight::Topic"):
+        for dataset in topic.properties["DataSets"]:
+            known = columns_of(stack, [{"Identifier": "x", "DataSetArn": dataset["DatasetArn"]}])["x"]
+            listed = [column["ColumnName"] for column in dataset["Columns"]]
+            assert set(listed) <= known
+            assert dataset["DataAggregation"]["DefaultDateColumnName"] in listed
+            friendly = [column["ColumnFriendlyName"].lower() for column in dataset["Columns"]]
+            assert len(set(friendly)) == len(friendly)
+            assert all(column["IsIncludedInTopic"] for column in dataset["Columns"])
+
+
+def test_the_dashboards_window_reads_only_the_partitions_around_it(stack):
+    for resource in of(stack, "AWS::QuickSight::Dashboard"):
+        made = resource.properties["Definition"]
+        datasets = {one["Identifier"] for one in made["DataSetIdentifierDeclarations"]}
+        filtered = {
+            f["NumericEqualityFilter"]["Column"]["DataSetIdentifier"]
+            for g in made["FilterGroups"]
+            for f in g["Filters"]
+            if "NumericEqualityFilter" in f
+        }
+        assert filtered == datasets
+
+
+# --- the catalog's views, as CloudFormation will have put them together
+
+
+def test_a_view_arrives_in_the_catalog_as_athena_stores_it(three):
+    for form in ("parquet", "csv"):
+        made = expand(three, Format=form, Prefix="mine")
+        known = {(v.database, v.name): v for s in THREE for v in views(s, "mine", form)} | {
+            (v.database, v.name): v for v in views_of_all(THREE, "mine", form)
+        }
+        entries = [t for t in of(made, "AWS::Glue::Table") if t.properties["TableInput"]["TableType"] == "VIRTUAL_VIEW"]
+        assert len(entries) == len(known)
+        for table in entries:
+            view = known[table.properties["DatabaseName"], table.properties["TableInput"]["Name"]]
+            text = table.properties["TableInput"]["ViewOriginalText"]
+            assert len(text) < 409_600
+            assert re.fullmatch(r"/\* Presto View: \S+ \*/", text)
+            entry = json.loads(base64.b64decode(text.split()[3]))
+            assert (entry["originalSql"], entry["schema"], entry["catalog"]) == (view.sql, view.database, "awsdatacatalog")
+            assert [(c["name"], c["type"]) for c in entry["columns"]] == [(c.name, c.type) for c in view.columns]
+
+
+def test_live_and_lake_are_found_where_they_are_written(three):
+    made = expand(three, Prefix="mine", ExistingBucket="ours")
+    tables = {(t.properties["DatabaseName"], t.properties["TableInput"]["Name"]): t.properties["TableInput"] for t in of(made, "AWS::Glue::Table")}
+    live = tables["mine_shop", "live"]["Parameters"]
+    assert live["storage.location.template"] == "s3://ours/shop/live/${slot}/"
+    assert (live["projection.slot.format"], live["projection.slot.interval"], live["projection.slot.interval.unit"]) == (
+        "yyyyMMdd/HHmm",
+        "1",
+        "HOURS",
+    )
+    assert (
+        tables["mine_shop", "observations"]["Parameters"]["storage.location.template"]
+        == "s3://ours/anomalyResults/observations/shop/v1/date=${date}/"
+    )
