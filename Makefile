@@ -13,12 +13,14 @@ demo: .venv/.local ## the whole pipeline on the New York flights of 2013, and it
 test: .venv/.dev ## the tests
 	@$(BIN)/python -m pytest -n 2
 
-check: .venv/.dev ## the quick checks: lint, types, rendered files, templates
+check: .venv/.dev build ## the quick checks: lint, types, rendered files, templates, what was built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/anomalake render --check
-	$(BIN)/cfn-lint glue/template.yaml --regions us-east-1 eu-central-1
+	@.venv/sam/bin/python .ci/transform.py template.yaml .aws-sam/transformed.json
+	$(BIN)/cfn-lint glue/template.yaml template.yaml .aws-sam/transformed.json --regions us-east-1 eu-central-1
+	@$(BIN)/python -m pytest -n 0 tests/built
 
 build: .venv/.sam ## sam build: the functions and their layers, in .aws-sam/build
 	@SAM_CLI_TELEMETRY=0 PYTHON=$(CURDIR)/$(BIN)/python PYTHON313="$$(.ci/python313)" .venv/sam/bin/sam build --cached --parallel

@@ -1,24 +1,32 @@
-"""The numbers of docs/benchmarks.md: what the laptop pipeline costs. `make bench`; a benchmark measures, it never fails.
+"""The numbers of docs/benchmarks.md: what the laptop pipeline costs, and the functions' start. `make bench`; a benchmark measures, it never fails.
 
 Each part runs in a process of its own, so that one's memory and imports are not another's.
 """
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
 import platform
 import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 ROUNDS = 200
 WRITERS, WRITES = 8, 25
+COLD_ROUNDS = 9
+TOP = Path(__file__).parent.parent
+BUILD = TOP / ".aws-sam/build"
+# What starts a function, its logical id, and the layers it runs on.
+FUNCTIONS = {"anomalake.functions.ingest": ("IngestFunction", ("Base",)), "anomalake.detect.run": ("DetectFunction", ("Base", "Numpy"))}
 
 
 def main() -> None:
@@ -73,7 +81,7 @@ def ingest(_: Path) -> None:
     from anomalake.lake.ingest import ingest as file
     from anomalake.lake.store import ObjectStore
 
-    item = metric_set.load(Path(__file__).parent.parent / "src/metric_sets/ecommerce.yaml")
+    item = metric_set.load(TOP / "src/metric_sets/ecommerce.yaml")
     for form in ("parquet", "csv"):
         store, first, again = ObjectStore.memory(), [], []
         for number in range(ROUNDS):
@@ -154,7 +162,74 @@ def detector(_: Path) -> None:
         print(f"detector: {values.size / seconds:,.0f} points/s with {size:,} series ({1000 * seconds / len(values):.1f} ms an interval)")
 
 
-PARTS = {"demo": demo, "ingest": ingest, "writers": writers, "detector": detector}
+def cold(folder: Path) -> None:
+    """What `make build` made, on Python 3.13: each function's first import, beside pandas and a boto3 client, and the peak memory of a batch."""
+    python = subprocess.run([TOP / ".ci/python313"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    subprocess.run([python, "-m", "venv", folder / "pandas"], check=True)
+    pandas = folder / "pandas/bin/python"
+    subprocess.run(
+        [pandas, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", TOP / "constraints.txt", "pandas", "boto3"], check=True
+    )
+    imports = "import time; began = time.perf_counter(); {}; print(1000 * (time.perf_counter() - began))"
+    with_pandas = [pandas, "-I", "-c", imports.format("import pandas, boto3; boto3.client('s3', region_name='us-east-1')")]
+    commands = {module: _built(python, *parts, imports.format(f"import {module}")) for module, parts in FUNCTIONS.items()}
+    times: dict[str, list[float]] = {"pandas and a boto3 S3 client": [], **{module: [] for module in commands}}
+    for _ in range(COLD_ROUNDS):
+        for some, command in zip(times.values(), [with_pandas, *commands.values()], strict=True):
+            some.append(float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout))
+    slow = statistics.median(times["pandas and a boto3 S3 client"])
+    for name, some in times.items():
+        median = statistics.median(some)
+        print(
+            f"cold import of {name}: {median:,.0f} ms (median of {COLD_ROUNDS}; {min(some):,.0f} to {max(some):,.0f}), {slow / median:.1f} x faster"
+        )
+    _peak(python)
+
+
+def _built(python: str, function: str, layers: tuple[str, ...], code: str) -> list[str]:
+    """A Python that has nothing but the standard library, the built function and its layers."""
+    architecture = "Arm64" if platform.machine() in ("arm64", "aarch64") else "X86"
+    folders = [BUILD / function, *(BUILD / f"{layer}Layer{architecture}/python" for layer in layers)]
+    for folder in folders:
+        if not folder.is_dir():
+            raise RuntimeError(f"{folder} is missing: `make build` makes it")
+    return [python, "-I", "-S", "-B", "-c", f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}; {code}"]
+
+
+def _peak(python: str) -> None:
+    """The ingest function's memory for one batch of ten alerts, each of a timestamp of its own, into moto's S3."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/lake", method="PUT")).close()
+                break
+            time.sleep(0.1)
+        records = [{"eventSource": "aws:sqs", "messageId": str(number), "body": _alert(number, "views")} for number in range(10)]
+        environment = {
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+            **{"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"},
+            **{"ANOMALAKE_LAKE": "s3://lake", "ANOMALAKE_METRIC_SETS": str(BUILD / "IngestFunction/metric_sets")},
+        }
+        code = (
+            "import json, resource; from anomalake.functions.ingest import handler; answer = handler(json.load(sys.stdin), None); "
+            "print(json.dumps([answer, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))"
+        )
+        command = _built(python, *FUNCTIONS["anomalake.functions.ingest"], code)
+        done = subprocess.run(command, input=json.dumps({"Records": records}), stdout=subprocess.PIPE, text=True, check=True, env=environment)
+        answer, peak = json.loads(done.stdout.splitlines()[-1])
+        if answer != {"batchItemFailures": []}:
+            raise RuntimeError(f"the batch was not filed: {answer}")
+        print(f"the ingest function's peak memory for a batch of ten alerts: {peak * (1 if sys.platform == 'darwin' else 1024) / 1e6:.0f} MB")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+PARTS = {"demo": demo, "ingest": ingest, "writers": writers, "detector": detector, "cold": cold}
 
 if __name__ == "__main__":
     main()
