@@ -165,35 +165,53 @@ def detector(_: Path) -> None:
 def cold(folder: Path) -> None:
     """What `make build` made, on Python 3.13: each function's first import, beside pandas and a boto3 client, and the peak memory of a batch."""
     python = subprocess.run([TOP / ".ci/python313"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    subprocess.run([python, "-m", "venv", folder / "pandas"], check=True)
-    pandas = folder / "pandas/bin/python"
-    subprocess.run(
-        [pandas, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", TOP / "constraints.txt", "pandas", "boto3"], check=True
-    )
-    imports = "import time; began = time.perf_counter(); {}; print(1000 * (time.perf_counter() - began))"
-    with_pandas = [pandas, "-I", "-c", imports.format("import pandas, boto3; boto3.client('s3', region_name='us-east-1')")]
-    commands = {module: _built(python, *parts, imports.format(f"import {module}")) for module, parts in FUNCTIONS.items()}
-    times: dict[str, list[float]] = {"pandas and a boto3 S3 client": [], **{module: [] for module in commands}}
+    plain, compiled = folder / "plain", folder / "compiled"
+    pip = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--root-user-action=ignore",
+        "-c",
+        TOP / "constraints.txt",
+    ]
+    subprocess.run([*pip, "--target", plain, "pandas", "boto3"], check=True)
+    shutil.copytree(plain, compiled)
+    subprocess.run([python, "-m", "compileall", "-q", compiled], check=True)
+    pandas = "import pandas, boto3; boto3.client('s3', region_name='us-east-1')"
+    parts = {
+        "pandas and a boto3 S3 client, wheels as unpacked": ([plain], pandas),
+        "pandas and a boto3 S3 client, compiled": ([compiled], pandas),
+        **{module: (_built(module), f"import {module}") for module in FUNCTIONS},
+    }
+    timed = "import time; began = time.perf_counter(); {}; print(1000 * (time.perf_counter() - began))"
+    times: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(COLD_ROUNDS):
-        for some, command in zip(times.values(), [with_pandas, *commands.values()], strict=True):
-            some.append(float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout))
-    slow = statistics.median(times["pandas and a boto3 S3 client"])
+        for name, (folders, code) in parts.items():
+            times[name].append(float(_alone(python, folders, timed.format(code))))
     for name, some in times.items():
-        median = statistics.median(some)
-        print(
-            f"cold import of {name}: {median:,.0f} ms (median of {COLD_ROUNDS}; {min(some):,.0f} to {max(some):,.0f}), {slow / median:.1f} x faster"
-        )
+        print(f"cold import, {name}: median {statistics.median(some):,.0f} ms ({COLD_ROUNDS} processes, {min(some):,.0f} to {max(some):,.0f})")
     _peak(python)
 
 
-def _built(python: str, function: str, layers: tuple[str, ...], code: str) -> list[str]:
-    """A Python that has nothing but the standard library, the built function and its layers."""
+def _built(module: str) -> list[Path]:
+    """The folders that the function of this module finds in Lambda."""
+    function, layers = FUNCTIONS[module]
     architecture = "Arm64" if platform.machine() in ("arm64", "aarch64") else "X86"
     folders = [BUILD / function, *(BUILD / f"{layer}Layer{architecture}/python" for layer in layers)]
     for folder in folders:
         if not folder.is_dir():
             raise RuntimeError(f"{folder} is missing: `make build` makes it")
-    return [python, "-I", "-S", "-B", "-c", f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}; {code}"]
+    return folders
+
+
+def _alone(python: str, folders: list[Path], code: str, stdin: str = "", **environment: str) -> str:
+    """The last line that the code prints, with nothing on the path but the standard library and the folders."""
+    command = [python, "-I", "-S", "-B", "-c", f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}; {code}"]
+    return subprocess.run(command, input=stdin, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout.splitlines()[-1]
 
 
 def _peak(python: str) -> None:
@@ -209,18 +227,20 @@ def _peak(python: str) -> None:
                 break
             time.sleep(0.1)
         records = [{"eventSource": "aws:sqs", "messageId": str(number), "body": _alert(number, "views")} for number in range(10)]
-        environment = {
-            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
-            **{"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"},
-            **{"ANOMALAKE_LAKE": "s3://lake", "ANOMALAKE_METRIC_SETS": str(BUILD / "IngestFunction/metric_sets")},
-        }
+        module = "anomalake.functions.ingest"
         code = (
-            "import json, resource; from anomalake.functions.ingest import handler; answer = handler(json.load(sys.stdin), None); "
+            f"import json, resource; from {module} import handler; answer = handler(json.load(sys.stdin), None); "
             "print(json.dumps([answer, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))"
         )
-        command = _built(python, *FUNCTIONS["anomalake.functions.ingest"], code)
-        done = subprocess.run(command, input=json.dumps({"Records": records}), stdout=subprocess.PIPE, text=True, check=True, env=environment)
-        answer, peak = json.loads(done.stdout.splitlines()[-1])
+        environment = {
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": "us-east-1",
+            "ANOMALAKE_LAKE": "s3://lake",
+            "ANOMALAKE_METRIC_SETS": str(BUILD / "IngestFunction/metric_sets"),
+        }
+        answer, peak = json.loads(_alone(python, _built(module), code, json.dumps({"Records": records}), **environment))
         if answer != {"batchItemFailures": []}:
             raise RuntimeError(f"the batch was not filed: {answer}")
         print(f"the ingest function's peak memory for a batch of ten alerts: {peak * (1 if sys.platform == 'darwin' else 1024) / 1e6:.0f} MB")
