@@ -3,7 +3,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test check build bench screenshot render clean
+SAM := SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam
+TEMPLATES = $(wildcard glue/template.json glue/sets/*.json quicksight/*.json quicksight/sets/*/*.json)
+PROFILE := default
+
+.PHONY: help demo test check build deploy bench screenshot render clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -13,15 +17,22 @@ demo: .venv/.local ## the whole pipeline on the New York flights of 2013, and it
 test: .venv/.dev ## the tests
 	@$(BIN)/python -m pytest -n 2
 
-check: .venv/.dev ## the quick checks: lint, types, rendered files, templates
+check: .venv/.dev .venv/.checkov build ## the quick checks: lint, types, rendered files, templates, what was built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/anomalake render --check
-	$(BIN)/cfn-lint glue/template.yaml --regions us-east-1 eu-central-1
+	@.venv/sam/bin/python .ci/transform.py template.yaml transformed.json
+	$(BIN)/cfn-lint --regions us-east-1 eu-central-1 -- template.yaml transformed.json $(TEMPLATES)
+	$(SAM) validate --lint --region eu-central-1
+	.venv/checkov/bin/checkov --directory . --framework cloudformation --skip-path '^/?\.' --skip-path transformed.json --skip-download --quiet --compact
+	@$(BIN)/python -m pytest -n 0 tests/built
 
 build: .venv/.sam ## sam build: the functions and their layers, in .aws-sam/build
-	@SAM_CLI_TELEMETRY=0 PYTHON=$(CURDIR)/$(BIN)/python PYTHON313="$$(.ci/python313)" .venv/sam/bin/sam build --cached --parallel
+	@PYTHON=$(CURDIR)/$(BIN)/python PYTHON313="$$(.ci/python313 2>/dev/null || echo python3.13)" $(SAM) build --cached --parallel
+
+deploy: build ## sam deploy: PROFILE=default or prod (samconfig.toml), PARAMETERS="Name=value ..."
+	$(SAM) deploy --config-env $(PROFILE) $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
 bench: .venv/.dev ## the numbers of docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
@@ -33,7 +44,7 @@ screenshot: .venv/.local ## the picture in the README (wants chromium and dashbo
 	@$(BIN)/python docs/screenshot.py dashboard.html docs/dashboard.png
 
 clean: ## remove what was made here, the environment too
-	rm -rf .venv .aws-sam lake dashboard.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .aws-sam transformed.json lake dashboard.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found (try: make PYTHON=/path/to/python3.13 ...)" >&2; exit 1; }

@@ -20,7 +20,7 @@ class _NoManagedPolicies:
 
 
 def main(template: Path, transformed: Path) -> None:
-    """Write the template as CloudFormation gets it; the exit status is 1, with the reason, where SAM refuses it."""
+    """The template, transformed; what SAM refuses is said, with exit status 1."""
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # only the ARNs' partition follows from it
     try:
         found = SamTemplateValidator(yaml_parse(template.read_text("utf-8")), _NoManagedPolicies()).get_translated_template_if_valid()

@@ -1,24 +1,32 @@
-"""The numbers of docs/benchmarks.md: what the laptop pipeline costs. `make bench`; a benchmark measures, it never fails.
+"""The numbers of docs/benchmarks.md: what the laptop pipeline costs, and the functions' start. `make bench`; a benchmark measures, it never fails.
 
 Each part runs in a process of its own, so that one's memory and imports are not another's.
 """
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
 import platform
 import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 ROUNDS = 200
 WRITERS, WRITES = 8, 25
+COLD_ROUNDS = 9
+TOP = Path(__file__).parent.parent
+BUILD = TOP / ".aws-sam/build"
+# What starts a function, its logical id, and the layers it runs on.
+FUNCTIONS = {"anomalake.functions.ingest": ("IngestFunction", ("Base",)), "anomalake.detect.run": ("DetectFunction", ("Base", "Numpy"))}
 
 
 def main() -> None:
@@ -73,7 +81,7 @@ def ingest(_: Path) -> None:
     from anomalake.lake.ingest import ingest as file
     from anomalake.lake.store import ObjectStore
 
-    item = metric_set.load(Path(__file__).parent.parent / "src/metric_sets/ecommerce.yaml")
+    item = metric_set.load(TOP / "src/metric_sets/ecommerce.yaml")
     for form in ("parquet", "csv"):
         store, first, again = ObjectStore.memory(), [], []
         for number in range(ROUNDS):
@@ -154,7 +162,94 @@ def detector(_: Path) -> None:
         print(f"detector: {values.size / seconds:,.0f} points/s with {size:,} series ({1000 * seconds / len(values):.1f} ms an interval)")
 
 
-PARTS = {"demo": demo, "ingest": ingest, "writers": writers, "detector": detector}
+def cold(folder: Path) -> None:
+    """What `make build` made, on Python 3.13: each function's first import, beside pandas and a boto3 client, and the peak memory of a batch."""
+    python = subprocess.run([TOP / ".ci/python313"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    plain, compiled = folder / "plain", folder / "compiled"
+    pip = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--root-user-action=ignore",
+        "-c",
+        TOP / "constraints.txt",
+    ]
+    subprocess.run([*pip, "--target", plain, "pandas", "boto3"], check=True)
+    shutil.copytree(plain, compiled)
+    subprocess.run([python, "-m", "compileall", "-q", compiled], check=True)
+    pandas = "import pandas, boto3; boto3.client('s3', region_name='us-east-1')"
+    parts = {
+        "pandas and a boto3 S3 client, wheels as unpacked": ([plain], pandas),
+        "pandas and a boto3 S3 client, compiled": ([compiled], pandas),
+        **{module: (_built(module), f"import {module}") for module in FUNCTIONS},
+    }
+    timed = "import time; began = time.perf_counter(); {}; print(1000 * (time.perf_counter() - began))"
+    times: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(COLD_ROUNDS):
+        for name, (folders, code) in parts.items():
+            times[name].append(float(_alone(python, folders, timed.format(code))))
+    for name, some in times.items():
+        print(f"cold import, {name}: median {statistics.median(some):,.0f} ms ({COLD_ROUNDS} processes, {min(some):,.0f} to {max(some):,.0f})")
+    _peak(python)
+
+
+def _built(module: str) -> list[Path]:
+    """The folders that the function of this module finds in Lambda."""
+    function, layers = FUNCTIONS[module]
+    architecture = "Arm64" if platform.machine() in ("arm64", "aarch64") else "X86"
+    folders = [BUILD / function, *(BUILD / f"{layer}Layer{architecture}/python" for layer in layers)]
+    for folder in folders:
+        if not folder.is_dir():
+            raise RuntimeError(f"{folder} is missing: `make build` makes it")
+    return folders
+
+
+def _alone(python: str, folders: list[Path], code: str, stdin: str = "", **environment: str) -> str:
+    """The last line that the code prints, with nothing on the path but the standard library and the folders."""
+    command = [python, "-I", "-S", "-B", "-c", f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}; {code}"]
+    return subprocess.run(command, input=stdin, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout.splitlines()[-1]
+
+
+def _peak(python: str) -> None:
+    """The ingest function's memory for one batch of ten alerts, each of a timestamp of its own, into moto's S3."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/lake", method="PUT")).close()
+                break
+            time.sleep(0.1)
+        records = [{"eventSource": "aws:sqs", "messageId": str(number), "body": _alert(number, "views")} for number in range(10)]
+        module = "anomalake.functions.ingest"
+        code = (
+            f"import json, resource; from {module} import handler; answer = handler(json.load(sys.stdin), None); "
+            "print(json.dumps([answer, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))"
+        )
+        environment = {
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_REGION": "us-east-1",
+            "ANOMALAKE_LAKE": "s3://lake",
+            "ANOMALAKE_METRIC_SETS": str(BUILD / "IngestFunction/metric_sets"),
+        }
+        answer, peak = json.loads(_alone(python, _built(module), code, json.dumps({"Records": records}), **environment))
+        if answer != {"batchItemFailures": []}:
+            raise RuntimeError(f"the batch was not filed: {answer}")
+        print(f"the ingest function's peak memory for a batch of ten alerts: {peak * (1 if sys.platform == 'darwin' else 1024) / 1e6:.0f} MB")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+PARTS = {"demo": demo, "ingest": ingest, "writers": writers, "detector": detector, "cold": cold}
 
 if __name__ == "__main__":
     main()

@@ -36,7 +36,7 @@ def test_a_mail_says_what_when_how_severe_who_contributed_and_where_to_look():
         "Series      1\n"
         "Contributed platform pc_web 64 %, mobile_app 36 %\n"
         "            marketplace us 100 %\n"
-        "Values      platform=pc_web, marketplace=us: 812.2 clicks\n"
+        "Values      platform=pc_web, marketplace=us: 812.25 clicks\n"
         "Look at it  https://eu-west-1.console.aws.amazon.com/lookoutmetrics/home#x\n"
         "Event       5b0e7c9a\n"
     )
