@@ -25,7 +25,7 @@ check: .venv/.dev build ## the quick checks: lint, types, rendered files, templa
 build: .venv/.sam ## sam build: the functions and their layers, in .aws-sam/build
 	@SAM_CLI_TELEMETRY=0 PYTHON=$(CURDIR)/$(BIN)/python PYTHON313="$$(.ci/python313)" .venv/sam/bin/sam build --cached --parallel
 
-bench: .venv/.dev ## the numbers of docs/benchmarks.md
+bench: .venv/.dev build ## the numbers of docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
 
 render: .venv/.local ## write what is made from src/metric_sets
