@@ -34,7 +34,7 @@ build: .venv/.sam ## sam build: the functions and their layers, in .aws-sam/buil
 deploy: build ## sam deploy: PROFILE=default or prod (samconfig.toml), PARAMETERS="Name=value ..."
 	$(SAM) deploy --config-env $(PROFILE) $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
-bench: .venv/.dev ## the numbers of docs/benchmarks.md
+bench: .venv/.dev build ## the numbers of docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
 
 render: .venv/.local ## write what is made from src/metric_sets
