@@ -1,10 +1,14 @@
-"""The documentation names what there is: every field, column, command and page."""
+"""The documentation names what there is: every field, column, parameter, alarm, metric, saved query, command and page."""
 
 import argparse
 import re
 from pathlib import Path
 
+from cfnlint.decode import decode
+
 from anomalake import cli, doctor, metric_set
+from anomalake.catalog import glue
+from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import views, views_of_all
 from anomalake.lake import tables
 from anomalake.lake.layout import GLUE_NAMES
@@ -14,6 +18,8 @@ TOP = Path(__file__).parent.parent
 DOCS = {path.name: path.read_text("utf-8") for path in (TOP / "docs").glob("*.md")}
 README = (TOP / "README.md").read_text("utf-8")
 SHOP = metric_set.parse(shop_text(), "shop")
+TEMPLATE, _ = decode(str(TOP / "template.yaml"))
+SET_TEMPLATE = glue.set_template(SHOP)
 
 
 def test_every_field_of_a_metric_set_is_described():
@@ -41,9 +47,44 @@ def test_every_check_of_the_doctor_is_described():
         assert f"| `{name}` |" in DOCS["doctor.md"], name
 
 
-def test_the_readme_links_to_what_exists_and_shows_its_two_commands_first():
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (TOP / link).exists(), link
+def test_every_parameter_of_the_stack_is_described_with_its_default():
+    for name, declared in TEMPLATE["Parameters"].items():
+        default = str(declared["Default"])
+        shown = f"`{default}`" if declared["Type"] == "String" and default else default
+        assert re.search(rf"^\| `{name}` \| {re.escape(shown)} ?\|", DOCS["deploy.md"], re.MULTILINE), name
+
+
+def test_every_output_of_the_stack_is_named():
+    for name in TEMPLATE["Outputs"]:
+        assert f"`{name}`" in DOCS["deploy.md"], name
+
+
+def test_every_alarm_is_described_with_what_to_do():
+    alarms = [resource["Properties"] for made in (TEMPLATE, SET_TEMPLATE) for resource in made["Resources"].values() if "Alarm" in resource["Type"]]
+    assert len(alarms) == 6 + 2
+    for alarm in alarms:
+        name = alarm["AlarmName"]["Fn::Sub"].replace("${Prefix}", "<prefix>").replace("-shop-", "-<set>-")
+        assert re.search(rf"^\| `{name}` \| .+ \| .+ \|$", DOCS["deploy.md"], re.MULTILINE), name
+        if alarm["Namespace"] == "Anomalake" and "<set>" in name:
+            assert f"| `{alarm['MetricName']}` |" in DOCS["detector.md"], name
+
+
+def test_every_saved_query_is_described():
+    for query in (*saved_queries(SHOP, "anomalake"), *saved_queries_of_all([SHOP], "anomalake")):
+        assert f"| `{query.name.replace('shop:', '<set>:')}` |" in DOCS["catalog.md"], query.name
+
+
+def test_links_between_the_pages_lead_somewhere():
+    for page in (*(TOP / "docs").glob("*.md"), TOP / "README.md"):
+        for link, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", page.read_text("utf-8")):
+            target = page.parent / link if link else page
+            assert target.exists(), f"{page.name}: {link}"
+            if anchor:
+                titles = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.MULTILINE)
+                assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, f"{page.name}: {link}#{anchor}"
+
+
+def test_the_readme_shows_its_two_commands_first():
     assert README.index("make demo") < README.index("make test") < README.index("dashboard.png")
 
 
