@@ -17,7 +17,7 @@ demo: .venv/.local ## the whole pipeline on the New York flights of 2013, and it
 test: .venv/.dev ## the tests
 	@$(BIN)/python -m pytest -n 2
 
-check: .venv/.dev .venv/.checkov build ## the quick checks: lint, types, rendered files, templates, what was built
+check: .venv/.dev .venv/.checkov .venv/.ric build ## the quick checks: lint, types, rendered files, templates, what was built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -66,4 +66,10 @@ clean: ## remove what was made here, the environment too
 	@echo "installing $* (.ci/$*.txt)"
 	@$(BIN)/python -m venv .venv/$*
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/$*.txt
+	@touch $@
+
+# It holds machine code for Lambda's Python, which need not be the one of .venv.
+.venv/.ric: .ci/ric.txt .venv/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --implementation cp --python-version 3.13 \
+		--platform manylinux_2_28_$$(uname -m) --platform manylinux2014_$$(uname -m) --upgrade --target .venv/ric --requirement .ci/ric.txt
 	@touch $@

@@ -292,3 +292,10 @@ def test_a_back_test_leaves_the_memory_from_which_the_function_goes_on(chosen):
     laptop.backtest(SHOP, chosen.store, (SHOP,), "parquet")
     fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=9_000.0)
     assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(scored=1, empty=0, due=0, alerts=1)
+
+
+def test_before_any_live_data_nothing_is_remembered_so_that_a_history_laid_in_later_is_learned(chosen):
+    assert run(chosen) == detect.Run(0, 1, 0, 0)
+    assert stored(chosen, "detector") == {}
+    fill(chosen.store, hours(HOUR - timedelta(days=10), HOUR))
+    assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(241, 0, 0, 0)

@@ -90,6 +90,8 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Any) ->
         else:
             empty += 1
             memory = memory._replace(after=wall, silent=memory.silent + 1)
+    if not memory.detector.series:
+        return Run(scored, empty, 0, sent), memory._replace(silent=0)  # no live data has come yet: what comes first is learned as history
     data = state.dump(memory)
     if not (store.replace(key, data, stored.version) if stored else store.create(key, data)):
         raise StorageError(f"{key}: another run wrote it meanwhile; what this run did will be done again, to the same end")

@@ -1,0 +1,224 @@
+"""The template's permissions against what the built functions ask of AWS: none is missing, none is idle. Every request to moto is written down."""
+
+import io
+import json
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote
+
+import boto3
+import pytest
+from artifacts import DETECT, INGEST, TOP, handled, shop_alert
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+from anomalake import metric_set
+from anomalake.render import render
+from conftest import shop_text, sqs_event
+from stack import ACCOUNT, REGION, Resource, expand
+
+BUCKET = "lake-of-permissions"
+# What Lambda itself does with a function's role, and no call of the function's shows.
+PLATFORM = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
+            "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}  # fmt: skip
+DAILY = shop_text(name="name: daily", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}").replace(
+    "shop/live/{{yyyyMMdd}}/{{HHmm}}", "daily/live/{{yyyyMMdd}}"
+)
+
+
+class Call(NamedTuple):
+    """An action on a resource that a function needed."""
+
+    action: str
+    resource: str
+
+
+class Recorder:
+    """Moto's server, with each request's calls written down."""
+
+    def __init__(self) -> None:
+        self.application: Any = DomainDispatcherApplication(create_backend_app)
+        self.calls: list[Call] = []
+        self.listens = False
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        size = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(size) if size else b""
+        environ["wsgi.input"] = io.BytesIO(body)
+        status: list[str] = []
+
+        def started(code: str, headers: Any, *more: Any) -> Any:
+            status.append(code)
+            return start_response(code, headers, *more)
+
+        answer = list(self.application(environ, started))
+        if self.listens:
+            self.calls += calls(environ, body, int(status[0][:3]))
+        return answer
+
+    def during(self, work: Callable[[], None]) -> list[Call]:
+        """The calls that the work needed."""
+        self.calls, self.listens = [], True
+        work()
+        self.listens = False
+        return self.calls
+
+
+def calls(environ: dict[str, Any], body: bytes, status: int) -> list[Call]:
+    """What IAM would be asked for one request."""
+    target, method, path = environ.get("HTTP_X_AMZ_TARGET", ""), environ["REQUEST_METHOD"], unquote(environ["PATH_INFO"]).lstrip("/")
+    if target.startswith("AmazonSQS."):
+        queue = json.loads(body)["QueueUrl"].rpartition("/")[2]
+        return [Call("sqs:" + target.partition(".")[2].removesuffix("Batch"), f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")]
+    form = parse_qs(body.decode()) if "form-urlencoded" in environ.get("CONTENT_TYPE", "") else {}
+    if "Action" in form:
+        return [Call(f"sns:{form['Action'][0]}", f"arn:aws:sns:{REGION}:{ACCOUNT}:{form['TopicArn'][0].rpartition(':')[2]}")]
+    bucket, _, key = path.partition("/")
+    assert bucket == BUCKET, path
+    if not key:
+        assert (method, "list-type=2" in environ["QUERY_STRING"]) == ("GET", True), environ["QUERY_STRING"]
+        return [Call("s3:ListBucket", f"arn:aws:s3:::{bucket}")]
+    action = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}[method]
+    missing = [Call("s3:ListBucket", f"arn:aws:s3:::{bucket}")] if status == 404 else []  # without it S3 says 403
+    return [Call(action, f"arn:aws:s3:::{bucket}/{key}"), *missing]
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[tuple[Recorder, str]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    application = Recorder()
+    server = make_server("127.0.0.1", port, application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield application, f"http://127.0.0.1:{port}"
+    server.shutdown()
+    thread.join()
+
+
+class Made(NamedTuple):
+    """The calls of each function, by the events of this module's story, and the stack that they were made in."""
+
+    ingest: list[Call]
+    detect: list[Call]
+    stack: dict[str, Resource]
+
+
+@pytest.fixture(scope="module")
+def made(recorder, tmp_path_factory) -> Made:
+    """Ingest: new and known timestamps, what is not understood, a severe alert twice. Detect: two runs, an alert, one too large to send."""
+    application, endpoint = recorder
+    top = tmp_path_factory.mktemp("project")
+    sets = top / "metric_sets"
+    sets.mkdir()
+    shutil.copy(TOP / "src/metric_sets/ecommerce.yaml", sets)
+    (sets / "daily.yaml").write_text(DAILY)
+    for name, text in render(metric_set.load_all(sets)).items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(text)
+    shutil.copy(TOP / "template.yaml", top)
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1", "endpoint_url": endpoint}
+    bucket, sqs = boto3.resource("s3", **keys).Bucket(BUCKET), boto3.client("sqs", **keys)
+    bucket.create()
+    hourly(bucket)
+    daily(bucket)
+    queue = sqs.create_queue(QueueName="anomalake-alerts")["QueueUrl"]
+    topic = boto3.client("sns", **keys).create_topic(Name="anomalake-notifications")["TopicArn"]
+    environment = {"AWS_ENDPOINT_URL": endpoint, "ANOMALAKE_LAKE": f"s3://{BUCKET}", "ANOMALAKE_METRIC_SETS": str(sets),
+                   "ANOMALAKE_TOPIC_ARN": topic, "ANOMALAKE_NOTIFY_SCORE": "60", "ANOMALAKE_QUEUE_URL": queue}  # fmt: skip
+
+    def ingest() -> None:
+        for event in (sqs_event(shop_alert("views", 812.25), "{"), sqs_event(shop_alert("revenue", 99.5)), sqs_event(shop_alert("views", 812.25))):
+            assert handled(INGEST, event, **environment)[0] == {"batchItemFailures": []}
+
+    def detect() -> None:
+        answer = handled(DETECT, {"metricSet": "ecommerce"}, **environment)[0]
+        assert (answer["alerts"], answer["due"]) == (1, 0)
+        assert handled(DETECT, {"metricSet": "ecommerce"}, **environment)[0]["alerts"] == 0
+        assert handled(DETECT, {"metricSet": "daily"}, **environment)[0]["alerts"] == 1
+
+    found = Made(application.during(ingest), application.during(detect), expand(top / "template.yaml", ExistingBucket=BUCKET))
+    waiting = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    assert waiting == {"ApproximateNumberOfMessages": "1"}  # the other was too large, and filed at once
+    return found
+
+
+def hourly(bucket: Any) -> None:
+    """Nine days of two series, the last hour far out."""
+    last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0, tzinfo=None) - timedelta(hours=1)
+    for number in range(9 * 24):
+        wall = last - timedelta(hours=number)
+        views = 90_000 if number == 0 else 1_000 + wall.hour
+        rows = "".join(f"{platform},us,{wall:%Y-%m-%d %H:%M:%S},{views},5.0\n" for platform in ("app", "web"))
+        text = "platform,marketplace,timestamp,views,revenue\n" + rows
+        bucket.put_object(Key=f"ecommerce/live/{wall:%Y%m%d/%H%M}/data.csv", Body=text.encode())
+
+
+def daily(bucket: Any) -> None:
+    """Twenty days of so many series that an alert over all of them is larger than a message may be; yesterday all of them are far out."""
+    yesterday = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
+    for number in range(20):
+        wall = yesterday - timedelta(days=number)
+        rows = "".join(f"platform-{n},us,{wall:%Y-%m-%d},{5_000 if number == 0 else 100 + wall.day % 3},1\n" for n in range(4_000))
+        bucket.put_object(Key=f"daily/live/{wall:%Y%m%d}/data.csv", Body=f"platform,marketplace,timestamp,views,revenue\n{rows}".encode())
+
+
+Permission = tuple[str, str]
+
+
+def permissions(stack: dict[str, Resource], role: str) -> set[Permission]:
+    """Every action and resource that a role is allowed: its own, its managed policies', and what nested stacks add to it."""
+    own = stack[role].properties
+    documents = [policy["PolicyDocument"] for policy in own["Policies"]]
+    managed = {f"arn:aws:iam::{ACCOUNT}:policy/{r.properties['ManagedPolicyName']}": r for r in stack.values() if r.type == "AWS::IAM::ManagedPolicy"}
+    documents += [managed[arn].properties["PolicyDocument"] for arn in own["ManagedPolicyArns"]]
+    documents += [
+        r.properties["PolicyDocument"] for r in stack.values() if r.type == "AWS::IAM::RolePolicy" and r.properties["RoleName"] == own["RoleName"]
+    ]
+    found = set()
+    for statement in (one for document in documents for one in document["Statement"]):
+        assert statement["Effect"] == "Allow"
+        assert "Condition" not in statement, "conditions are not decided here"
+        actions, resources = ([one] if isinstance(one, str) else one for one in (statement["Action"], statement["Resource"]))
+        found |= {(action, resource) for action in actions for resource in resources}
+    return found
+
+
+def allows(permission: Permission, call: Call) -> bool:
+    return permission[0] == call.action and fnmatchcase(call.resource, permission[1])
+
+
+@pytest.mark.parametrize(("role", "function"), [("IngestRole", "ingest"), ("DetectRole", "detect")])
+def test_every_call_of_a_function_is_allowed(made: Made, role: str, function: str):
+    allowed = permissions(made.stack, role)
+    refused = {call for call in getattr(made, function) if not any(allows(permission, call) for permission in allowed)}
+    assert refused == set()
+
+
+def test_every_permission_is_used_by_a_function_that_has_it(made: Made):
+    failure = f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"  # Lambda sends there what a direct call failed with
+    held, used = set[Permission](), set[Permission]()
+    for role, seen in (("IngestRole", made.ingest), ("DetectRole", made.detect)):
+        allowed = {one for one in permissions(made.stack, role) if one[0] not in PLATFORM and one[1] != failure}
+        held |= allowed
+        used |= {one for one in allowed if any(allows(one, call) for call in seen)}
+    assert held - used == set()
+
+
+def test_lambda_may_do_what_it_does_with_the_roles(made: Made):
+    for role in ("IngestRole", "DetectRole"):
+        assert {action for action, _ in permissions(made.stack, role)} >= {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments"}
+    assert {action for action, _ in permissions(made.stack, "IngestRole")} >= {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+
+
+def test_the_environment_that_the_template_sets_is_the_one_that_the_functions_read():
+    (names,) = re.findall(r"_NAMES = \(([^)]*)\)", (TOP / "src/anomalake/functions/setting.py").read_text("utf-8"))
+    read = {f"ANOMALAKE_{name}" for name in re.findall(r'"(\w+)"', names)}
+    assert set(re.findall(r"^ +(ANOMALAKE_\w+):", (TOP / "template.yaml").read_text("utf-8"), re.MULTILINE)) == read
