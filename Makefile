@@ -32,7 +32,8 @@ build: .venv/.sam ## sam build: the functions and their layers, in .aws-sam/buil
 	@PYTHON=$(CURDIR)/$(BIN)/python PYTHON313="$$(.ci/python313 2>/dev/null || echo python3.13)" $(SAM) build --cached --parallel
 
 deploy: build ## sam deploy: PROFILE=default or prod (samconfig.toml), PARAMETERS="Name=value ..."
-	$(SAM) deploy --config-env $(PROFILE) $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+	$(SAM) deploy --config-env $(PROFILE) $(if $(PARAMETERS),--parameter-overrides $$($(BIN)/python -c 'import sys, tomllib; \
+		print(*tomllib.load(open("samconfig.toml", "rb"))[sys.argv[1]]["deploy"]["parameters"]["parameter_overrides"])' $(PROFILE)) $(PARAMETERS))
 
 bench: .venv/.dev build ## the numbers of docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py

@@ -1,5 +1,5 @@
 """Writes what CloudFormation makes of a SAM template, so that cfn-lint reads the roles, schedules and event sources that SAM adds:
-`.venv/sam/bin/python .ci/transform.py template.yaml .aws-sam/transformed.json`, offline; `cfn-lint` on the template itself sees SAM's own types only.
+`.venv/sam/bin/python .ci/transform.py template.yaml transformed.json`, offline; `cfn-lint` on the template itself sees SAM's own types only.
 """
 
 import json

@@ -56,6 +56,27 @@ def test_a_bare_alert_and_an_sns_event_are_filed(lake):
     assert function.handler(sns, None) == {"filed": 1, "quarantined": 0}
 
 
+def test_an_alert_put_on_an_event_bus_is_filed_and_an_event_of_aws_is_kept_in_quarantine(lake):
+    event = {"version": "0", "source": "our.shop", "detail-type": "Anomaly", "detail": json.loads(alert_body())}
+    assert function.handler(event, None) == {"filed": 1, "quarantined": 0}
+    assert function.handler(sqs_event(json.dumps(event)), None) == {"batchItemFailures": []}
+    assert function.handler({**event, "source": "aws.cloudwatch"}, None) == {"filed": 0, "quarantined": 1}
+
+
+def test_a_dead_letter_of_a_direct_call_can_be_sent_again_as_it_is(lake):
+    sns = {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": alert_body("revenue")}}]}
+    for payload in (json.loads(alert_body()), sns):
+        letter = {
+            "version": "1.0",
+            "requestContext": {"condition": "RetriesExhausted"},
+            "requestPayload": payload,
+            "responsePayload": {"errorType": "X"},
+        }
+        assert function.handler(sqs_event(json.dumps(letter)), None) == {"batchItemFailures": []}
+    assert len(results(lake)) == 3
+    assert list(lake.list("quarantine")) == []
+
+
 @pytest.mark.parametrize(
     "event", [{}, {"Records": []}, {"Records": [1]}, {"Records": "x"}, [], "text", None, {"Records": [{"eventSource": "aws:sqs"}]}]
 )

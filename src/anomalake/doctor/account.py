@@ -139,7 +139,7 @@ def stack(scene: Scene) -> Iterator[Finding]:
     stack, name = deployed(scene), scene.setting.stack
     if stack is None:
         found = f"there is no stack {name!r} in {scene.setting.region}"
-        yield Finding("skipped", found, "deploy it (`sam build`, `sam deploy --guided`), then run this again; another name: --stack")
+        yield Finding("skipped", found, "deploy it (`make build`, `make deploy`), then run this again; another name: --stack")
     elif stack.status in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}:
         yield Finding("ok", f"the stack {name!r} is {stack.status}")
     elif stack.status == "UPDATE_ROLLBACK_COMPLETE":

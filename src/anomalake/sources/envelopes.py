@@ -1,22 +1,71 @@
-"""The envelopes that alerts travel in: what SNS wraps around a message that it hands to a queue."""
+"""The envelopes that alerts travel in: an SNS notification in a queue, an event of an event bus, and what Lambda keeps of a call that failed."""
+
+from typing import Annotated
 
 import msgspec
 
-MOST_ENVELOPES = 3
+MOST_ENVELOPES = 4
 
 
-class _Envelope(msgspec.Struct):
-    """An SNS notification ("HTTP/HTTPS notification JSON format" in the SNS guide), as a queue without raw delivery receives it."""
+class _Notification(msgspec.Struct):
+    """What SNS hands to a queue without raw delivery ("HTTP/HTTPS notification JSON format" in the SNS guide)."""
 
     message: str = msgspec.field(name="Message")
     topic: str = msgspec.field(name="TopicArn")
 
 
+class _Sns(msgspec.Struct):
+    message: str = msgspec.field(name="Message")
+
+
+class _Record(msgspec.Struct):
+    sns: _Sns = msgspec.field(name="Sns")
+
+
+class _SnsEvent(msgspec.Struct):
+    """What SNS calls a function with: one record ("Invoking Lambda functions with Amazon SNS notifications" in the Lambda guide)."""
+
+    records: Annotated[list[_Record], msgspec.Meta(min_length=1, max_length=1)] = msgspec.field(name="Records")
+
+
+class _Failure(msgspec.Struct):
+    """A dead letter of a direct call ("Retaining records of asynchronous invocations" in the Lambda guide): the event stands in it."""
+
+    payload: msgspec.Raw = msgspec.field(name="requestPayload")
+    context: msgspec.Raw = msgspec.field(name="requestContext")
+
+
+class _BusEvent(msgspec.Struct):
+    """An event that somebody put on an event bus, an alert as its detail ("Amazon EventBridge event structure")."""
+
+    kind: str = msgspec.field(name="detail-type")
+    source: str
+    detail: msgspec.Raw
+
+
 def open_all(body: str) -> str:
-    """The innermost message; a body in no envelope is itself."""
+    """The innermost message; a body in no envelope is itself, and so is an event of a service of AWS (`source: aws.…`), which is no alert yet."""
     for _ in range(MOST_ENVELOPES):
-        try:
-            body = msgspec.json.decode(body, type=_Envelope).message
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+        inner = _open(body)
+        if inner is None:
             break
+        body = inner
     return body
+
+
+def _open(body: str) -> str | None:
+    for kind in (_Notification, _SnsEvent, _Failure, _BusEvent):
+        try:
+            found = msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            continue
+        match found:
+            case _Notification():
+                return found.message
+            case _SnsEvent():
+                return found.records[0].sns.message
+            case _Failure():
+                return bytes(found.payload).decode()
+            case _BusEvent() if not found.source.startswith("aws."):
+                return bytes(found.detail).decode()
+    return None
