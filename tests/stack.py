@@ -4,10 +4,15 @@ It knows what this project's templates use and refuses the rest, so that nothing
 """
 
 import base64
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cfnlint.decode import decode
+
+from anomalake.metric_set import MetricSet
+from anomalake.render import render
 
 TOP = Path(__file__).parent.parent
 ACCOUNT, REGION = "111122223333", "eu-west-1"
@@ -23,6 +28,15 @@ class Resource(NamedTuple):
     path: str
     type: str
     properties: dict[str, Any]
+
+
+def project(top: Path, sets: Sequence[MetricSet]) -> Path:
+    """The template of a project with these metric sets, in the folder `top`, with what is rendered from them."""
+    for name, text in render(sets).items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(text, "utf-8")
+    shutil.copy(TOP / "template.yaml", top)
+    return top / "template.yaml"
 
 
 def read(file: Path) -> dict[str, Any]:

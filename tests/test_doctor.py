@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -16,9 +17,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from botocore.validate import ParamValidator
 
 from anomalake import cli, doctor, metric_set
-from anomalake.catalog import glue, views
+from anomalake.catalog import views
 from anomalake.doctor.scene import Scene, Stack, declared
 from conftest import shop_text
+from stack import expand, project
 
 ACCOUNT, REGION, BUCKET = "111122223333", "eu-west-1", "anomalake-111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/anomalake-quicksight"
@@ -252,7 +254,7 @@ def test_a_healthy_deployment_is_ok_everywhere_and_only_the_key_is_pointed_at():
 def test_without_a_stack_what_can_be_known_before_is_examined_and_nothing_else():
     checks = examine("ana", cloudformation__describe_stacks=ABSENT)
     assert [check.name for check in checks] == ["credentials", *doctor.BEFORE]
-    assert "sam deploy" in the(checks, "stack", "skipped").remedy
+    assert "make deploy" in the(checks, "stack", "skipped").remedy
     assert doctor.healthy(checks)
 
 
@@ -508,40 +510,20 @@ def test_a_metric_set_without_live_data_of_its_own_waits_for_alerts():
     assert "no alert has arrived" in the(examine(sets=(outside,), s3__list_objects_v2=objects()), "data", "warning").found
 
 
-def resolved(node: Any, given: dict[str, str]) -> Any:
-    """A piece of the template as CloudFormation would resolve it (without what makes the text of a view)."""
-    match node:
-        case {"Fn::Sub": str(text)}:
-            for name, value in given.items():
-                text = text.replace(f"${{{name}}}", value)
-            return text.replace("${!", "${")
-        case {"Fn::If": [_, yes, no]}:
-            return resolved(yes if given["Format"] == "csv" else no, given)
-        case {"Fn::Join": _}:
-            return "/* Presto View: e30= */"
-        case dict():
-            return {name: resolved(value, given) for name, value in node.items()}
-        case list():
-            return [resolved(value, given) for value in node]
-    return node
-
-
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_the_rendered_catalog_put_into_glue_is_what_the_doctor_expects(form: str):
+def test_the_rendered_catalog_put_into_glue_is_what_the_doctor_expects(form: str, tmp_path: Path):
     import boto3
     from moto import mock_aws
 
-    given = {"Prefix": "anomalake", "Bucket": BUCKET, "Format": form}
-    resources = resolved(glue.template([SHOP])["Resources"], given)
+    resources = expand(project(tmp_path, [SHOP]), Format=form, ExistingBucket=BUCKET).values()
     with mock_aws():
         client = boto3.client("glue", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
-        for one in resources.values():
-            if one["Type"] == "AWS::Glue::Database":
-                client.create_database(DatabaseInput=one["Properties"]["DatabaseInput"])
-        for one in resources.values():
-            if one["Type"] == "AWS::Glue::Table":
-                owner = resources[one["Properties"]["DatabaseName"]["Ref"]]["Properties"]["DatabaseInput"]["Name"]
-                client.create_table(DatabaseName=owner, TableInput=one["Properties"]["TableInput"])
+        for one in resources:
+            if one.type == "AWS::Glue::Database":
+                client.create_database(DatabaseInput=one.properties["DatabaseInput"])
+        for one in resources:
+            if one.type == "AWS::Glue::Table":
+                client.create_table(DatabaseName=one.properties["DatabaseName"], TableInput=one.properties["TableInput"])
         fake = Aws({**HEALTHY, "cloudformation.describe_stacks": stack(Format=form)})
         setting = doctor.Setting("anomalake", REGION, "", (SHOP,))
         checks = list(doctor.examine(lambda service, region: client if service == "glue" else fake(service, region), setting))

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ from anomalake import cloudformation, metric_set
 from anomalake.catalog.views import views, views_of_all
 from anomalake.dashboards import definition
 from anomalake.errors import UserError
-from anomalake.render import render
 from conftest import shop_text
-from stack import ACCOUNT, REGION, TOP, Resource, expand, read
+from stack import ACCOUNT, REGION, TOP, Resource, expand, project, read
 from test_dashboards import big, named
 
 OWNER = {"QuickSightOwner": "user/default/alice"}
@@ -43,12 +41,7 @@ THREE = (metric_set.parse(shop_text(), "shop"), big(), LONG)
 @pytest.fixture(scope="module")
 def three(tmp_path_factory) -> Path:
     """The template of a project with three metric sets, two of ten dimensions and ten measures, one with the longest names."""
-    top = tmp_path_factory.mktemp("three")
-    for name, text in render(THREE).items():
-        (top / name).parent.mkdir(parents=True, exist_ok=True)
-        (top / name).write_text(text, "utf-8")
-    shutil.copy(TOP / "template.yaml", top)
-    return top / "template.yaml"
+    return project(tmp_path_factory.mktemp("three"), THREE)
 
 
 @pytest.fixture(scope="module")

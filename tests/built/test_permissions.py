@@ -19,9 +19,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 
 from anomalake import metric_set
-from anomalake.render import render
 from conftest import shop_text, sqs_event
-from stack import ACCOUNT, REGION, Resource, expand
+from stack import ACCOUNT, REGION, Resource, expand, project
 
 BUCKET = "lake-of-permissions"
 # What Lambda itself does with a function's role, and no call of the function's shows.
@@ -120,10 +119,6 @@ def made(recorder, tmp_path_factory) -> Made:
     sets.mkdir()
     shutil.copy(TOP / "src/metric_sets/ecommerce.yaml", sets)
     (sets / "daily.yaml").write_text(DAILY)
-    for name, text in render(metric_set.load_all(sets)).items():
-        (top / name).parent.mkdir(parents=True, exist_ok=True)
-        (top / name).write_text(text)
-    shutil.copy(TOP / "template.yaml", top)
     keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1", "endpoint_url": endpoint}
     bucket, sqs = boto3.resource("s3", **keys).Bucket(BUCKET), boto3.client("sqs", **keys)
     bucket.create()
@@ -144,7 +139,7 @@ def made(recorder, tmp_path_factory) -> Made:
         assert handled(DETECT, {"metricSet": "ecommerce"}, **environment)[0]["alerts"] == 0
         assert handled(DETECT, {"metricSet": "daily"}, **environment)[0]["alerts"] == 1
 
-    found = Made(application.during(ingest), application.during(detect), expand(top / "template.yaml", ExistingBucket=BUCKET))
+    found = Made(application.during(ingest), application.during(detect), expand(project(top, metric_set.load_all(sets)), ExistingBucket=BUCKET))
     waiting = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
     assert waiting == {"ApproximateNumberOfMessages": "1"}  # the other was too large, and filed at once
     return found
