@@ -4,6 +4,7 @@ It knows what this project's templates use and refuses the rest, so that nothing
 """
 
 import base64
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,8 @@ def project(top: Path, sets: Sequence[MetricSet]) -> Path:
 
 def read(file: Path) -> dict[str, Any]:
     """A template as it is written."""
+    if file.suffix == ".json":
+        return dict(json.loads(file.read_text("utf-8")))
     template, problems = decode(str(file))
     assert not problems, problems
     return dict(template)

@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ from anomalake import cloudformation, metric_set
 from anomalake.catalog.views import views, views_of_all
 from anomalake.dashboards import definition
 from anomalake.errors import UserError
-from conftest import shop_text
+from anomalake.lake.store import ObjectStore
+from conftest import alert_body, shop_text
 from stack import ACCOUNT, REGION, TOP, Resource, expand, project, read
 from test_dashboards import big, named
 
@@ -61,7 +64,7 @@ def test_every_template_keeps_cloudformation_s_limits_as_written_and_as_sam_uplo
     for file in [*three.parent.rglob("*.json"), three]:
         if file.name == "schemas.json":
             continue
-        template = json.loads(file.read_text("utf-8")) if file.suffix == ".json" else read(file)
+        template = read(file)
         uploaded = len(yaml.dump(json.loads(json.dumps(template)), Dumper=yaml.CSafeDumper).encode())  # `sam deploy` uploads YAML
         assert max(file.stat().st_size, uploaded) < 1_000_000, file
         assert len(template["Resources"]) <= 500
@@ -70,6 +73,13 @@ def test_every_template_keeps_cloudformation_s_limits_as_written_and_as_sam_uplo
         assert len(template.get("Mappings", {})) <= 200
         assert len(template["Description"].encode()) <= 1024
         assert all(len(parameter["Description"].encode()) <= 4000 for parameter in template.get("Parameters", {}).values())
+
+
+def test_cfn_lint_finds_nothing_in_what_is_rendered_for_three_metric_sets(three):
+    files = [three, *(file for file in three.parent.rglob("*.json") if file.name != "schemas.json")]
+    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "eu-central-1", "--", *files]
+    linted = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (linted.returncode, linted.stdout) == (0, ""), linted.stdout
 
 
 def test_a_template_beyond_the_limits_is_refused_before_anything_is_written():
@@ -230,6 +240,32 @@ def test_an_owner_is_completed_by_the_identity_region(given, region, arn):
     made = expand(QuickSightOwner=given, QuickSightReader=given, QuickSightIdentityRegion=region)
     permissions = {grant["Principal"] for resource in made.values() for grant in resource.properties.get("Permissions", ())}
     assert permissions == {arn}
+
+
+def test_every_alarm_watches_a_metric_that_the_functions_give(stack, monkeypatch, capsys, sets_folder):
+    from anomalake.functions import detect, ingest, setting
+
+    setting.forget()
+    store = ObjectStore.memory()
+    monkeypatch.setattr(setting, "open_store", lambda name: store)
+    monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
+    monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
+    ingest.handler(json.loads(alert_body()), None)
+    detect.handler({"metricSet": "shop"}, None)
+    setting.forget()
+    blobs = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    given = {metric["Name"] for blob in blobs for directive in blob["_aws"]["CloudWatchMetrics"] for metric in directive["Metrics"]}
+    spaces = {directive["Namespace"] for blob in blobs for directive in blob["_aws"]["CloudWatchMetrics"]}
+    own = [alarm.properties for alarm in of(stack, "AWS::CloudWatch::Alarm") if not alarm.properties["Namespace"].startswith("AWS/")]
+    assert {alarm["Namespace"] for alarm in own} == spaces
+    assert {alarm["MetricName"] for alarm in own} <= given
+    functions = {item.properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for item in of(stack, "AWS::Serverless::Function")}
+    named_sets = {item.name for item in THREE}
+    for alarm in own:
+        dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+        assert dimensions.pop("service") in functions
+        assert set(dimensions) <= {"MetricSet"}
+        assert set(dimensions.values()) <= named_sets
 
 
 # --- parameters
@@ -443,8 +479,9 @@ def references(made: dict[str, Any], columns: dict[str, set[str]]) -> list[str]:
     for scope in (one for scopes in named(made, "SheetVisualScopingConfigurations") for one in scopes):
         missing = set(scope.get("VisualIds", ())) - sheets.get(scope["SheetId"], set())
         found += [f"scope {scope}"] if scope["SheetId"] not in sheets or missing else []
-    found += [f"control of {one}" for one in named(made, "SourceFilterId") if one not in named(made, "FilterId")]
-    found += [f"parameter {one}" for one in named(made, "SourceParameterName") if one not in named(made["ParameterDeclarations"], "Name")]
+    filters, parameters = set(named(made, "FilterId")), set(named(made["ParameterDeclarations"], "Name"))
+    found += [f"control of {one}" for one in named(made, "SourceFilterId") if one not in filters]
+    found += [f"parameter {one}" for one in named(made, "SourceParameterName") if one not in parameters]
     for sheet in made["Sheets"]:
         elements = sheet["Layouts"][0]["Configuration"]["GridLayout"]["Elements"]
         found += [f"element {one['ElementId']}" for one in elements if one["ElementId"] not in sheets[sheet["SheetId"]]]
