@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-SAM := SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam
+SAM := env SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam
 TEMPLATES = $(wildcard glue/template.json glue/sets/*.json quicksight/*.json quicksight/sets/*/*.json)
 PROFILE := default
 
@@ -32,7 +32,8 @@ build: .venv/.sam ## sam build: the functions and their layers, in .aws-sam/buil
 	@PYTHON=$(CURDIR)/$(BIN)/python PYTHON313="$$(.ci/python313 2>/dev/null || echo python3.13)" $(SAM) build --cached --parallel
 
 deploy: build ## sam deploy: PROFILE=default or prod (samconfig.toml), PARAMETERS="Name=value ..."
-	$(SAM) deploy --config-env $(PROFILE) $(if $(PARAMETERS),--parameter-overrides $$($(BIN)/python -c 'import sys, tomllib; \
+	@# SAM does not read AWS_REGION, as the AWS CLI does
+	@$${AWS_REGION:+env AWS_DEFAULT_REGION=$$AWS_REGION} $(SAM) deploy --config-env $(PROFILE) $(if $(PARAMETERS),--parameter-overrides $$($(BIN)/python -c 'import sys, tomllib; \
 		print(*tomllib.load(open("samconfig.toml", "rb"))[sys.argv[1]]["deploy"]["parameters"]["parameter_overrides"])' $(PROFILE)) $(PARAMETERS))
 
 bench: .venv/.dev build ## the numbers of docs/benchmarks.md

@@ -625,6 +625,12 @@ def test_the_command_tells_people_and_programs_and_its_status_says_whether_there
     ]
 
 
+def test_the_region_of_the_aws_cli_s_variable_is_taken(aws, sets_folder, capsys, monkeypatch):
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_REGION", REGION)
+    assert cli.main(["doctor", "--metric-set", str(sets_folder)]) == 0
+
+
 def test_without_credentials_the_command_says_so_in_a_sentence(sets_folder, capsys, monkeypatch, tmp_path):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
         monkeypatch.delenv(name, raising=False)

@@ -259,7 +259,7 @@ def _doctor(arguments: Arguments) -> int:
     sets = metric_set.load_all(Path(arguments.metric_set or "src/metric_sets"))
     patient = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"})
     try:
-        session: Any = boto3.Session(region_name=arguments.region)
+        session: Any = boto3.Session(region_name=arguments.region or os.environ.get("AWS_REGION"))
         region = session.region_name
     except BotoCoreError as error:
         raise UserError(f"AWS_PROFILE: {error}; name a profile that `aws configure list-profiles` prints") from error
