@@ -26,7 +26,7 @@ COLD_ROUNDS = 9
 TOP = Path(__file__).parent.parent
 BUILD = TOP / ".aws-sam/build"
 # What starts a function, its logical id, and the layers it runs on.
-FUNCTIONS = {"anomalake.functions.ingest": ("IngestFunction", ("Base",)), "anomalake.detect.run": ("DetectFunction", ("Base", "Numpy"))}
+FUNCTIONS = {"anomalake.functions.ingest": ("IngestFunction", ("Base",)), "anomalake.functions.detect": ("DetectFunction", ("Base", "Numpy"))}
 
 
 def main() -> None:
