@@ -33,8 +33,8 @@ build: .venv/.sam ## sam build: the functions and their layers, in .aws-sam/buil
 
 deploy: build ## sam deploy: PROFILE=default or prod (samconfig.toml), PARAMETERS="Name=value ..."
 	@# SAM does not read AWS_REGION, as the AWS CLI does
-	@$${AWS_REGION:+env AWS_DEFAULT_REGION=$$AWS_REGION} $(SAM) deploy --config-env $(PROFILE) $(if $(PARAMETERS),--parameter-overrides $$($(BIN)/python -c 'import sys, tomllib; \
-		print(*tomllib.load(open("samconfig.toml", "rb"))[sys.argv[1]]["deploy"]["parameters"]["parameter_overrides"])' $(PROFILE)) $(PARAMETERS))
+	@$${AWS_REGION:+env AWS_DEFAULT_REGION=$$AWS_REGION} $(SAM) deploy --config-env $(PROFILE) $(if $(PARAMETERS),--parameter-overrides "$$($(BIN)/python -c 'import sys, tomllib; \
+		print(*tomllib.load(open("samconfig.toml", "rb"))[sys.argv[1]]["deploy"]["parameters"]["parameter_overrides"])' $(PROFILE))" $(PARAMETERS))
 
 bench: .venv/.dev build ## the numbers of docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py

@@ -211,6 +211,24 @@ def test_render_takes_away_what_no_metric_set_gives_any_more(here, capsys):
     assert run("render", "--check", capsys=capsys)[:2] == (0, "")
 
 
+def test_render_of_one_file_leaves_the_templates_of_the_others(here, capsys):
+    (here / "src/metric_sets").mkdir(parents=True)
+    for name in ("shop", "store"):
+        (here / f"src/metric_sets/{name}.yaml").write_text(shop_text(name=f"name: {name}"))
+    run("render", capsys=capsys)
+    assert run("render", "--metric-set", "src/metric_sets/shop.yaml", capsys=capsys)[0] == 0
+    assert (here / "glue/sets/store.json").exists()
+
+
+def test_a_broken_memory_of_schemas_is_told_in_a_sentence(here, capsys):
+    (here / "src/metric_sets").mkdir(parents=True)
+    (here / "src/metric_sets/shop.yaml").write_text(shop_text())
+    (here / "glue").mkdir()
+    (here / "glue/schemas.json").write_text("<<<<<<< HEAD")
+    status, _, err = run("render", capsys=capsys)
+    assert (status, err.startswith("anomalake: glue/schemas.json: is not JSON"), (here / "glue/template.json").exists()) == (1, True, False)
+
+
 def test_render_refuses_a_changed_schema_under_an_old_version_and_leaves_the_old_files(here, capsys):
     (here / "src/metric_sets").mkdir(parents=True)
     file = here / "src/metric_sets/shop.yaml"

@@ -299,3 +299,72 @@ def test_before_any_live_data_nothing_is_remembered_so_that_a_history_laid_in_la
     assert stored(chosen, "detector") == {}
     fill(chosen.store, hours(HOUR - timedelta(days=10), HOUR))
     assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(241, 0, 0, 0)
+
+
+def test_files_that_nothing_can_be_read_of_are_silence_from_the_first_day(chosen):
+    for wall in hours(HOUR - timedelta(hours=5), HOUR - timedelta(hours=1)):
+        chosen.store.put(f"{live.folder(SHOP, wall)}/data.csv", b"another,header\n1,2\n")
+    done, memory = detect.run(SHOP, chosen, NOW, lambda: True)
+    assert (done.scored, done.empty, memory.silent) == (0, 5, 5)
+
+
+def test_hidden_files_are_none_live_or_in_a_back_test(chosen):
+    walls = hours(HOUR - timedelta(days=5), datetime(2021, 3, 1, 9))
+    fill(chosen.store, walls)
+    other = Setting(ObjectStore.memory(), (SHOP,), "parquet")
+    fill(other.store, walls)
+    for name in ("_data.csv", ".data.csv.swp", "_temporary/0/data.csv"):
+        chosen.store.put(f"{live.folder(SHOP, walls[-1])}/{name}", f"{HEADER}app,us,{walls[-1]:%Y-%m-%d %H:%M:%S},999999,1\n".encode())
+    for one in (chosen, other):
+        run(one)
+    assert stored(chosen) == stored(other)
+    assert live.files_by_interval(chosen.store, SHOP) == live.files_by_interval(other.store, SHOP)
+
+
+@pytest.mark.parametrize("down", ["live", "observations", "queue"])
+def test_what_fails_in_the_middle_of_a_run_is_done_again_to_the_same_end(chosen, monkeypatch, down):
+    whole = Setting(ObjectStore.memory(), (SHOP,), "parquet")
+    for one in (chosen, whole):
+        fill(one.store, hours(HOUR - timedelta(days=12), datetime(2021, 3, 1, 9)))
+        run(one)
+        fill(one.store, hours(HOUR, HOUR + timedelta(hours=9)), x0301T16=5_000.0)
+    then, struck = HOUR + timedelta(hours=10, minutes=5), "20210301/1600" if down == "live" else "2021-03-01T1600Z"
+    run(whole, then)
+    with monkeypatch.context() as broken:
+        if down == "queue":
+            broken.setattr(detect, "_deliver", lambda some, _: (_ for _ in ()).throw(StorageError("down")) if some else None)
+        else:
+            name = "get" if down == "live" else "put"
+            original = getattr(chosen.store, name)
+
+            def failing(key: str, *data: bytes) -> Any:
+                if struck in key:
+                    raise StorageError(f"{key}: down")
+                return original(key, *data)
+
+            broken.setattr(chosen.store, name, failing)
+        with pytest.raises(StorageError, match="down"):
+            run(chosen, then)
+    if down == "live":
+        assert run(chosen, then).scored == 4  # what went well before was kept
+    else:
+        run(chosen, then)
+    assert stored(chosen) == stored(whole)
+    assert state.dump(detect.run(SHOP, chosen, then, lambda: True)[1]) == state.dump(detect.run(SHOP, whole, then, lambda: True)[1])
+
+
+def test_an_hour_that_happens_twice_is_due_after_its_second_time():
+    for frequency, wanted in (("PT1H", [1, 1, 2]), ("PT10M", [1, 1, 2])):
+        item = metric_set.parse(shop_text("Europe/Berlin", frequency=f"frequency: {frequency}"), "shop")
+        moments = (datetime(2026, 10, 25, 0, 15), datetime(2026, 10, 25, 0, 59), datetime(2026, 10, 25, 2, 0))  # clocks go back at 1:00 UTC
+        assert [schedule.last_due(item, moment).hour for moment in moments] == wanted
+    assert schedule.timezone(item) == "UTC"
+
+
+def test_characters_that_sqs_refuses_reach_it_escaped(monkeypatch):
+    queue = Queue()
+    monkeypatch.setattr(setting, "_client", lambda service: queue)
+    setting.send("url", [json.dumps({"value": "a\ufffe\uffffb"}, ensure_ascii=False)])
+    (entry,) = queue.calls[0][1]["Entries"]
+    assert not set(entry["MessageBody"]) & {"\ufffe", "\uffff"}
+    assert json.loads(entry["MessageBody"]) == {"value": "a\ufffe\uffffb"}

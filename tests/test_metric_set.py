@@ -1,5 +1,6 @@
 """A metric set: what its YAML may say, and what a mistake is told."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,24 @@ values = st.one_of(st.none(), st.text(alphabet="a|%nul27C5\\", max_size=6))
 @given(st.lists(values, min_size=3, max_size=3), st.lists(values, min_size=3, max_size=3))
 def test_two_series_have_one_key_only_if_their_values_are_the_same(one, other):
     assert (series_key(one) == series_key(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("alerts/{{yyyyMMdd}}/{{HHmm}}", "a folder of the lake's own"),
+        ("athena-results/live/{{yyyyMMdd}}/{{HHmm}}", "a folder of the lake's own"),
+        ("shop/${x}/{{yyyyMMdd}}/{{HHmm}}", "has '$'"),
+        ("shop/live*/{{yyyyMMdd}}/{{HHmm}}", "has '*'"),
+        ("日本/live/{{yyyyMMdd}}/{{HHmm}}", "has '日'"),
+        ("shop/./live/{{yyyyMMdd}}/{{HHmm}}", "a folder named '.'"),
+    ],
+)
+def test_a_source_lies_where_nothing_else_does_and_every_service_can_name_it(path, told):
+    with pytest.raises(UserError, match=re.escape(told)):
+        metric_set.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
+
+
+def test_a_name_may_not_end_as_the_database_of_a_crawler_does():
+    with pytest.raises(UserError, match="ends as the database of a crawler does"):
+        metric_set.parse(shop_text(name="name: shop_crawled"), "shop.yaml")

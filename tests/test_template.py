@@ -19,6 +19,7 @@ from anomalake.catalog.views import views, views_of_all
 from anomalake.dashboards import definition
 from anomalake.errors import UserError
 from anomalake.lake.store import ObjectStore
+from anomalake.render import render
 from conftest import alert_body, shop_text
 from stack import ACCOUNT, REGION, TOP, Resource, expand, project, read
 from test_dashboards import big, named
@@ -130,6 +131,59 @@ def test_role_names_keep_to_64_characters_with_the_longest_prefix_and_region(thr
     assert max(map(len, names)) <= 64
 
 
+LOUD = (
+    shop_text(timestamp="timestamp: {column: timestamp, format: \"yyyy-MM-dd'${Bucket}'HH:mm:ss\"}")
+    + f"""
+label: "<b>Shop</b> 'quoted' \\"twice\\" ${{Prefix}} \\n second line / 🛒 {"x" * 300}"
+description: "{"long " * 1000}"
+"""
+)
+LOUD = LOUD.replace(
+    "{name: views, aggregation: SUM}",
+    f'{{name: views, aggregation: SUM, label: "Überschuß / \'n\' ${{x}} \\n {"y" * 300}", unit: "{"u" * 90}", description: "{"d" * 3000}"}}',
+)
+
+
+def test_a_metric_set_without_a_source_has_no_detector_and_nothing_idle_in_its_template(tmp_path):
+    outside = metric_set.parse(shop_text().partition("source:")[0], "shop.yaml")
+    template = project(tmp_path, [outside])
+    made = expand(template, **OWNER)
+    assert not of(made, "AWS::Scheduler::Schedule")
+    assert "Catalog/SetShop/AnomaliesWithLive" in made
+    linted = [
+        Path(sys.executable).with_name("cfn-lint"),
+        "--regions",
+        "us-east-1",
+        "--",
+        tmp_path / "glue/template.json",
+        tmp_path / "glue/sets/shop.json",
+    ]
+    assert subprocess.run(linted, capture_output=True, text=True, check=False).stdout == ""
+
+
+def test_more_metric_sets_than_one_role_can_name_are_refused():
+    sets = [metric_set.parse(shop_text(name=f"name: {'n' * 37}{n}"), "x") for n in range(10, 60)]
+    with pytest.raises(UserError, match="50 metric sets are more than one role of QuickSight's can name; move some to a stack of another Prefix"):
+        render(sets)
+
+
+def test_loud_texts_of_people_stay_texts_and_within_what_the_services_take(tmp_path):
+    item = metric_set.parse(LOUD, "loud.yaml")
+    template = project(tmp_path, [item])
+    made = expand(template, **OWNER)
+    linted = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "--", *tmp_path.rglob("sets/**/*.json")]
+    assert subprocess.run(linted, capture_output=True, text=True, check=False).stdout == ""
+    for resource in made.values():
+        own = resource.properties
+        for text in [*named(own, "Description"), *named(own, "AlarmDescription"), *named(own, "Comment"), *named(own, "Name")]:
+            assert "\n" not in text, resource.path
+            assert len(text) <= 255, (resource.path, text)
+        if resource.type == "AWS::QuickSight::DataSet":
+            assert len(own["Name"]) <= 128
+    entry = made["Catalog/SetShop/AnomaliesWithLive"].properties["TableInput"]["ViewOriginalText"]
+    assert "${Bucket}" in json.loads(base64.b64decode(entry.split()[3]))["originalSql"]
+
+
 # --- what is made
 
 
@@ -184,12 +238,12 @@ def test_an_existing_bucket_is_used_and_left_as_it_is(three):
 
 def test_the_bucket_is_private_encrypted_versioned_tls_only_and_stays():
     bucket, policy = (TEMPLATE["Resources"][name] for name in ("DataBucket", "DataBucketPolicy"))
-    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")  # a creation that failed leaves none
     made = expand(TOP / "template.yaml", ArchiveDays="10", QuarantineDays="20", TableDays="30")
     own = made["DataBucket"].properties
     assert own["VersioningConfiguration"] == {"Status": "Enabled"}
     assert all(own["PublicAccessBlockConfiguration"].values())
-    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in own["LifecycleConfiguration"]["Rules"] if "Prefix" in rule} == {
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in own["LifecycleConfiguration"]["Rules"] if "ExpirationInDays" in rule} == {
         "athena-results/": 30, "alerts/": "10", "quarantine/": "20", "anomalyResults/": "30",
     }  # fmt: skip
     (deny,) = policy["Properties"]["PolicyDocument"]["Statement"]
@@ -288,6 +342,8 @@ def test_every_parameter_says_what_it_is_and_refuses_in_words_what_cannot_work()
         ("Prefix", ["a", "shop2", "a" * 20], ["", "2shop", "Shop", "my-shop", "my_shop", "a" * 21]),
         ("ExistingBucket", ["", "my-bucket.eu"], ["s3://my-bucket", "My-Bucket", "a", "-bucket"]),
         ("KmsKeyArn", ["", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1-2"], ["alias/mine", "1234", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/mine"]),
+        ("ArchiveDays", ["0", "1", "365"], ["", "-1", "1.5", "007", "a year"]),
+        ("ScanLimitGigabytes", ["1", "100"], ["0", "1.5", "", "-3"]),
         ("CrawlerSchedule", ["", "cron(15 3 * * ? *)"], ["daily", "rate(1 day)", "15 3 * * ? *"]),
         ("NotificationAddress", ["", "a@b.example", "+4915112345678"], ["nobody", "a@b", "015112345678", "+0151"]),
         ("QuickSightOwner", ["", "user/default/a", "group/default/b c", f"arn:aws:quicksight:us-east-1:{ACCOUNT}:user/default/a"],

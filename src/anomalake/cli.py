@@ -237,7 +237,10 @@ def _render(arguments: Arguments) -> int:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8")
             say(name)
-    for file in sorted(path for folder in FOLDERS for path in (top / folder).rglob("*.json") if path.relative_to(top).as_posix() not in made):
+    whole = Path(arguments.metric_set or "src/metric_sets").is_dir()  # one file says nothing of the others
+    for file in sorted(
+        path for folder in FOLDERS if whole for path in (top / folder).rglob("*.json") if path.relative_to(top).as_posix() not in made
+    ):
         stale.append(file.relative_to(top).as_posix())
         if not arguments.check:
             file.unlink()

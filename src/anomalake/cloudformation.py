@@ -4,6 +4,7 @@ Limits are those of "Understand CloudFormation quotas" in the CloudFormation gui
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,6 +80,11 @@ def sub(text: str) -> Node:
     return {"Fn::Sub": text.replace(PREFIX, "${Prefix}")}
 
 
+def literal(text: str) -> str:
+    """A text of the user's inside one for `sub`: what looks like a parameter in it is none."""
+    return text.replace("${", "${!")
+
+
 def logical(name: str) -> str:
     """A CloudFormation logical id."""
     return "".join(part[:1].upper() + part[1:] for part in name.replace("-", "_").split("_"))
@@ -116,6 +122,17 @@ def role(name: str, service: str, statements: Sequence[Node], description: str, 
 def use_key(actions: Sequence[str]) -> Node:
     """Leave to use the stack's KMS key, where it has one."""
     return choose("HasKey", allow(actions, [{"Ref": "KmsKeyArn"}]), NOTHING)
+
+
+_LONGEST = {"Prefix": 20, "WorkGroup": 20, "Bucket": 63, "AWS::Region": 14, "AWS::AccountId": 12, "AWS::Partition": 10}
+
+
+def size(statements: Sequence[Node]) -> int:
+    """The characters of a policy's statements once the longest parameters stand in them."""
+    written = json.dumps(list(statements), separators=(",", ":"))
+    for name, longest in _LONGEST.items():
+        written = written.replace(f"${{{name}}}", "x" * longest)
+    return len(re.sub(r'\{"Fn::Sub":("[^"]*")\}', r"\1", written))
 
 
 def text(made: Node, where: str) -> str:

@@ -35,6 +35,15 @@ def to_wall(instant: datetime, zone_name: str) -> datetime:
     return instant.replace(tzinfo=UTC).astimezone(zone(zone_name)).replace(tzinfo=None, fold=0)
 
 
+def end(wall: datetime, frequency: str, zone_name: str) -> datetime:
+    """When the interval that starts at a wall time is over, naive UTC; one that happens twice is over after its second time."""
+    over = to_utc(wall + STEP[frequency], zone_name)
+    if frequency == "P1D":
+        return over
+    second = wall.replace(tzinfo=zone(zone_name), fold=1).astimezone(UTC).replace(tzinfo=None)
+    return max(over, second + STEP[frequency])
+
+
 def exists(wall: datetime, zone_name: str) -> bool:
     """Whether the wall time ever happens."""
     return zone_name == "UTC" or to_wall(to_utc(wall, zone_name), zone_name) == wall

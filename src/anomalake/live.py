@@ -69,15 +69,24 @@ def files_by_interval(store: Store, metric_set: MetricSet) -> dict[datetime, lis
     width = len(datetime(2000, 1, 1).strftime(form))
     found: dict[datetime, list[str]] = {}
     for key in store.list(prefix.rpartition("/")[0]):
-        if key.rpartition("/")[2][:1] in {".", "_"}:  # hidden to Athena too
-            continue
         try:
             wall = datetime.strptime(key[len(prefix) : len(prefix) + width], form)
         except ValueError:
             continue
-        if key.startswith(folder(metric_set, wall) + "/") and intervals.floor(wall, metric_set.frequency) == wall:
+        if _is_file_of(key, folder(metric_set, wall)) and intervals.floor(wall, metric_set.frequency) == wall:
             found.setdefault(wall, []).append(key)
     return dict(sorted(found.items()))
+
+
+def files_of(store: Store, metric_set: MetricSet, wall: datetime) -> list[str]:
+    """The keys of one interval's live files."""
+    place = folder(metric_set, wall)
+    return [key for key in store.list(place) if _is_file_of(key, place)]
+
+
+def _is_file_of(key: str, place: str) -> bool:
+    """Whether the key lies in the folder, and is not hidden as Athena sees it (`.` or `_` first, in a folder below too)."""
+    return key.startswith(f"{place}/") and not any(part[:1] in {".", "_"} for part in key[len(place) + 1 :].split("/"))
 
 
 def read(store: Store, metric_set: MetricSet, wall: datetime, keys: Iterable[str]) -> Interval:

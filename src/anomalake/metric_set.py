@@ -21,6 +21,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 COLUMN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
 MOST_DIMENSIONS = MOST_MEASURES = 10
 LARGEST_OFFSET = 432_000
+# What the lake writes itself lies in these (lake.layout); live data among it would be expired, or read as results.
+LAKE_FOLDERS = frozenset("anomalyResults alerts quarantine detector feedback notifications athena-results metric_sets".split())
 
 # Columns that the tables and views add to those of the metric set, lower-cased; names may not collide with them.
 GENERATED_COLUMNS = frozenset(
@@ -32,7 +34,28 @@ GENERATED_COLUMNS = frozenset(
 ANOMALY_COLUMNS = ("AnomalyMetricValue", "GroupScore", "ExpectedValue", "LowerBound", "UpperBound", "EventId")
 
 
-class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+def one_line(text: str, most: int) -> str:
+    """A text for people on one line, no longer than the services take it, and without what CloudFormation would take for a parameter."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split()).replace("${", "$ {")
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """What people know by a label; the texts that services show are bounded here, once."""
+
+    @property
+    def title(self) -> str:
+        """The label, else the name."""
+        label, name = getattr(self, "label", None), getattr(self, "name", "")
+        return one_line(label or "", 80) or str(name)
+
+    @property
+    def told(self) -> str:
+        """The description, empty where there is none."""
+        return one_line(getattr(self, "description", None) or "", 240)
+
+
+class Dimension(_Named, frozen=True, forbid_unknown_fields=True):
     """A categorical field."""
 
     name: str
@@ -40,7 +63,7 @@ class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str | None = None
 
 
-class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Measure(_Named, frozen=True, forbid_unknown_fields=True):
     """A numeric field that is watched."""
 
     name: str
@@ -49,6 +72,11 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: str | None = None
     description: str | None = None
     format: Literal["number", "integer", "percent", "currency"] = "number"
+
+    @property
+    def shown_unit(self) -> str:
+        """The unit, empty where there is none."""
+        return one_line(self.unit or "", 30)
 
 
 class Timestamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +107,7 @@ class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detectors: tuple[str, ...] = ()
 
 
-class MetricSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MetricSet(_Named, frozen=True, forbid_unknown_fields=True):
     """A metric set as its file says it, checked."""
 
     name: str
@@ -235,6 +263,7 @@ def _problems(item: MetricSet) -> list[_Problem]:
             found.append(_Problem(field, problem))
 
     check(bool(NAME.fullmatch(item.name)), "name", f"{item.name!r} must be a letter a-z, then up to 40 of a-z, 0-9 and _")
+    check(not item.name.endswith("_crawled"), "name", f"{item.name!r} ends as the database of a crawler does; end it otherwise")
     check(1 <= item.version <= 9999, "version", "must be from 1 to 9999")
     try:
         if item.timezone.startswith(("posix/", "right/")) or item.timezone in {"localtime", "posixrules", "Factory"}:
@@ -283,6 +312,13 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
         found.append(
             _Problem("source.path", f"{source.path!r} must begin with a folder of its own, as in {item.name}/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}")
         )
+    if special := re.search(r"[^A-Za-z0-9!_.'()/=+@, -]", re.sub(r"\{\{.*?\}\}", "", source.path)):
+        allowed = "letters a-z, digits and ! _ . ' ( ) / = + @ , - and blanks"
+        found.append(_Problem("source.path", f"{source.path!r} has {special[0]!r}; beside the date it may hold {allowed}"))
+    if "." in source.path.split("/"):
+        found.append(_Problem("source.path", f"{source.path!r} has a folder named '.', which S3 and a laptop read differently"))
+    if source.path.partition("/")[0] in LAKE_FOLDERS:
+        found.append(_Problem("source.path", f"{source.path!r} lies in a folder of the lake's own ({', '.join(sorted(LAKE_FOLDERS))}); use another"))
     try:
         folder = patterns.python_format(patterns.folder_pattern(source.path).pattern)
     except UserError as error:

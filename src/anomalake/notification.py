@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 from anomalake import intervals
 from anomalake.alert import Alert, TimeSeries, severity
-from anomalake.metric_set import Measure, MetricSet
+from anomalake.metric_set import Measure, MetricSet, one_line
 
 MOST_SUBJECT, MOST_SHORT = 99, 160  # characters that SNS takes as a subject, and that one SMS holds
 MOST_SERIES, MOST_VALUES = 5, 3
+MOST_VALUE, MOST_CAUSE, MOST_LINK = 80, 1_000, 2_000  # characters: what a sender writes is bounded, since SNS refuses more than 256 KiB
 
 
 class Notice(NamedTuple):
@@ -22,15 +23,15 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
     """The message of an alert; `dashboard` is where to look when the alert itself has no link."""
     metric = alert.impacted_metric
     measure = next(one for one in metric_set.measures if one.name == metric.metric_name)
-    label, title = measure.label or measure.name, metric_set.label or metric_set.name
+    label, title = measure.title, metric_set.title
     wall = intervals.to_wall(metric_set.start(alert.instant), metric_set.timezone)
     when = f"{wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
     score = "without a score" if alert.anomaly_score is None else f"{severity(alert.anomaly_score)}, {alert.anomaly_score:.4g} of 100"
     direction = {"above": " above what was expected", "below": " below what was expected"}.get(alert.direction or "", "")
     series = metric.relevant_time_series
-    link = alert.console_url or dashboard
+    link = alert.console_url if alert.console_url and len(alert.console_url) <= MOST_LINK else dashboard
     contributors = [
-        f"{one.dimension_name} " + ", ".join(f"{value.dimension_value or '(none)'} {value.value_contribution:.4g} %" for value in best)
+        f"{one.dimension_name} " + ", ".join(f"{_cut(value.dimension_value, '(none)')} {value.value_contribution:.4g} %" for value in best)
         for one in metric.dimension_contribution
         if (best := sorted(one.dimension_value_contributions, key=lambda value: -value.value_contribution)[:MOST_VALUES])
     ]
@@ -43,9 +44,9 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
         *(f"{'Contributed' if not number else '':11} {line}" for number, line in enumerate(contributors)),
         *(f"{'Values' if not number else '':11} {_values(one, measure)}" for number, one in enumerate(series[:MOST_SERIES])),
         *([f"{'':11} and {len(series) - MOST_SERIES} more"] if len(series) > MOST_SERIES else []),
-        *([f"Cause       {alert.root_cause}"] if alert.root_cause else []),
+        *([f"Cause       {one_line(alert.root_cause, MOST_CAUSE)}"] if alert.root_cause else []),
         *([f"Look at it  {link}"] if link else []),
-        f"Event       {alert.event_id}",
+        f"Event       {one_line(alert.event_id, MOST_CAUSE)}",
     ]
     brief = f"{label}{direction or ' anomalous'}, {when}, {score}"
     most = f"; {contributors[0]}" if contributors else ""
@@ -58,11 +59,15 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
 
 def _values(series: TimeSeries, measure: Measure) -> str:
     """A series' dimension values, its value, and what was expected."""
-    who = ", ".join(f"{one.dimension_name}={one.dimension_value}" for one in series.dimensions) or "(all)"
-    unit = f" {measure.unit}" if measure.unit else ""
+    who = ", ".join(f"{one.dimension_name}={_cut(one.dimension_value, '(none)')}" for one in series.dimensions) or "(all)"
+    unit = f" {measure.shown_unit}" if measure.unit else ""
     value = "no value" if series.metric_value is None else f"{series.metric_value:.6g}{unit}"
     expected = "" if series.expected_value is None else f", expected {series.expected_value:.6g}{unit}"
     return f"{who}: {value}{expected}"
+
+
+def _cut(value: str | None, otherwise: str) -> str:
+    return otherwise if value is None else one_line(value, MOST_VALUE)
 
 
 def _plain(text: str) -> str:

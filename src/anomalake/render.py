@@ -19,7 +19,10 @@ def render(sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:
     Raises `UserError` where dimensions or measures changed and `version` did not (the tables of a version have one schema), and where a template
     is larger than CloudFormation takes.
     """
-    schemas: dict[str, dict[str, list[str]]] = json.loads(known)
+    try:
+        schemas: dict[str, dict[str, list[str]]] = json.loads(known)
+    except ValueError as error:
+        raise UserError(f"{SCHEMAS}: is not JSON ({error}); take back what it was, it remembers the schema of every version") from error
     for item in sets:
         schema = {"dimensions": list(item.dimension_names), "measures": list(item.measure_names)}
         before = schemas.setdefault(item.path, schema)

@@ -32,7 +32,7 @@ def resources(metric_set: MetricSet) -> Node:
                 "GroupName": sub(PREFIX),
                 "Description": f"Scores {name} when an interval's data should be there.",
                 "ScheduleExpression": schedule.cron(metric_set),
-                "ScheduleExpressionTimezone": metric_set.timezone,
+                "ScheduleExpressionTimezone": schedule.timezone(metric_set),
                 "FlexibleTimeWindow": {"Mode": "OFF"},
                 "Target": {
                     "Arn": {"Ref": "DetectFunctionArn"},
@@ -60,7 +60,7 @@ def _alarm(metric_set: MetricSet, kind: str, metric: str, threshold: int, *, mis
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
             "AlarmName": sub(f"{PREFIX}-{metric_set.name}-{kind}"),
-            "AlarmDescription": f"{metric_set.label or metric_set.name}: {told}",
+            "AlarmDescription": f"{metric_set.title}: {told}",
             "Namespace": "Anomalake",
             "MetricName": metric,
             "Dimensions": [{"Name": "service", "Value": sub(f"{PREFIX}-detect")}, {"Name": "MetricSet", "Value": metric_set.name}],

@@ -128,15 +128,16 @@ def _live_table(root: Path, metric_set: MetricSet) -> str:
     base = f"{root}/{prefix}"
     files = f"{glob.escape(base)}{digits}{glob.escape(suffix)}/**/[!._]*"
     slot = f"substr(_file, {len(base) + 1}, {len(sample)}) AS slot"
+    seen = f"WHERE NOT regexp_matches(substr(_file, {len(base) + len(sample) + len(suffix) + 1}), '/[._]')"  # hidden files, as Athena sees them
     columns = ", ".join(f"{sql.text(column)}: 'VARCHAR'" for column in source.columns)
     if not any(Path(file).is_file() for file in glob.iglob(files, recursive=True)):  # noqa: PTH207  (DuckDB takes the same pattern)
         return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {sql.name(c)}' for c in (*source.columns, 'slot'))} WHERE false"
     packed = "gzip" if source.compression == "gzip" else "none"
     options = f"columns = {{{columns}}}, compression = '{packed}', filename = '_file', hive_partitioning = false, ignore_errors = true"
     if source.format == "jsonl":
-        return f"SELECT * EXCLUDE (_file), {slot} FROM read_json({sql.text(files)}, format = 'newline_delimited', {options})"
+        return f"SELECT * EXCLUDE (_file), {slot} FROM read_json({sql.text(files)}, format = 'newline_delimited', {options}) {seen}"
     quoting = f"delim = {sql.text(source.delimiter)}, quote = {sql.text(source.quote)}, escape = {sql.text(source.quote)}"
     return (
         f"SELECT * EXCLUDE (_file), {slot} FROM read_csv({sql.text(files)}, auto_detect = false, header = {str(source.header).lower()}, "
-        f"{quoting}, encoding = '{CHARSETS[source.charset]}', strict_mode = false, {options})"
+        f"{quoting}, encoding = '{CHARSETS[source.charset]}', strict_mode = false, {options}) {seen}"
     )

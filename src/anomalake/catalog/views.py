@@ -125,10 +125,7 @@ def _days(date: str) -> list[ViewColumn]:
 
 def _dimension_columns(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
     prefix = f"{table}." if table else ""
-    return [
-        ViewColumn(d.name.lower(), "varchar", prefix + sql.name(d.name), d.description or d.label or f"dimension {d.name}")
-        for d in metric_set.dimensions
-    ]
+    return [ViewColumn(d.name.lower(), "varchar", prefix + sql.name(d.name), d.told or f"dimension {d.title}") for d in metric_set.dimensions]
 
 
 def _anomaly_columns(metric_set: MetricSet, wrap: str) -> list[ViewColumn]:
@@ -137,7 +134,7 @@ def _anomaly_columns(metric_set: MetricSet, wrap: str) -> list[ViewColumn]:
             (measure.name + suffix).lower(),
             "varchar" if suffix == "EventId" else "double",
             wrap.format(sql.name(measure.name + suffix)),
-            f"{measure.label or measure.name}: {_SUFFIX_COMMENTS[suffix]}",
+            f"{measure.title}: {_SUFFIX_COMMENTS[suffix]}",
         )
         for measure in metric_set.measures
         for suffix in ANOMALY_COLUMNS
@@ -170,7 +167,7 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
                 m.name.lower(),
                 "double",
                 sql.finite(f"{m.aggregation.lower()}({sql.name(m.name)})"),
-                m.description or f"{m.label or m.name}, live{f' ({m.unit})' if m.unit else ''}",
+                m.told or f"{m.title}, live{f' ({m.shown_unit})' if m.unit else ''}",
             )
             for m in metric_set.measures
         ),

@@ -155,12 +155,8 @@ def _ascending(field: str) -> list[dict[str, Any]]:
     return [{"FieldSort": {"FieldId": field, "Direction": "ASC"}}]
 
 
-def _label(thing: Dimension | Measure) -> str:
-    return thing.label or thing.name
-
-
 def _with_unit(measure: Measure) -> str:
-    return f"{_label(measure)} ({measure.unit})" if measure.unit else _label(measure)
+    return f"{measure.title} ({measure.shown_unit})" if measure.unit else measure.title
 
 
 # --- how columns are written
@@ -199,7 +195,7 @@ def _number_format(measure: Measure) -> dict[str, Any]:
         return {"PercentageDisplayFormatConfiguration": places}
     if measure.format == "currency" and measure.unit and CURRENCY.fullmatch(measure.unit):
         return {"CurrencyDisplayFormatConfiguration": {**places, "Symbol": measure.unit}}
-    return {"NumberDisplayFormatConfiguration": {**places, **({"Suffix": f" {measure.unit}"} if measure.unit else {})}}
+    return {"NumberDisplayFormatConfiguration": {**places, **({"Suffix": f" {measure.shown_unit}"} if measure.unit else {})}}
 
 
 # --- parameters and filters
@@ -266,7 +262,7 @@ def _dimension_filter(dimension: Dimension, metric_set: MetricSet) -> dict[str, 
                         }
                     },
                     "DefaultFilterControlConfiguration": {
-                        "Title": _label(dimension), "ControlOptions": {"DefaultDropdownOptions": {"Type": "MULTI_SELECT"}},
+                        "Title": dimension.title, "ControlOptions": {"DefaultDropdownOptions": {"Type": "MULTI_SELECT"}},
                     },
                 }
             }
@@ -453,7 +449,7 @@ def _id(*parts: str) -> str:
 def _measure_sheet(metric_set: MetricSet, number: int, window: Window, filters: list[dict[str, Any]]) -> dict[str, Any]:
     """The sheet of one measure; its visuals are numbered, since ids of long names would fill the template."""
     measure = metric_set.measures[number]
-    sheet, label = _sheet_id(measure), _label(measure)
+    sheet, label = _sheet_id(measure), measure.title
     unit = _with_unit(measure)
     band, step = f"m{number}-band", window.granularity
     columns = _BOUNDS[measure.aggregation]
@@ -506,8 +502,8 @@ def _measure_sheet(metric_set: MetricSet, number: int, window: Window, filters: 
 
 def _measure_by(measure: Measure, dimension: Dimension | None, base: str, step: Granularity, filters: list[dict[str, Any]]) -> list[_Placed]:
     """The live data and its anomalies by one dimension (or in one, where there is none), and what contributed."""
-    sheet, label, unit = _sheet_id(measure), _label(measure), _with_unit(measure)
-    by = f" by {_label(dimension).lower()}" if dimension else ""
+    sheet, label, unit = _sheet_id(measure), measure.title, _with_unit(measure)
+    by = f" by {dimension.title.lower()}" if dimension else ""
     line, combo, bars = f"{base}-live", f"{base}-anomalies", f"{base}-contribution"
 
     def colors(visual: str) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ def write(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Pa
     ((first, last),) = connection.sql(f"SELECT min(first), max(last) FROM ({extent})").fetchall()
     window = definition.fitting(metric_set, first or now - timedelta(days=1), last or now)
     made = definition.definition(metric_set, window)
-    html = preview.page(made, connection, {name: f"temp.{name}" for name in definition.DATASETS}, metric_set.label or metric_set.name, now)
+    html = preview.page(made, connection, {name: f"temp.{name}" for name in definition.DATASETS}, metric_set.title, now)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html, "utf-8")
     return len(html.encode())

@@ -12,6 +12,7 @@ from anomalake.catalog.views import View, ViewColumn, database
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, logical, logical_set, nested, role, sub, use_key
 from anomalake.dashboards import definition, topic
 from anomalake.dashboards.definition import BAND, CONTRIBUTIONS, DATASETS, LIVE, LOG
+from anomalake.errors import UserError
 from anomalake.lake import layout
 from anomalake.metric_set import MetricSet
 
@@ -21,6 +22,7 @@ DATA_PARAMETERS = ("Prefix", "OwnerArn", "ImportMode", "DataSourceArn")
 SHOWN_PARAMETERS = ("Prefix", "OwnerArn", "ReaderArn", "FolderArn")
 ANALYSIS_PARAMETERS = ("Prefix", "OwnerArn")
 TOPIC_PARAMETERS = ("Prefix", "FolderArn")
+MOST_POLICY = 10_000  # characters of a role's policies ("IAM and AWS STS quotas": 10,240)
 LOOK_BACK_DAYS = 3  # what a refresh of SPICE reads anew, beside the source's offset
 # Regions that have AWS::QuickSight::Topic, as CloudFormation's schemas list them (a condition takes ten at a time).
 TOPIC_REGIONS = (
@@ -49,7 +51,7 @@ def templates(sets: Sequence[MetricSet]) -> dict[str, Node]:
     made = {"template.json": _stack(sets), "all.json": _all(sets)}
     for item in sets:
         declared = definition.definition(item, definition.rolling(item), {name: dataset_arn(item, name) for name in DATASETS})
-        title = item.label or item.name
+        title = item.title
         for name, node in {
             "datasets": _set_datasets(item),
             "analysis": cloudformation.template(
@@ -161,6 +163,8 @@ def _role(sets: Sequence[MetricSet]) -> Node:
         allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], [results]),
         use_key(["kms:Decrypt", "kms:GenerateDataKey"]),
     ]  # fmt: skip
+    if cloudformation.size(statements) > MOST_POLICY:
+        raise UserError(f"{len(sets)} metric sets are more than one role of QuickSight's can name; move some to a stack of another Prefix")
     return role(f"{PREFIX}-${{AWS::Region}}-quicksight", "quicksight.amazonaws.com", statements, "QuickSight asks Athena with it.")
 
 
@@ -241,7 +245,7 @@ def _datasets(metric_set: MetricSet | None, made: Sequence[tuple[View, str, Node
 
 def _set_datasets(item: MetricSet) -> Node:
     made = {view.name: view for view in views.views(item, PREFIX, "parquet")}
-    title = item.label or item.name
+    title = item.title
     names = {LIVE: "with live data", CONTRIBUTIONS: "with contributions", LOG: "event log", BAND: "with band"}
     listed = [(made[name], f"{title}: {told}"[:127], _folders(made[name].columns, item)) for name, told in names.items()]
     look_back = LOOK_BACK_DAYS + (item.source.offset // 86_400 if item.source else 0)
@@ -256,7 +260,7 @@ def _folders(columns: Sequence[ViewColumn], metric_set: MetricSet | None) -> Nod
     found: dict[str, list[str]] = {}
     for column in columns:
         owner = next((m for m in sorted(measures, key=len, reverse=True) if column.name.startswith(m) and column.comment.startswith(
-            f"{measures[m].label or measures[m].name}: ")), None)  # fmt: skip
+            f"{measures[m].title}: ")), None)  # fmt: skip
         if column.name in ("timestamp", "localtimestamp", "date", "utcday"):
             place = "When"
         elif column.name in dimensions:
@@ -264,7 +268,7 @@ def _folders(columns: Sequence[ViewColumn], metric_set: MetricSet | None) -> Nod
         elif column.name in measures:
             place = "Measures"
         elif owner is not None:
-            place = f"Anomalies of {(measures[owner].label or owner).replace('/', '-')}"
+            place = f"Anomalies of {measures[owner].title.replace('/', '-')}"
         elif column.name in ("key", "eventid", "anomalygroupid", "alerteventid", "alertname", "detectorarn"):
             place = "Identity"
         else:
@@ -308,7 +312,7 @@ def _dashboard(identity: str, title: str, declared: Node) -> Node:
 
 def _topic(item: MetricSet) -> Node:
     made = {view.name: view for view in views.views(item, PREFIX, "parquet")}
-    title = item.label or item.name
+    title = item.title
     datasets: list[dict[str, Any]] = [
         {
             "DatasetArn": dataset_arn(item, name),

@@ -34,10 +34,10 @@ def columns(view: View, metric_set: MetricSet) -> list[dict[str, Any]]:
     for name, common in _COMMON.items():
         known[name] = _column(name, *common)
     for dimension in metric_set.dimensions:
-        known[dimension.name.lower()] = _column(dimension.name.lower(), dimension.label or dimension.name, (dimension.name,), None)
+        known[dimension.name.lower()] = _column(dimension.name.lower(), dimension.title, (dimension.name,), None)
     for measure in metric_set.measures:
-        label, how = measure.label or measure.name, {"SUM": "SUM", "AVG": "AVERAGE"}[measure.aggregation]
-        in_unit = (f"{label} in {measure.unit}",) if measure.unit else ()
+        label, how = measure.title, {"SUM": "SUM", "AVG": "AVERAGE"}[measure.aggregation]
+        in_unit = (f"{label} in {measure.shown_unit}",) if measure.unit else ()
         known[measure.name.lower()] = _column(measure.name.lower(), label, (measure.name, *in_unit), how)
         for suffix in ANOMALY_COLUMNS:
             if suffix in _OF_MEASURE:

@@ -68,7 +68,7 @@ def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | N
     _through_the_pipeline(data, item, FolderStore(root), form, where=str(root), say=say)
     connection, db = duck.connect(root, [item]), database(duck.PREFIX, item)
     measure = item.measures[0]
-    say(f"\nThe worst local days of {(measure.label or measure.name).lower()}, by excess over what was expected:\n")
+    say(f"\nThe worst local days of {measure.title.lower()}, by excess over what was expected:\n")
     _, worst = duck.query(connection, WORST_DAYS.format(db=db, measure=measure.name, most=8))
     rows = []
     for day, value, excess in worst:

@@ -22,10 +22,18 @@ def cron(metric_set: MetricSet) -> str:
             return f"cron({minutes % 5}/5 * * * ? *)"
 
 
+def timezone(metric_set: MetricSet) -> str:
+    """The zone of the schedule. An hour that happens twice calls a schedule in its zone once; minutes are alike in every zone."""
+    return "UTC" if metric_set.frequency in {"PT5M", "PT10M"} else metric_set.timezone
+
+
 def last_due(metric_set: MetricSet, now: datetime) -> datetime:
     """The start, on the set's wall clock, of the newest interval whose data should be there at `now` (naive UTC)."""
-    wall = intervals.floor(intervals.to_wall(now - _offset(metric_set), metric_set.timezone), metric_set.frequency)
-    return wall - intervals.STEP[metric_set.frequency]
+    step, zone, known = intervals.STEP[metric_set.frequency], metric_set.timezone, now - _offset(metric_set)
+    wall = intervals.floor(intervals.to_wall(known, zone), metric_set.frequency) - step
+    while intervals.end(wall, metric_set.frequency, zone) > known:  # in an hour that happens twice
+        wall -= step
+    return wall
 
 
 def due(metric_set: MetricSet, after: datetime, last: datetime) -> Iterator[datetime]:

@@ -74,27 +74,34 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Any) ->
     stored, last = store.get(key), schedule.last_due(metric_set, now)
     memory = state.load(stored.data, metric_set, key) if stored else _beginning(store, metric_set, last)
     scored = empty = sent = 0
+    broken: StorageError | None = None
     for wall in schedule.due(metric_set, memory.after, last):
         if not has_time():
             break
-        interval = live.read(store, metric_set, wall, list(store.list(live.folder(metric_set, wall))))
+        try:
+            interval = live.read(store, metric_set, wall, live.files_of(store, metric_set, wall))
+        except StorageError as error:  # what was learned before is kept
+            broken = error
+            break
+        outcome = memory.detector.score(interval) if interval.values else None
+        raised = outcome.alerts if outcome is not None and wall >= memory.alerts_from else ()
+        if outcome is not None:  # where this fails nothing is kept: the detector has learned the interval, and would learn it again
+            _keep(outcome, metric_set, chosen)
+            _deliver(raised, chosen)
         for finding in interval.findings[:MOST_FINDINGS]:
             logger.warning("live data that could not be read", where=finding.where, problem=finding.problem, of=len(interval.findings))
-        if interval.values:
-            outcome = memory.detector.score(interval)
-            _keep(outcome, metric_set, chosen)
-            raised = outcome.alerts if wall >= memory.alerts_from else ()
-            _deliver(raised, chosen)
-            scored, sent = scored + 1, sent + len(raised)
-            memory = memory._replace(after=wall, silent=0)
-        else:
-            empty += 1
-            memory = memory._replace(after=wall, silent=memory.silent + 1)
+        heard = bool(interval.findings or memory.silent or memory.detector.series)
+        scored, empty, sent = scored + bool(outcome), empty + (not outcome), sent + len(raised)
+        memory = memory._replace(after=wall, silent=0 if outcome else memory.silent + heard)
     if not memory.detector.series:
-        return Run(scored, empty, 0, sent), memory._replace(silent=0)  # no live data has come yet: what comes first is learned as history
+        if broken is not None:
+            raise broken
+        return Run(scored, empty, 0, sent), memory  # nothing that can be read has come yet: what comes first is learned as history
     data = state.dump(memory)
     if not (store.replace(key, data, stored.version) if stored else store.create(key, data)):
         raise StorageError(f"{key}: another run wrote it meanwhile; what this run did will be done again, to the same end")
+    if broken is not None:
+        raise broken
     return Run(scored, empty, sum(1 for _ in schedule.due(metric_set, memory.after, last)), sent), memory
 
 

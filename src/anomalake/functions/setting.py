@@ -57,7 +57,7 @@ forget = _opened.cache_clear  # the next call of `setting` opens anew
 
 def publish(topic: str, notice: Notice) -> None:
     """Tell the topic's subscribers: mail at length, telephones briefly; `StorageError` where SNS does not take it."""
-    message = {"default": notice.long, "email": notice.long, "sms": notice.short}
+    message = {"default": notice.short, "email": notice.long, "sms": notice.short}
     _call("sns", "publish", TopicArn=topic, Subject=notice.subject, Message=json.dumps(message), MessageStructure="json")
 
 
@@ -76,8 +76,12 @@ def send(queue: str, bodies: Sequence[str]) -> None:
         _send(queue, batch)
 
 
+# Characters that SQS refuses ("SendMessage" in the SQS API); a body is JSON, in which they can be written otherwise.
+_ESCAPED = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
+
+
 def _send(queue: str, batch: Sequence[str]) -> None:
-    entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)]
+    entries = [{"Id": str(number), "MessageBody": body.translate(_ESCAPED)} for number, body in enumerate(batch)]
     failed = _call("sqs", "send_message_batch", QueueUrl=queue, Entries=entries).get("Failed", [])
     if failed:
         raise StorageError(f"{queue}: took {len(entries) - len(failed)} of {len(entries)} alerts: {failed[0].get('Code')} {failed[0].get('Message')}")
