@@ -70,14 +70,19 @@ def _file(metric_set: MetricSet, what: str) -> str:
     return f"sets/{metric_set.name}/{what}.json"
 
 
-def set_id(metric_set: MetricSet) -> str:
-    """The id of the set's analysis and dashboard (a name has no hyphen, so no two sets have one id)."""
-    return f"{PREFIX}-set-{metric_set.name.replace('_', '-')}"
+def set_id(metric_set: MetricSet, prefix: str = PREFIX) -> str:
+    """The id of the set's analysis, dashboard and topic (a name has no hyphen, so no two sets have one id)."""
+    return f"{prefix}-set-{metric_set.name.replace('_', '-')}"
 
 
-def dataset_id(metric_set: MetricSet | None, view: str) -> str:
+def all_id(prefix: str = PREFIX) -> str:
+    """The id of the analysis and dashboard over all sets."""
+    return f"{prefix}-all"
+
+
+def dataset_id(metric_set: MetricSet | None, view: str, prefix: str = PREFIX) -> str:
     """The id of the dataset over a view of a set, or over one of all sets (None)."""
-    return f"{set_id(metric_set) if metric_set else PREFIX}-{view.replace('_', '-')}"
+    return f"{set_id(metric_set, prefix) if metric_set else prefix}-{view.replace('_', '-')}"
 
 
 def dataset_arn(metric_set: MetricSet | None, view: str) -> Node:
@@ -346,6 +351,6 @@ def _all(sets: Sequence[MetricSet]) -> Node:
     window = definition.Window("addDateTime(-30, 'DD', now())", "addDateTime(1, 'DD', now())", finest)
     declared = definition.definition_of_all(window, {name: dataset_arn(None, name) for name in definition.ALL_DATASETS})
     after = {"DependsOn": [logical(name) for name in names]}
-    resources["Analysis"] = {**_analysis(f"{PREFIX}-all", "All metric sets", declared), **after}
-    resources["Dashboard"] = {**_dashboard(f"{PREFIX}-all", "All metric sets", declared), **after}
+    resources["Analysis"] = {**_analysis(all_id(), "All metric sets", declared), **after}
+    resources["Dashboard"] = {**_dashboard(all_id(), "All metric sets", declared), **after}
     return cloudformation.template("All metric sets.", (*DATA_PARAMETERS, "ReaderArn", "FolderArn"), ["IsSpice", "HasReader"], resources)

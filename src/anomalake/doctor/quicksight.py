@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from anomalake import patterns
 from anomalake.catalog.views import views, views_of_all
+from anomalake.dashboards.quicksight import all_id, dataset_id, set_id
 from anomalake.doctor.account import principal
 from anomalake.doctor.scene import Finding, Scene, ask, ask_all, ask_quicksight, declared, listed, results
 from anomalake.lake import layout
@@ -28,10 +29,13 @@ def access(scene: Scene) -> Iterator[Finding]:
         (["athena:StartQueryExecution", "athena:GetQueryResults"], [f"arn:{scene.partition}:athena:{where}:workgroup/{group}"]),
         (["glue:GetTable"], catalog),
     )  # fmt: skip
+    below = [{"ContextKeyName": "s3:prefix", "ContextKeyValues": [f"{layout.RESULTS}/any"], "ContextKeyType": "string"}]  # what a listing asks for
     denied: list[str] = []
     unsure: list[str] = []
     for actions, resources in wanted:
-        answer = ask(scene, "iam", "simulate_principal_policy", PolicySourceArn=scene.role, ActionNames=actions, ResourceArns=resources)
+        answer = ask(
+            scene, "iam", "simulate_principal_policy", PolicySourceArn=scene.role, ActionNames=actions, ResourceArns=resources, ContextEntries=below
+        )
         if answer is None:
             yield Finding("problem", f"there is no role {scene.role}", "deploy again, so that the stack makes it")
             return
@@ -50,11 +54,7 @@ def access(scene: Scene) -> Iterator[Finding]:
 
 def _ids(scene: Scene) -> list[str]:
     """Of the analyses, and of the dashboards."""
-    return [*(f"{scene.prefix}-set-{_dashed(item.name)}" for item in scene.setting.sets), f"{scene.prefix}-all"]
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
+    return [*(set_id(item, scene.prefix) for item in scene.setting.sets), all_id(scene.prefix)]
 
 
 def data_source(scene: Scene) -> Iterator[Finding]:
@@ -75,12 +75,8 @@ def data_source(scene: Scene) -> Iterator[Finding]:
 def datasets(scene: Scene) -> Iterator[Finding]:
     """That they are there, and of those in SPICE the last refresh."""
     there = {one["DataSetId"]: one for one in ask_all(scene, "quicksight", "list_data_sets", "DataSetSummaries", AwsAccountId=scene.account) or []}
-    wanted = [
-        f"{scene.prefix}-set-{_dashed(item.name)}-{_dashed(view.name)}"
-        for item in scene.setting.sets
-        for view in views(item, scene.prefix, "parquet")
-    ]
-    wanted += [f"{scene.prefix}-all-{_dashed(view.name.removeprefix('all_'))}" for view in views_of_all(scene.setting.sets, scene.prefix, "parquet")]
+    wanted = [dataset_id(item, view.name, scene.prefix) for item in scene.setting.sets for view in views(item, scene.prefix, "parquet")]
+    wanted += [dataset_id(None, view.name, scene.prefix) for view in views_of_all(scene.setting.sets, scene.prefix, "parquet")]
     if missing := [name for name in wanted if name not in there]:
         yield Finding("problem", f"datasets are missing: {listed(missing)}", "run `anomalake render` and deploy again")
     else:
