@@ -506,7 +506,7 @@ def test_every_dataset_has_the_columns_of_its_view_each_in_one_folder(stack):
         ]
         names = [column["Name"] for column in table["InputColumns"]]
         assert sorted(name for folder in dataset.properties["FieldFolders"].values() for name in folder["Columns"]) == sorted(names)
-        described = [one["TagColumnOperation"] for one in dataset.properties["LogicalTableMap"]["view"]["DataTransforms"]]
+        described = [one["TagColumnOperation"] for one in dataset.properties["LogicalTableMap"]["described"]["DataTransforms"]]
         assert [one["ColumnName"] for one in described] == names
         assert all(one["Tags"][0]["ColumnDescription"]["Text"] for one in described)
 

@@ -202,7 +202,7 @@ def _dataset(metric_set: MetricSet | None, view: View, name: str, folders: Node,
                 }
             },
             "LogicalTableMap": {
-                "view": {
+                "described": {
                     "Alias": view.name,
                     "Source": {"PhysicalTableId": "view"},
                     "DataTransforms": [
