@@ -62,6 +62,8 @@ def test_the_lake_s_tables_are_declared_as_they_are_written():
         assert declared["Name"] == name
         assert [c["Name"] for c in csv["Columns"]] == [c.name.lower() for c in tables.schema(table, SETS[0])]
         assert {c["Type"] for c in csv["Columns"]} == {"string"}
+        as_csv, as_parquet = branches(declared["Parameters"])
+        assert (as_csv["skip.header.line.count"], "skip.header.line.count" in as_parquet) == ("1", False)
         assert [c["Type"] for c in parquet["Columns"]] == [sql.HIVE[sql.TRINO[c.kind]] for c in tables.schema(table, SETS[0])]
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import botocore.session
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 from botocore.validate import ParamValidator
 
 from anomalake import cli, doctor, metric_set
@@ -594,6 +596,15 @@ def test_an_owner_without_permission_on_a_dashboard_sees_nothing_which_is_a_prob
     others = {"Permissions": [{"Principal": ANA.replace("ana", "bob"), "Actions": ["quicksight:DescribeDashboard"]}]}
     assert "anomalake-set-shop" in the(examine(quicksight__describe_dashboard_permissions=others), "sharing", "problem").found
     the(examine("ana"), "sharing", "ok")
+
+
+@pytest.mark.parametrize("answer", [{}, ResponseParserError("not XML")])
+def test_what_answers_and_is_not_aws_is_told_as_that(answer: Any):
+    def clients(service: str, region: str) -> Any:
+        return SimpleNamespace(get_caller_identity=lambda: (_ for _ in ()).throw(answer) if isinstance(answer, Exception) else answer)
+
+    (check,) = doctor.examine(clients, doctor.Setting("anomalake", REGION, "", (SHOP,)))
+    assert (check.name, check.status) == ("credentials", "problem")
 
 
 # --- the command

@@ -73,8 +73,8 @@ def test_the_lake_is_filled_up_to_the_last_full_hour_and_what_to_look_at_is_said
 
 
 def test_a_folder_gets_the_same_tables_as_a_bucket(bucket, tmp_path):
-    fill(f"s3://{bucket}/below")
-    s3, folder = open_store(f"s3://{bucket}/below"), FolderStore(tmp_path / "lake")
+    fill(f"s3://{bucket}")
+    s3, folder = open_store(f"s3://{bucket}"), FolderStore(tmp_path / "lake")
     for keys in live.files_by_interval(s3, SHOP).values():
         for key in keys:
             folder.put(key, s3.get(key).data)
@@ -175,3 +175,24 @@ def test_what_a_store_answers_late_keeps_its_place():
         return item
 
     assert list(laptop._in_order(ObjectStore.memory(), work, range(200))) == list(range(200))
+
+
+@pytest.mark.parametrize(
+    ("lake", "told"),
+    [
+        ("s3://lake three", "names no bucket"), ("s3://", "names no bucket"), ("s3://b", "names no bucket"),
+        ("s3://bucket/sub/folder", "a stack's lake is a whole bucket"),
+    ],
+)  # fmt: skip
+def test_a_lake_that_no_stack_can_have_is_refused_in_a_sentence(bucket, lake, told, capsys):
+    assert cli.main(["demo", "--lake", lake]) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_bucket_that_is_not_there_is_told_in_a_sentence(bucket, capsys):
+    assert cli.main(["demo", "--lake", "s3://not-there-at-all"]) == 1
+    error = capsys.readouterr().err
+    assert "NoSuchBucket" in error
+    assert error.count("\n") == 1

@@ -57,6 +57,13 @@ def test_a_first_run_learns_the_history_in_silence_and_the_next_ones_alert(chose
     assert [key.split("/")[-1] for key in stored(chosen, "anomalyResults/anomalyGroups")] == ["2021-03-01T1000Z.parquet"]
 
 
+def test_a_first_run_alerts_on_its_newest_interval_and_goes_back_no_further_than_it_remembers(chosen):
+    fill(chosen.store, [datetime(2020, 6, 1, hour) for hour in range(24)])
+    fill(chosen.store, hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)), x0301T09=9_000.0)
+    done = run(chosen)
+    assert (done.scored, done.alerts) == (15 * 24, 1)
+
+
 def test_intervals_that_were_missed_are_caught_up_in_order_with_the_same_result_as_in_time(chosen):
     other = Setting(ObjectStore.memory(), (SHOP,), "parquet")
     history, later = hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)), hours(datetime(2021, 3, 1, 10), datetime(2021, 3, 2, 9))
@@ -247,8 +254,9 @@ def test_an_alert_too_large_for_a_message_is_filed_at_once(chosen, monkeypatch):
 
 def test_a_memory_is_what_it_was_after_it_was_kept():
     chosen = Setting(ObjectStore.memory(), (SHOP,), "parquet")
-    fill(chosen.store, hours(HOUR - timedelta(days=6), datetime(2021, 3, 1, 9)))
+    fill(chosen.store, hours(HOUR - timedelta(days=6), datetime(2021, 3, 1, 6)))
     _, memory = detect.run(SHOP, chosen, NOW, lambda: True)
+    assert memory.silent == 3
     again = state.load(state.dump(memory), SHOP, "state")
     assert again._replace(detector=None) == memory._replace(detector=None)
     assert again.detector.series == memory.detector.series
@@ -276,9 +284,13 @@ def test_a_memory_with_a_flipped_byte_is_the_same_or_refused_never_another(place
 
 def test_a_memory_of_a_newer_anomalake_or_another_schema_is_refused(monkeypatch):
     memory = state.Memory(detect.Detector(SHOP), NOW, NOW, 0)
-    other = metric_set.parse(shop_text("Europe/Berlin"), "shop.yaml")
-    with pytest.raises(UserError, match="made with the timezone UTC, not Europe/Berlin; raise the metric set's `version`"):
-        state.load(state.dump(memory), other, "x")
+    for other, told in (
+        (shop_text("Europe/Berlin"), "timezone UTC, not Europe/Berlin"), (shop_text(frequency="frequency: P1D"), "frequency PT1H, not P1D"),
+        (shop_text(dimensions="dimensions: [platform]"), "dimensions"), (shop_text().replace("name: views", "name: platform_views"), "measures"),
+    ):  # fmt: skip
+        item = metric_set.parse(other.replace("timestamp, views,", "timestamp, platform_views, views,"), "shop.yaml")
+        with pytest.raises(UserError, match=f"made with the {told}.*raise the metric set's `version`"):
+            state.load(state.dump(memory), item, "x")
     monkeypatch.setattr(state, "VERSION", 2)
     newer = state.dump(memory)
     monkeypatch.undo()

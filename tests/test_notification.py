@@ -50,6 +50,7 @@ def test_a_short_message_fits_one_sms():
 
 def test_without_a_link_the_dashboard_is_where_to_look_and_without_both_nothing_is_said():
     assert "Look at it  https://dash/1\n" in told(dashboard="https://dash/1", consoleUrl=None).long
+    assert "https://dash/1" not in told(dashboard="https://dash/1").long
     assert "Look at it" not in told(consoleUrl=None).long
 
 
@@ -113,7 +114,26 @@ def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chos
     assert sent["TopicArn"] == "arn:topic"
     message = json.loads(sent["Message"])
     assert set(message) == {"default", "email", "sms"}
+    assert message["email"].startswith("views of shop is anomalous.\n")
+    assert (
+        message["sms"]
+        == message["default"]
+        == "shop: views anomalous, 2021-02-17 11:00 (UTC), high, 60 of 100; platform pc_web 64 %, mobile_app 36 %"
+    )
     assert sent["MessageStructure"] == "json"
+
+
+def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboard_s_link(shop, topic):
+    item = metric_set.parse(shop_text(name="name: my_shop"), "x")
+    chosen = Setting(ObjectStore.memory(), (item,), "parquet", topic="arn:topic", notify_score=60, dashboard="https://dash/p-set-{metric_set}")
+    detector = {"anomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:my_shop", "consoleUrl": None}
+    take(
+        chosen, alert_body(event="a", score=61, **detector), alert_body(event="a", score=90, **detector), alert_body(event="a", score=70, **detector)
+    )
+    (sent,) = topic.published
+    text = json.loads(sent["Message"])["email"]
+    assert "critical, 90 of 100" in text
+    assert "Look at it  https://dash/p-set-my-shop\n" in text
 
 
 def test_events_of_other_measures_and_moments_are_told_too(chosen, topic):

@@ -21,7 +21,7 @@ from anomalake.errors import UserError
 from anomalake.lake.store import ObjectStore
 from anomalake.render import render
 from conftest import alert_body, shop_text
-from stack import ACCOUNT, REGION, TOP, Resource, expand, project, read
+from stack import ACCOUNT, REGION, TOP, Resource, _Scope, expand, project, read
 from test_dashboards import big, named
 
 OWNER = {"QuickSightOwner": "user/default/alice"}
@@ -210,8 +210,21 @@ def test_spice_brings_a_refresh_schedule_for_each_dataset(three):
     for properties in datasets.values():
         window = properties["DataSetRefreshProperties"]["RefreshConfiguration"]["IncrementalRefresh"]["LookbackWindow"]
         assert window["ColumnName"] in {column["Name"] for column in named(properties, "InputColumns")[0]}
+        assert window["Size"] == 3
         decimals = [column for column in named(properties, "InputColumns")[0] if column["Type"] == "DECIMAL"]
         assert all(column["SubType"] == "FLOAT" for column in decimals)
+
+
+def test_a_daily_metric_set_is_refreshed_daily_and_a_late_one_looks_further_back(tmp_path):
+    text = shop_text(frequency="frequency: P1D").replace("format: csv", "format: csv\n  offset: 200000")
+    made = expand(project(tmp_path, [metric_set.parse(text, "shop")]), **OWNER, QuickSightImportMode="SPICE")
+    schedules = {
+        s.properties["DataSetId"]: s.properties["Schedule"]["ScheduleFrequency"]["Interval"] for s in of(made, "AWS::QuickSight::RefreshSchedule")
+    }
+    assert {interval for dataset, interval in schedules.items() if "-set-" in dataset} == {"DAILY"}
+    assert {interval for dataset, interval in schedules.items() if "-all-" in dataset} == {"HOURLY"}
+    window = made["Dashboards/SetShopDatasets/AnomalyLog"].properties["DataSetRefreshProperties"]["RefreshConfiguration"]
+    assert window["IncrementalRefresh"]["LookbackWindow"]["Size"] == 3 + 2
 
 
 def test_without_the_detector_there_is_no_schedule_and_no_alarm_of_it(three):
@@ -322,6 +335,79 @@ def test_every_alarm_watches_a_metric_that_the_functions_give(stack, monkeypatch
         assert set(dimensions.values()) <= named_sets
 
 
+def test_a_schedule_calls_the_detect_function_with_an_event_that_it_takes(stack):
+    from anomalake.functions import detect
+
+    (function,) = [item for item in of(stack, "AWS::Serverless::Function") if item.properties["Handler"] == "anomalake.functions.detect.handler"]
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function.properties['FunctionName']}"
+    (allowed,) = statements(stack["SchedulerRole"])
+    assert (allowed["Action"], allowed["Resource"]) == ("lambda:InvokeFunction", arn)
+    for item in THREE:
+        (one,) = [s.properties for s in of(stack, "AWS::Scheduler::Schedule") if s.properties["Name"] == f"anomalake-{item.name}"]
+        assert (one["Target"]["Arn"], one["Target"]["RoleArn"].rpartition("/")[2]) == (arn, stack["SchedulerRole"].properties["RoleName"])
+        assert json.loads(one["Target"]["Input"]) == {"metricSet": item.name}
+        assert one["GroupName"] == stack["Schedules"].properties["Name"]
+    assert detect.LEASE.total_seconds() > function.properties["Timeout"]
+    assert 30_000 <= detect.SPARE_MS < 1000 * function.properties["Timeout"] / 2
+
+
+def test_others_reach_the_queue_the_function_and_the_topic_and_failures_the_dead_letters(stack):
+    queue, topic = stack["QueuePolicy"].properties["PolicyDocument"]["Statement"], stack["TopicPolicy"].properties["PolicyDocument"]["Statement"]
+    same = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    assert (queue[0]["Principal"], queue[0]["Action"], queue[0]["Condition"]) == (
+        {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]}, "sqs:SendMessage", same,
+    )  # fmt: skip
+    assert (topic[0]["Principal"], topic[0]["Action"], topic[0]["Condition"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish", same)
+    assert {p.properties["Principal"] for p in of(stack, "AWS::Lambda::Permission")} == {"sns.amazonaws.com", "events.amazonaws.com"}
+    failed = stack["IngestFunction"].properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+    assert failed == {"Type": "SQS", "Destination": f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"}
+
+
+def test_every_alarm_tells_the_topic_and_watches_what_its_name_says(stack):
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:anomalake-notifications"
+    alarms = {alarm.properties["AlarmName"].removeprefix("anomalake-"): alarm.properties for alarm in of(stack, "AWS::CloudWatch::Alarm")}
+    assert all(alarm["AlarmActions"] == alarm["OKActions"] == [topic] for alarm in alarms.values())
+    watched = {name: [one["Value"] for one in alarm["Dimensions"]] for name, alarm in alarms.items()}
+    assert {name: watched[name] for name in ("dead-letters", "backlog", "ingest-errors", "detect-errors")} == {
+        "dead-letters": ["anomalake-dead-letters"], "backlog": ["anomalake-alerts"],
+        "ingest-errors": ["anomalake-ingest"], "detect-errors": ["anomalake-detect"],
+    }  # fmt: skip
+    for item in THREE:
+        late, silent = alarms[f"{item.name}-late"], alarms[f"{item.name}-silent"]
+        assert watched[f"{item.name}-late"] == watched[f"{item.name}-silent"] == ["anomalake-detect", item.name]
+        assert (late["MetricName"], late["Statistic"], late["TreatMissingData"]) == ("IntervalsDue", "Minimum", "breaching")
+        assert (silent["MetricName"], silent["Statistic"], silent["TreatMissingData"]) == ("IntervalsSilent", "Maximum", "notBreaching")
+
+
+def test_parameters_reach_what_they_are_for(three):
+    made = expand(three, **OWNER, Format="csv", NotifyScore="33", ScanLimitGigabytes="7", CrawlerSchedule="cron(1 2 * * ? *)", LogDays="7")
+    scope = _Scope(read(three), {name: str({"Format": "csv", "NotifyScore": "33", **OWNER}.get(name, p["Default"]))
+                                 for name, p in read(three)["Parameters"].items()})  # fmt: skip
+    variables = scope.resolve(read(three)["Globals"]["Function"]["Environment"]["Variables"])
+    assert (variables["ANOMALAKE_FORMAT"], variables["ANOMALAKE_NOTIFY_SCORE"]) == ("csv", "33")
+    assert variables["ANOMALAKE_LAKE"] == f"s3://{made['DataBucket'].properties['BucketName']}"
+    dashboards = {item.properties["DashboardId"] for item in of(made, "AWS::QuickSight::Dashboard")}
+    for item in THREE:
+        link = variables["ANOMALAKE_DASHBOARD"].replace("{metric_set}", item.name.replace("_", "-"))
+        assert link.rpartition("/")[2] in dashboards
+    workgroup = made["WorkGroup"].properties["WorkGroupConfiguration"]
+    assert workgroup["BytesScannedCutoffPerQuery"] == "7000000000"
+    assert workgroup["EnforceWorkGroupConfiguration"] is True
+    assert all(crawler.properties["Schedule"] == {"ScheduleExpression": "cron(1 2 * * ? *)"} for crawler in of(made, "AWS::Glue::Crawler"))
+    assert {log.properties["RetentionInDays"] for log in of(made, "AWS::Logs::LogGroup")} == {"7"}
+
+
+def test_what_needs_another_waits_for_it(three):
+    top = read(three)["Resources"]
+    assert (top["Catalog"]["DependsOn"], top["Dashboards"]["DependsOn"]) == (["Schedules"], ["Catalog"])
+    for item in THREE:
+        own = read(three.parent / f"glue/sets/{item.name}.json")["Resources"]
+        assert own["Schedule"]["DependsOn"] == ["ReadLive"]
+    for name, resource in read(three.parent / "quicksight/template.json")["Resources"].items():
+        if name.endswith(("Analysis", "Dashboard", "Topic")):
+            assert resource["DependsOn"] == [f"{name.removesuffix('Analysis').removesuffix('Dashboard').removesuffix('Topic')}Datasets"]
+
+
 # --- parameters
 
 
@@ -371,8 +457,6 @@ def test_patterns_take_what_works_and_refuse_what_cannot(parameter, good, bad):
     ],
 )
 def test_rules_refuse_parameters_that_do_not_fit_together(parameters, told):
-    from stack import _Scope
-
     scope = _Scope(TEMPLATE, {name: str(parameters.get(name, declared["Default"])) for name, declared in TEMPLATE["Parameters"].items()})
     refused = [
         assertion["AssertDescription"]
@@ -424,6 +508,37 @@ def test_quicksight_s_role_reads_this_stack_s_data_and_no_other(stack):
         assert f":database/anomalake_{item.name}" in text
     for hidden in ("alerts/", "quarantine/", "detector/", "_crawled"):
         assert hidden not in text
+    allowed = {(action, resource) for one in statements(role) for action in one["Action"] for resource in one["Resource"]}
+    bucket = f"arn:aws:s3:::{stack['DataBucket'].properties['BucketName']}"
+    # What "Amazon Athena connections" in the QuickSight guide and the API's own calls need.
+    for action in ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"):
+        assert (action, f"{bucket}/athena-results/*") in allowed
+    for action in ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"):
+        assert (action, bucket) in allowed
+    for action in ("StartQueryExecution", "GetQueryExecution", "GetQueryResults", "StopQueryExecution", "GetWorkGroup"):
+        assert (f"athena:{action}", f"arn:aws:athena:{REGION}:{ACCOUNT}:workgroup/anomalake") in allowed
+
+
+def test_a_reader_may_look_and_an_owner_change(stack):
+    seen: dict[str, set[str]] = {}
+    for resource in stack.values():
+        for grant in resource.properties.get("Permissions", ()) if "QuickSight" in resource.type else ():
+            who = "reader" if grant["Principal"].endswith("readers") else "owner"
+            seen.setdefault(f"{who} {resource.type.rpartition(':')[2]}", set()).update(grant["Actions"])
+    change = re.compile("quicksight:(Update|Delete|Create|Put|Cancel|Restore)")
+    for what, actions in seen.items():
+        assert bool([action for action in actions if change.match(action)]) == what.startswith("owner"), what
+    assert {what for what in seen if what.startswith("reader")} == {"reader Dashboard", "reader Folder"}
+    assert seen["owner DataSource"] >= {"quicksight:PassDataSource", "quicksight:DescribeDataSource"}
+    assert seen["owner DataSet"] >= {"quicksight:PassDataSet", "quicksight:DescribeDataSet", "quicksight:CreateIngestion"}
+
+
+def test_the_crawler_may_write_its_own_database_and_no_other(stack):
+    for item in THREE:
+        role = stack[f"Catalog/Set{item.name[0].upper()}{item.name[1:]}/CrawlerRole"]
+        (glue,) = [one for one in statements(role) if "glue:CreateTable" in one["Action"]]
+        own = f"anomalake_{item.name}_crawled"
+        assert {arn.split(":", 5)[5] for arn in glue["Resource"]} == {"catalog", f"database/{own}", f"table/{own}/*"}
 
 
 # --- QuickSight: every definition is checked against the service's own model, and every name against what it names
@@ -598,6 +713,13 @@ def test_a_topic_asks_for_columns_that_its_datasets_have_under_names_of_their_ow
             friendly = [column["ColumnFriendlyName"].lower() for column in dataset["Columns"]]
             assert len(set(friendly)) == len(friendly)
             assert all(column["IsIncludedInTopic"] for column in dataset["Columns"])
+
+
+def test_a_topic_adds_up_as_the_measures_do(stack):
+    topic = next(item for item in of(stack, "AWS::QuickSight::Topic") if item.properties["TopicId"] == "anomalake-set-shop")
+    how = {column["ColumnName"]: column.get("Aggregation") for dataset in topic.properties["DataSets"] for column in dataset["Columns"]}
+    wanted = {"views": "SUM", "revenue": "AVERAGE", "viewsgroupscore": "MAX", "groupscore": "MAX", "eventid": "DISTINCT_COUNT", "platform": None}
+    assert {name: how[name] for name in wanted} == wanted
 
 
 def test_the_dashboards_window_reads_only_the_partitions_around_it(stack):

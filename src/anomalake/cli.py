@@ -410,10 +410,9 @@ def _format(arguments: Arguments) -> "Format":
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 9999):
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to 9999")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -204,6 +204,9 @@ def _detectors(answer: _Answer, doubts: list[str]) -> list[str]:
     detector = (answer.anomaly_detector_arn or "").rpartition(":")[2]
     if not detector:
         doubts.append("alerts.detectors: the answer has no AnomalyDetectorArn; write the detector's name here if its alerts are still to be filed")
+    elif set(detector) & set("*?["):
+        doubts.append(f"alerts.detectors: the answer's detector {detector!r} would be read as a pattern; write its name here")
+        return []
     return [detector] if detector else []
 
 

@@ -92,6 +92,9 @@ def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Calla
 
     The data ends with the last full hour before `now` (naive UTC) and goes 60 days back, or `days`. Nothing in S3 is deleted.
     """
+    lake = f"s3://{lake.removeprefix('s3://').rstrip('/')}"
+    if lake.removeprefix("s3://").count("/"):
+        raise UserError(f"{lake}: a stack's lake is a whole bucket; name s3://BUCKET (the stack's output DataBucket)")
     with as_file(files("anomalake.demo") / "metric_sets" / "ecommerce.yaml") as file:
         item = metric_set.load(file)
     store = laptop.open_lake(lake)

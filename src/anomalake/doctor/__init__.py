@@ -50,6 +50,9 @@ def examine(clients: Clients, setting: Setting) -> Iterator[Check]:
     except RefusalError as refusal:
         yield Check("credentials", *refusal.finding._replace(status="problem"))
         return
+    if "Arn" not in caller:
+        yield Check("credentials", "problem", "what answered is not AWS", "look at the proxy, and at AWS_ENDPOINT_URL")
+        return
     scene = scene._replace(caller=caller["Arn"])
     yield Check("credentials", "ok", f"account {scene.account}, as {scene.caller}", "")
     with suppress(RefusalError):  # the check of the stack asks again, and says so

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from anomalake import patterns
 from anomalake.catalog import sql
@@ -124,7 +125,7 @@ def ask(scene: Scene, service: str, operation: str, *, region: str = "", **param
         raise RefusalError(f"{permission} was refused: {said or code}", remedy) from error
     except NoCredentialsError as error:
         raise RefusalError("there are no AWS credentials", "sign in (`aws configure`, `aws sso login`), or name a profile in AWS_PROFILE") from error
-    except (BotoCoreError, ValueError) as error:  # ValueError: an AWS_ENDPOINT_URL that is no URL
+    except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: an AWS_ENDPOINT_URL that is no URL
         said = " ".join(str(error).split())
         raise RefusalError(f"{service} could not be asked: {said}", "check the network, the region and the credentials") from error
 
@@ -168,6 +169,8 @@ def deployed(scene: Scene) -> Stack | None:
     """The stack as it is; None where there is none. Raises `RefusalError`."""
     answer = ask(scene, "cloudformation", "describe_stacks", StackName=scene.setting.stack)
     if answer is None:
+        return None
+    if not answer.get("Stacks"):
         return None
     stack = answer["Stacks"][0]
     parameters = {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])}

@@ -5,6 +5,7 @@
 
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from obstore import PutMode
     from obstore.store import MemoryStore, S3CredentialProvider, S3Store
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 MOST_TRIES = 60  # of one update; eight writers of one key needed at most 27
 
 
@@ -54,7 +56,9 @@ class Store(Protocol):
 def open_store(lake: str, credentials: "S3CredentialProvider | None" = None) -> Store:
     """The store of `s3://bucket` (or `s3://bucket/folder`), of `memory://`, or of a folder; S3 with the environment's credentials or those given."""
     if lake.startswith("s3://"):
-        return ObjectStore.s3(lake.removeprefix("s3://"), credentials)
+        if not _BUCKET.fullmatch(lake.removeprefix("s3://").partition("/")[0]):
+            raise UserError(f"{lake!r} names no bucket; write s3://, then 3 to 63 of a-z, 0-9, . and -")
+        return ObjectStore.s3(lake.removeprefix("s3://").rstrip("/"), credentials)
     if lake == "memory://":
         return ObjectStore.memory()
     if not lake or "://" in lake:
@@ -187,7 +191,7 @@ class ObjectStore:
         except (self._exceptions.NotFoundError, FileNotFoundError):
             return None
         except self._exceptions.BaseError as error:
-            raise StorageError(f"{key}: {error}") from error
+            raise StorageError(f"{key}: {_said(error)}") from error
         if tag is None:
             raise StorageError(f"{key}: the store gave no ETag; conditional writes need one")
         return Stored(bytes(data), tag)
@@ -211,7 +215,7 @@ class ObjectStore:
         except taken:
             return False
         except (self._exceptions.BaseError, FileNotFoundError) as error:  # the latter: no such bucket
-            raise StorageError(f"{key}: {error}") from error
+            raise StorageError(f"{key}: {_said(error)}") from error
         return True
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -219,5 +223,10 @@ class ObjectStore:
         try:
             keys = [item["path"] for batch in self._obstore.list(self._store, prefix) for item in batch]
         except self._exceptions.BaseError as error:
-            raise StorageError(f"{prefix}: {error}") from error
+            raise StorageError(f"{prefix}: {_said(error)}") from error
         yield from sorted(keys)
+
+
+def _said(error: Exception) -> str:
+    """What the store said, without the debugging text that obstore appends."""
+    return " ".join(str(error).partition("Debug source")[0].split())[:500]
