@@ -153,6 +153,12 @@ def name_from(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).lstrip("_0123456789")[:41].rstrip("_") or "metrics"
 
 
+def column_from(text: str) -> str:
+    """A dimension's or measure's name made of another service's: `_` for what a column may not hold, and behind a generated column's name."""
+    name = re.sub(r"[^a-zA-Z0-9_-]", "_", text).lstrip("_-")[:63] or "unnamed"
+    return f"{name}_" if name.lower() in GENERATED_COLUMNS else name
+
+
 def load(file: Path) -> MetricSet:
     """The metric set of one YAML file."""
     try:
