@@ -4,17 +4,17 @@ README.md beside this file shows how to add one; docs/alerts.md says what each g
 """
 
 from anomalake import alert as alerts
-from anomalake.alert import Alert, AlertError
+from anomalake.alert import Alert
 from anomalake.metric_set import MetricSet
-from anomalake.sources import cloudwatch, cost_anomaly_detection, envelopes, lookout_for_metrics, opensearch
+from anomalake.sources import cloudwatch, cost_anomaly_detection, envelopes, lookout_for_metrics, mapping, opensearch
 
 SOURCES = (lookout_for_metrics, cloudwatch, cost_anomaly_detection, opensearch)
 
 
-def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:  # noqa: ARG001
+def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
     """The alerts of a message as received, none where it tells of no anomaly; `AlertError` where it is not understood."""
     event = alerts.decode(envelopes.open_all(body))
     for source in SOURCES:
         if source.recognises(event):
             return tuple(alerts.sound(alert) for alert in source.read(event))
-    raise AlertError(f"an event of no known source; it has the fields {', '.join(list(event)[:20]) or '(none)'} (docs/alerts.md lists the sources)")
+    return tuple(alerts.sound(alert) for alert in mapping.read(event, sets))
