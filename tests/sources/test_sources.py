@@ -1,7 +1,9 @@
 """All sources together: which events have a home, and that nothing hostile gets through."""
 
 import copy
+import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anomalake import alert as alerts
 from anomalake import metric_set, sources
 from anomalake.alert import AlertError
 from anomalake.lake.ingest import Message, ingest
@@ -87,3 +90,22 @@ def test_an_event_in_an_envelope_of_sns_is_the_event(name, wrap):
 def test_jmespath_is_not_loaded_where_nothing_is_mapped():
     code = f"import sys; from anomalake import sources; sources.read({event_text('cost_sns')!r}, ()); print('jmespath' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_the_readme_s_source_is_one(tmp_path):
+    event, module = re.search(
+        r"```json\n(.*?)```.*?```python\n(.*?)```", (TOP / "src/anomalake/sources/README.md").read_text("utf-8"), re.DOTALL
+    ).groups()
+    (tmp_path / "acme.py").write_text(module)
+    spec = importlib.util.spec_from_file_location("acme", tmp_path / "acme.py")
+    acme = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(acme)
+    assert acme.recognises(json.loads(event))
+    (alert,) = acme.read(json.loads(event))
+    assert (alerts.sound(alert).event_id, alert.anomaly_score, alert.direction) == ("a-17", 80.0, "below")
+
+
+def test_every_source_is_described():
+    described = (TOP / "docs/alerts.md").read_text("utf-8")
+    for source in (*sources.SOURCES, sources.mapping):
+        assert f"`{source.SOURCE}`" in described
