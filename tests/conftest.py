@@ -102,6 +102,11 @@ def alert_body(
     return json.dumps({**body, **more})
 
 
+def event_text(name: str) -> str:
+    """An event of another service, of those in tests/events."""
+    return (Path(__file__).parent / "events" / f"{name}.json").read_text("utf-8")
+
+
 def sqs_event(*bodies: str) -> dict[str, Any]:
     """An SQS batch; the messages' ids are m0, m1, ..."""
     return {"Records": [{"eventSource": "aws:sqs", "messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]}

@@ -27,6 +27,7 @@ def test_an_alert_of_the_first_generation_lacks_group_and_link():
         ("2021-02-14T04:00Z[Atlantic/St_Helena]", datetime(2021, 2, 14, 4)),
         ("2021-02-14T04:00+05:30[Asia/Kolkata]", datetime(2021, 2, 13, 22, 30)),
         ("2021-02-14T04:00-03:00", datetime(2021, 2, 14, 7)),
+        ("2021-02-14T04:00:05.000+0130", datetime(2021, 2, 14, 2, 30, 5)),
         ("2021-07-01T04:00[Europe/Berlin]", datetime(2021, 7, 1, 2)),
     ],
 )

@@ -115,8 +115,8 @@ def test_a_day_that_was_passed_is_refused():
 
 @given(st.lists(st.floats(0, 1e12), min_size=1, max_size=40))
 def test_shares_add_up_to_one_hundred(weights):
-    assert round(sum(round(100 * share) for share in events.shares(weights))) == 10_000
-    assert all(share >= 0 for share in events.shares(weights))
+    assert round(sum(round(100 * share) for share in alerts.shares(weights))) == 10_000
+    assert all(share >= 0 for share in alerts.shares(weights))
 
 
 series = st.tuples(st.sampled_from(["pc", "app", None]), st.sampled_from(["us", "de", None]))

@@ -9,7 +9,7 @@ import pytest
 from anomalake.functions import ingest as function
 from anomalake.functions import setting
 from anomalake.lake.store import ObjectStore, StorageError
-from conftest import alert_body, sqs_event
+from conftest import alert_body, event_text, sqs_event
 
 
 @pytest.fixture
@@ -56,11 +56,19 @@ def test_a_bare_alert_and_an_sns_event_are_filed(lake):
     assert function.handler(sns, None) == {"filed": 1, "quarantined": 0}
 
 
-def test_an_alert_put_on_an_event_bus_is_filed_and_an_event_of_aws_is_kept_in_quarantine(lake):
+def test_an_alert_put_on_an_event_bus_is_filed_and_an_event_of_an_aws_service_that_is_no_source_is_kept_in_quarantine(lake):
     event = {"version": "0", "source": "our.shop", "detail-type": "Anomaly", "detail": json.loads(alert_body())}
     assert function.handler(event, None) == {"filed": 1, "quarantined": 0}
     assert function.handler(sqs_event(json.dumps(event)), None) == {"batchItemFailures": []}
-    assert function.handler({**event, "source": "aws.cloudwatch"}, None) == {"filed": 0, "quarantined": 1}
+    assert function.handler({**event, "source": "aws.ec2"}, None) == {"filed": 0, "quarantined": 1}
+
+
+def test_a_state_that_is_no_alert_is_taken_and_leaves_nothing(lake):
+    event = json.loads(event_text("cloudwatch_lambda"))
+    event["alarmData"]["state"]["value"] = "OK"
+    assert function.handler(event, None) == {"filed": 0, "quarantined": 0}
+    assert function.handler(sqs_event(json.dumps(event)), None) == {"batchItemFailures": []}
+    assert list(lake.list("")) == []
 
 
 def test_a_dead_letter_of_a_direct_call_can_be_sent_again_as_it_is(lake):

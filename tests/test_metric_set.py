@@ -44,6 +44,15 @@ def test_a_metric_set_says_its_fields_and_fills_in_the_rest():
         ("name", "", r"lacks the field `name`"),
         ("name", "name: shop\nname: store", r"the field 'name' stands twice"),
         ("name", "name: [", r"shop.yaml: is not YAML"),
+        ("name", "name: shop\nmapping: {metricName: m}", r"mapping: lacks `timestamp`; an alert needs it"),
+        (
+            "name",
+            "name: shop\nmapping: {metricName: m, timestamp: t, score: s}",
+            r"mapping.score: is no field that a mapping gives; known are each, ",
+        ),
+        ("name", "name: shop\nmapping: {metricName: 'a[', timestamp: t}", r"mapping.metricName: 'a\[' is no JMESPath: "),
+        ("name", "name: shop\nmapping: {metricName: '', timestamp: t}", r"mapping.metricName: '' is no JMESPath: "),
+        ("name", "name: shop\nmapping: {metricName: 1, timestamp: t}", r"mapping\[...\]: Expected `str`"),
     ],
 )
 def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told):

@@ -4,8 +4,12 @@ The JSON is that of Amazon Lookout for Metrics ("AnomalyAlert" as its Lambda and
 Anomalake's own detector. docs/alerts.md describes every field.
 """
 
+import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, TypeVar
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -14,6 +18,8 @@ from anomalake.metric_set import MetricSet
 
 EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # naive UTC; what the tables' partitions cover
 SEVERITY = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # labels of scores below the number
+_Kind = TypeVar("_Kind")
+_NAMESPACE = UUID("9c5f9b4e-4f0a-5c0e-8a52-6b8a1f7d3c11")
 
 
 class AlertError(Exception):
@@ -94,12 +100,12 @@ class Alert(_Wire, frozen=True):
 
 _TIMESTAMP = re.compile(
     r"(?P<wall>\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.\d+)?"
-    r"(?P<offset>Z|[+-]\d\d:\d\d(?::\d\d)?)?(?:\[(?P<zone>[A-Za-z0-9_+\-/:]+)\])?"
+    r"(?P<offset>Z|[+-]\d\d:?\d\d(?::\d\d)?)?(?:\[(?P<zone>[A-Za-z0-9_+\-/:]+)\])?"
 )
 
 
 def read_timestamp(text: str) -> datetime:
-    """Java's `ZonedDateTime.toString()` (`2022-03-04T05:25Z[UTC]`) as naive UTC; the offset decides, the zone only where there is none."""
+    """An ISO instant (`2022-03-04T05:25:00.000+0000`; Java adds a zone, `...T05:25Z[UTC]`) as naive UTC; the zone decides only without an offset."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None or not (match["offset"] or match["zone"]):
         raise AlertError(f"timestamp: {text!r} is not written like 2022-03-04T05:25Z[UTC] or 2022-03-04T05:25:00+01:00")
@@ -118,27 +124,86 @@ def _tzinfo(offset: str | None, zone_name: str | None) -> timezone | ZoneInfo:
         return ZoneInfo(zone_name or "")
     if offset == "Z":
         return UTC
-    hours, minutes, *seconds = (int(part) for part in offset[1:].split(":"))
+    digits = offset[1:].replace(":", "")
     sign = -1 if offset[0] == "-" else 1
-    return timezone(sign * timedelta(hours=hours, minutes=minutes, seconds=seconds[0] if seconds else 0))
+    return timezone(sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]), seconds=int(digits[4:] or 0)))
 
 
 def parse(body: bytes | str) -> Alert:
     """The alert of a JSON text, checked as far as it can be without a metric set; `AlertError` otherwise."""
+    return sound(convert(decode(body), Alert, "an alert"))
+
+
+def decode(body: bytes | str) -> dict[str, Any]:
+    """The object of a JSON text; `AlertError` where it is none."""
     try:
-        alert = msgspec.json.decode(body, type=Alert)
-    except msgspec.ValidationError as error:
-        raise AlertError(f"not an alert: {error}") from error
+        found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise AlertError(f"not JSON: {error}") from error
     except RecursionError as error:
         raise AlertError("not an alert: nested too deeply") from error
+    if not isinstance(found, dict):
+        raise AlertError("not an alert: the JSON is no object")
+    return found
+
+
+def convert(found: object, kind: type[_Kind], what: str) -> _Kind:
+    """Decoded JSON as a typed record, fields that it does not know left out; `AlertError` names the field that is wrong."""
+    try:
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError as error:
+        raise AlertError(f"not {what}: {error}") from error
+
+
+def sound(alert: Alert) -> Alert:
+    """The alert itself, if its id, score and timestamp can be filed; `AlertError` otherwise."""
     if not alert.alert_event_id:
         raise AlertError("alertEventId: is empty; it names the event")
     if alert.anomaly_score is not None and not 0 <= alert.anomaly_score <= 100:
         raise AlertError(f"anomalyScore: {alert.anomaly_score:g} must be from 0 to 100, or null")
     alert.instant  # noqa: B018  (raises where the timestamp cannot be read)
     return alert
+
+
+def identity(*parts: str) -> str:
+    """The id of what these parts name: the same for the same parts, whenever and wherever it is asked for."""
+    return str(uuid5(_NAMESPACE, "|".join(parts)))
+
+
+def written(instant: datetime) -> str:
+    """A naive UTC instant as an alert's `timestamp`, without fractions of a second."""
+    return f"{instant:%Y-%m-%dT%H:%M:%S}Z[UTC]"
+
+
+def direction(value: float | None, expected: float | None) -> str | None:
+    """`above` or `below` what was expected; null where one of them is not known, or they are equal."""
+    if value is None or expected is None or value == expected:
+        return None
+    return "above" if value > expected else "below"
+
+
+def shares(weights: Sequence[float]) -> list[float]:
+    """Weights as per cent with two decimals that add up to 100 exactly (largest remainders)."""
+    largest_weight = max(weights)
+    weights = [weight / largest_weight for weight in weights] if largest_weight > 0 else weights  # no sum of them overflows
+    total = math.fsum(weights)
+    parts = [10_000 * weight / total for weight in weights] if total > 0 else [10_000 / len(weights)] * len(weights)
+    whole = [math.floor(part) for part in parts]
+    largest = sorted(range(len(parts)), key=lambda i: (whole[i] - parts[i], i))
+    for i in largest[: 10_000 - sum(whole)]:
+        whole[i] += 1
+    return [part / 100 for part in whole]
+
+
+def contribution(name: str, values: Sequence[str | None], weights: Sequence[float]) -> DimensionContribution:
+    """The share of each value of a dimension in the event: 100 x its weight / all weights; `weights[i]` (0 or more) belongs to `values[i]`."""
+    summed: dict[str | None, float] = {}
+    for value, weight in zip(values, weights, strict=True):
+        summed[value] = summed.get(value, 0.0) + weight
+    parts = zip(summed, shares(list(summed.values())), strict=True)
+    return DimensionContribution(
+        name, tuple(ValueContribution(share, value) for value, share in sorted(parts, key=lambda part: (-part[1], part[0] or "")))
+    )
 
 
 def check(alert: Alert, metric_set: MetricSet) -> None:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfoNotFoundError
@@ -32,6 +33,13 @@ GENERATED_COLUMNS = frozenset(
 )
 # What the anomaly table holds of each measure: `<measure><suffix>`.
 ANOMALY_COLUMNS = ("AnomalyMetricValue", "GroupScore", "ExpectedValue", "LowerBound", "UpperBound", "EventId")
+
+# What `mapping` may give: the fields of an alert, those of its measure among them, and `each`, the parts of an event that are an alert each.
+MAPPED = (
+    "each metricName timestamp anomalyScore relevantTimeSeries dimensionContribution direction rootCause "
+    "alertEventId anomalyGroupId alertName alertDescription consoleUrl source"
+).split()
+MAPPED_ALWAYS = ("metricName", "timestamp")
 
 
 def one_line(text: str, most: int) -> str:
@@ -151,6 +159,12 @@ class MetricSet(_Named, frozen=True, forbid_unknown_fields=True):
 def name_from(text: str) -> str:
     """A metric set's name made of somebody's words (a file's name, another service's): lower case, `_` for what a name may not hold, 41 at most."""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).lstrip("_0123456789")[:41].rstrip("_") or "metrics"
+
+
+def column_from(text: str) -> str:
+    """A dimension's or measure's name made of another service's: `_` for what a column may not hold, and behind a generated column's name."""
+    name = re.sub(r"[^a-zA-Z0-9_-]", "_", text).lstrip("_-")[:63] or "unnamed"
+    return f"{name}_" if name.lower() in GENERATED_COLUMNS else name
 
 
 def load(file: Path) -> MetricSet:
@@ -284,6 +298,8 @@ def _problems(item: MetricSet) -> list[_Problem]:
     check(0 <= item.alerts.sensitivity <= 100, "alerts.sensitivity", f"{item.alerts.sensitivity} must be from 0 to 100")
     if item.source is not None:
         found.extend(_source_problems(item, item.source))
+    if item.mapping:
+        found.extend(_mapping_problems(item.mapping))
     return found
 
 
@@ -355,6 +371,26 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
     if not 0 <= source.offset <= LARGEST_OFFSET:
         found.append(_Problem("source.offset", f"{source.offset} must be from 0 to {LARGEST_OFFSET} seconds"))
     return found
+
+
+def _mapping_problems(mapping: dict[str, str]) -> list[_Problem]:
+    found = [_Problem("mapping", f"lacks `{field}`; an alert needs it") for field in MAPPED_ALWAYS if field not in mapping]
+    for field, expression in mapping.items():
+        if field not in MAPPED:
+            found.append(_Problem(f"mapping.{field}", f"is no field that a mapping gives; known are {', '.join(MAPPED)}"))
+        try:
+            compiled(expression)
+        except (ValueError, RecursionError) as error:
+            found.append(_Problem(f"mapping.{field}", f"{expression!r} is no JMESPath: {one_line(str(error), 200)}"))
+    return found
+
+
+@cache
+def compiled(expression: str) -> Any:
+    """A JMESPath expression, to `search` in; `ValueError` (as all errors of the library are) where it is none."""
+    import jmespath  # noqa: PLC0415  (most metric sets map nothing)
+
+    return jmespath.compile(expression)
 
 
 def watches(item: MetricSet, detector_arn: str) -> bool:

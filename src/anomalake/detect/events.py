@@ -7,7 +7,6 @@ value / the same over all affected series. Numbers are rounded here, once.
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID, uuid5
 
 import numpy as np
 
@@ -21,7 +20,6 @@ from anomalake.metric_set import MetricSet
 SOURCE = "anomalake"
 LARGEST = 1e300
 FIGURES = 6  # significant figures of what the detector computes
-_NAMESPACE = UUID("9c5f9b4e-4f0a-5c0e-8a52-6b8a1f7d3c11")
 
 
 def figures(value: float) -> float:
@@ -47,19 +45,6 @@ def severity(scores: Sequence[float]) -> float:
     return round(max(largest, float(score_of(np.sum(distances**4, keepdims=True) ** 0.25)[0])), 2)
 
 
-def shares(weights: Sequence[float]) -> list[float]:
-    """Weights as per cent with two decimals that add up to 100 exactly (largest remainders)."""
-    largest_weight = max(weights)
-    weights = [weight / largest_weight for weight in weights] if largest_weight > 0 else weights  # no sum of them overflows
-    total = math.fsum(weights)
-    parts = [10_000 * weight / total for weight in weights] if total > 0 else [10_000 / len(weights)] * len(weights)
-    whole = [math.floor(part) for part in parts]
-    largest = sorted(range(len(parts)), key=lambda i: (whole[i] - parts[i], i))
-    for i in largest[: 10_000 - sum(whole)]:
-        whole[i] += 1
-    return [part / 100 for part in whole]
-
-
 def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence[Series], points: Points) -> Alert | None:
     """The alert of one measure in the interval that starts at `start` (naive UTC), or None; `points` has an entry for each of `series`."""
     with np.errstate(invalid="ignore"):
@@ -67,7 +52,7 @@ def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence
     if not len(found):
         return None
     order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), series_key(series[i])))
-    identity = str(uuid5(_NAMESPACE, "|".join((metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly"))))
+    identity = alerts.identity(metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly")
     error = {i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -LARGEST), LARGEST) for i in order}  # halves do not overflow
     deviation = {i: abs(error[i]) for i in order}
     net = math.fsum(error.values())
@@ -83,12 +68,12 @@ def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence
         impacted_metric=alerts.ImpactedMetric(
             metric_name=measure,
             dimension_contribution=tuple(
-                _contribution(name, [series[i][place] for i in order], [deviation[i] for i in order])
+                alerts.contribution(name, [series[i][place] for i in order], [deviation[i] for i in order])
                 for place, name in enumerate(metric_set.dimension_names)
             ),
             relevant_time_series=tuple(
                 alerts.TimeSeries(
-                    time_series_id=str(uuid5(_NAMESPACE, "|".join((metric_set.name, measure, series_key(series[i]))))),
+                    time_series_id=alerts.identity(metric_set.name, measure, series_key(series[i])),
                     dimensions=tuple(
                         alerts.DimensionValue(name, value)
                         for name, value in zip(metric_set.dimension_names, series[i], strict=True)
@@ -100,14 +85,4 @@ def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence
                 for i in order
             ),
         ),
-    )
-
-
-def _contribution(name: str, values: Sequence[str | None], weights: Sequence[float]) -> alerts.DimensionContribution:
-    summed: dict[str | None, float] = {}
-    for value, weight in zip(values, weights, strict=True):
-        summed[value] = summed.get(value, 0.0) + weight
-    parts = zip(summed, shares(list(summed.values())), strict=True)
-    return alerts.DimensionContribution(
-        name, tuple(alerts.ValueContribution(share, value) for value, share in sorted(parts, key=lambda part: (-part[1], part[0] or "")))
     )

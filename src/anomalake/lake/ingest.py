@@ -56,10 +56,10 @@ class Outcome(NamedTuple):
 
 
 def understand(message: Message, sets: tuple[MetricSet, ...]) -> tuple[Filed, ...] | Refused:
-    """The alerts of a message, each with its place; all or none, so that a message is either filed or quarantined."""
+    """The alerts of a message, each with its place; all or none, so that a message is filed or quarantined. A state that is no alert has none."""
     try:
         filed = []
-        for alert in sources.read(message.body):
+        for alert in sources.read(message.body, sets):
             item = metric_sets.route(alert.anomaly_detector_arn, sets)
             alerts.check(alert, item)
             filed.append(Filed(message, alert, item, item.start(alert.instant)))

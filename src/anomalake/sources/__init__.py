@@ -1,9 +1,20 @@
-"""Who sends alerts: a message is opened (envelopes of SNS), recognised and read by the module of its source, one module each."""
+"""Who sends alerts: a message is opened (envelopes of SNS and EventBridge), recognised and read by the module of its source, one module each.
 
+README.md beside this file shows how to add one; docs/alerts.md says what each gives.
+"""
+
+from anomalake import alert as alerts
 from anomalake.alert import Alert
-from anomalake.sources import envelopes, lookout_for_metrics
+from anomalake.metric_set import MetricSet
+from anomalake.sources import cloudwatch, cost_anomaly_detection, envelopes, lookout_for_metrics, mapping, opensearch
+
+SOURCES = (lookout_for_metrics, cloudwatch, cost_anomaly_detection, opensearch)
 
 
-def read(body: str) -> tuple[Alert, ...]:
-    """The alerts of a message as received; `AlertError` where it is not understood."""
-    return lookout_for_metrics.read(envelopes.open_all(body))
+def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
+    """The alerts of a message as received, none where it tells of no anomaly; `AlertError` where it is not understood."""
+    event = alerts.decode(envelopes.open_all(body))
+    for source in SOURCES:
+        if source.recognises(event):
+            return tuple(alerts.sound(alert) for alert in source.read(event))
+    return tuple(alerts.sound(alert) for alert in mapping.read(event, sets))

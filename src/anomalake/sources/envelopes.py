@@ -44,7 +44,7 @@ class _BusEvent(msgspec.Struct):
 
 
 def open_all(body: str) -> str:
-    """The innermost message; a body in no envelope is itself, and so is an event of a service of AWS (`source: aws.…`), which is no alert yet."""
+    """The innermost message; a body in no envelope is itself, and so is an event of a service of AWS (`source: aws.…`): its source reads it whole."""
     for _ in range(MOST_ENVELOPES):
         inner = _open(body)
         if inner is None:

@@ -1,0 +1,124 @@
+"""Amazon CloudWatch: an alarm on an anomaly detection band that went into ALARM, told by EventBridge, by SNS or by its Lambda action.
+
+Value and bounds stand in the state's reason ("Thresholds Crossed: ... datapoints [28.2 (22/11/19 00:57:00)] ..."), each value with its time, in all
+three forms; `reasonData` is read where the reason is written otherwise.
+"""
+
+import math
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from anomalake import alert as alerts
+from anomalake.alert import Alert, AlertError
+from anomalake.metric_set import column_from
+from anomalake.sources import cloudwatch_forms as forms
+
+SOURCE = "cloudwatch"
+MOST_REASON = 2_000  # characters; CloudWatch writes 1,023 at most
+_BAND = re.compile(r"ANOMALY_DETECTION_BAND\(\s*(\w+)")
+_POINT = re.compile(r"([-+.\w]+) \((\d\d/\d\d/\d\d \d\d:\d\d:\d\d)\)")
+_Numbers = Annotated[list[float | None], msgspec.Meta(max_length=1_000)]
+
+
+class _Reason(msgspec.Struct, rename="camel"):
+    start_date: str | None = None
+    period: Annotated[int, msgspec.Meta(ge=1, le=604_800)] = 60
+    recent_datapoints: _Numbers = []
+    recent_lower_thresholds: _Numbers = []
+    recent_upper_thresholds: _Numbers = []
+
+
+class _Point(NamedTuple):
+    instant: datetime
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+    @property
+    def direction(self) -> str | None:
+        if self.value is not None and self.upper is not None and self.value > self.upper:
+            return "above"
+        return "below" if self.value is not None and self.lower is not None and self.value < self.lower else None
+
+
+recognises = forms.recognises
+
+
+def read(event: dict[str, Any]) -> tuple[Alert, ...]:
+    """The one alert of an alarm that went into ALARM, none of another state; `AlertError` where the alarm watches no anomaly band."""
+    arn, alarm = forms.read(event)
+    if alarm.state.value != "ALARM":
+        return ()
+    metric = _watched(alarm)
+    changed = alerts.read_timestamp(alarm.state.timestamp)
+    points = _in_words(alarm.state.reason) or _in_data(alarm.state.reason_data) or [_Point(changed)]
+    point = max(points, key=lambda one: (one.direction is not None, one.instant))
+    series = alerts.TimeSeries(
+        dimensions=tuple(alerts.DimensionValue(column_from(name), value) for name, value in metric.dimensions.items()),
+        metric_value=point.value,
+        lower_bound=point.lower,
+        upper_bound=point.upper,
+    )
+    alert = Alert(
+        alert_event_id=f"{arn}:event/{alerts.identity(arn, alerts.written(changed))}",
+        anomaly_detector_arn=arn,
+        timestamp=alerts.written(point.instant),
+        impacted_metric=alerts.ImpactedMetric(column_from(metric.name), relevant_time_series=(series,)),
+        anomaly_score=None,
+        alert_name=alarm.alarm_name,
+        alert_arn=arn,
+        alert_description=alarm.configuration.description,
+        source=SOURCE,
+        direction=point.direction,
+    )
+    return (alert,)
+
+
+def _watched(alarm: forms.Alarm) -> forms.Metric:
+    """What the band is drawn around; an expression counts as a metric without dimensions, named by its label."""
+    queries = {query.id: query for query in alarm.configuration.metrics}
+    bands = [match[1] for query in queries.values() if (match := _BAND.search(query.expression or ""))]
+    if not bands or bands[0] not in queries:
+        where = f"configuration.metrics: the alarm {alarm.alarm_name!r}"
+        raise AlertError(f"{where} watches no ANOMALY_DETECTION_BAND; only alarms on such a band are taken")
+    query = queries[bands[0]]
+    return query.metric_stat.metric if query.metric_stat else forms.Metric(query.label or query.id)
+
+
+def _in_words(reason: str) -> list[_Point]:
+    """The points that the reason's text names; none where it is worded otherwise."""
+    reason = reason[:MOST_REASON]
+    found = _POINT.findall(reason)
+    try:
+        instants = [datetime.strptime(when, "%d/%m/%y %H:%M:%S") for _, when in found]  # in UTC
+    except ValueError:
+        return []
+    bounds = [_bounds(side, reason, len(found)) for side in ("lower", "upper")]
+    return [_Point(*point) for point in zip(instants, [_number(value) for value, _ in found], *bounds, strict=True)]
+
+
+def _bounds(side: str, reason: str, count: int) -> list[float | None]:
+    match = re.search(side + r" thresholds? \[([^\]]*)\]", reason)
+    numbers = [_number(text) for text in match[1].split(",")] if match else []
+    return numbers if len(numbers) == count else [None] * count
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _in_data(text: str | None) -> list[_Point]:
+    """The points of `reasonData`, oldest first, one a period from `startDate` on."""
+    data = alerts.convert(alerts.decode(text), _Reason, "the reasonData of an alarm") if text else _Reason()
+    if data.start_date is None:
+        return []
+    start, count = alerts.read_timestamp(data.start_date), len(data.recent_datapoints)
+    bounds = [side if len(side) == count else [None] * count for side in (data.recent_lower_thresholds, data.recent_upper_thresholds)]
+    return [_Point(start + timedelta(seconds=data.period * i), data.recent_datapoints[i], bounds[0][i], bounds[1][i]) for i in range(count)]

@@ -1,0 +1,99 @@
+"""Home-made events: a metric set's `mapping` says in JMESPath what each field of an alert is. docs/metric-sets.md describes it.
+
+Source: "JMESPath Specification" for the expressions.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from anomalake import alert as alerts
+from anomalake import patterns
+from anomalake.alert import Alert, AlertError
+from anomalake.metric_set import MAPPED_ALWAYS, MetricSet, compiled
+
+SOURCE = "mapping"
+DETECTOR = "arn:anomalake:mapping:::AnomalyDetector:"  # its last part is the set's name, by which the alert is routed
+MOST_NAMED = 20
+
+
+def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
+    """The alerts that the sets' mappings find, none where `each` finds no part; `AlertError` says why no mapping reads the event."""
+    mapped = [item for item in sets if item.mapping]
+    taken = [(item, parts) for item in mapped if (parts := _parts(event, item.mapping)) is not None]
+    if not taken:
+        fields = ", ".join(list(event)[:MOST_NAMED]) or "(none)"
+        tried = f", and not that of a mapping ({', '.join(item.name for item in mapped)})" if mapped else ""
+        raise AlertError(f"an event of no known source{tried}; it has the fields {fields} (docs/alerts.md lists the sources)")
+    found: list[Alert] = []
+    wrong: list[str] = []
+    for item, parts in taken:
+        try:
+            found += [_alert(part, item) for part in parts]
+        except AlertError as error:
+            wrong.append(f"the mapping of {item.name!r}: {error}")
+    if wrong and not found:
+        raise AlertError("; ".join(wrong))
+    return tuple(found)
+
+
+def _parts(event: object, mapping: Mapping[str, str]) -> list[Any] | None:
+    """What is an alert each: the event, or the parts that `each` finds; None where the event is not of this mapping."""
+    try:
+        if "each" in mapping:
+            parts = _search(mapping, "each", event)
+            return parts if isinstance(parts, list) else None
+        return [event] if all(_search(mapping, field, event) for field in MAPPED_ALWAYS) else None
+    except AlertError:  # such as a function of JMESPath on a field that other events have
+        return None
+
+
+def _search(mapping: Mapping[str, str], field: str, part: object) -> Any:
+    """What the expression finds; nothing and `false` are null."""
+    try:
+        found = compiled(mapping[field]).search(part)
+        json.dumps(found, allow_nan=False)
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise AlertError(f"{field}: {mapping[field]!r} cannot be evaluated: {str(error)[:200]}") from error
+    return None if found is False else found
+
+
+def _alert(part: object, item: MetricSet) -> Alert:
+    found = {field: _search(item.mapping, field, part) for field in item.mapping if field != "each"}
+    for field in MAPPED_ALWAYS:
+        if not found[field]:
+            raise AlertError(f"{field}: {item.mapping[field]!r} finds nothing")
+    rows = {field: found.pop(field, None) or [] for field in ("relevantTimeSeries", "dimensionContribution")}
+    given = {
+        "anomalyScore": None,
+        **found,
+        "source": found.get("source") or SOURCE,
+        "alertEventId": found.get("alertEventId") or "",
+        "anomalyDetectorArn": DETECTOR + item.name,
+        "timestamp": _time(found["timestamp"]),
+        "impactedMetric": {"metricName": found.pop("metricName"), **rows},
+    }
+    alert = alerts.convert(given, Alert, "an alert")
+    alerts.check(alert, item)
+    return alert if alert.alert_event_id else msgspec.structs.replace(alert, alert_event_id=_event_id(alert))
+
+
+def _event_id(alert: Alert) -> str:
+    """The same for the same measure, second and series, whatever else the event says."""
+    metric = alert.impacted_metric
+    series = sorted(sorted((one.dimension_name, one.dimension_value or "") for one in each.dimensions) for each in metric.relevant_time_series)
+    identity = alerts.identity(alert.anomaly_detector_arn, metric.metric_name, alerts.written(alert.instant), json.dumps(series))
+    return f"{alert.anomaly_detector_arn}:event/{identity}"
+
+
+def _time(found: object) -> object:
+    """A number as seconds since 1970, a great one as milliseconds; a text as it is."""
+    if not isinstance(found, int | float) or isinstance(found, bool):
+        return found
+    try:
+        return alerts.written(datetime(1970, 1, 1) + timedelta(seconds=found / 1000 if found > patterns.UNIX_MILLISECONDS_FROM else found))
+    except OverflowError as error:
+        raise AlertError(f"timestamp: {found!r} is no time since 1970") from error

@@ -1,0 +1,90 @@
+"""OpenSearch anomaly detection: its result document, one alert for each feature that the anomaly is attributed to.
+
+Source: "Anomaly result mapping" in the OpenSearch documentation. Its alerts are free templates, so the result document is what is read.
+"""
+
+import json
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+
+from anomalake import alert as alerts
+from anomalake.alert import Alert
+from anomalake.metric_set import column_from
+
+SOURCE = "opensearch"
+DETECTOR = "arn:anomalake:opensearch:::AnomalyDetector:"  # OpenSearch has no ARN for a detector
+_Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Data(msgspec.Struct):
+    feature_id: str
+    data: float | None = None
+
+
+class _Feature(_Data):
+    feature_name: str = ""
+
+
+class _Entity(msgspec.Struct):
+    name: str
+    value: str
+
+
+class _Expected(msgspec.Struct):
+    likelihood: float = 0
+    value_list: list[_Data] = []
+
+
+class _Result(msgspec.Struct):
+    detector_id: _Text
+    data_start_time: _Milliseconds
+    feature_data: list[_Feature]
+    anomaly_grade: float | None = None
+    entity: list[_Entity] | None = None
+    relevant_attribution: list[_Data] | None = None
+    expected_values: list[_Expected] | None = None
+
+
+def recognises(event: dict[str, Any]) -> bool:
+    """Whether it is a result of a detector."""
+    return {"detector_id", "feature_data"} <= event.keys()
+
+
+def read(event: dict[str, Any]) -> tuple[Alert, ...]:
+    """An alert for each feature with a share in the anomaly (each, if none has); no grade, no alert. `AlertError` names the field that is wrong."""
+    result = alerts.convert(event, _Result, "a result of OpenSearch anomaly detection")
+    if not result.anomaly_grade:
+        return ()
+    causes = {one.feature_id for one in result.relevant_attribution or [] if one.data}
+    features = [one for one in result.feature_data if one.feature_id in causes] or result.feature_data
+    return tuple(_alert(result, feature) for feature in features)
+
+
+def _alert(result: _Result, feature: _Feature) -> Alert:
+    start = alerts.written(datetime(1970, 1, 1) + timedelta(milliseconds=result.data_start_time))
+    entity = sorted((one.name, one.value) for one in result.entity or [])
+    likeliest = max(result.expected_values or [_Expected()], key=lambda one: one.likelihood)
+    expected = next((one.data for one in likeliest.value_list if one.feature_id == feature.feature_id), None)
+    arn = DETECTOR + result.detector_id
+    return Alert(
+        alert_event_id=f"{arn}:event/{alerts.identity(arn, start, json.dumps([feature.feature_id, entity]))}",
+        anomaly_detector_arn=arn,
+        timestamp=start,
+        impacted_metric=alerts.ImpactedMetric(
+            column_from(feature.feature_name or feature.feature_id),
+            relevant_time_series=(
+                alerts.TimeSeries(
+                    dimensions=tuple(alerts.DimensionValue(column_from(one.name), one.value) for one in result.entity or []),
+                    metric_value=feature.data,
+                    expected_value=expected,
+                ),
+            ),
+        ),
+        anomaly_score=round(100 * (result.anomaly_grade or 0), 2),
+        anomaly_group_id=alerts.identity(arn, start, json.dumps(entity)),
+        source=SOURCE,
+        direction=alerts.direction(feature.data, expected),
+    )

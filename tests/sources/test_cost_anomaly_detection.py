@@ -1,0 +1,95 @@
+"""AWS Cost Anomaly Detection: money becomes per cent, and messages about one anomaly are one event."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake import sources
+from anomalake.alert import AlertError
+from conftest import event_text
+
+MONITOR = "arn:aws:ce::111122223333:anomalymonitor/3f1c9a52-77de-4f60-9d1b-2b8c0f6ad9e4"
+
+
+def detail():
+    """The anomaly as SNS sends it, with the money that EventBridge tells."""
+    return json.loads(event_text("cost_eventbridge"))["detail"]
+
+
+def read(event):
+    (alert,) = sources.read(event if isinstance(event, str) else json.dumps(event), ())
+    return alert
+
+
+def contributions(alert):
+    return {
+        one.dimension_name: {value.dimension_value: value.value_contribution for value in one.dimension_value_contributions}
+        for one in alert.impacted_metric.dimension_contribution
+    }
+
+
+def test_the_spend_of_the_anomaly_is_filed_under_the_day_it_began():
+    alert = read(event_text("cost_eventbridge"))
+    (series,) = alert.impacted_metric.relevant_time_series
+    assert (alert.timestamp, alert.impacted_metric.metric_name, alert.anomaly_score) == ("2026-07-13T00:00:00Z", "cost", 81.5)
+    assert (series.metric_value, series.expected_value, alert.direction) == (1500.25, 1100.25, "above")
+    assert (alert.source, alert.alert_name, alert.anomaly_detector_arn) == ("costanomalydetection", "services", MONITOR)
+    assert alert.console_url.startswith("https://console.aws.amazon.com/cost-management/")
+
+
+def test_money_becomes_per_cent_by_dimension():
+    assert contributions(read(event_text("cost_eventbridge"))) == {
+        "service": {"Amazon EC2": 100.0},
+        "region": {"eu-west-1": 93.88, "eu-central-1": 6.12},
+        "linked_account": {"111122223333": 75.0, "444455556666": 25.0},
+        "usage_type": {"EU-BoxUsage:c7g.4xlarge": 75.0, "EU-DataTransfer-Out": 18.88, None: 6.12},
+    }
+
+
+def test_the_series_has_the_dimension_that_the_monitor_watches_and_no_other():
+    def dimensions(value):
+        (series,) = read({**detail(), "dimensionValue": value}).impacted_metric.relevant_time_series
+        return {one.dimension_name: one.dimension_value for one in series.dimensions}
+
+    assert dimensions("Amazon EC2") == {"service": "Amazon EC2"}
+    assert dimensions("111122223333") == {"linked_account": "111122223333"}
+    assert dimensions("a cost category") == dimensions(None) == {}
+
+
+def test_the_message_of_sns_is_read_with_its_own_names_and_gaps():
+    alert = read(event_text("cost_sns"))
+    (series,) = alert.impacted_metric.relevant_time_series
+    assert [(one.dimension_name, one.dimension_value) for one in series.dimensions] == [("service", "Amazon EC2")]
+    assert series.expected_value == 0
+    assert contributions(alert) == {}
+    assert alert.root_cause.startswith("Amazon EC2, eu-west-1, 111122223333, EU-BoxUsage:c7g.4xlarge; ")
+
+
+def test_a_later_message_about_an_anomaly_is_the_same_event():
+    later = {**detail(), "anomalyEndDate": "2026-07-16T00:00:00Z", "impact": {"totalActualSpend": 2000.0}}
+    assert read(later).event_id == read(event_text("cost_sns")).event_id == read(event_text("cost_eventbridge")).event_id == detail()["anomalyId"]
+
+
+@pytest.mark.parametrize("score", [None, 1.2, -0.1])
+def test_a_score_that_is_no_share_is_none(score):
+    assert read({**detail(), "anomalyScore": {"maxScore": score}}).anomaly_score is None
+
+
+def test_a_day_without_a_time_is_its_midnight():
+    assert f"{read({**detail(), 'anomalyStartDate': '2026-07-13'}).instant:%Y-%m-%d %H:%M}" == "2026-07-13 00:00"
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+def test_contributions_add_up_to_one_hundred_or_there_are_none(money):
+    causes = [{"service": f"s{number % 3}", "region": f"r{number}", "impact": {"contribution": one}} for number, one in enumerate(money)]
+    found = contributions(read({**detail(), "rootCauses": causes}))
+    assert set(found) == ({"service", "region"} if any(money) else set())
+    assert all(round(100 * sum(shares.values())) == 10_000 for shares in found.values())
+
+
+@pytest.mark.parametrize(("field", "value"), [("anomalyId", ""), ("monitorArn", None), ("anomalyStartDate", "soon"), ("rootCauses", [1])])
+def test_a_field_that_is_wrong_is_named(field, value):
+    with pytest.raises(AlertError, match="timestamp" if field == "anomalyStartDate" else rf"not an anomaly of AWS Cost.* at `\$.{field}"):
+        read({**detail(), field: value})

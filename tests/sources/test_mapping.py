@@ -1,0 +1,95 @@
+"""Home-made events: a metric set's mapping reads them."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from anomalake import metric_set, sources
+from anomalake.alert import Alert, AlertError, ImpactedMetric
+from anomalake.metric_set import MAPPED
+from conftest import event_text, shop_text
+
+GRAFANA = metric_set.load(Path(__file__).parents[2] / "docs/metric_sets/grafana.yaml")
+SERIES = "[{metricValue: value, dimensions: [{dimensionName: 'platform', dimensionValue: platform}]}]"
+EVENT = {"kind": "anomaly", "metric": "views", "at": "2026-07-14T11:20:00Z", "score": 71.5, "value": 3, "platform": "pc"}
+
+
+def mapped(name="shop", **mapping):
+    """The shop with a mapping; each keyword replaces or adds a field."""
+    fields = {"metricName": "kind == 'anomaly' && metric", "timestamp": "at", "anomalyScore": "score", "relevantTimeSeries": SERIES, **mapping}
+    return metric_set.parse(shop_text(name=f"name: {name}") + f"mapping: {json.dumps(fields)}\n", name)
+
+
+def read(event, *sets):
+    return sources.read(json.dumps(event), sets or (mapped(),))
+
+
+def test_a_mapping_gives_fields_of_an_alert_and_no_other():
+    named = {field.encode_name for kind in (Alert, ImpactedMetric) for field in msgspec.structs.fields(kind)}
+    assert set(MAPPED) - {"each"} == named - {"impactedMetric", "anomalyDetectorArn", "alertArn"}
+
+
+def test_an_event_is_an_alert_of_the_set_that_maps_it():
+    (alert,) = read(EVENT)
+    (series,) = alert.impacted_metric.relevant_time_series
+    assert (alert.impacted_metric.metric_name, alert.timestamp, alert.anomaly_score, alert.source) == ("views", EVENT["at"], 71.5, "mapping")
+    assert (series.metric_value, series.dimensions[0].dimension_value) == (3.0, "pc")
+    assert metric_set.route(alert.anomaly_detector_arn, (mapped("store"), mapped())).name == "shop"
+
+
+def test_the_worked_example_reads_grafana_s_firing_alerts():
+    (alert,) = sources.read(event_text("mapping_grafana"), (GRAFANA,))
+    (series,) = alert.impacted_metric.relevant_time_series
+    assert (alert.event_id, alert.source, alert.anomaly_score) == ("c6eadffa33fcdf37/2026-07-14T11:20:00Z", "grafana", None)
+    assert (series.metric_value, series.expected_value, series.dimensions[0].dimension_value) == (120.0, 400.0, "de")
+    assert (alert.alert_name, alert.alert_description) == ("orders off", "fewer orders than usual")
+
+
+def test_each_part_is_an_alert_of_its_own_and_an_empty_list_is_none():
+    item = mapped(each="parts")
+    found = read({"parts": [EVENT, {**EVENT, "platform": "app"}]}, item)
+    assert len({alert.event_id for alert in found}) == 2
+    assert read({"parts": []}, item) == ()
+
+
+def test_an_id_is_made_of_measure_time_and_series_where_none_is_mapped():
+    (alert,), (again,), (later,) = (read({**EVENT, **more}) for more in ({}, {"score": 99, "value": 4}, {"at": "2026-07-14T11:25:00Z"}))
+    assert alert.event_id == again.event_id != later.event_id
+
+
+@pytest.mark.parametrize("at", [1_784_028_000, 1_784_028_000_000, 1_784_028_000.5])
+def test_a_time_may_be_a_number_of_seconds_or_milliseconds(at):
+    assert read({**EVENT, "at": at})[0].timestamp == "2026-07-14T11:20:00Z[UTC]"
+
+
+def test_what_the_expressions_do_not_find_is_null():
+    (alert,) = read({**EVENT, "score": None, "value": None})
+    assert (alert.anomaly_score, alert.direction, alert.impacted_metric.relevant_time_series[0].metric_value) == (None, None, None)
+
+
+def test_every_set_that_maps_an_event_gets_it_and_one_that_cannot_read_it_costs_no_other():
+    assert [alert.anomaly_detector_arn.rpartition(":")[2] for alert in read(EVENT, mapped("a"), mapped("b"))] == ["a", "b"]
+    assert len(read(EVENT, mapped("a", anomalyScore="platform"), mapped("b"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "more", "told"),
+    [
+        ({**EVENT, "kind": "other"}, {}, r"an event of no known source, and not that of a mapping \(shop\); it has the fields kind, metric, at"),
+        ({}, {"metricName": "starts_with(kind, 'a') && metric"}, "an event of no known source"),
+        ({"parts": {}}, {"each": "parts"}, "an event of no known source"),
+        ({"parts": [1]}, {"each": "parts"}, "the mapping of 'shop': metricName: .* finds nothing"),
+        ({**EVENT, "score": "high"}, {}, r"the mapping of 'shop': not an alert: Expected `float \| null`, got `str` - at `\$.anomalyScore`"),
+        ({**EVENT, "score": 101}, {}, "anomalyScore: 101 must be from 0 to 100"),
+        ({**EVENT, "metric": "clicks"}, {}, "has no measure 'clicks'"),
+        ({**EVENT, "at": "today"}, {}, "timestamp: 'today' is not written like"),
+        ({**EVENT, "at": 1e300}, {}, "timestamp: 1e.300 is no time since 1970"),
+        ({**EVENT, "score": "1e999"}, {"anomalyScore": "to_number(score)"}, "anomalyScore: 'to_number.*' cannot be evaluated"),
+        (EVENT, {"direction": "nosuch(score)"}, "direction: 'nosuch.*' cannot be evaluated: Unknown function"),
+    ],
+)
+def test_what_no_mapping_reads_is_refused_with_the_reason(event, more, told):
+    with pytest.raises(AlertError, match=told):
+        read(event, mapped(**more))
