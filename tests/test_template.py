@@ -358,7 +358,8 @@ def test_others_reach_the_queue_the_function_and_the_topic_and_failures_the_dead
         {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]}, "sqs:SendMessage", same,
     )  # fmt: skip
     assert (topic[0]["Principal"], topic[0]["Action"], topic[0]["Condition"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish", same)
-    assert {p.properties["Principal"] for p in of(stack, "AWS::Lambda::Permission")} == {"sns.amazonaws.com", "events.amazonaws.com"}
+    callers = {permission.properties["Principal"] for permission in of(stack, "AWS::Lambda::Permission")}
+    assert callers == {"sns.amazonaws.com", "events.amazonaws.com", "lambda.alarms.cloudwatch.amazonaws.com"}
     failed = stack["IngestFunction"].properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
     assert failed == {"Type": "SQS", "Destination": f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"}
 
