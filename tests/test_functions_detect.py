@@ -380,3 +380,16 @@ def test_characters_that_sqs_refuses_reach_it_escaped(monkeypatch):
     (entry,) = queue.calls[0][1]["Entries"]
     assert not set(entry["MessageBody"]) & {"\ufffe", "\uffff"}
     assert json.loads(entry["MessageBody"]) == {"value": "a\ufffe\uffffb"}
+
+
+def test_requests_to_the_queue_are_counted_in_bytes(chosen, monkeypatch):
+    queue = Queue()
+    monkeypatch.setattr(setting, "_client", lambda service: queue)
+    setting.send("url", ["貨" * 200_000] * 3)  # 600,000 bytes each
+    assert [len(parameters["Entries"]) for _, parameters in queue.calls] == [1, 1, 1]
+
+
+def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
+    item = metric_set.parse(shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop")  # 4 November 2018 began at 1 o'clock
+    days = list(schedule.due(item, datetime(2018, 11, 2), datetime(2018, 11, 5)))
+    assert [day.day for day in days] == [3, 4, 5]
