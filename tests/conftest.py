@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 
 from anomalake import metric_set
+from anomalake.functions import setting
+from anomalake.lake.store import ObjectStore
 from anomalake.metric_set import MetricSet
 
 settings.register_profile("anomalake", deadline=None)  # no test measures time
@@ -52,6 +54,18 @@ def sets_folder(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "shop.yaml").write_text(shop_text())
     return folder
+
+
+@pytest.fixture
+def function_lake(monkeypatch: pytest.MonkeyPatch, sets_folder: Path) -> Iterator[ObjectStore]:
+    """A lake in memory, with the shop's metric set, that the functions find by their environment."""
+    setting.forget()
+    store = ObjectStore.memory()
+    monkeypatch.setattr(setting, "open_store", lambda name: store)
+    monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
+    monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
+    yield store
+    setting.forget()
 
 
 Point = tuple[dict[str, str | None], float | None]

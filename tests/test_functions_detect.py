@@ -138,16 +138,10 @@ def test_the_hour_that_clocks_skip_is_never_due_and_the_one_they_repeat_is_due_o
 
 
 @pytest.fixture
-def function(monkeypatch, sets_folder):
-    setting.forget()
-    store = ObjectStore.memory()
-    monkeypatch.setattr(setting, "open_store", lambda name: store)
-    monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
-    monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
+def function(function_lake):
     now = datetime.now(UTC).replace(tzinfo=None)
-    fill(store, hours((now - timedelta(days=6)).replace(minute=0, second=0, microsecond=0), now - timedelta(hours=1)))
-    yield store
-    setting.forget()
+    fill(function_lake, hours((now - timedelta(days=6)).replace(minute=0, second=0, microsecond=0), now - timedelta(hours=1)))
+    return function_lake
 
 
 class Context:
@@ -393,3 +387,10 @@ def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
     item = metric_set.parse(shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop")  # 4 November 2018 began at 1 o'clock
     days = list(schedule.due(item, datetime(2018, 11, 2), datetime(2018, 11, 5)))
     assert [day.day for day in days] == [3, 4, 5]
+
+
+def test_an_interval_whose_series_have_no_value_at_all_is_gone_through(chosen):
+    fill(chosen.store, hours(HOUR - timedelta(days=5), datetime(2021, 3, 1, 8)))
+    chosen.store.put(f"{live.folder(SHOP, datetime(2021, 3, 1, 9))}/data.csv", f"{HEADER}app,us,2021-03-01 09:00:00,,\n".encode())
+    assert run(chosen) == detect.Run(scored=5 * 24, empty=0, due=0, alerts=0)
+    assert not [key for key in stored(chosen) if "2021-03-01T0900Z" in key]

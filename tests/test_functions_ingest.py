@@ -13,16 +13,10 @@ from conftest import alert_body, event_text, sqs_event
 
 
 @pytest.fixture
-def lake(monkeypatch, sets_folder):
-    """A lake in memory that the function finds by its environment."""
-    setting.forget()
-    store = ObjectStore.memory()
-    monkeypatch.setattr(setting, "open_store", lambda name: store)
-    monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
-    monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
+def lake(monkeypatch, function_lake):
+    """The function's lake, of CSV tables."""
     monkeypatch.setenv("ANOMALAKE_FORMAT", "csv")
-    yield store
-    setting.forget()
+    return function_lake
 
 
 def results(store) -> list[str]:

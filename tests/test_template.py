@@ -18,7 +18,6 @@ from anomalake import cloudformation, metric_set
 from anomalake.catalog.views import views, views_of_all
 from anomalake.dashboards import definition
 from anomalake.errors import UserError
-from anomalake.lake.store import ObjectStore
 from anomalake.render import render
 from conftest import alert_body, shop_text
 from stack import ACCOUNT, REGION, TOP, Resource, _Scope, expand, project, read
@@ -309,17 +308,11 @@ def test_an_owner_is_completed_by_the_identity_region(given, region, arn):
     assert permissions == {arn}
 
 
-def test_every_alarm_watches_a_metric_that_the_functions_give(stack, monkeypatch, capsys, sets_folder):
-    from anomalake.functions import detect, ingest, setting
+def test_every_alarm_watches_a_metric_that_the_functions_give(stack, function_lake, capsys):
+    from anomalake.functions import detect, ingest
 
-    setting.forget()
-    store = ObjectStore.memory()
-    monkeypatch.setattr(setting, "open_store", lambda name: store)
-    monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
-    monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
     ingest.handler(json.loads(alert_body()), None)
     detect.handler({"metricSet": "shop"}, None)
-    setting.forget()
     blobs = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     given = {metric["Name"] for blob in blobs for directive in blob["_aws"]["CloudWatchMetrics"] for metric in directive["Metrics"]}
     spaces = {directive["Namespace"] for blob in blobs for directive in blob["_aws"]["CloudWatchMetrics"]}

@@ -25,9 +25,9 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def to_utc(wall: datetime, zone_name: str) -> datetime:
-    """The first instant at which a naive wall time happens, as naive UTC; a skipped wall time is moved past the gap, as Java does."""
-    return wall.replace(tzinfo=zone(zone_name), fold=0).astimezone(UTC).replace(tzinfo=None)
+def to_utc(wall: datetime, zone_name: str, *, fold: Literal[0, 1] = 0) -> datetime:
+    """The first instant at which a naive wall time happens (`fold` 1: the second), naive UTC; a skipped one is moved past the gap, as Java does."""
+    return wall.replace(tzinfo=zone(zone_name), fold=fold).astimezone(UTC).replace(tzinfo=None)
 
 
 def to_wall(instant: datetime, zone_name: str) -> datetime:
@@ -40,8 +40,7 @@ def end(wall: datetime, frequency: str, zone_name: str) -> datetime:
     over = to_utc(wall + STEP[frequency], zone_name)
     if frequency == "P1D":
         return over
-    second = wall.replace(tzinfo=zone(zone_name), fold=1).astimezone(UTC).replace(tzinfo=None)
-    return max(over, second + STEP[frequency])
+    return max(over, to_utc(wall, zone_name, fold=1) + STEP[frequency])
 
 
 def exists(wall: datetime, zone_name: str) -> bool:

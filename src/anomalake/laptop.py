@@ -182,8 +182,7 @@ def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], f
     for day, outcomes in days(scored()):
         records = [record for outcome in outcomes for record in outcome.observations]
         if records:
-            columns = dict(zip([column.name for column in schema], zip(*records, strict=True), strict=True))
-            store.put(layout.day_key("observations", metric_set, day, form), encoding.encode(form, schema, columns))
+            store.put(layout.day_key("observations", metric_set, day, form), encoding.encode_records(form, schema, records))
         sent = send((alert for outcome in outcomes for alert in outcome.alerts), store, sets, form)
         alerted, failed = alerted + sent[0], failed + sent[1]
     last = next(reversed(folders))

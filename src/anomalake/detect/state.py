@@ -31,15 +31,18 @@ class Memory(NamedTuple):
     silent: int
 
 
+def _made_for(metric_set: MetricSet) -> dict[str, object]:
+    """What a memory fits to: another of these, and it means nothing."""
+    names = {"dimensions": list(metric_set.dimension_names), "measures": list(metric_set.measure_names)}
+    return {**names, "frequency": metric_set.frequency, "timezone": metric_set.timezone}
+
+
 def dump(memory: Memory) -> bytes:
     """The memory as bytes."""
     detector, state = memory.detector, memory.detector.state
     header = {
         "version": VERSION,
-        "dimensions": detector.metric_set.dimension_names,
-        "measures": detector.metric_set.measure_names,
-        "frequency": detector.metric_set.frequency,
-        "timezone": detector.metric_set.timezone,
+        **_made_for(detector.metric_set),
         "after": memory.after.isoformat(),
         "alerts_from": memory.alerts_from.isoformat(),
         "silent": memory.silent,
@@ -59,10 +62,7 @@ def load(data: bytes, metric_set: MetricSet, where: str) -> Memory:
             header = json.loads(arrays["header"].tobytes())
             if header["version"] != VERSION:
                 raise UserError(f"{where}: has version {header['version']}, and this Anomalake reads {VERSION}; deploy the newer one, or {remedy}")
-            for name, now in (
-                ("dimensions", list(metric_set.dimension_names)), ("measures", list(metric_set.measure_names)),
-                ("frequency", metric_set.frequency), ("timezone", metric_set.timezone),
-            ):  # fmt: skip
+            for name, now in _made_for(metric_set).items():
                 if header[name] != now:
                     raise UserError(f"{where}: was made with the {name} {header[name]}, not {now}; raise the metric set's `version`, or {remedy}")
             detector = Detector(metric_set)

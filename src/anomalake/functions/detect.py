@@ -5,6 +5,7 @@ read. A run that is cut short did nothing that the next one would not do again, 
 """
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -68,7 +69,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"metricSet": item.name, "through": memory.after.isoformat(), **done._asdict()}
 
 
-def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Any) -> tuple[Run, Memory]:
+def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callable[[], bool]) -> tuple[Run, Memory]:
     """Score what is due at `now` (naive UTC) as long as `has_time()`, and keep what was learned."""
     key, store = layout.state_key(metric_set), chosen.store
     stored, last = store.get(key), schedule.last_due(metric_set, now)
@@ -93,16 +94,15 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Any) ->
         heard = bool(interval.findings or memory.silent or memory.detector.series)
         scored, empty, sent = scored + bool(outcome), empty + (not outcome), sent + len(raised)
         memory = memory._replace(after=wall, silent=0 if outcome else memory.silent + heard)
-    if not memory.detector.series:
-        if broken is not None:
-            raise broken
-        return Run(scored, empty, 0, sent), memory  # nothing that can be read has come yet: what comes first is learned as history
-    data = state.dump(memory)
-    if not (store.replace(key, data, stored.version) if stored else store.create(key, data)):
-        raise StorageError(f"{key}: another run wrote it meanwhile; what this run did will be done again, to the same end")
+    left = 0
+    if memory.detector.series:  # else nothing that can be read has come yet: what comes first is learned as history
+        data = state.dump(memory)
+        if not (store.replace(key, data, stored.version) if stored else store.create(key, data)):
+            raise StorageError(f"{key}: another run wrote it meanwhile; what this run did will be done again, to the same end")
+        left = sum(1 for _ in schedule.due(metric_set, memory.after, last))
     if broken is not None:
         raise broken
-    return Run(scored, empty, sum(1 for _ in schedule.due(metric_set, memory.after, last)), sent), memory
+    return Run(scored, empty, left, sent), memory
 
 
 def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
@@ -115,18 +115,21 @@ def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
 
 def _keep(outcome: Scored, metric_set: MetricSet, chosen: Setting) -> None:
     """Write the interval's observations; written again they are the same."""
-    schema = tables.schema("observations", metric_set)
-    columns = dict(zip([column.name for column in schema], zip(*outcome.observations, strict=True), strict=True))
-    if columns:
-        chosen.store.put(layout.table_key("observations", metric_set, outcome.start, chosen.format), encoding.encode(chosen.format, schema, columns))
+    if outcome.observations:  # none where no series has a value
+        data = encoding.encode_records(chosen.format, tables.schema("observations", metric_set), outcome.observations)
+        chosen.store.put(layout.table_key("observations", metric_set, outcome.start, chosen.format), data)
 
 
 def _deliver(some: tuple[Alert, ...], chosen: Setting) -> None:
     """Send the alerts to the queue; what is larger than a message may be, or where there is no queue, is filed here by the ingest function's code."""
-    bodies = [alerts.encode(alert).decode() for alert in some]
-    small = [body for body in bodies if chosen.queue and len(body.encode()) <= MOST_BYTES]
+    small: list[str] = []
+    large: list[Message] = []
+    for number, body in enumerate(map(alerts.encode, some)):
+        if chosen.queue and len(body) <= MOST_BYTES:
+            small.append(body.decode())
+        else:
+            large.append(Message(f"large-{number}", body.decode()))
     send(chosen.queue, small)
-    large = [Message(f"large-{number}", body) for number, body in enumerate(bodies) if body not in small]
     if large and (error := take(large, chosen).error) is not None:
         raise error
 

@@ -34,6 +34,11 @@ def encode(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
     return bytes(sink.getvalue())
 
 
+def encode_records(form: Format, schema: Sequence[Column], records: Sequence[Sequence[Any]]) -> bytes:
+    """`encode` of rows (one or more), each with a cell for every column."""
+    return encode(form, schema, dict(zip([column.name for column in schema], zip(*records, strict=True), strict=True)))
+
+
 def decode(form: Format, schema: Sequence[Column], data: bytes, where: str) -> dict[str, list[Any]]:
     """What `encode` was given; an object of other columns is refused with a `StorageError` that names it (`where`)."""
     names = [column.name for column in schema]
