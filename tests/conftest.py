@@ -1,7 +1,6 @@
 """What several tests use: metric sets written as users write them, alerts as services send them, and moto's S3 server."""
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import s3_server
 from anomalake import metric_set
 from anomalake.functions import setting
 from anomalake.lake.store import ObjectStore
@@ -128,13 +128,6 @@ def sqs_event(*bodies: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
-    """Moto's S3 server on loopback."""
-    from moto.server import ThreadedMotoServer
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
-    server.start()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
+    """Moto's server on loopback, in a process of its own."""
+    with s3_server.running() as endpoint:
+        yield endpoint

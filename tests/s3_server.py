@@ -1,0 +1,91 @@
+"""Moto's S3 (and SQS, SNS) server as a process of its own, one request at a time: `python tests/s3_server.py PORT`.
+
+Moto checks a condition and writes without a lock between the two; here nothing comes between, as S3 promises of conditional writes.
+`GET /_requests` answers with the requests since it was asked last: method, path, bytes received and bytes sent of each.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+START = 30.0  # seconds until it must answer
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """The server's address, while it runs."""
+    process = subprocess.Popen([sys.executable, Path(__file__), "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        endpoint = f"http://127.0.0.1:{int(process.stdout.readline())}"
+        began = time.monotonic()
+        while True:
+            try:
+                urllib.request.urlopen(f"{endpoint}/_requests", timeout=5).close()
+                break
+            except URLError:
+                if time.monotonic() - began > START:
+                    raise
+                time.sleep(0.05)
+        yield endpoint
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def requests(endpoint: str) -> list[dict[str, Any]]:
+    """The requests since this was asked last."""
+    with urllib.request.urlopen(f"{endpoint}/_requests", timeout=30) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def create_bucket(endpoint: str, bucket: str) -> None:
+    """A new bucket."""
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{bucket}", method="PUT"), timeout=30).close()
+
+
+def _one_at_a_time(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    lock, seen = threading.Lock(), list[dict[str, Any]]()
+
+    def serve(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        with lock:
+            if environ["PATH_INFO"] == "/_requests":
+                start("200 OK", [("Content-Type", "application/json")])
+                body = json.dumps(seen).encode()
+                seen.clear()
+                return [body]
+            answer = app(environ, start)
+            sent = list(answer)
+            if (close := getattr(answer, "close", None)) is not None:
+                close()
+            received = int(environ.get("CONTENT_LENGTH") or 0)
+            seen.append({"method": environ["REQUEST_METHOD"], "path": environ["PATH_INFO"], "received": received, "sent": sum(map(len, sent))})
+            return sent
+
+    return serve
+
+
+def main() -> None:
+    """Serve until the process is stopped; the port is said on standard output."""
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    app = _one_at_a_time(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", int(sys.argv[1]), app, threaded=True)
+    print(server.server_port, flush=True)  # noqa: T201
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
