@@ -61,7 +61,7 @@ def function_lake(monkeypatch: pytest.MonkeyPatch, sets_folder: Path) -> Iterato
     """A lake in memory, with the shop's metric set, that the functions find by their environment."""
     setting.forget()
     store = ObjectStore.memory()
-    monkeypatch.setattr(setting, "open_store", lambda name: store)
+    monkeypatch.setattr(setting, "open_store", lambda name, **_: store)
     monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
     monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
     yield store

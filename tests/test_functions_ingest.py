@@ -97,7 +97,7 @@ class _Broken(ObjectStore):
 
 
 def test_storage_that_is_down_names_the_messages_it_touched_and_no_other(lake, monkeypatch):
-    monkeypatch.setattr(setting, "open_store", lambda name: _Broken.memory())
+    monkeypatch.setattr(setting, "open_store", lambda name, **_: _Broken.memory())
     setting.forget()
     event = sqs_event(alert_body(), alert_body(timestamp="2021-02-17T12:00Z"), "{")
     assert function.handler(event, None) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}

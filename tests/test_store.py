@@ -2,13 +2,14 @@
 
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from anomalake.errors import UserError
-from anomalake.lake.store import FolderStore, ObjectStore, StorageError, Store, open_store, update
+from anomalake.lake.store import FolderStore, ObjectStore, StorageError, Store, keep, open_store, update, within
 
 WRITERS, WRITES = 6, 15
 
@@ -49,6 +50,52 @@ def test_only_the_version_that_was_read_is_replaced(store):
     assert store.replace("a/b.txt", b"two", read)
     assert not store.replace("a/b.txt", b"three", read)
     assert store.get("a/b.txt").data == b"two"
+
+
+def test_what_is_kept_stays_as_it_was_first(store):
+    for data in (b"one", b"two"):
+        keep(store, "a/b.txt", data)
+    assert store.get("a/b.txt").data == b"one"
+
+
+def test_what_is_deleted_is_gone_and_what_is_not_there_may_be_deleted(store):
+    store.create("a/b.txt", b"one")
+    for _ in range(2):
+        store.delete("a/b.txt")
+    assert store.get("a/b.txt") is None
+    assert list(store.list("a")) == []
+    assert store.create("a/b.txt", b"two")
+
+
+def test_after_its_time_a_store_begins_nothing(store):
+    store.create("a/b.txt", b"one")
+    assert within(store, None) is store
+    assert within(store, time.monotonic() + 600).get("a/b.txt").data == b"one"
+    late = within(store, time.monotonic() - 1)
+    calls = (
+        lambda: late.get("a/b.txt"), lambda: late.create("c", b""), lambda: late.replace("a/b.txt", b"", store.get("a/b.txt").version),
+        lambda: late.put("c", b""), lambda: late.delete("a/b.txt"), lambda: list(late.list("a")),
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(StorageError, match="time is over"):
+            call()
+    assert list(store.list("a")) == ["a/b.txt"]
+    assert store.get("c") is None
+
+
+def test_an_update_begins_anew_where_the_object_was_taken_away_meanwhile(store):
+    store.create("a/b.txt", b"one")
+    seen = []
+
+    def change(current: bytes | None) -> bytes:
+        seen.append(current)
+        if current == b"one":
+            store.delete("a/b.txt")
+        return (current or b"") + b"+"
+
+    update(store, "a/b.txt", change)
+    assert seen == [None, b"one", None]
+    assert store.get("a/b.txt").data == b"+"
 
 
 def test_put_writes_over_what_is_there_and_list_sorts_what_is_below(store):

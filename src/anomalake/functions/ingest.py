@@ -1,10 +1,12 @@
 """The function that takes alerts: an SQS batch, an SNS event, or a bare alert; it files them in the lake and tells people of the severe ones.
 
 Content never makes it raise. Storage that stays down does: for SQS the answer names the messages to send again, for a direct event the caller's
-retries act on the exception ("Handling errors for an SQS event source in Lambda" in the Lambda guide).
+retries act on the exception ("Handling errors for an SQS event source in Lambda" in the Lambda guide). What cannot be done in the function's time is
+handed back in the same way.
 """
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -15,17 +17,21 @@ from anomalake import notification
 from anomalake.functions.setting import METRICS_NAMESPACE, Setting, publish, setting
 from anomalake.lake import layout
 from anomalake.lake.ingest import Filed, Message, ingest
-from anomalake.lake.store import StorageError
+from anomalake.lake.store import Patience, StorageError, within
+
+HURRIED = Patience(connect=2, request=5, whole=10)  # a batch has a minute
+SPARE = 2.0  # seconds of the function's time for the answer
 
 logger = Logger()
 metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  (Lambda's signature)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """File what the event holds; `{"batchItemFailures": [...]}` for SQS, counts for everybody else."""
     queued = _queued(event)
-    taken = take(queued or _direct(event), setting())
+    until = None if context is None else time.monotonic() + context.get_remaining_time_in_millis() / 1000 - HURRIED.longest - SPARE
+    taken = take(queued or _direct(event), setting(HURRIED), until)
     counts = {
         "AlertsFiled": taken.filed,
         "AlertsQuarantined": taken.quarantined,
@@ -51,10 +57,13 @@ class Taken(NamedTuple):
     error: StorageError | None
 
 
-def take(messages: Sequence[Message], chosen: Setting) -> Taken:
-    """File the messages' alerts, then tell people; what went wrong is in the log, and in the answer."""
-    outcome = ingest(messages, chosen.store, chosen.sets, chosen.format)
-    told, untold = _tell(outcome.filed, chosen)
+def take(messages: Sequence[Message], chosen: Setting, until: float | None = None) -> Taken:
+    """File the messages' alerts, then tell people; what went wrong is in the log, and in the answer.
+
+    After `until` (seconds of `time.monotonic`) nothing is begun any more; what is left counts as failed.
+    """
+    outcome = ingest(messages, within(chosen.store, until), chosen.sets, chosen.format)
+    told, untold = _tell(outcome.filed, chosen, until)
     for refused in outcome.quarantined:
         logger.warning("quarantined", message_id=refused.message.id, reason=refused.reason)
     error = outcome.error or next(iter(untold.values()), None)
@@ -64,7 +73,7 @@ def take(messages: Sequence[Message], chosen: Setting) -> Taken:
     return Taken(len(outcome.filed), len(outcome.quarantined), told, failed, error)
 
 
-def _tell(filed: Iterable[Filed], chosen: Setting) -> tuple[int, dict[str, StorageError]]:
+def _tell(filed: Iterable[Filed], chosen: Setting, until: float | None) -> tuple[int, dict[str, StorageError]]:
     """Publish each event at or above the score, then mark it as told: at least once. How many, and the messages for which that failed."""
     told, failed = 0, dict[str, StorageError]()
     if not chosen.topic:
@@ -73,7 +82,7 @@ def _tell(filed: Iterable[Filed], chosen: Setting) -> tuple[int, dict[str, Stora
         worst = max(group, key=lambda item: item.alert.anomaly_score or 0)
         dashboard = chosen.dashboard.replace("{metric_set}", worst.metric_set.name.replace("_", "-"))
         try:
-            if chosen.store.get(key) is None:
+            if within(chosen.store, until).get(key) is None:
                 publish(chosen.topic, notification.notice(worst.alert, worst.metric_set, dashboard))
                 chosen.store.create(key, json.dumps({"alertEventId": worst.alert.alert_event_id, "score": worst.alert.anomaly_score}).encode())
                 told += 1

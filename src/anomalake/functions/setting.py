@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from anomalake import metric_set
 from anomalake.lake.layout import Format
-from anomalake.lake.store import StorageError, Store, open_store
+from anomalake.lake.store import PATIENT, Patience, StorageError, Store, open_store
 from anomalake.metric_set import MetricSet
 from anomalake.notification import Notice
 
@@ -32,13 +32,13 @@ class Setting(NamedTuple):
 _NAMES = ("LAKE", "METRIC_SETS", "FORMAT", "TOPIC_ARN", "NOTIFY_SCORE", "DASHBOARD", "QUEUE_URL")
 
 
-def setting() -> Setting:
-    """The environment's, opened once for a process."""
-    return _opened(tuple(os.environ.get(f"ANOMALAKE_{name}", "") for name in _NAMES))
+def setting(patience: Patience = PATIENT) -> Setting:
+    """The environment's, opened once for a process; the store is asked with that patience."""
+    return _opened(tuple(os.environ.get(f"ANOMALAKE_{name}", "") for name in _NAMES), patience)
 
 
 @cache
-def _opened(values: tuple[str, ...]) -> Setting:
+def _opened(values: tuple[str, ...], patience: Patience) -> Setting:
     lake, sets, form, topic, score, dashboard, queue = values
     if not lake or not sets:
         raise RuntimeError("ANOMALAKE_LAKE (s3://bucket or a folder) and ANOMALAKE_METRIC_SETS (a folder) must be set")
@@ -49,7 +49,7 @@ def _opened(values: tuple[str, ...]) -> Setting:
     except ValueError:
         raise RuntimeError(f"ANOMALAKE_NOTIFY_SCORE is {score!r}; it must be a number from 0 to 100") from None
     kept: Format = "csv" if form == "csv" else "parquet"
-    return Setting(open_store(lake), metric_set.load_all(Path(sets)), kept, topic, lowest, dashboard, queue)
+    return Setting(open_store(lake, patience=patience), metric_set.load_all(Path(sets)), kept, topic, lowest, dashboard, queue)
 
 
 forget = _opened.cache_clear  # the next call of `setting` opens anew
@@ -101,6 +101,7 @@ def _call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
 @cache
 def _client(service: str) -> Any:
     import boto3  # noqa: PLC0415  (half a second that most batches need not pay)
+    from botocore.config import Config  # noqa: PLC0415
 
     session: Any = boto3.session.Session()
-    return session.client(service)
+    return session.client(service, config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"}))

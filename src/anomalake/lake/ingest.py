@@ -19,7 +19,7 @@ from anomalake.alert import Alert, AlertError
 from anomalake.errors import UserError
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.layout import Format, Table
-from anomalake.lake.store import StorageError, Store, update
+from anomalake.lake.store import StorageError, Store, keep, update
 from anomalake.metric_set import MetricSet
 
 
@@ -95,12 +95,12 @@ def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...
 
     for item in refused:
         body = json.dumps({"reason": item.reason, "body": item.message.body}).encode()  # ASCII: a body may hold half a surrogate pair
-        attempt([item.message], layout.quarantine_key(_digest([item.message.body])), partial(store.create, data=body))
+        attempt([item.message], layout.quarantine_key(_digest([item.message.body])), partial(keep, store, data=body))
     for group in _grouped(filed, lambda item: (item.metric_set.path, layout.date(item.timestamp))):
         bodies = sorted({item.message.body for item in group})
         key = layout.archive_key(group[0].metric_set, layout.date(group[0].timestamp), _digest(bodies))
         packed = b"".join(msgspec.json.encode({"body": body}) + b"\n" for body in bodies)
-        attempt([item.message for item in group], key, partial(store.create, data=packed))
+        attempt([item.message for item in group], key, partial(keep, store, data=packed))
     archived = [item for item in filed if item.message.id not in failed]
     for group in _grouped(archived, lambda item: (item.metric_set.path, layout.date(item.timestamp), str(item.timestamp))):
         for table in tables.INGESTED:

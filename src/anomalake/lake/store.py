@@ -1,30 +1,53 @@
-"""How the lake keeps bytes: get, create, replace, put and list behind one small interface, for S3, a folder and memory.
+"""How the lake keeps bytes: get, create, replace, put, delete and list behind one small interface, for S3, a folder and memory.
 
-`create` and `replace` are conditional: of two writers at once one is told that it came second. A folder serves several processes.
+`create` and `replace` are conditional: of two writers at once one is told that it came second. A folder serves several processes. What S3
+answers with an error, late or not at all is asked again, a bounded number of times; `within` ends that when a function's time does.
 """
 
+import contextlib
+import itertools
 import os
 import random
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from anomalake.errors import UserError
 
 if TYPE_CHECKING:
     from obstore import PutMode
-    from obstore.store import MemoryStore, S3CredentialProvider, S3Store
+    from obstore.store import ClientConfig, MemoryStore, S3Config, S3CredentialProvider, S3Store
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 MOST_TRIES = 60  # of one update; eight writers of one key needed at most 27
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds, at most, after a request that failed; it doubles
+_Answer = TypeVar("_Answer")
 
 
 class StorageError(Exception):
     """The store could not do what it was asked: which key, and why. Another try may go well."""
+
+
+class Patience(NamedTuple):
+    """How long S3 is asked: seconds for a connection, for one request, and until a call gives up trying again; and how often it tries."""
+
+    connect: float = 5
+    request: float = 30
+    whole: float = 60
+    tries: int = 6
+
+    @property
+    def longest(self) -> float:
+        """Seconds that one call may take."""
+        return self.whole + self.request
+
+
+PATIENT = Patience()
 
 
 class Stored(NamedTuple):
@@ -49,16 +72,19 @@ class Store(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Write the object, whatever was there."""
 
+    def delete(self, key: str) -> None:
+        """Take the object away; nothing where there is none."""
+
     def list(self, prefix: str) -> Iterator[str]:
         """The keys under `prefix` (a folder, without a closing slash), sorted."""
 
 
-def open_store(lake: str, credentials: "S3CredentialProvider | None" = None) -> Store:
+def open_store(lake: str, credentials: "S3CredentialProvider | None" = None, patience: Patience = PATIENT) -> Store:
     """The store of `s3://bucket` (or `s3://bucket/folder`), of `memory://`, or of a folder; S3 with the environment's credentials or those given."""
     if lake.startswith("s3://"):
         if not _BUCKET.fullmatch(lake.removeprefix("s3://").partition("/")[0]):
             raise UserError(f"{lake!r} names no bucket; write s3://, then 3 to 63 of a-z, 0-9, . and -")
-        return ObjectStore.s3(lake.removeprefix("s3://").rstrip("/"), credentials)
+        return ObjectStore.s3(lake.removeprefix("s3://").rstrip("/"), credentials, patience)
     if lake == "memory://":
         return ObjectStore.memory()
     if not lake or "://" in lake:
@@ -66,19 +92,57 @@ def open_store(lake: str, credentials: "S3CredentialProvider | None" = None) -> 
     return FolderStore(Path(lake))
 
 
-def update(store: Store, key: str, change: Callable[[bytes | None], bytes]) -> None:
-    """Write `change(what is there)`; again where somebody else wrote meanwhile. A new object costs one request, an unchanged one no write."""
-    if store.create(key, change(None)):
-        return
+def update(store: Store, key: str, change: Callable[[bytes | None], bytes], current: Stored | None = None) -> None:
+    """Write `change(what is there)`; again where somebody else wrote meanwhile. A new object costs one request, an unchanged one no write.
+
+    `current` is what the caller has read already, if it has.
+    """
     for attempt in range(MOST_TRIES):
-        current = store.get(key)
-        if current is None:
-            raise StorageError(f"{key}: vanished while it was updated")
-        data = change(current.data)
-        if data == current.data or store.replace(key, data, current.version):
+        data = change(None if current is None else current.data)
+        if store.create(key, data) if current is None else data == current.data or store.replace(key, data, current.version):
             return
-        time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))
+        if attempt:
+            time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))
+        current = store.get(key)  # None: taken away again, or S3 is not done with another's write (409) that it may still refuse
     raise StorageError(f"{key}: others wrote it {MOST_TRIES} times while this update tried; try again")
+
+
+def keep(store: Store, key: str, data: bytes) -> None:
+    """Write an object that never changes: there already, it stays as it is."""
+    update(store, key, lambda current: data if current is None else current)
+
+
+def within(store: Store, until: float | None) -> Store:
+    """The store, which begins no call after `until` (seconds of `time.monotonic`): `StorageError` instead."""
+    return store if until is None else _Within(store, until)
+
+
+class _Within:
+    def __init__(self, store: Store, until: float) -> None:
+        self._inner, self._until = store, until
+
+    def _store(self, key: str) -> Store:
+        if time.monotonic() > self._until:
+            raise StorageError(f"{key}: not tried, for the function's time is over")
+        return self._inner
+
+    def get(self, key: str) -> Stored | None:
+        return self._store(key).get(key)
+
+    def create(self, key: str, data: bytes) -> bool:
+        return self._store(key).create(key, data)
+
+    def replace(self, key: str, data: bytes, version: str) -> bool:
+        return self._store(key).replace(key, data, version)
+
+    def put(self, key: str, data: bytes) -> None:
+        self._store(key).put(key, data)
+
+    def delete(self, key: str) -> None:
+        self._store(key).delete(key)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        return self._store(prefix).list(prefix)
 
 
 class FolderStore:
@@ -125,6 +189,13 @@ class FolderStore:
         """See `Store`."""
         self._write(self._path(key), data, os.replace)
 
+    def delete(self, key: str) -> None:
+        """See `Store`."""
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"{key}: {error}") from error
+
     def _write(self, target: Path, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
         """Write in a folder aside, then let it appear at once; False where `settle` finds it taken."""
         temporary = self.root / ".writing" / f"{os.getpid()}-{threading.get_ident()}"
@@ -154,11 +225,11 @@ class FolderStore:
 class ObjectStore:
     """An S3 bucket, or memory, through obstore."""
 
-    def __init__(self, store: "S3Store | MemoryStore") -> None:
+    def __init__(self, store: "S3Store | MemoryStore", patience: Patience = PATIENT) -> None:
         import obstore  # noqa: PLC0415  (20 ms that a folder lake need not pay)
         from obstore import exceptions  # noqa: PLC0415
 
-        self._store, self._obstore, self._exceptions = store, obstore, exceptions
+        self._store, self._patience, self._obstore, self._exceptions = store, patience, obstore, exceptions
 
     @classmethod
     def memory(cls) -> "ObjectStore":
@@ -168,63 +239,95 @@ class ObjectStore:
         return cls(MemoryStore())
 
     @classmethod
-    def s3(cls, bucket: str, credentials: "S3CredentialProvider | None" = None) -> "ObjectStore":
+    def s3(cls, bucket: str, credentials: "S3CredentialProvider | None" = None, patience: Patience = PATIENT) -> "ObjectStore":
         """The bucket (with an optional prefix after a slash); `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL` are honoured."""
         from obstore.store import S3Store  # noqa: PLC0415
 
         name, _, prefix = bucket.partition("/")
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        client: ClientConfig = {"connect_timeout": timedelta(seconds=patience.connect), "timeout": timedelta(seconds=patience.request)}
+        config: S3Config = {}
         if endpoint:
-            plain = endpoint.startswith("http://")
-            store = S3Store(
-                name, prefix=prefix or None, endpoint=endpoint, virtual_hosted_style_request=False, client_options={"allow_http": plain},
-                credential_provider=credentials,
-            )  # fmt: skip
-            return cls(store)
-        return cls(S3Store(name, prefix=prefix or None, credential_provider=credentials))
+            client["allow_http"] = endpoint.startswith("http://")
+            config = {"endpoint": endpoint, "virtual_hosted_style_request": False}
+        # obstore itself does not try again what may have been done already; here everything can be.
+        store = S3Store(
+            name, prefix=prefix or None, client_options=client, retry_config={"max_retries": 0}, credential_provider=credentials, config=config
+        )  # fmt: skip
+        return cls(store, patience)
+
+    def _ask(self, key: str, call: Callable[[bool], _Answer]) -> _Answer:
+        """What `call(again)` gives, tried again with growing pauses where the store failed; `StorageError` where it goes on failing."""
+        began = time.monotonic()
+        for attempt in itertools.count(1):
+            try:
+                return call(attempt > 1)
+            except (self._exceptions.GenericError, self._exceptions.AlreadyExistsError) as error:  # the latter: 409, S3 is busy with that key
+                pause = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))
+                if attempt == self._patience.tries or time.monotonic() + pause - began > self._patience.whole:
+                    raise StorageError(f"{key}: {_said(error)} (tried {attempt} times)") from error
+            except (self._exceptions.BaseError, FileNotFoundError) as error:  # the latter: no such bucket
+                raise StorageError(f"{key}: {_said(error)}") from error
+            time.sleep(pause)
+        raise AssertionError("unreachable")
 
     def get(self, key: str) -> Stored | None:
         """See `Store`."""
-        try:
-            answer = self._obstore.get(self._store, key)
-            data, tag = answer.bytes(), answer.meta["e_tag"]
-        except (self._exceptions.NotFoundError, FileNotFoundError):
+
+        def read(_: bool) -> tuple[bytes, str | None] | None:
+            try:
+                answer = self._obstore.get(self._store, key)
+                return bytes(answer.bytes()), answer.meta["e_tag"]
+            except (self._exceptions.NotFoundError, FileNotFoundError):
+                return None
+
+        found = self._ask(key, read)
+        if found is None:
             return None
-        except self._exceptions.BaseError as error:
-            raise StorageError(f"{key}: {_said(error)}") from error
+        data, tag = found
         if tag is None:
             raise StorageError(f"{key}: the store gave no ETag; conditional writes need one")
-        return Stored(bytes(data), tag)
+        return Stored(data, tag)
 
     def create(self, key: str, data: bytes) -> bool:
         """See `Store`."""
-        return self._write(key, data, "create", self._exceptions.AlreadyExistsError)
+        return self._write(key, data, "create", (self._exceptions.AlreadyExistsError,))
 
     def replace(self, key: str, data: bytes, version: str) -> bool:
         """See `Store`."""
-        return self._write(key, data, {"e_tag": version}, self._exceptions.PreconditionError)
+        return self._write(key, data, {"e_tag": version}, (self._exceptions.PreconditionError, self._exceptions.AlreadyExistsError))
 
     def put(self, key: str, data: bytes) -> None:
         """See `Store`."""
         self._write(key, data, "overwrite", ())
 
-    def _write(self, key: str, data: bytes, mode: "PutMode", taken: type[Exception] | tuple[()]) -> bool:
-        """Write under a condition; False where it does not hold, which the store says by raising `taken`."""
-        try:
-            self._obstore.put(self._store, key, data, mode=mode)
-        except taken:
-            return False
-        except (self._exceptions.BaseError, FileNotFoundError) as error:  # the latter: no such bucket
-            raise StorageError(f"{key}: {_said(error)}") from error
-        return True
+    def _write(self, key: str, data: bytes, mode: "PutMode", taken: tuple[type[Exception], ...]) -> bool:
+        """Write under a condition; False where it does not hold, which the store says by raising one of `taken`."""
+
+        def write(again: bool) -> bool:
+            try:
+                self._obstore.put(self._store, key, data, mode=mode)
+            except taken:
+                if not again:
+                    return False
+                there = self.get(key)  # a try before this may have done it, and its answer been lost
+                return there is not None and there.data == data
+            return True
+
+        return self._ask(key, write)
+
+    def delete(self, key: str) -> None:
+        """See `Store`."""
+
+        def remove(_: bool) -> None:
+            with contextlib.suppress(self._exceptions.NotFoundError, FileNotFoundError):
+                self._obstore.delete(self._store, key)
+
+        self._ask(key, remove)
 
     def list(self, prefix: str) -> Iterator[str]:
         """See `Store`."""
-        try:
-            keys = [item["path"] for batch in self._obstore.list(self._store, prefix) for item in batch]
-        except self._exceptions.BaseError as error:
-            raise StorageError(f"{prefix}: {_said(error)}") from error
-        yield from sorted(keys)
+        yield from sorted(self._ask(prefix, lambda _: [item["path"] for batch in self._obstore.list(self._store, prefix) for item in batch]))
 
 
 def _said(error: Exception) -> str:
