@@ -6,8 +6,9 @@ from datetime import datetime
 import pytest
 
 from anomalake import alert as alerts
+from anomalake import metric_set
 from anomalake.alert import AlertError
-from conftest import alert_body
+from conftest import alert_body, shop_text
 
 
 def test_an_alert_of_the_first_generation_lacks_group_and_link():
@@ -60,7 +61,7 @@ def test_values_may_be_whole_numbers_decimals_or_missing():
 
 def test_an_alert_without_series_or_score_is_an_alert(shop):
     found = alerts.parse(alert_body(series=[], contributions={}, score=None))
-    alerts.check(found, shop)
+    alerts.fit(found, shop)
     assert found.anomaly_score is None
 
 
@@ -96,6 +97,23 @@ def test_what_is_no_alert_is_refused_and_never_surprises(body):
         alerts.parse(body)
 
 
+def test_what_has_a_new_name_is_known_by_its_former_ones_too():
+    text = shop_text().replace("[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures")
+    item = metric_set.parse(text.replace("views, aggregation", "views, formerly: [clicks, hits], aggregation"), "shop.yaml")
+    for former in ("clicks", "hits", "views"):
+        series, shares = [({"channel": "pc", "marketplace": "us"}, 1)], {"channel": {"pc": 100}, "platform": {"pc": 100}}
+        found = alerts.fit(alerts.parse(alert_body(former, series=series, contributions=shares)), item).impacted_metric
+        assert found.metric_name == "views"
+        assert [one.dimension_name for one in found.relevant_time_series[0].dimensions] == ["platform", "marketplace"]
+        assert [one.dimension_name for one in found.dimension_contribution] == ["platform", "platform"]
+
+
+def test_a_series_that_names_a_dimension_by_both_its_names_is_refused():
+    text = shop_text().replace("[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures")
+    with pytest.raises(AlertError, match="names a dimension twice: platform, platform"):
+        alerts.fit(alerts.parse(alert_body(series=[({"channel": "pc", "platform": "pc"}, 1)])), metric_set.parse(text, "shop.yaml"))
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
@@ -106,4 +124,4 @@ def test_what_is_no_alert_is_refused_and_never_surprises(body):
 )
 def test_what_the_metric_set_does_not_have_is_named(shop, body, told):
     with pytest.raises(AlertError, match=told):
-        alerts.check(alerts.parse(body), shop)
+        alerts.fit(alerts.parse(body), shop)

@@ -133,7 +133,7 @@ def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
         return
     assert alert is not None
     told = alerts.parse(alerts.encode(alert))
-    alerts.check(told, SHOP)
+    alerts.fit(told, SHOP)
     named = [{d.dimension_name: d.dimension_value for d in one.dimensions} for one in told.impacted_metric.relevant_time_series]
     assert {(one.get("platform"), one.get("marketplace")) for one in named} == affected
     assert told.anomaly_score >= max(score[score >= 50].round(2)) - 0.01

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from anomalake import cli, laptop, live, metric_set
+from anomalake.credentials import open_lake
 from anomalake.demo import run
 from anomalake.errors import UserError
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.store import FolderStore, ObjectStore, StorageError, Store, open_store
+from anomalake.parallel import in_order
 
 NOW = datetime(2026, 3, 9, 14, 25, 7)
 SHOP = metric_set.parse((files("anomalake.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8"), "ecommerce")
@@ -123,7 +125,7 @@ def test_credentials_of_a_profile_are_taken_where_the_environment_has_none(bucke
     without_keys(monkeypatch)
     Path("credentials").write_text("[shop]\naws_access_key_id = of-the-profile\naws_secret_access_key = secret\n")
     monkeypatch.setenv("AWS_PROFILE", "shop")
-    store = laptop.open_lake(f"s3://{bucket}")
+    store = open_lake(f"s3://{bucket}")
     store.put("a/b", b"written")
     assert store.get("a/b").data == b"written"
     assert store._store.credential_provider.credentials.access_key == "of-the-profile"
@@ -145,7 +147,7 @@ def test_the_region_is_the_environments_or_the_profiles(bucket, monkeypatch, env
         monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert laptop.open_lake(f"s3://{bucket}")._store.credential_provider.config["region"] == region
+    assert open_lake(f"s3://{bucket}")._store.credential_provider.config["region"] == region
 
 
 @pytest.mark.parametrize(("profile", "told"), [(None, "none were found"), ("nobody", "nobody")])
@@ -154,7 +156,7 @@ def test_missing_credentials_are_told_before_anything_is_written(bucket, monkeyp
     if profile:
         monkeypatch.setenv("AWS_PROFILE", profile)
     with pytest.raises(UserError, match=f"AWS credentials: .*{told}.*; set AWS_PROFILE"):
-        laptop.open_lake(f"s3://{bucket}")
+        open_lake(f"s3://{bucket}")
 
 
 def test_a_store_that_fails_stops_the_laying_out(bucket):
@@ -174,7 +176,7 @@ def test_what_a_store_answers_late_keeps_its_place():
             second_is_done.set()
         return item
 
-    assert list(laptop._in_order(ObjectStore.memory(), work, range(200))) == list(range(200))
+    assert list(in_order(ObjectStore.memory(), work, range(200))) == list(range(200))
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,20 @@ def test_a_mistake_in_the_source_is_told(old, new, told):
         metric_set.parse(shop_text().replace(old, new), "shop.yaml")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("views, aggregation", "views, formerly: [revenue], aggregation", r"measures\[0\].formerly: 'revenue' would name two of the measures"),
+        ("views, aggregation", "views, formerly: [views], aggregation", r"measures\[0\].formerly: 'views' would name two"),
+        ("views, aggregation", "views, formerly: [hits, hits], aggregation", r"measures\[0\].formerly: 'hits' would name two"),
+        ("[platform,", "[{name: platform, formerly: [marketplace]},", r"dimensions\[0\].formerly: 'marketplace' would name two of the dimensions"),
+    ],
+)
+def test_a_former_name_leads_to_one(old, new, told):
+    with pytest.raises(UserError, match=told):
+        metric_set.parse(shop_text().replace(old, new, 1), "shop.yaml")
+
+
 def test_a_folder_without_metric_sets_and_one_with_a_name_twice_are_told(tmp_path: Path):
     with pytest.raises(UserError, match="holds no metric set"):
         metric_set.load_all(tmp_path)

@@ -62,6 +62,9 @@ class DimensionContribution(_Wire, frozen=True):
     dimension_value_contributions: tuple[ValueContribution, ...] = ()
 
 
+_Dimensional = TypeVar("_Dimensional", DimensionValue, DimensionContribution)
+
+
 class ImpactedMetric(_Wire, frozen=True):
     """The anomalous measure."""
 
@@ -206,8 +209,9 @@ def contribution(name: str, values: Sequence[str | None], weights: Sequence[floa
     )
 
 
-def check(alert: Alert, metric_set: MetricSet) -> None:
-    """Refuse (`AlertError`) an alert that names what the metric set does not have, or names a series' dimension twice."""
+def fit(alert: Alert, metric_set: MetricSet) -> Alert:
+    """The alert in the names of the metric set; `AlertError` where it names what the set does not have, or a series' dimension twice."""
+    alert = _renamed(alert, metric_set)
     metric, where = alert.impacted_metric, f"the metric set {metric_set.name!r}"
     if metric.metric_name not in metric_set.measure_names:
         raise AlertError(f"metricName: {where} has no measure {metric.metric_name!r}; it has {', '.join(metric_set.measure_names)}")
@@ -220,6 +224,29 @@ def check(alert: Alert, metric_set: MetricSet) -> None:
     for name in named:
         if name not in metric_set.dimension_names:
             raise AlertError(f"dimensionName: {where} has no dimension {name!r}; it has {', '.join(metric_set.dimension_names) or 'none'}")
+    return alert
+
+
+def _renamed(alert: Alert, metric_set: MetricSet) -> Alert:
+    """The alert with today's names where it has former ones."""
+    measures = {former: one.name for one in metric_set.measures for former in one.formerly}
+    dimensions = {former: one.name for one in metric_set.dimensions for former in one.formerly}
+    if not measures and not dimensions:
+        return alert
+    replace, metric = msgspec.structs.replace, alert.impacted_metric
+
+    def named(some: tuple[_Dimensional, ...]) -> tuple[_Dimensional, ...]:
+        return tuple(replace(one, dimension_name=dimensions.get(one.dimension_name, one.dimension_name)) for one in some)
+
+    return replace(
+        alert,
+        impacted_metric=replace(
+            metric,
+            metric_name=measures.get(metric.metric_name, metric.metric_name),
+            dimension_contribution=named(metric.dimension_contribution),
+            relevant_time_series=tuple(replace(one, dimensions=named(one.dimensions)) for one in metric.relevant_time_series),
+        ),
+    )
 
 
 def severity(score: float | None) -> str:

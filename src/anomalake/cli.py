@@ -9,18 +9,23 @@ import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anomalake import __version__, metric_set
 from anomalake.errors import UserError
+from anomalake.lake.layout import GLUE_NAMES, Format
 from anomalake.lake.store import StorageError
 from anomalake.metric_set import MetricSet
 
 if TYPE_CHECKING:
-    from anomalake.lake.layout import Format
     from anomalake.proposal import Proposal
 
 Arguments = argparse.Namespace
+Piece = TypeVar("Piece")
+_REPLAY = """\
+A raised `version` fills its new folder, another --format takes the place of the one before, a damaged object is
+made anew. An alert stays in the metric set that it was filed under. Rows of events that the archive does not have
+are kept. Nobody is notified, and alerts may go on arriving."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -194,6 +199,47 @@ def _bodies(text: str) -> list[str]:
     return [json.dumps(one, ensure_ascii=False) for one in document] if isinstance(document, list) and document else [text]
 
 
+def _replay(arguments: Arguments) -> int:
+    from tqdm import tqdm
+
+    from anomalake import replay
+
+    if arguments.quarantine and (arguments.table or arguments.start or arguments.end or arguments.re_route or arguments.exact):
+        raise UserError("--quarantine files what is there by today's metric sets; it goes with --lake, --metric-set, --format and --jobs only")
+    if arguments.re_route and arguments.table:
+        raise UserError("--re-route moves alerts in all their tables; leave out --table")
+    sets = metric_set.load_all(_metric_set_path(arguments))
+    form: Format = arguments.format or replay.stored_format(arguments.lake, sets) or _chosen_format()
+    base = replay.Job(arguments.lake, sets, sets[0], form, reroute=arguments.re_route, exact=arguments.exact)
+    base = base._replace(start=arguments.start or base.start, end=arguments.end or base.end, tables=tuple(arguments.table or base.tables))
+    if not base.start < base.end:
+        raise UserError(f"--from {base.start:%Y-%m-%dT%H:%M} must be before --to {base.end:%Y-%m-%dT%H:%M}")
+
+    def done(name: str, work: "Callable[[replay.Job, Piece], replay.Done]", job: replay.Job, pieces: "Sequence[Piece]", unit: str) -> replay.Done:
+        whole = replay.Done()
+        for part in tqdm(replay.run(work, job, pieces, arguments.jobs), desc=name, unit=unit, total=len(pieces), disable=None, leave=False):
+            whole = whole.plus(part)
+        return whole
+
+    found = 0
+    if arguments.quarantine:
+        whole = done("quarantine", replay.retry, base, replay.quarantined(base), " pieces")
+        say(f"quarantine: {whole.deleted:,} messages understood now, {whole.alerts:,} alerts filed, {whole.found:,} left")
+        _tell(whole.findings, whole.found, "messages are still not understood, and stay in quarantine")
+        return 1 if whole.found else 0
+    for item in sets:
+        job = base._replace(metric_set=item)
+        days = replay.days(job)
+        whole = done(item.name, replay.rebuild, job, days, " days")
+        moved = f", {whole.moved:,} of them moved to other metric sets" if job.reroute else ""
+        say(f"{item.path}: {whole.alerts:,} alerts in the archive of {len(days):,} days{moved}")
+        say(f"  {form}: {whole.written:,} objects written, {whole.unchanged:,} as they were, {whole.deleted:,} of the other format taken away")
+        _tell(whole.findings, whole.found, f"things of {item.name!r} could not be made anew as they were")
+        _tell([], whole.kept, f"events of {item.name!r} stand in its tables and not in the archive; they were kept (--exact drops them)")
+        found += whole.found
+    return 1 if found else 0
+
+
 def _query(arguments: Arguments) -> int:
     from anomalake.catalog import duck
     from anomalake.terminal import table
@@ -363,6 +409,18 @@ def _parser() -> argparse.ArgumentParser:
     made = command("ingest", _ingest, "file alerts in the lake", "anomalake ingest alert.json more.jsonl", "--lake", "--metric-set", "--format")
     made.add_argument("files", nargs="+", metavar="FILE", help="one alert (JSON), one a line (.jsonl), or - for standard input")
     made = command(
+        "replay", _replay, "make the tables anew from the archive, or try again what is in quarantine",
+        "anomalake replay --from 2026-07-01 --to 2026-08-01", "--lake", "--metric-set", "--format",
+    )  # fmt: skip
+    made.epilog = f"{made.epilog}\n  anomalake replay --quarantine\n\n{_REPLAY}"
+    made.add_argument("--table", action="append", choices=tuple(GLUE_NAMES), help="only this one; may be given several times (default: all)")
+    made.add_argument("--from", dest="start", type=_moment, metavar="TIME", help="the first interval: 2026-07-01 or 2026-07-01T11:00, UTC")
+    made.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="the end: intervals that start before it")
+    made.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes at a time (default: %(default)s)")
+    made.add_argument("--re-route", action="store_true", help="file alerts where `alerts.detectors` leads today, not where they were filed")
+    made.add_argument("--exact", action="store_true", help="drop the rows of events that the archive does not have")
+    made.add_argument("--quarantine", action="store_true", help="ingest what was not understood again, after a metric set was mended")
+    made = command(
         "query",
         _query,
         "ask the lake in SQL, as Athena would answer",
@@ -394,11 +452,11 @@ def _writes_a_metric_set(command: argparse.ArgumentParser) -> None:
     command.add_argument("--force", action="store_true", help="write over a file that exists")
 
 
-def _chosen_format() -> "Format":
+def _chosen_format() -> Format:
     return "csv" if os.environ.get("ANOMALAKE_FORMAT") == "csv" else "parquet"
 
 
-def _format(arguments: Arguments) -> "Format":
+def _format(arguments: Arguments) -> Format:
     """The format that the lake in a folder has already; another is refused, since a table is read in one format."""
     from anomalake.lake.layout import format_of
 
@@ -407,6 +465,16 @@ def _format(arguments: Arguments) -> "Format":
         raise UserError(f"{arguments.lake}: holds {kept} tables; leave out --format, or name another lake")
     chosen: Format = arguments.format or kept or _chosen_format()
     return chosen
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is not None:
+        raise argparse.ArgumentTypeError("must be written like 2026-07-01 or 2026-07-01T11:00 (UTC)")
+    return moment
 
 
 def _positive(text: str) -> int:

@@ -6,14 +6,10 @@ The code is that of the cloud; only the edges differ: any store as the lake, bat
 import csv
 import io
 import itertools
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,16 +26,14 @@ from anomalake.functions.setting import Setting
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Format
-from anomalake.lake.store import FolderStore, Store, open_store
+from anomalake.lake.store import Store
 from anomalake.live import Finding, Interval, source_of
 from anomalake.metric_set import MetricSet
+from anomalake.parallel import in_order
 
 BATCH = 10  # messages that SQS hands to a function at a time
 METRIC_SETS = "metric_sets"  # the folder of a lake that keeps the metric sets it was filled by
 MOST_FINDINGS = 20  # kept to be named; the others are counted
-REQUESTS = 16  # to a store over the network at a time
-_A = TypeVar("_A")
-_B = TypeVar("_B")
 
 
 class Report(NamedTuple):
@@ -53,27 +47,6 @@ class Report(NamedTuple):
     quarantined: int  # alerts that it did not understand
     findings: tuple[Finding, ...]  # the first of them
     found: int  # all of them
-
-
-def open_lake(lake: str) -> Store:
-    """The store of a lake as a person's machine reaches it; `UserError` where S3 is asked for and there are no credentials.
-
-    An environment without AWS_ACCESS_KEY_ID gets what the AWS CLI would take (a profile, SSO), if boto3 is installed; without it, what obstore finds.
-    The region is AWS_REGION, AWS_DEFAULT_REGION or the profile's. Source: "Credentials" in the Boto3 documentation.
-    """
-    if not lake.startswith("s3://") or os.environ.get("AWS_ACCESS_KEY_ID") or find_spec("boto3") is None:
-        return open_store(lake)
-    import boto3  # noqa: PLC0415  (0.4 s that only this pays)
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
-
-    try:
-        credentials = Boto3CredentialProvider(boto3.Session(region_name=os.environ.get("AWS_REGION")))
-        credentials()  # an SSO session that has ended is told here, and not once for each object
-    except (BotoCoreError, ValueError) as error:
-        told = str(error) if isinstance(error, BotoCoreError) else "none were found"
-        raise UserError(f"{lake}: AWS credentials: {told}; set AWS_PROFILE (and log in), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from error
-    return open_store(lake, credentials)
 
 
 def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[int, list[Finding]]:
@@ -108,23 +81,8 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[i
         return f"{live.folder(metric_set, wall)}/data.csv", data
 
     files = (file(wall, (row for _, row in rows)) for wall, rows in itertools.groupby(records, key=lambda record: record[0]))
-    written = _in_order(store, lambda one: store.put(*one), files)
+    written = in_order(store, lambda one: store.put(*one), files)
     return sum(1 for _ in tqdm(written, desc="live data", unit=" intervals", disable=None, leave=False)), findings
-
-
-def _in_order(store: Store, work: Callable[[_A], _B], items: Iterable[_A]) -> Iterator[_B]:
-    """What `work` gives for each item, in the items' order: one by one on a folder, several at a time on a store that answers over the network."""
-    if isinstance(store, FolderStore):
-        yield from map(work, items)
-        return
-    begun: deque[Future[_B]] = deque()
-    with ThreadPoolExecutor(REQUESTS) as pool:
-        for item in items:
-            begun.append(pool.submit(work, item))
-            if len(begun) == 2 * REQUESTS:  # no more ahead: a year of live data need not fit in memory
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
 
 
 def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[Any]", list[Finding]]:
@@ -169,7 +127,7 @@ def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], f
 
     def scored() -> Iterator[Scored]:
         nonlocal rows, found
-        read = _in_order(store, lambda folder: live.read(store, metric_set, *folder), folders.items())
+        read = in_order(store, lambda folder: live.read(store, metric_set, *folder), folders.items())
         interval: Interval
         for interval in tqdm(read, desc="detector", unit=" intervals", total=len(folders), disable=None, leave=False):
             rows += interval.rows

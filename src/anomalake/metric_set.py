@@ -64,15 +64,16 @@ class _Named(msgspec.Struct, frozen=True):
 
 
 class Dimension(_Named, frozen=True, forbid_unknown_fields=True):
-    """A categorical field."""
+    """A categorical field; alerts may still call it as it was called `formerly`."""
 
     name: str
     label: str | None = None
     description: str | None = None
+    formerly: tuple[str, ...] = ()
 
 
 class Measure(_Named, frozen=True, forbid_unknown_fields=True):
-    """A numeric field that is watched."""
+    """A numeric field that is watched; alerts may still call it as it was called `formerly`."""
 
     name: str
     aggregation: Literal["SUM", "AVG"]
@@ -80,6 +81,7 @@ class Measure(_Named, frozen=True, forbid_unknown_fields=True):
     unit: str | None = None
     description: str | None = None
     format: Literal["number", "integer", "percent", "currency"] = "number"
+    formerly: tuple[str, ...] = ()
 
     @property
     def shown_unit(self) -> str:
@@ -317,6 +319,13 @@ def _name_problems(item: MetricSet) -> list[_Problem]:
         elif name.lower() in owners:
             found.append(_Problem(field, f"{name!r} collides with {owners[name.lower()]} (names are compared without case); name it otherwise"))
         owners[name.lower()] = f"{field.split('[', maxsplit=1)[0]} {name!r}"
+    for kind, called, formers in (
+        ("dimensions", item.dimension_names, [one.formerly for one in item.dimensions]),
+        ("measures", item.measure_names, [one.formerly for one in item.measures]),
+    ):
+        times = Counter([*called, *(former for some in formers for former in some)])
+        twice = [(number, former) for number, some in enumerate(formers) for former in some if times[former] > 1]
+        found += [_Problem(f"{kind}[{number}].formerly", f"{former!r} would name two of the {kind}; it may lead to one") for number, former in twice]
     return found
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from anomalake import laptop, live, metric_set
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
+from anomalake.credentials import open_lake
 from anomalake.dashboards import pages
 from anomalake.demo import flights, shop
 from anomalake.errors import UserError
@@ -97,7 +98,7 @@ def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Calla
         raise UserError(f"{lake}: a stack's lake is a whole bucket; name s3://BUCKET (the stack's output DataBucket)")
     with as_file(files("anomalake.demo") / "metric_sets" / "ecommerce.yaml") as file:
         item = metric_set.load(file)
-    store = laptop.open_lake(lake)
+    store = open_lake(lake)
     kept = [*live.files_by_interval(store, item).values(), *(list(store.list(layout.folder(table, item))) for table in GLUE_NAMES)]
     if held := [keys[0] for keys in kept if keys]:
         what = f"holds data of the metric set {item.name!r} already ({held[0]})"

@@ -7,17 +7,14 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from hashlib import sha256
 from typing import NamedTuple
-
-import msgspec
 
 from anomalake import alert as alerts
 from anomalake import metric_set as metric_sets
 from anomalake import sources
 from anomalake.alert import Alert, AlertError
 from anomalake.errors import UserError
-from anomalake.lake import encoding, layout, tables
+from anomalake.lake import archive, encoding, layout, tables
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import StorageError, Store, keep, update
 from anomalake.metric_set import MetricSet
@@ -61,8 +58,7 @@ def understand(message: Message, sets: tuple[MetricSet, ...]) -> tuple[Filed, ..
         filed = []
         for alert in sources.read(message.body, sets):
             item = metric_sets.route(alert.anomaly_detector_arn, sets)
-            alerts.check(alert, item)
-            filed.append(Filed(message, alert, item, item.start(alert.instant)))
+            filed.append(Filed(message, alerts.fit(alert, item), item, item.start(alert.instant)))
         return tuple(filed)
     except (AlertError, UserError) as error:
         return Refused(message, str(error))
@@ -95,22 +91,22 @@ def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...
 
     for item in refused:
         body = json.dumps({"reason": item.reason, "body": item.message.body}).encode()  # ASCII: a body may hold half a surrogate pair
-        attempt([item.message], layout.quarantine_key(_digest([item.message.body])), partial(keep, store, data=body))
+        attempt([item.message], layout.quarantine_key(archive.digest([item.message.body])), partial(keep, store, data=body))
     for group in _grouped(filed, lambda item: (item.metric_set.path, layout.date(item.timestamp))):
         bodies = sorted({item.message.body for item in group})
-        key = layout.archive_key(group[0].metric_set, layout.date(group[0].timestamp), _digest(bodies))
-        packed = b"".join(msgspec.json.encode({"body": body}) + b"\n" for body in bodies)
-        attempt([item.message for item in group], key, partial(keep, store, data=packed))
+        key = layout.archive_key(group[0].metric_set, layout.date(group[0].timestamp), archive.digest(bodies))
+        attempt([item.message for item in group], key, partial(keep, store, data=archive.pack(bodies)))
     archived = [item for item in filed if item.message.id not in failed]
     for group in _grouped(archived, lambda item: (item.metric_set.path, layout.date(item.timestamp), str(item.timestamp))):
         for table in tables.INGESTED:
             key = layout.table_key(table, group[0].metric_set, group[0].timestamp, form)
-            if not attempt([item.message for item in group], key, partial(_merge, store=store, table=table, group=group, form=form)):
+            if not attempt([item.message for item in group], key, partial(add, store=store, table=table, group=group, form=form)):
                 break
     return Outcome(tuple(item for item in filed if item.message.id not in failed), tuple(refused), tuple(failed), error)
 
 
-def _merge(key: str, *, store: Store, table: Table, group: Sequence[Filed], form: Format) -> None:
+def add(key: str, *, store: Store, table: Table, group: Sequence[Filed], form: Format) -> None:
+    """Merge the alerts, all of one set and interval, into a table's object."""
     item, timestamp = group[0].metric_set, group[0].timestamp
     schema = tables.schema(table, item)
     arrived = tables.merge(tables.units(table, one.alert, item) for one in group)
@@ -129,7 +125,3 @@ def _grouped(filed: Iterable[Filed], place: Callable[[Filed], tuple[str, ...]]) 
     for item in filed:
         groups.setdefault(place(item), []).append(item)
     return list(groups.values())
-
-
-def _digest(bodies: Sequence[str]) -> str:
-    return sha256("\n".join(bodies).encode("utf-8", "surrogatepass")).hexdigest()

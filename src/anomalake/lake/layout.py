@@ -1,5 +1,6 @@
 """Where things lie in the lake: every key is made here (docs/lake.md)."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,8 @@ from anomalake.metric_set import MetricSet
 Format = Literal["parquet", "csv"]
 Table = Literal["metricValue_AnomalyScore", "dimensionContributions", "anomalyGroups", "observations"]
 
-RESULTS = "anomalyResults"
+RESULTS, QUARANTINE = "anomalyResults", "quarantine"
+_INTERVAL = re.compile(r".*/date=\d{4}-\d\d-\d\d/(\d{4}-\d\d-\d\dT\d{4}Z)\.(parquet|csv)")
 # The table that Athena knows each folder of results as.
 GLUE_NAMES: dict[Table, str] = {
     "metricValue_AnomalyScore": "metricvalue_anomalyscore",
@@ -44,14 +46,42 @@ def table_key(table: Table, metric_set: MetricSet, instant: datetime, form: Form
     return f"{folder(table, metric_set)}/date={date(instant)}/{instant:%Y-%m-%dT%H%MZ}.{form}"
 
 
+def day_folder(table: Table, metric_set: MetricSet, day: str) -> str:
+    """A table's objects of one UTC day."""
+    return f"{folder(table, metric_set)}/date={day}"
+
+
+def parse_key(key: str) -> tuple[datetime, Format] | None:
+    """The interval (naive UTC) and the format of an object that `table_key` named; None for any other."""
+    match = _INTERVAL.fullmatch(key)
+    if match is None:
+        return None
+    return datetime.strptime(match[1], "%Y-%m-%dT%H%MZ"), "csv" if match[2] == "csv" else "parquet"
+
+
+def day_of(key: str) -> str:
+    """The UTC date of the folder that the object lies in, empty where it lies in none."""
+    return key.rpartition("/date=")[2].partition("/")[0] if "/date=" in key else ""
+
+
 def day_key(table: Table, metric_set: MetricSet, day: str, form: Format) -> str:
     """The object that holds a table's rows of one whole UTC day."""
     return f"{folder(table, metric_set)}/date={day}/{day}.{form}"
 
 
+def archive_folder(name: str) -> str:
+    """The alerts of every version of the metric set of that name."""
+    return f"alerts/{name}"
+
+
+def archive_day_folder(name: str, version: int, day: str) -> str:
+    """The alerts of one version and UTC date."""
+    return f"{archive_folder(name)}/v{version}/date={day}"
+
+
 def archive_key(metric_set: MetricSet, day: str, digest: str) -> str:
     """The alerts of one batch and date, as received."""
-    return f"alerts/{metric_set.path}/date={day}/{digest}.jsonl"
+    return f"{archive_day_folder(metric_set.name, metric_set.version, day)}/{digest}.jsonl"
 
 
 def notification_key(metric_set: MetricSet, instant: datetime, digest: str) -> str:
@@ -71,4 +101,4 @@ def lease_key(metric_set: MetricSet) -> str:
 
 def quarantine_key(digest: str) -> str:
     """An event that was not understood."""
-    return f"quarantine/{digest}.json"
+    return f"{QUARANTINE}/{digest}.json"

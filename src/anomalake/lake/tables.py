@@ -58,7 +58,7 @@ def schema(table: Table, metric_set: MetricSet) -> tuple[Column, ...]:
 
 
 def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
-    """What an alert (one that `alert.check` lets pass) adds to a table."""
+    """What an alert (one that `alert.fit` gives) adds to a table."""
     metric, score, event = alert.impacted_metric, _number(alert.anomaly_score), alert.event_id
     if table == "metricValue_AnomalyScore":
         cells = []
@@ -88,6 +88,11 @@ def _values(series: TimeSeries, metric_set: MetricSet) -> tuple[str | None, ...]
     """The series' value of each dimension of the set, null where it lacks one."""
     values = {item.dimension_name: item.dimension_value for item in series.dimensions}
     return tuple(values.get(name) for name in metric_set.dimension_names)
+
+
+def event_of(table: Table, identity: tuple[Any, ...], unit: tuple[Any, ...]) -> tuple[str, str]:
+    """The measure and the event that a unit was said by."""
+    return (identity[1], unit[1]) if table == "metricValue_AnomalyScore" else (identity[0], identity[1])
 
 
 def merge(several: Iterable[Units]) -> Units:

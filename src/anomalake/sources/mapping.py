@@ -77,7 +77,7 @@ def _alert(part: object, item: MetricSet) -> Alert:
         "impactedMetric": {"metricName": found.pop("metricName"), **rows},
     }
     alert = alerts.convert(given, Alert, "an alert")
-    alerts.check(alert, item)
+    alerts.fit(alert, item)
     return alert if alert.alert_event_id else msgspec.structs.replace(alert, alert_event_id=_event_id(alert))
 
 

@@ -1,0 +1,52 @@
+"""The archive: every alert's body as received, packed one object for a batch, set and date, and read back. Pure.
+
+An object is named by the digest of its bodies and never changes; a body that was delivered twice may stand in two objects (docs/decisions/0004).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+_KEY = re.compile(r"alerts/[^/]+/v(?P<version>\d+)/date=(?P<day>\d{4}-\d\d-\d\d)/[0-9a-f]+\.jsonl")
+
+
+class _Line(msgspec.Struct):
+    body: str
+
+
+class Place(NamedTuple):
+    """Which version of a metric set, and which UTC date, an object of the archive belongs to."""
+
+    version: int
+    day: str
+
+
+def digest(bodies: Sequence[str]) -> str:
+    """The name of an object that holds these bodies."""
+    return sha256("\n".join(bodies).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def pack(bodies: Iterable[str]) -> bytes:
+    """The bodies as one object, a line each."""
+    return b"".join(msgspec.json.encode(_Line(body)) + b"\n" for body in bodies)
+
+
+def unpack(data: bytes) -> list[str | ValueError]:
+    """The bodies of an object; in place of a line that is damaged, what is wrong with it."""
+    return [_body(line) for line in data.split(b"\n") if line]
+
+
+def _body(line: bytes) -> str | ValueError:
+    try:
+        return msgspec.json.decode(line, type=_Line).body
+    except (msgspec.DecodeError, UnicodeError) as error:
+        return ValueError(str(error))
+
+
+def place(key: str) -> Place | None:
+    """Where an object of the archive belongs; None of a key that is none."""
+    match = _KEY.fullmatch(key)
+    return Place(int(match["version"]), match["day"]) if match else None

@@ -1,0 +1,319 @@
+"""The tables made anew from the archive: after a raised `version`, in another format, or because they were damaged; and quarantine tried again.
+
+A UTC day is one piece of work, done whole in a process of its own. New bytes are written before old ones are taken away, nobody is notified, and
+writers that go on meanwhile lose nothing. docs/lake.md tells it to people.
+"""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime, timedelta
+from functools import cache
+from typing import NamedTuple, TypeVar
+
+from anomalake import alert as alerts
+from anomalake import sources
+from anomalake.alert import AlertError
+from anomalake.credentials import open_lake
+from anomalake.errors import UserError
+from anomalake.lake import archive, encoding, layout, tables
+from anomalake.lake.ingest import Filed, Message, Refused, add, ingest, understand
+from anomalake.lake.layout import Format, Table
+from anomalake.lake.store import StorageError, Store, Stored, keep
+from anomalake.metric_set import MetricSet
+from anomalake.parallel import in_order
+
+MOST_TRIES = 20  # of a day, while others write in it
+MOST_FINDINGS = 20  # kept to be named; the others are counted
+CHUNK = 100  # objects of quarantine in one piece of work
+FEW = 4  # pieces that are not worth starting processes for
+_Event = tuple[str, str]  # measure and event id
+_Piece = TypeVar("_Piece")
+
+
+class Job(NamedTuple):
+    """What to make anew: in which lake, of which set (and among which alerts are routed), in which format, which tables, and from when to when."""
+
+    lake: str
+    sets: tuple[MetricSet, ...]
+    metric_set: MetricSet
+    form: Format
+    tables: tuple[Table, ...] = (*tables.INGESTED, "observations")
+    start: datetime = alerts.EARLIEST  # of an interval, naive UTC
+    end: datetime = alerts.LATEST  # not included
+    reroute: bool = False  # alerts go where they would go today, not where they were filed
+    exact: bool = False  # rows of events that the archive does not have are dropped
+
+    def holds(self, instant: datetime) -> bool:
+        """Whether the interval that starts then is to be rebuilt."""
+        return self.start <= instant < self.end
+
+
+class Done(NamedTuple):
+    """What was done."""
+
+    alerts: int = 0  # filed
+    moved: int = 0  # to other metric sets, of those
+    written: int = 0  # objects
+    unchanged: int = 0  # objects that were as they should be
+    deleted: int = 0  # objects whose content is elsewhere now
+    kept: int = 0  # events in tables that the archive does not have
+    findings: tuple[str, ...] = ()  # the first of them
+    found: int = 0  # all of them
+
+    def plus(self, other: "Done") -> "Done":
+        """Both together."""
+        return Done(
+            self.alerts + other.alerts, self.moved + other.moved, self.written + other.written, self.unchanged + other.unchanged,
+            self.deleted + other.deleted, self.kept + other.kept, (self.findings + other.findings)[:MOST_FINDINGS], self.found + other.found,
+        )  # fmt: skip
+
+
+class Day(NamedTuple):
+    """A UTC date, and the versions of the metric set that the archive has something of it under."""
+
+    date: str
+    versions: tuple[int, ...]
+
+
+class _ConflictError(Exception):
+    """Somebody else wrote an object between its being read and its being replaced."""
+
+
+def stored_format(lake: str, sets: Sequence[MetricSet]) -> Format | None:
+    """The format that the sets' tables are in; None where there are none yet."""
+    for item in sets:
+        for key in _store(lake).list(layout.folder("anomalyGroups", item).rpartition("/")[0]):
+            if (parsed := layout.parse_key(key)) is not None:
+                return parsed[1]
+    return None
+
+
+def days(job: Job) -> list[Day]:
+    """The dates that there is something to do for: of the set's archive, and of its tables."""
+    store, found = _store(job.lake), dict[str, set[int]]()
+    for key in store.list(layout.archive_folder(job.metric_set.name)):
+        place = archive.place(key)
+        if place is not None and place.version <= job.metric_set.version:
+            found.setdefault(place.day, set()).add(place.version)
+    for table in job.tables:
+        for key in store.list(layout.folder(table, job.metric_set)):
+            found.setdefault(layout.day_of(key), set())
+    # An alert's date may be another than that of its archive, where the set's zone or frequency changed.
+    first, last = job.start - timedelta(days=1), job.end + timedelta(days=1)
+    current = job.metric_set.version  # in which alerts may arrive from now on
+    return [Day(day, tuple(sorted({*found[day], current}))) for day in sorted(found) if f"{first:%Y-%m-%d}" <= day <= f"{last:%Y-%m-%d}"]
+
+
+def rebuild(job: Job, day: Day) -> Done:
+    """Make the tables of a day as the archive has them; again from the start where somebody writes meanwhile."""
+    for _ in range(MOST_TRIES):
+        try:
+            return _rebuild(job, day)
+        except _ConflictError:
+            continue
+    raise StorageError(f"{job.metric_set.path}, {day.date}: others wrote it {MOST_TRIES} times while it was rebuilt; try again")
+
+
+def quarantined(job: Job) -> list[tuple[str, ...]]:
+    """The keys in quarantine, in pieces."""
+    keys = tuple(_store(job.lake).list(layout.QUARANTINE))
+    return [keys[number : number + CHUNK] for number in range(0, len(keys), CHUNK)]
+
+
+def retry(job: Job, keys: tuple[str, ...]) -> Done:
+    """Ingest what was not understood once more; what now is leaves quarantine, once it is filed."""
+    store, findings = _store(job.lake), list[str]()
+    messages = []
+    for key, stored in zip(keys, in_order(store, store.get, keys), strict=True):
+        try:
+            messages += [Message(key, json.loads(stored.data)["body"])] if stored else []
+        except (ValueError, LookupError, TypeError) as error:
+            findings.append(f"{key}: is no object of quarantine: {error!r}")
+    outcome = ingest(messages, store, job.sets, job.form)
+    if outcome.error is not None:
+        raise outcome.error
+    refused = {item.message.id: item.reason for item in outcome.quarantined}
+    understood = [message.id for message in messages if message.id not in refused]
+    for key in understood:
+        store.delete(key)
+    findings += [f"{key}: {reason}" for key, reason in refused.items()]
+    return Done(alerts=len(outcome.filed), deleted=len(understood), findings=tuple(findings[:MOST_FINDINGS]), found=len(findings))
+
+
+def run(work: Callable[[Job, _Piece], Done], job: Job, pieces: Sequence[_Piece], processes: int) -> Iterator[Done]:
+    """What `work` does for each piece, several at a time in processes of their own."""
+    if processes == 1 or len(pieces) <= FEW:
+        yield from (work(job, piece) for piece in pieces)
+        return
+    with ProcessPoolExecutor(min(processes, len(pieces)), multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(work, [job] * len(pieces), pieces)
+
+
+@cache
+def _store(lake: str) -> Store:
+    return open_lake(lake)
+
+
+# --- one day
+
+
+class _Archived(NamedTuple):
+    """What the archive has of a day."""
+
+    filed: list[Filed]  # the alerts of the set
+    events: dict[datetime, set[_Event]]  # every event that it knows, by interval
+    bodies: dict[str, list[str]]  # of each object
+    moving: dict[str, list[str]]  # of those, the bodies that belong elsewhere by now
+    moved: int  # alerts in them
+    findings: list[str]
+
+
+def _rebuild(job: Job, day: Day) -> Done:
+    store, item, wanted = _store(job.lake), job.metric_set, [table for table in tables.INGESTED if table in job.tables]
+    # The tables are read before the archive: ingest writes there first, so a row that is not in the archive read now changes its object after this.
+    there = _tables(store, job, day.date)
+    read = _read_archive(store, job, day)
+    groups: dict[datetime, list[Filed]] = {}
+    for one in read.filed:
+        groups.setdefault(one.timestamp, []).append(one)
+    done = Done(len(read.filed) + read.moved, read.moved, findings=tuple(read.findings[:MOST_FINDINGS]), found=len(read.findings))
+    for key, bodies in read.moving.items():
+        outcome = ingest([Message(key, body) for body in bodies], store, job.sets, job.form)
+        if outcome.error is not None:
+            raise outcome.error
+    stamps = {stamp for stamp in groups if layout.date(stamp) == day.date} | {stamp for _, stamp in there}
+    for stamp in sorted(stamps):
+        for table in wanted:
+            present, events = there.get((table, stamp), {}), read.events.get(stamp, set())
+            done = done.plus(_settle(store, job, _Target(table, stamp, present), groups.get(stamp, []), events))
+    for stamp in sorted(groups.keys() - stamps):  # of another date than the archive's
+        for table in wanted:
+            add(layout.table_key(table, item, stamp, job.form), store=store, table=table, group=groups[stamp], form=job.form)
+    for key, bodies in read.moving.items():  # last: until here a run that is cut short begins again with all of it
+        if rest := sorted(set(read.bodies[key]) - set(bodies)):
+            keep(store, f"{key.rpartition('/')[0]}/{archive.digest(rest)}.jsonl", archive.pack(rest))
+        store.delete(key)
+    return done.plus(_convert_observations(store, job, day.date)) if "observations" in job.tables else done
+
+
+def _tables(store: Store, job: Job, day: str) -> dict[tuple[Table, datetime], dict[Format, Stored]]:
+    """The objects of a day's tables that are to be rebuilt, in either format."""
+    wanted = []
+    for table in (table for table in tables.INGESTED if table in job.tables):
+        for key in store.list(layout.day_folder(table, job.metric_set, day)):
+            parsed = layout.parse_key(key)
+            if parsed is not None and job.holds(parsed[0]):
+                wanted.append((table, *parsed, key))
+    found: dict[tuple[Table, datetime], dict[Format, Stored]] = {}
+    for (table, stamp, form, _), stored in zip(wanted, in_order(store, store.get, [key for *_, key in wanted]), strict=True):
+        if stored is not None:
+            found.setdefault((table, stamp), {})[form] = stored
+    return found
+
+
+def _read_archive(store: Store, job: Job, day: Day) -> _Archived:
+    item, filed, events, findings = job.metric_set, list[Filed](), dict[datetime, set[_Event]](), list[str]()
+    bodies, moving, moved = dict[str, list[str]](), dict[str, list[str]](), 0
+    keys = [key for version in day.versions for key in store.list(layout.archive_day_folder(item.name, version, day.date))]
+    for key, stored in zip(keys, in_order(store, store.get, keys), strict=True):
+        lines = archive.unpack(stored.data) if stored else []
+        findings += [f"{key}: a line is damaged: {line}" for line in lines if isinstance(line, ValueError)]
+        bodies[key] = [line for line in lines if isinstance(line, str)]
+    for body, key in {body: key for key, some in bodies.items() for body in some}.items():  # delivered twice, it may stand in two objects
+        found = _filed(Message(key, body), job)
+        if isinstance(found, str):
+            findings.append(f"{key}: {found}")
+            continue
+        for one in found:
+            stamp = item.start(one.alert.instant)
+            events.setdefault(stamp, set()).add((one.alert.impacted_metric.metric_name, one.alert.event_id))
+            if one.metric_set.name == item.name and job.holds(stamp):
+                filed.append(one)
+        elsewhere = sum(one.metric_set.name != item.name for one in found)
+        if elsewhere and all(job.holds(item.start(one.alert.instant)) for one in found):
+            moved += elsewhere
+            for holder in (holder for holder, some in bodies.items() if body in some):
+                moving.setdefault(holder, []).append(body)
+    return _Archived(filed, events, bodies, moving, moved, findings)
+
+
+def _filed(message: Message, job: Job) -> tuple[Filed, ...] | str:
+    """The alerts of an archived body: those of the set it was filed under, or with `reroute` wherever they belong today; or why there are none."""
+    understood = understand(message, job.sets)
+    if job.reroute:
+        return understood.reason if isinstance(understood, Refused) else understood
+    item = job.metric_set
+    if not isinstance(understood, Refused) and any(one.metric_set.name == item.name for one in understood):
+        return tuple(one for one in understood if one.metric_set.name == item.name)
+    try:  # routed elsewhere today, or nowhere; it was filed here
+        read = sources.read(message.body, job.sets)
+        if len({one.anomaly_detector_arn for one in read}) > 1:
+            return f"its alerts are of several detectors, none of which leads to {item.name!r} today; --re-route files them where they belong now"
+        fitting = [alerts.fit(one, item) for one in read]
+    except (AlertError, UserError) as error:
+        return str(error)
+    return tuple(Filed(message, one, item, item.start(one.instant)) for one in fitting)
+
+
+class _Target(NamedTuple):
+    """One table's object of one interval: what there is of it, in either format."""
+
+    table: Table
+    stamp: datetime
+    present: Mapping[Format, Stored]
+
+
+def _settle(store: Store, job: Job, target: _Target, group: Sequence[Filed], events: Collection[_Event]) -> Done:
+    """Make an object of the archive's alerts, and of the rows of events that the archive does not have."""
+    table, stamp, present = target
+    item, schema = job.metric_set, tables.schema(table, job.metric_set)
+    findings, known = [], list[tables.Units]()
+    for form, stored in present.items():
+        key = layout.table_key(table, item, stamp, form)
+        try:
+            known.append(tables.units_of(table, encoding.decode(form, schema, stored.data, key), item))
+        except StorageError as error:
+            if not group:
+                return Done(findings=(f"{error}; the archive has no alert of it",), found=1)
+            findings.append(f"{error}; made anew")
+    only_here = [
+        {place: unit for place, unit in units.items() if not job.exact and tables.event_of(table, place, unit) not in events} for units in known
+    ]
+    whole = tables.merge([*(tables.units(table, one.alert, item) for one in group), *only_here])
+    kept = {tables.event_of(table, place, unit) for units in only_here for place, unit in units.items()}
+    done = Done(kept=len(kept), findings=tuple(findings), found=len(findings))
+    if not whole and not present:
+        return done
+    # Without rows it is written all the same: it could not be taken away without taking what somebody adds meanwhile.
+    data = encoding.encode(job.form, schema, tables.rows(table, whole, item, stamp))
+    key, current = layout.table_key(table, item, stamp, job.form), present.get(job.form)
+    if current is not None and current.data == data:
+        done = done._replace(unchanged=1)
+    elif store.create(key, data) if current is None else store.replace(key, data, current.version):
+        done = done._replace(written=1)
+    else:
+        raise _ConflictError
+    for form in present.keys() - {job.form}:
+        store.delete(layout.table_key(table, item, stamp, form))
+        done = done._replace(deleted=done.deleted + 1)
+    return done
+
+
+def _convert_observations(store: Store, job: Job, day: str) -> Done:
+    """Write the day's observations in the job's format where they are in the other: no alert holds them, so they come from themselves."""
+    done, schema = Done(), tables.schema("observations", job.metric_set)
+    other: Format = "csv" if job.form == "parquet" else "parquet"
+    for key in store.list(layout.day_folder("observations", job.metric_set, day)):
+        if not key.endswith(f".{other}") or (stored := store.get(key)) is None:
+            continue
+        try:
+            data = encoding.encode(job.form, schema, encoding.decode(other, schema, stored.data, key))
+        except StorageError as error:
+            done = done.plus(Done(findings=(str(error),), found=1))
+            continue
+        keep(store, f"{key.removesuffix(other)}{job.form}", data)
+        store.delete(key)
+        done = done.plus(Done(written=1, deleted=1))
+    return done
