@@ -19,7 +19,7 @@ from anomalake.catalog.views import views, views_of_all
 from anomalake.dashboards import definition
 from anomalake.errors import UserError
 from anomalake.render import render
-from conftest import alert_body, shop_text
+from conftest import alert_body, event_text, shop_text
 from stack import ACCOUNT, REGION, TOP, Resource, _Scope, expand, project, read
 from test_dashboards import big, named
 
@@ -355,6 +355,37 @@ def test_others_reach_the_queue_the_function_and_the_topic_and_failures_the_dead
     assert callers == {"sns.amazonaws.com", "events.amazonaws.com", "lambda.alarms.cloudwatch.amazonaws.com"}
     failed = stack["IngestFunction"].properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
     assert failed == {"Type": "SQS", "Destination": f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"}
+
+
+def matches(pattern: object, event: object) -> bool:
+    """Whether an event is one of the pattern: of an array one element has to be ("Amazon EventBridge event patterns" in the EventBridge guide)."""
+    if isinstance(event, list):
+        return any(matches(pattern, one) for one in event)
+    if isinstance(pattern, dict):
+        return isinstance(event, dict) and all(name in event and matches(part, event[name]) for name, part in pattern.items())
+    allowed = [one if isinstance(one, str) else one["prefix"] for one in pattern]
+    return any(event == one for one in pattern) or any(str(event).startswith(one) for one in allowed if {"prefix": one} in pattern)
+
+
+def test_rules_send_to_the_queue_what_the_sources_read_and_nothing_else(three):
+    fixed = json.loads(event_text("cloudwatch_eventbridge"))
+    fixed["detail"]["configuration"]["metrics"] = fixed["detail"]["configuration"]["metrics"][:1]
+    recovered = json.loads(event_text("cloudwatch_eventbridge"))
+    recovered["detail"]["state"]["value"] = "OK"
+    events = {name: json.loads(event_text(name)) for name in ("cost_eventbridge", "cloudwatch_eventbridge")} | {
+        "fixed": fixed,
+        "recovered": recovered,
+    }
+    for parameters, wanted in (
+        ({}, {"anomalake-cost-anomalies": ["cost_eventbridge"]}),
+        (
+            {"CostAnomalies": "off", "CloudWatchAlarms": "on"},
+            {"anomalake-cloudwatch-alarms": ["cloudwatch_eventbridge"]},
+        ),
+    ):
+        rules = [rule.properties for rule in of(expand(three, **parameters), "AWS::Events::Rule")]
+        assert {rule["Name"]: [name for name, event in events.items() if matches(rule["EventPattern"], event)] for rule in rules} == wanted
+        assert [target["Arn"] for rule in rules for target in rule["Targets"]] == [f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-alerts"]
 
 
 def test_every_alarm_tells_the_topic_and_watches_what_its_name_says(stack):

@@ -20,7 +20,7 @@ from anomalake.lake.store import ObjectStore
 from conftest import alert_body, event_text
 
 TOP = Path(__file__).parents[2]
-EXAMPLES = metric_set.load_all(TOP / "docs/metric_sets")
+EXAMPLES = metric_set.load_all(TOP / "docs/metric_sets") + metric_set.load_all(TOP / "src/metric_sets")
 EVENTS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((TOP / "tests/events").glob("*.json"))} | {
     "alert": json.loads(alert_body())
 }
@@ -73,7 +73,7 @@ def test_what_is_no_event_is_refused(body):
 
 
 @pytest.mark.parametrize("name", ["cloudwatch_eventbridge", "cloudwatch_lambda", "cloudwatch_sns", "cost_eventbridge", "cost_sns", "mapping_grafana"])
-def test_an_event_finds_its_home_in_the_metric_sets_of_the_documentation(name):
+def test_an_event_finds_its_home_in_the_metric_sets_that_come_along(name):
     store = ObjectStore.memory()
     outcome = ingest([Message("m", event_text(name))], store, EXAMPLES, "csv")
     assert (outcome.quarantined, outcome.failed) == ((), ())
