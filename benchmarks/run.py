@@ -4,21 +4,24 @@ Each part runs in a process of its own, so that one's memory and imports are not
 """
 
 import argparse
-import contextlib
 import json
 import multiprocessing
 import os
 import platform
 import resource
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where the S3 server is
+
+import ingest_load
+import s3_server
+from alerts import alert
 
 ROUNDS = 200
 WRITERS, WRITES = 8, 25
@@ -86,39 +89,13 @@ def ingest(_: Path) -> None:
         store, first, again = ObjectStore.memory(), [], []
         for number in range(ROUNDS):
             for measure, times in (("views", first), ("revenue", again)):
-                body, began = _alert(number, measure), time.perf_counter()
+                body, began = alert(number, measure), time.perf_counter()
                 outcome = file([Message("1", body)], store, (item,), form)
                 times.append(1000 * (time.perf_counter() - began))
                 if len(outcome.filed) != 1:
                     raise RuntimeError(f"the alert was not filed: {outcome}")
         told = ", ".join(f"{name} {statistics.median(times):.2f} ms" for name, times in (("new timestamp", first), ("known timestamp", again)))
         print(f"ingest one alert, 21 series, {form}: median {told} ({ROUNDS} each)")
-
-
-def _alert(number: int, measure: str) -> str:
-    platforms, markets = ("pc_web", "mobile_web", "mobile_app"), ("us", "uk", "de", "fr", "es", "it", "jp")
-    series = [
-        {
-            "timeSeriesId": f"{p}-{m}",
-            "metricValue": 100.5 + number,
-            "dimensions": [{"dimensionName": "platform", "dimensionValue": p}, {"dimensionName": "marketplace", "dimensionValue": m}],
-        }
-        for p in platforms
-        for m in markets
-    ]
-    shares = [
-        {"dimensionName": name, "dimensionValueContributions": [{"dimensionValue": v, "valueContribution": 100 / len(values)} for v in values]}
-        for name, values in (("platform", platforms), ("marketplace", markets))
-    ]
-    body = {
-        "alertName": "bench",
-        "alertEventId": f"arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:bench:event/{measure}-{number}",
-        "anomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:111122223333:AnomalyDetector:ecommerce",
-        "timestamp": f"2021-{1 + number // 600:02}-{1 + number // 24 % 28:02}T{number % 24:02}:00Z[UTC]",
-        "anomalyScore": 71.5,
-        "impactedMetric": {"metricName": measure, "dimensionContribution": shares, "relevantTimeSeries": series},
-    }
-    return json.dumps(body)
 
 
 def writers(folder: Path) -> None:
@@ -216,24 +193,16 @@ def _alone(python: str, folders: list[Path], code: str, stdin: str = "", **envir
 
 def _peak(python: str) -> None:
     """The ingest function's memory for one batch of ten alerts, each of a timestamp of its own, into moto's S3."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/lake", method="PUT")).close()
-                break
-            time.sleep(0.1)
-        records = [{"eventSource": "aws:sqs", "messageId": str(number), "body": _alert(number, "views")} for number in range(10)]
+    with s3_server.running() as endpoint:
+        s3_server.create_bucket(endpoint, "lake")
+        records = [{"eventSource": "aws:sqs", "messageId": str(number), "body": alert(number, "views")} for number in range(10)]
         module = "anomalake.functions.ingest"
         code = (
             f"import json, resource; from {module} import handler; answer = handler(json.load(sys.stdin), None); "
             "print(json.dumps([answer, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))"
         )
         environment = {
-            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+            "AWS_ENDPOINT_URL_S3": endpoint,
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_REGION": "us-east-1",
@@ -241,15 +210,21 @@ def _peak(python: str) -> None:
             "ANOMALAKE_METRIC_SETS": str(BUILD / "IngestFunction/metric_sets"),
         }
         answer, peak = json.loads(_alone(python, _built(module), code, json.dumps({"Records": records}), **environment))
-        if answer != {"batchItemFailures": []}:
-            raise RuntimeError(f"the batch was not filed: {answer}")
-        print(f"the ingest function's peak memory for a batch of ten alerts: {peak * (1 if sys.platform == 'darwin' else 1024) / 1e6:.0f} MB")
-    finally:
-        server.terminate()
-        server.wait()
+    if answer != {"batchItemFailures": []}:
+        raise RuntimeError(f"the batch was not filed: {answer}")
+    print(f"the ingest function's peak memory for a batch of ten alerts: {peak * (1 if sys.platform == 'darwin' else 1024) / 1e6:.0f} MB")
 
 
-PARTS = {"demo": demo, "ingest": ingest, "writers": writers, "detector": detector, "cold": cold}
+PARTS = {
+    "demo": demo,
+    "ingest": ingest,
+    "writers": writers,
+    "load": ingest_load.load,
+    "contention": ingest_load.contention,
+    "volume": ingest_load.volume,
+    "detector": detector,
+    "cold": cold,
+}
 
 if __name__ == "__main__":
     main()

@@ -2,6 +2,7 @@
 
 Moto checks a condition and writes without a lock between the two; here nothing comes between, as S3 promises of conditional writes.
 `GET /_requests` answers with the requests since it was asked last: method, path, bytes received and bytes sent of each.
+`GET /_seconds` answers with the processor time that the server has used.
 """
 
 import json
@@ -50,6 +51,12 @@ def requests(endpoint: str) -> list[dict[str, Any]]:
     return found
 
 
+def seconds(endpoint: str) -> float:
+    """The processor time that the server has used."""
+    with urllib.request.urlopen(f"{endpoint}/_seconds", timeout=30) as answer:
+        return float(answer.read())
+
+
 def create_bucket(endpoint: str, bucket: str) -> None:
     """A new bucket."""
     urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{bucket}", method="PUT"), timeout=30).close()
@@ -65,6 +72,9 @@ def _one_at_a_time(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterabl
                 body = json.dumps(seen).encode()
                 seen.clear()
                 return [body]
+            if environ["PATH_INFO"] == "/_seconds":
+                start("200 OK", [("Content-Type", "text/plain")])
+                return [str(time.process_time()).encode()]
             answer = app(environ, start)
             sent = list(answer)
             if (close := getattr(answer, "close", None)) is not None:
