@@ -26,6 +26,7 @@ REFERENCE = "reference"
 ROUNDS = 3
 BATCH = 10  # alerts of an SQS batch
 LOAD = {1: 20, 8: 10}  # workers: alerts of each; in batches so many more that a batch's timestamps are as many
+PROMPT = 120  # seconds until all workers must have come
 WRITERS, SHARED = 8, 20  # processes at once, timestamps that all of them write
 VOLUME, EARLY = 1_000, 1_000  # batches in all, alerts after which the memory is looked at first
 
@@ -197,7 +198,7 @@ def _workers(count: int) -> Iterator[Pool]:
     """Processes that have sent an alert each way, and take one job each when all have one."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(count, _ready, (context.Barrier(count),)) as pool:
-        pool.map(_work, [Job("csv", "warm", [])] * count, chunksize=1)
+        pool.map(_warm, range(count), chunksize=1)
         yield pool
 
 
@@ -208,6 +209,10 @@ def _ready(barrier: Barrier) -> None:
     global _together  # noqa: PLW0603  (a pool hands it over no other way)
     _together = barrier
     sys.stdout = None  # the handler's metrics go nowhere
+
+
+def _warm(_: int) -> None:
+    _together.wait(PROMPT)
     for system in (REFERENCE, "parquet", "csv"):
         for measure in MEASURES:
             _sender(system, "warm")([alert(0, measure)])
@@ -215,7 +220,7 @@ def _ready(barrier: Barrier) -> None:
 
 def _work(job: Job) -> Work:
     send = _sender(job.system, job.bucket)
-    _together.wait(60)
+    _together.wait(PROMPT)
     began, used = time.monotonic(), time.process_time()
     again = sum(send(batch) for batch in job.batches)
     return Work(began, time.monotonic(), time.process_time() - used, again)
