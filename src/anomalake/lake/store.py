@@ -9,7 +9,6 @@ import itertools
 import os
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -198,7 +197,7 @@ class FolderStore:
 
     def _write(self, target: Path, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
         """Write in a folder aside, then let it appear at once; False where `settle` finds it taken."""
-        temporary = self.root / ".writing" / f"{os.getpid()}-{threading.get_ident()}"
+        temporary = self.root / ".writing" / os.urandom(16).hex()  # never a name from before: left by a kill, it may be an object's second name
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
