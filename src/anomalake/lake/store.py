@@ -272,18 +272,15 @@ class ObjectStore:
 
     def get(self, key: str) -> Stored | None:
         """See `Store`."""
+        return self._ask(key, lambda _: self._read(key))
 
-        def read(_: bool) -> tuple[bytes, str | None] | None:
-            try:
-                answer = self._obstore.get(self._store, key)
-                return bytes(answer.bytes()), answer.meta["e_tag"]
-            except (self._exceptions.NotFoundError, FileNotFoundError):
-                return None
-
-        found = self._ask(key, read)
-        if found is None:
+    def _read(self, key: str) -> Stored | None:
+        """`get`, tried once."""
+        try:
+            answer = self._obstore.get(self._store, key)
+            data, tag = bytes(answer.bytes()), answer.meta["e_tag"]
+        except (self._exceptions.NotFoundError, FileNotFoundError):
             return None
-        data, tag = found
         if tag is None:
             raise StorageError(f"{key}: the store gave no ETag; conditional writes need one")
         return Stored(data, tag)
@@ -309,7 +306,7 @@ class ObjectStore:
             except taken:
                 if not again:
                     return False
-                there = self.get(key)  # a try before this may have done it, and its answer been lost
+                there = self._read(key)  # a try before this may have done it, and its answer been lost
                 return there is not None and there.data == data
             return True
 
