@@ -3,15 +3,17 @@
 import os
 import shutil
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+import traffic
 import worker
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.store import Store, open_store
 from conftest import alert_body
-from traffic import SHOP, Objects, clean, messages, objects, settled
+from traffic import SHOP, Objects, messages, objects, settled
 
 NOON, MIDNIGHT = "2021-02-17T12:00Z", "2021-02-18T00:00Z"
 KNOWN = (alert_body(timestamp=NOON, event="a", score=40),)
@@ -19,6 +21,7 @@ KNOWN = (alert_body(timestamp=NOON, event="a", score=40),)
 BATCH = (alert_body(timestamp=NOON, event="a", score=80), "{", alert_body("revenue", timestamp=NOON, event="b"), alert_body(timestamp=MIDNIGHT))
 SAME, OTHERWISE = (BATCH,), (BATCH[2:], BATCH[1:3], BATCH[:1])  # what comes again: the batch, or its messages in others
 
+clean = cache(traffic.clean)
 Deliveries = Sequence[Sequence[str]]
 
 
@@ -38,11 +41,10 @@ def test_a_folder_lake_loses_nothing_by_a_fault_at_any_operation_on_its_files(fa
 
 @pytest.mark.parametrize(("form", "again"), [("parquet", SAME), ("csv", OTHERWISE)])
 def test_a_lake_in_s3_loses_nothing_by_a_kill_at_any_call_of_the_store(form, again, s3_lake, sets_folder):
-    known = clean(form, KNOWN)
-    _fill(open_store(s3_lake), known)
+    _fill(open_store(s3_lake), clean(form, KNOWN))
     for step in _steps("kill", form, s3_lake, sets_folder, least=14):
         lake = f"{s3_lake}/{step}"
-        _fill(open_store(lake), known)
+        _fill(open_store(lake), clean(form, KNOWN))
         failed = _interrupted("kill", step, form, lake, sets_folder)
         _delivered_again(again, failed, open_store(lake), form, step)
 
@@ -69,7 +71,16 @@ def _interrupted(fault: worker.Fault, step: int, form: str, lake: object, sets: 
     """Deliver the batch with the fault at that step; the ids of the messages that SQS delivers again."""
     answer = _deliver(form, lake, sets, worker.Plan(step, fault))
     assert (answer is None) == (fault == "kill"), f"step {step}"
+    _has_archived_what_its_tables_hold(objects(open_store(str(lake))), clean(form, KNOWN), step)
     return {message.id for message in messages(BATCH)} if answer is None else set(answer.failed)
+
+
+def _has_archived_what_its_tables_hold(found: Objects, known: Objects, step: int) -> None:
+    _, archived = settled(found)
+    changed = {key for key, data in found.items() if key.startswith("anomalyResults/") and known.get(key) != data}
+    for name, bodies in (("T1200Z", {BATCH[0], BATCH[2]}), ("T0000Z", {BATCH[3]})):
+        if any(name in key for key in changed):
+            assert bodies <= archived, f"step {step}: the tables hold what the archive does not"
 
 
 def _delivered_again(again: Deliveries, failed: set[str], store: Store, form: str, step: int) -> None:

@@ -77,15 +77,18 @@ def test_a_fault_at_any_request_of_a_batch_costs_nothing(fault, proxy, s3_lake, 
         assert len(proxy.seen) >= len(requests)
 
 
-def test_a_storm_of_other_writers_costs_nothing(proxy, s3_lake, monkeypatch):
+@pytest.mark.parametrize("fault", [None, "503 SlowDown", "reset before"])
+def test_a_storm_of_other_writers_costs_nothing_nor_do_faults_in_it(fault, proxy, s3_lake, monkeypatch):
     lake = Lake(s3_lake, proxy, monkeypatch)
     others = list[str]()
 
-    def interfere(_: int, request: Request) -> None:
+    def interfere(_: int, request: Request) -> Fault | None:
         """Somebody else's update lands before the one that is on its way, three times for each object."""
         if request.condition == "replace" and sum(seen.key == request.key for seen in proxy.seen) <= 3:
             others.append(alert_body(timestamp=NOON, event=f"other {len(others)}", score=90 + len(others) / 10))
             assert not ingest(messages(others[-1:]), lake.store, (SHOP,), FORM).failed
+            return fault if len(others) % 2 else None
+        return None
 
     proxy.begin(interfere)
     assert handed_back(messages(BATCH)) == []
@@ -109,6 +112,9 @@ def test_what_stays_down_costs_the_messages_it_touches_until_they_are_sent_again
     proxy.begin(lambda _, request: fault if down in request.path else None)
     left = handed_back(messages(BATCH))
     assert tuple(message.id for message in left) == named
+    if down == "alerts/":
+        tables = {key: data for key, data in clean(FORM, KNOWN).items() if key.startswith("anomalyResults/")}
+        assert {key: lake.store.get(key).data for key in lake.store.list("anomalyResults")} == tables, "the tables hold what the archive does not"
     tries = Counter(request.key for request in proxy.seen if down in request.path)
     assert max(tries.values()) <= HURRIED.tries
     assert fault != "503 SlowDown" or min(tries.values()) == HURRIED.tries  # it did try again
