@@ -6,8 +6,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SAM := env SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam
 TEMPLATES = $(wildcard glue/template.json glue/sets/*.json quicksight/*.json quicksight/sets/*/*.json)
 PROFILE := default
+ROUNDS := 150
 
-.PHONY: help demo test check build deploy bench screenshot render clean
+.PHONY: help demo test soak check build deploy bench screenshot render clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -16,6 +17,9 @@ demo: .venv/.local ## the whole pipeline on the New York flights of 2013, and it
 
 test: .venv/.dev ## the tests
 	@$(BIN)/python -m pytest -n 2
+
+soak: .venv/.dev ## random faults and kills at ingest, for ROUNDS=150 rounds (some ten minutes); SEED=n repeats what was sent
+	@PYTHONPATH=tests $(BIN)/python -m soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 check: .venv/.dev .venv/.checkov .venv/.ric build ## the quick checks: lint, types, rendered files, templates, what was built
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from hypothesis import settings
 import s3_server
 from anomalake import metric_set
 from anomalake.functions import setting
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.store import ObjectStore, open_store
 from anomalake.metric_set import MetricSet
 
 settings.register_profile("anomalake", deadline=None)  # no test measures time
@@ -131,3 +131,17 @@ def s3_endpoint() -> Iterator[str]:
     """Moto's server on loopback, in a process of its own."""
     with s3_server.running() as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def s3_lake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty lake in S3 that the environment leads to, on moto's server or the store that `s3_server.named_endpoint` tells; removed at the end."""
+    endpoint = s3_server.named_endpoint() or request.getfixturevalue("s3_endpoint")
+    for name, value in s3_server.leading_to(endpoint).items():
+        monkeypatch.setenv(name, value)
+    lake = s3_server.new_lake(endpoint)
+    yield lake
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)  # where a test had put something between
+    store = open_store(lake)
+    for key in store.list(""):
+        store.delete(key)

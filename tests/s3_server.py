@@ -1,11 +1,13 @@
-"""Moto's S3 (and SQS, SNS) server as a process of its own, one request at a time: `python tests/s3_server.py PORT`.
+"""Where tests find S3: moto's server (SQS and SNS too) as a process of its own, one request at a time: `python tests/s3_server.py PORT`.
 
+`ANOMALAKE_TEST_S3_ENDPOINT` and `ANOMALAKE_TEST_S3_BUCKET` name another store for the lakes (docs/testing.md).
 Moto checks a condition and writes without a lock between the two; here nothing comes between, as S3 promises of conditional writes.
 `GET /_requests` answers with the requests since it was asked last: method, path, bytes received and bytes sent of each.
 `GET /_seconds` answers with the processor time that the server has used.
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -60,6 +62,24 @@ def seconds(endpoint: str) -> float:
 def create_bucket(endpoint: str, bucket: str) -> None:
     """A new bucket."""
     urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{bucket}", method="PUT"), timeout=30).close()
+
+
+def named_endpoint() -> str | None:
+    """The store that the environment names for the tests; None means moto's server."""
+    return os.environ.get("ANOMALAKE_TEST_S3_ENDPOINT")
+
+
+def leading_to(endpoint: str) -> dict[str, str]:
+    """The variables by which a lake `s3://...` is found at the endpoint. Moto's server takes any credentials, another store those that are set."""
+    keys = {} if named_endpoint() else {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
+    return {"AWS_ENDPOINT_URL_S3": endpoint, "AWS_DEFAULT_REGION": "us-east-1", **keys}
+
+
+def new_lake(endpoint: str) -> str:
+    """A lake that nobody has used, below a random prefix of the bucket."""
+    if not named_endpoint():
+        create_bucket(endpoint, "lake")  # there already: moto takes that
+    return f"s3://{os.environ['ANOMALAKE_TEST_S3_BUCKET'] if named_endpoint() else 'lake'}/test-{os.urandom(6).hex()}"
 
 
 def _one_at_a_time(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

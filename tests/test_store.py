@@ -1,7 +1,6 @@
 """The stores: conditional writes that lose nothing, in memory, in a folder with several processes, and on an S3 server."""
 
 import multiprocessing
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,26 +14,12 @@ WRITERS, WRITES = 6, 15
 
 
 @pytest.fixture(params=["memory", "folder", "s3"])
-def store(request, tmp_path: Path, monkeypatch) -> Store:
+def store(request, tmp_path: Path) -> Store:
     if request.param == "memory":
         return ObjectStore.memory()
     if request.param == "folder":
         return FolderStore(tmp_path / "lake")
-    return open_store(f"s3://{bucket(request, monkeypatch)}/below")
-
-
-def bucket(request, monkeypatch) -> str:
-    """A new bucket on moto's server, with the environment that leads there."""
-    import boto3
-
-    endpoint, name = request.getfixturevalue("s3_endpoint"), f"lake-{os.urandom(6).hex()}"
-    for variable, value in {
-        "AWS_ENDPOINT_URL_S3": endpoint, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(variable, value)
-    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket=name)
-    return name
+    return open_store(request.getfixturevalue("s3_lake"))
 
 
 def test_an_object_is_created_once(store):
@@ -125,6 +110,20 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path):
         FolderStore(tmp_path / "lake").put("a/b", b"")
 
 
+def test_what_a_process_left_that_was_killed_between_link_and_unlink_is_never_written_to(tmp_path: Path, monkeypatch):
+    store = FolderStore(tmp_path / "lake")
+
+    def killed(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(SystemExit):
+            store.create("a", b"one")
+    store.create("b", b"two")
+    assert store.get("a").data == b"one"
+
+
 def _append(open_it: Callable[[], Store], writer: int) -> None:
     store = open_it()
     for number in range(WRITES):
@@ -137,10 +136,10 @@ def _folder(root: Path) -> Store:
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_processes_that_update_one_object_at_once_lose_nothing(kind, request, tmp_path: Path, monkeypatch):
+def test_processes_that_update_one_object_at_once_lose_nothing(kind, request, tmp_path: Path):
     from functools import partial
 
-    open_it = partial(_folder, tmp_path) if kind == "folder" else partial(open_store, f"s3://{bucket(request, monkeypatch)}")
+    open_it = partial(_folder, tmp_path) if kind == "folder" else partial(open_store, request.getfixturevalue("s3_lake"))
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_append, args=(open_it, number)) for number in range(WRITERS if kind == "folder" else 3)]
     for writer in writers:
@@ -153,8 +152,8 @@ def test_processes_that_update_one_object_at_once_lose_nothing(kind, request, tm
         assert [line for line in lines if line.startswith(f"{number}:")] == [f"{number}:{n}" for n in range(WRITES)]
 
 
-def test_a_bucket_that_is_not_there_and_a_file_where_a_folder_should_be_are_storage_errors(request, tmp_path, monkeypatch):
-    bucket(request, monkeypatch)
+@pytest.mark.usefixtures("s3_lake")
+def test_a_bucket_that_is_not_there_and_a_file_where_a_folder_should_be_are_storage_errors(tmp_path):
     missing, folder = open_store("s3://there-is-no-such-bucket"), FolderStore(tmp_path)
     (tmp_path / "quarantine").write_text("a file")
     for write in (missing.create, missing.put):

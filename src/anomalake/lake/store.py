@@ -9,7 +9,6 @@ import itertools
 import os
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -198,7 +197,7 @@ class FolderStore:
 
     def _write(self, target: Path, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
         """Write in a folder aside, then let it appear at once; False where `settle` finds it taken."""
-        temporary = self.root / ".writing" / f"{os.getpid()}-{threading.get_ident()}"
+        temporary = self.root / ".writing" / os.urandom(16).hex()  # never a name from before: left by a kill, it may be an object's second name
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -273,18 +272,15 @@ class ObjectStore:
 
     def get(self, key: str) -> Stored | None:
         """See `Store`."""
+        return self._ask(key, lambda _: self._read(key))
 
-        def read(_: bool) -> tuple[bytes, str | None] | None:
-            try:
-                answer = self._obstore.get(self._store, key)
-                return bytes(answer.bytes()), answer.meta["e_tag"]
-            except (self._exceptions.NotFoundError, FileNotFoundError):
-                return None
-
-        found = self._ask(key, read)
-        if found is None:
+    def _read(self, key: str) -> Stored | None:
+        """`get`, tried once."""
+        try:
+            answer = self._obstore.get(self._store, key)
+            data, tag = bytes(answer.bytes()), answer.meta["e_tag"]
+        except (self._exceptions.NotFoundError, FileNotFoundError):
             return None
-        data, tag = found
         if tag is None:
             raise StorageError(f"{key}: the store gave no ETag; conditional writes need one")
         return Stored(data, tag)
@@ -310,7 +306,7 @@ class ObjectStore:
             except taken:
                 if not again:
                     return False
-                there = self.get(key)  # a try before this may have done it, and its answer been lost
+                there = self._read(key)  # a try before this may have done it, and its answer been lost
                 return there is not None and there.data == data
             return True
 

@@ -1,0 +1,140 @@
+"""Random rounds of everything at once: `make soak ROUNDS=20`, or `python -m soak --rounds 20 --seed 7` in tests/.
+
+In each round some processes empty a queue that delivers at least once, in random batches, into a folder or into S3 through a proxy of faults; some
+are killed, some have no space left. Then the lake must hold what one process files to which nothing happens. The seed decides what is sent and what
+goes wrong when; how the processes meet each other differs from run to run.
+"""
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import s3_proxy
+import s3_server
+import traffic
+import worker
+from anomalake.lake.ingest import Message
+from anomalake.lake.layout import Format
+from anomalake.lake.store import Patience, open_store
+from conftest import shop_text
+
+HURRIED = Patience(connect=0.5, request=0.5, whole=3, tries=4)
+LONGEST = 300.0  # seconds of a round
+FAULTY = (0.02, 0.1, 0.3)  # of the requests of a round
+
+
+class Queue:
+    """Messages until somebody acknowledges them; an acknowledged one may come again all the same."""
+
+    def __init__(self, rng: random.Random, bodies: list[str]) -> None:
+        self._rng = rng
+        self._waiting = traffic.messages(rng.sample(bodies, len(bodies)) + rng.choices(bodies, k=len(bodies) // 3))
+
+    def batch(self) -> list[Message]:
+        """Up to ten messages; nobody else gets them until they are returned."""
+        taken = self._rng.sample(self._waiting, min(len(self._waiting), self._rng.randint(1, 10)))
+        self._waiting = [message for message in self._waiting if message not in taken]
+        return taken
+
+    def done(self, batch: list[Message], answer: worker.Answer | None) -> None:
+        """What was not acknowledged waits again, and now and then what was."""
+        self._waiting += [message for message in batch if answer is None or message.id in answer.failed or self._rng.random() < 0.05]
+
+
+@contextmanager
+def lake_in(kind: str, rng: random.Random, folder: str, endpoint: str, did: Counter[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """A new lake, and the variables by which the workers reach it."""
+    if kind == "folder":
+        yield f"{folder}/lake", {}
+        return
+
+    faulty = rng.choice(FAULTY)
+
+    def plan(_: int, request: s3_proxy.Request) -> s3_proxy.Fault | None:
+        if rng.random() >= faulty:
+            return None
+        did["requests failed"] += 1
+        return rng.choice(s3_proxy.FAULTS)
+
+    with s3_proxy.before(endpoint) as proxy:
+        proxy.begin(plan)
+        yield s3_server.new_lake(endpoint), s3_server.leading_to(proxy.endpoint)
+
+
+def fate(rng: random.Random, kind: str) -> worker.Plan:
+    """What happens to a worker: mostly nothing, else a fault somewhere in its work."""
+    if rng.random() < 0.7:
+        return worker.Plan(patience=HURRIED)
+    fault: worker.Fault = "no space" if kind == "folder" and rng.random() < 0.5 else "kill"
+    return worker.Plan(rng.randint(1, 100 if kind == "folder" else 40), fault, HURRIED)
+
+
+def run_round(rng: random.Random, kind: str, form: Format, endpoint: str, folder: str) -> tuple[Counter[str], list[str]]:
+    """One round: what happened, and the keys in which the lake is not what it must be."""
+    bodies, did, writers = traffic.bodies(rng, rng.randint(20, 60)), Counter[str](), rng.randint(2, 5)
+    did.update({"alerts": len(bodies), "writers": writers, "batches": 0, "requests failed": 0, "killed": 0, "messages handed back": 0})
+    (sets := Path(folder, "sets")).mkdir()
+    (sets / "shop.yaml").write_text(shop_text())
+    queue, began = Queue(rng, bodies), time.monotonic()
+    with lake_in(kind, random.Random(rng.random()), folder, endpoint, did) as (lake, way):
+        environment = {**os.environ, **way, "ANOMALAKE_LAKE": lake, "ANOMALAKE_METRIC_SETS": str(sets), "ANOMALAKE_FORMAT": form}
+        working = list[tuple[worker.Worker, list[Message], float]]()  # and when it is killed
+        while True:
+            while len(working) < writers and (batch := queue.batch()):
+                killed_at = time.monotonic() + (rng.uniform(0, 0.5) if rng.random() < 0.15 else LONGEST)
+                working.append((worker.start([batch], environment, fate(rng, kind)), batch, killed_at))
+                did["batches"] += 1
+            if not working:
+                break
+            time.sleep(0.01)
+            for entry in list(working):
+                one, batch, killed_at = entry
+                if time.monotonic() > killed_at:
+                    one.process.kill()
+                elif not one.answers.poll(0):
+                    continue
+                working.remove(entry)
+                answer = worker.finish(one)
+                did["killed"] += answer is None
+                did["messages handed back"] += 0 if answer is None else len(answer.failed)
+                queue.done(batch, answer)
+            if time.monotonic() - began > LONGEST:
+                raise AssertionError(f"the queue was not empty after {LONGEST} s")
+        found, bodies_found = traffic.settled(traffic.objects(open_store(lake)))
+    expected, bodies_expected = traffic.settled(traffic.clean(form, bodies))
+    differing = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
+    return did, [*differing, *(["alerts/"] if bodies_found != bodies_expected else [])]
+
+
+def main() -> int:
+    """Run the rounds; 1 where a lake was not what it must be."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", flush=True)
+    with ExitStack() as stack:
+        endpoint = s3_server.named_endpoint() or stack.enter_context(s3_server.running())
+        os.environ.update(s3_server.leading_to(endpoint))
+        for number in range(arguments.rounds):
+            kind, form = ("folder", "s3")[number % 2], (("parquet", "csv")[number // 2 % 2])
+            with tempfile.TemporaryDirectory() as folder:
+                did, differing = run_round(random.Random(f"{arguments.seed} {number}"), kind, form, endpoint, folder)
+            said = ", ".join(f"{count} {name}" for name, count in did.items())
+            print(f"round {number + 1}: {kind}, {form}, {said}: {'NOT as it must be' if differing else 'as it must be'}", flush=True)
+            if differing:
+                print(f"lost or doubled: {', '.join(differing)}")
+                print(f"again with: --rounds {number + 1} --seed {arguments.seed}")
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Any order, any duplication, any batches, any number of processes that write at once: the lake holds the same bytes."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+import worker
+from anomalake.lake.ingest import Message
+from anomalake.lake.store import open_store
+from traffic import batches, bodies, clean, messages, objects, settled
+
+SEED = 20210217
+WRITERS = 5
+
+
+@pytest.fixture(params=["folder", "s3"])
+def lake(request, tmp_path: Path) -> str:
+    return str(tmp_path / "lake") if request.param == "folder" else request.getfixturevalue("s3_lake")
+
+
+def test_the_alerts_of_these_tests_disagree_on_cells_and_events():
+    given = bodies(random.Random(SEED), 50)
+    first, last = (settled(clean("csv", *([body] for body in some))) for some in (given[:25], given))
+    assert any(first[0][key] != last[0][key] for key in first[0])
+    assert {key.split("/")[0] for key in last[0]} == {"anomalyResults", "quarantine"}
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_processes_that_file_the_same_alerts_at_once_each_in_its_own_order_leave_what_one_leaves(form, lake, sets_folder):
+    rng = random.Random(SEED)
+    given = bodies(rng, 50)
+    environment = {**os.environ, "ANOMALAKE_LAKE": lake, "ANOMALAKE_METRIC_SETS": str(sets_folder), "ANOMALAKE_FORMAT": form}
+    sent = [messages(rng.sample(given, 20) + rng.choices(given, k=20)) for _ in range(WRITERS - 1)] + [messages(given)]
+    rounds = 0
+    while any(sent):
+        started = [worker.start(batches(rng, some), environment) for some in sent]
+        answers = [worker.finish(one) for one in started]
+        sent = [_handed_back(some, answer) for some, answer in zip(sent, answers, strict=True)]
+        rounds += 1
+        assert rounds < 10, "messages are handed back again and again"
+    assert settled(objects(open_store(lake))) == settled(clean(form, given))
+
+
+def _handed_back(some: list[Message], answer: worker.Answer | None) -> list[Message]:
+    assert answer is not None, "nobody killed it"
+    return [message for message in some if message.id in answer.failed]

@@ -1,0 +1,168 @@
+"""The ingest function in a process of its own, which can be killed at any step of its work: `start` begins one, `finish` waits for its answer.
+
+A step is what changes something outside the process: a call of an S3 store, a publication, each operation on a file of a folder. Between two steps
+nothing changes that outlives the process, so one that is killed before each step, and after the last, has been killed everywhere.
+"""
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from errno import ENOSPC
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from anomalake.functions import ingest as function
+from anomalake.functions import setting
+from anomalake.lake.ingest import Message
+from anomalake.lake.store import Patience, Store, open_store
+
+# Forked from a process that has imported what it needs and used nothing of it: a start takes some 20 ms.
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["anomalake.functions.ingest", "obstore.store", "filelock", "boto3", "pandas"])
+
+Fault = Literal["kill", "no space"]
+
+
+class Plan(NamedTuple):
+    """What happens to a worker: which fault at which step (counted from 1; 0: none), and how patient it is with S3."""
+
+    step: int = 0
+    fault: Fault = "kill"
+    patience: Patience | None = None
+
+
+NOTHING = Plan()
+
+
+class Answer(NamedTuple):
+    """The ids of the messages that were handed back, and how many steps the work took; a kill at the step after these is a kill before the answer."""
+
+    failed: tuple[str, ...]
+    steps: int
+
+
+class Worker(NamedTuple):
+    """A process at work."""
+
+    process: Any
+    answers: Connection
+
+
+def start(batches: Sequence[Sequence[Message]], environment: dict[str, str], plan: Plan = NOTHING) -> Worker:
+    """Begin to hand the batches to the function, one by one."""
+    here, there = _processes.Pipe(duplex=False)
+    process = _processes.Process(target=_work, args=(batches, environment, plan, there), daemon=True)
+    process.start()
+    there.close()
+    return Worker(process, here)
+
+
+def finish(worker: Worker, seconds: float = 120) -> Answer | None:
+    """What the function answered; None where its process was killed."""
+    try:
+        answer: Answer | None = worker.answers.recv() if worker.answers.poll(seconds) else None
+    except EOFError:
+        answer = None
+    worker.answers.close()
+    if worker.process.exitcode is None:
+        worker.process.join(5)
+    if worker.process.exitcode is None:
+        worker.process.kill()
+        raise AssertionError(f"a worker was not done after {seconds} s")
+    assert worker.process.exitcode <= 0, "a worker ended by an error (see standard error)"
+    return answer
+
+
+def deliver(batches: Sequence[Sequence[Message]], environment: dict[str, str], plan: Plan = NOTHING) -> Answer | None:
+    """`finish` of `start`."""
+    return finish(start(batches, environment, plan))
+
+
+def of_sqs(batch: Sequence[Message]) -> dict[str, Any]:
+    """The batch as the function gets it from SQS."""
+    return {"Records": [{"eventSource": "aws:sqs", "messageId": message.id, "body": message.body} for message in batch]}
+
+
+def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], plan: Plan, answers: Connection) -> None:
+    os.environ.update(environment)
+    os.getpid = lambda: 7  # type: ignore[assignment]  # as in containers, where the process that comes next has the id of the one that was killed
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())  # the function's log
+    if plan.patience is not None:
+        function.HURRIED = plan.patience
+    steps = _Steps(plan)
+    lake, publish = environment["ANOMALAKE_LAKE"], function.publish
+    if lake.startswith("s3://"):
+        setting.open_store = lambda name, **more: _Stepped(open_store(name, **more), steps)  # type: ignore[assignment,return-value]
+    else:
+        steps.watch(lake)
+
+    def publish_in_steps(topic: str, notice: Any) -> None:
+        steps.next()
+        publish(topic, notice)
+
+    function.publish = publish_in_steps
+    failed = [item["itemIdentifier"] for batch in batches for item in function.handler(of_sqs(batch), None)["batchItemFailures"]]
+    answer = Answer(tuple(failed), steps.taken)
+    steps.next()  # all is done but to say so
+    answers.send(answer)
+
+
+class _Steps:
+    """Counts, and lets the planned fault happen."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self.taken = plan, 0
+
+    def _is_due(self) -> bool:
+        self.taken += 1
+        return self.taken == self._plan.step
+
+    def next(self) -> None:
+        """The next step is about to be taken."""
+        if self._is_due():
+            if self._plan.fault == "kill":
+                signal.raise_signal(signal.SIGKILL)
+            raise OSError(ENOSPC, "No space left on device")
+
+    def _next_write(self) -> None:
+        """A file is about to be written; in the middle of it the process is killed, or no space is left."""
+        if self._is_due():
+            if self._plan.fault == "kill":
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and has an OSError of the write
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))  # bytes
+
+    def watch(self, lake: str) -> None:
+        """Take every operation on a file below the folder as a step."""
+
+        def watched(event: str, args: tuple[Any, ...]) -> None:
+            if not args or not str(args[0]).startswith(lake):
+                return
+            if event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR):
+                self.next()
+                self._next_write()
+            elif event in {"os.link", "os.rename", "os.remove"} or (event == "os.mkdir" and not Path(args[0]).exists()):
+                self.next()
+
+        sys.addaudithook(watched)
+
+
+class _Stepped:
+    """A store, each call of which is a step."""
+
+    def __init__(self, inner: Store, steps: _Steps) -> None:
+        self._inner, self._steps = inner, steps
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        call = getattr(self._inner, name)
+
+        def stepped(*args: Any, **more: Any) -> Any:
+            self._steps.next()
+            return call(*args, **more)
+
+        return stepped
