@@ -1,14 +1,12 @@
 """Replay: the tables as the archive gives them, byte for byte, whatever became of them; and quarantine tried again."""
 
 import json
-import os
 import shutil
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-import s3_server
 from anomalake import metric_set, replay
 from anomalake.cli import main
 from anomalake.lake import encoding, layout, tables
@@ -405,18 +403,13 @@ def test_a_damaged_line_and_a_damaged_object_of_quarantine_are_named_and_cost_no
 # --- the command
 
 
-def test_a_lake_in_s3_is_rebuilt_by_several_processes(s3_endpoint, monkeypatch, sets_folder):
-    name = f"replay-{os.urandom(6).hex()}"
-    s3_server.create_bucket(s3_endpoint, name)
-    for variable, value in {"ENDPOINT_URL": s3_endpoint, "ACCESS_KEY_ID": "testing", "SECRET_ACCESS_KEY": "testing", "REGION": "us-east-1"}.items():
-        monkeypatch.setenv(f"AWS_{variable}", value)
-    lake = f"s3://{name}"
-    store = open_store(lake)
+def test_a_lake_in_s3_is_rebuilt_by_several_processes(s3_lake, sets_folder):
+    store = open_store(s3_lake)
     file(store, bodies(6), form="csv")
     before = objects(store)
     for key in list(before)[::2]:
         store.delete(key)
-    assert main(["replay", "--lake", lake, "--metric-set", str(sets_folder), "--jobs", "2"]) == 0
+    assert main(["replay", "--lake", s3_lake, "--metric-set", str(sets_folder), "--jobs", "2"]) == 0
     assert objects(store) == before
 
 

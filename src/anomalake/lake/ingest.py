@@ -79,15 +79,15 @@ def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...
     failed: dict[str, None] = {}
     error: StorageError | None = None
 
-    def attempt(touched: Iterable[Message], key: str, write: Callable[[str], object]) -> bool:
+    def attempt(touched: Iterable[Message], key: str, write: Callable[[str], bool]) -> bool | None:
+        """Whether there was an object before; None where storage failed."""
         nonlocal error
         try:
-            write(key)
+            return write(key)
         except StorageError as failure:
             error = error or failure
             failed.update(dict.fromkeys(message.id for message in touched))
-            return False
-        return True
+            return None
 
     for item in refused:
         body = json.dumps({"reason": item.reason, "body": item.message.body}).encode()  # ASCII: a body may hold half a surrogate pair
@@ -98,26 +98,29 @@ def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...
         attempt([item.message for item in group], key, partial(keep, store, data=archive.pack(bodies)))
     archived = [item for item in filed if item.message.id not in failed]
     for group in _grouped(archived, lambda item: (item.metric_set.path, layout.date(item.timestamp), str(item.timestamp))):
+        known = False  # a timestamp that one table has, the others likely have too
         for table in tables.INGESTED:
             key = layout.table_key(table, group[0].metric_set, group[0].timestamp, form)
-            if not attempt([item.message for item in group], key, partial(add, store=store, table=table, group=group, form=form)):
+            there = attempt([item.message for item in group], key, partial(add, store=store, table=table, group=group, form=form, likely=known))
+            if there is None:
                 break
+            known = known or there
     return Outcome(tuple(item for item in filed if item.message.id not in failed), tuple(refused), tuple(failed), error)
 
 
-def add(key: str, *, store: Store, table: Table, group: Sequence[Filed], form: Format) -> None:
-    """Merge the alerts, all of one set and interval, into a table's object."""
+def add(key: str, *, store: Store, table: Table, group: Sequence[Filed], form: Format, likely: bool = False) -> bool:
+    """Merge the alerts, all of one set and interval, into a table's object. Whether it was there, which may be `likely` already."""
     item, timestamp = group[0].metric_set, group[0].timestamp
     schema = tables.schema(table, item)
     arrived = tables.merge(tables.units(table, one.alert, item) for one in group)
     if not arrived:
-        return
+        return likely
 
     def change(current: bytes | None) -> bytes:
         known = [] if current is None else [tables.units_of(table, encoding.decode(form, schema, current, key), item)]
         return encoding.encode(form, schema, tables.rows(table, tables.merge([*known, arrived]), item, timestamp))
 
-    update(store, key, change)
+    return update(store, key, change, likely=likely)
 
 
 def _grouped(filed: Iterable[Filed], place: Callable[[Filed], tuple[str, ...]]) -> list[list[Filed]]:

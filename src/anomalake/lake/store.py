@@ -10,6 +10,7 @@ import os
 import random
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from hashlib import sha256
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, MemoryStore, S3Config, S3CredentialProvider, S3Store
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+REMEMBERED, REMEMBERED_BYTES = 256, 50_000  # objects that a process wrote last, and how large one may be
 MOST_TRIES = 60  # of one update; eight writers of one key needed at most 27
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds, at most, after a request that failed; it doubles
 _Answer = TypeVar("_Answer")
@@ -62,6 +64,9 @@ class Store(Protocol):
     def get(self, key: str) -> Stored | None:
         """The object, or None where there is none."""
 
+    def recall(self, key: str) -> Stored | None:
+        """What this process wrote there last, if that is remembered; it costs no request, and something else may be there by now."""
+
     def create(self, key: str, data: bytes) -> bool:
         """Write a new object; False where there is one already."""
 
@@ -91,24 +96,33 @@ def open_store(lake: str, credentials: "S3CredentialProvider | None" = None, pat
     return FolderStore(Path(lake))
 
 
-def update(store: Store, key: str, change: Callable[[bytes | None], bytes], current: Stored | None = None) -> None:
-    """Write `change(what is there)`; again where somebody else wrote meanwhile. A new object costs one request, an unchanged one no write.
+def update(store: Store, key: str, change: Callable[[bytes | None], bytes], *, likely: bool = False) -> bool:
+    """Write `change(what is there)`; again where somebody else wrote meanwhile. Whether there was an object before.
 
-    `current` is what the caller has read already, if it has.
+    A new object costs one request, and so does one that this process wrote last. Others cost three, or two where the caller says that it is `likely`
+    that there is one. What does not change is not written.
     """
+    current = store.recall(key)
+    sure = current is None and likely
+    if sure:
+        current = store.get(key)
     for attempt in range(MOST_TRIES):
         data = change(None if current is None else current.data)
-        if store.create(key, data) if current is None else data == current.data or store.replace(key, data, current.version):
-            return
+        if current is None:
+            if store.create(key, data):
+                return False
+        elif (sure and data == current.data) or (data != current.data and store.replace(key, data, current.version)):
+            return True
         if attempt:
             time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))
         current = store.get(key)  # None: taken away again, or S3 is not done with another's write (409) that it may still refuse
+        sure = True
     raise StorageError(f"{key}: others wrote it {MOST_TRIES} times while this update tried; try again")
 
 
-def keep(store: Store, key: str, data: bytes) -> None:
-    """Write an object that never changes: there already, it stays as it is."""
-    update(store, key, lambda current: data if current is None else current)
+def keep(store: Store, key: str, data: bytes) -> bool:
+    """Write an object that never changes: there already, it stays as it is. Whether it was there."""
+    return update(store, key, lambda current: data if current is None else current)
 
 
 def within(store: Store, until: float | None) -> Store:
@@ -127,6 +141,9 @@ class _Within:
 
     def get(self, key: str) -> Stored | None:
         return self._store(key).get(key)
+
+    def recall(self, key: str) -> Stored | None:
+        return self._inner.recall(key)
 
     def create(self, key: str, data: bytes) -> bool:
         return self._store(key).create(key, data)
@@ -164,6 +181,9 @@ class FolderStore:
         except OSError as error:
             raise StorageError(f"{key}: {error}") from error
         return Stored(data, sha256(data).hexdigest())
+
+    def recall(self, key: str) -> Stored | None:
+        """Nothing: to read a file costs little."""
 
     def create(self, key: str, data: bytes) -> bool:
         """See `Store`."""
@@ -229,6 +249,7 @@ class ObjectStore:
         from obstore import exceptions  # noqa: PLC0415
 
         self._store, self._patience, self._obstore, self._exceptions = store, patience, obstore, exceptions
+        self._written: OrderedDict[str, Stored] = OrderedDict()  # the newest last
 
     @classmethod
     def memory(cls) -> "ObjectStore":
@@ -285,6 +306,10 @@ class ObjectStore:
             raise StorageError(f"{key}: the store gave no ETag; conditional writes need one")
         return Stored(data, tag)
 
+    def recall(self, key: str) -> Stored | None:
+        """See `Store`."""
+        return self._written.get(key)
+
     def create(self, key: str, data: bytes) -> bool:
         """See `Store`."""
         return self._write(key, data, "create", (self._exceptions.AlreadyExistsError,))
@@ -302,14 +327,19 @@ class ObjectStore:
 
         def write(again: bool) -> bool:
             try:
-                self._obstore.put(self._store, key, data, mode=mode)
+                tag = self._obstore.put(self._store, key, data, mode=mode)["e_tag"]
             except taken:
-                if not again:
+                there = self._read(key) if again else None  # a try before this may have done it, and its answer been lost
+                if there is None or there.data != data:
                     return False
-                there = self._read(key)  # a try before this may have done it, and its answer been lost
-                return there is not None and there.data == data
+                tag = there.version
+            if tag is not None and len(data) <= REMEMBERED_BYTES:
+                self._written[key] = Stored(data, tag)
+                if len(self._written) > REMEMBERED:
+                    self._written.popitem(last=False)
             return True
 
+        self._written.pop(key, None)
         return self._ask(key, write)
 
     def delete(self, key: str) -> None:
@@ -319,6 +349,7 @@ class ObjectStore:
             with contextlib.suppress(self._exceptions.NotFoundError, FileNotFoundError):
                 self._obstore.delete(self._store, key)
 
+        self._written.pop(key, None)
         self._ask(key, remove)
 
     def list(self, prefix: str) -> Iterator[str]:
