@@ -1,7 +1,8 @@
 """A table as bytes and back: Parquet, or CSV in which every value that a string can have survives and no cell runs in a spreadsheet. Pure.
 
 The CSV has a header, no quoting, and cells in one injective encoding: null is an empty cell, the empty string is `""`, and what would break a
-line, a cell or a spreadsheet is percent-encoded, so that SQL reads a cell with `url_decode` (see `catalog.views`).
+line, a cell or a spreadsheet is percent-encoded, so that SQL reads a cell with `url_decode` (see `catalog.views`). A spreadsheet may split cells at
+commas, semicolons or tabs, drop blanks and quotes before a cell's text, and take full-width signs for a formula's ("CSV Injection" by OWASP).
 """
 
 import re
@@ -19,7 +20,8 @@ from anomalake.lake.tables import Column, Columns, Kind
 
 _ARROW = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64(), "timestamp": pa.timestamp("ms")}
 _EMPTY = '""'
-_UNSAFE = re.compile(r"""[%+"\\,\x00-\x1f\x7f\x85\u2028\u2029]|^[=\-@]""")
+# What splits or ends a cell, and what a formula begins with, together with all before it that is no letter, digit or underscore.
+_UNSAFE = re.compile(r"""^\W*[=+\-@\uff1d\uff0b\uff0d\uff20]|[%+"\\,;\x00-\x1f\x7f\x85\u2028\u2029]""")
 
 
 def encode(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
