@@ -212,7 +212,7 @@ def contribution(name: str, values: Sequence[str | None], weights: Sequence[floa
 def fit(alert: Alert, metric_set: MetricSet) -> Alert:
     """The alert in the names of the metric set; `AlertError` where it names what the set does not have, or a series' dimension twice."""
     alert = _renamed(alert, metric_set)
-    metric, where = alert.impacted_metric, f"the metric set {metric_set.name!r}"
+    metric, known, where = alert.impacted_metric, set(metric_set.dimension_names), f"the metric set {metric_set.name!r}"
     if metric.metric_name not in metric_set.measure_names:
         raise AlertError(f"metricName: {where} has no measure {metric.metric_name!r}; it has {', '.join(metric_set.measure_names)}")
     named = [contribution.dimension_name for contribution in metric.dimension_contribution]
@@ -222,7 +222,7 @@ def fit(alert: Alert, metric_set: MetricSet) -> Alert:
             raise AlertError(f"relevantTimeSeries: a series names a dimension twice: {', '.join(names)}")
         named += names
     for name in named:
-        if name not in metric_set.dimension_names:
+        if name not in known:
             raise AlertError(f"dimensionName: {where} has no dimension {name!r}; it has {', '.join(metric_set.dimension_names) or 'none'}")
     return alert
 

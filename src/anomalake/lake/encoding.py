@@ -21,13 +21,13 @@ from anomalake.lake.tables import Column, Columns, Kind
 _ARROW = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64(), "timestamp": pa.timestamp("ms")}
 _EMPTY = '""'
 # What splits or ends a cell, and what a formula begins with, together with all before it that is no letter, digit or underscore.
-_UNSAFE = re.compile(r"""^\W*[=+\-@\uff1d\uff0b\uff0d\uff20]|[%+"\\,;\x00-\x1f\x7f\x85\u2028\u2029]""")
+_UNSAFE = re.compile(r"""^\W*[=+\-@\uff1d\uff0b\uff0d\uff20]|[%+"\\,;\x00-\x1f\x7f\x85\u2028\u2029]+""")
 
 
 def encode(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
     """The table as one object; the same columns give the same bytes (with one version of pyarrow)."""
     if form == "csv":
-        cells = [[_encode_cell(value) for value in columns[name]] for name, _ in schema]
+        cells = [_encode_texts(columns[name]) if kind == "string" else list(map(_encode_other, columns[name])) for name, kind in schema]
         lines = [",".join(name for name, _ in schema), *(",".join(row) for row in zip(*cells, strict=True))]
         return ("\n".join(lines) + "\n").encode()
     arrays = [pa.array(columns[name], _ARROW[kind]) for name, kind in schema]
@@ -70,14 +70,22 @@ def _read_parquet(data: bytes, schema: Sequence[Column]) -> tuple[list[str], dic
     return table.column_names, {name: table.column(name).to_pylist() for name in table.column_names}
 
 
-def _encode_cell(value: Any) -> str:
+def _encode_texts(values: Sequence[str | None]) -> list[str]:
+    """The texts as cells; one that stands in many rows, such as an event's id, is encoded once."""
+    cells = {value: "" if value is None else _UNSAFE.sub(_percent, value) or _EMPTY for value in set(values)}
+    return [cells[value] for value in values]
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "%" + match[0].encode().hex("%").upper()
+
+
+def _encode_other(value: datetime | float | int | None) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    if not isinstance(value, str):
-        return repr(float(value)) if isinstance(value, float) else str(value)
-    return _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), value) or _EMPTY
+    return repr(float(value)) if isinstance(value, float) else str(value)
 
 
 def _decode_cell(cell: str, kind: Kind) -> Any:
