@@ -7,7 +7,7 @@ SAM := env SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam
 TEMPLATES = $(wildcard glue/template.json glue/sets/*.json quicksight/*.json quicksight/sets/*/*.json)
 PROFILE := default
 
-.PHONY: help demo test check build deploy bench screenshot render clean
+.PHONY: help demo test fuzz check build deploy bench screenshot render clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -16,6 +16,10 @@ demo: .venv/.local ## the whole pipeline on the New York flights of 2013, and it
 
 test: .venv/.dev ## the tests
 	@$(BIN)/python -m pytest -n 2
+
+SECONDS := 60
+fuzz: .venv/.dev .venv/.fuzz ## a fuzzer on what reads alerts: SECONDS=60 (Python 3.11 or 3.13 on x86_64 Linux)
+	@PYTHONPATH=tests $(BIN)/python tests/fuzz/run.py $(SECONDS)
 
 check: .venv/.dev .venv/.checkov .venv/.ric build ## the quick checks: lint, types, rendered files, templates, what was built
 	$(BIN)/ruff check .
@@ -68,6 +72,11 @@ clean: ## remove what was made here, the environment too
 	@echo "installing $* (.ci/$*.txt)"
 	@$(BIN)/python -m venv .venv/$*
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/$*.txt
+	@touch $@
+
+.venv/.fuzz: .ci/fuzz.txt .venv/bin/python
+	@echo "installing the fuzzer (.ci/fuzz.txt)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement .ci/fuzz.txt
 	@touch $@
 
 # It holds machine code for Lambda's Python, which need not be the one of .venv.

@@ -202,12 +202,16 @@ def paths(inner: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | in
         yield from paths(inner[step], (*at, step))
 
 
+def at(event: Any, path: tuple[str | int, ...]) -> Any:
+    """What stands at a place."""
+    for step in path:
+        event = event[step]
+    return event
+
+
 def change(event: Any, path: tuple[str | int, ...], act: Callable[[Any, Any], None]) -> str:
     """The event as JSON after `act(container, last step)`."""
-    inner = event
-    for step in path[:-1]:
-        inner = inner[step]
-    act(inner, path[-1])
+    act(at(event, path[:-1]), path[-1])
     return json.dumps(event)
 
 
@@ -252,16 +256,16 @@ def _states(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
 
 
 def _numbers(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
-    def at(field: str, literal: str) -> str:
+    def body_with(field: str, literal: str) -> str:
         return re.sub(rf'("{field}": )[-0-9.]+', lambda match: match[1] + literal, json.dumps(fresh.alert()))
 
     for field in ("anomalyScore", "metricValue", "valueContribution"):
         for literal in ("NaN", "Infinity", "-Infinity", "+1", "01", "1.", ".5", "1e", "0x1", "1_000", "--1", "\u0661", "nan", "1,5", "- 1"):
-            yield kept(f"{field} {literal}", at(field, literal), "^not JSON|not an alert")
+            yield kept(f"{field} {literal}", body_with(field, literal), "^not JSON|not an alert")
         for literal in ("1e999", "-1e999", f"1{'0' * 400}", f"-{'9' * 400}", "9" * 5000, "1e400000000"):
-            yield kept(f"{field} {literal[:20]}", at(field, literal), "out of range|^not JSON")
+            yield kept(f"{field} {literal[:20]}", body_with(field, literal), "out of range|^not JSON")
         for literal in ("1e-999", "-0", "-0.0", "0e0", f"0.{'1' * 5000}", "5e-324", f"0.{'0' * 400}1"):
-            yield filed(f"{field} {literal[:20]}", at(field, literal))
+            yield filed(f"{field} {literal[:20]}", body_with(field, literal))
         for literal in (
             "9223372036854775808",
             "18446744073709551616",
@@ -271,7 +275,7 @@ def _numbers(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
             "-1e308",
             "123456789012345678901234567",
         ):
-            body = at(field, literal)
+            body = body_with(field, literal)
             yield (
                 kept(f"{field} {literal[:20]}", body, "anomalyScore: .* must be from 0 to 100")
                 if field == "anomalyScore"
