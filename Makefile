@@ -7,8 +7,9 @@ SAM := env SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam
 TEMPLATES = $(wildcard glue/template.json glue/sets/*.json quicksight/*.json quicksight/sets/*/*.json)
 PROFILE := default
 ROUNDS := 150
+SECONDS := 60
 
-.PHONY: help demo test soak check build deploy bench screenshot render clean
+.PHONY: help demo test soak fuzz check build deploy bench screenshot render clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -20,6 +21,9 @@ test: .venv/.dev ## the tests
 
 soak: .venv/.dev ## random faults and kills at ingest, for ROUNDS=150 rounds (some ten minutes); SEED=n repeats what was sent
 	@PYTHONPATH=tests $(BIN)/python -m soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+fuzz: .venv/.dev .venv/.fuzz ## a fuzzer on what reads alerts: SECONDS=60 (Python 3.11 or 3.13 on x86_64 Linux)
+	@PYTHONPATH=tests $(BIN)/python tests/fuzz/run.py $(SECONDS)
 
 check: .venv/.dev .venv/.checkov .venv/.ric build ## the quick checks: lint, types, rendered files, templates, what was built
 	$(BIN)/ruff check .
@@ -72,6 +76,11 @@ clean: ## remove what was made here, the environment too
 	@echo "installing $* (.ci/$*.txt)"
 	@$(BIN)/python -m venv .venv/$*
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/$*.txt
+	@touch $@
+
+.venv/.fuzz: .ci/fuzz.txt .venv/bin/python
+	@echo "installing the fuzzer (.ci/fuzz.txt)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement .ci/fuzz.txt
 	@touch $@
 
 # It holds machine code for Lambda's Python, which need not be the one of .venv.

@@ -81,11 +81,26 @@ def test_the_event_id_is_shared_by_two_alert_configurations():
         ({"impactedMetric": None}, "impactedMetric"),
         ({"alertEventId": ""}, "alertEventId: is empty"),
         ({"alertEventId": None}, "alertEventId"),
+        ({"alertEventId": "x" * 513}, "alertEventId: has 513 characters; at most 512 are taken"),
+        ({"anomalyDetectorArn": ":" * 513}, "anomalyDetectorArn: has 513 characters"),
+        ({"anomalyScore": 10**400}, r"not an alert: Number out of range - at `\$.anomalyScore`"),
     ],
 )
 def test_a_field_that_is_wrong_is_named(change, told):
     with pytest.raises(AlertError, match=told):
         alerts.parse(alert_body(**change))
+
+
+def test_a_number_beyond_a_double_is_told_from_broken_json():
+    with pytest.raises(AlertError, match="not an alert: Number out of range"):
+        alerts.parse(alert_body(score=5).replace('"anomalyScore": 5', '"anomalyScore": 1e999'))
+
+
+def test_a_reason_that_quotes_a_long_text_is_cut(shop):
+    with pytest.raises(AlertError) as caught:
+        alerts.fit(alerts.parse(alert_body("x" * 1_000_000)), shop)
+    assert str(caught.value).startswith("metricName: the metric set 'shop' has no measure 'xxx")
+    assert len(str(caught.value)) == alerts.MOST_REASON
 
 
 @pytest.mark.parametrize(

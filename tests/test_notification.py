@@ -65,9 +65,13 @@ def test_a_subject_is_what_sns_takes_whatever_the_names_are():
 def test_a_message_stays_within_what_sns_takes_whatever_the_sender_wrote():
     huge = "貨" * 100_000
     made = told(
-        rootCause=huge, consoleUrl=f"https://{huge}", alertEventId=huge, series=[({"platform": huge, "marketplace": huge}, 1.0)] * 50,
+        rootCause=huge, consoleUrl=f"https://{huge}", alertEventId=huge[:512], series=[({"platform": huge, "marketplace": huge}, 1.0)] * 50,
         contributions={"platform": {huge: 60.0, f"{huge}2": 40.0}, "marketplace": {huge: 100.0}},
     )  # fmt: skip
+    assert len(json.dumps({"default": made.short, "email": made.long, "sms": made.short})) < 200_000
+    again = json.loads(alert_body())
+    again["impactedMetric"]["dimensionContribution"] *= 10_000  # a dimension may be named twice
+    made = notification.notice(alert.parse(json.dumps(again)), BERLIN)
     assert len(json.dumps({"default": made.short, "email": made.long, "sms": made.short})) < 200_000
 
 

@@ -17,13 +17,18 @@ import msgspec
 from anomalake.metric_set import MetricSet
 
 EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # naive UTC; what the tables' partitions cover
+MOST_ALERTS = 100  # of one event
+MOST_ID, MOST_REASON = 512, 2_000  # characters; a CloudWatch alarm has some 320 in its ARN at most
 SEVERITY = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # labels of scores below the number
 _Kind = TypeVar("_Kind")
 _NAMESPACE = UUID("9c5f9b4e-4f0a-5c0e-8a52-6b8a1f7d3c11")
 
 
 class AlertError(Exception):
-    """An alert that cannot be understood or belongs nowhere: why, and what would be right."""
+    """An alert that cannot be understood or belongs nowhere: why, and what would be right; cut where it quotes a text without end."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason if len(reason) <= MOST_REASON else f"{reason[: MOST_REASON - 1]}…")
 
 
 class _Wire(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
@@ -141,6 +146,8 @@ def decode(body: bytes | str) -> dict[str, Any]:
     """The object of a JSON text; `AlertError` where it is none."""
     try:
         found = msgspec.json.decode(body)
+    except msgspec.ValidationError as error:
+        raise AlertError(f"not an alert: {error}") from error  # a number that is no double
     except (msgspec.DecodeError, UnicodeError) as error:
         raise AlertError(f"not JSON: {error}") from error
     except RecursionError as error:
@@ -162,6 +169,9 @@ def sound(alert: Alert) -> Alert:
     """The alert itself, if its id, score and timestamp can be filed; `AlertError` otherwise."""
     if not alert.alert_event_id:
         raise AlertError("alertEventId: is empty; it names the event")
+    for field, text in (("alertEventId", alert.alert_event_id), ("anomalyDetectorArn", alert.anomaly_detector_arn)):
+        if len(text) > MOST_ID:
+            raise AlertError(f"{field}: has {len(text)} characters; at most {MOST_ID} are taken")
     if alert.anomaly_score is not None and not 0 <= alert.anomaly_score <= 100:
         raise AlertError(f"anomalyScore: {alert.anomaly_score:g} must be from 0 to 100, or null")
     alert.instant  # noqa: B018  (raises where the timestamp cannot be read)
@@ -212,7 +222,7 @@ def contribution(name: str, values: Sequence[str | None], weights: Sequence[floa
 def fit(alert: Alert, metric_set: MetricSet) -> Alert:
     """The alert in the names of the metric set; `AlertError` where it names what the set does not have, or a series' dimension twice."""
     alert = _renamed(alert, metric_set)
-    metric, where = alert.impacted_metric, f"the metric set {metric_set.name!r}"
+    metric, known, where = alert.impacted_metric, set(metric_set.dimension_names), f"the metric set {metric_set.name!r}"
     if metric.metric_name not in metric_set.measure_names:
         raise AlertError(f"metricName: {where} has no measure {metric.metric_name!r}; it has {', '.join(metric_set.measure_names)}")
     named = [contribution.dimension_name for contribution in metric.dimension_contribution]
@@ -222,7 +232,7 @@ def fit(alert: Alert, metric_set: MetricSet) -> Alert:
             raise AlertError(f"relevantTimeSeries: a series names a dimension twice: {', '.join(names)}")
         named += names
     for name in named:
-        if name not in metric_set.dimension_names:
+        if name not in known:
             raise AlertError(f"dimensionName: {where} has no dimension {name!r}; it has {', '.join(metric_set.dimension_names) or 'none'}")
     return alert
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from anomalake import intervals
 from anomalake.alert import Alert, TimeSeries, severity
-from anomalake.metric_set import Measure, MetricSet, one_line
+from anomalake.metric_set import MOST_DIMENSIONS, Measure, MetricSet, one_line
 
 MOST_SUBJECT, MOST_SHORT = 99, 160  # characters that SNS takes as a subject, and that one SMS holds
 MOST_SERIES, MOST_VALUES = 5, 3
@@ -34,7 +34,7 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
         f"{one.dimension_name} " + ", ".join(f"{_cut(value.dimension_value, '(none)')} {value.value_contribution:.4g} %" for value in best)
         for one in metric.dimension_contribution
         if (best := sorted(one.dimension_value_contributions, key=lambda value: -value.value_contribution)[:MOST_VALUES])
-    ]
+    ][:MOST_DIMENSIONS]
     lines = [
         f"{label} of {title} is anomalous{direction}.",
         "",

@@ -55,6 +55,14 @@ def test_another_state_is_no_alert(state):
     assert [read(one) for one in (by_bus, action, message)] == [(), (), ()]
 
 
+def test_a_state_that_cloudwatch_does_not_have_is_refused():
+    by_bus, action, message = (event(form) for form in FORMS)
+    by_bus["detail"]["state"]["value"] = action["alarmData"]["state"]["value"] = message["NewStateValue"] = "ALARMED"
+    for one in (by_bus, action, message):
+        with pytest.raises(AlertError, match="Invalid enum value 'ALARMED'"):
+            read(one)
+
+
 def test_a_reason_in_other_words_leaves_the_reason_data():
     by_bus = event()
     (alert,) = read(by_bus)

@@ -81,6 +81,8 @@ def test_every_set_that_maps_an_event_gets_it_and_one_that_cannot_read_it_costs_
         ({}, {"metricName": "starts_with(kind, 'a') && metric"}, "an event of no known source"),
         ({"parts": {}}, {"each": "parts"}, "an event of no known source"),
         ({"parts": [1]}, {"each": "parts"}, "the mapping of 'shop': metricName: .* finds nothing"),
+        ({"parts": [EVENT] * 101}, {"each": "parts"}, "an event of 101 alerts; at most 100 are taken"),
+        ({**EVENT, "more": "x" * 262_144}, {}, r"an event of no known source, and with 262\d{3} characters too long for a mapping"),
         ({**EVENT, "score": "high"}, {}, r"the mapping of 'shop': not an alert: Expected `float \| null`, got `str` - at `\$.anomalyScore`"),
         ({**EVENT, "score": 101}, {}, "anomalyScore: 101 must be from 0 to 100"),
         ({**EVENT, "metric": "clicks"}, {}, "has no measure 'clicks'"),

@@ -52,7 +52,20 @@ def test_another_entity_is_another_event():
     assert [alert.event_id for alert in read(entity=entity)] == [alert.event_id for alert in read(entity=entity[::-1])]
 
 
-@pytest.mark.parametrize(("field", "value"), [("detector_id", ""), ("data_start_time", "now"), ("feature_data", {}), ("entity", [{}])])
+MANY = {"feature_id": "f", "name": "n", "value": "v"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("detector_id", ""),
+        ("data_start_time", "now"),
+        ("feature_data", {}),
+        ("feature_data", [MANY] * 101),
+        ("entity", [{}]),
+        ("entity", [MANY] * 101),
+    ],
+)
 def test_a_field_that_is_wrong_is_named(field, value):
     with pytest.raises(AlertError, match=rf"not a result of OpenSearch.* at `\$.{field}"):
         read(**{field: value})
@@ -61,3 +74,9 @@ def test_a_field_that_is_wrong_is_named(field, value):
 def test_a_grade_beyond_one_is_refused():
     with pytest.raises(AlertError, match="anomalyScore: 120 must be from 0 to 100"):
         read(anomaly_grade=1.2)
+
+
+def test_an_anomaly_of_no_feature_is_refused_and_a_normal_result_without_features_is_no_alert():
+    with pytest.raises(AlertError, match="feature_data: is empty"):
+        read(feature_data=[])
+    assert read(feature_data=[], anomaly_grade=0) == ()

@@ -20,6 +20,7 @@ from anomalake.lake.ingest import Filed, Message, ingest
 from anomalake.lake.store import Patience, StorageError, within
 
 HURRIED = Patience(connect=2, request=5, whole=10)  # a batch has a minute
+MOST_KEPT = 1_000  # characters of an event that cannot be written
 SPARE = 2.0  # seconds of the function's time for the answer
 
 logger = Logger()
@@ -122,7 +123,16 @@ def _direct(event: object) -> Sequence[Message]:
     records = event.get("Records") if isinstance(event, dict) else None
     if isinstance(records, list) and records and all(_is_sns(record) for record in records):
         return [Message(str(number), record["Sns"]["Message"]) for number, record in enumerate(records)]
-    return [Message("event", json.dumps(event, ensure_ascii=True, separators=(",", ":")))]
+    try:
+        return [Message("event", json.dumps(event, ensure_ascii=True, separators=(",", ":")))]
+    except RecursionError:  # Lambda decoded it with a frame or two to spare; what is nested like that is no event of anybody
+        return [Message("event", f"{{nested too deeply to be kept; it began with {str(_first(event))[:MOST_KEPT]}")]
+
+
+def _first(event: object) -> object:
+    """The fields of an event whose values are not nested, else what kind of thing it is."""
+    flat = {name: value for name, value in event.items() if not isinstance(value, dict | list)} if isinstance(event, dict) else {}
+    return flat or type(event).__name__
 
 
 def _is_sns(record: object) -> bool:

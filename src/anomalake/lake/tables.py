@@ -61,13 +61,11 @@ def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
     """What an alert (one that `alert.fit` gives) adds to a table."""
     metric, score, event = alert.impacted_metric, _number(alert.anomaly_score), alert.event_id
     if table == "metricValue_AnomalyScore":
-        cells = []
-        for series in metric.relevant_time_series:
-            identity = (_values(series, metric_set), metric.metric_name)
-            numbers = (series.metric_value, series.expected_value, series.lower_bound, series.upper_bound)
-            value, expected, lower, upper = map(_number, numbers)
-            cells.append({identity: (score, event, value, expected, lower, upper)})
-        return merge(cells)
+        cells = (
+            (_values(series, metric_set), *map(_number, (series.metric_value, series.expected_value, series.lower_bound, series.upper_bound)))
+            for series in dict.fromkeys(metric.relevant_time_series)  # a body may hold one a hundred thousand times
+        )
+        return merge({(values, metric.metric_name): (score, event, *numbers)} for values, *numbers in cells)
     if table == "dimensionContributions":
         shares: dict[tuple[str, str | None], float] = {}
         for dimension in metric.dimension_contribution:
@@ -76,7 +74,7 @@ def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
                 shares[place] = max(share.value_contribution + 0.0, shares.get(place, -float("inf")))
         rows = tuple((name, value, shares[name, value]) for name, value in sorted(shares, key=_rank))
         return {(metric.metric_name, event): (score, _digest(rows), rows)} if rows else {}
-    affected = {_values(series, metric_set) for series in metric.relevant_time_series}
+    affected = {_values(series, metric_set) for series in dict.fromkeys(metric.relevant_time_series)}
     row = (
         alert.direction, len(affected), alert.anomaly_group_id, alert.alert_event_id, alert.alert_name, alert.anomaly_detector_arn,
         alert.source, alert.console_url, alert.root_cause,

@@ -3,17 +3,19 @@
 Source: "Alarm events and EventBridge", "Invoke a Lambda function from an alarm" and "Notifying users on alarm changes" in the CloudWatch guide.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from anomalake import alert as alerts
 
+Value = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+
 
 class State(msgspec.Struct, rename="camel"):
     """A state and why; `reason_data` is a JSON text, which SNS leaves out."""
 
-    value: str
+    value: Value
     timestamp: str
     reason: str = ""
     reason_data: str | None = None
@@ -93,7 +95,7 @@ class _Trigger(msgspec.Struct, rename="pascal"):
 
 class _SnsMessage(msgspec.Struct, rename="pascal"):
     alarm_name: str
-    new_state_value: str
+    new_state_value: Value
     state_change_time: str
     new_state_reason: str = ""
     alarm_description: str | None = None

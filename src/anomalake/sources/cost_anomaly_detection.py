@@ -45,7 +45,7 @@ class _Anomaly(msgspec.Struct, rename="camel"):
     monitor_name: str | None = None
     anomaly_score: _Score = msgspec.field(default_factory=_Score)
     impact: _Impact = msgspec.field(default_factory=_Impact)
-    root_causes: list[_Cause] = []
+    root_causes: Annotated[list[_Cause], msgspec.Meta(max_length=1_000)] = []  # the service names ten
     dimension_value: str | None = None
     dimensional_value: str | None = None  # SNS's name for it
     anomaly_details_link: str | None = None

@@ -12,12 +12,13 @@ import msgspec
 
 from anomalake import alert as alerts
 from anomalake import patterns
-from anomalake.alert import Alert, AlertError
+from anomalake.alert import MOST_ALERTS, Alert, AlertError
 from anomalake.metric_set import MAPPED_ALWAYS, MetricSet, compiled
 
 SOURCE = "mapping"
 DETECTOR = "arn:anomalake:mapping:::AnomalyDetector:"  # its last part is the set's name, by which the alert is routed
 MOST_NAMED = 20
+MOST_BODY = 262_144  # characters, as SNS takes; JMESPath needs a second for a MiB of small things
 
 
 def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
@@ -30,6 +31,8 @@ def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...
         raise AlertError(f"an event of no known source{tried}; it has the fields {fields} (docs/alerts.md lists the sources)")
     found: list[Alert] = []
     wrong: list[str] = []
+    if (many := sum(len(parts) for _, parts in taken)) > MOST_ALERTS:
+        raise AlertError(f"an event of {many} alerts; at most {MOST_ALERTS} are taken, send them in several")
     for item, parts in taken:
         try:
             found += [_alert(part, item) for part in parts]

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import msgspec
 
 from anomalake import alert as alerts
-from anomalake.alert import Alert
+from anomalake.alert import MOST_ALERTS, Alert, AlertError
 from anomalake.metric_set import column_from
 
 SOURCE = "opensearch"
 DETECTOR = "arn:anomalake:opensearch:::AnomalyDetector:"  # OpenSearch has no ARN for a detector
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+_FEW = msgspec.Meta(max_length=MOST_ALERTS)  # a detector has five features and two fields of entities at most, where nothing is set otherwise
 
 
 class _Data(msgspec.Struct):
@@ -35,17 +36,17 @@ class _Entity(msgspec.Struct):
 
 class _Expected(msgspec.Struct):
     likelihood: float = 0
-    value_list: list[_Data] = []
+    value_list: Annotated[list[_Data], _FEW] = []
 
 
 class _Result(msgspec.Struct):
     detector_id: _Text
     data_start_time: _Milliseconds
-    feature_data: list[_Feature]
+    feature_data: Annotated[list[_Feature], _FEW]
     anomaly_grade: float | None = None
-    entity: list[_Entity] | None = None
-    relevant_attribution: list[_Data] | None = None
-    expected_values: list[_Expected] | None = None
+    entity: Annotated[list[_Entity], _FEW] | None = None
+    relevant_attribution: Annotated[list[_Data], _FEW] | None = None
+    expected_values: Annotated[list[_Expected], _FEW] | None = None
 
 
 def recognises(event: dict[str, Any]) -> bool:
@@ -60,6 +61,8 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
         return ()
     causes = {one.feature_id for one in result.relevant_attribution or [] if one.data}
     features = [one for one in result.feature_data if one.feature_id in causes] or result.feature_data
+    if not features:
+        raise AlertError("feature_data: is empty; an anomaly is one of some feature")
     return tuple(_alert(result, feature) for feature in features)
 
 
