@@ -87,6 +87,17 @@ def test_content_never_makes_it_raise(lake, event):
     assert len(list(lake.list("quarantine"))) == 1
 
 
+@pytest.mark.parametrize("wrap", [lambda inner: {"id": "x-17", "a": inner}, lambda inner: [inner]])
+@pytest.mark.parametrize("depth", [990, 20_000])
+def test_a_direct_event_that_is_nested_too_deeply_to_be_written_leaves_word_of_what_it_was(lake, wrap, depth):
+    event = "innermost"
+    for _ in range(depth):
+        event = wrap(event)
+    assert function.handler(event, None) == {"filed": 0, "quarantined": 1}
+    (key,) = lake.list("quarantine")
+    assert json.loads(lake.get(key).data)["reason"]
+
+
 class _Broken(ObjectStore):
     """A store whose tables for one hour are down."""
 
