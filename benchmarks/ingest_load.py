@@ -75,8 +75,8 @@ class Run(NamedTuple):
 
 LANES = (
     Lane(REFERENCE, 1, 10), Lane("parquet", 1, 10), Lane("csv", 1, 10), Lane("parquet", BATCH, 10),
-    Lane(REFERENCE, 1, 5), Lane("parquet", BATCH, 5),
-    Lane(REFERENCE, 1, 1), Lane("parquet", BATCH, 1), Lane("csv", BATCH, 1),
+    Lane(REFERENCE, 1, 5), Lane("parquet", 1, 5), Lane("parquet", BATCH, 5),
+    Lane(REFERENCE, 1, 1), Lane("parquet", 1, 1), Lane("parquet", BATCH, 1), Lane("csv", BATCH, 1),
 )  # fmt: skip
 
 

@@ -39,7 +39,9 @@ def encode(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
         return ("\n".join(lines) + "\n").encode()
     arrays = [pa.array(columns[name], _ARROW[kind]) for name, kind in schema]
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_arrays(arrays, [name for name, _ in schema]), sink, compression="zstd", version="2.6", store_schema=False)
+    table = pa.Table.from_arrays(arrays, [name for name, _ in schema])
+    # Without dictionaries and statistics: a third smaller and faster, and whoever reads a timestamp's or a day's object reads all of it.
+    pq.write_table(table, sink, compression="zstd", version="2.6", store_schema=False, use_dictionary=False, write_statistics=False)
     return bytes(sink.getvalue())
 
 
