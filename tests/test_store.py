@@ -1,6 +1,8 @@
 """The stores: conditional writes that lose nothing, in memory, in a folder with several processes, and on an S3 server."""
 
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -174,6 +176,25 @@ def test_what_a_process_left_that_was_killed_between_link_and_unlink_is_never_wr
             store.create("a", b"one")
     store.create("b", b"two")
     assert store.get("a").data == b"one"
+
+
+def test_nobody_comes_between_the_comparison_of_a_version_and_its_replacement_in_a_folder(tmp_path: Path, monkeypatch):
+    store, rename, others, replaced = FolderStore(tmp_path / "lake"), os.replace, list[threading.Thread](), list[bool]()
+    store.create("a", b"one")
+    version = store.get("a").version
+
+    def rename_while_another_tries(source: Path, target: Path) -> None:
+        if not others:
+            others.append(threading.Thread(target=lambda: replaced.append(store.replace("a", b"three", version))))
+            others[0].start()
+            others[0].join(0.3)  # it waits for the lock
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", rename_while_another_tries)
+    assert store.replace("a", b"two", version)
+    others[0].join(30)
+    assert replaced == [False]
+    assert store.get("a").data == b"two"
 
 
 def _append(open_it: Callable[[], Store], writer: int) -> None:
