@@ -125,7 +125,7 @@ def main() -> int:
         os.environ.update(s3_server.leading_to(endpoint))
         for number in range(arguments.rounds):
             kind, form = ("folder", "s3")[number % 2], (("parquet", "csv")[number // 2 % 2])
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 did, differing = run_round(random.Random(f"{arguments.seed} {number}"), kind, form, endpoint, folder)
             said = ", ".join(f"{count} {name}" for name, count in did.items())
             print(f"round {number + 1}: {kind}, {form}, {said}: {'NOT as it must be' if differing else 'as it must be'}", flush=True)
