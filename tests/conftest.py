@@ -11,7 +11,7 @@ from hypothesis import settings
 import s3_server
 from anomalake import metric_set
 from anomalake.functions import setting
-from anomalake.lake.store import ObjectStore, open_store
+from anomalake.lake.store import ObjectStore
 from anomalake.metric_set import MetricSet
 
 settings.register_profile("anomalake", deadline=None)  # no test measures time
@@ -142,6 +142,4 @@ def s3_lake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     lake = s3_server.new_lake(endpoint)
     yield lake
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)  # where a test had put something between
-    store = open_store(lake)
-    for key in store.list(""):
-        store.delete(key)
+    s3_server.remove(lake)

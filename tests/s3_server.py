@@ -82,6 +82,15 @@ def new_lake(endpoint: str) -> str:
     return f"s3://{os.environ['ANOMALAKE_TEST_S3_BUCKET'] if named_endpoint() else 'lake'}/test-{os.urandom(6).hex()}"
 
 
+def remove(lake: str) -> None:
+    """Take everything out of the lake; the environment must lead to it."""
+    from anomalake.lake.store import open_store
+
+    store = open_store(lake)
+    for key in store.list(""):
+        store.delete(key)
+
+
 def _one_at_a_time(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
     lock, seen = threading.Lock(), list[dict[str, Any]]()
 

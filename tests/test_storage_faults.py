@@ -195,6 +195,21 @@ def test_a_store_that_never_answers_is_given_up_in_time(proxy, s3_lake, monkeypa
     assert settled(objects(lake.store)) == settled(clean(FORM, KNOWN, MANY))
 
 
+@pytest.mark.parametrize("fault", ["time-out after", "reset after"])
+def test_a_write_that_was_done_is_said_to_be_done_though_its_answer_was_lost(fault, proxy, s3_lake, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
+    store = open_store(s3_lake, patience=HURRIED)
+    proxy.begin(lambda number, _: fault if number == 1 else None)
+    assert store.create("a", b"one")
+    assert len(proxy.seen) == 3  # the write, the same again, and a look at what is there
+    version = store.get("a").version
+    proxy.begin(lambda number, _: fault if number == 1 else None)
+    assert store.replace("a", b"two", version)
+    assert len(proxy.seen) == 3
+    assert not store.create("a", b"three")
+    assert store.get("a").data == b"two"
+
+
 def test_one_call_ends_within_its_time_even_if_it_must_look_whether_it_was_done(proxy, s3_lake, monkeypatch):
     patience = Patience(connect=0.3, request=0.3, whole=1, tries=60)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)

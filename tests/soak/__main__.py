@@ -65,7 +65,9 @@ def lake_in(kind: str, rng: random.Random, folder: str, endpoint: str, did: Coun
 
     with s3_proxy.before(endpoint) as proxy:
         proxy.begin(plan)
-        yield s3_server.new_lake(endpoint), s3_server.leading_to(proxy.endpoint)
+        lake = s3_server.new_lake(endpoint)
+        yield lake, s3_server.leading_to(proxy.endpoint)
+        s3_server.remove(lake)
 
 
 def fate(rng: random.Random, kind: str) -> worker.Plan:
