@@ -43,9 +43,9 @@ class Queue:
         self._waiting = [message for message in self._waiting if message not in taken]
         return taken
 
-    def done(self, batch: list[Message], answer: worker.Answer | None) -> None:
+    def done(self, taken: list[Message], answer: worker.Answer | None) -> None:
         """What was not acknowledged waits again, and now and then what was."""
-        self._waiting += [message for message in batch if answer is None or message.id in answer.failed or self._rng.random() < 0.05]
+        self._waiting += [message for message in taken if answer is None or message.id in answer.failed or self._rng.random() < 0.05]
 
 
 @contextmanager
@@ -89,15 +89,16 @@ def run_round(rng: random.Random, kind: str, form: Format, endpoint: str, folder
         environment = {**os.environ, **way, "ANOMALAKE_LAKE": lake, "ANOMALAKE_METRIC_SETS": str(sets), "ANOMALAKE_FORMAT": form}
         working = list[tuple[worker.Worker, list[Message], float]]()  # and when it is killed
         while True:
-            while len(working) < writers and (batch := queue.batch()):
+            while len(working) < writers and (batches := [batch for _ in range(rng.randint(1, 3)) if (batch := queue.batch())]):
                 killed_at = time.monotonic() + (rng.uniform(0, 0.5) if rng.random() < 0.15 else LONGEST)
-                working.append((worker.start([batch], environment, fate(rng, kind)), batch, killed_at))
-                did["batches"] += 1
+                taken = [message for batch in batches for message in batch]
+                working.append((worker.start(batches, environment, fate(rng, kind)), taken, killed_at))
+                did["batches"] += len(batches)
             if not working:
                 break
             time.sleep(0.01)
             for entry in list(working):
-                one, batch, killed_at = entry
+                one, taken, killed_at = entry
                 if time.monotonic() > killed_at:
                     one.process.kill()
                 elif not one.answers.poll(0):
@@ -106,7 +107,7 @@ def run_round(rng: random.Random, kind: str, form: Format, endpoint: str, folder
                 answer = worker.finish(one)
                 did["killed"] += answer is None
                 did["messages handed back"] += 0 if answer is None else len(answer.failed)
-                queue.done(batch, answer)
+                queue.done(taken, answer)
             if time.monotonic() - began > LONGEST:
                 raise AssertionError(f"the queue was not empty after {LONGEST} s")
         found, bodies_found = traffic.settled(traffic.objects(open_store(lake)))
