@@ -233,7 +233,8 @@ def _replay(arguments: Arguments) -> int:
         whole = done(item.name, replay.rebuild, job, days, " days")
         moved = f", {whole.moved:,} of them moved to other metric sets" if job.reroute else ""
         say(f"{item.path}: {whole.alerts:,} alerts in the archive of {len(days):,} days{moved}")
-        say(f"  {form}: {whole.written:,} objects written, {whole.unchanged:,} as they were, {whole.deleted:,} of the other format taken away")
+        other = f", {whole.deleted:,} of the other format taken away" if whole.deleted else ""
+        say(f"  {form}: {whole.written:,} objects written, {whole.unchanged:,} as they were{other}")
         _tell(whole.findings, whole.found, f"things of {item.name!r} could not be made anew as they were")
         _tell([], whole.kept, f"events of {item.name!r} stand in its tables and not in the archive; they were kept (--exact drops them)")
         found += whole.found
