@@ -5,7 +5,7 @@ The fields are described in docs/metric-sets.md. A mistake raises `UserError` na
 
 import re
 from collections import Counter
-from datetime import datetime
+from datetime import date, datetime
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -110,11 +110,24 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offset: int = 0
 
 
-class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The lowest score the own detector alerts on, and whose alerts belong here."""
+class Snooze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Series that do not alert before a date: those that have one of the values of each dimension, in these measures (none named: in all)."""
+
+    until: str
+    dimensions: dict[str, tuple[str | None, ...]] = {}
+    measures: tuple[str, ...] = ()
+
+
+class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"minimum_impact": "minimumImpact"}):
+    """What the own detector alerts on, from the lowest score on, and whose alerts belong here; a filter that is empty lets everything pass."""
 
     sensitivity: float = 50
     detectors: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    dimensions: dict[str, tuple[str | None, ...]] = {}
+    direction: Literal["above", "below"] | None = None
+    minimum_impact: dict[str, float] = {}  # of a measure, in its unit: the sum of |value - expected| over the event's series
+    snoozed: tuple[Snooze, ...] = ()
 
 
 class MetricSet(_Named, frozen=True, forbid_unknown_fields=True):
@@ -239,6 +252,7 @@ _ALLOWED = {
     "format": "number, integer, percent or currency",
     "compression": "none or gzip",
     "charset": "UTF-8 or ISO-8859-1",
+    "direction": "above or below",
 }
 
 
@@ -250,7 +264,7 @@ def _in_words(message: str) -> str:
     if problem.startswith("Invalid enum value"):
         problem = f"{problem.removeprefix('Invalid enum value ')} must be {_ALLOWED.get(field) or _ALLOWED.get(last, 'one that is known')}"
     elif problem.startswith("Object contains unknown field"):
-        known = _RECORDS.get(last.partition("[")[0], MetricSet).__struct_fields__
+        known = _RECORDS.get(last.partition("[")[0], MetricSet).__struct_encode_fields__
         problem = f"has the unknown field {problem.rpartition('field ')[2]}; known are {', '.join(known)}"
     problem = problem.replace("Object missing required field", "lacks the field")
     return f"{field}: {problem}" if field else problem
@@ -262,6 +276,7 @@ _RECORDS: dict[str, type[msgspec.Struct]] = {
     "timestamp": Timestamp,
     "source": Source,
     "alerts": Alerts,
+    "snoozed": Snooze,
 }
 
 
@@ -298,6 +313,7 @@ def _problems(item: MetricSet) -> list[_Problem]:
     check(len(item.dimensions) <= MOST_DIMENSIONS, "dimensions", f"{len(item.dimensions)} are too many; at most {MOST_DIMENSIONS}")
     found.extend(_name_problems(item))
     check(0 <= item.alerts.sensitivity <= 100, "alerts.sensitivity", f"{item.alerts.sensitivity} must be from 0 to 100")
+    found.extend(_filter_problems(item))
     if item.source is not None:
         found.extend(_source_problems(item, item.source))
     if item.mapping:
@@ -326,6 +342,26 @@ def _name_problems(item: MetricSet) -> list[_Problem]:
         times = Counter([*called, *(former for some in formers for former in some)])
         twice = [(number, former) for number, some in enumerate(formers) for former in some if times[former] > 1]
         found += [_Problem(f"{kind}[{number}].formerly", f"{former!r} would name two of the {kind}; it may lead to one") for number, former in twice]
+    return found
+
+
+def _filter_problems(item: MetricSet) -> list[_Problem]:
+    found, alerts = [], item.alerts
+    named = [("measures", name) for name in alerts.measures] + [("minimumImpact", name) for name in alerts.minimum_impact]
+    filtered = [("dimensions", name) for name in alerts.dimensions]
+    for number, one in enumerate(alerts.snoozed):
+        named += [(f"snoozed[{number}].measures", name) for name in one.measures]
+        filtered += [(f"snoozed[{number}].dimensions", name) for name in one.dimensions]
+        try:
+            date.fromisoformat(one.until)
+        except ValueError:
+            found.append(_Problem(f"alerts.snoozed[{number}].until", f"{one.until!r} must be a date such as 2026-08-01"))
+    for kind, known, names in (("measure", item.measure_names, named), ("dimension", item.dimension_names, filtered)):
+        told = f"there is no such {kind}; there are {', '.join(known) or 'none'}"
+        found += [_Problem(f"alerts.{field}", f"{name!r}: {told}") for field, name in names if name not in known]
+    found += [
+        _Problem("alerts.minimumImpact", f"{name}: {least:g} must be 0 or more") for name, least in alerts.minimum_impact.items() if not least >= 0
+    ]
     return found
 
 

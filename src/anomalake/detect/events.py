@@ -11,7 +11,9 @@ from datetime import datetime
 import numpy as np
 
 from anomalake import alert as alerts
+from anomalake import intervals
 from anomalake.alert import Alert
+from anomalake.detect.filters import alerting
 from anomalake.detect.model import Points, distance_of, score_of
 from anomalake.key import series_key
 from anomalake.live import Series
@@ -45,10 +47,10 @@ def severity(scores: Sequence[float]) -> float:
     return round(max(largest, float(score_of(np.sum(distances**4, keepdims=True) ** 0.25)[0])), 2)
 
 
-def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence[Series], points: Points) -> Alert | None:
-    """The alert of one measure in the interval that starts at `start` (naive UTC), or None; `points` has an entry for each of `series`."""
-    with np.errstate(invalid="ignore"):
-        found = np.flatnonzero(points.score >= metric_set.alerts.sensitivity)
+def event(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], points: Points) -> Alert | None:
+    """The alert of one measure in the interval that starts at `wall`, or None; `points` has an entry for each of `series`."""
+    start = intervals.to_utc(wall, metric_set.timezone)
+    found = alerting(metric_set, measure, wall, series, points)
     if not len(found):
         return None
     order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), series_key(series[i])))

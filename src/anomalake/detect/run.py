@@ -55,7 +55,7 @@ class Detector:
             if not np.isnan(values[i, number])
         ]
         observations.sort(key=lambda record: str(record[0]))
-        found = (events.event(item, measure, start, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True))
+        found = (events.event(item, measure, wall, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True))
         return Scored(start, observations, tuple(alert for alert in found if alert is not None))
 
 
