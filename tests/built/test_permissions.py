@@ -112,7 +112,7 @@ class Made(NamedTuple):
 
 @pytest.fixture(scope="module")
 def made(recorder, tmp_path_factory) -> Made:
-    """Ingest: new and known timestamps, what is not understood, a severe alert twice. Detect: two runs, an alert, one too large to send."""
+    """Ingest: new and known timestamps, a severe alert and what is not understood, twice. Detect: two runs, an alert, one too large to send."""
     application, endpoint = recorder
     top = tmp_path_factory.mktemp("project")
     sets = top / "metric_sets"
@@ -130,7 +130,8 @@ def made(recorder, tmp_path_factory) -> Made:
                    "ANOMALAKE_TOPIC_ARN": topic, "ANOMALAKE_NOTIFY_SCORE": "60", "ANOMALAKE_QUEUE_URL": queue}  # fmt: skip
 
     def ingest() -> None:
-        for event in (sqs_event(shop_alert("views", 812.25), "{"), sqs_event(shop_alert("revenue", 99.5)), sqs_event(shop_alert("views", 812.25))):
+        first = sqs_event(shop_alert("views", 812.25), "{")
+        for event in (first, sqs_event(shop_alert("revenue", 99.5)), first):
             assert handled(INGEST, event, **environment)[0] == {"batchItemFailures": []}
 
     def detect() -> None:
