@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anomalake import alert as alerts
 from anomalake import metric_set
-from anomalake.detect import events, model
+from anomalake.detect import events, model, state
 from anomalake.detect.run import Detector
 from anomalake.live import Interval
 from conftest import shop_text
@@ -166,6 +166,42 @@ def test_a_second_run_gives_the_same_alerts_with_the_same_ids():
 
     assert alerts_of() == alerts_of()
     assert alerts_of()
+
+
+def groups(walls: list[tuple[datetime, dict[tuple[str, str], float]]], zone: str = "UTC", *, kept: bool = False) -> list[str]:
+    """The group of each event of these intervals, after fifteen quiet days, by turns above and below 100; the state kept and loaded after each."""
+    item = metric_set.parse(shop_text(zone), "shop.yaml")
+    detector, found = Detector(item), []
+    first = walls[0][0]
+    quiet = [(first - timedelta(hours=back), {}) for back in range(15 * 24, 0, -1)]
+    for wall, odd in [*quiet, *walls]:
+        values = {(platform, "us"): (100.0 + wall.hour % 2, None) for platform in ("pc", "app")}
+        values |= {series: (value, None) for series, value in odd.items()}
+        found += [alert.anomaly_group_id for alert in detector.score(Interval(wall, values, len(values), ())).alerts]
+        if kept and odd:
+            detector = state.load(state.dump(state.Memory(detector, wall, wall, 0)), item, "state.npz").detector
+    return found
+
+
+PC, APP = ("pc", "us"), ("app", "us")
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_consecutive_intervals_of_one_event_carry_one_group(kept):
+    at = [datetime(2021, 1, 20, 3) + timedelta(hours=hour) for hour in range(8)]
+    odd = [{PC: 900}, {PC: 900, APP: 900}, {APP: 0}, {PC: 900}, {}, {PC: 900}]
+    one, two, three, four, five = groups(list(zip(at, odd, strict=False)), kept=kept)
+    assert one == two == three
+    assert len({one, four, five}) == 3
+
+
+def test_the_interval_right_after_is_meant_by_the_clock_that_runs_on():
+    skipped = [datetime(2021, 3, 28, 1), datetime(2021, 3, 28, 3)]  # from one to three, in Berlin
+    repeated = [datetime(2021, 10, 31, 2), datetime(2021, 10, 31, 3)]
+    apart = [datetime(2021, 10, 31, 1), datetime(2021, 10, 31, 3)]
+    for walls, same in ((skipped, True), (repeated, True), (apart, False)):
+        one, two = groups([(wall, {PC: 900}) for wall in walls], "Europe/Berlin")
+        assert (one == two) is same
 
 
 def test_an_interval_before_any_series_is_known_is_empty():

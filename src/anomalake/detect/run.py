@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from anomalake import intervals
@@ -23,6 +24,14 @@ class Scored(NamedTuple):
     alerts: tuple[Alert, ...]
 
 
+class Ongoing(NamedTuple):
+    """The last event of a measure: when, the group that it belongs to, and the columns of its series."""
+
+    wall: datetime
+    group: str
+    series: frozenset[int]
+
+
 @dataclass
 class Detector:
     """A metric set's detector: the series it knows, and the model's state of each of their measures (column = series x measures + measure)."""
@@ -30,6 +39,7 @@ class Detector:
     metric_set: MetricSet
     series: dict[Series, int] = field(default_factory=dict)
     state: model.State = field(init=False)
+    ongoing: dict[str, Ongoing] = field(default_factory=dict)  # by measure
 
     def __post_init__(self) -> None:
         self.state = model.State(intervals.slots_per_day(self.metric_set.frequency))
@@ -56,7 +66,18 @@ class Detector:
         ]
         observations.sort(key=lambda record: str(record[0]))
         found = (events.event(item, measure, wall, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True))
-        return Scored(start, observations, tuple(alert for alert in found if alert is not None))
+        return Scored(start, observations, tuple(self._grouped(alert, wall) for alert in found if alert is not None))
+
+    def _grouped(self, alert: Alert, wall: datetime) -> Alert:
+        """The alert in the group of the interval just before, where that had an event of the measure and of one of its series."""
+        item, metric = self.metric_set, alert.impacted_metric
+        places = [{one.dimension_name: one.dimension_value for one in series.dimensions} for series in metric.relevant_time_series]
+        affected = frozenset(self.series[tuple(values.get(name) for name in item.dimension_names)] for values in places)
+        before = self.ongoing.get(metric.metric_name)
+        if before is not None and before.series & affected and intervals.end(before.wall, item.frequency, item.timezone) == alert.instant:
+            alert = msgspec.structs.replace(alert, anomaly_group_id=before.group)
+        self.ongoing[metric.metric_name] = Ongoing(wall, alert.anomaly_group_id or "", affected)
+        return alert
 
 
 def _cells(points: model.Points, i: int) -> tuple[float | None, ...]:

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from anomalake.detect.model import State
-from anomalake.detect.run import Detector
+from anomalake.detect.run import Detector, Ongoing
 from anomalake.errors import UserError
 from anomalake.metric_set import MetricSet
 
-VERSION = 1
+VERSION = 2
 _ARRAYS = tuple(field.name for field in fields(State) if field.name not in ("slots", "size", "day"))
 
 
@@ -48,6 +48,7 @@ def dump(memory: Memory) -> bytes:
         "silent": memory.silent,
         "day": state.day,
         "series": list(detector.series),
+        "ongoing": {measure: (one.wall.isoformat(), one.group, sorted(one.series)) for measure, one in detector.ongoing.items()},
     }
     packed = io.BytesIO()
     np.savez_compressed(packed, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **{name: getattr(state, name) for name in _ARRAYS})
@@ -67,6 +68,8 @@ def load(data: bytes, metric_set: MetricSet, where: str) -> Memory:
                     raise UserError(f"{where}: was made with the {name} {header[name]}, not {now}; raise the metric set's `version`, or {remedy}")
             detector = Detector(metric_set)
             detector.series = {tuple(series): number for number, series in enumerate(header["series"])}
+            for measure, (wall, group, series) in header["ongoing"].items():
+                detector.ongoing[measure] = Ongoing(datetime.fromisoformat(wall), group, frozenset(series))
             state = detector.state
             state.size, state.day = len(detector.series) * len(metric_set.measures), header["day"]
             for name in _ARRAYS:
