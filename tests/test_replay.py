@@ -202,6 +202,57 @@ def test_a_zone_that_changed_moves_alerts_to_the_interval_that_is_theirs_now(tmp
     assert contents(tmp_path) == contents(tmp_path / "new")
 
 
+def rows(lake: Path) -> dict[str, int]:
+    """How many rows each Parquet object of the lake has, where it has some."""
+    schema = {table: tables.schema(table, SHOP) for table in tables.INGESTED}
+    found = {key: len(encoding.decode("parquet", schema[key.split("/")[1]], data, key)["timestamp"]) for key, data in contents(lake).items()}
+    return {key: count for key, count in found.items() if count}
+
+
+@pytest.mark.parametrize("zones", [("UTC", "Asia/Tokyo"), ("Asia/Tokyo", "UTC")])
+def test_exact_after_a_zone_changed_takes_what_lies_under_other_dates_for_known(tmp_path, zones):
+    some = [alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}") for day in range(10, 16) for hour in ("03", "20")]
+    old, new = (metric_set.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml") for zone in zones)
+    fill(tmp_path, some, old)
+    (tmp_path / "shop.yaml").write_text(shop_text(zones[1], frequency="frequency: P1D"))
+    fill(tmp_path / "new", some, new)
+    for _ in range(2):
+        assert run(tmp_path, "--exact", "--jobs", "1", "--metric-set", str(tmp_path / "shop.yaml")) == 0
+        assert rows(tmp_path) == rows(tmp_path / "new")
+
+
+def test_exact_drops_nothing_of_a_day_whose_archive_cannot_be_read_in_full(lake, capsys):
+    before = contents(lake)
+    key = next(iter(contents(lake, "alerts")))
+    (lake / key).write_bytes(b"damaged\n")
+    assert run(lake, "--exact") == 1
+    assert contents(lake) == before
+    assert f"{key}: a line is damaged" in capsys.readouterr().err
+
+
+def test_alerts_of_two_dates_in_one_body_do_not_stumble_over_a_damaged_object(tmp_path):
+    (shop,) = mapping_sets(tmp_path, shop="items")
+    fill(tmp_path, [two_alerts("2021-02-10T09:00Z", "2021-02-11T10:00Z")], shop)
+    before = contents(tmp_path)
+    for key in before:
+        (tmp_path / key).write_bytes(b"damaged")
+    assert run(tmp_path) == 1
+    assert contents(tmp_path) == before
+    assert run(tmp_path) == 0
+
+
+def test_observations_outside_the_time_that_is_named_keep_their_format(lake):
+    schema = tables.schema("observations", SHOP)
+    data = encoding.encode_records("parquet", schema, [("pc|us", datetime(2021, 2, 10), "pc", "us", "views", 1.5, None, 0.0, 3.0, None)])
+    for hour in (9, 10, 11):
+        FolderStore(lake).put(layout.table_key("observations", SHOP, datetime(2021, 2, 10, hour), "parquet"), data)
+    for day in ("2021-02-09", "2021-02-10", "2021-02-11"):
+        FolderStore(lake).put(layout.day_key("observations", SHOP, day, "parquet"), data)
+    assert run(lake, "--format", "csv", "--table", "observations", "--from", "2021-02-10T10:00", "--to", "2021-02-10T11:00") == 0
+    converted = [key.rpartition("/")[2] for key in contents(lake) if key.endswith(".csv")]
+    assert converted == ["2021-02-10.csv", "2021-02-10T1000Z.csv"]
+
+
 # --- where alerts belong
 
 
@@ -263,6 +314,72 @@ def test_re_route_leaves_what_belongs_where_it_is(tmp_path):
 
 def archived(lake: Path, name: str = "") -> list[str]:
     return sorted({json.loads(line)["body"] for data in contents(lake, f"alerts/{name}").values() for line in data.decode().splitlines()})
+
+
+def mapping_sets(lake: Path, **each: str) -> tuple[metric_set.MetricSet, ...]:
+    """Metric sets of these names that read home-made events; `each` says which parts of one."""
+    (lake / "metric_sets").mkdir(parents=True, exist_ok=True)
+    for name, parts in each.items():
+        text = shop_text(name=f"name: {name}") + f"mapping: {{each: {parts}, metricName: m, timestamp: t, alertEventId: id}}\n"
+        (lake / f"metric_sets/{name}.yaml").write_text(text)
+    return metric_set.load_all(lake / "metric_sets")
+
+
+def two_alerts(*times: str) -> str:
+    """A home-made event with an alert at each time."""
+    return json.dumps({"items": [{"m": "views", "t": time, "id": f"e{time}"} for time in times]})
+
+
+def test_re_route_leaves_an_event_that_two_sets_read_in_the_archive_of_both(tmp_path):
+    sets = mapping_sets(tmp_path, shop="items", store="items")
+    fill(tmp_path, [two_alerts("2021-02-10T09:00Z", "2021-02-11T09:00Z")], *sets)
+    before, archive = contents(tmp_path), contents(tmp_path, "alerts")
+    for _ in range(2):
+        assert run(tmp_path, "--re-route") == 0
+        assert contents(tmp_path) == before
+        assert contents(tmp_path, "alerts") == archive
+
+
+def test_re_route_files_an_event_where_it_is_read_since_too(tmp_path):
+    sets = mapping_sets(tmp_path, shop="items")
+    fill(tmp_path, [two_alerts("2021-02-10T09:00Z")], *sets)
+    sets = mapping_sets(tmp_path, store="items")
+    assert run(tmp_path, "--re-route") == 0
+    fill(tmp_path / "new", [two_alerts("2021-02-10T09:00Z")], *sets)
+    assert contents(tmp_path) == contents(tmp_path / "new")
+    assert contents(tmp_path, "alerts") == contents(tmp_path / "new", "alerts")
+
+
+def test_re_route_leaves_an_event_of_which_a_part_lies_outside_the_time(tmp_path):
+    fill(tmp_path, [two_alerts("2021-02-10T09:00Z", "2021-02-10T10:00Z")], *mapping_sets(tmp_path, shop="items"))
+    mapping_sets(tmp_path, shop="nothing", store="items")
+    before, archive = rows(tmp_path), contents(tmp_path, "alerts")
+    assert run(tmp_path, "--re-route", "--from", "2021-02-10T10:00") == 0
+    assert rows(tmp_path) == before
+    assert contents(tmp_path, "alerts") == archive
+    assert run(tmp_path, "--re-route") == 0
+    assert {key.split("/")[2] for key in rows(tmp_path)} == {"store"}
+    assert not contents(tmp_path, "alerts/shop")
+
+
+def test_re_route_leaves_alerts_that_no_set_takes_today_where_they_are(lake):
+    before = contents(lake)
+    shutil.rmtree(lake / "anomalyResults")
+    shop, other = (metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("shop", "other"))
+    job = replay.Job(str(lake), (other,), shop, "parquet", reroute=True)
+    assert [replay.rebuild(job, day).found for day in replay.days(job)] == [0] * DAYS
+    assert contents(lake) == before
+
+
+def test_re_route_leaves_a_damaged_line_of_the_archive_where_it_is(rerouted):
+    damaged = b'{"body": tru\n'
+    keys = list(contents(rerouted, "alerts"))
+    for key in keys:
+        with (rerouted / key).open("ab") as file:
+            file.write(damaged)
+    assert run(rerouted, "--re-route") == 1
+    assert set(contents(rerouted, "alerts/shop").values()) == {damaged}
+    assert archived(rerouted, "store") == sorted(set(bodies()))
 
 
 class Interrupted(FolderStore):

@@ -18,7 +18,7 @@ from anomalake.alert import AlertError
 from anomalake.credentials import open_lake
 from anomalake.errors import UserError
 from anomalake.lake import archive, encoding, layout, tables
-from anomalake.lake.ingest import Filed, Message, Refused, add, ingest, understand
+from anomalake.lake.ingest import Filed, Message, Refused, ingest, understand
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import StorageError, Store, Stored, keep
 from anomalake.metric_set import MetricSet
@@ -103,7 +103,8 @@ def days(job: Job) -> list[Day]:
     # An alert's date may be another than that of its archive, where the set's zone or frequency changed.
     first, last = job.start - timedelta(days=1), job.end + timedelta(days=1)
     current = job.metric_set.version  # in which alerts may arrive from now on
-    return [Day(day, tuple(sorted({*found[day], current}))) for day in sorted(found) if f"{first:%Y-%m-%d}" <= day <= f"{last:%Y-%m-%d}"]
+    dates = [day for day in sorted(found) if layout.date(first) <= day <= layout.date(last)]
+    return [Day(day, tuple(sorted({current}.union(*(found.get(near, ()) for near in (day, *_around(day))))))) for day in dates]
 
 
 def rebuild(job: Job, day: Day) -> Done:
@@ -164,37 +165,47 @@ class _Archived(NamedTuple):
 
     filed: list[Filed]  # the alerts of the set
     events: dict[datetime, set[_Event]]  # every event that it knows, by interval
-    bodies: dict[str, list[str]]  # of each object
-    moving: dict[str, list[str]]  # of those, the bodies that belong elsewhere by now
-    moved: int  # alerts in them
+    objects: dict[str, bytes]
+    elsewhere: list[Message]  # of which other sets take alerts by now
+    leaving: set[str]  # their bodies, where this set takes none
+    moved: int  # alerts in those
     findings: list[str]
 
 
 def _rebuild(job: Job, day: Day) -> Done:
-    store, item, wanted = _store(job.lake), job.metric_set, [table for table in tables.INGESTED if table in job.tables]
+    store, wanted = _store(job.lake), [table for table in tables.INGESTED if table in job.tables]
     # The tables are read before the archive: ingest writes there first, so a row that is not in the archive read now changes its object after this.
     there = _tables(store, job, day.date)
     read = _read_archive(store, job, day)
-    groups: dict[datetime, list[Filed]] = {}
-    for one in read.filed:
-        groups.setdefault(one.timestamp, []).append(one)
     done = Done(len(read.filed) + read.moved, read.moved, findings=tuple(read.findings[:MOST_FINDINGS]), found=len(read.findings))
-    for key, bodies in read.moving.items():
-        outcome = ingest([Message(key, body) for body in bodies], store, job.sets, job.form)
-        if outcome.error is not None:
-            raise outcome.error
+    around = [_read_archive(store, job, Day(near, day.versions)) for near in _around(day.date)] if job.exact else []
+    events: dict[datetime, set[_Event]] = {}
+    groups: dict[datetime, list[Filed]] = {}
+    for part in (read, *around):
+        for stamp, known in part.events.items():
+            events.setdefault(stamp, set()).update(known)
+        for one in part.filed:
+            if part is read or layout.date(one.timestamp) == day.date:
+                groups.setdefault(one.timestamp, []).append(one)
+    if any(part.findings for part in (read, *around)):
+        job = job._replace(exact=False)  # a row may be of an alert that could not be read
+    outcome = ingest(read.elsewhere, store, job.sets, job.form)
+    if outcome.error is not None:
+        raise outcome.error
     stamps = {stamp for stamp in groups if layout.date(stamp) == day.date} | {stamp for _, stamp in there}
     for stamp in sorted(stamps):
         for table in wanted:
-            present, events = there.get((table, stamp), {}), read.events.get(stamp, set())
-            done = done.plus(_settle(store, job, _Target(table, stamp, present), groups.get(stamp, []), events))
-    for stamp in sorted(groups.keys() - stamps):  # of another date than the archive's
+            target = _Target(table, stamp, there.get((table, stamp), {}))
+            done = done.plus(_settle(store, job, target, groups.get(stamp, []), events.get(stamp, set())))
+    for stamp in sorted(groups.keys() - stamps):  # of another date than the archive's: added to what is there, which that date's own work settles
         for table in wanted:
-            add(layout.table_key(table, item, stamp, job.form), store=store, table=table, group=groups[stamp], form=job.form)
-    for key, bodies in read.moving.items():  # last: until here a run that is cut short begins again with all of it
-        if rest := sorted(set(read.bodies[key]) - set(bodies)):
-            keep(store, f"{key.rpartition('/')[0]}/{archive.digest(rest)}.jsonl", archive.pack(rest))
-        store.delete(key)
+            target = _Target(table, stamp, _present(store, job, table, stamp))
+            done = done.plus(_settle(store, job._replace(exact=False), target, groups[stamp], ())._replace(kept=0))
+    for key, data in read.objects.items() if read.leaving else ():  # last: until here a run that is cut short begins again with all of it
+        if (rest := archive.without(data, read.leaving)) != data:
+            if rest:
+                keep(store, f"{key.rpartition('/')[0]}/{archive.digest([str(line) for line in archive.unpack(rest)])}.jsonl", rest)
+            store.delete(key)
     return done.plus(_convert_observations(store, job, day.date)) if "observations" in job.tables else done
 
 
@@ -213,15 +224,29 @@ def _tables(store: Store, job: Job, day: str) -> dict[tuple[Table, datetime], di
     return found
 
 
+def _present(store: Store, job: Job, table: Table, stamp: datetime) -> dict[Format, Stored]:
+    """One table's object of one interval, in either format."""
+    formats: tuple[Format, ...] = ("parquet", "csv")
+    return {form: stored for form in formats if (stored := store.get(layout.table_key(table, job.metric_set, stamp, form))) is not None}
+
+
+def _around(day: str) -> list[str]:
+    """The dates beside it: where the set's zone or frequency changed, alerts of theirs belong to this one."""
+    return [layout.date(datetime.fromisoformat(day) + timedelta(days=number)) for number in (-1, 1)]
+
+
 def _read_archive(store: Store, job: Job, day: Day) -> _Archived:
     item, filed, events, findings = job.metric_set, list[Filed](), dict[datetime, set[_Event]](), list[str]()
-    bodies, moving, moved = dict[str, list[str]](), dict[str, list[str]](), 0
+    objects, bodies, elsewhere, leaving, moved = dict[str, bytes](), dict[str, str](), list[Message](), set[str](), 0
     keys = [key for version in day.versions for key in store.list(layout.archive_day_folder(item.name, version, day.date))]
     for key, stored in zip(keys, in_order(store, store.get, keys), strict=True):
-        lines = archive.unpack(stored.data) if stored else []
-        findings += [f"{key}: a line is damaged: {line}" for line in lines if isinstance(line, ValueError)]
-        bodies[key] = [line for line in lines if isinstance(line, str)]
-    for body, key in {body: key for key, some in bodies.items() for body in some}.items():  # delivered twice, it may stand in two objects
+        objects[key] = stored.data if stored else b""
+        for line in archive.unpack(objects[key]):
+            if isinstance(line, str):
+                bodies[line] = key  # delivered twice, it may stand in two objects
+            else:
+                findings.append(f"{key}: a line is damaged: {line}")
+    for body, key in bodies.items():
         found = _filed(Message(key, body), job)
         if isinstance(found, str):
             findings.append(f"{key}: {found}")
@@ -231,22 +256,26 @@ def _read_archive(store: Store, job: Job, day: Day) -> _Archived:
             events.setdefault(stamp, set()).add((one.alert.impacted_metric.metric_name, one.alert.event_id))
             if one.metric_set.name == item.name and job.holds(stamp):
                 filed.append(one)
-        elsewhere = sum(one.metric_set.name != item.name for one in found)
-        if elsewhere and all(job.holds(item.start(one.alert.instant)) for one in found):
-            moved += elsewhere
-            for holder in (holder for holder, some in bodies.items() if body in some):
-                moving.setdefault(holder, []).append(body)
-    return _Archived(filed, events, bodies, moving, moved, findings)
+        names = {one.metric_set.name for one in found}
+        if names - {item.name}:
+            elsewhere.append(Message(key, body))
+            if item.name not in names:
+                leaving.add(body)
+                moved += len(found)
+    return _Archived(filed, events, objects, elsewhere, leaving, moved, findings)
 
 
 def _filed(message: Message, job: Job) -> tuple[Filed, ...] | str:
-    """The alerts of an archived body: those of the set it was filed under, or with `reroute` wherever they belong today; or why there are none."""
-    understood = understand(message, job.sets)
-    if job.reroute:
-        return understood.reason if isinstance(understood, Refused) else understood
-    item = job.metric_set
-    if not isinstance(understood, Refused) and any(one.metric_set.name == item.name for one in understood):
-        return tuple(one for one in understood if one.metric_set.name == item.name)
+    """The alerts of an archived body: those of the set it was filed under, or why there are none.
+
+    With `reroute` they are all alerts of it, in the sets where they belong today, if they belong anywhere and no part of them lies outside the time.
+    """
+    understood, item = understand(message, job.sets), job.metric_set
+    if not isinstance(understood, Refused):
+        if job.reroute and all(job.holds(item.start(one.alert.instant)) for one in understood):
+            return understood
+        if any(one.metric_set.name == item.name for one in understood):
+            return tuple(one for one in understood if one.metric_set.name == item.name)
     try:  # routed elsewhere today, or nowhere; it was filed here
         read = sources.read(message.body, job.sets)
         if len({one.anomaly_detector_arn for one in read}) > 1:
@@ -302,11 +331,16 @@ def _settle(store: Store, job: Job, target: _Target, group: Sequence[Filed], eve
 
 
 def _convert_observations(store: Store, job: Job, day: str) -> Done:
-    """Write the day's observations in the job's format where they are in the other: no alert holds them, so they come from themselves."""
-    done, schema = Done(), tables.schema("observations", job.metric_set)
+    """Write the day's observations in the job's format where they are in the other: no alert holds them, so they come from themselves.
+
+    An object that holds a whole day is written if a part of that lies in the job's time.
+    """
+    done, schema, midnight = Done(), tables.schema("observations", job.metric_set), datetime.fromisoformat(day)
     other: Format = "csv" if job.form == "parquet" else "parquet"
     for key in store.list(layout.day_folder("observations", job.metric_set, day)):
-        if not key.endswith(f".{other}") or (stored := store.get(key)) is None:
+        parsed = layout.parse_key(key)
+        held = job.start < midnight + timedelta(days=1) and midnight < job.end if parsed is None else job.holds(parsed[0])
+        if not held or not key.endswith(f".{other}") or (stored := store.get(key)) is None:
             continue
         try:
             data = encoding.encode(job.form, schema, encoding.decode(other, schema, stored.data, key))

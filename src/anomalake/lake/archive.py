@@ -4,7 +4,7 @@ An object is named by the digest of its bodies and never changes; a body that wa
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -44,6 +44,12 @@ def _body(line: bytes) -> str | ValueError:
         return msgspec.json.decode(line, type=_Line).body
     except (msgspec.DecodeError, UnicodeError) as error:
         return ValueError(str(error))
+
+
+def without(data: bytes, bodies: Collection[str]) -> bytes:
+    """The object without the lines of these bodies; the other lines, damaged ones too, stay as they are."""
+    gone = {line for line in data.split(b"\n") if line and _body(line) in bodies}
+    return b"\n".join(line for line in data.split(b"\n") if line not in gone)
 
 
 def place(key: str) -> Place | None:

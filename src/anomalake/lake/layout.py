@@ -12,6 +12,7 @@ Table = Literal["metricValue_AnomalyScore", "dimensionContributions", "anomalyGr
 
 RESULTS, QUARANTINE = "anomalyResults", "quarantine"
 _INTERVAL = re.compile(r".*/date=\d{4}-\d\d-\d\d/(\d{4}-\d\d-\d\dT\d{4}Z)\.(parquet|csv)")
+_DATE = re.compile(r"/date=(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))/")
 # The table that Athena knows each folder of results as.
 GLUE_NAMES: dict[Table, str] = {
     "metricValue_AnomalyScore": "metricvalue_anomalyscore",
@@ -61,7 +62,8 @@ def parse_key(key: str) -> tuple[datetime, Format] | None:
 
 def day_of(key: str) -> str:
     """The UTC date of the folder that the object lies in, empty where it lies in none."""
-    return key.rpartition("/date=")[2].partition("/")[0] if "/date=" in key else ""
+    match = _DATE.search(key)
+    return match[1] if match else ""
 
 
 def day_key(table: Table, metric_set: MetricSet, day: str, form: Format) -> str:
