@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from anomalake import cli, metric_set
+from anomalake.lake.store import open_store
 from anomalake.render import SCHEMAS, render
 from conftest import alert_body, shop_text
 
@@ -256,6 +257,14 @@ def test_a_lake_keeps_one_format(here, capsys):
     assert run("query", "SELECT count(*) AS n FROM anomaly_log", "--metric-set", "sets", capsys=capsys)[1] == "n\n5\n"
     status, _, err = run("ingest", "a.json", "--metric-set", "sets", "--format", "parquet", capsys=capsys)
     assert (status, "holds csv tables" in err) == (1, True)
+
+
+def test_alerts_are_filed_in_s3_in_the_format_that_the_lake_has(sets_folder, s3_lake, tmp_path, capsys):
+    (tmp_path / "a.json").write_text(alert_body())
+    (tmp_path / "b.json").write_text(alert_body(event="b"))
+    for name, *form in (("a.json", "--format", "csv"), ("b.json",)):
+        assert run("ingest", str(tmp_path / name), "--lake", s3_lake, "--metric-set", str(sets_folder), *form, capsys=capsys)[0] == 0
+    assert {key.rpartition(".")[2] for key in open_store(s3_lake).list("anomalyResults")} == {"csv"}
 
 
 def test_localtimestamp_without_quotes_is_warned_of(here, capsys):

@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -122,7 +126,7 @@ def test_an_event_that_the_archive_does_not_have_is_kept_and_told_and_dropped_wh
     changed = contents(lake)
     assert run(lake) == 0
     assert contents(lake) == changed
-    assert "3 events of 'shop' stand in its tables and not in the archive; they were kept (--exact drops them)" in capsys.readouterr().err
+    assert "3 times an event stands in a table of 'shop' and not in the archive; it was kept (--exact drops it)" in capsys.readouterr().err
     assert run(lake, "--exact") == 0
     assert contents(lake) == before
 
@@ -501,6 +505,22 @@ def test_what_could_not_be_filed_stays_in_quarantine(lake, monkeypatch):
         assert contents(lake, "quarantine") == before
 
 
+def test_an_alert_that_cannot_be_filed_keeps_no_other_in_quarantine(lake, capsys):
+    strange = [body.replace("AnomalyDetector:shop", "AnomalyDetector:checkout") for body in bodies()]
+    fill(lake, strange)
+    (lake / "metric_sets/shop.yaml").write_text(shop_text() + "alerts: {detectors: [checkout]}\n")
+    for key in contents(lake):
+        if "2021-02-10T0900Z" in key:
+            (lake / key).write_bytes(b"damaged")
+    left = {body for body in strange if "2021-02-10T09" in body}
+    assert run(lake, "--quarantine") == 1
+    assert {json.loads(data)["body"] for data in contents(lake, "quarantine").values()} == left
+    assert "could not be filed: anomalyResults/metricValue_AnomalyScore/shop/v1/date=2021-02-10/2021-02-10T0900Z" in capsys.readouterr().err
+    assert run(lake) == 1
+    assert run(lake, "--quarantine") == 0
+    assert archived(lake) == sorted({*bodies(), *strange})
+
+
 def test_a_damaged_line_and_a_damaged_object_of_quarantine_are_named_and_cost_no_other(lake, capsys):
     key = next(iter(contents(lake, "alerts")))
     with (lake / key).open("ab") as file:
@@ -512,8 +532,11 @@ def test_a_damaged_line_and_a_damaged_object_of_quarantine_are_named_and_cost_no
     assert f"{key}: a line is damaged" in capsys.readouterr().err
     (lake / "quarantine").mkdir()
     (lake / "quarantine/aa.json").write_text("[]")
+    (lake / "quarantine/bb.json").write_text('{"reason": "", "body": 5}')
     assert run(lake, "--quarantine") == 1
-    assert "quarantine/aa.json: is no object of quarantine" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "quarantine/aa.json: is no object of quarantine" in told
+    assert "quarantine/bb.json: is no object of quarantine" in told
 
 
 # --- the command
@@ -540,6 +563,81 @@ def test_a_lake_in_s3_is_rebuilt_by_several_processes(s3_lake, sets_folder):
 def test_options_that_do_not_go_together_are_told(lake, capsys, arguments, told):
     assert run(lake, *arguments) == 1
     assert told in capsys.readouterr().err
+
+
+def test_times_beyond_all_alerts_are_taken(lake):
+    before = contents(lake)
+    for arguments in (["--from", "0001-01-01", "--to", "9999-12-31"], ["--from", "0900-01-01"]):
+        shutil.rmtree(lake / "anomalyResults")
+        assert run(lake, *arguments) == 0
+        assert contents(lake) == before
+
+
+def test_the_format_is_that_of_the_version_and_not_of_an_older_one(lake):
+    assert run(lake, "--format", "csv") == 0
+    (lake / "metric_sets/shop.yaml").write_text("version: 2\n" + shop_text())
+    assert run(lake) == 0  # the first of its version takes the format of the one before
+    assert contents(lake, "anomalyResults/anomalyGroups/shop/v2").keys() == {
+        key.replace("/v1/", "/v2/") for key in contents(lake, "anomalyResults/anomalyGroups/shop/v1")
+    }
+    assert run(lake, "--format", "parquet") == 0
+    before = contents(lake)
+    assert run(lake) == 0
+    assert contents(lake) == before
+
+
+def test_a_lake_in_both_formats_asks_for_one(lake, capsys):
+    before = contents(lake)
+    assert run(lake, "--format", "csv", "--to", "2021-02-11") == 0
+    assert run(lake) == 1
+    assert "holds tables in both formats" in capsys.readouterr().err
+    assert run(lake, "--format", "parquet") == 0
+    assert contents(lake) == before
+
+
+def test_alerts_of_a_set_that_is_gone_are_told_and_move_once_it_is_back(lake, tmp_path, capsys):
+    (lake / "metric_sets/shop.yaml").unlink()
+    (lake / "metric_sets/store.yaml").write_text(shop_text(name="name: store") + "alerts: {detectors: [shop]}\n")
+    assert run(lake, "--re-route") == 0
+    assert "the archive has alerts of shop, too, for which there is no metric set here" in capsys.readouterr().err
+    (lake / "metric_sets/shop.yaml").write_text(shop_text())
+    assert run(lake, "--re-route") == 0
+    (lake / "metric_sets/shop.yaml").unlink()
+    assert run(lake) == 0
+    assert capsys.readouterr().err == ""
+    fill(tmp_path / "new", bodies(), *metric_set.load_all(lake / "metric_sets"))
+    assert {key: data for key, data in contents(lake).items() if "/store/" in key} == contents(tmp_path / "new")
+
+
+def test_a_replay_that_is_killed_leaves_no_process_behind_and_ends_the_same_when_run_again(tmp_path):
+    fill(tmp_path, bodies(40))
+    (tmp_path / "metric_sets").mkdir()
+    (tmp_path / "metric_sets/shop.yaml").write_text(shop_text())
+    before = contents(tmp_path)
+    shutil.rmtree(tmp_path / "anomalyResults")
+    command = [sys.executable, "-m", "anomalake.cli", "replay", "--lake", str(tmp_path), "--jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            until((tmp_path / "anomalyResults").exists)
+        finally:
+            process.kill()
+    until(lambda: not group(process.pid))
+    assert run(tmp_path) == 0
+    assert contents(tmp_path) == before
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def group(leader: int) -> list[str]:
+    """The processes of a group that have not ended."""
+    told = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    return [line for line in told.splitlines() if line.split()[0] == str(leader) and not line.split()[1].startswith("Z")]
 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2021-02-11T00:00+01:00"])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anomalake import __version__, metric_set
 from anomalake.errors import UserError
 from anomalake.lake.layout import GLUE_NAMES, Format
-from anomalake.lake.store import StorageError
+from anomalake.lake.store import StorageError, Store
 from anomalake.metric_set import MetricSet
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _backtest(arguments: Arguments) -> int:
     else:
         sets = _metric_set_path(arguments)
         item = _one(metric_set.load_all(sets))
-    form = _format(arguments)
+    form = _format(arguments, FolderStore(root), [item])
     if any((root / layout.folder("anomalyGroups", item)).rglob("*.*")):
         note = "holds results of this metric set already, which stay (a greater score wins); name another --lake to begin afresh"
         print(f"anomalake: {root} {note}", file=sys.stderr)  # noqa: T201
@@ -162,15 +162,16 @@ def _tell(findings: Sequence[object], number: int, what: str) -> None:
 
 
 def _ingest(arguments: Arguments) -> int:
+    from anomalake.credentials import open_lake
     from anomalake.lake.ingest import Message, ingest
-    from anomalake.lake.store import open_store
 
     sets = metric_set.load_all(_metric_set_path(arguments))
     messages = []
     for name in arguments.files:
         bodies = _bodies(_read(name))
         messages += [Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)]
-    outcome = ingest(messages, open_store(arguments.lake), sets, _format(arguments))
+    store = open_lake(arguments.lake)
+    outcome = ingest(messages, store, sets, _format(arguments, store, sets))
     say(f"{len(outcome.filed)} alerts filed, {len(outcome.quarantined)} quarantined, {len(outcome.failed)} failed")
     _tell(
         [f"{one.message.id}: {one.reason}" for one in outcome.quarantined],
@@ -203,15 +204,19 @@ def _replay(arguments: Arguments) -> int:
     from tqdm import tqdm
 
     from anomalake import replay
+    from anomalake.alert import EARLIEST, LATEST
+    from anomalake.credentials import open_lake
+    from anomalake.lake.layout import format_of
 
     if arguments.quarantine and (arguments.table or arguments.start or arguments.end or arguments.re_route or arguments.exact):
         raise UserError("--quarantine files what is there by today's metric sets; it goes with --lake, --metric-set, --format and --jobs only")
     if arguments.re_route and arguments.table:
         raise UserError("--re-route moves alerts in all their tables; leave out --table")
     sets = metric_set.load_all(_metric_set_path(arguments))
-    form: Format = arguments.format or replay.stored_format(arguments.lake, sets) or _chosen_format()
+    form: Format = arguments.format or format_of(open_lake(arguments.lake), sets) or _chosen_format()
     base = replay.Job(arguments.lake, sets, sets[0], form, reroute=arguments.re_route, exact=arguments.exact)
-    base = base._replace(start=arguments.start or base.start, end=arguments.end or base.end, tables=tuple(arguments.table or base.tables))
+    start, end = max(arguments.start or EARLIEST, EARLIEST), min(arguments.end or LATEST, LATEST)
+    base = base._replace(start=start, end=end, tables=tuple(arguments.table or base.tables))
     if not base.start < base.end:
         raise UserError(f"--from {base.start:%Y-%m-%dT%H:%M} must be before --to {base.end:%Y-%m-%dT%H:%M}")
 
@@ -236,8 +241,10 @@ def _replay(arguments: Arguments) -> int:
         other = f", {whole.deleted:,} of the other format taken away" if whole.deleted else ""
         say(f"  {form}: {whole.written:,} objects written, {whole.unchanged:,} as they were{other}")
         _tell(whole.findings, whole.found, f"things of {item.name!r} could not be made anew as they were")
-        _tell([], whole.kept, f"events of {item.name!r} stand in its tables and not in the archive; they were kept (--exact drops them)")
+        _tell([], whole.kept, f"times an event stands in a table of {item.name!r} and not in the archive; it was kept (--exact drops it)")
         found += whole.found
+    if _metric_set_path(arguments).is_dir() and (strange := replay.others(base)):
+        print(f"anomalake: the archive has alerts of {', '.join(strange)}, too, for which there is no metric set here; they stay", file=sys.stderr)  # noqa: T201
     return 1 if found else 0
 
 
@@ -356,7 +363,8 @@ def _one(sets: tuple[MetricSet, ...]) -> MetricSet:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="anomalake",
-        description="Anomaly alerts in; tables and dashboards out. A lake is a folder of this machine; `demo` can fill one in S3, `doctor` asks AWS.",
+        description="Anomaly alerts in; tables and dashboards out. "
+        "A lake is a folder of this machine; `demo`, `ingest` and `replay` take one in S3 too, `doctor` asks AWS.",
         epilog="A first look: `anomalake demo`. Your own data: `anomalake init FILE`, then `anomalake backtest`.",
     )
     parser.add_argument("--version", action="version", version=f"anomalake {__version__}")
@@ -457,11 +465,11 @@ def _chosen_format() -> Format:
     return "csv" if os.environ.get("ANOMALAKE_FORMAT") == "csv" else "parquet"
 
 
-def _format(arguments: Arguments) -> Format:
-    """The format that the lake in a folder has already; another is refused, since a table is read in one format."""
+def _format(arguments: Arguments, store: Store, sets: Sequence[MetricSet]) -> Format:
+    """The format that the lake has already; another is refused, since a table is read in one format."""
     from anomalake.lake.layout import format_of
 
-    kept = None if "://" in arguments.lake else format_of(Path(arguments.lake))
+    kept = format_of(store, sets)
     if kept and arguments.format and kept != arguments.format:
         raise UserError(f"{arguments.lake}: holds {kept} tables; leave out --format, or name another lake")
     chosen: Format = arguments.format or kept or _chosen_format()

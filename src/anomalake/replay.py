@@ -6,8 +6,12 @@ writers that go on meanwhile lose nothing. docs/lake.md tells it to people.
 
 import json
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple, TypeVar
@@ -81,15 +85,6 @@ class _ConflictError(Exception):
     """Somebody else wrote an object between its being read and its being replaced."""
 
 
-def stored_format(lake: str, sets: Sequence[MetricSet]) -> Format | None:
-    """The format that the sets' tables are in; None where there are none yet."""
-    for item in sets:
-        for key in _store(lake).list(layout.folder("anomalyGroups", item).rpartition("/")[0]):
-            if (parsed := layout.parse_key(key)) is not None:
-                return parsed[1]
-    return None
-
-
 def days(job: Job) -> list[Day]:
     """The dates that there is something to do for: of the set's archive, and of its tables."""
     store, found = _store(job.lake), dict[str, set[int]]()
@@ -129,18 +124,32 @@ def retry(job: Job, keys: tuple[str, ...]) -> Done:
     messages = []
     for key, stored in zip(keys, in_order(store, store.get, keys), strict=True):
         try:
-            messages += [Message(key, json.loads(stored.data)["body"])] if stored else []
+            messages += [Message(key, _body(stored.data))] if stored else []
         except (ValueError, LookupError, TypeError) as error:
             findings.append(f"{key}: is no object of quarantine: {error!r}")
     outcome = ingest(messages, store, job.sets, job.form)
-    if outcome.error is not None:
+    if outcome.error is not None and len(outcome.failed) == len(messages):
         raise outcome.error
-    refused = {item.message.id: item.reason for item in outcome.quarantined}
-    understood = [message.id for message in messages if message.id not in refused]
+    left = {item.message.id: item.reason for item in outcome.quarantined} | dict.fromkeys(outcome.failed, f"could not be filed: {outcome.error}")
+    understood = [message.id for message in messages if message.id not in left]
     for key in understood:
         store.delete(key)
-    findings += [f"{key}: {reason}" for key, reason in refused.items()]
+    findings += [f"{key}: {reason}" for key, reason in left.items()]
     return Done(alerts=len(outcome.filed), deleted=len(understood), findings=tuple(findings[:MOST_FINDINGS]), found=len(findings))
+
+
+def _body(data: bytes) -> str:
+    """The body that an object of quarantine holds."""
+    body = json.loads(data)["body"]
+    if not isinstance(body, str):
+        raise TypeError(f"its body is {body!r:.50} and no text")
+    return body
+
+
+def others(job: Job) -> list[str]:
+    """The names that the archive has alerts under and that are none of the job's sets."""
+    names = {key.split("/")[1] for key in _store(job.lake).list("alerts")}
+    return sorted(names - {item.name for item in job.sets})
 
 
 def run(work: Callable[[Job, _Piece], Done], job: Job, pieces: Sequence[_Piece], processes: int) -> Iterator[Done]:
@@ -148,8 +157,23 @@ def run(work: Callable[[Job, _Piece], Done], job: Job, pieces: Sequence[_Piece],
     if processes == 1 or len(pieces) <= FEW:
         yield from (work(job, piece) for piece in pieces)
         return
-    with ProcessPoolExecutor(min(processes, len(pieces)), multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(work, [job] * len(pieces), pieces)
+    with ProcessPoolExecutor(min(processes, len(pieces)), multiprocessing.get_context("spawn"), _follow) as pool:
+        try:
+            yield from pool.map(work, [job] * len(pieces), pieces)
+        except BrokenProcessPool as error:
+            raise StorageError("a process was ended from outside; run it again, it goes on with what is left") from error
+
+
+def _follow() -> None:
+    """End this process when the one that began it does, however that ends; an interrupt is that one's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_await_the_parent, daemon=True).start()
+
+
+def _await_the_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 @cache

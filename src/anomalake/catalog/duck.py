@@ -20,6 +20,7 @@ from anomalake.catalog.views import View, database, views, views_of_all
 from anomalake.errors import UserError
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.lake.store import FolderStore
 from anomalake.live import source_of
 from anomalake.metric_set import MetricSet
 
@@ -62,7 +63,7 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'; SET integer_division = true")  # 7 / 2 is 3, as in Athena
     connection.execute(_MACROS)
-    kept = form or layout.format_of(root) or "parquet"
+    kept = form or layout.format_of(FolderStore(root), sets) or "parquet"
     for item in sets:
         db = database(PREFIX, item)
         connection.execute(f"CREATE SCHEMA {sql.name(db)}")

@@ -1,10 +1,12 @@
 """Where things lie in the lake: every key is made here (docs/lake.md)."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
+from anomalake.errors import UserError
+from anomalake.lake.store import Store
 from anomalake.metric_set import MetricSet
 
 Format = Literal["parquet", "csv"]
@@ -22,14 +24,22 @@ GLUE_NAMES: dict[Table, str] = {
 }
 
 
-def format_of(root: Path) -> Format | None:
-    """The format of the tables in a lake's folder; None where there are none yet."""
-    for path in (root / RESULTS).rglob("*.*"):
-        if path.suffix == ".parquet":
-            return "parquet"
-        if path.suffix == ".csv":
-            return "csv"
-    return None
+def format_of(store: Store, sets: Iterable[MetricSet]) -> Format | None:
+    """The format of the sets' tables, else of what else the lake holds (an older version, another set); None where that does not tell.
+
+    Tables in both are a `UserError`: a replay that was cut short left them, or writers of different formats.
+    """
+    found = _formats(store, [folder(table, item) for item in sets for table in GLUE_NAMES])
+    if len(found) > 1:
+        raise UserError("the lake holds tables in both formats; `anomalake replay --format parquet` (or csv) makes them one")
+    found = found or _formats(store, [RESULTS])
+    return found.pop() if len(found) == 1 else None
+
+
+def _formats(store: Store, folders: Iterable[str]) -> set[Format]:
+    suffixes = {key.rpartition(".")[2] for name in folders for key in store.list(name)}
+    formats: tuple[Format, ...] = ("parquet", "csv")
+    return {form for form in formats if form in suffixes}
 
 
 def date(instant: datetime) -> str:
