@@ -610,7 +610,7 @@ def test_alerts_of_a_set_that_is_gone_are_told_and_move_once_it_is_back(lake, tm
 
 
 def test_a_replay_that_is_killed_leaves_no_process_behind_and_ends_the_same_when_run_again(tmp_path):
-    fill(tmp_path, bodies(40))
+    fill(tmp_path, bodies(18))
     (tmp_path / "metric_sets").mkdir()
     (tmp_path / "metric_sets/shop.yaml").write_text(shop_text())
     before = contents(tmp_path)
