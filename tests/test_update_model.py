@@ -1,4 +1,4 @@
-"""`update` against a model: several processes' stores on one bucket, whose requests fail, are done without an answer, conflict, and meet each other."""
+"""`update` against a model: stores of several processes on one bucket, whose requests fail, conflict, lose their answers, and meet each other."""
 
 from collections.abc import Callable
 from random import Random
