@@ -223,6 +223,11 @@ def test_exact_after_a_zone_changed_takes_what_lies_under_other_dates_for_known(
     for _ in range(2):
         assert run(tmp_path, "--exact", "--jobs", "1", "--metric-set", str(tmp_path / "shop.yaml")) == 0
         assert rows(tmp_path) == rows(tmp_path / "new")
+    for key in contents(tmp_path, "alerts"):
+        if "date=2021-02-12" in key:  # alerts that may lie under the dates beside it
+            (tmp_path / key).write_bytes(b"damaged\n")
+    assert run(tmp_path, "--exact", "--jobs", "1", "--metric-set", str(tmp_path / "shop.yaml")) == 1
+    assert rows(tmp_path) == rows(tmp_path / "new")
 
 
 def test_exact_drops_nothing_of_a_day_whose_archive_cannot_be_read_in_full(lake, capsys):
@@ -563,6 +568,11 @@ def test_a_lake_in_s3_is_rebuilt_by_several_processes(s3_lake, sets_folder):
 def test_options_that_do_not_go_together_are_told(lake, capsys, arguments, told):
     assert run(lake, *arguments) == 1
     assert told in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_no_lake(lake, capsys):
+    assert main(["replay", "--lake", str(lake / "lkae"), "--metric-set", str(lake / "metric_sets")]) == 1
+    assert "there is no lake in this folder" in capsys.readouterr().err
 
 
 def test_times_beyond_all_alerts_are_taken(lake):

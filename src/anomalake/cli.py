@@ -212,6 +212,8 @@ def _replay(arguments: Arguments) -> int:
         raise UserError("--quarantine files what is there by today's metric sets; it goes with --lake, --metric-set, --format and --jobs only")
     if arguments.re_route and arguments.table:
         raise UserError("--re-route moves alerts in all their tables; leave out --table")
+    if "://" not in arguments.lake and not Path(arguments.lake).is_dir():
+        raise UserError(f"{arguments.lake}: there is no lake in this folder")
     sets = metric_set.load_all(_metric_set_path(arguments))
     form: Format = arguments.format or format_of(open_lake(arguments.lake), sets) or _chosen_format()
     base = replay.Job(arguments.lake, sets, sets[0], form, reroute=arguments.re_route, exact=arguments.exact)
