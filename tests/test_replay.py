@@ -214,7 +214,7 @@ def rows(lake: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("zones", [("UTC", "Asia/Tokyo"), ("Asia/Tokyo", "UTC")])
-def test_exact_after_a_zone_changed_takes_what_lies_under_other_dates_for_known(tmp_path, zones):
+def test_exact_after_a_zone_changed_takes_what_lies_under_other_dates_for_known(tmp_path, zones, capsys):
     some = [alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}") for day in range(10, 16) for hour in ("03", "20")]
     old, new = (metric_set.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml") for zone in zones)
     fill(tmp_path, some, old)
@@ -223,6 +223,7 @@ def test_exact_after_a_zone_changed_takes_what_lies_under_other_dates_for_known(
     for _ in range(2):
         assert run(tmp_path, "--exact", "--jobs", "1", "--metric-set", str(tmp_path / "shop.yaml")) == 0
         assert rows(tmp_path) == rows(tmp_path / "new")
+    assert capsys.readouterr().err == ""
     for key in contents(tmp_path, "alerts"):
         if "date=2021-02-12" in key:  # alerts that may lie under the dates beside it
             (tmp_path / key).write_bytes(b"damaged\n")
