@@ -186,6 +186,13 @@ def test_a_raised_version_fills_its_new_folder_and_leaves_the_old_one(lake, tmp_
     assert contents(lake) == after
 
 
+def test_an_older_version_takes_nothing_that_was_filed_under_a_newer_one(lake):
+    before = contents(lake)
+    fill(lake, [alert_body(timestamp="2021-02-10T09:00Z", event="new")], metric_set.parse("version: 2\n" + shop_text(), "shop.yaml"))
+    assert run(lake) == 0
+    assert {key: data for key, data in contents(lake).items() if "/v1/" in key} == before
+
+
 def test_alerts_of_a_measure_that_is_gone_are_named_and_cost_no_other(lake, tmp_path, capsys):
     text = "version: 2\n" + shop_text().replace("  - {name: revenue, aggregation: AVG}\n", "").replace(", views, revenue]", ", views]")
     (lake / "metric_sets/shop.yaml").write_text(text)
