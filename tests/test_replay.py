@@ -574,7 +574,7 @@ def test_a_lake_in_s3_is_rebuilt_by_several_processes(s3_lake, sets_folder):
     ],
 )
 def test_options_that_do_not_go_together_are_told(lake, capsys, arguments, told):
-    assert run(lake, *arguments) == 1
+    assert run(lake, *arguments) == 2
     assert told in capsys.readouterr().err
 
 

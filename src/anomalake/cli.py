@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anomalake import __version__, metric_set
-from anomalake.errors import UserError
+from anomalake.errors import UsageError, UserError
 from anomalake.lake.layout import GLUE_NAMES, Format
 from anomalake.lake.store import StorageError, Store
 from anomalake.metric_set import MetricSet
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments) or 0)
     except (UserError, StorageError) as error:
         print(f"anomalake: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -209,9 +209,9 @@ def _replay(arguments: Arguments) -> int:
     from anomalake.lake.layout import format_of
 
     if arguments.quarantine and (arguments.table or arguments.start or arguments.end or arguments.re_route or arguments.exact):
-        raise UserError("--quarantine files what is there by today's metric sets; it goes with --lake, --metric-set, --format and --jobs only")
+        raise UsageError("--quarantine files what is there by today's metric sets; it goes with --lake, --metric-set, --format and --jobs only")
     if arguments.re_route and arguments.table:
-        raise UserError("--re-route moves alerts in all their tables; leave out --table")
+        raise UsageError("--re-route moves alerts in all their tables; leave out --table")
     if "://" not in arguments.lake and not Path(arguments.lake).is_dir():
         raise UserError(f"{arguments.lake}: there is no lake in this folder")
     sets = metric_set.load_all(_metric_set_path(arguments))
@@ -220,7 +220,7 @@ def _replay(arguments: Arguments) -> int:
     start, end = max(arguments.start or EARLIEST, EARLIEST), min(arguments.end or LATEST, LATEST)
     base = base._replace(start=start, end=end, tables=tuple(arguments.table or base.tables))
     if not base.start < base.end:
-        raise UserError(f"--from {base.start:%Y-%m-%dT%H:%M} must be before --to {base.end:%Y-%m-%dT%H:%M}")
+        raise UsageError(f"--from {base.start:%Y-%m-%dT%H:%M} must be before --to {base.end:%Y-%m-%dT%H:%M}")
 
     def done(name: str, work: "Callable[[replay.Job, Piece], replay.Done]", job: replay.Job, pieces: "Sequence[Piece]", unit: str) -> replay.Done:
         whole = replay.Done()
