@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from anomalake import __version__, metric_set
+from anomalake import __version__, intervals, metric_set
 from anomalake.errors import UsageError, UserError
 from anomalake.lake.layout import GLUE_NAMES, Format
 from anomalake.lake.store import StorageError, Store
@@ -26,6 +26,12 @@ _REPLAY = """\
 A raised `version` fills its new folder, another --format takes the place of the one before, a damaged object is
 made anew. An alert stays in the metric set that it was filed under. Rows of events that the archive does not have
 are kept. Nobody is notified, and alerts may go on arriving."""
+
+
+_SCORE = """\
+A score is 0 to 100; from 50 on a row is an anomaly (docs/detector.md). Empty: too little history yet. A timestamp is
+ISO 8601, on the clock it is written on, or in UTC where it names a zone; OUT has the interval's start. Rows of one
+series and interval are added up. What the data was like (completeness, duplicates, cardinality) is said at the end."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -152,6 +158,14 @@ def _backtest(arguments: Arguments) -> int:
     size = pages.write(item, duck.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 1 if report.failed or report.quarantined else 0
+
+
+def _score(arguments: Arguments) -> int:
+    from anomalake import scoring
+
+    quality = scoring.score_file(Path(arguments.data), Path(arguments.scores), arguments.frequency)
+    say("\n".join([*quality.findings(), f"scores        {quality.values:,} in {arguments.scores}"]))
+    return 0
 
 
 def _tell(findings: Sequence[object], number: int, what: str) -> None:
@@ -417,6 +431,14 @@ def _parser() -> argparse.ArgumentParser:
         "anomalake backtest --metric-set sales.yaml --data sales.csv", "--lake", "--metric-set", "--format", "--output",
     )  # fmt: skip
     made.add_argument("--data", metavar="FILE", help="a CSV or Parquet file to lay out as live data first")
+    made = command(
+        "score", _score, "score the rows of a CSV or Parquet file, each by what came before it, without a lake",
+        "anomalake score sales.csv scores.parquet --frequency PT1H",
+    )  # fmt: skip
+    made.epilog = f"{made.epilog}\n\n{_SCORE}"
+    made.add_argument("data", metavar="IN", help="CSV or Parquet with the columns series, timestamp, value")
+    made.add_argument("scores", metavar="OUT", help="the file to write: series, timestamp, score, expected, lower, upper")
+    made.add_argument("--frequency", required=True, choices=tuple(intervals.STEP), help="an interval's length: day, hour, ten or five minutes")
     made = command("ingest", _ingest, "file alerts in the lake", "anomalake ingest alert.json more.jsonl", "--lake", "--metric-set", "--format")
     made.add_argument("files", nargs="+", metavar="FILE", help="one alert (JSON), one a line (.jsonl), or - for standard input")
     made = command(

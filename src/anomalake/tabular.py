@@ -17,7 +17,13 @@ WALL_FORMAT = "yyyy-MM-dd HH:mm:ss"  # how a Parquet file's timestamps are writt
 
 
 def read(file: Path) -> pd.DataFrame:
-    """The file's table; every cell a text, missing ones null, columns named as a metric set can name them (`renamed`)."""
+    """The file's table, as `texts` has it, its columns named as a metric set can name them (`renamed`)."""
+    table = texts(file)
+    return table.rename(columns=renamed([str(name) for name in table.columns]))
+
+
+def texts(file: Path) -> pd.DataFrame:
+    """The file's table; every cell a text, missing ones null."""
     try:
         table = _parquet(file) if file.suffix in (".parquet", ".pq") else _csv(file)
     except FileNotFoundError as error:
@@ -26,7 +32,7 @@ def read(file: Path) -> pd.DataFrame:
         raise UserError(f"{file}: cannot be read as {'Parquet' if file.suffix in ('.parquet', '.pq') else 'CSV with a header'}: {error}") from error
     if table.empty:
         raise UserError(f"{file}: holds no rows; a header and at least one row are needed")
-    return table.rename(columns=renamed([str(name) for name in table.columns]))
+    return table
 
 
 def told(file: Path, table: pd.DataFrame) -> list[str]:
