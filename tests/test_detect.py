@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anomalake import alert as alerts
 from anomalake import metric_set
-from anomalake.detect import events, model, state
+from anomalake.detect import events, model, score, state
 from anomalake.detect.run import Detector
 from anomalake.live import Interval
 from conftest import shop_text
@@ -245,3 +245,53 @@ def test_a_value_outside_its_band_stays_outside_when_numbers_are_rounded(bound, 
     below = model.Points(*(np.array([x]) for x in (bound * (1 - beyond), bound * 2, bound, bound * 3, 60.0)))
     assert events.rounded(above, 0)[2] < above.value[0]
     assert events.rounded(below, 0)[1] > below.value[0]
+
+
+@given(st.floats(0, 1e280), st.floats(1e-6, 1))
+def test_the_greater_distance_has_the_greater_score_and_a_score_gives_its_distance_back(distance, more):
+    near, far = score.score_of(np.array([distance, distance * (1 + more) + more]))
+    assert 0 <= near < far < 100
+    assert score.distance_of(float(near)) == pytest.approx(distance, rel=1e-4, abs=1e-6)
+
+
+def test_the_default_sensitivity_is_reached_at_the_distance_that_is_documented():
+    assert score.score_of(np.array([score.HALF_SCORE_AT])).tolist() == [50]
+
+
+def test_a_weekend_of_another_daily_profile_is_learned():
+    rng = np.random.default_rng(8)
+    hours = np.arange(70 * 24)
+    weekend = (hours // 24) % 7 >= 5
+    mean = 500 * (1 + 0.6 * np.where(weekend, np.cos(hours / 24 * 2 * np.pi), np.sin(hours / 24 * 2 * np.pi)))
+    values = (mean * rng.normal(1, 0.05, len(hours)))[:, None]
+    points = run(values)
+    late = slice(56 * 24, None)
+    assert np.median(np.abs(points.expected[late, 0] / mean[late] - 1)) < 0.05
+    assert (points.score[late] >= 50).sum() <= 1
+
+
+def test_a_time_of_day_that_is_far_out_again_and_again_becomes_usual():
+    values = season(60)
+    values[30 * 24 + 3 :: 24] *= 3
+    points = run(values).score[:, 0]
+    assert points[30 * 24 + 3] >= 50
+    assert (points[45 * 24 :] >= 50).sum() <= 1
+
+
+def test_a_series_that_turns_negative_begins_anew():
+    rng = np.random.default_rng(9)
+    values = np.abs(rng.normal(20, 1, (30 * 24, 1)))
+    values[20 * 24 :] = rng.normal(0, 3, (10 * 24, 1))
+    values[20 * 24] = -1
+    points = run(values)
+    assert np.isnan(points.score[20 * 24 : 24 * 24]).all()
+    assert (np.nan_to_num(points.score[24 * 24 :]) >= 50).sum() <= 1
+    assert abs(np.nanmean(points.expected[26 * 24 :])) < 2
+
+
+@pytest.mark.parametrize(("slots", "most"), [(1, 10_000), (24, 10_000), (288, 45_000)])
+def test_what_is_remembered_of_a_series_is_small(slots, most):
+    state = model.State(slots, 100)
+    arrays = [value for value in vars(state).values() if isinstance(value, np.ndarray)]
+    assert sum(array.nbytes for array in arrays) <= 100 * most
+    assert all(array.shape[-1] == 100 for array in arrays)

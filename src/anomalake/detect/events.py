@@ -14,7 +14,8 @@ from anomalake import alert as alerts
 from anomalake import intervals
 from anomalake.alert import Alert
 from anomalake.detect.filters import alerting
-from anomalake.detect.model import Points, distance_of, score_of
+from anomalake.detect.model import Points
+from anomalake.detect.score import distance_of, score_of
 from anomalake.key import series_key
 from anomalake.live import Series
 from anomalake.metric_set import MetricSet
@@ -43,8 +44,9 @@ def rounded(points: Points, i: int) -> tuple[float, float, float]:
 def severity(scores: Sequence[float]) -> float:
     """The event's score from its series': that of the greatest, raised by the others (the 4-norm of their distances)."""
     largest = max(scores)
-    distances = np.array([distance_of(score) for score in scores])
-    return round(max(largest, float(score_of(np.sum(distances**4, keepdims=True) ** 0.25)[0])), 2)
+    greatest = distance_of(largest)
+    raised = greatest * sum((distance_of(score) / greatest) ** 4 for score in scores) ** 0.25
+    return round(max(largest, float(score_of(np.array(raised)))), 2)
 
 
 def event(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], points: Points) -> Alert | None:

@@ -1,8 +1,8 @@
-"""Expected value, band and score of each series, one interval after another: a robust seasonal model. Values in, scored points out.
+"""Expected value, band and score of each series, one interval after another: a robust structural model. Values in, scored points out.
 
-What is expected is a mixture of medians (the same time of day over two weeks, the same time of the week over eight weeks), each also with a slow
-correction of its level; an expert that was wrong lately weighs little. The scale is the spread of recent errors around the same time of day, for
-counts never less than what chance alone gives. A point far outside is not learned from, unless it lasts or recurs. docs/detector.md explains it.
+What is expected is a product: level x time of day x weekday x their interaction (a sum for series that can be negative), each part learned by a
+Kalman filter whose errors are clipped, so that an outlier moves nothing far. The scale is the spread of recent errors, over all hours and around the
+same time of day, for counts never less than what chance alone gives. Rare counts follow their mean. docs/detector.md explains it.
 """
 
 from dataclasses import dataclass, field
@@ -11,25 +11,34 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from anomalake.detect.score import distance_of, score_of
 
-HISTORY_DAYS = 57
-DAYS_FOR_TIME_OF_DAY = 14
-WEEKS_FOR_TIME_OF_WEEK = 8
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+
+HISTORY_DAYS = 57  # of live data that a detector which knows nothing is taught
 FEWEST_DAYS = {1: 14}  # by slots a day; days of values at a time of day before it is scored
 FEWEST_DAYS_OTHERWISE = 4
-DAYS_WITHOUT_WEEKDAY = 12  # of the last fourteen; else the same weekday must have been seen, or the first weekend would be one long false alarm
-ERROR_MEMORY = 0.97  # of an expert's mean absolute error, an interval
-NONZERO_MEMORY = 0.98  # of the mean of values that are not zero, a value
-WEIGHT_POWER = -4.0
-FAR = 4.0  # scales; further out is not learned from
+UNSURE = 1.5  # variance of the expected value, in that of the noise, above which nothing is scored: a weekday never seen
+# Of the parts level, time of day, weekday, interaction, in the variance of the noise: what is not known at first, and what is forgotten with each day
+# (of the level: with each interval).
+EARLY = 2.0  # of the scale, by days: with little history it is less sure
+AT_FIRST = (10.0, 10.0, 3.0, 1.0)
+FORGOTTEN = (1e-4, 2e-3, 2e-3, 2e-3)
+LEARNED = 1.0  # scales; what is further out is learned only as far as that (Huber's clipping)
+FAR = 3.75  # scales; further out is taken for no noise
 DAYS_TO_LEARN = 2  # far out in a row before that is the new level
 REPEATS_TO_LEARN = 3  # times a slot may be far out on one side before that is how it is
-TAIL = 0.9
-MEDIAN_TO_SIGMA, TAIL_TO_SIGMA = 1.4826, 1 / 1.6449  # of the absolute errors, were they normal
-POISSON = 0.5  # a Poisson count's standard deviation on the square root scale
-RARE = 5.0  # counts below this an interval follow their mean, not their median
-HALF_SCORE_AT = 5.0  # scales at which the score is 50
+FEWEST_TO_CLIP = 7  # values, and a day of them, before the spread is known well enough to clip by
+SPREAD_CLIP = 2.5  # scales; a greater error counts as this one in the spread
+SPREAD_DAYS = 21  # memory of the spread over all slots; of a daily series `SPREAD_DAYS_DAILY`
+SPREAD_DAYS_DAILY = 365
+LOCAL_DAYS = 28  # memory of a slot's own spread and mean, with its neighbours'
+MEAN_TO_SIGMA = 1.2533  # of absolute errors, were they normal
+NONZERO_MEMORY = 0.98  # of the mean of values that are not zero, a value
+POISSON = 0.25  # a Poisson count's variance on the square root scale
+LARGEST = 1e300  # a bound
+RARE = 5.0  # counts below this an interval follow their mean
 
 
 class Points(NamedTuple):
@@ -44,47 +53,52 @@ class Points(NamedTuple):
 
 @dataclass
 class State:
-    """What the model remembers of `size` series; `step` changes it in place."""
+    """What the model remembers of `size` series; `step` changes it in place. Rows of `parts`: level, slots, weekdays, weekdays x slots."""
 
     slots: int  # intervals a day
     size: int = 0
     day: int = -1  # the last day stepped through, as an ordinal
-    history: Floats = field(default_factory=lambda: np.empty(0))  # [day, slot, series]: values as learned, those far out drawn in
-    expected: Floats = field(default_factory=lambda: np.empty(0))  # [day, slot, series]: what was expected
-    bias: Floats = field(default_factory=lambda: np.empty(0))  # [expert, series]: slow mean of an expert's errors
-    wrong: Floats = field(default_factory=lambda: np.empty(0))  # [expert, series]: mean absolute error
+    parts: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [part, series]: logarithms (of series that can be negative, amounts)
+    unsure: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [part, series]: variance of `parts`, in that of the noise
+    spread: Floats = field(default_factory=lambda: np.empty(0))  # [3, series]: fading sums of squared errors, of their unit, of values
+    local: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [2, slot, series]: the slot's spread, in that of all; its mean
+    seen: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [slot, series]: values there were
     nonzero: Floats = field(default_factory=lambda: np.empty(0))  # [series]: slow mean of the values that are not zero
-    run: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # intervals far out in a row, signed
-    habit: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # [slot, series]: times far out in a row at this slot, signed
+    dispersion: Floats = field(default_factory=lambda: np.empty(0))  # [series]: variance of a rare count, in its mean + 1/2
+    run: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # intervals far out in a row, signed
+    habit: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))  # [slot, series]: times far out in a row at this slot, signed
     counts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # whole numbers >= 0 so far
     positive: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # numbers >= 0 so far
 
     def __post_init__(self) -> None:
-        self.history = np.full((HISTORY_DAYS, self.slots, 0), np.nan)
-        self.expected = np.full((HISTORY_DAYS, self.slots, 0), np.nan)
-        self.bias, self.wrong = np.zeros((2, 0)), np.full((4, 0), np.nan)
-        self.habit = np.zeros((self.slots, 0), np.int64)
+        sizes = (1, self.slots, 7, 7 * self.slots)
+        self.parts, self.unsure = (np.zeros((sum(sizes), 0), np.float32) for _ in range(2))
+        self.spread, self.local = np.zeros((3, 0)), np.zeros((2, self.slots, 0), np.float32)
+        self.seen, self.habit = np.zeros((self.slots, 0), np.float32), np.zeros((self.slots, 0), np.int16)
         self.grow(self.size)
 
     def grow(self, size: int) -> None:
         """Make room for series that appear."""
-        more = size - self.history.shape[-1]
-        fresh: dict[str, float] = dict.fromkeys(("history", "expected", "wrong", "nonzero"), np.nan)
-        fresh |= {"bias": 0, "run": 0, "habit": 0, "counts": True, "positive": True}
+        more = size - self.parts.shape[-1]
+        fresh: dict[str, float] = {"parts": 0, "unsure": 0, "spread": 0, "local": 0, "seen": 0, "nonzero": np.nan, "dispersion": 1}
+        fresh |= {"run": 0, "habit": 0, "counts": True, "positive": True}
         for name, value in fresh.items() if more else ():
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.full((*old.shape[:-1], more), value, old.dtype)], axis=-1))
         self.size = size
+        if more:
+            self.forget(np.arange(size) >= size - more)
+
+    def forget(self, which: NDArray[np.bool_]) -> None:
+        """Let these series begin anew."""
+        self.unsure[:, which] = np.repeat(_of_kinds(self.slots, AT_FIRST), (1, self.slots, 7, 7 * self.slots), axis=0)
+        self.parts[:, which] = self.spread[:, which] = self.seen[:, which] = self.local[1][:, which] = 0
+        self.local[0][:, which] = 1
 
 
-def score_of(distance: Floats) -> Floats:
-    """0 to 100 of a distance in scales: 50 at `HALF_SCORE_AT`, and half of what is missing to 100 with each such step more."""
-    return 100 * (1 - np.exp2(-distance / HALF_SCORE_AT))
-
-
-def distance_of(score: float) -> float:
-    """The distance in scales that gives the score (below 100)."""
-    return float(-HALF_SCORE_AT * np.log2(1 - min(score, 99.9999) / 100))
+def _of_kinds(slots: int, variances: tuple[float, float, float, float]) -> Floats:
+    """The variances of level, time of day, weekday, interaction as a column; a daily series has no time of day."""
+    return np.array(variances)[:, None] * (np.array([[1], [0], [1], [0]]) if slots == 1 else 1)
 
 
 def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) -> Points:
@@ -93,120 +107,141 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     Parameters: `day` as a date's ordinal, not before the last one; `slot` from 0; `values` of shape (`state.size`,), any unit.
     The band is where the score stays below `sensitivity`.
     """
-    _turn(state, day)
-    state.counts &= ~((values < 0) | (values != np.floor(values))) | np.isnan(values)
-    state.positive &= ~(values < 0)
-    recent = (day - np.arange(1, DAYS_FOR_TIME_OF_DAY + 1)) % HISTORY_DAYS
-    weekly = (day - 7 * np.arange(1, WEEKS_FOR_TIME_OF_WEEK + 1)) % HISTORY_DAYS
-    nearby = np.ix_(recent, np.unique(np.array([slot - 1, slot, slot + 1]) % state.slots))
-    same_time, around = state.history[recent, slot], _stacked(state.history[nearby])
-    rate = np.nansum(around, axis=0) / np.maximum(np.count_nonzero(~np.isnan(around), axis=0), 1)
-    rare = state.counts & (rate < RARE) & ~(state.nonzero > 2 * RARE)  # counts of single things; not sums of minutes
-
+    if day < state.day:
+        raise ValueError(f"day {day} comes before day {state.day}, which was scored already")
+    state.day = day
+    present = ~np.isnan(values)
+    _kinds(state, values, present)
     shift = np.where(state.counts, 0.375, np.where(state.positive, 0.0, np.nan))
-    seasonal = _even(np.stack([_quantile(same_time, 0.5), _quantile(state.history[weekly, slot], 0.5)]), shift)
-    experts = np.concatenate([seasonal, seasonal + state.bias])
-    expected = _uneven(_mix(experts, state.wrong), shift)
-    expected = np.where(rare & ~np.isnan(expected), rate, expected)
+    rows = np.array([0, 1 + slot, 1 + state.slots + day % 7, 8 + state.slots + (day % 7) * state.slots + slot])
+    born = state.spread[2] > 0
+    unsure = state.unsure[rows] + _of_kinds(state.slots, FORGOTTEN) / np.array([[1], [1], [state.slots], [1]])
+    doubt = np.sqrt(1 + unsure.sum(axis=0))
 
+    mean = state.parts[rows].sum(axis=0, dtype=float)
+    mean = np.where(born, np.where(state.positive, np.exp(np.minimum(mean, 350)), mean), np.nan)
+    unit = np.where(state.positive, np.square(mean) - np.where(state.counts, 0.375, 0), 1.0)
+    floor = np.where(state.counts, POISSON, 0.0)
+    usual = np.sqrt(np.maximum(state.spread[0], 0) / np.maximum(state.spread[1], 1e-300) * np.maximum(unit, 0) + floor)
+    spread = np.fmax(usual * np.sqrt(state.local[0, slot]), 0.0005 * np.abs(mean)) + 1e-150
+
+    rate = state.local[1, slot].astype(float)
+    rare = state.counts & (rate < RARE) & ~(state.nonzero > 2 * RARE)  # counts of single things; not sums of minutes
     root = np.where(rare, np.nan, shift)
-    errors = _even(around, root) - _even(_stacked(state.expected[nearby]), root)
-    center, days_known = _even(expected, root), np.count_nonzero(~np.isnan(same_time), axis=0)
-    scale = _scale(errors, center, np.where(rare, np.sqrt(np.maximum(expected, 0) + 0.5), np.where(state.counts, POISSON / 2, 0.0)))
-    scale *= 1 + 2 / np.maximum(days_known, 1)  # little history: less sure
-    weekly_known = (state.slots == 1) | ~np.isnan(state.history[weekly, slot]).all(axis=0) | (days_known >= DAYS_WITHOUT_WEEKDAY)
-    days_seen = np.count_nonzero(~np.isnan(state.history[:, slot]), axis=0)
-    known = (days_seen >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)) & weekly_known
-    distance = np.where(known, (_even(values, root) - center) / scale, np.nan)
+    center = np.where(rare & born, rate, mean)
+    scale = np.where(rare, np.sqrt(np.maximum(state.dispersion, 1) * (rate + 0.5)), spread) * doubt * (1 + EARLY / np.maximum(state.seen[slot], 1))
+    enough = state.seen[slot] >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)
+    known = born & enough & (unsure.sum(axis=0) < UNSURE)
+    offset = (_even(values, root) - center) / scale
+    far = _far(state, slot, np.where(known & present, offset, 0.0), present)
+    error = _even(values, shift) - mean
+    _learn_parts(state, rows, _even(values, shift), error, unsure=unsure, mean=mean, limit=spread * doubt, far=far)
+    _learn_spread(state, slot, values, error, unit=unit, usual=usual, floor=floor, limit=spread * doubt, doubt=doubt, far=far)
+    _learn_rate(state, slot, values, rate=rate, far=far)
 
-    far = [_uneven(center + side * FAR * scale, root) for side in (-1, 1)]
-    _learn(state, day, slot, values, experts=experts, expected=expected, shift=shift, distance=distance, within=np.clip(values, *far))
-    shown = np.where(known & ~np.isnan(values), 0.0, np.nan)
+    shown = np.where(known & present, 0.0, np.nan)
     reach = distance_of(sensitivity) * scale
-    lower, upper = (_uneven(center + side * reach, root) for side in (-1, 1))
+    lower, upper = (np.clip(_uneven(center + side * reach, root), -LARGEST, LARGEST) for side in (-1, 1))
     lower = np.where(state.positive, np.maximum(lower, 0), lower)
-    return Points(values, expected + shown, lower + shown, upper + shown, score_of(np.abs(distance)))
+    return Points(values, _uneven(center, root) + shown, lower + shown, upper + shown, score_of(np.abs(offset)) + shown)
 
 
 def _even(values: Floats, shift: Floats) -> Floats:
     """The scale on which errors are alike: the root of what is never negative (plus 3/8 for counts, Anscombe 1948), else as it is (`shift` NaN)."""
-    return np.where(np.isnan(shift), values, np.sqrt(np.maximum(values, 0) + np.nan_to_num(shift)))
+    return np.where(np.isnan(shift), values, np.sqrt(np.maximum(values, 0) + shift))
 
 
 def _uneven(values: Floats, shift: Floats) -> Floats:
     """The inverse of `_even`."""
-    return np.where(np.isnan(shift), values, np.maximum(np.square(np.maximum(values, 0)) - np.nan_to_num(shift), 0))
+    return np.where(np.isnan(shift), values, np.maximum(np.square(np.maximum(values, 0)) - shift, 0))
 
 
-def _stacked(days: Floats) -> Floats:
-    """[day, slot, series] as [day x slot, series]."""
-    return days.reshape(days.shape[0] * days.shape[1], days.shape[2])
+def _kinds(state: State, values: Floats, present: NDArray[np.bool_]) -> None:
+    """Note which series are no longer counts, or no longer positive; what was learned on another scale is forgotten."""
+    counts = state.counts & ~(present & ((values < 0) | (values != np.floor(values))))
+    positive = state.positive & ~(values < 0)
+    changed = (positive != state.positive) | ((counts != state.counts) & (state.parts[0] < np.log(RARE) / 2))
+    if changed.any():
+        state.forget(changed & (state.spread[2] > 0))
+    state.counts, state.positive = counts, positive
 
 
-def _turn(state: State, day: int) -> None:
-    """Clear the days that begin."""
-    if state.day < 0:
-        state.day = day - 1
-    if day < state.day:
-        raise ValueError(f"day {day} comes before day {state.day}, which was scored already")
-    for new in range(max(state.day + 1, day - HISTORY_DAYS + 1), day + 1):
-        state.history[new % HISTORY_DAYS] = np.nan
-        state.expected[new % HISTORY_DAYS] = np.nan
-    state.day = day
+class Far(NamedTuple):
+    """What is to be made of an interval's values that are far out, one entry a series."""
+
+    out: NDArray[np.bool_]  # far out, and not to be learned whole
+    lasting: NDArray[np.bool_]  # far out for long: the level is another one
+    habit: NDArray[np.bool_]  # far out again and again at this time of day: that is how it is
 
 
-def _quantile(stack: Floats, share: float) -> Floats:
-    """The quantile over the first axis of what is not NaN (NaN where nothing is), interpolated."""
-    ordered = np.sort(stack, axis=0)  # NaN last
-    last = np.maximum(np.count_nonzero(~np.isnan(ordered), axis=0) - 1, 0)
-    place = share * last
-    low = place.astype(np.int64)
-    columns = np.arange(stack.shape[1])
-    below, above = ordered[low, columns], ordered[np.minimum(low + 1, last), columns]
-    quantile: Floats = below + (above - below) * (place - low)
-    return quantile
-
-
-def _mix(experts: Floats, wrong: Floats) -> Floats:
-    """The mean of the experts that know something, weighted by their recent errors to the power of -4."""
-    known = ~np.isnan(experts)
-    weight = np.where(known, np.maximum(np.nan_to_num(wrong, nan=np.inf), 1e-12) ** WEIGHT_POWER, 0.0)
-    weight = np.where(known.any(axis=0) & (weight.sum(axis=0) == 0), known, weight)  # nothing to go by yet: all the same
-    weight /= np.maximum(weight.max(axis=0), 1e-300)
-    total = weight.sum(axis=0)
-    mixed: Floats = np.where(total > 0, np.sum(weight * np.nan_to_num(experts), axis=0) / np.maximum(total, 1e-300), np.nan)
-    return mixed
-
-
-def _scale(errors: Floats, center: Floats, floor: Floats) -> Floats:
-    """The spread that was usual around this time of day, of the body or of the tail, whichever is wider; never less than the floor."""
-    size = np.abs(errors)
-    spread = np.fmax(MEDIAN_TO_SIGMA * _quantile(size, 0.5), TAIL_TO_SIGMA * _quantile(size, TAIL))
-    scale: Floats = np.fmax.reduce([spread, floor, 0.0005 * np.abs(center), np.full(len(floor), 1e-150)])
-    return scale
-
-
-def _learn(
-    state: State, day: int, slot: int, values: Floats, *, experts: Floats, expected: Floats, shift: Floats, distance: Floats, within: Floats
-) -> None:
-    """Take the interval into the memory; a value far out only as far as `within` lets it, unless it lasts or recurs."""
-    present = ~np.isnan(values)
-    side = np.where(np.abs(np.nan_to_num(distance)) > FAR, np.sign(np.nan_to_num(distance)), 0).astype(np.int64)
+def _far(state: State, slot: int, offset: Floats, present: NDArray[np.bool_]) -> Far:
+    """Count how long, and how often at this slot, a series has been far out on one side."""
+    side = np.where(np.abs(offset) > FAR, np.sign(offset), 0).astype(np.int16)
     state.run = np.where(present, np.where(side == np.sign(state.run), state.run + side, side), state.run)
     habit = state.habit[slot]
     state.habit[slot] = np.where(present, np.where(side == np.sign(habit), habit + side, side), habit)
     lasting = np.abs(state.run) > max(DAYS_TO_LEARN * state.slots, REPEATS_TO_LEARN)
-    usual = (side == 0) | lasting | (np.abs(state.habit[slot]) > REPEATS_TO_LEARN)
+    usual = np.abs(state.habit[slot]) > REPEATS_TO_LEARN
+    return Far((side != 0) & ~lasting & ~usual, lasting, usual)
+
+
+def _learn_parts(
+    state: State, rows: NDArray[np.int64], values: Floats, error: Floats, *, unsure: Floats, mean: Floats, limit: Floats, far: Far
+) -> None:
+    """Share the error among level, time of day, weekday and interaction by how unsure each is (a Kalman filter, its covariances left out)."""
+    newborn = np.isnan(mean) & ~np.isnan(values)
+    if newborn.any():
+        first = np.where(state.positive, np.log(np.maximum(values, 1e-30)), np.clip(values, -1e30, 1e30))
+        state.parts[0] = np.where(newborn, first, state.parts[0])
+    unsure[0] = np.where(far.lasting, np.maximum(unsure[0], 1), unsure[0])
+    unsure[1] = np.where(far.habit, np.maximum(unsure[1], 1), unsure[1])
+    taken = far.lasting | far.habit | (state.spread[2] < max(state.slots, FEWEST_TO_CLIP))
+    learned = np.where(taken, error, np.clip(error, -LEARNED * limit, LEARNED * limit))
+    relative = np.where(state.positive, np.clip(learned / np.maximum(mean, 1e-30), -0.7, 3), learned)
+    moves = ~np.isnan(relative)
+    gain = unsure / (1 + unsure.sum(axis=0))
+    state.parts[rows] += gain * np.where(moves, relative, 0)
+    state.unsure[rows] = np.where(moves, unsure * (1 - gain), unsure)
+
+
+def _learn_spread(
+    state: State, slot: int, values: Floats, error: Floats, *, unit: Floats, usual: Floats, floor: Floats, limit: Floats, doubt: Floats, far: Far
+) -> None:
+    """Slow means of squared errors beyond the floor and of their unit; and, of the slot and its neighbours, of the error in what is usual."""
+    present, young = ~np.isnan(values), state.spread[2] < max(state.slots, FEWEST_TO_CLIP)
+    size = np.abs(error)
+    size = np.where(young | far.lasting, size, np.minimum(size, SPREAD_CLIP * limit)) / doubt
+    memory = 1 - 1 / (SPREAD_DAYS_DAILY if state.slots == 1 else SPREAD_DAYS * state.slots)
+    learned = np.where(np.isnan(size), 0, (np.square(size) - floor, np.maximum(unit, 0), present))
+    state.spread = np.where(present, memory, 1.0) * state.spread + learned
+    state.spread[2] += present & np.isnan(size)
+    if state.slots > 1:
+        relative = np.minimum(MEAN_TO_SIGMA * size / np.maximum(usual, 1e-150), 2 * SPREAD_CLIP)
+        _smear(state, 0, slot, np.where(young, np.nan, relative), 2)
+    state.seen[slot] += present
+
+
+def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: Far) -> None:
+    """The mean and dispersion of counts that are rare, and the size of what is not zero."""
+    values = np.where(state.counts, values, np.nan)
+    present = ~np.isnan(values)
     seen = present & (values != 0)
     state.nonzero = np.where(
         seen, np.where(np.isnan(state.nonzero), values, NONZERO_MEMORY * state.nonzero + (1 - NONZERO_MEMORY) * values), state.nonzero
     )
-    place = day % HISTORY_DAYS
-    state.history[place, slot] = np.where(usual | np.isnan(within), values, within)
-    state.expected[place, slot] = np.where(present, expected, np.nan)
-    wrongness = _even(values, shift) - experts
-    fresh = usual & ~np.isnan(wrongness)
-    state.wrong = np.where(fresh, np.where(np.isnan(state.wrong), np.abs(wrongness),
-                                           ERROR_MEMORY * state.wrong + (1 - ERROR_MEMORY) * np.abs(wrongness)), state.wrong)  # fmt: skip
-    memory = 1 - 2 / (max(state.slots // 2, 3) + 1)
-    state.bias = np.where(fresh[:2], memory * state.bias + (1 - memory) * wrongness[:2], state.bias)
+    variance = rate + 0.5
+    reach = FAR * np.sqrt(np.maximum(state.dispersion, 1) * variance)
+    within = np.where(far.out, np.clip(values, rate - reach, rate + reach), values)
+    relative = np.minimum(np.square(within - rate) / variance, SPREAD_CLIP**2 * np.maximum(state.dispersion, 1))
+    pace = np.maximum(1 / (SPREAD_DAYS_DAILY if state.slots == 1 else SPREAD_DAYS * state.slots), 1 / (state.spread[2] + 1))
+    state.dispersion = np.where(present, state.dispersion + pace * (relative - state.dispersion), state.dispersion)
+    _smear(state, 1, slot, np.minimum(within, 1e30), 0)
+
+
+def _smear(state: State, kind: int, slot: int, values: Floats, prior: int) -> None:
+    """Take values into the slow mean of their slot, and half as much into its neighbours'; `prior` values were there before the first."""
+    around = np.array([slot - 1, slot, slot + 1]) % state.slots if state.slots > 1 else np.array([slot])
+    weight = np.array([[0.5], [1.0], [0.5]]) if state.slots > 1 else np.ones((1, 1))
+    pace = weight / np.clip(state.seen[slot] + prior, 1, LOCAL_DAYS)
+    old = state.local[kind, around]
+    state.local[kind, around] = np.where(np.isnan(values), old, old + pace * (values - old))

@@ -18,7 +18,7 @@ from anomalake.detect.run import Detector, Ongoing
 from anomalake.errors import UserError
 from anomalake.metric_set import MetricSet
 
-VERSION = 2
+VERSION = 3
 _ARRAYS = tuple(field.name for field in fields(State) if field.name not in ("slots", "size", "day"))
 
 
