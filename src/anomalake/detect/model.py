@@ -31,10 +31,12 @@ DAYS_TO_LEARN = 2  # far out in a row before that is the new level
 REPEATS_TO_LEARN = 3  # times a slot may be far out on one side before that is how it is
 FEWEST_TO_CLIP = 7  # values, and a day of them, before the spread is known well enough to clip by
 SPREAD_CLIP = 2.5  # scales; a greater error counts as this one in the spread
+RARE_CLIP = 4.0  # the same of rare counts, whose great values are part of them
 SPREAD_DAYS = 21  # memory of the spread over all slots; of a daily series `SPREAD_DAYS_DAILY`
 SPREAD_DAYS_DAILY = 365
 LOCAL_DAYS = 28  # memory of a slot's own spread and mean, with its neighbours'
 MEAN_TO_SIGMA = 1.2533  # of absolute errors, were they normal
+SMALLEST = 0.1  # of a series' usual size, on the scale of roots; errors are measured against no less
 NONZERO_MEMORY = 0.98  # of the mean of values that are not zero, a value
 POISSON = 0.25  # a Poisson count's variance on the square root scale
 LARGEST = 1e300  # a bound
@@ -122,7 +124,8 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     mean = np.where(born, np.where(state.positive, np.exp(np.minimum(mean, 350)), mean), np.nan)
     unit = np.where(state.positive, np.square(mean) - np.where(state.counts, 0.375, 0), 1.0)
     floor = np.where(state.counts, POISSON, 0.0)
-    usual = np.sqrt(np.maximum(state.spread[0], 0) / np.maximum(state.spread[1], 1e-300) * np.maximum(unit, 0) + floor)
+    least = SMALLEST**2 * state.spread[1] / np.maximum(state.spread[2], 1)  # where nights are zero, what is next to nothing is no error
+    usual = np.sqrt(np.maximum(state.spread[0], 0) / np.maximum(state.spread[1], 1e-300) * np.maximum(unit, least) + floor)
     spread = np.fmax(usual * np.sqrt(state.local[0, slot]), 0.0005 * np.abs(mean)) + 1e-150
 
     rate = state.local[1, slot].astype(float)
@@ -232,7 +235,7 @@ def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: F
     variance = rate + 0.5
     reach = FAR * np.sqrt(np.maximum(state.dispersion, 1) * variance)
     within = np.where(far.out, np.clip(values, rate - reach, rate + reach), values)
-    relative = np.minimum(np.square(within - rate) / variance, SPREAD_CLIP**2 * np.maximum(state.dispersion, 1))
+    relative = np.minimum(np.square(within - rate) / variance, RARE_CLIP**2 * np.maximum(state.dispersion, 1))
     pace = np.maximum(1 / (SPREAD_DAYS_DAILY if state.slots == 1 else SPREAD_DAYS * state.slots), 1 / (state.spread[2] + 1))
     state.dispersion = np.where(present, state.dispersion + pace * (relative - state.dispersion), state.dispersion)
     _smear(state, 1, slot, np.minimum(within, 1e30), 0)
