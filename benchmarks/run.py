@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where the S3 server is
 
+import accuracy
 import ingest_load
 import s3_server
 from alerts import alert
@@ -124,19 +125,22 @@ def _write(folder: Path, writer: int) -> None:
 
 
 def detector(_: Path) -> None:
-    """The detector alone: hourly series scored one interval after another."""
+    """The detector alone: series scored one interval after another."""
     import numpy as np
 
     from anomalake.detect import model
 
-    for size, days in ((100, 60), (5_000, 10)):
+    for size, days, slots in ((100, 60, 24), (1_000, 20, 24), (10_000, 4, 24), (50_000, 1, 24), (1_000, 1, 288)):
         rng = np.random.default_rng(1)
-        values = rng.poisson(100, (days * 24, size)).astype(float)
-        state, began = model.State(24, size), time.perf_counter()
-        for hour, row in enumerate(values):
-            model.step(state, 700_000 + hour // 24, hour % 24, row, 50)
+        values = rng.poisson(100, (days * slots, size)).astype(float)
+        state, began = model.State(slots, size), time.perf_counter()
+        for number, row in enumerate(values):
+            model.step(state, 700_000 + number // slots, number % slots, row, 50)
         seconds = time.perf_counter() - began
-        print(f"detector: {values.size / seconds:,.0f} points/s with {size:,} series ({1000 * seconds / len(values):.1f} ms an interval)")
+        kept = sum(array.nbytes for array in vars(state).values() if isinstance(array, np.ndarray)) / size
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+        told = f"{1000 * seconds / len(values):.1f} ms an interval, {kept / 1000:.1f} kB of state a series, peak so far {peak:,.0f} MB"
+        print(f"detector: {values.size / seconds:,.0f} points/s with {size:,} series, {slots} intervals a day ({told})")
 
 
 def cold(folder: Path) -> None:
@@ -223,6 +227,7 @@ PARTS = {
     "contention": ingest_load.contention,
     "volume": ingest_load.volume,
     "detector": detector,
+    "accuracy": accuracy.accuracy,
     "cold": cold,
 }
 
