@@ -6,6 +6,7 @@ same time of day, for counts never less than what chance alone gives. Rare count
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -103,6 +104,13 @@ def _of_kinds(slots: int, variances: tuple[float, float, float, float]) -> Float
     return np.array(variances)[:, None] * (np.array([[1], [0], [1], [0]]) if slots == 1 else 1)
 
 
+@cache
+def _forgotten(slots: int) -> Floats:
+    """What is forgotten with an interval, as a column: a time of day comes once a day, a weekday with each of its intervals."""
+    forgotten: Floats = _of_kinds(slots, FORGOTTEN) / np.array([[1], [1], [slots], [1]])
+    return forgotten
+
+
 def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) -> Points:
     """Score an interval's values (NaN: none) against what came before it, then learn from them.
 
@@ -117,8 +125,9 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     shift = np.where(state.counts, 0.375, np.where(state.positive, 0.0, np.nan))
     rows = np.array([0, 1 + slot, 1 + state.slots + day % 7, 8 + state.slots + (day % 7) * state.slots + slot])
     born = state.spread[2] > 0
-    unsure = state.unsure[rows] + _of_kinds(state.slots, FORGOTTEN) / np.array([[1], [1], [state.slots], [1]])
-    doubt = np.sqrt(1 + unsure.sum(axis=0))
+    unsure = state.unsure[rows] + _forgotten(state.slots)
+    total = unsure.sum(axis=0)
+    doubt = np.sqrt(1 + total)
 
     mean = state.parts[rows].sum(axis=0, dtype=float)
     mean = np.where(born, np.where(state.positive, np.exp(np.minimum(mean, 350)), mean), np.nan)
@@ -134,19 +143,25 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     center = np.where(rare & born, rate, mean)
     scale = np.where(rare, np.sqrt(np.maximum(state.dispersion, 1) * (rate + 0.5)), spread) * doubt * (1 + EARLY / np.maximum(state.seen[slot], 1))
     enough = state.seen[slot] >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)
-    known = born & enough & (unsure.sum(axis=0) < UNSURE)
-    offset = (_even(values, root) - center) / scale
+    known = born & enough & (total < UNSURE)
+    even = _even(values, shift)
+    offset = (np.where(rare, values, even) - center) / scale
     far = _far(state, slot, np.where(known & present, offset, 0.0), present)
-    error = _even(values, shift) - mean
-    _learn_parts(state, rows, _even(values, shift), error, unsure=unsure, mean=mean, limit=spread * doubt, far=far)
+    error = even - mean
+    _learn_parts(state, rows, even, error, unsure=unsure, mean=mean, limit=spread * doubt, far=far)
     _learn_spread(state, slot, values, error, unit=unit, usual=usual, floor=floor, limit=spread * doubt, doubt=doubt, far=far)
     _learn_rate(state, slot, values, rate=rate, far=far)
 
     shown = np.where(known & present, 0.0, np.nan)
     reach = distance_of(sensitivity) * scale
-    lower, upper = (np.clip(_uneven(center + side * reach, root), -LARGEST, LARGEST) for side in (-1, 1))
+    lower, upper = (_within(_uneven(center + side * reach, root), -LARGEST, LARGEST) for side in (-1, 1))
     lower = np.where(state.positive, np.maximum(lower, 0), lower)
     return Points(values, _uneven(center, root) + shown, lower + shown, upper + shown, score_of(np.abs(offset)) + shown)
+
+
+def _within(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
+    """The values, no less than `low` and no more than `high` (as numpy's `clip`, which costs more for few series)."""
+    return np.minimum(np.maximum(values, low), high)
 
 
 def _even(values: Floats, shift: Floats) -> Floats:
@@ -194,13 +209,13 @@ def _learn_parts(
     """Share the error among level, time of day, weekday and interaction by how unsure each is (a Kalman filter, its covariances left out)."""
     newborn = np.isnan(mean) & ~np.isnan(values)
     if newborn.any():
-        first = np.where(state.positive, np.log(np.maximum(values, 1e-30)), np.clip(values, -1e30, 1e30))
+        first = np.where(state.positive, np.log(np.maximum(values, 1e-30)), _within(values, -1e30, 1e30))
         state.parts[0] = np.where(newborn, first, state.parts[0])
     unsure[0] = np.where(far.lasting, np.maximum(unsure[0], 1), unsure[0])
     unsure[1] = np.where(far.habit, np.maximum(unsure[1], 1), unsure[1])
     taken = far.lasting | far.habit | (state.spread[2] < max(state.slots, FEWEST_TO_CLIP))
-    learned = np.where(taken, error, np.clip(error, -LEARNED * limit, LEARNED * limit))
-    relative = np.where(state.positive, np.clip(learned / np.maximum(mean, 1e-30), -0.7, 3), learned)
+    learned = np.where(taken, error, _within(error, -LEARNED * limit, LEARNED * limit))
+    relative = np.where(state.positive, _within(learned / np.maximum(mean, 1e-30), -0.7, 3), learned)
     moves = ~np.isnan(relative)
     gain = unsure / (1 + unsure.sum(axis=0))
     state.parts[rows] += gain * np.where(moves, relative, 0)
@@ -234,7 +249,7 @@ def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: F
     )
     variance = rate + 0.5
     reach = FAR * np.sqrt(np.maximum(state.dispersion, 1) * variance)
-    within = np.where(far.out, np.clip(values, rate - reach, rate + reach), values)
+    within = np.where(far.out, _within(values, rate - reach, rate + reach), values)
     relative = np.minimum(np.square(within - rate) / variance, RARE_CLIP**2 * np.maximum(state.dispersion, 1))
     pace = np.maximum(1 / (SPREAD_DAYS_DAILY if state.slots == 1 else SPREAD_DAYS * state.slots), 1 / (state.spread[2] + 1))
     state.dispersion = np.where(present, state.dispersion + pace * (relative - state.dispersion), state.dispersion)
@@ -245,6 +260,6 @@ def _smear(state: State, kind: int, slot: int, values: Floats, prior: int) -> No
     """Take values into the slow mean of their slot, and half as much into its neighbours'; `prior` values were there before the first."""
     around = np.array([slot - 1, slot, slot + 1]) % state.slots if state.slots > 1 else np.array([slot])
     weight = np.array([[0.5], [1.0], [0.5]]) if state.slots > 1 else np.ones((1, 1))
-    pace = weight / np.clip(state.seen[slot] + prior, 1, LOCAL_DAYS)
+    pace = weight / _within(state.seen[slot] + prior, 1, LOCAL_DAYS)
     old = state.local[kind, around]
     state.local[kind, around] = np.where(np.isnan(values), old, old + pace * (values - old))
