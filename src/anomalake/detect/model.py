@@ -26,7 +26,7 @@ UNSURE = 1.5  # variance of the expected value, in that of the noise, above whic
 EARLY = 2.0  # of the scale, by days: with little history it is less sure
 AT_FIRST = (10.0, 10.0, 3.0, 1.0)
 FORGOTTEN = (1e-4, 2e-3, 2e-3, 2e-3)
-LEARNED = 1.0  # scales; what is further out is learned only as far as that (Huber's clipping)
+LEARNED = (1.0, 1.0, 1.0, 3.0)  # scales, by part; what is further out is learned only as far as that (Huber's clipping)
 FAR = 3.75  # scales; further out is taken for no noise
 DAYS_TO_LEARN = 2  # far out in a row before that is the new level
 REPEATS_TO_LEARN = 3  # times a slot may be far out on one side before that is how it is
@@ -214,9 +214,10 @@ def _learn_parts(
     unsure[0] = np.where(far.lasting, np.maximum(unsure[0], 1), unsure[0])
     unsure[1] = np.where(far.habit, np.maximum(unsure[1], 1), unsure[1])
     taken = far.lasting | far.habit | (state.spread[2] < max(state.slots, FEWEST_TO_CLIP))
-    learned = np.where(taken, error, _within(error, -LEARNED * limit, LEARNED * limit))
+    reach = np.array(LEARNED)[:, None] * limit
+    learned = np.where(taken, error, _within(error, -reach, reach))
     relative = np.where(state.positive, _within(learned / np.maximum(mean, 1e-30), -0.7, 3), learned)
-    moves = ~np.isnan(relative)
+    moves = ~np.isnan(error)
     gain = unsure / (1 + unsure.sum(axis=0))
     state.parts[rows] += gain * np.where(moves, relative, 0)
     state.unsure[rows] = np.where(moves, unsure * (1 - gain), unsure)
