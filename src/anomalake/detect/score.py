@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-HALF_SCORE_AT = 4.4  # scales at which the score is 50; what that costs in false alarms: docs/detector.md
+HALF_SCORE_AT = 4.3  # scales at which the score is 50; what that costs in false alarms: docs/detector.md
 LINEAR_TO = 100.0  # in units of `HALF_SCORE_AT`: beyond, the logarithm counts, so that float64 still tells the greatest distances apart
 GREATEST = 99.9985  # no distance that float64 can hold gives more
 
