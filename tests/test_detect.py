@@ -168,6 +168,16 @@ def test_a_second_run_gives_the_same_alerts_with_the_same_ids():
     assert alerts_of()
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_amounts_that_come_now_and_then_are_no_anomalies_each_time_they_come(whole):
+    rng = np.random.default_rng(3)
+    amounts = np.where(rng.random((70 * 24, 8)) < 0.15, np.exp(rng.normal(3, 1, (70 * 24, 8))), 0)
+    amounts[60 * 24 + 5] = 2_000
+    score = np.nan_to_num(run(np.round(amounts) if whole else amounts).score)
+    assert (score[28 * 24 :] >= 50).mean() < 0.01
+    assert (score[60 * 24 + 5] >= 50).all()
+
+
 def groups(walls: list[tuple[datetime, dict[tuple[str, str], float]]], zone: str = "UTC", *, kept: bool = False) -> list[str]:
     """The group of each event of these intervals, after fifteen quiet days, by turns above and below 100; the state kept and loaded after each."""
     item = metric_set.parse(shop_text(zone), "shop.yaml")

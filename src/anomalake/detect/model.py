@@ -32,6 +32,10 @@ DAYS_TO_LEARN = 2  # far out in a row before that is the new level
 REPEATS_TO_LEARN = 3  # times a slot may be far out on one side before that is how it is
 FEWEST_TO_CLIP = 7  # values, and a day of them, before the spread is known well enough to clip by
 SPREAD_CLIP = 2.5  # scales; a greater error counts as this one in the spread
+TAIL, TAIL_AT = 0.02, 2.326  # the share of normal errors that is beyond so many scales; where more is, the scale is wider
+TAIL_PACE, WIDEST = 0.05, 10.0  # how fast that is followed, a value; how many times wider it gets
+FITFUL = 0.25  # share of zeros; above, a series is fitful
+FITFUL_LEAST = 0.5  # of the root of its mean; no less is its spread
 RARE_CLIP = 4.0  # the same of rare counts, whose great values are part of them
 SPREAD_DAYS = 21  # memory of the spread over all slots; of a daily series `SPREAD_DAYS_DAILY`
 SPREAD_DAYS_DAILY = 365
@@ -66,6 +70,8 @@ class State:
     spread: Floats = field(default_factory=lambda: np.empty(0))  # [3, series]: fading sums of squared errors, of their unit, of values
     local: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [2, slot, series]: the slot's spread, in that of all; its mean
     seen: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [slot, series]: values there were
+    tail: Floats = field(default_factory=lambda: np.empty(0))  # [series]: how many times wider the scale is for errors that are far out too often
+    zeros: Floats = field(default_factory=lambda: np.empty(0))  # [series]: the share of values that are zero
     nonzero: Floats = field(default_factory=lambda: np.empty(0))  # [series]: slow mean of the values that are not zero
     dispersion: Floats = field(default_factory=lambda: np.empty(0))  # [series]: variance of a rare count, in its mean + 1/2
     run: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # intervals far out in a row, signed
@@ -83,7 +89,17 @@ class State:
     def grow(self, size: int) -> None:
         """Make room for series that appear."""
         more = size - self.parts.shape[-1]
-        fresh: dict[str, float] = {"parts": 0, "unsure": 0, "spread": 0, "local": 0, "seen": 0, "nonzero": np.nan, "dispersion": 1}
+        fresh: dict[str, float] = {
+            "parts": 0,
+            "unsure": 0,
+            "spread": 0,
+            "local": 0,
+            "seen": 0,
+            "tail": 1,
+            "zeros": 0,
+            "nonzero": np.nan,
+            "dispersion": 1,
+        }
         fresh |= {"run": 0, "habit": 0, "counts": True, "positive": True}
         for name, value in fresh.items() if more else ():
             old = getattr(self, name)
@@ -139,9 +155,14 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
 
     rate = state.local[1, slot].astype(float)
     rare = state.counts & (rate < RARE) & ~(state.nonzero > 2 * RARE)  # counts of single things; not sums of minutes
+    fitful = state.positive & (state.zeros > FITFUL)  # now nothing, now much: no spread tells how far that goes
+    tail = np.where(fitful, state.tail, 1.0)
+    spread = np.where(fitful, np.fmax(spread, FITFUL_LEAST * np.sqrt(np.maximum(state.nonzero, 0) * (1 - state.zeros))), spread)
     root = np.where(rare, np.nan, shift)
     center = np.where(rare & born, rate, mean)
-    scale = np.where(rare, np.sqrt(np.maximum(state.dispersion, 1) * (rate + 0.5)), spread) * doubt * (1 + EARLY / np.maximum(state.seen[slot], 1))
+    scale = (
+        np.where(rare, np.sqrt(np.maximum(state.dispersion, 1) * (rate + 0.5)), spread * tail) * doubt * (1 + EARLY / np.maximum(state.seen[slot], 1))
+    )
     enough = state.seen[slot] >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)
     known = born & enough & (total < UNSURE)
     even = _even(values, shift)
@@ -151,6 +172,7 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     _learn_parts(state, rows, even, error, unsure=unsure, mean=mean, limit=spread * doubt, far=far)
     _learn_spread(state, slot, values, error, unit=unit, usual=usual, floor=floor, limit=spread * doubt, doubt=doubt, far=far)
     _learn_rate(state, slot, values, rate=rate, far=far)
+    _learn_tail(state, values, np.abs(error) / (spread * doubt), known & present)
 
     shown = np.where(known & present, 0.0, np.nan)
     reach = distance_of(sensitivity) * scale
@@ -240,19 +262,34 @@ def _learn_spread(
     state.seen[slot] += present
 
 
+def _pace(state: State) -> Floats:
+    """The weight of a new value in a slow mean: all values count alike at first."""
+    pace: Floats = np.maximum(1 / (SPREAD_DAYS_DAILY if state.slots == 1 else SPREAD_DAYS * state.slots), 1 / (state.spread[2] + 1))
+    return pace
+
+
+def _learn_tail(state: State, values: Floats, size: Floats, taken: NDArray[np.bool_]) -> None:
+    """Follow the share of zeros, and the error that only `TAIL` of all exceed (Robbins and Monro 1951), in what it were if errors were normal."""
+    pace = _pace(state)
+    state.zeros = np.where(np.isnan(values), state.zeros, state.zeros + pace * ((values == 0) - state.zeros))
+    beyond = size > TAIL_AT * state.tail
+    moved = _within(state.tail * (1 + TAIL_PACE * (beyond - TAIL)), 1, WIDEST)
+    state.tail = np.where(taken, moved, state.tail)
+
+
 def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: Far) -> None:
     """The mean and dispersion of counts that are rare, and the size of what is not zero."""
-    values = np.where(state.counts, values, np.nan)
-    present = ~np.isnan(values)
-    seen = present & (values != 0)
+    seen = ~np.isnan(values) & (values != 0)
     state.nonzero = np.where(
         seen, np.where(np.isnan(state.nonzero), values, NONZERO_MEMORY * state.nonzero + (1 - NONZERO_MEMORY) * values), state.nonzero
     )
+    values = np.where(state.counts, values, np.nan)
+    present = ~np.isnan(values)
     variance = rate + 0.5
     reach = FAR * np.sqrt(np.maximum(state.dispersion, 1) * variance)
     within = np.where(far.out, _within(values, rate - reach, rate + reach), values)
     relative = np.minimum(np.square(within - rate) / variance, RARE_CLIP**2 * np.maximum(state.dispersion, 1))
-    pace = np.maximum(1 / (SPREAD_DAYS_DAILY if state.slots == 1 else SPREAD_DAYS * state.slots), 1 / (state.spread[2] + 1))
+    pace = _pace(state)
     state.dispersion = np.where(present, state.dispersion + pace * (relative - state.dispersion), state.dispersion)
     _smear(state, 1, slot, np.minimum(within, 1e30), 0)
 
