@@ -259,6 +259,12 @@ def _renamed(alert: Alert, metric_set: MetricSet) -> Alert:
     )
 
 
+def dimension_values(series: TimeSeries, metric_set: MetricSet) -> tuple[str | None, ...]:
+    """The series' value of each dimension of the set, null where it lacks one."""
+    values = {item.dimension_name: item.dimension_value for item in series.dimensions}
+    return tuple(values.get(name) for name in metric_set.dimension_names)
+
+
 def severity(score: float | None) -> str:
     """The score, 0 to 100, as a label; `unscored` where there is none."""
     return "unscored" if score is None else next(label for bound, label in SEVERITY if score < bound)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from anomalake import __version__, intervals, metric_set
 from anomalake.errors import UsageError, UserError
-from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.lake.layout import FORMATS, GLUE_NAMES, Format, format_of
 from anomalake.lake.store import StorageError, Store
 from anomalake.metric_set import MetricSet
 
@@ -218,9 +218,7 @@ def _replay(arguments: Arguments) -> int:
     from tqdm import tqdm
 
     from anomalake import replay
-    from anomalake.alert import EARLIEST, LATEST
     from anomalake.credentials import open_lake
-    from anomalake.lake.layout import format_of
 
     if arguments.quarantine and (arguments.table or arguments.start or arguments.end or arguments.re_route or arguments.exact):
         raise UsageError("--quarantine files what is there by today's metric sets; it goes with --lake, --metric-set, --format and --jobs only")
@@ -228,10 +226,11 @@ def _replay(arguments: Arguments) -> int:
         raise UsageError("--re-route moves alerts in all their tables; leave out --table")
     if "://" not in arguments.lake and not Path(arguments.lake).is_dir():
         raise UserError(f"{arguments.lake}: there is no lake in this folder")
-    sets = metric_set.load_all(_metric_set_path(arguments))
+    path = _metric_set_path(arguments)
+    sets = metric_set.load_all(path)
     form: Format = arguments.format or format_of(open_lake(arguments.lake), sets) or _chosen_format()
     base = replay.Job(arguments.lake, sets, sets[0], form, reroute=arguments.re_route, exact=arguments.exact)
-    start, end = max(arguments.start or EARLIEST, EARLIEST), min(arguments.end or LATEST, LATEST)
+    start, end = max(arguments.start or base.start, base.start), min(arguments.end or base.end, base.end)
     base = base._replace(start=start, end=end, tables=tuple(arguments.table or base.tables))
     if not base.start < base.end:
         raise UsageError(f"--from {base.start:%Y-%m-%dT%H:%M} must be before --to {base.end:%Y-%m-%dT%H:%M}")
@@ -259,7 +258,7 @@ def _replay(arguments: Arguments) -> int:
         _tell(whole.findings, whole.found, f"things of {item.name!r} could not be made anew as they were")
         _tell([], whole.kept, f"times an event stands in a table of {item.name!r} and not in the archive; it was kept (--exact drops it)")
         found += whole.found
-    if _metric_set_path(arguments).is_dir() and (strange := replay.others(base)):
+    if path.is_dir() and (strange := replay.others(base)):
         print(f"anomalake: the archive has alerts of {', '.join(strange)}, too, for which there is no metric set here; they stay", file=sys.stderr)  # noqa: T201
     return 1 if found else 0
 
@@ -396,7 +395,7 @@ def _parser() -> argparse.ArgumentParser:
         known: dict[str, dict[str, Any]] = {
             "--lake": {"default": lake, "metavar": "FOLDER", "help": "the lake (default: %(default)s; ANOMALAKE_LAKE)"},
             "--metric-set": {"metavar": "PATH", "help": sets},
-            "--format": {"choices": ("parquet", "csv"), "help": "of the lake's tables (default: the lake's, else parquet)"},
+            "--format": {"choices": FORMATS, "help": "of the lake's tables (default: the lake's, else parquet)"},
             "--output": {"default": "dashboard.html", "metavar": "FILE", "help": "the page to write (default: %(default)s)"},
         }
         for option in options:
@@ -491,8 +490,6 @@ def _chosen_format() -> Format:
 
 def _format(arguments: Arguments, store: Store, sets: Sequence[MetricSet]) -> Format:
     """The format that the lake has already; another is refused, since a table is read in one format."""
-    from anomalake.lake.layout import format_of
-
     kept = format_of(store, sets)
     if kept and arguments.format and kept != arguments.format:
         raise UserError(f"{arguments.lake}: holds {kept} tables; leave out --format, or name another lake")

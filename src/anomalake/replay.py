@@ -89,9 +89,8 @@ def days(job: Job) -> list[Day]:
     """The dates that there is something to do for: of the set's archive, and of its tables."""
     store, found = _store(job.lake), dict[str, set[int]]()
     for key in store.list(layout.archive_folder(job.metric_set.name)):
-        place = archive.place(key)
-        if place is not None and place.version <= job.metric_set.version:
-            found.setdefault(place.day, set()).add(place.version)
+        if (place := layout.archive_place(key)) is not None and place[0] <= job.metric_set.version:
+            found.setdefault(place[1], set()).add(place[0])
     for table in job.tables:
         for key in store.list(layout.folder(table, job.metric_set)):
             found.setdefault(layout.day_of(key), set())
@@ -148,7 +147,7 @@ def _body(data: bytes) -> str:
 
 def others(job: Job) -> list[str]:
     """The names that the archive has alerts under and that are none of the job's sets."""
-    names = {key.split("/")[1] for key in _store(job.lake).list("alerts")}
+    names = {key.split("/")[1] for key in _store(job.lake).list(layout.ARCHIVE)}
     return sorted(names - {item.name for item in job.sets})
 
 
@@ -250,8 +249,7 @@ def _tables(store: Store, job: Job, day: str) -> dict[tuple[Table, datetime], di
 
 def _present(store: Store, job: Job, table: Table, stamp: datetime) -> dict[Format, Stored]:
     """One table's object of one interval, in either format."""
-    formats: tuple[Format, ...] = ("parquet", "csv")
-    return {form: stored for form in formats if (stored := store.get(layout.table_key(table, job.metric_set, stamp, form))) is not None}
+    return {form: stored for form in layout.FORMATS if (stored := store.get(layout.table_key(table, job.metric_set, stamp, form))) is not None}
 
 
 def _around(day: str) -> list[str]:

@@ -14,9 +14,10 @@ from anomalake import intervals, tabular
 from anomalake.detect import model
 from anomalake.errors import UserError
 from anomalake.intervals import Frequency
+from anomalake.metric_set import Alerts
 
 COLUMNS = ("series", "timestamp", "value")
-DEFAULT_SENSITIVITY = 50.0  # as a metric set's `alerts.sensitivity`
+DEFAULT_SENSITIVITY = Alerts().sensitivity
 
 
 class Quality(NamedTuple):

@@ -51,10 +51,10 @@ def severity(scores: Sequence[float]) -> float:
 
 def event(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], points: Points) -> Alert | None:
     """The alert of one measure in the interval that starts at `wall`, or None; `points` has an entry for each of `series`."""
-    start = intervals.to_utc(wall, metric_set.timezone)
     found = alerting(metric_set, measure, wall, series, points)
     if not len(found):
         return None
+    start = intervals.to_utc(wall, metric_set.timezone)
     order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), series_key(series[i])))
     identity = alerts.identity(metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly")
     error = {i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -LARGEST), LARGEST) for i in order}  # halves do not overflow

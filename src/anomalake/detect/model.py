@@ -21,9 +21,9 @@ HISTORY_DAYS = 57  # of live data that a detector which knows nothing is taught
 FEWEST_DAYS = {1: 14}  # by slots a day; days of values at a time of day before it is scored
 FEWEST_DAYS_OTHERWISE = 4
 UNSURE = 1.5  # variance of the expected value, in that of the noise, above which nothing is scored: a weekday never seen
+EARLY = 2.0  # of the scale, by days: with little history it is less sure
 # Of the parts level, time of day, weekday, interaction, in the variance of the noise: what is not known at first, and what is forgotten with each day
 # (of the level: with each interval).
-EARLY = 2.0  # of the scale, by days: with little history it is less sure
 AT_FIRST = (10.0, 10.0, 3.0, 1.0)
 FORGOTTEN = (1e-4, 2e-3, 2e-3, 2e-3)
 LEARNED = (1.0, 1.0, 1.0, 3.0)  # scales, by part; what is further out is learned only as far as that (Huber's clipping)
@@ -32,11 +32,11 @@ DAYS_TO_LEARN = 2  # far out in a row before that is the new level
 REPEATS_TO_LEARN = 3  # times a slot may be far out on one side before that is how it is
 FEWEST_TO_CLIP = 7  # values, and a day of them, before the spread is known well enough to clip by
 SPREAD_CLIP = 2.5  # scales; a greater error counts as this one in the spread
-TAIL, TAIL_AT = 0.02, 2.326  # the share of normal errors that is beyond so many scales; where more is, the scale is wider
-TAIL_PACE, WIDEST = 0.05, 10.0  # how fast that is followed, a value; how many times wider it gets
+RARE_CLIP = 4.0  # the same of rare counts, whose great values are part of them
 FITFUL = 0.25  # share of zeros; above, a series is fitful
 FITFUL_LEAST = 0.5  # of the root of its mean; no less is its spread
-RARE_CLIP = 4.0  # the same of rare counts, whose great values are part of them
+TAIL, TAIL_AT = 0.02, 2.326  # the share of errors that is to be beyond so many scales; where more is, a fitful series' scale is wider
+TAIL_PACE, WIDEST = 0.05, 10.0  # how fast that is followed, a value; how many times wider it gets
 SPREAD_DAYS = 21  # memory of the spread over all slots; of a daily series `SPREAD_DAYS_DAILY`
 SPREAD_DAYS_DAILY = 365
 LOCAL_DAYS = 28  # memory of a slot's own spread and mean, with its neighbours'
@@ -156,23 +156,22 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     rate = state.local[1, slot].astype(float)
     rare = state.counts & (rate < RARE) & ~(state.nonzero > 2 * RARE)  # counts of single things; not sums of minutes
     fitful = state.positive & (state.zeros > FITFUL)  # now nothing, now much: no spread tells how far that goes
-    tail = np.where(fitful, state.tail, 1.0)
     spread = np.where(fitful, np.fmax(spread, FITFUL_LEAST * np.sqrt(np.maximum(state.nonzero, 0) * (1 - state.zeros))), spread)
     root = np.where(rare, np.nan, shift)
     center = np.where(rare & born, rate, mean)
-    scale = (
-        np.where(rare, np.sqrt(np.maximum(state.dispersion, 1) * (rate + 0.5)), spread * tail) * doubt * (1 + EARLY / np.maximum(state.seen[slot], 1))
-    )
+    width = np.where(rare, np.sqrt(np.maximum(state.dispersion, 1) * (rate + 0.5)), np.where(fitful, spread * state.tail, spread))
+    scale = width * doubt * (1 + EARLY / np.maximum(state.seen[slot], 1))
     enough = state.seen[slot] >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)
     known = born & enough & (total < UNSURE)
     even = _even(values, shift)
     offset = (np.where(rare, values, even) - center) / scale
     far = _far(state, slot, np.where(known & present, offset, 0.0), present)
-    error = even - mean
-    _learn_parts(state, rows, even, error, unsure=unsure, mean=mean, limit=spread * doubt, far=far)
-    _learn_spread(state, slot, values, error, unit=unit, usual=usual, floor=floor, limit=spread * doubt, doubt=doubt, far=far)
-    _learn_rate(state, slot, values, rate=rate, far=far)
-    _learn_tail(state, values, np.abs(error) / (spread * doubt), known & present)
+    error, limit = even - mean, spread * doubt
+    _learn_parts(state, rows, even, error, unsure=unsure, mean=mean, limit=limit, far=far)
+    _learn_spread(state, slot, values, error, unit=unit, usual=usual, floor=floor, limit=limit, doubt=doubt, far=far)
+    pace = np.maximum(1 / _remembered(state.slots), 1 / (state.spread[2] + 1))  # of a slow mean: all values count alike at first
+    _learn_rate(state, slot, values, rate=rate, far=far, pace=pace)
+    _learn_tail(state, values, np.abs(error) / limit, known & present, pace)
 
     shown = np.where(known & present, 0.0, np.nan)
     reach = distance_of(sensitivity) * scale
@@ -252,7 +251,7 @@ def _learn_spread(
     present, young = ~np.isnan(values), state.spread[2] < max(state.slots, FEWEST_TO_CLIP)
     size = np.abs(error)
     size = np.where(young | far.lasting, size, np.minimum(size, SPREAD_CLIP * limit)) / doubt
-    memory = 1 - 1 / (SPREAD_DAYS_DAILY if state.slots == 1 else SPREAD_DAYS * state.slots)
+    memory = 1 - 1 / _remembered(state.slots)
     learned = np.where(np.isnan(size), 0, (np.square(size) - floor, np.maximum(unit, 0), present))
     state.spread = np.where(present, memory, 1.0) * state.spread + learned
     state.spread[2] += present & np.isnan(size)
@@ -262,22 +261,20 @@ def _learn_spread(
     state.seen[slot] += present
 
 
-def _pace(state: State) -> Floats:
-    """The weight of a new value in a slow mean: all values count alike at first."""
-    pace: Floats = np.maximum(1 / (SPREAD_DAYS_DAILY if state.slots == 1 else SPREAD_DAYS * state.slots), 1 / (state.spread[2] + 1))
-    return pace
+def _remembered(slots: int) -> int:
+    """How many values the spread is made of."""
+    return SPREAD_DAYS_DAILY if slots == 1 else SPREAD_DAYS * slots
 
 
-def _learn_tail(state: State, values: Floats, size: Floats, taken: NDArray[np.bool_]) -> None:
+def _learn_tail(state: State, values: Floats, size: Floats, taken: NDArray[np.bool_], pace: Floats) -> None:
     """Follow the share of zeros, and the error that only `TAIL` of all exceed (Robbins and Monro 1951), in what it were if errors were normal."""
-    pace = _pace(state)
     state.zeros = np.where(np.isnan(values), state.zeros, state.zeros + pace * ((values == 0) - state.zeros))
     beyond = size > TAIL_AT * state.tail
     moved = _within(state.tail * (1 + TAIL_PACE * (beyond - TAIL)), 1, WIDEST)
     state.tail = np.where(taken, moved, state.tail)
 
 
-def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: Far) -> None:
+def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: Far, pace: Floats) -> None:
     """The mean and dispersion of counts that are rare, and the size of what is not zero."""
     seen = ~np.isnan(values) & (values != 0)
     state.nonzero = np.where(
@@ -289,7 +286,6 @@ def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: F
     reach = FAR * np.sqrt(np.maximum(state.dispersion, 1) * variance)
     within = np.where(far.out, _within(values, rate - reach, rate + reach), values)
     relative = np.minimum(np.square(within - rate) / variance, RARE_CLIP**2 * np.maximum(state.dispersion, 1))
-    pace = _pace(state)
     state.dispersion = np.where(present, state.dispersion + pace * (relative - state.dispersion), state.dispersion)
     _smear(state, 1, slot, np.minimum(within, 1e30), 0)
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from anomalake import intervals
-from anomalake.alert import Alert
+from anomalake.alert import Alert, dimension_values
 from anomalake.detect import events, model
 from anomalake.key import series_key
 from anomalake.live import Interval, Series
@@ -71,8 +71,7 @@ class Detector:
     def _grouped(self, alert: Alert, wall: datetime) -> Alert:
         """The alert in the group of the interval just before, where that had an event of the measure and of one of its series."""
         item, metric = self.metric_set, alert.impacted_metric
-        places = [{one.dimension_name: one.dimension_value for one in series.dimensions} for series in metric.relevant_time_series]
-        affected = frozenset(self.series[tuple(values.get(name) for name in item.dimension_names)] for values in places)
+        affected = frozenset(self.series[dimension_values(series, item)] for series in metric.relevant_time_series)
         before = self.ongoing.get(metric.metric_name)
         if before is not None and before.series & affected and intervals.end(before.wall, item.frequency, item.timezone) == alert.instant:
             alert = msgspec.structs.replace(alert, anomaly_group_id=before.group)

@@ -3,25 +3,14 @@
 An object is named by the digest of its bodies and never changes; a body that was delivered twice may stand in two objects (docs/decisions/0004).
 """
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
 
 import msgspec
-
-_KEY = re.compile(r"alerts/[^/]+/v(?P<version>\d+)/date=(?P<day>\d{4}-\d\d-\d\d)/[0-9a-f]+\.jsonl")
 
 
 class _Line(msgspec.Struct):
     body: str
-
-
-class Place(NamedTuple):
-    """Which version of a metric set, and which UTC date, an object of the archive belongs to."""
-
-    version: int
-    day: str
 
 
 def digest(bodies: Sequence[str]) -> str:
@@ -50,9 +39,3 @@ def without(data: bytes, bodies: Collection[str]) -> bytes:
     """The object without the lines of these bodies; the other lines, damaged ones too, stay as they are."""
     gone = {line for line in data.split(b"\n") if line and _body(line) in bodies}
     return b"\n".join(line for line in data.split(b"\n") if line not in gone)
-
-
-def place(key: str) -> Place | None:
-    """Where an object of the archive belongs; None of a key that is none."""
-    match = _KEY.fullmatch(key)
-    return Place(int(match["version"]), match["day"]) if match else None

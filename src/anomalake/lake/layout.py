@@ -12,7 +12,9 @@ from anomalake.metric_set import MetricSet
 Format = Literal["parquet", "csv"]
 Table = Literal["metricValue_AnomalyScore", "dimensionContributions", "anomalyGroups", "observations"]
 
-RESULTS, QUARANTINE = "anomalyResults", "quarantine"
+FORMATS: tuple[Format, ...] = ("parquet", "csv")
+RESULTS, QUARANTINE, ARCHIVE = "anomalyResults", "quarantine", "alerts"
+_ARCHIVED = re.compile(ARCHIVE + r"/[^/]+/v(?P<version>\d+)/date=(?P<day>\d{4}-\d\d-\d\d)/[0-9a-f]+\.jsonl")
 _INTERVAL = re.compile(r".*/date=\d{4}-\d\d-\d\d/(\d{4}-\d\d-\d\dT\d{4}Z)\.(parquet|csv)")
 _DATE = re.compile(r"/date=(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))/")
 # The table that Athena knows each folder of results as.
@@ -38,8 +40,7 @@ def format_of(store: Store, sets: Iterable[MetricSet]) -> Format | None:
 
 def _formats(store: Store, folders: Iterable[str]) -> set[Format]:
     suffixes = {key.rpartition(".")[2] for name in folders for key in store.list(name)}
-    formats: tuple[Format, ...] = ("parquet", "csv")
-    return {form for form in formats if form in suffixes}
+    return {form for form in FORMATS if form in suffixes}
 
 
 def date(instant: datetime) -> str:
@@ -83,7 +84,7 @@ def day_key(table: Table, metric_set: MetricSet, day: str, form: Format) -> str:
 
 def archive_folder(name: str) -> str:
     """The alerts of every version of the metric set of that name."""
-    return f"alerts/{name}"
+    return f"{ARCHIVE}/{name}"
 
 
 def archive_day_folder(name: str, version: int, day: str) -> str:
@@ -94,6 +95,12 @@ def archive_day_folder(name: str, version: int, day: str) -> str:
 def archive_key(metric_set: MetricSet, day: str, digest: str) -> str:
     """The alerts of one batch and date, as received."""
     return f"{archive_day_folder(metric_set.name, metric_set.version, day)}/{digest}.jsonl"
+
+
+def archive_place(key: str) -> tuple[int, str] | None:
+    """The version of a metric set, and the UTC date, that `archive_key` named an object for; None for any other."""
+    match = _ARCHIVED.fullmatch(key)
+    return (int(match["version"]), match["day"]) if match else None
 
 
 def notification_key(metric_set: MetricSet, instant: datetime, digest: str) -> str:

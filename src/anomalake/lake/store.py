@@ -5,7 +5,6 @@ answers with an error, late or not at all is asked again, a bounded number of ti
 """
 
 import contextlib
-import itertools
 import os
 import random
 import re
@@ -278,8 +277,9 @@ class ObjectStore:
 
     def _ask(self, key: str, call: Callable[[bool], _Answer]) -> _Answer:
         """What `call(again)` gives, tried again with growing pauses where the store failed; `StorageError` where it goes on failing."""
-        began = time.monotonic()
-        for attempt in itertools.count(1):
+        began, attempt = time.monotonic(), 0
+        while True:
+            attempt += 1
             try:
                 return call(attempt > 1)
             except (self._exceptions.GenericError, self._exceptions.AlreadyExistsError) as error:  # the latter: 409, S3 is busy with that key
@@ -289,7 +289,6 @@ class ObjectStore:
             except (self._exceptions.BaseError, FileNotFoundError) as error:  # the latter: no such bucket
                 raise StorageError(f"{key}: {_said(error)}") from error
             time.sleep(pause)
-        raise AssertionError("unreachable")
 
     def get(self, key: str) -> Stored | None:
         """See `Store`."""

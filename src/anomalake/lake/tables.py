@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from anomalake.alert import Alert, TimeSeries
+from anomalake.alert import Alert, dimension_values
 from anomalake.key import series_key
 from anomalake.lake.layout import Table
 from anomalake.metric_set import ANOMALY_COLUMNS, MetricSet
@@ -62,7 +62,10 @@ def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
     metric, score, event = alert.impacted_metric, _number(alert.anomaly_score), alert.event_id
     if table == "metricValue_AnomalyScore":
         cells = (
-            (_values(series, metric_set), *map(_number, (series.metric_value, series.expected_value, series.lower_bound, series.upper_bound)))
+            (
+                dimension_values(series, metric_set),
+                *map(_number, (series.metric_value, series.expected_value, series.lower_bound, series.upper_bound)),
+            )
             for series in dict.fromkeys(metric.relevant_time_series)  # a body may hold one a hundred thousand times
         )
         return merge({(values, metric.metric_name): (score, event, *numbers)} for values, *numbers in cells)
@@ -74,18 +77,12 @@ def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
                 shares[place] = max(share.value_contribution + 0.0, shares.get(place, -float("inf")))
         rows = tuple((name, value, shares[name, value]) for name, value in sorted(shares, key=_rank))
         return {(metric.metric_name, event): (score, _digest(rows), rows)} if rows else {}
-    affected = {_values(series, metric_set) for series in dict.fromkeys(metric.relevant_time_series)}
+    affected = {dimension_values(series, metric_set) for series in dict.fromkeys(metric.relevant_time_series)}
     row = (
         alert.direction, len(affected), alert.anomaly_group_id, alert.alert_event_id, alert.alert_name, alert.anomaly_detector_arn,
         alert.source, alert.console_url, alert.root_cause,
     )  # fmt: skip
     return {(metric.metric_name, event): (score, _digest(row), row)}
-
-
-def _values(series: TimeSeries, metric_set: MetricSet) -> tuple[str | None, ...]:
-    """The series' value of each dimension of the set, null where it lacks one."""
-    values = {item.dimension_name: item.dimension_value for item in series.dimensions}
-    return tuple(values.get(name) for name in metric_set.dimension_names)
 
 
 def event_of(table: Table, identity: tuple[Any, ...], unit: tuple[Any, ...]) -> tuple[str, str]:
