@@ -142,6 +142,12 @@ def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
     assert (told.instant, told.source, told.direction in ("above", "below")) == (START, "anomalake", True)
 
 
+def test_an_event_of_values_that_are_as_expected_has_the_score_0():
+    item = metric_set.parse(shop_text() + "alerts: {sensitivity: 0}\n", "shop.yaml")
+    points = model.Points(*(np.array(column, float) for column in ([10, 10], [10, 10], [9, 9], [11, 11], [0, 0])))
+    assert events.event(item, "views", START, [("pc", "us"), ("app", "us")], points).anomaly_score == 0
+
+
 def test_contributions_are_the_shares_of_the_deviation():
     drawn = [("pc", "us"), ("pc", "de"), ("app", None)]
     points = model.Points(*(np.array(c, float) for c in ([30, 10, 0], [0, 0, 10], [-1] * 3, [1] * 3, [90, 90, 90])))

@@ -44,7 +44,7 @@ def rounded(points: Points, i: int) -> tuple[float, float, float]:
 def severity(scores: Sequence[float]) -> float:
     """The event's score from its series': that of the greatest, raised by the others (the 4-norm of their distances)."""
     largest = max(scores)
-    greatest = distance_of(largest)
+    greatest = distance_of(largest) or 1.0  # at a sensitivity of 0 what is as expected is reported too
     raised = greatest * sum((distance_of(score) / greatest) ** 4 for score in scores) ** 0.25
     return round(max(largest, float(score_of(np.array(raised)))), 2)
 
