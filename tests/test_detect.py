@@ -195,7 +195,8 @@ def groups(walls: list[tuple[datetime, dict[tuple[str, str], float]]], zone: str
         values |= {series: (value, None) for series, value in odd.items()}
         found += [alert.anomaly_group_id for alert in detector.score(Interval(wall, values, len(values), ())).alerts]
         if kept and odd:
-            detector = state.load(state.dump(state.Memory(detector, wall, wall, 0)), item, "state.npz").detector
+            head, shards = state.dump(state.Memory(detector, wall, wall, 0))
+            detector = state.load(head, shards.get, item, "state.json").detector
     return found
 
 

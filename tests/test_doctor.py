@@ -185,7 +185,7 @@ def workgroup(state: str = "ENABLED", *, enforced: bool = True, location: str = 
 
 def data_sets(mode: str = "DIRECT_QUERY") -> Answers:
     names = [f"anomalake-set-shop-{view.name.replace('_', '-')}" for view in views.views(SHOP, "anomalake", "parquet")]
-    names += ["anomalake-all-anomalies", "anomalake-all-contributions", "anomalake-all-anomaly-log"]
+    names += ["anomalake-all-anomalies", "anomalake-all-contributions", "anomalake-all-anomaly-log", "anomalake-all-data-health"]
     return {"DataSetSummaries": [{"DataSetId": name, "ImportMode": mode} for name in names]}
 
 
@@ -577,7 +577,7 @@ def test_missing_datasets_are_named():
 def test_the_last_refresh_of_a_spice_dataset_counts(ingestions: list[Any], status: str, found: str):
     checks = examine(quicksight__list_data_sets=data_sets("SPICE"), quicksight__list_ingestions={"Ingestions": ingestions})
     told = [check.found for check in checks if check.name == "datasets" and check.status == status and "anomalake-" in check.found]
-    assert len(told) == 7
+    assert len(told) == 9
     assert found in told[0]
 
 

@@ -2,19 +2,23 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake import intervals, laptop, live, metric_set
+from anomalake.detect import run as run_module
 from anomalake.detect import schedule, state
 from anomalake.errors import UserError
 from anomalake.functions import detect, setting
 from anomalake.functions.setting import Setting
-from anomalake.lake import layout
+from anomalake.lake import encoding, layout, tables
 from anomalake.lake.store import ObjectStore, StorageError
+from anomalake.live import Interval
 from conftest import shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")
@@ -48,10 +52,17 @@ def stored(chosen: Setting, prefix: str = "anomalyResults") -> dict[str, bytes]:
     return {key: found.data for key in chosen.store.list(prefix) if (found := chosen.store.get(key))}
 
 
+def rows(chosen: Setting, table: layout.Table, start: datetime) -> list[tuple[Any, ...]]:
+    """A table's rows of an interval."""
+    key, schema = layout.table_key(table, SHOP, start, chosen.format), tables.schema(table, SHOP)
+    found = chosen.store.get(key)
+    return list(zip(*encoding.decode(chosen.format, schema, found.data, key).values(), strict=True)) if found else []
+
+
 def test_a_first_run_learns_the_history_in_silence_and_the_next_ones_alert(chosen):
-    fill(chosen.store, hours(HOUR - timedelta(days=20), datetime(2021, 3, 1, 8)), x0225T12=100_000.0)
-    assert run(chosen) == detect.Run(scored=20 * 24 - 1, empty=1, due=0, alerts=0)
-    assert [key for key in stored(chosen) if "observations" not in key] == []
+    fill(chosen.store, hours(HOUR - timedelta(days=20), datetime(2021, 3, 1, 9)), x0225T12=100_000.0)
+    assert run(chosen) == detect.Run(scored=20 * 24, empty=0, due=0, alerts=0)
+    assert [key for key in stored(chosen) if "observations" not in key and "dataHealth" not in key] == []
     fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=5_000.0)
     assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(scored=1, empty=0, due=0, alerts=1)
     assert [key.split("/")[-1] for key in stored(chosen, "anomalyResults/anomalyGroups")] == ["2021-03-01T1000Z.parquet"]
@@ -93,7 +104,37 @@ def test_an_interval_without_data_is_counted_and_the_silence_too(chosen):
     fill(chosen.store, hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
     run(chosen)
     done, memory = detect.run(SHOP, chosen, NOW + timedelta(hours=3), lambda: True)
-    assert (done, memory.silent) == (detect.Run(0, 3, 0, 0), 3)
+    assert (done, memory.silent) == (detect.Run(0, 3, 0, alerts=1), 3)
+    assert [tuple(record[1:4]) for record in rows(chosen, "dataHealth", datetime(2021, 3, 1, 10))] == [("empty", 0, 2)]
+
+
+def test_data_that_does_not_arrive_is_told_once_and_again_after_it_came(chosen):
+    fill(chosen.store, hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
+    run(chosen)
+    assert [run(chosen, NOW + timedelta(hours=n)).alerts for n in (1, 2, 3)] == [1, 0, 0]
+    (event,) = rows(chosen, "anomalyGroups", datetime(2021, 3, 1, 10))
+    assert event[1:5] == ("missing data", 100.0, "below", 2)
+    assert rows(chosen, "metricValue_AnomalyScore", datetime(2021, 3, 1, 10)) == []
+    assert {share[3]: share[4] for share in rows(chosen, "dimensionContributions", datetime(2021, 3, 1, 10))} == {"app": 50, "web": 50, "us": 100}
+    fill(chosen.store, [datetime(2021, 3, 1, 13)])
+    assert [run(chosen, NOW + timedelta(hours=n)).alerts for n in (4, 5)] == [0, 1]
+
+
+def test_data_that_comes_after_its_interval_was_gone_through_is_counted_and_scored_by_a_rebuild_only(chosen):
+    fill(chosen.store, hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
+    run(chosen)
+    run(chosen, NOW + timedelta(hours=1))
+    fill(chosen.store, [datetime(2021, 3, 1, 10), datetime(2021, 3, 1, 11)])
+    done, memory = detect.run(SHOP, chosen, NOW + timedelta(hours=2), lambda: True)
+    assert (done.late, memory.late, memory.missed) == (1, 1, ())
+    assert [record[1] for record in rows(chosen, "dataHealth", datetime(2021, 3, 1, 10))] == ["late"]
+    assert rows(chosen, "observations", datetime(2021, 3, 1, 10)) == []
+    assert run(chosen, NOW + timedelta(hours=2)).late == 0
+    laptop.backtest(SHOP, chosen.store, (SHOP,), "parquet")
+    whole = layout.day_key("observations", SHOP, "2021-03-01", "parquet")
+    found = encoding.decode("parquet", tables.schema("observations", SHOP), chosen.store.get(whole).data, whole)
+    assert datetime(2021, 3, 1, 10) in found["timestamp"]
+    assert list(stored(chosen, layout.day_folder("observations", SHOP, "2021-03-01"))) == [whole]
 
 
 def test_data_is_waited_for_as_long_as_the_offset_says():
@@ -184,7 +225,7 @@ def test_a_state_that_another_run_wrote_meanwhile_is_never_overwritten(chosen, m
     run(chosen)
     before = chosen.store.get(layout.state_key(SHOP)).data
     original = chosen.store.replace
-    monkeypatch.setattr(chosen.store, "replace", lambda key, data, version: False if key.endswith("state.npz") else original(key, data, version))
+    monkeypatch.setattr(chosen.store, "replace", lambda key, data, version: False if key.endswith("state.json") else original(key, data, version))
     with pytest.raises(StorageError, match="another run wrote it meanwhile"):
         run(chosen, NOW + timedelta(hours=1))
     assert chosen.store.get(layout.state_key(SHOP)).data == before
@@ -251,29 +292,89 @@ def test_a_memory_is_what_it_was_after_it_was_kept():
     fill(chosen.store, hours(HOUR - timedelta(days=6), datetime(2021, 3, 1, 6)))
     _, memory = detect.run(SHOP, chosen, NOW, lambda: True)
     assert memory.silent == 3
-    again = state.load(state.dump(memory), SHOP, "state")
+    again = kept(memory)
     assert again._replace(detector=None) == memory._replace(detector=None)
     assert again.detector.series == memory.detector.series
     assert state.dump(again) == state.dump(memory)
 
 
-def test_a_broken_memory_is_refused_with_what_to_do():
-    data = state.dump(state.Memory(detect.Detector(SHOP), NOW, NOW, 0))
-    for damaged in (b"", data[: len(data) // 2], b"PK\x03\x04" + data[4:200], b"{}"):
-        with pytest.raises(UserError, match=r"detector/x.*cannot be read.*delete detector/x to let the detector learn anew"):
-            state.load(damaged, SHOP, "detector/x")
+def kept(memory: state.Memory, item: metric_set.MetricSet = SHOP) -> state.Memory:
+    """Kept and read again."""
+    head, shards = state.dump(memory)
+    return state.load(head, shards.get, item, "detector/x")
 
 
-@given(st.integers(0, 10**6), st.integers(1, 255))
-def test_a_memory_with_a_flipped_byte_is_the_same_or_refused_never_another(place, mask):
-    memory = state.Memory(detect.Detector(SHOP), NOW, NOW, 0)
-    data = bytearray(state.dump(memory))
+@cache
+def a_memory() -> state.Memory:
+    """One that knows twelve series."""
+    detector = run_module.Detector(metric_set.parse(shop_text(), "shop.yaml"))
+    for wall in hours(HOUR - timedelta(days=1), HOUR):
+        detector.score(Interval(wall, {(f"p{number}", "us"): (float(number), 1.0) for number in range(12)}, 12, ()))
+    return state.Memory(detector, HOUR, HOUR, 0)
+
+
+def test_a_broken_memory_is_refused_with_the_command_that_makes_it_anew():
+    head, shards = state.dump(a_memory())
+    told = r"detector/x.*cannot be read.*`anomalake detect --rebuild`"
+    for damaged in (b"", head[: len(head) // 2], b"PK\x03\x04" + head[4:200], b"{}", b"[]"):
+        with pytest.raises(UserError, match=told):
+            state.load(damaged, shards.get, SHOP, "detector/x")
+    (name,) = shards
+    for part in (None, b"", shards[name][:-1], shards[name] + b" "):
+        with pytest.raises(UserError, match=told):
+            state.load(head, lambda _, part=part: part, SHOP, "detector/x")
+
+
+@given(st.integers(0, 10**6), st.integers(1, 255), st.booleans())
+def test_a_memory_with_a_flipped_byte_is_the_same_or_refused_never_another(place, mask, in_the_head):
+    head, shards = state.dump(a_memory())
+    (name,) = shards
+    data = bytearray(head if in_the_head else shards[name])
     data[place % len(data)] ^= mask
     try:
-        again = state.load(bytes(data), SHOP, "x")
+        again = state.load(bytes(data) if in_the_head else head, (shards if in_the_head else {name: bytes(data)}).get, SHOP, "x")
     except UserError:
         return
-    assert state.dump(again) == state.dump(memory)
+    assert state.dump(again) == state.dump(a_memory())
+
+
+def test_many_series_are_kept_in_shards_and_scored_as_in_one(monkeypatch):
+    whole, cut = run_module.Detector(SHOP), []
+    walls = hours(HOUR - timedelta(days=9), HOUR)
+    generator = np.random.default_rng(3)
+    some = [
+        Interval(
+            wall, {(f"p{n}", None): (float(v), 2.0) for n, v in enumerate(generator.poisson(50, 7 if wall < HOUR - timedelta(days=1) else 11))}, 1, ()
+        )
+        for wall in walls
+    ]
+    one_by_one = [whole.score(interval) for interval in some]
+    monkeypatch.setattr(run_module, "SHARD", 6)  # three series in each
+    memory = state.Memory(run_module.Detector(SHOP), HOUR, HOUR, 0)
+    for interval in some:
+        cut.append(memory.detector.score(interval))
+        memory = kept(memory)
+    assert len(state.dump(memory)[1]) == 4
+    assert cut == one_by_one
+
+
+def test_only_what_the_memory_names_is_left_in_the_lake(chosen):
+    fill(chosen.store, hours(HOUR - timedelta(days=6), datetime(2021, 3, 1, 9)))
+    run(chosen)
+    fill(chosen.store, [datetime(2021, 3, 1, 10)])
+    run(chosen, NOW + timedelta(hours=1))
+    assert len(stored(chosen, "detector")) == 2
+    chosen.store.put(layout.shard_key(SHOP, "stray"), b"x")
+    chosen.store.put("detector/shop/v1/state.npz", b"x")
+    laptop.backtest(SHOP, chosen.store, (SHOP,), "parquet")
+    assert len(stored(chosen, "detector")) == 2
+
+
+def test_the_state_of_an_older_anomalake_is_refused_not_forgotten(chosen):
+    fill(chosen.store, hours(HOUR - timedelta(days=6), datetime(2021, 3, 1, 9)))
+    chosen.store.put("detector/shop/v1/state.npz", b"x")
+    with pytest.raises(UserError, match=r"older Anomalake.*--rebuild"):
+        run(chosen)
 
 
 def test_a_memory_of_a_newer_anomalake_or_another_schema_is_refused(monkeypatch):
@@ -284,12 +385,12 @@ def test_a_memory_of_a_newer_anomalake_or_another_schema_is_refused(monkeypatch)
     ):  # fmt: skip
         item = metric_set.parse(other.replace("timestamp, views,", "timestamp, platform_views, views,"), "shop.yaml")
         with pytest.raises(UserError, match=f"made with the {told}.*raise the metric set's `version`"):
-            state.load(state.dump(memory), item, "x")
+            kept(memory, item)
     monkeypatch.setattr(state, "VERSION", state.VERSION + 1)
     newer = state.dump(memory)
     monkeypatch.undo()
     with pytest.raises(UserError, match=f"has version {state.VERSION + 1}, and this Anomalake reads {state.VERSION}"):
-        state.load(newer, SHOP, "x")
+        state.load(newer[0], newer[1].get, SHOP, "x")
 
 
 def test_a_back_test_leaves_the_memory_from_which_the_function_goes_on(chosen):

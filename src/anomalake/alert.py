@@ -18,6 +18,7 @@ from anomalake.metric_set import MetricSet
 
 EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # naive UTC; what the tables' partitions cover
 MOST_ALERTS = 100  # of one event
+MISSING_DATA = "missing data"  # in place of a measure: data that did not arrive. No measure can have the name
 MOST_ID, MOST_REASON = 512, 2_000  # characters; a CloudWatch alarm has some 320 in its ARN at most
 SEVERITY = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # labels of scores below the number
 _Kind = TypeVar("_Kind")
@@ -223,7 +224,7 @@ def fit(alert: Alert, metric_set: MetricSet) -> Alert:
     """The alert in the names of the metric set; `AlertError` where it names what the set does not have, or a series' dimension twice."""
     alert = _renamed(alert, metric_set)
     metric, known, where = alert.impacted_metric, set(metric_set.dimension_names), f"the metric set {metric_set.name!r}"
-    if metric.metric_name not in metric_set.measure_names:
+    if metric.metric_name not in (*metric_set.measure_names, MISSING_DATA):
         raise AlertError(f"metricName: {where} has no measure {metric.metric_name!r}; it has {', '.join(metric_set.measure_names)}")
     named = [contribution.dimension_name for contribution in metric.dimension_contribution]
     for series in metric.relevant_time_series:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from anomalake import __version__, intervals, metric_set
 from anomalake.errors import UsageError, UserError
 from anomalake.lake.layout import FORMATS, GLUE_NAMES, Format, format_of
@@ -18,6 +20,7 @@ from anomalake.lake.store import StorageError, Store
 from anomalake.metric_set import MetricSet
 
 if TYPE_CHECKING:
+    from anomalake.laptop import Report
     from anomalake.proposal import Proposal
 
 Arguments = argparse.Namespace
@@ -27,6 +30,15 @@ A raised `version` fills its new folder, another --format takes the place of the
 made anew. An alert stays in the metric set that it was filed under. Rows of events that the archive does not have
 are kept. Nobody is notified, and alerts may go on arriving."""
 
+
+_REBUILD = """\
+All live data is gone through again: observations and health are written by the day, alerts are filed (with the same
+ids, so that nothing is doubled), nobody is notified. Without it, an interval whose data came late is counted only."""
+
+_FEEDBACK = """\
+An anomaly that was not wanted counts half as far from what is expected, for each time it was said; one that was wanted
+a quarter farther. It holds for the same measure, series and side, after the event. Said again of the same, the newer
+word counts. What was said stands in the column `feedback` of anomaly_log, and in the lake's folder feedback/."""
 
 _SCORE = """\
 A score is 0 to 100; from 50 on a row is an anomaly (docs/detector.md). Empty: too little history yet. A timestamp is
@@ -152,12 +164,73 @@ def _backtest(arguments: Arguments) -> int:
         say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
     report = laptop.backtest(item, FolderStore(root), metric_set.load_all(sets), form)
-    say(f"detector    {report.intervals:,} intervals, {report.rows:,} rows, {report.series:,} series\nalerts      {report.alerts:,}")
-    _tell(report.findings, report.found, "things in the live data could not be read")
-    _tell([], report.quarantined, f"alerts were not understood and are kept in {root / 'quarantine'}")
+    _tell_of(report, item, root)
     size = pages.write(item, duck.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 1 if report.failed or report.quarantined else 0
+
+
+def _tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
+    """What a back-test found: the data's quality, whether each measure is scored, the alerts."""
+    say(f"detector    {report.intervals:,} intervals, {report.absent:,} more without data, {report.rows:,} rows, {report.series:,} series")
+    for measure, complete in zip(item.measure_names, report.completeness, strict=True):
+        say(f"  completeness of {measure}: {complete:.2f} %")
+    for status in report.status:
+        say(f"  {status}")
+    say(f"alerts      {report.alerts:,}")
+    _tell(report.findings, report.found, "things in the live data could not be read")
+    _tell([], report.quarantined, f"alerts were not understood and are kept in {lake}/quarantine")
+
+
+def _detect(arguments: Arguments) -> int:
+    from anomalake import laptop
+    from anomalake.credentials import open_lake
+    from anomalake.functions import detect
+    from anomalake.functions.setting import Setting
+
+    sets = metric_set.load_all(_metric_set_path(arguments))
+    if not (watched := [item for item in sets if item.source is not None]):
+        raise UserError("no metric set here has a `source`, so there is no live data to go through")
+    store, now, failed = open_lake(arguments.lake), datetime.now(UTC).replace(tzinfo=None), False
+    form = _format(arguments, store, sets)
+    for item in watched:
+        say(item.path)
+        with detect.leased(store, item, now, detect.REBUILD_LEASE if arguments.rebuild else detect.LEASE) as mine:
+            if not mine:
+                raise UserError(f"{item.name}: another run of its detector is under way; try again when it has ended (16 minutes at most)")
+            if arguments.rebuild:
+                report = laptop.backtest(item, store, sets, form)
+                _tell_of(report, item, arguments.lake)
+                failed = failed or bool(report.failed or report.quarantined)
+            else:
+                done, memory = detect.run(item, Setting(store, sets, form), now, lambda: True)
+                late = f", {done.late:,} late (`--rebuild` scores them)" if done.late else ""
+                say(f"detector    {done.scored:,} intervals, {done.empty:,} without data{late}, through {memory.after}")
+                for status in memory.detector.status():
+                    say(f"  {status}")
+                say(f"alerts      {done.alerts:,}")
+    return int(failed)
+
+
+def _feedback(arguments: Arguments) -> int:
+    from anomalake import opinion
+    from anomalake.credentials import open_lake
+
+    item, now = _one(metric_set.load_all(_metric_set_path(arguments))), datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    store = open_lake(arguments.lake)
+    if (arguments.event is None) == (arguments.measure is None):
+        raise UsageError("name an event, or a --measure (with --series, if not all of its series are meant)")
+    if arguments.event is not None:
+        found = opinion.of_event(arguments.event, item, store, _format(arguments, store, [item]))
+    else:
+        found = [opinion.of_series(arguments.measure, arguments.since or now, arguments.direction, arguments.series or [], item)]
+    for one in found:
+        said = msgspec.structs.replace(one, wanted=arguments.wanted, note=arguments.note, said_at=now)
+        say(opinion.keep(said, item, store))
+        weight = "more" if arguments.wanted else "less"
+        series = f"{len(said.series)} series" if said.series else "all series"
+        say(f"  {said.metric_name}, {series}: anomalies {said.direction or 'on either side'} after {said.timestamp} UTC will weigh {weight}")
+    return 0
 
 
 def _score(arguments: Arguments) -> int:
@@ -379,7 +452,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="anomalake",
         description="Anomaly alerts in; tables and dashboards out. "
-        "A lake is a folder of this machine; `demo`, `ingest` and `replay` take one in S3 too, `doctor` asks AWS.",
+        "A lake is a folder of this machine; `demo`, `detect`, `feedback`, `ingest` and `replay` take one in S3 too, `doctor` asks AWS.",
         epilog="A first look: `anomalake demo`. Your own data: `anomalake init FILE`, then `anomalake backtest`.",
     )
     parser.add_argument("--version", action="version", version=f"anomalake {__version__}")
@@ -430,6 +503,28 @@ def _parser() -> argparse.ArgumentParser:
         "anomalake backtest --metric-set sales.yaml --data sales.csv", "--lake", "--metric-set", "--format", "--output",
     )  # fmt: skip
     made.add_argument("--data", metavar="FILE", help="a CSV or Parquet file to lay out as live data first")
+    made = command(
+        "detect", _detect, "score the intervals that are due and file the alerts, as the function in AWS does",
+        "anomalake detect --metric-set src/metric_sets/sales.yaml", "--lake", "--metric-set", "--format",
+    )  # fmt: skip
+    made.epilog = f"{made.epilog}\n  anomalake detect --rebuild --lake s3://BUCKET --metric-set src/metric_sets/sales.yaml\n\n{_REBUILD}"
+    made.add_argument("--rebuild", action="store_true", help="make the detector's memory anew from all live data, intervals that came late too")
+    made = command(
+        "feedback", _feedback, "say of an event, or of series, whether such anomalies are wanted",
+        "anomalake feedback 0b6f6e4e-... --not-wanted --note 'a planned sale'", "--lake", "--metric-set", "--format",
+    )  # fmt: skip
+    made.epilog = f"{made.epilog}\n  anomalake feedback --measure revenue --series marketplace=us --not-wanted\n\n{_FEEDBACK}"
+    made.add_argument("event", nargs="?", metavar="EVENT", help="the event's id (`eventid` in anomaly_log)")
+    either = made.add_mutually_exclusive_group(required=True)
+    either.add_argument("--wanted", action="store_true", help="such anomalies gain severity")
+    either.add_argument("--not-wanted", dest="wanted", action="store_false", help="such anomalies lose severity")
+    made.add_argument("--measure", metavar="NAME", help="instead of an event: this measure, or 'missing data'")
+    made.add_argument(
+        "--series", action="append", metavar="NAME=VALUE", help="only series that have this dimension value; may be given several times"
+    )
+    made.add_argument("--direction", choices=("above", "below"), help="only anomalies on this side (default: both)")
+    made.add_argument("--since", type=_moment, metavar="TIME", help="anomalies after this, 2026-07-01T11:00 in UTC (default: now)")
+    made.add_argument("--note", metavar="TEXT", help="why, for people")
     made = command(
         "score", _score, "score the rows of a CSV or Parquet file, each by what came before it, without a lake",
         "anomalake score sales.csv scores.parquet --frequency PT1H",

@@ -118,7 +118,7 @@ class Snooze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measures: tuple[str, ...] = ()
 
 
-class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"minimum_impact": "minimumImpact"}):
+class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"minimum_impact": "minimumImpact", "missing_data": "missingData"}):
     """What the own detector alerts on, from the lowest score on, and whose alerts belong here; a filter that is empty lets everything pass."""
 
     sensitivity: float = 50
@@ -128,6 +128,7 @@ class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"m
     direction: Literal["above", "below"] | None = None
     minimum_impact: dict[str, float] = {}  # of a measure, in its unit: the sum of |value - expected| over the event's series
     snoozed: tuple[Snooze, ...] = ()
+    missing_data: bool = True  # whether data that does not arrive is an event
 
 
 class MetricSet(_Named, frozen=True, forbid_unknown_fields=True):

@@ -32,6 +32,7 @@ MOST_TRIES = 20  # of a day, while others write in it
 MOST_FINDINGS = 20  # kept to be named; the others are counted
 CHUNK = 100  # objects of quarantine in one piece of work
 FEW = 4  # pieces that are not worth starting processes for
+WRITTEN_BY_DETECTOR: tuple[Table, ...] = ("observations", "dataHealth")  # no alert holds what is in these
 _Event = tuple[str, str]  # measure and event id
 _Piece = TypeVar("_Piece")
 
@@ -43,7 +44,7 @@ class Job(NamedTuple):
     sets: tuple[MetricSet, ...]
     metric_set: MetricSet
     form: Format
-    tables: tuple[Table, ...] = (*tables.INGESTED, "observations")
+    tables: tuple[Table, ...] = (*tables.INGESTED, *WRITTEN_BY_DETECTOR)
     start: datetime = alerts.EARLIEST  # of an interval, naive UTC
     end: datetime = alerts.LATEST  # not included
     reroute: bool = False  # alerts go where they would go today, not where they were filed
@@ -229,7 +230,10 @@ def _rebuild(job: Job, day: Day) -> Done:
             if rest:
                 keep(store, f"{key.rpartition('/')[0]}/{archive.digest([str(line) for line in archive.unpack(rest)])}.jsonl", rest)
             store.delete(key)
-    return done.plus(_convert_observations(store, job, day.date)) if "observations" in job.tables else done
+    for table in WRITTEN_BY_DETECTOR:
+        if table in job.tables:
+            done = done.plus(_convert(table, store, job, day.date))
+    return done
 
 
 def _tables(store: Store, job: Job, day: str) -> dict[tuple[Table, datetime], dict[Format, Stored]]:
@@ -352,14 +356,14 @@ def _settle(store: Store, job: Job, target: _Target, group: Sequence[Filed], eve
     return done
 
 
-def _convert_observations(store: Store, job: Job, day: str) -> Done:
-    """Write the day's observations in the job's format where they are in the other: no alert holds them, so they come from themselves.
+def _convert(table: Table, store: Store, job: Job, day: str) -> Done:
+    """Write the day's rows of the table in the job's format where they are in the other: no alert holds them, so they come from themselves.
 
     An object that holds a whole day is written if a part of that lies in the job's time.
     """
-    done, schema, midnight = Done(), tables.schema("observations", job.metric_set), datetime.fromisoformat(day)
+    done, schema, midnight = Done(), tables.schema(table, job.metric_set), datetime.fromisoformat(day)
     other: Format = "csv" if job.form == "parquet" else "parquet"
-    for key in store.list(layout.day_folder("observations", job.metric_set, day)):
+    for key in store.list(layout.day_folder(table, job.metric_set, day)):
         parsed = layout.parse_key(key)
         held = job.start < midnight + timedelta(days=1) and midnight < job.end if parsed is None else job.holds(parsed[0])
         if not held or not key.endswith(f".{other}") or (stored := store.get(key)) is None:

@@ -16,7 +16,7 @@ import sqlglot
 
 from anomalake import patterns
 from anomalake.catalog import sql
-from anomalake.catalog.views import View, database, views, views_of_all
+from anomalake.catalog.views import FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.errors import UserError
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format
@@ -69,6 +69,7 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
         connection.execute(f"CREATE SCHEMA {sql.name(db)}")
         for table, known in GLUE_NAMES.items():
             connection.execute(f"CREATE VIEW {sql.name(db)}.{sql.name(known)} AS {_lake_table(root, item, table, kept)}")
+        connection.execute(f"CREATE VIEW {sql.name(db)}.{sql.name(FEEDBACK)} AS {_feedback_table(root, item)}")
         if item.source is not None:
             connection.execute(f'CREATE VIEW {sql.name(db)}."live" AS {_live_table(root, item)}')
         _create(connection, views(item, PREFIX, kept))
@@ -118,6 +119,17 @@ def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Fo
         f"SELECT * REPLACE ({texts}) FROM read_csv({files}, {partitions}, auto_detect = false, header = true, "
         f"delim = ',', quote = '', escape = '', columns = {{{names}}})"
     )
+
+
+def _feedback_table(root: Path, metric_set: MetricSet) -> str:
+    folder = root / layout.feedback_folder(metric_set)
+    kinds = {"string": "VARCHAR", "boolean": "BOOLEAN", "array<map<string,string>>": "MAP(VARCHAR, VARCHAR)[]"}
+    if not any(folder.glob("*.json")):
+        nulls = [f"CAST(NULL AS {kinds[kind]}) AS {sql.name(column.lower())}" for column, kind in FEEDBACK_COLUMNS]
+        return f"SELECT {', '.join(nulls)} WHERE false"
+    columns = ", ".join(f"{sql.text(column)}: {sql.text(kinds[kind])}" for column, kind in FEEDBACK_COLUMNS)
+    files = sql.text(f"{glob.escape(str(folder))}/*.json")
+    return f"SELECT * FROM read_json({files}, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true)"
 
 
 def _live_table(root: Path, metric_set: MetricSet) -> str:

@@ -13,7 +13,7 @@ from anomalake import cloudformation, patterns
 from anomalake.alert import EARLIEST
 from anomalake.catalog import detector, sql
 from anomalake.catalog.saved import SavedQuery, saved_queries, saved_queries_of_all
-from anomalake.catalog.views import View, database, views, views_of_all
+from anomalake.catalog.views import FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, literal, logical, logical_set, nested, role, sub, use_key
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format, Table
@@ -38,6 +38,9 @@ _LAKE_CSV = {  # the cells never need a quote or an escape (lake.encoding)
 
 CATALOG_PARAMETERS = ("Prefix", "Bucket", "Format", "WorkGroup", "KmsKeyArn", "CrawlerSchedule")
 DETECTOR_PARAMETERS = ("DetectFunctionArn", "DetectRoleName", "SchedulerRoleArn", "AlarmTopicArn")
+
+
+_JSON_LINES: Node = {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe", "Parameters": {"ignore.malformed.json": "TRUE"}}
 
 
 def set_file(metric_set: MetricSet) -> str:
@@ -67,6 +70,7 @@ def set_template(item: MetricSet) -> Node:
     resources: Node = {"Database": _database(database(PREFIX, item), item.told or f"Anomalies and live data of {item.title}.")}
     for table in GLUE_NAMES:
         resources[logical(GLUE_NAMES[table])] = _lake_table(item, table, "Database")
+    resources["Feedback"] = _feedback_table(item, "Database")
     if item.source is not None:
         resources["Live"] = _live_table(item, "Database")
     for parquet, csv in zip(views(item, PREFIX, "parquet"), views(item, PREFIX, "csv"), strict=True):
@@ -205,7 +209,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     parameters["storage.location.template"] = sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":
         parameters["classification"] = "json"
-        serde: Node = {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe", "Parameters": {"ignore.malformed.json": "TRUE"}}
+        serde = _JSON_LINES
     else:
         parameters |= {"classification": "csv"} | ({"skip.header.line.count": "1"} if source.header else {})
         # No value holds U+0001, so a backslash in one is a backslash.
@@ -223,6 +227,24 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
                 "Location": sub(f"s3://${{Bucket}}/{prefix}"),
                 **_TEXT,
                 "SerdeInfo": serde,
+            },
+        },
+    )
+
+
+def _feedback_table(metric_set: MetricSet, owner: str) -> Node:
+    """What people said of events, one JSON object a file."""
+    return _table(
+        owner,
+        {
+            "Name": FEEDBACK,
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": {"EXTERNAL": "TRUE", "classification": "json"},
+            "StorageDescriptor": {
+                "Columns": [{"Name": name.lower(), "Type": kind} for name, kind in FEEDBACK_COLUMNS],
+                "Location": sub(f"s3://${{Bucket}}/{layout.feedback_folder(metric_set)}/"),
+                **_TEXT,
+                "SerdeInfo": _JSON_LINES,
             },
         },
     )

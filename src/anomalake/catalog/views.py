@@ -15,6 +15,12 @@ from anomalake.lake.layout import GLUE_NAMES, Format, Table
 from anomalake.live import source_of
 from anomalake.metric_set import ANOMALY_COLUMNS, MetricSet
 
+FEEDBACK = "feedback"  # the table of what people said of events
+FEEDBACK_COLUMNS = (
+    ("eventId", "string"), ("metricName", "string"), ("timestamp", "string"), ("wanted", "boolean"), ("direction", "string"),
+    ("series", "array<map<string,string>>"), ("note", "string"), ("saidAt", "string"),
+)  # fmt: skip
+
 
 class ViewColumn(NamedTuple):
     """A view's column: its name (lower case), Trino type, the expression that gives it, and what it is."""
@@ -53,13 +59,13 @@ def views(metric_set: MetricSet, prefix: str, form: Format) -> tuple[View, ...]:
     """The views of one metric set over tables in the given format."""
     return tuple(
         make(metric_set, database(prefix, metric_set), form)
-        for make in (_anomalies_with_live, _anomalies_with_contributions, _anomaly_log, _metrics_with_band)
+        for make in (_anomalies_with_live, _anomalies_with_contributions, _anomaly_log, _metrics_with_band, _data_health)
     )
 
 
 def views_of_all(sets: Sequence[MetricSet], prefix: str, form: Format) -> tuple[View, ...]:
     """The views over all metric sets, in long form, in a database of their own."""
-    return (_all_anomalies(sets, prefix, form), _all_contributions(sets, prefix), _all_log(sets, prefix))
+    return (_all_anomalies(sets, prefix, form), _all_contributions(sets, prefix), _all_log(sets, prefix), _all_health(sets, prefix))
 
 
 # --- what the views are made of
@@ -245,10 +251,16 @@ def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("source", "varchar", "source", "the service that reported it"),
         ViewColumn("consoleurl", "varchar", "consoleurl", "where to look at it"),
         ViewColumn("rootcause", "varchar", "rootcause", "what explains it"),
+        ViewColumn("feedback", "varchar", "CASE WHEN _wanted THEN 'wanted' WHEN NOT _wanted THEN 'not wanted' END", "what people said of it"),
     ]
-    prelude = f"WITH groups AS (\n{_typed('anomalyGroups', metric_set, db, form)}\n)\n"
+    prelude = (
+        f"WITH groups AS (\n{_typed('anomalyGroups', metric_set, db, form)}\n), said AS (\n"
+        f"SELECT eventid AS _event, metricname AS _measure, max_by(wanted, coalesce(saidat, '')) AS _wanted FROM {sql.name(db)}.{sql.name(FEEDBACK)} "
+        "WHERE eventid IS NOT NULL GROUP BY eventid, metricname\n)\n"
+    )
+    joined = "groups LEFT JOIN said ON _event = eventid AND _measure = metricname"
     order = '\nORDER BY "timestamp" DESC, metricname, eventid'
-    return _view(db, "anomaly_log", "One row an event, newest first.", "groups", columns, prelude=prelude, end=order)
+    return _view(db, "anomaly_log", "One row an event, newest first.", joined, columns, prelude=prelude, end=order)
 
 
 def _metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
@@ -270,6 +282,28 @@ def _metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
     prelude = f"WITH observations AS (\n{observations}\n), anomalies AS (\n{anomalies}\n)\n"
     body = 'observations o LEFT JOIN anomalies a ON a."timestamp" = o."timestamp" AND a."date" = o."date" AND a."key" = o."key"'
     return _view(db, "metrics_with_band", "What the detector saw: value, expected value and band, for charts.", body, columns, prelude=prelude)
+
+
+def _data_health(metric_set: MetricSet, db: str, form: Format) -> View:
+    columns = [
+        *_when(metric_set),
+        ViewColumn("status", "varchar", "status", "scored, learning, thin (few series came), empty, late (its data came after it was gone through)"),
+        ViewColumn("series", "bigint", "series", "series that have a value"),
+        ViewColumn("usualseries", "bigint", "usualseries", "how many have one at that time as a rule; null while that is not known"),
+        ViewColumn("scoredseries", "bigint", "scoredseries", "series that have an expected value"),
+        ViewColumn("rowsread", "bigint", "rowsread", "rows of the live data"),
+        ViewColumn("rowsrefused", "bigint", "rowsrefused", "rows and values of it that could not be read"),
+        ViewColumn(
+            "completeness",
+            "double",
+            "least(100e0, 100e0 * series / nullif(usualseries, 0))",
+            "the series that came, per cent of those that usually do",
+        ),
+    ]
+    prelude = f"WITH health AS (\n{_typed('dataHealth', metric_set, db, form)}\n)\n"
+    return _view(
+        db, "data_health", "What became of each interval of the live data: did it arrive, was it scored.", "health", columns, prelude=prelude
+    )
 
 
 # --- the views over all metric sets
@@ -339,3 +373,8 @@ def _all_log(sets: Sequence[MetricSet], prefix: str) -> View:
     view = _anomaly_log(sets[0], database(prefix, sets[0]), "parquet")
     order = '\nORDER BY "timestamp" DESC, metricset, metricname, eventid'
     return _over_all(sets, prefix, view, name="all_anomaly_log", comment="The events of all metric sets, newest first.", end=order)
+
+
+def _all_health(sets: Sequence[MetricSet], prefix: str) -> View:
+    view = _data_health(sets[0], database(prefix, sets[0]), "parquet")
+    return _over_all(sets, prefix, view, name="all_data_health", comment="What became of the live data of all metric sets, interval by interval.")

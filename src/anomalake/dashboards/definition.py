@@ -1,6 +1,7 @@
 """The QuickSight analysis of a metric set, as `AWS::QuickSight::Analysis` takes its `Definition` ("AnalysisDefinition" in the QuickSight API). Pure.
 
-Sheets: an overview of the events; one for each measure, with the live data, the anomalies in it, the band and what contributed; the contributions.
+Sheets: an overview of the events; one for each measure, with the live data, the anomalies in it, the band and what contributed; the contributions; of
+a set with live data whether that arrives.
 """
 
 import re
@@ -9,13 +10,15 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from anomalake import intervals
+from anomalake.alert import MISSING_DATA
 from anomalake.metric_set import ANOMALY_COLUMNS, Dimension, Measure, MetricSet
 
 Granularity = Literal["DAY", "HOUR", "MINUTE"]
 Definition = dict[str, Any]
 
 LIVE, CONTRIBUTIONS, LOG, BAND = "anomalies_with_live", "anomalies_with_contributions", "anomaly_log", "metrics_with_band"
-DATASETS = (LIVE, CONTRIBUTIONS, LOG, BAND)
+HEALTH = "data_health"
+DATASETS = (LIVE, CONTRIBUTIONS, LOG, BAND, HEALTH)
 ALL_DATASETS = ALL_ANOMALIES, ALL_CONTRIBUTIONS, ALL_LOG = "all_anomalies", "all_contributions", "all_anomaly_log"
 TIME, UTC_DAY, IN_WINDOW = "localtimestamp", "utcday", "partition in window"
 MOST_POINTS = 2_000  # on a time axis, before the next coarser granularity serves better
@@ -37,6 +40,7 @@ _BOUND_EXPRESSIONS = {
     for how, names in _BOUNDS.items()
     for side, name in names.items()
 }
+STATUS_COLORS = {"scored": "#16A34A", "learning": "#60A5FA", "thin": "#F59E0B", "empty": "#DC2626", "late": "#7C3AED"}
 _BAND_COLORS = {"observed": "#2563EB", "expected": "#F59E0B", "lower": "#94A3B8", "upper": "#94A3B8"}
 _NO_ARN = "arn:aws:quicksight:::dataset/"  # where nobody asks
 _COLUMNS, _TALLEST = 36, 21  # of QuickSight's grid
@@ -78,6 +82,8 @@ def definition(metric_set: MetricSet, window: Window, arns: Mapping[str, Any] | 
     sheets = [_overview(filters, LOG, "metricname", "measure")]
     sheets += [_measure_sheet(metric_set, number, window, filters) for number in range(len(metric_set.measures))]
     sheets.append(_contributions(metric_set))
+    if metric_set.source is not None:
+        sheets.append(_data_health(window, filters))
     return {
         "DataSetIdentifierDeclarations": [{"Identifier": name, "DataSetArn": (arns or {}).get(name, _NO_ARN + name)} for name in DATASETS],
         "CalculatedFields": [
@@ -377,7 +383,8 @@ def _overview(filters: list[dict[str, Any]], log_dataset: str, row: str, rows: s
 
     columns = (
         (TIME, "Time"), *([(row, "Metric set")] if row == "metricset" else []), ("metricname", "Measure"), ("groupscore", "Score"),
-        ("severity", "Severity"), ("direction", "Direction"), ("affectedseries", "Series"), ("source", "Source"), ("consoleurl", "Link"),
+        ("severity", "Severity"), ("direction", "Direction"), ("affectedseries", "Series"), ("rootcause", "Root cause"), ("feedback", "Feedback"),
+        ("source", "Source"), ("consoleurl", "Link"),
     )  # fmt: skip
     log = _table("log", "Event log, newest first", log_dataset, columns, TIME)
     timeline = {
@@ -435,6 +442,66 @@ def _overview(filters: list[dict[str, Any]], log_dataset: str, row: str, rows: s
         _Placed(log, 36, 17),
     ]
     return _sheet("overview", "Overview", placed, _pickers("overview"), ())
+
+
+def _data_health(window: Window, filters: list[dict[str, Any]]) -> dict[str, Any]:
+    """Whether the live data arrives and is scored: how complete it is, what became of the intervals, and what was missing."""
+    complete = {
+        "LineChartVisual": {
+            "VisualId": "completeness",
+            "Title": _title("Completeness: series that came, per cent of those that usually do (the least of each step)"),
+            "ChartConfiguration": {
+                "Type": "LINE",
+                "FieldWells": {
+                    "LineChartAggregatedFieldWells": {
+                        "Category": [_over_time("completeness-time", HEALTH, window.granularity)],
+                        "Values": [_number("completeness-value", HEALTH, "completeness", "MIN")],
+                    }
+                },
+                "SortConfiguration": {"CategorySort": _ascending("completeness-time")},
+                "PrimaryYAxisLabelOptions": _axis("%"),
+            },
+        }
+    }
+    intervals_by_status = {
+        "BarChartVisual": {
+            "VisualId": "statuses",
+            "Title": _title("Intervals a day by what became of them"),
+            "ChartConfiguration": {
+                "FieldWells": {
+                    "BarChartAggregatedFieldWells": {
+                        "Category": [_over_time("statuses-day", HEALTH, "DAY")],
+                        "Values": [_number("statuses-intervals", HEALTH, "series", "COUNT")],
+                        "Colors": [_by("statuses-status", HEALTH, "status")],
+                    }
+                },
+                "Orientation": "VERTICAL",
+                "BarsArrangement": "STACKED",
+                "SortConfiguration": {"CategorySort": _ascending("statuses-day")},
+                "ValueLabelOptions": _axis("intervals"),
+                "VisualPalette": {
+                    "ColorMap": [
+                        {"Element": {"FieldId": "statuses-status", "FieldValue": status}, "Color": color} for status, color in STATUS_COLORS.items()
+                    ]
+                },
+            },
+        }
+    }
+    filters.append(_only("missing", LOG, {"metricname": [MISSING_DATA]}, sheet="health", visual="missing"))
+    filters.append(_only("unhealthy", HEALTH, {"status": ["thin", "empty", "late"]}, sheet="health", visual="unhealthy"))
+    told = ((TIME, "Time"), ("groupscore", "Missing, %"), ("rootcause", "What is missing"), ("affectedseries", "Series"), ("feedback", "Feedback"))
+    columns = (
+        (TIME, "Time"), ("status", "Status"), ("series", "Series"), ("usualseries", "Usual"), ("scoredseries", "Scored"), ("rowsread", "Rows read"),
+        ("rowsrefused", "Refused"),
+    )  # fmt: skip
+    placed = [
+        _Placed(complete, 36, 9),
+        _Placed(intervals_by_status, 18, 11),
+        _Placed(_table("missing", "Data that did not arrive, newest first", LOG, told, TIME), 18, 11),
+        _Placed(_table("newest", "The detector, interval by interval, newest first", HEALTH, columns, TIME), 18, 13),
+        _Placed(_table("unhealthy", "Intervals that were thin, empty or late", HEALTH, columns, TIME), 18, 13),
+    ]
+    return _sheet("health", "Data health", placed, _pickers("health"), ())
 
 
 def _sheet_id(measure: Measure) -> str:

@@ -11,7 +11,7 @@ from anomalake.catalog import views
 from anomalake.catalog.views import View, ViewColumn, database
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, logical, logical_set, nested, role, sub, use_key
 from anomalake.dashboards import definition, topic
-from anomalake.dashboards.definition import BAND, CONTRIBUTIONS, DATASETS, LIVE, LOG
+from anomalake.dashboards.definition import BAND, CONTRIBUTIONS, DATASETS, HEALTH, LIVE, LOG
 from anomalake.errors import UserError
 from anomalake.lake import layout
 from anomalake.metric_set import MetricSet
@@ -144,7 +144,7 @@ def _role(sets: Sequence[MetricSet]) -> Node:
     here = "${AWS::Region}:${AWS::AccountId}"
     bucket, glue = sub("arn:${AWS::Partition}:s3:::${Bucket}"), f"arn:${{AWS::Partition}}:glue:{here}"
     databases = [PREFIX, *(database(PREFIX, item) for item in sets)]
-    folders = [f"{layout.RESULTS}/", *(patterns.folder_pattern(item.source.path).prefix for item in sets if item.source)]
+    folders = [f"{layout.RESULTS}/", f"{layout.FEEDBACK}/", *(patterns.folder_pattern(item.source.path).prefix for item in sets if item.source)]
     results = sub("arn:${AWS::Partition}:s3:::${Bucket}/athena-results/*")
     statements = [
         allow(
@@ -251,7 +251,7 @@ def _datasets(metric_set: MetricSet | None, made: Sequence[tuple[View, str, Node
 def _set_datasets(item: MetricSet) -> Node:
     made = {view.name: view for view in views.views(item, PREFIX, "parquet")}
     title = item.title
-    names = {LIVE: "with live data", CONTRIBUTIONS: "with contributions", LOG: "event log", BAND: "with band"}
+    names = {LIVE: "with live data", CONTRIBUTIONS: "with contributions", LOG: "event log", BAND: "with band", HEALTH: "data health"}
     listed = [(made[name], f"{title}: {told}"[:127], _folders(made[name].columns, item)) for name, told in names.items()]
     look_back = LOOK_BACK_DAYS + (item.source.offset // 86_400 if item.source else 0)
     resources = _datasets(item, listed, look_back, "DAILY" if item.frequency == "P1D" else "HOURLY")
@@ -344,7 +344,12 @@ def _topic(item: MetricSet) -> Node:
 
 def _all(sets: Sequence[MetricSet]) -> Node:
     made = {view.name: view for view in views.views_of_all(sets, PREFIX, "parquet")}
-    names = {"all_anomalies": "anomalous series", "all_contributions": "contributions", "all_anomaly_log": "event log"}
+    names = {
+        "all_anomalies": "anomalous series",
+        "all_contributions": "contributions",
+        "all_anomaly_log": "event log",
+        "all_data_health": "data health",
+    }
     listed = [(made[name], f"All metric sets: {told}", _folders(made[name].columns, None)) for name, told in names.items()]
     resources = _datasets(None, listed, LOOK_BACK_DAYS, "HOURLY")
     finest: definition.Granularity = "MINUTE" if any(item.frequency in {"PT5M", "PT10M"} for item in sets) else "HOUR"

@@ -13,6 +13,7 @@ _COMMON: dict[str, tuple[str, tuple[str, ...], str | None]] = {
     "direction": ("Direction", ("above or below", "up or down", "higher or lower"), None),
     "source": ("Source", ("service", "reported by"), None),
     "rootcause": ("Root cause", ("cause", "reason", "why"), None),
+    "feedback": ("Feedback", ("wanted", "what people said"), None),
     "eventid": ("Event", ("anomaly", "incident", "anomalies", "events"), "DISTINCT_COUNT"),
     "groupscore": ("Score", ("severity score", "anomaly score"), "MAX"),
     "affectedseries": ("Affected series", ("number of series", "how many series"), "MAX"),

@@ -76,17 +76,57 @@ def event(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[
                 for place, name in enumerate(metric_set.dimension_names)
             ),
             relevant_time_series=tuple(
-                alerts.TimeSeries(
-                    time_series_id=alerts.identity(metric_set.name, measure, series_key(series[i])),
-                    dimensions=tuple(
-                        alerts.DimensionValue(name, value)
-                        for name, value in zip(metric_set.dimension_names, series[i], strict=True)
-                        if value is not None
-                    ),
+                _series(
+                    metric_set,
+                    measure,
+                    series[i],
                     metric_value=float(points.value[i]),
                     **dict(zip(("expected_value", "lower_bound", "upper_bound"), rounded(points, i), strict=True)),
                 )
                 for i in order
             ),
         ),
+    )
+
+
+def missing(metric_set: MetricSet, start: datetime, series: Sequence[Series], missed: Sequence[int], *, arrived: tuple[int, int, float]) -> Alert:
+    """The alert of data that did not arrive in the interval that starts at `start` (naive UTC).
+
+    `missed` are the places of the series that lack a value; `arrived` says how many have one, how many are usual, and the per cent of these that is
+    missing, which is the score.
+    """
+    count, usual, share = arrived
+    identity = alerts.identity(metric_set.name, alerts.MISSING_DATA, f"{start:%Y-%m-%dT%H:%MZ}", "missing")
+    order = sorted(missed, key=lambda i: series_key(series[i]))
+    return Alert(
+        alert_name=f"{metric_set.name}-missing-data",
+        alert_event_id=f"{metric_set.detector_arn}:event/{identity}",
+        alert_description=f"{count} series have a value; {usual} are usual at that time",
+        anomaly_detector_arn=metric_set.detector_arn,
+        anomaly_group_id=identity,
+        timestamp=f"{start:%Y-%m-%dT%H:%M}Z[UTC]",
+        anomaly_score=round(min(share, 100.0), 2),
+        source=SOURCE,
+        direction="below",
+        root_cause=f"{count} of {usual} usual series came",
+        impacted_metric=alerts.ImpactedMetric(
+            metric_name=alerts.MISSING_DATA,
+            dimension_contribution=tuple(
+                alerts.contribution(name, [series[i][place] for i in order], [1.0] * len(order))
+                for place, name in enumerate(metric_set.dimension_names)
+                if order
+            ),
+            relevant_time_series=tuple(_series(metric_set, alerts.MISSING_DATA, series[i]) for i in order),
+        ),
+    )
+
+
+def _series(metric_set: MetricSet, measure: str, series: Series, **numbers: float) -> alerts.TimeSeries:
+    """The series as an alert names it."""
+    return alerts.TimeSeries(
+        time_series_id=alerts.identity(metric_set.name, measure, series_key(series)),
+        dimensions=tuple(
+            alerts.DimensionValue(name, value) for name, value in zip(metric_set.dimension_names, series, strict=True) if value is not None
+        ),
+        **numbers,
     )

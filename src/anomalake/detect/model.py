@@ -127,11 +127,12 @@ def _forgotten(slots: int) -> Floats:
     return forgotten
 
 
-def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) -> Points:
+def step(state: State, day: int, slot: int, values: Floats, sensitivity: float, *, weight: tuple[Floats, Floats] | None = None) -> Points:
     """Score an interval's values (NaN: none) against what came before it, then learn from them.
 
     Parameters: `day` as a date's ordinal, not before the last one; `slot` from 0; `values` of shape (`state.size`,), any unit.
-    The band is where the score stays below `sensitivity`.
+    The band is where the score stays below `sensitivity`. `weight`: how many times a distance below, and above, what is expected counts; once if not
+    given.
     """
     if day < state.day:
         raise ValueError(f"day {day} comes before day {state.day}, which was scored already")
@@ -174,10 +175,13 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float) 
     _learn_tail(state, values, np.abs(error) / limit, known & present, pace)
 
     shown = np.where(known & present, 0.0, np.nan)
-    reach = distance_of(sensitivity) * scale
-    lower, upper = (_within(_uneven(center + side * reach, root), -LARGEST, LARGEST) for side in (-1, 1))
+    reach, distance = distance_of(sensitivity) * scale, np.abs(offset)
+    reaches = (reach, reach)
+    if weight is not None:
+        distance, reaches = distance * np.where(offset < 0, *weight), (reach / weight[0], reach / weight[1])
+    lower, upper = (_within(_uneven(center + side * wide, root), -LARGEST, LARGEST) for side, wide in zip((-1, 1), reaches, strict=True))
     lower = np.where(state.positive, np.maximum(lower, 0), lower)
-    return Points(values, _uneven(center, root) + shown, lower + shown, upper + shown, score_of(np.abs(offset)) + shown)
+    return Points(values, _uneven(center, root) + shown, lower + shown, upper + shown, score_of(distance) + shown)
 
 
 def _within(values: Floats, low: Floats | float, high: Floats | float) -> Floats:

@@ -1,27 +1,48 @@
-"""The walk through a metric set's intervals: live data in, observations and alerts out, causal. Live and back-test take this one path."""
+"""The walk through a metric set's intervals: live data in, observations, alerts and health out, causal. Live and back-test take this one path."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from anomalake import intervals
 from anomalake.alert import Alert, dimension_values
-from anomalake.detect import events, model
+from anomalake.detect import completeness, events, feedback, model
+from anomalake.detect.completeness import RECENT_DAYS, Completeness
+from anomalake.detect.feedback import Feedback
 from anomalake.key import series_key
 from anomalake.live import Interval, Series
 from anomalake.metric_set import MetricSet
 
+SHARD = 20_000  # columns (series x measures) at most that are one shard of the state
+
+Status = Literal["learning", "scored", "thin", "empty", "late"]
+
+
+class Health(NamedTuple):
+    """What became of an interval: the columns of `dataHealth`."""
+
+    timestamp: datetime  # its start, naive UTC
+    status: Status
+    series: int  # with a value
+    usual_series: int | None
+    scored_series: int  # with an expected value
+    rows_read: int
+    rows_refused: int
+
 
 class Scored(NamedTuple):
-    """An interval's outcome: a record for each series and measure with a value (the columns of `observations`), and its alerts."""
+    """An interval's outcome: a record for each series and measure with a value (the columns of `observations`), its alerts, its health."""
 
     start: datetime  # naive UTC
     observations: list[tuple[Any, ...]]
     alerts: tuple[Alert, ...]
+    health: Health | None = None  # none where nothing came and nothing is usual
 
 
 class Ongoing(NamedTuple):
@@ -34,39 +55,103 @@ class Ongoing(NamedTuple):
 
 @dataclass
 class Detector:
-    """A metric set's detector: the series it knows, and the model's state of each of their measures (column = series x measures + measure)."""
+    """A metric set's detector: the series it knows, and of each what the model has learned of its measures.
+
+    The state is cut into shards by series, in the order in which they first came: shard `number // per_shard`, in it column = series x measures +
+    measure. Each is stepped, kept and read by itself.
+    """
 
     metric_set: MetricSet
     series: dict[Series, int] = field(default_factory=dict)
-    state: model.State = field(init=False)
+    shards: list[model.State] = field(default_factory=list)
+    last: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # [series]: the last day with a value, as an ordinal
+    arrived: Completeness = field(init=False)
     ongoing: dict[str, Ongoing] = field(default_factory=dict)  # by measure
+    feedback: tuple[Feedback, ...] = ()
+    _weights: tuple[tuple[int, int], tuple[model.Floats, model.Floats] | None] = ((0, 0), None)  # for so much feedback and so many series
 
     def __post_init__(self) -> None:
-        self.state = model.State(intervals.slots_per_day(self.metric_set.frequency))
+        self.arrived = Completeness(intervals.slots_per_day(self.metric_set.frequency))
+
+    @property
+    def per_shard(self) -> int:
+        """Series in a shard."""
+        return max(1, SHARD // len(self.metric_set.measures))
 
     def score(self, interval: Interval) -> Scored:
-        """Score an interval and learn from it; intervals come in time's order."""
+        """Score an interval and learn from it; intervals come in time's order, those without data too."""
         item, wall, width = self.metric_set, interval.wall, len(self.metric_set.measures)
         start = intervals.to_utc(wall, item.timezone)
-        for series in interval.values:
-            self.series.setdefault(series, len(self.series))
-        known = list(self.series)
-        values = np.full((len(known), width), np.nan)
-        for series, measured in interval.values.items():
-            values[self.series[series]] = [np.nan if value is None else value for value in measured]
-        self.state.grow(values.size)
         day, slot = wall.toordinal(), intervals.slot(wall, item.frequency)
-        points = model.step(self.state, day, slot, values.ravel(), item.alerts.sensitivity)
+        said = [one for one in self.feedback if one.timestamp < start]
+        values, points = self._points(interval, day, slot, said)
+        known = list(self.series)
         by_measure = [model.Points(*(column[number::width] for column in points)) for number in range(width)]
+        here = [(series, self.series[series]) for series in interval.values]
+        present = np.array([number for _, number in here if not np.isnan(values[number]).all()], np.int64)
         observations = [
             (series_key(series), start, *series, measure, float(values[i, number]), *_cells(by_measure[number], i))
-            for series, i in ((series, self.series[series]) for series in interval.values)
+            for series, i in here
             for number, measure in enumerate(item.measure_names)
             if not np.isnan(values[i, number])
         ]
         observations.sort(key=lambda record: str(record[0]))
-        found = (events.event(item, measure, wall, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True))
-        return Scored(start, observations, tuple(self._grouped(alert, wall) for alert in found if alert is not None))
+        found = [events.event(item, measure, wall, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True)]
+        alerts = [self._grouped(alert, wall) for alert in found if alert is not None]
+        usual, missing, tells = completeness.step(self.arrived, day, slot, len(present), item.alerts.sensitivity / feedback.missing_weight(said))
+        if tells and item.alerts.missing_data:
+            missed = self._missing(day, slot, present).tolist()
+            alerts.append(events.missing(item, start, known, missed, arrived=(len(present), usual or 0, missing)))
+        self.last[present] = day
+        scored = int((~np.isnan(points.expected)).reshape(-1, width).any(axis=1).sum())
+        thin = bool(usual) and self.arrived.gap > 0
+        status: Status = "empty" if not len(present) else "thin" if thin else "scored" if scored else "learning"
+        health = Health(start, status, len(present), usual, scored, interval.rows, len(interval.findings))
+        return Scored(start, observations, tuple(alerts), health if len(present) or usual else None)
+
+    def _points(self, interval: Interval, day: int, slot: int, said: list[Feedback]) -> tuple[model.Floats, model.Points]:
+        """The values of all series [series, measure], and their points [series x measures]."""
+        width, sensitivity = len(self.metric_set.measures), self.metric_set.alerts.sensitivity
+        for series in interval.values:
+            self.series.setdefault(series, len(self.series))
+        values = np.full((len(self.series), width), np.nan)
+        for series, measured in interval.values.items():
+            values[self.series[series]] = [np.nan if value is None else value for value in measured]
+        self.last = np.concatenate([self.last, np.zeros(len(self.series) - len(self.last), np.int32)])
+        parts = [values[first : first + self.per_shard].ravel() for first in range(0, len(values), self.per_shard)]
+        while len(self.shards) < len(parts):
+            self.shards.append(model.State(intervals.slots_per_day(self.metric_set.frequency)))
+        weights = self._weighed(said)
+
+        def one(number: int) -> model.Points:
+            state, part = self.shards[number], parts[number]
+            state.grow(part.size)
+            first = number * self.per_shard * width
+            mine = None if weights is None else (weights[0][first : first + part.size], weights[1][first : first + part.size])
+            return model.step(state, day, slot, part, sensitivity, weight=mine)
+
+        if not interval.values:
+            return values, model.Points(*(np.full(values.size, np.nan) for _ in model.Points._fields))
+        points = list(in_threads(one, range(len(parts))))
+        return values, points[0] if len(points) == 1 else model.Points(*map(np.concatenate, zip(*points, strict=True)))
+
+    def _weighed(self, said: list[Feedback]) -> tuple[model.Floats, model.Floats] | None:
+        """How many times a distance below, and above, counts, for each column; None where nothing was said."""
+        size = (len(said), len(self.series))
+        if not said:
+            return None
+        if self._weights[0] != size:
+            below, above = (feedback.weights(said, self.metric_set, list(self.series), side).ravel() for side in ("below", "above"))
+            self._weights = (size, (below, above))
+        return self._weights[1]
+
+    def _missing(self, day: int, slot: int, present: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The series without a value that had one in the last week, and at that time of day before."""
+        width = len(self.metric_set.measures)
+        seen = np.concatenate([np.empty(0, bool), *(state.seen[slot].reshape(-1, width).any(axis=1) for state in self.shards)])
+        wanted = seen & (self.last[: len(seen)] >= day - RECENT_DAYS)
+        wanted[present] = False
+        return np.flatnonzero(wanted)
 
     def _grouped(self, alert: Alert, wall: datetime) -> Alert:
         """The alert in the group of the interval just before, where that had an event of the measure and of one of its series."""
@@ -77,6 +162,50 @@ class Detector:
             alert = msgspec.structs.replace(alert, anomaly_group_id=before.group)
         self.ongoing[metric.metric_name] = Ongoing(wall, alert.anomaly_group_id or "", affected)
         return alert
+
+    def status(self) -> list[str]:
+        """Of each measure, in words, whether it is scored; if not, why."""
+        width, item = len(self.metric_set.measures), self.metric_set
+        if not self.series:
+            return [f"{measure}: no data yet" for measure in item.measure_names]
+        return [f"{measure}: {_status([(state, number) for state in self.shards], width)}" for number, measure in enumerate(item.measure_names)]
+
+
+def _status(shards: list[tuple[model.State, int]], width: int) -> str:
+    """What a measure's series are like; it is column `number` of each `width` in its shards."""
+
+    def of(name: str) -> model.Floats:
+        return np.concatenate([np.asarray(getattr(state, name)[..., number::width], float) for state, number in shards], axis=-1)
+
+    seen, zeros, spread = of("seen"), of("zeros"), of("spread")
+    slots, days = shards[0][0].slots, seen.max(axis=0)
+    fewest = model.FEWEST_DAYS.get(slots, model.FEWEST_DAYS_OTHERWISE)
+    have, scored = days > 0, days >= fewest
+    if not have.any():
+        return "all values are missing; nothing is scored"
+    if not scored.any():
+        return f"learning: the longest series has {int(days.max())} of the {fewest} days that are needed at a time of day; nothing is scored yet"
+    if (zeros[have] >= 1).all():
+        return "all values are zero; anything else will be an anomaly"
+    constant = int((have & (spread[0] <= 0)).sum())
+    told = f"scored, {int(scored.sum()):,} of {have.size:,} series"
+    if constant == have.sum():
+        return f"{told}; none of them ever changed"
+    return (
+        told
+        + (f" ({constant:,} never changed)" if constant else "")
+        + (f"; {int((have & ~scored).sum()):,} learning" if (have & ~scored).any() else "")
+    )
+
+
+def in_threads(work: Any, numbers: Iterable[int]) -> Iterator[Any]:
+    """The work on each number, in their order; at once where there are several (numpy and zlib let go of the interpreter)."""
+    several = list(numbers)
+    if len(several) < 2:
+        yield from map(work, several)
+        return
+    with ThreadPoolExecutor() as pool:
+        yield from pool.map(work, several)
 
 
 def _cells(points: model.Points, i: int) -> tuple[float | None, ...]:

@@ -1,24 +1,27 @@
 """A detector's memory as bytes: what it has learned of every series, and how far it has come. Pure.
 
-The form is numpy's archive of arrays with a header in JSON. One that is broken, newer or of another schema is refused, never forgotten in silence.
+A head in JSON names the shards, each numpy's archive of the arrays of some series and named by its digest: written first, they change nothing until
+the head is replaced. What is broken, newer or of another schema is refused, never forgotten in silence.
 """
 
 import io
 import json
 import zipfile
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
-from typing import NamedTuple
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from anomalake.detect.model import State
-from anomalake.detect.run import Detector, Ongoing
+from anomalake.detect.run import Detector, Ongoing, in_threads
 from anomalake.errors import UserError
 from anomalake.metric_set import MetricSet
 
-VERSION = 3
+VERSION = 4
 _ARRAYS = tuple(field.name for field in fields(State) if field.name not in ("slots", "size", "day"))
 
 
@@ -29,6 +32,13 @@ class Memory(NamedTuple):
     after: datetime
     alerts_from: datetime
     silent: int
+    missed: tuple[datetime, ...] = ()  # the newest intervals that had no data when they were gone through
+    late: int = 0  # of these, since the memory began, how many had data later
+
+
+def remedy(metric_set: MetricSet) -> str:
+    """What to do about a memory that does not fit."""
+    return f"`anomalake detect --rebuild` with the lake and the metric set {metric_set.name!r} makes it anew from the live data (docs/detector.md)"
 
 
 def _made_for(metric_set: MetricSet) -> dict[str, object]:
@@ -37,47 +47,122 @@ def _made_for(metric_set: MetricSet) -> dict[str, object]:
     return {**names, "frequency": metric_set.frequency, "timezone": metric_set.timezone}
 
 
-def dump(memory: Memory) -> bytes:
-    """The memory as bytes."""
-    detector, state = memory.detector, memory.detector.state
-    header = {
+def dump(memory: Memory) -> tuple[bytes, Mapping[str, bytes]]:
+    """The memory as bytes: its head, and its shards by name."""
+    detector = memory.detector
+    series, per_shard = list(detector.series), detector.per_shard
+
+    def shard(number: int) -> bytes:
+        state = detector.shards[number]
+        mine = slice(number * per_shard, (number + 1) * per_shard)
+        names = np.frombuffer(json.dumps(series[mine]).encode(), np.uint8)
+        packed = io.BytesIO()
+        arrays = {name: getattr(state, name) for name in _ARRAYS}
+        np.savez_compressed(packed, series=names, last=detector.last[mine], **arrays)
+        return packed.getvalue()
+
+    shards = {sha256(data).hexdigest()[:32]: data for data in in_threads(shard, range(len(detector.shards)))}
+    arrived = detector.arrived
+    head = {
         "version": VERSION,
         **_made_for(detector.metric_set),
         "after": memory.after.isoformat(),
         "alerts_from": memory.alerts_from.isoformat(),
         "silent": memory.silent,
-        "day": state.day,
-        "series": list(detector.series),
+        "missed": [wall.isoformat() for wall in memory.missed],
+        "late": memory.late,
+        "status": detector.status(),
         "ongoing": {measure: (one.wall.isoformat(), one.group, sorted(one.series)) for measure, one in detector.ongoing.items()},
+        "arrived": {"day": arrived.day, "counts": arrived.counts.tolist(), "gaps": arrived.gaps, "gap": arrived.gap, "told": arrived.told},
+        "days": [state.day for state in detector.shards],
+        "shards": list(shards),
     }
-    packed = io.BytesIO()
-    np.savez_compressed(packed, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **{name: getattr(state, name) for name in _ARRAYS})
-    return packed.getvalue()
+    return json.dumps({"memory": head, "digest": _digest(head)}, indent=1).encode(), shards
 
 
-def load(data: bytes, metric_set: MetricSet, where: str) -> Memory:
-    """The memory of those bytes; `UserError` where they are none, or one of another metric set, saying what to do."""
-    remedy = f"delete {where} to let the detector learn anew from the live data"
+def _digest(head: object) -> str:
+    return sha256(json.dumps(head).encode()).hexdigest()[:32]
+
+
+def shards_of(head: bytes) -> frozenset[str]:
+    """The names of the shards that a head names; none where it is broken."""
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            header = json.loads(arrays["header"].tobytes())
-            if header["version"] != VERSION:
-                raise UserError(f"{where}: has version {header['version']}, and this Anomalake reads {VERSION}; deploy the newer one, or {remedy}")
-            for name, now in _made_for(metric_set).items():
-                if header[name] != now:
-                    raise UserError(f"{where}: was made with the {name} {header[name]}, not {now}; raise the metric set's `version`, or {remedy}")
-            detector = Detector(metric_set)
-            detector.series = {tuple(series): number for number, series in enumerate(header["series"])}
-            for measure, (wall, group, series) in header["ongoing"].items():
-                detector.ongoing[measure] = Ongoing(datetime.fromisoformat(wall), group, frozenset(series))
-            state = detector.state
-            state.size, state.day = len(detector.series) * len(metric_set.measures), header["day"]
-            for name in _ARRAYS:
-                array = arrays[name]
-                if array.shape[:-1] != getattr(state, name).shape[:-1] or array.shape[-1] != state.size or array.dtype != getattr(state, name).dtype:
-                    raise ValueError(f"{name} has the shape {array.shape}")
-                setattr(state, name, array)
-        after, alerts_from = (datetime.fromisoformat(header[name]) for name in ("after", "alerts_from"))
-        return Memory(detector, after, alerts_from, header["silent"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{where}: the detector's state cannot be read: {error}; {remedy}") from error
+        return frozenset(json.loads(head)["memory"]["shards"])
+    except (ValueError, KeyError, TypeError):
+        return frozenset()
+
+
+def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSet, where: str) -> Memory:
+    """The memory of those bytes, `shard` giving a shard's; `UserError` where they are none, or one of another metric set, saying what to do."""
+    try:
+        said = json.loads(head)["memory"]
+        if json.loads(head)["digest"] != _digest(said):
+            raise ValueError("it was changed since it was kept")
+        if said["version"] != VERSION:
+            newer = f"has version {said['version']}, and this Anomalake reads {VERSION}; deploy the newer one, or {remedy(metric_set)}"
+            raise UserError(f"{where}: {newer}")
+        for name, now in _made_for(metric_set).items():
+            if said[name] != now:
+                raised = f"raise the metric set's `version`, or {remedy(metric_set)}"
+                raise UserError(f"{where}: was made with the {name} {said[name]}, not {now}; {raised}")
+        detector = Detector(metric_set)
+        for measure, (wall, group, series) in said["ongoing"].items():
+            detector.ongoing[measure] = Ongoing(datetime.fromisoformat(wall), group, frozenset(series))
+        arrived = detector.arrived
+        for name in ("day", "gap", "told"):
+            setattr(arrived, name, said["arrived"][name])
+        arrived.gaps = [(day, length) for day, length in said["arrived"]["gaps"]]
+        counts = np.array(said["arrived"]["counts"], np.int32)
+        if counts.shape != arrived.counts.shape:
+            raise ValueError(f"arrived has the shape {counts.shape}")
+        arrived.counts = counts
+        names, days = said["shards"], said["days"]
+        several = zip(days, in_threads(lambda number: _shard(names[number], shard), range(len(names))), strict=True)
+        lasts = [detector.last]
+        for number, (day, arrays) in enumerate(several):
+            lasts.append(_filled(detector, arrays, day, whole=number < len(names) - 1))
+        detector.last = np.concatenate(lasts)
+        after, alerts_from = (datetime.fromisoformat(said[name]) for name in ("after", "alerts_from"))
+        missed = tuple(datetime.fromisoformat(wall) for wall in said["missed"])
+        return Memory(detector, after, alerts_from, said["silent"], missed, said["late"])
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise UserError(f"{where}: the detector's state cannot be read: {error}; {remedy(metric_set)}") from error
+
+
+def _shard(name: str, shard: Callable[[str], bytes | None]) -> dict[str, Any]:
+    """The arrays of a shard; `ValueError` where its bytes are not those that were kept."""
+    data = shard(name)
+    if data is None:
+        raise ValueError(f"its part {name} is not there")
+    if sha256(data).hexdigest()[:32] != name:
+        raise ValueError(f"its part {name} is damaged")
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in ("series", "last", *_ARRAYS)}
+
+
+def _filled(detector: Detector, arrays: dict[str, Any], day: int, *, whole: bool) -> Any:
+    """Take a shard's arrays into the detector; its series' last days."""
+    series, width = json.loads(arrays["series"].tobytes()), len(detector.metric_set.measures)
+    if (whole and len(series) != detector.per_shard) or arrays["last"].shape != (len(series),):
+        raise ValueError(f"a part has {len(series)} series")
+    detector.series.update({tuple(one): len(detector.series) + number for number, one in enumerate(series)})
+    state = State(detector.arrived.slots)
+    state.size, state.day = len(series) * width, day
+    for name in _ARRAYS:
+        array = arrays[name]
+        if array.shape[:-1] != getattr(state, name).shape[:-1] or array.shape[-1] != state.size or array.dtype != getattr(state, name).dtype:
+            raise ValueError(f"{name} has the shape {array.shape}")
+        setattr(state, name, array)
+    detector.shards.append(state)
+    return arrays["last"]

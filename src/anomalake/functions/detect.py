@@ -5,7 +5,8 @@ read. A run that is cut short did nothing that the next one would not do again, 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,31 +15,36 @@ from aws_lambda_powertools import Logger, Metrics
 from anomalake import alert as alerts
 from anomalake import intervals, live
 from anomalake.alert import Alert
-from anomalake.detect import model, schedule, state
-from anomalake.detect.run import Detector, Scored
+from anomalake.detect import model, schedule
+from anomalake.detect.run import Detector, Health, Scored
 from anomalake.detect.state import Memory
 from anomalake.functions.ingest import take
+from anomalake.functions.memory import recall, remember, said
 from anomalake.functions.setting import METRICS_NAMESPACE, MOST_BYTES, Setting, send, setting
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.ingest import Message
+from anomalake.lake.layout import Table
 from anomalake.lake.store import StorageError, Store
 from anomalake.metric_set import MetricSet
 
 LEASE = timedelta(minutes=16)  # longer than the function may run
+REBUILD_LEASE = timedelta(hours=3)
 SPARE_MS = 90_000  # of the function's time, for writing the state
 MOST_FINDINGS = 10  # of an interval, in the log
+MOST_WATCHED = 24  # intervals without data that are looked at again
 
 logger = Logger()
 metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 
 class Run(NamedTuple):
-    """What a run did: intervals with data, without, those still due, and alerts sent."""
+    """What a run did: intervals with data, without, those still due, alerts sent, and intervals whose data came after they were gone through."""
 
     scored: int
     empty: int
     due: int
     alerts: int
+    late: int = 0
 
 
 @metrics.log_metrics
@@ -52,28 +58,30 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         raise ValueError(f'the event must be {{"metricSet": "<name>"}}, of a metric set with a source ({known}); it is {json.dumps(event)[:200]}')
     now = datetime.now(UTC).replace(tzinfo=None)
     metrics.add_dimension("MetricSet", item.name)
-    lease = _take_lease(chosen.store, item, now)
-    metrics.add_metric("RunsSkipped", "Count", int(lease is None))
-    if lease is None:
-        logger.info("another run is under way", metric_set=item.name)
-        return {"metricSet": item.name, "skipped": "another run is under way"}
-    try:
+    with leased(chosen.store, item, now) as mine:
+        metrics.add_metric("RunsSkipped", "Count", int(not mine))
+        if not mine:
+            logger.info("another run is under way", metric_set=item.name)
+            return {"metricSet": item.name, "skipped": "another run is under way"}
         done, memory = run(item, chosen, now, lambda: context is None or context.get_remaining_time_in_millis() > SPARE_MS)
-    finally:
-        chosen.store.replace(layout.lease_key(item), _lease(now), lease)
     counts = {"IntervalsScored": done.scored, "IntervalsEmpty": done.empty, "IntervalsDue": done.due, "IntervalsSilent": memory.silent,
-              "AlertsRaised": done.alerts}  # fmt: skip
+              "IntervalsLate": done.late, "AlertsRaised": done.alerts}  # fmt: skip
     for metric, count in counts.items():
         metrics.add_metric(metric, "Count", count)
-    logger.info("detector ran", metric_set=item.name, through=memory.after.isoformat(), **done._asdict())
+    logger.info("detector ran", metric_set=item.name, through=memory.after.isoformat(), status=memory.detector.status(), **done._asdict())
     return {"metricSet": item.name, "through": memory.after.isoformat(), **done._asdict()}
 
 
 def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callable[[], bool]) -> tuple[Run, Memory]:
     """Score what is due at `now` (naive UTC) as long as `has_time()`, and keep what was learned."""
-    key, store = layout.state_key(metric_set), chosen.store
-    stored, last = store.get(key), schedule.last_due(metric_set, now)
-    memory = state.load(stored.data, metric_set, key) if stored else _beginning(store, metric_set, last)
+    store, last = chosen.store, schedule.last_due(metric_set, now)
+    known, head = recall(store, metric_set)
+    memory = known or _beginning(store, metric_set, last)
+    feedback = said(store, metric_set)
+    memory.detector.feedback = feedback.feedback
+    for problem in feedback.problems:
+        logger.warning("feedback that says nothing", problem=problem)
+    memory, late = _late(memory, store, metric_set, chosen)
     scored = empty = sent = 0
     broken: StorageError | None = None
     for wall in schedule.due(metric_set, memory.after, last):
@@ -84,25 +92,38 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
         except StorageError as error:  # what was learned before is kept
             broken = error
             break
-        outcome = memory.detector.score(interval) if interval.values else None
-        raised = outcome.alerts if outcome is not None and wall >= memory.alerts_from else ()
-        if outcome is not None:  # where this fails nothing is kept: the detector has learned the interval, and would learn it again
-            _keep(outcome, metric_set, chosen)
+        raised: tuple[Alert, ...] = ()
+        if interval.values or memory.detector.series:  # else nothing has come yet, and nothing is missed
+            outcome = memory.detector.score(interval)
+            raised = outcome.alerts if wall >= memory.alerts_from else ()
+            _keep(outcome, metric_set, chosen)  # where this fails nothing is kept of what was learned, and it is learned again
             _deliver(raised, chosen)
         for finding in interval.findings[:MOST_FINDINGS]:
             logger.warning("live data that could not be read", where=finding.where, problem=finding.problem, of=len(interval.findings))
         heard = bool(interval.findings or memory.silent or memory.detector.series)
-        scored, empty, sent = scored + bool(outcome), empty + (not outcome), sent + len(raised)
-        memory = memory._replace(after=wall, silent=0 if outcome else memory.silent + heard)
+        came = bool(interval.values)
+        scored, empty, sent = scored + came, empty + (not came), sent + len(raised)
+        missed = memory.missed if came or not memory.detector.series else (*memory.missed, wall)[-MOST_WATCHED:]
+        memory = memory._replace(after=wall, silent=0 if came else memory.silent + heard, missed=missed)
     left = 0
     if memory.detector.series:  # else nothing that can be read has come yet: what comes first is learned as history
-        data = state.dump(memory)
-        if not (store.replace(key, data, stored.version) if stored else store.create(key, data)):
-            raise StorageError(f"{key}: another run wrote it meanwhile; what this run did will be done again, to the same end")
+        remember(store, metric_set, memory, head)
         left = sum(1 for _ in schedule.due(metric_set, memory.after, last))
     if broken is not None:
         raise broken
-    return Run(scored, empty, left, sent), memory
+    return Run(scored, empty, left, sent, late), memory
+
+
+def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) -> tuple[Memory, int]:
+    """Count the intervals that had no data in time and have some now; they are not scored, and no longer watched."""
+    late = [wall for wall in memory.missed if live.files_of(store, metric_set, wall)]
+    for wall in late:
+        start = intervals.to_utc(wall, metric_set.timezone)
+        usual = memory.detector.arrived.usual(wall.toordinal(), intervals.slot(wall, metric_set.frequency))
+        _keep(Scored(start, [], (), Health(start, "late", 0, usual, 0, 0, 0)), metric_set, chosen)
+        logger.warning("data came after its interval was gone through; `anomalake detect --rebuild` scores it", interval=wall.isoformat())
+    missed = tuple(wall for wall in memory.missed if wall not in late)
+    return memory._replace(missed=missed, late=memory.late + len(late)), len(late)
 
 
 def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
@@ -114,10 +135,14 @@ def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
 
 
 def _keep(outcome: Scored, metric_set: MetricSet, chosen: Setting) -> None:
-    """Write the interval's observations; written again they are the same."""
-    if outcome.observations:  # none where no series has a value
-        data = encoding.encode_records(chosen.format, tables.schema("observations", metric_set), outcome.observations)
-        chosen.store.put(layout.table_key("observations", metric_set, outcome.start, chosen.format), data)
+    """Write the interval's observations and health; written again they are the same."""
+    written: tuple[tuple[Table, Sequence[tuple[Any, ...]]], ...] = (
+        ("observations", outcome.observations), ("dataHealth", [outcome.health] if outcome.health else []),
+    )  # fmt: skip
+    for table, records in written:
+        if records:  # no observations where no series has a value
+            data = encoding.encode_records(chosen.format, tables.schema(table, metric_set), records)
+            chosen.store.put(layout.table_key(table, metric_set, outcome.start, chosen.format), data)
 
 
 def _deliver(some: tuple[Alert, ...], chosen: Setting) -> None:
@@ -137,13 +162,24 @@ def _deliver(some: tuple[Alert, ...], chosen: Setting) -> None:
 # --- the lease
 
 
+@contextmanager
+def leased(store: Store, metric_set: MetricSet, now: datetime, length: timedelta = LEASE) -> Iterator[bool]:
+    """Whether the metric set's detector is this run's alone, which it then is until the end, or for `length` where the run dies."""
+    lease = _take_lease(store, metric_set, now, length)
+    try:
+        yield lease is not None
+    finally:
+        if lease is not None:
+            store.replace(layout.lease_key(metric_set), _lease(now), lease)
+
+
 def _lease(until: datetime) -> bytes:
     return json.dumps({"until": until.isoformat()}).encode()
 
 
-def _take_lease(store: Store, metric_set: MetricSet, now: datetime) -> str | None:
+def _take_lease(store: Store, metric_set: MetricSet, now: datetime, length: timedelta) -> str | None:
     """The version of the lease that is now this run's; None where another run has it."""
-    key, mine = layout.lease_key(metric_set), _lease(now + LEASE)
+    key, mine = layout.lease_key(metric_set), _lease(now + length)
     if not store.create(key, mine):
         current = store.get(key)
         if current is None or datetime.fromisoformat(json.loads(current.data)["until"]) > now or not store.replace(key, mine, current.version):

@@ -10,10 +10,10 @@ from anomalake.lake.store import Store
 from anomalake.metric_set import MetricSet
 
 Format = Literal["parquet", "csv"]
-Table = Literal["metricValue_AnomalyScore", "dimensionContributions", "anomalyGroups", "observations"]
+Table = Literal["metricValue_AnomalyScore", "dimensionContributions", "anomalyGroups", "observations", "dataHealth"]
 
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
-RESULTS, QUARANTINE, ARCHIVE = "anomalyResults", "quarantine", "alerts"
+RESULTS, QUARANTINE, ARCHIVE, FEEDBACK = "anomalyResults", "quarantine", "alerts", "feedback"
 _ARCHIVED = re.compile(ARCHIVE + r"/[^/]+/v(?P<version>\d+)/date=(?P<day>\d{4}-\d\d-\d\d)/[0-9a-f]+\.jsonl")
 _INTERVAL = re.compile(r".*/date=\d{4}-\d\d-\d\d/(\d{4}-\d\d-\d\dT\d{4}Z)\.(parquet|csv)")
 _DATE = re.compile(r"/date=(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))/")
@@ -23,6 +23,7 @@ GLUE_NAMES: dict[Table, str] = {
     "dimensionContributions": "dimensioncontributions",
     "anomalyGroups": "anomalygroups",
     "observations": "observations",
+    "dataHealth": "datahealth",
 }
 
 
@@ -109,13 +110,32 @@ def notification_key(metric_set: MetricSet, instant: datetime, digest: str) -> s
 
 
 def state_key(metric_set: MetricSet) -> str:
-    """What the detector remembers."""
-    return f"detector/{metric_set.path}/state.npz"
+    """The head of what the detector remembers; it names the shards."""
+    return f"{_state_folder(metric_set)}/state.json"
+
+
+def shard_key(metric_set: MetricSet, name: str) -> str:
+    """A part of what the detector remembers."""
+    return f"{_state_folder(metric_set)}/shards/{name}.npz"
+
+
+def _state_folder(metric_set: MetricSet) -> str:
+    return f"detector/{metric_set.path}"
+
+
+def feedback_folder(metric_set: MetricSet) -> str:
+    """What people said of events."""
+    return f"{FEEDBACK}/{metric_set.path}"
+
+
+def feedback_key(metric_set: MetricSet, name: str) -> str:
+    """One marking of an event or of series."""
+    return f"{feedback_folder(metric_set)}/{name}.json"
 
 
 def lease_key(metric_set: MetricSet) -> str:
     """Who runs the detector now, and until when."""
-    return f"detector/{metric_set.path}/running.json"
+    return f"{_state_folder(metric_set)}/running.json"
 
 
 def quarantine_key(digest: str) -> str:

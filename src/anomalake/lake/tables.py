@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from anomalake.alert import Alert, dimension_values
+from anomalake.alert import MISSING_DATA, Alert, dimension_values
 from anomalake.key import series_key
 from anomalake.lake.layout import Table
 from anomalake.metric_set import ANOMALY_COLUMNS, MetricSet
@@ -39,6 +39,10 @@ _GROUP_COLUMNS = (
     Column("alertName", "string"), Column("detectorArn", "string"), Column("source", "string"), Column("consoleUrl", "string"),
     Column("rootCause", "string"),
 )  # fmt: skip
+_HEALTH_COLUMNS = (
+    Column("timestamp", "timestamp"), Column("status", "string"), Column("series", "bigint"), Column("usualSeries", "bigint"),
+    Column("scoredSeries", "bigint"), Column("rowsRead", "bigint"), Column("rowsRefused", "bigint"),
+)  # fmt: skip
 _OBSERVED = ("value", "expectedValue", "lowerBound", "upperBound", "score")
 
 
@@ -55,12 +59,16 @@ def schema(table: Table, metric_set: MetricSet) -> tuple[Column, ...]:
             return _GROUP_COLUMNS
         case "observations":
             return (*series, Column("metricName", "string"), *(Column(name, "double") for name in _OBSERVED))
+        case "dataHealth":
+            return _HEALTH_COLUMNS
 
 
 def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
     """What an alert (one that `alert.fit` gives) adds to a table."""
     metric, score, event = alert.impacted_metric, _number(alert.anomaly_score), alert.event_id
     if table == "metricValue_AnomalyScore":
+        if metric.metric_name == MISSING_DATA:
+            return {}
         cells = (
             (
                 dimension_values(series, metric_set),
