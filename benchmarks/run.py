@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where the S3 server is
 
 import accuracy
+import causes
 import ingest_load
 import s3_server
 from alerts import alert
@@ -228,6 +229,7 @@ PARTS = {
     "volume": ingest_load.volume,
     "detector": detector,
     "accuracy": accuracy.accuracy,
+    "causes": causes.causes,
     "cold": cold,
 }
 

@@ -163,3 +163,13 @@ def test_an_alert_whose_tables_failed_is_not_told(chosen, topic, monkeypatch):
 def test_without_a_topic_nobody_is_told_and_nothing_is_marked(chosen, topic):
     assert take(chosen._replace(topic=""), alert_body()).told == 0
     assert list(chosen.store.list("notifications")) == []
+
+
+def test_data_that_did_not_arrive_is_told_without_a_measure():
+    item = metric_set.parse(shop_text(), "shop.yaml")
+    alert = events.missing(item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0))
+    told = notice(alert, item)
+    assert told.subject == "[medium] shop: data did not arrive"
+    assert told.long.startswith("Data of shop did not arrive.\n")
+    assert "Cause       1 of 2 usual series came; missing: platform=pc (100 %)" in told.long
+    assert told.short.startswith("shop: data did not arrive, 2021-03-01 10:00 (UTC), medium, 50 of 100")

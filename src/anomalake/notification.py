@@ -22,12 +22,13 @@ class Notice(NamedTuple):
 def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
     """The message of an alert; `dashboard` is where to look when the alert itself has no link."""
     metric = alert.impacted_metric
-    measure = next(one for one in metric_set.measures if one.name == metric.metric_name)
-    label, title = measure.title, metric_set.title
+    measure = next((one for one in metric_set.measures if one.name == metric.metric_name), None)  # none: data that did not arrive
+    title = metric_set.title
+    label, what = (measure.title, f"{measure.title} of {title} is anomalous") if measure else ("Data", f"Data of {title} did not arrive")
     wall = intervals.to_wall(metric_set.start(alert.instant), metric_set.timezone)
     when = f"{wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
     score = "without a score" if alert.anomaly_score is None else f"{severity(alert.anomaly_score)}, {alert.anomaly_score:.4g} of 100"
-    direction = {"above": " above what was expected", "below": " below what was expected"}.get(alert.direction or "", "")
+    direction = "" if measure is None else {"above": " above what was expected", "below": " below what was expected"}.get(alert.direction or "", "")
     series = metric.relevant_time_series
     link = alert.console_url if alert.console_url and len(alert.console_url) <= MOST_LINK else dashboard
     contributors = [
@@ -36,7 +37,7 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
         if (best := sorted(one.dimension_value_contributions, key=lambda value: -value.value_contribution)[:MOST_VALUES])
     ][:MOST_DIMENSIONS]
     lines = [
-        f"{label} of {title} is anomalous{direction}.",
+        f"{what}{direction}.",
         "",
         f"When        {when}, interval {metric_set.frequency}",
         f"Severity    {score}",
@@ -48,19 +49,24 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
         *([f"Look at it  {link}"] if link else []),
         f"Event       {one_line(alert.event_id, MOST_CAUSE)}",
     ]
-    brief = f"{label}{direction or ' anomalous'}, {when}, {score}"
+    short = f"{label}{direction or ' anomalous'}" if measure else "data did not arrive"
+    brief = f"{short}, {when}, {score}"
     most = f"; {contributors[0]}" if contributors else ""
     return Notice(
-        _plain(f"[{severity(alert.anomaly_score)}] {title}: {label}{direction or ' is anomalous'}")[:MOST_SUBJECT],
+        _plain(
+            f"[{severity(alert.anomaly_score)}] {title}: {label}{direction or ' is anomalous'}"
+            if measure
+            else f"[{severity(alert.anomaly_score)}] {title}: {short}"
+        )[:MOST_SUBJECT],
         "\n".join(lines) + "\n",
         " ".join(f"{title}: {brief}{most}".split())[:MOST_SHORT],
     )
 
 
-def _values(series: TimeSeries, measure: Measure) -> str:
+def _values(series: TimeSeries, measure: Measure | None) -> str:
     """A series' dimension values, its value, and what was expected."""
     who = ", ".join(f"{one.dimension_name}={_cut(one.dimension_value, '(none)')}" for one in series.dimensions) or "(all)"
-    unit = f" {measure.shown_unit}" if measure.unit else ""
+    unit = f" {measure.shown_unit}" if measure and measure.unit else ""
     value = "no value" if series.metric_value is None else f"{series.metric_value:.6g}{unit}"
     expected = "" if series.expected_value is None else f", expected {series.expected_value:.6g}{unit}"
     return f"{who}: {value}{expected}"

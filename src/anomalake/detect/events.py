@@ -8,11 +8,13 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 import numpy as np
 
 from anomalake import alert as alerts
 from anomalake import intervals
 from anomalake.alert import Alert
+from anomalake.detect import cause
 from anomalake.detect.filters import alerting
 from anomalake.detect.model import Points
 from anomalake.detect.score import distance_of, score_of
@@ -69,6 +71,7 @@ def event(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[
         anomaly_score=severity([float(points.score[i]) for i in order]),
         source=SOURCE,
         direction="above" if net > 0 else "below",
+        root_cause=cause.told(cause.causes(metric_set.dimension_names, series, points.value, points.expected, found)) or None,
         impacted_metric=alerts.ImpactedMetric(
             metric_name=measure,
             dimension_contribution=tuple(
@@ -108,7 +111,7 @@ def missing(metric_set: MetricSet, start: datetime, series: Sequence[Series], mi
         anomaly_score=round(min(share, 100.0), 2),
         source=SOURCE,
         direction="below",
-        root_cause=f"{count} of {usual} usual series came",
+        root_cause=f"{count} of {usual} usual series came{_lacking(metric_set, series, order)}",
         impacted_metric=alerts.ImpactedMetric(
             metric_name=alerts.MISSING_DATA,
             dimension_contribution=tuple(
@@ -119,6 +122,29 @@ def missing(metric_set: MetricSet, start: datetime, series: Sequence[Series], mi
             relevant_time_series=tuple(_series(metric_set, alerts.MISSING_DATA, series[i]) for i in order),
         ),
     )
+
+
+def with_others(some: Sequence[Alert]) -> list[Alert]:
+    """The alerts of one interval, each saying at the end of its root cause which other measures moved in a series of it, and to which side."""
+    keys = [frozenset(one.dimensions for one in alert.impacted_metric.relevant_time_series) for alert in some]
+    made = []
+    for alert, mine in zip(some, keys, strict=True):
+        others = [
+            f"{other.impacted_metric.metric_name} {other.direction}"
+            for other, theirs in zip(some, keys, strict=True)
+            if other is not alert and other.impacted_metric.metric_name != alerts.MISSING_DATA and mine & theirs
+        ]
+        told = "; ".join(part for part in (alert.root_cause, f"also moved: {', '.join(others)}" if others else None) if part)
+        made.append(msgspec.structs.replace(alert, root_cause=told or None))
+    return made
+
+
+def _lacking(metric_set: MetricSet, series: Sequence[Series], missed: Sequence[int]) -> str:
+    """What the missing series have in common."""
+    came = np.ones(len(series))
+    came[list(missed)] = 0
+    found = cause.told(cause.causes(metric_set.dimension_names, series, came, np.ones(len(series)), np.array(missed, np.int64)))
+    return f"; missing: {found}" if found else ""
 
 
 def _series(metric_set: MetricSet, measure: str, series: Series, **numbers: float) -> alerts.TimeSeries:

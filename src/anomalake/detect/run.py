@@ -97,7 +97,7 @@ class Detector:
         ]
         observations.sort(key=lambda record: str(record[0]))
         found = [events.event(item, measure, wall, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True)]
-        alerts = [self._grouped(alert, wall) for alert in found if alert is not None]
+        alerts = [self._grouped(alert, wall) for alert in events.with_others([alert for alert in found if alert is not None])]
         usual, missing, tells = completeness.step(self.arrived, day, slot, len(present), item.alerts.sensitivity / feedback.missing_weight(said))
         if tells and item.alerts.missing_data:
             missed = self._missing(day, slot, present).tolist()

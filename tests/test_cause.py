@@ -1,0 +1,111 @@
+"""The root cause of an event: the fewest combinations of dimension values that explain it."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake.detect import cause
+from anomalake.detect.cause import Cause
+
+PLATFORMS, MARKETS, KINDS = ("app", "pc", "tv"), ("de", "fr", "uk", "us"), ("new", "old", None)
+SERIES = list(itertools.product(PLATFORMS, MARKETS, KINDS))
+NAMES = ("platform", "market", "kind")
+
+
+def found(changes: dict[tuple, float], seed: int = 1, series=SERIES, noise: float = 1.0, names=NAMES) -> tuple[Cause, ...]:
+    """The causes where the series that fit (None: any) are so many times what is expected, and those beyond 4.3 spreads are anomalous."""
+    generator = np.random.default_rng(seed)
+    expected = np.exp(generator.normal(5, 0.6, len(series)))
+    value = expected + noise * np.sqrt(expected) * generator.normal(size=len(series))
+    for wanted, factor in changes.items():
+        for i, one in enumerate(series):
+            if all(want is ... or want == part for want, part in zip(wanted, one, strict=True)):
+                value[i] = expected[i] * factor
+    anomalous = np.flatnonzero(np.abs(value - expected) > 4.3 * np.sqrt(expected))
+    return cause.causes(names, series, value, expected, anomalous)
+
+
+def values(some: tuple[Cause, ...]) -> set[tuple]:
+    return {one.values for one in some}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        ((..., ..., ...), ()), (("pc", ..., ...), (("platform", "pc"),)), ((..., "us", "new"), (("market", "us"), ("kind", "new"))),
+        (("tv", "de", "old"), (("platform", "tv"), ("market", "de"), ("kind", "old"))), ((..., ..., None), (("kind", None),)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("factor", [0.3, 3])
+def test_the_combination_that_moved_is_the_cause(wanted, named, factor):
+    (one,) = found({wanted: factor})
+    assert one.values == named
+    assert one.explains == pytest.approx(1)
+
+
+def test_two_causes_are_both_named_the_one_that_explains_more_first():
+    one, two = found({("pc", ..., ...): 0.2, ("app", "de", ...): 0.3})
+    assert one.values == (("platform", "pc"),)
+    assert two.values == (("platform", "app"), ("market", "de"))
+    assert one.explains > two.explains
+
+
+def test_small_series_that_moved_with_the_cause_do_not_speak_against_it():
+    expected = np.array([1000.0, 900, 8, 5, 700, 600, 9, 6])
+    series = [(platform, f"m{number}") for platform in ("pc", "app") for number in range(4)]
+    value = expected * np.array([0.5, 0.5, 0.5, 0.6, 1, 1, 1, 1])
+    assert values(cause.causes(("platform", "market"), series, value, expected, np.array([0, 1]))) == {(("platform", "pc"),)}
+
+
+def test_what_nobody_knows_is_no_cause():
+    nothing = np.array([], np.int64)
+    assert cause.causes(NAMES, [], np.array([]), np.array([]), nothing) == ()
+    assert cause.causes(("a",), [("x",)], np.array([1.0]), np.array([1.0]), np.array([0])) == ()
+    assert cause.causes(("a",), [("x",)], np.array([np.nan]), np.array([1.0]), np.array([0])) == ()
+    assert cause.causes((), [()], np.array([9.0]), np.array([1.0]), np.array([0])) == (Cause((), 1.0),)
+
+
+@given(st.permutations(range(len(SERIES))), st.integers(0, 20))
+def test_the_order_of_the_series_does_not_matter(order, seed):
+    one = found({("pc", "us", ...): 0.4, (..., ..., "old"): 2.0}, seed)
+    generator = np.random.default_rng(seed)
+    expected = np.exp(generator.normal(5, 0.6, len(SERIES)))
+    value = expected + np.sqrt(expected) * generator.normal(size=len(SERIES))
+    for i, (platform, market, kind) in enumerate(SERIES):
+        if (platform, market) == ("pc", "us"):
+            value[i] = expected[i] * 0.4
+        if kind == "old":
+            value[i] = expected[i] * 2.0
+    anomalous = np.flatnonzero(np.abs(value - expected) > 4.3 * np.sqrt(expected))
+    place = {number: i for i, number in enumerate(order)}
+    again = cause.causes(NAMES, [SERIES[i] for i in order], value[list(order)], expected[list(order)], np.array([place[i] for i in anomalous]))
+    assert again == one
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from(["x", "y"]), st.floats(), st.floats(), st.booleans()), max_size=12),
+)
+def test_whatever_the_numbers_what_is_explained_lies_between_nothing_and_all(rows):
+    series = [row[:2] for row in rows]
+    affected = np.array([i for i, row in enumerate(rows) if row[4]], np.int64)
+    with np.errstate(all="ignore"):
+        some = cause.causes(("a", "b"), series, np.array([row[2] for row in rows], float), np.array([row[3] for row in rows], float), affected)
+    assert all(0 < one.explains <= 1 + 1e-9 for one in some)
+    assert sum(one.explains for one in some) <= 1 + 1e-9
+    assert len(set(values(some))) == len(some) <= cause.MOST_CAUSES
+
+
+def test_many_dimensions_and_series_are_bounded_to_what_can_be_looked_at(monkeypatch):
+    monkeypatch.setattr(cause, "MOST_WORK", 100)
+    some = values(found({("pc", ..., ...): 0.3}))
+    assert 0 < len(some) <= cause.MOST_CAUSES
+    assert all(dict(one)["platform"] == "pc" and len(one) == len(NAMES) for one in some)
+
+
+def test_a_cause_is_told_on_a_line_that_ends():
+    some = (Cause((("platform", "pc_web"), ("market", None)), 0.83), Cause((), 0.12))
+    assert cause.told(some) == "platform=pc_web, market=(null) (83 %); all series (12 %)"
+    assert len(cause.told([Cause((("a", "x" * 200),), 0.1)] * 5)) == cause.MOST_TOLD
