@@ -29,6 +29,10 @@ def test_a_thin_interval_is_told_from_the_sensitivity_on():
     assert told([*weeks(2), 11], sensitivity=45) == [336]
 
 
+def test_where_few_series_are_usual_some_that_lack_are_chance_and_all_are_not():
+    assert told([*weeks(2, 3), 1, 3, 2, 3, 0]) == [340]
+
+
 def test_the_gap_after_data_came_again_is_told_again():
     assert told([*weeks(2), 0, 20, 0]) == [336, 338]
 
@@ -57,7 +61,7 @@ def test_where_gaps_are_usual_a_longer_one_is_told():
 
 
 def test_series_that_end_become_usual():
-    fewer = [5] * 24 * 10
+    fewer = [8] * 24 * 10
     assert told([*weeks(3), *fewer, 2]) == [504, 504 + 240]
 
 

@@ -1,11 +1,13 @@
 """What people are told of an alert, how often, and what happens when telling fails."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from anomalake import alert, metric_set, notification
+from anomalake.detect import events
 from anomalake.functions import ingest as function
 from anomalake.functions import setting
 from anomalake.functions.setting import Setting
@@ -167,8 +169,8 @@ def test_without_a_topic_nobody_is_told_and_nothing_is_marked(chosen, topic):
 
 def test_data_that_did_not_arrive_is_told_without_a_measure():
     item = metric_set.parse(shop_text(), "shop.yaml")
-    alert = events.missing(item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0))
-    told = notice(alert, item)
+    missing = events.missing(item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0))
+    told = notification.notice(missing, item)
     assert told.subject == "[medium] shop: data did not arrive"
     assert told.long.startswith("Data of shop did not arrive.\n")
     assert "Cause       1 of 2 usual series came; missing: platform=pc (100 %)" in told.long

@@ -50,14 +50,11 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
         f"Event       {one_line(alert.event_id, MOST_CAUSE)}",
     ]
     short = f"{label}{direction or ' anomalous'}" if measure else "data did not arrive"
+    subject = f"{label}{direction or ' is anomalous'}" if measure else short
     brief = f"{short}, {when}, {score}"
     most = f"; {contributors[0]}" if contributors else ""
     return Notice(
-        _plain(
-            f"[{severity(alert.anomaly_score)}] {title}: {label}{direction or ' is anomalous'}"
-            if measure
-            else f"[{severity(alert.anomaly_score)}] {title}: {short}"
-        )[:MOST_SUBJECT],
+        _plain(f"[{severity(alert.anomaly_score)}] {title}: {subject}")[:MOST_SUBJECT],
         "\n".join(lines) + "\n",
         " ".join(f"{title}: {brief}{most}".split())[:MOST_SHORT],
     )

@@ -16,7 +16,7 @@ from anomalake.live import Series
 
 Floats = NDArray[np.float64]
 
-PURE = 0.8  # of a cause's series, weighed by size, have moved
+PURE = 0.8  # of a cause's series, weighed by what is expected of them, have moved
 WORTH = 0.05  # of the event's deviation; what covers less is no cause
 ENOUGH = 0.95  # of it explained
 MOST_CAUSES = 5
@@ -59,7 +59,7 @@ def causes(dimensions: Sequence[str], series: Sequence[Series], value: Floats, e
     deviation = np.where(anomalous, np.abs(now - usual), 0.0)
     if not deviation.sum() > 0:
         return ()
-    seen = _Seen(now, usual, now - usual, np.maximum(np.abs(now), np.abs(usual)), anomalous, deviation / deviation.sum())
+    seen = _Seen(now, usual, now - usual, np.abs(usual) + 1e-9, anomalous, deviation / deviation.sum())
     found: list[Cause] = []
     left, free = seen.deviation.copy(), np.ones(len(codes))  # of each series what is not yet explained, and whether it is no other cause's
     for layer in _layers(codes):
@@ -130,7 +130,7 @@ def _grouped(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
 
 
 def _pure(seen: _Seen, inverse: NDArray[np.int64], count: int, free: Floats) -> Floats:
-    """Of each group the share of its series, weighed by size, that have moved; of those that are no other cause's."""
+    """Of each group the share of its series, weighed by what is expected of them, that have moved; of those that are no other cause's."""
     weight, affected = seen.size * free, seen.affected * free
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         change = np.bincount(inverse, seen.error * affected, count) / np.bincount(inverse, seen.expected * affected, count)

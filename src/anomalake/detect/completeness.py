@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 UNKNOWN = -1
 WEEKS, RECENT_DAYS, FEWEST_RECENT = 4, 7, 4
 _KEPT = 7 * WEEKS + 1  # days: that of four weeks ago is still there when today's is written
+CHANCE = 2  # roots of the usual number; where some came, fewer than that many less are chance
 FORGIVEN, THEIR = 2, 3  # a gap is told from more than `FORGIVEN` times the length of the `THEIR`rd longest
 
 
@@ -46,7 +47,7 @@ class Completeness:
 def step(state: Completeness, day: int, slot: int, count: int, most_missing: float) -> tuple[int | None, float, bool]:
     """Take an interval's number of series: how many are usual, the per cent of them that is missing, and whether that is to be told now.
 
-    More than or just `most_missing` per cent is a gap. `day` is a date's ordinal, not before the last one.
+    `most_missing` per cent or more is a gap, where it is more than chance too. `day` is a date's ordinal, not before the last one.
     """
     if day != state.day:
         passed = [some % _KEPT for some in range(max(state.day + 1, day - _KEPT + 1), day + 1)]
@@ -56,7 +57,7 @@ def step(state: Completeness, day: int, slot: int, count: int, most_missing: flo
     usual = state.usual(day, slot)
     state.counts[day % _KEPT, slot] = count
     missing = 100 * max(0, usual - count) / usual if usual else 0.0
-    if usual and count < usual and missing >= most_missing:
+    if usual and count < usual and missing >= most_missing and (not count or usual - count > CHANCE * usual**0.5):
         state.gap += 1
         longest = sorted((length for _, length in state.gaps), reverse=True)
         tells = not state.told and state.gap > FORGIVEN * (longest[THEIR - 1] if len(longest) >= THEIR else 0)
