@@ -19,6 +19,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 
 from anomalake import metric_set
+from anomalake.detect import state
+from anomalake.detect.run import Detector
+from anomalake.lake import layout
+from anomalake.live import Interval
 from conftest import shop_text, sqs_event
 from stack import ACCOUNT, REGION, Resource, expand, project
 
@@ -80,6 +84,8 @@ def calls(environ: dict[str, Any], body: bytes, status: int) -> list[Call]:
         return [Call(f"sns:{form['Action'][0]}", f"arn:aws:sns:{REGION}:{ACCOUNT}:{form['TopicArn'][0].rpartition(':')[2]}")]
     bucket, _, key = path.partition("/")
     assert bucket == BUCKET, path
+    if method == "POST" and environ["QUERY_STRING"].startswith("delete"):  # several objects at once, each of which has to be allowed
+        return [Call("s3:DeleteObject", f"arn:aws:s3:::{bucket}/{name}") for name in re.findall("<Key>(.*?)</Key>", body.decode())]
     if not key:
         assert (method, "list-type=2" in environ["QUERY_STRING"]) == ("GET", True), environ["QUERY_STRING"]
         return [Call("s3:ListBucket", f"arn:aws:s3:::{bucket}")]
@@ -112,7 +118,9 @@ class Made(NamedTuple):
 
 @pytest.fixture(scope="module")
 def made(recorder, tmp_path_factory) -> Made:
-    """Ingest: new and known timestamps, a severe alert and what is not understood, twice. Detect: two runs, an alert, one too large to send."""
+    """Ingest: new and known timestamps, a severe alert and what is not understood, twice. Detect: two runs, an alert, one too large to send; a memory
+    of which a part is replaced, and feedback.
+    """
     application, endpoint = recorder
     top = tmp_path_factory.mktemp("project")
     sets = top / "metric_sets"
@@ -124,6 +132,9 @@ def made(recorder, tmp_path_factory) -> Made:
     bucket.create()
     hourly(bucket)
     daily(bucket)
+    remembered(bucket, metric_set.load(sets / "ecommerce.yaml"))
+    said = {"metricName": "revenue", "timestamp": "2021-01-01T00:00:00", "wanted": True}
+    bucket.put_object(Key="feedback/ecommerce/v1/said.json", Body=json.dumps(said).encode())
     queue = sqs.create_queue(QueueName="anomalake-alerts")["QueueUrl"]
     topic = boto3.client("sns", **keys).create_topic(Name="anomalake-notifications")["TopicArn"]
     environment = {"AWS_ENDPOINT_URL": endpoint, "ANOMALAKE_LAKE": f"s3://{BUCKET}", "ANOMALAKE_METRIC_SETS": str(sets),
@@ -146,9 +157,24 @@ def made(recorder, tmp_path_factory) -> Made:
     return found
 
 
+def remembered(bucket: Any, item: metric_set.MetricSet) -> None:
+    """A memory of the hour before the first one, by which only the last one alerts."""
+    last = last_hour()
+    before, detector = last - timedelta(hours=9 * 24), Detector(item)
+    detector.score(Interval(before, {("app", "us"): (1_000.0, 5.0)}, 1, ()))
+    head, shards = state.dump(state.Memory(detector, before, last, 0))
+    bucket.put_object(Key=layout.state_key(item), Body=head)
+    for name, data in shards.items():
+        bucket.put_object(Key=layout.shard_key(item, name), Body=data)
+
+
+def last_hour() -> datetime:
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0, tzinfo=None) - timedelta(hours=1)
+
+
 def hourly(bucket: Any) -> None:
     """Nine days of two series, the last hour far out."""
-    last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0, tzinfo=None) - timedelta(hours=1)
+    last = last_hour()
     for number in range(9 * 24):
         wall = last - timedelta(hours=number)
         views = 90_000 if number == 0 else 1_000 + wall.hour
