@@ -374,6 +374,34 @@ _SERIES_COLUMNS = (
 )  # fmt: skip
 
 
+def _bars_a_day(visual: str, title: str, value: dict[str, Any], by: tuple[str, str], *, colors: Mapping[str, str], axis: str) -> dict[str, Any]:
+    """What there was on each day, stacked by a column of a dataset (`by`: these two) whose values have their colors."""
+    dataset, column = by
+    day, color = f"{visual}-day", f"{visual}-{column}"
+    return {
+        "BarChartVisual": {
+            "VisualId": visual,
+            "Title": _title(title),
+            "ChartConfiguration": {
+                "FieldWells": {
+                    "BarChartAggregatedFieldWells": {
+                        "Category": [_over_time(day, dataset, "DAY")],
+                        "Values": [value],
+                        "Colors": [_by(color, dataset, column)],
+                    }
+                },
+                "Orientation": "VERTICAL",
+                "BarsArrangement": "STACKED",
+                "SortConfiguration": {"CategorySort": _ascending(day)},
+                "ValueLabelOptions": _axis(axis),
+                "VisualPalette": {
+                    "ColorMap": [{"Element": {"FieldId": color, "FieldValue": label}, "Color": shade} for label, shade in colors.items()]
+                },
+            },
+        }
+    }
+
+
 def _overview(filters: list[dict[str, Any]], log_dataset: str, row: str, rows: str) -> dict[str, Any]:
     """The events of a log: how many, how bad, when, of which `row`, and one by one."""
 
@@ -387,30 +415,8 @@ def _overview(filters: list[dict[str, Any]], log_dataset: str, row: str, rows: s
         ("source", "Source"), ("consoleurl", "Link"),
     )  # fmt: skip
     log = _table("log", "Event log, newest first", log_dataset, columns, TIME)
-    timeline = {
-        "BarChartVisual": {
-            "VisualId": "timeline",
-            "Title": _title("Events a day by severity"),
-            "ChartConfiguration": {
-                "FieldWells": {
-                    "BarChartAggregatedFieldWells": {
-                        "Category": [_over_time("timeline-day", log_dataset, "DAY")],
-                        "Values": [_count("timeline-events", log_dataset, "eventid")],
-                        "Colors": [_by("timeline-severity", log_dataset, "severity")],
-                    }
-                },
-                "Orientation": "VERTICAL",
-                "BarsArrangement": "STACKED",
-                "SortConfiguration": {"CategorySort": _ascending("timeline-day")},
-                "ValueLabelOptions": _axis("events"),
-                "VisualPalette": {
-                    "ColorMap": [
-                        {"Element": {"FieldId": "timeline-severity", "FieldValue": label}, "Color": color} for label, color in SEVERITY_COLORS.items()
-                    ]
-                },
-            },
-        }
-    }
+    events = _count("timeline-events", log_dataset, "eventid")
+    timeline = _bars_a_day("timeline", "Events a day by severity", events, (log_dataset, "severity"), colors=SEVERITY_COLORS, axis="events")
     heat = {
         "HeatMapVisual": {
             "VisualId": "worst",
@@ -463,30 +469,10 @@ def _data_health(window: Window, filters: list[dict[str, Any]]) -> dict[str, Any
             },
         }
     }
-    intervals_by_status = {
-        "BarChartVisual": {
-            "VisualId": "statuses",
-            "Title": _title("Intervals a day by what became of them"),
-            "ChartConfiguration": {
-                "FieldWells": {
-                    "BarChartAggregatedFieldWells": {
-                        "Category": [_over_time("statuses-day", HEALTH, "DAY")],
-                        "Values": [_number("statuses-intervals", HEALTH, "series", "COUNT")],
-                        "Colors": [_by("statuses-status", HEALTH, "status")],
-                    }
-                },
-                "Orientation": "VERTICAL",
-                "BarsArrangement": "STACKED",
-                "SortConfiguration": {"CategorySort": _ascending("statuses-day")},
-                "ValueLabelOptions": _axis("intervals"),
-                "VisualPalette": {
-                    "ColorMap": [
-                        {"Element": {"FieldId": "statuses-status", "FieldValue": status}, "Color": color} for status, color in STATUS_COLORS.items()
-                    ]
-                },
-            },
-        }
-    }
+    number = _number("statuses-intervals", HEALTH, "series", "COUNT")
+    intervals_by_status = _bars_a_day(
+        "statuses", "Intervals a day by what became of them", number, (HEALTH, "status"), colors=STATUS_COLORS, axis="intervals"
+    )
     filters.append(_only("missing", LOG, {"metricname": [MISSING_DATA]}, sheet="health", visual="missing"))
     filters.append(_only("unhealthy", HEALTH, {"status": ["thin", "empty", "late"]}, sheet="health", visual="unhealthy"))
     told = ((TIME, "Time"), ("groupscore", "Missing, %"), ("rootcause", "What is missing"), ("affectedseries", "Series"), ("feedback", "Feedback"))

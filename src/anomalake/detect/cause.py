@@ -34,7 +34,6 @@ class Cause(NamedTuple):
 class _Seen(NamedTuple):
     """What an interval says of its series, an entry each."""
 
-    value: Floats
     expected: Floats
     error: Floats
     size: Floats
@@ -59,7 +58,7 @@ def causes(dimensions: Sequence[str], series: Sequence[Series], value: Floats, e
     deviation = np.where(anomalous, np.abs(now - usual), 0.0)
     if not deviation.sum() > 0:
         return ()
-    seen = _Seen(now, usual, now - usual, np.abs(usual) + 1e-9, anomalous, deviation / deviation.sum())
+    seen = _Seen(usual, now - usual, np.abs(usual) + 1e-9, anomalous, deviation / deviation.sum())
     found: list[Cause] = []
     left, free = seen.deviation.copy(), np.ones(len(codes))  # of each series what is not yet explained, and whether it is no other cause's
     for layer in _layers(codes):
