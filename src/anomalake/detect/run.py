@@ -86,7 +86,7 @@ class Detector:
         said = [one for one in self.feedback if one.timestamp < start]
         values, points = self._points(interval, day, slot, said)
         present = np.flatnonzero(~np.isnan(values).all(axis=1))
-        arrival = arrive(self.arrived, item, interval, len(present), said)
+        arrival = arrive(self.arrived, item, wall, said, came=len(present), rows=interval.rows, refused=len(interval.findings))
         missed = self._missing(day, slot, present) if arrival.tells else np.empty(0, np.int64)
         self.last[present] = day
         scored = outcome(item, list(self.series), points, arrival, missed)
@@ -168,13 +168,11 @@ class Arrival(NamedTuple):
     refused: int
 
 
-def arrive(known: Completeness, item: MetricSet, interval: Interval, came: int, said: Sequence[Feedback]) -> Arrival:
+def arrive(known: Completeness, item: MetricSet, wall: datetime, said: Sequence[Feedback], *, came: int, rows: int, refused: int) -> Arrival:
     """Take an interval's number of series with a value; intervals come in time's order."""
-    wall, most = interval.wall, item.alerts.sensitivity / feedback.missing_weight(said)
+    most = item.alerts.sensitivity / feedback.missing_weight(said)
     usual, missing, tells = completeness.step(known, wall.toordinal(), intervals.slot(wall, item.frequency), came, most)
-    return Arrival(
-        wall, came, usual, missing, tells and item.alerts.missing_data, bool(usual) and known.gap > 0, interval.rows, len(interval.findings)
-    )
+    return Arrival(wall, came, usual, missing, tells and item.alerts.missing_data, bool(usual) and known.gap > 0, rows, refused)
 
 
 def usual_at(state: model.State, last: NDArray[np.int32], day: int, slot: int, width: int) -> NDArray[np.bool_]:
