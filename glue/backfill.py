@@ -1,4 +1,4 @@
-"""The job that goes through a metric set's past in Spark: a back-test of years of live data, tables and detector's memory as the live path leaves them.
+"""The job that goes through a metric set's past in Spark: a back-test of years of live data, to the same tables and memory as one in one process.
 
 A job of AWS Glue 5, or on this machine `.venv/spark/bin/python glue/backfill.py --lake FOLDER --metric-set NAME`. What each part does is in
 `anomalake.past`; here Spark hands the parts around. docs/backfill.md says how to run it and what it guarantees.

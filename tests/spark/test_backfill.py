@@ -6,24 +6,17 @@ Wants `.venv/spark` and Java, so `make backfill-test` runs it, and `make test` d
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from anomalake import intervals, laptop, live, metric_set
+from anomalake import laptop, live, metric_set
 from anomalake.demo import shop
-from anomalake.detect import schedule
-from anomalake.functions import detect
-from anomalake.functions.memory import recall
-from anomalake.functions.setting import Setting
-from anomalake.lake import encoding, layout, tables
-from anomalake.lake.layout import GLUE_NAMES, Format
-from anomalake.lake.store import FolderStore, Store, open_store
+from anomalake.lake.layout import Format
+from anomalake.lake.store import FolderStore, Store
 from anomalake.metric_set import MetricSet
 from conftest import shop_text
 from stack import TOP
