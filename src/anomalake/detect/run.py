@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -19,6 +21,7 @@ from anomalake.key import series_key
 from anomalake.live import Interval, Series
 from anomalake.metric_set import MetricSet
 
+_key = lru_cache(maxsize=2**17)(series_key)
 SHARD = 20_000  # columns (series x measures) at most that are one shard of the state
 
 Status = Literal["learning", "scored", "thin", "empty", "late"]
@@ -189,13 +192,8 @@ def outcome(item: MetricSet, known: Sequence[Series], points: model.Points, arri
     wall, width = arrival.wall, len(item.measures)
     start = intervals.to_utc(wall, item.timezone)
     by_measure = [model.Points(*(column[number::width] for column in points)) for number in range(width)]
-    observations = [
-        (series_key(known[i]), start, *known[i], measure, float(some.value[i]), *_cells(some, i))
-        for i in np.flatnonzero(~np.isnan(points.value.reshape(-1, width)).all(axis=1)).tolist()
-        for measure, some in zip(item.measure_names, by_measure, strict=True)
-        if not np.isnan(some.value[i])
-    ]
-    observations.sort(key=lambda record: str(record[0]))
+    observations = [record for measure, some in zip(item.measure_names, by_measure, strict=True) for record in _records(known, start, measure, some)]
+    observations.sort(key=itemgetter(0))
     found = [events.event(item, measure, wall, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True)]
     alerts = events.with_others([alert for alert in found if alert is not None])
     if arrival.tells:
@@ -254,11 +252,16 @@ def in_threads(work: Any, numbers: Iterable[int]) -> Iterator[Any]:
         yield from pool.map(work, several)
 
 
-def _cells(points: model.Points, i: int) -> tuple[float | None, ...]:
-    """Expected value, bounds and score of one series; null where there are none yet."""
-    if np.isnan(points.expected[i]):
-        return (None, None, None, None)
-    return (*events.rounded(points, i), events.figures(float(points.score[i])))
+def _records(known: Sequence[Series], start: datetime, measure: str, points: model.Points) -> Iterator[tuple[Any, ...]]:
+    """The observations of a measure; expected value, bounds and score are null where there are none yet."""
+    places = np.flatnonzero(~np.isnan(points.value))
+    columns = (*events.rounded(points, places), events.figures(points.score[places]))
+    cells: list[list[float | None]] = [column.tolist() for column in columns]
+    for i in np.flatnonzero(np.isnan(points.expected[places])).tolist():
+        for column in cells:
+            column[i] = None
+    for i, value, *numbers in zip(places.tolist(), points.value[places].tolist(), *cells, strict=True):
+        yield (_key(known[i]), start, *known[i], measure, value, *numbers)
 
 
 def days(scored: Iterator[Scored]) -> Iterator[tuple[str, list[Scored]]]:
