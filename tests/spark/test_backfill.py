@@ -1,89 +1,60 @@
-"""The Spark job, run as a job on local Spark: tables, archive and memory to the byte those of a back-test, and the rows of the live detector.
+"""The Spark job, run as a job on local Spark: to the byte what a back-test writes, and the rows and the memory of the live detector.
 
 Wants `.venv/spark` and Java, so `make backfill-test` runs it, and `make test` does not.
 """
 
+import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from anomalake import laptop, live, metric_set
-from anomalake.demo import shop
-from anomalake.lake.layout import Format
-from anomalake.lake.store import FolderStore, Store
-from anomalake.metric_set import MetricSet
+import spark_job
+from anomalake import intervals, past
+from anomalake.functions import detect
+from anomalake.functions.memory import recall
+from anomalake.functions.setting import Setting
+from anomalake.lake import encoding, layout, tables
+from anomalake.lake.layout import Format, Table
+from anomalake.lake.store import FolderStore, Store, open_store
 from conftest import shop_text
-from stack import TOP
+from test_past import SHOP, backtest, contents, fill, same
 
-PYTHON = TOP / ".venv/spark/bin/python"
-WRITTEN = ("anomalyResults", "alerts", "quarantine", "detector")
-SHOP = metric_set.parse(shop_text("Europe/Berlin"), "shop.yaml")
+LEASE = "4"  # seconds
 
 
-def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
-    """Live data over the days when clocks go forward: a series that comes late, one that goes, cells without a value, a gap, a row that is none."""
-    frame = shop.make(days, start="2021-03-05").data
-    day = (frame.timestamp - frame.timestamp.min()).dt.days
-    late = (frame.platform == "mobile_app") & (frame.marketplace == "jp") & (day < 9)
-    gone = (frame.platform == "pc_web") & (frame.marketplace == "us") & (day > 20)
-    gap = (day == 22) & frame.timestamp.dt.hour.between(9, 13)
-    thin = (day == 24) & frame.timestamp.dt.hour.between(9, 11) & (frame.platform != "pc_web")
-    frame = frame[~(late | gone | gap | thin)].astype({"revenue": float})
-    frame.loc[frame.index % 97 == 0, "revenue"] = np.nan
-    again = frame[frame.index % 11 == 0]  # two rows of one series and interval: a sum and a mean
-    laptop.lay_out(frame, item, store)
-    for wall, rows in again.groupby("timestamp"):
-        lines = "".join(f"{row.platform},{row.marketplace},{row.timestamp},{row.views},{row.revenue * 1.01:.3f}\n" for row in rows.itertuples())
-        store.put(f"{live.folder(item, wall)}/more.csv", f"platform,marketplace,timestamp,views,revenue\n{lines}bad,row\n".encode())
+def job(lake: Path | str, folder: Path, *more: str, form: Format = "parquet") -> AbstractContextManager["subprocess.Popen[bytes]"]:
+    """The job on the shop, in five parts."""
+    (folder / "sets").mkdir(exist_ok=True)
+    (folder / "sets/shop.yaml").write_text(shop_text("Europe/Berlin"))
+    named = ["--lake", lake, "--metric-set", "shop", "--metric-sets", folder / "sets", "--format", form, "--parts", "5", "--lease", LEASE]
+    return spark_job.started([*named, *more], folder)
 
 
-@contextmanager
-def started(lake: str, tmp_path: Path, *more: str, form: Format = "parquet", item: MetricSet = SHOP) -> Iterator["subprocess.Popen[str]"]:
-    """The job, in a process group of its own; what it says goes to `log`."""
-    sets = tmp_path / "sets"
-    sets.mkdir(exist_ok=True)
-    (sets / f"{item.name}.yaml").write_text(shop_text("Europe/Berlin"))
-    command = [
-        PYTHON, TOP / "glue/backfill.py", "--lake", lake, "--metric-set", item.name, "--metric-sets", sets, "--format", form, "--lease", "4", *more
-    ]  # fmt: skip
-    environment = os.environ | {
-        "PYTHONPATH": str(TOP / "src"), "PYSPARK_PYTHON": str(PYTHON), "SPARK_LOCAL_IP": "127.0.0.1", "POWERTOOLS_LOG_LEVEL": "CRITICAL",
-        "PYSPARK_SUBMIT_ARGS": f"--master local[2,4] --conf spark.ui.enabled=false --conf spark.local.dir={tmp_path / 'spark'} pyspark-shell",
-    }  # fmt: skip
-    with (tmp_path / "log").open("a") as log, subprocess.Popen(
-        command, stdout=log, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
-    ) as process:  # fmt: skip
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def run(lake: str, tmp_path: Path, *more: str, form: Format = "parquet") -> str:
+def run(lake: Path | str, folder: Path, *more: str, form: Format = "parquet") -> str:
     """What the job says, once it is done."""
-    with started(lake, tmp_path, *more, form=form) as process:
-        process.wait(timeout=300)
-    said = (tmp_path / "log").read_text()
-    assert process.returncode == 0, said[-5000:]
+    with job(lake, folder, *more, form=form) as process:
+        process.wait(timeout=400)
+        said = (folder / "log").read_text()
+        assert process.returncode == 0, said[-5000:]
     return said
 
 
-def contents(store: Store) -> dict[str, bytes]:
-    """Everything that a back-test writes, but for the lease."""
-    keys = [key for folder in WRITTEN for key in store.list(folder) if not key.endswith("running.json")]
-    return {key: stored.data for key in keys if (stored := store.get(key))}
+def until(holds: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """Wait until it holds, which it has to before the job ends."""
+    while not holds():
+        assert process.poll() is None, "the job ended before"
+        time.sleep(0.02)
 
 
-def same(found: dict[str, bytes], wanted: dict[str, bytes]) -> None:
-    assert sorted(found) == sorted(wanted)
-    assert [key for key in wanted if found[key] != wanted[key]] == []
+def some_days_are_written(lake: Path) -> bool:
+    return len(list(lake.glob("anomalyResults/observations/shop/v1/date=*/*.parquet"))) > 2
 
 
 @pytest.fixture(scope="module")
@@ -91,15 +62,77 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What a back-test in one process writes."""
     store = FolderStore(tmp_path_factory.mktemp("wanted"))
     fill(store)
-    report = laptop.backtest(SHOP, store, (SHOP,), "parquet")
-    assert report.alerts > 50
-    assert report.found > 100
-    return contents(store)
+    return backtest(store)
 
 
-def test_the_job_writes_to_the_byte_what_a_backtest_writes(tmp_path, wanted):
-    store = FolderStore(tmp_path / "lake")
-    fill(store)
-    said = run(str(store.root), tmp_path, "--parts", "5")
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """A folder with the shop's live data."""
+    fill(FolderStore(tmp_path / "lake"))
+    return tmp_path / "lake"
+
+
+def test_tasks_that_die_are_done_again_and_a_job_that_was_killed_begins_anew(lake, tmp_path, wanted):
+    store = FolderStore(lake)
+    with job(lake, tmp_path) as process:
+        until(lambda: some_days_are_written(lake), process)
+        spark_job.kill(process)
+    assert not list(lake.glob("detector/**/state.json"))  # nothing is said to be done
+    assert 0 < len(contents(store)) < len(wanted)
+    with job(lake, tmp_path) as process:  # it waits for the lease of the dead
+        until(lambda: bool(workers(process)), process)
+        for worker in workers(process):
+            os.kill(worker, signal.SIGKILL)
+        process.wait(timeout=400)
+        said = (tmp_path / "log").read_text()
+        assert process.returncode == 0, said[-5000:]
+    assert "Python worker exited unexpectedly (crashed)" in said
     same(contents(store), wanted)
-    assert "alerts" in said
+    until_then = json.loads((lake / layout.lease_key(SHOP)).read_text())["until"]
+    assert detect.datetime.fromisoformat(until_then) < detect.datetime.now(detect.UTC).replace(tzinfo=None)
+
+
+def workers(process: "subprocess.Popen[bytes]") -> list[int]:
+    """Spark's Python workers, once one of them has something to do; the first such process is the one that starts them."""
+    found = {number: one for number, one in spark_job.members(process).items() if "pyspark.daemon" in one.command}
+    return sorted(found)[1:] if any(one.seconds > 1 for one in found.values()) else []
+
+
+def test_in_s3_and_in_csv_and_again_over_what_is_there(s3_lake, tmp_path):
+    folder, store = FolderStore(tmp_path / "wanted"), open_store(s3_lake)
+    for one in (folder, store):
+        fill(one, days=17)
+    expected = backtest(folder, form="csv")
+    run(s3_lake, tmp_path, form="csv")
+    same(contents(store), expected)
+
+
+def test_the_live_detector_writes_the_same_rows_and_remembers_the_same(lake, tmp_path):
+    live = FolderStore(tmp_path / "live")
+    fill(live)
+    walls = list(past.live_files(live, SHOP))
+    for wall in [walls[0], *walls[5::29], walls[-1]]:  # the first run learns from then on
+        now = intervals.end(wall, SHOP.frequency, SHOP.timezone) + timedelta(minutes=5)
+        detect.run(SHOP, Setting(live, (SHOP,), "parquet"), now, lambda: True)
+    run(lake, tmp_path)
+    spark = FolderStore(lake)
+    for table in layout.GLUE_NAMES:
+        assert rows(live, table) == rows(spark, table), table
+        assert rows(live, table)
+    (one, _), (other, _) = recall(live, SHOP), recall(spark, SHOP)
+    assert one is not None
+    assert other is not None
+    assert (one.after, one.detector.series, one.detector.ongoing) == (other.after, other.detector.series, other.detector.ongoing)
+    assert one.detector.arrived.counts.tolist() == other.detector.arrived.counts.tolist()
+    shards = [{key for key in store.list("detector") if "/shards/" in key} for store in (live, spark)]
+    assert shards[0] == shards[1]  # named by their contents
+
+
+def rows(store: Store, table: Table) -> list[str]:
+    """A table's rows, in whatever objects they are."""
+    schema, found = tables.schema(table, SHOP), list[str]()
+    for key in store.list(layout.folder(table, SHOP)):
+        stored = store.get(key)
+        assert stored is not None
+        found += map(repr, zip(*encoding.decode("parquet", schema, stored.data, key).values(), strict=True))
+    return sorted(found)
