@@ -260,8 +260,16 @@ def test_huge_values_are_scored_and_their_shares_add_up():
 def test_a_value_outside_its_band_stays_outside_when_numbers_are_rounded(bound, beyond):
     above = model.Points(*(np.array([x]) for x in (bound * (1 + beyond), bound / 2, bound / 3, bound, 60.0)))
     below = model.Points(*(np.array([x]) for x in (bound * (1 - beyond), bound * 2, bound, bound * 3, 60.0)))
-    assert events.rounded(above, 0)[2] < above.value[0]
-    assert events.rounded(below, 0)[1] > below.value[0]
+    assert events.rounded(above, [0])[2][0] < above.value[0]
+    assert events.rounded(below, [0])[1][0] > below.value[0]
+
+
+@given(
+    st.lists(st.floats() | st.floats(0, 1e9) | st.integers(0, 10**8).map(lambda n: n / 1000) | st.integers(-330, 308).map(lambda n: float(f"1e{n}")))
+)
+def test_numbers_are_rounded_as_a_text_of_six_figures_reads(numbers):
+    edges = [x for number in numbers for x in (number, np.nextafter(number, 0), np.nextafter(number, np.inf))]
+    assert list(map(repr, events.figures(np.array(edges, float)).tolist())) == [repr(float(f"{number:.6g}")) for number in edges]
 
 
 @given(st.floats(0, 1e280), st.floats(1e-6, 1))

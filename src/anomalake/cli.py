@@ -20,7 +20,7 @@ from anomalake.lake.store import StorageError, Store
 from anomalake.metric_set import MetricSet
 
 if TYPE_CHECKING:
-    from anomalake.laptop import Report
+    from anomalake.past import Report
     from anomalake.proposal import Proposal
 
 Arguments = argparse.Namespace
@@ -164,13 +164,13 @@ def _backtest(arguments: Arguments) -> int:
         say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
     report = laptop.backtest(item, FolderStore(root), metric_set.load_all(sets), form)
-    _tell_of(report, item, root)
+    tell_of(report, item, root)
     size = pages.write(item, duck.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 1 if report.failed or report.quarantined else 0
 
 
-def _tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
+def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
     """What a back-test found: the data's quality, whether each measure is scored, the alerts."""
     say(f"detector    {report.intervals:,} intervals, {report.absent:,} more without data, {report.rows:,} rows, {report.series:,} series")
     for measure, complete in zip(item.measure_names, report.completeness, strict=True):
@@ -200,7 +200,7 @@ def _detect(arguments: Arguments) -> int:
                 raise UserError(f"{item.name}: another run of its detector is under way; try again when it has ended (16 minutes at most)")
             if arguments.rebuild:
                 report = laptop.backtest(item, store, sets, form)
-                _tell_of(report, item, arguments.lake)
+                tell_of(report, item, arguments.lake)
                 failed = failed or bool(report.failed or report.quarantined)
             else:
                 done, memory = detect.run(item, Setting(store, sets, form), now, lambda: True)

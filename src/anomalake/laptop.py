@@ -9,49 +9,26 @@ import itertools
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from anomalake import alert as alerts
-from anomalake import intervals, live, patterns
-from anomalake.alert import Alert
-from anomalake.detect import schedule
+from anomalake import intervals, live, past, patterns
 from anomalake.detect.run import Detector, Scored, days
 from anomalake.detect.state import Memory
 from anomalake.errors import UserError
-from anomalake.functions.ingest import take
 from anomalake.functions.memory import remember, said, tidy
-from anomalake.functions.setting import Setting
-from anomalake.lake import encoding, layout, tables
-from anomalake.lake.ingest import Message
-from anomalake.lake.layout import Format, Table
+from anomalake.lake import layout
+from anomalake.lake.layout import Format
 from anomalake.lake.store import Store
 from anomalake.live import Finding, Interval, source_of
 from anomalake.metric_set import MetricSet
 from anomalake.parallel import in_order
+from anomalake.past import Report, Told
 
-BATCH = 10  # messages that SQS hands to a function at a time
 METRIC_SETS = "metric_sets"  # the folder of a lake that keeps the metric sets it was filled by
-MOST_FINDINGS = 20  # kept to be named; the others are counted
-
-
-class Report(NamedTuple):
-    """What a back-test did."""
-
-    intervals: int  # with live data
-    absent: int  # without any, between the first and the last
-    rows: int
-    series: int
-    completeness: tuple[float, ...]  # of each measure: the per cent of rows' series and intervals that have a value
-    status: tuple[str, ...]  # of each measure, in words: whether it is scored
-    alerts: int
-    failed: int  # alerts that the function handed back
-    quarantined: int  # alerts that it did not understand
-    findings: tuple[Finding, ...]  # the first of them
-    found: int  # all of them
 
 
 def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[int, list[Finding]]:
@@ -123,65 +100,27 @@ def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], f
     `sets` are those of the lake, among which alerts are routed. What the detector remembered is forgotten and made anew: the detect function goes on
     from there. Nobody is notified.
     """
-    folders = live.files_by_interval(store, metric_set)
-    if not folders:
-        raise UserError(f"the lake holds no live data of the metric set {metric_set.name!r}; files belong in folders {source_of(metric_set).path}")
+    files = past.live_files(store, metric_set)
     feedback = said(store, metric_set)
     detector = Detector(metric_set, feedback=feedback.feedback)
-    first, last, step = next(iter(folders)), next(reversed(folders)), intervals.STEP[metric_set.frequency]
-    walls = sorted({*folders, *schedule.due(metric_set, first - step, last)})
-    rows = alerted = failed = found = cells = 0
-    values = [0] * len(metric_set.measures)
-    findings: list[Finding] = []
-    quarantined = sum(1 for _ in store.list("quarantine"))
+    alerted = failed = 0
+    told: list[Told] = []
+    quarantined = past.quarantined(store)
 
     def scored() -> Iterator[Scored]:
-        nonlocal rows, found, cells
-        read = in_order(store, lambda wall: live.read(store, metric_set, wall, folders.get(wall, ())), walls)
+        read = in_order(store, lambda one: live.read(store, metric_set, *one), files.items())
         interval: Interval
-        for interval in tqdm(read, desc="detector", unit=" intervals", total=len(walls), disable=None, leave=False):
-            rows += interval.rows
-            found += len(interval.findings)
-            findings.extend(interval.findings[: MOST_FINDINGS - len(findings)])
-            cells += len(interval.values)
-            for number in range(len(values)):
-                values[number] += sum(measured[number] is not None for measured in interval.values.values())
-            if intervals.exists(interval.wall, metric_set.timezone) or metric_set.frequency == "P1D":
+        for interval in tqdm(read, desc="detector", unit=" intervals", total=len(files), disable=None, leave=False):
+            told.append(past.told(interval, metric_set))
+            if past.is_scored(interval.wall, metric_set):
                 yield detector.score(interval)
 
     for day, outcomes in days(scored()):
-        written: tuple[tuple[Table, list[tuple[Any, ...]]], ...] = (
-            ("observations", [record for outcome in outcomes for record in outcome.observations]),
-            ("dataHealth", [outcome.health for outcome in outcomes if outcome.health]),
-        )
-        for table, records in written:
-            whole = layout.day_key(table, metric_set, day, form)
-            if records:
-                store.put(whole, encoding.encode_records(form, tables.schema(table, metric_set), records))
-            for key in list(store.list(layout.day_folder(table, metric_set, day))):  # what was written by the interval
-                if key != whole:
-                    store.delete(key)
-        sent = send((alert for outcome in outcomes for alert in outcome.alerts), store, sets, form)
+        past.keep_day(store, metric_set, form, day, outcomes)
+        sent = past.send((alert for outcome in outcomes for alert in outcome.alerts), store, sets, form)
         alerted, failed = alerted + sent[0], failed + sent[1]
+    last = next(reversed(files))
     if detector.series:
         remember(store, metric_set, Memory(detector, after=last, alerts_from=last, silent=0), store.get(layout.state_key(metric_set)))
         tidy(store, metric_set)
-    for problem in feedback.problems:
-        where, _, why = problem.partition(": ")
-        findings.append(Finding(where, why))
-    return Report(
-        len(folders), len(walls) - len(folders), rows, len(detector.series), tuple(100 * some / max(cells, 1) for some in values),
-        tuple(detector.status()), alerted, failed, sum(1 for _ in store.list("quarantine")) - quarantined, tuple(findings),
-        found + len(feedback.problems),
-    )  # fmt: skip
-
-
-def send(some: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], form: Format) -> tuple[int, int]:
-    """Hand the alerts to the ingest function's code, as many at a time as SQS would; how many there were, and how many it did not take."""
-    sent = refused = 0
-    bodies = iter([alerts.encode(alert).decode() for alert in some])
-    while batch := list(itertools.islice(bodies, BATCH)):
-        taken = take([Message(str(sent + number), body) for number, body in enumerate(batch)], Setting(store, sets, form))
-        refused += len(taken.failed)
-        sent += len(batch)
-    return sent, refused
+    return past.report(files, told, detector, (alerted, failed, past.quarantined(store) - quarantined), feedback.problems)

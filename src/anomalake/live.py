@@ -10,7 +10,7 @@ import io
 import math
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -105,17 +105,21 @@ def read(store: Store, metric_set: MetricSet, wall: datetime, keys: Iterable[str
 
 def aggregate(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[float | None, ...]]:
     """One value for each series and measure: the sum, or the mean, of what its rows have."""
-    collected: dict[Series, list[list[float]]] = {}
+    single: dict[Series, tuple[float | None, ...]] = {}
+    several: dict[Series, list[list[float]]] = {}
     for series, measures in rows:
-        cells = collected.setdefault(series, [[] for _ in measures])
-        for cell, value in zip(cells, measures, strict=True):
+        if series not in single:
+            single[series] = measures
+            continue
+        if series not in several:
+            several[series] = [[] if value is None else [value] for value in single[series]]
+        for cell, value in zip(several[series], measures, strict=True):
             if value is not None:
                 cell.append(value)
     divide = [measure.aggregation == "AVG" for measure in metric_set.measures]
-    return {
-        series: tuple(_summed(cell, len(cell) if mean else 1) for cell, mean in zip(cells, divide, strict=True))
-        for series, cells in collected.items()
-    }
+    for series, cells in several.items():
+        single[series] = tuple(_summed(cell, len(cell) if mean else 1) for cell, mean in zip(cells, divide, strict=True))
+    return single
 
 
 def _summed(cell: list[float], parts: int) -> float | None:
@@ -135,69 +139,83 @@ def parse(data: bytes, metric_set: MetricSet, wall: datetime, where: str) -> Ite
         yield Finding(where, f"the file is not packed by gzip: {error}")
         return
     text = raw.decode(source.charset, "surrogateescape").removeprefix("\ufeff")  # a row that is not in the charset is named below
-    records = _csv_records(text, source, where) if source.format == "csv" else _json_records(text, where)
-    for place, record in records:
+    problems: dict[str, str | None] = {}  # what is wrong with a timestamp, which many rows share
+    dimensions, measures = metric_set.dimension_names, metric_set.measure_names
+    names, first = (metric_set.timestamp.column, *dimensions, *measures), 1 + len(dimensions)
+    records = _csv_records(text, source, where, names) if source.format == "csv" else _json_records(text, source, where, names)
+    for line, record in records:
         if isinstance(record, Finding):
             yield record
             continue
-        if any(isinstance(cell, str) and not cell.isascii() and _UNDECODED.search(cell) for cell in record.values()):
-            yield Finding(place, f"the row is not {source.charset} text")
-            continue
-        problem = _outside(record.get(metric_set.timestamp.column), metric_set, wall)
-        if problem:
-            yield Finding(place, problem)
+        stamp = "" if record[0] is None else str(record[0])
+        if stamp not in problems:
+            problems[stamp] = _outside(stamp, metric_set, wall)
+        if problem := problems[stamp]:
+            yield Finding(f"{where}:{line}", problem)
             continue
         try:
-            series = tuple(_dimension(record.get(name), source) for name in metric_set.dimension_names)
+            series = tuple([_dimension(value, source) for value in record[1:first]])
         except ValueError as error:
-            yield Finding(place, str(error))
+            yield Finding(f"{where}:{line}", str(error))
             continue
-        measures = []
-        for name in metric_set.measure_names:
-            value = _number(record.get(name))
+        values: list[float | None] = []
+        for name, cell in zip(measures, record[first:], strict=True):
+            value = _number(cell)
             if isinstance(value, str):
-                yield Finding(place, f"{name}: {value}; it counts as missing")
+                yield Finding(f"{where}:{line}", f"{name}: {value}; it counts as missing")
                 value = None
-            measures.append(value)
-        yield series, tuple(measures)
+            values.append(value)
+        yield series, tuple(values)
 
 
-def _csv_records(text: str, source: Source, where: str) -> Iterator[tuple[str, Mapping[str, Any] | Finding]]:
+def _csv_records(text: str, source: Source, where: str, names: Sequence[str]) -> Iterator[tuple[int, Sequence[Any] | Finding]]:
+    """The cells of those columns, row by row, with the row's line; a finding where a row is none."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter, quotechar=source.quote)
-    header = source.header
+    header, ascii_only, width = source.header, text.isascii(), len(source.columns)
+    wanted = [source.columns.index(name) for name in names]
     while True:
         try:
             record = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield where, Finding(f"{where}:{reader.line_num}", f"the line is not CSV: {error}")
+            yield reader.line_num, Finding(f"{where}:{reader.line_num}", f"the line is not CSV: {error}")
             continue
-        place = f"{where}:{reader.line_num}"
+        line = reader.line_num
         if header:
             header = False
             if [name.strip() for name in record] != list(source.columns):
-                yield (
-                    place,
-                    Finding(place, f"the header {record} is not the metric set's source.columns {list(source.columns)}; the file is left out"),
-                )
+                problem = f"the header {record} is not the metric set's source.columns {list(source.columns)}; the file is left out"
+                yield line, Finding(f"{where}:{line}", problem)
                 return
-        elif len(record) != len(source.columns):
+        elif len(record) != width:
             if record:
-                yield place, Finding(place, f"{len(record)} cells where source.columns names {len(source.columns)}")
+                yield line, Finding(f"{where}:{line}", f"{len(record)} cells where source.columns names {width}")
+        elif not ascii_only and _undecoded(record):
+            yield line, Finding(f"{where}:{line}", f"the row is not {source.charset} text")
         else:
-            yield place, dict(zip(source.columns, record, strict=True))
+            yield line, [record[place] for place in wanted]
 
 
-def _json_records(text: str, where: str) -> Iterator[tuple[str, Mapping[str, Any] | Finding]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+def _undecoded(cells: Iterable[object]) -> bool:
+    """Whether a text among the cells is not in the file's charset."""
+    return any(isinstance(cell, str) and not cell.isascii() and _UNDECODED.search(cell) for cell in cells)
+
+
+def _json_records(text: str, source: Source, where: str, names: Sequence[str]) -> Iterator[tuple[int, Sequence[Any] | Finding]]:
+    """The same of JSON lines."""
+    for line, written in enumerate(text.split("\n"), 1):
+        if not written.strip():
             continue
-        place = f"{where}:{number}"
         try:
-            yield place, msgspec.json.decode(line, type=dict[str, Any])
+            record = msgspec.json.decode(written, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-            yield place, Finding(place, f"the line is no JSON object: {error}")
+            yield line, Finding(f"{where}:{line}", f"the line is no JSON object: {error}")
+            continue
+        if _undecoded(record.values()):
+            yield line, Finding(f"{where}:{line}", f"the row is not {source.charset} text")
+        else:
+            yield line, [record.get(name) for name in names]
 
 
 def _dimension(value: object, source: Source) -> str | None:
@@ -221,9 +239,8 @@ def _number(value: object) -> float | str | None:
     return number + 0.0 if math.isfinite(number) else f"{value!r} is beyond what a number can be"
 
 
-def _outside(value: object, metric_set: MetricSet, wall: datetime) -> str | None:
+def _outside(text: str, metric_set: MetricSet, wall: datetime) -> str | None:
     """What is wrong with a row's timestamp, or None where it lies in the interval."""
-    text = "" if value is None else str(value)
     found = read_wall(text, metric_set.timestamp.format, metric_set.timezone)
     if isinstance(found, str):
         return found

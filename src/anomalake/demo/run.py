@@ -22,6 +22,7 @@ from anomalake.lake import layout
 from anomalake.lake.layout import GLUE_NAMES, Format
 from anomalake.lake.store import FolderStore, Store
 from anomalake.metric_set import MetricSet
+from anomalake.past import Report
 from anomalake.terminal import table
 
 Dataset = Literal["flights", "ecommerce"]
@@ -113,9 +114,7 @@ def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Calla
     say(f"SELECT * FROM {database(duck.PREFIX, item)}.anomaly_log ORDER BY groupscore DESC LIMIT 10")
 
 
-def _through_the_pipeline(
-    data: pd.DataFrame, item: MetricSet, store: Store, form: Format, *, where: str, say: Callable[[str], None]
-) -> laptop.Report:
+def _through_the_pipeline(data: pd.DataFrame, item: MetricSet, store: Store, form: Format, *, where: str, say: Callable[[str], None]) -> Report:
     """Lay the data out, detect, ingest, and say so; `where` is what to call the store."""
     folders, _ = laptop.lay_out(data, item, store)
     say(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {where}/{item.name}")

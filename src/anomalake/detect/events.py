@@ -10,13 +10,14 @@ from datetime import datetime
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from anomalake import alert as alerts
 from anomalake import intervals
 from anomalake.alert import Alert
 from anomalake.detect import cause
 from anomalake.detect.filters import alerting
-from anomalake.detect.model import Points
+from anomalake.detect.model import Floats, Points
 from anomalake.detect.score import distance_of, score_of
 from anomalake.key import series_key
 from anomalake.live import Series
@@ -25,22 +26,34 @@ from anomalake.metric_set import MetricSet
 SOURCE = "anomalake"
 LARGEST = 1e300
 FIGURES = 6  # significant figures of what the detector computes
+_TENS = np.array([float(f"1e{power}") for power in range(23)])  # those that a float holds exactly
 
 
-def figures(value: float) -> float:
-    """To `FIGURES` significant figures."""
-    return float(f"{value:.{FIGURES}g}")
+def figures(values: Floats) -> Floats:
+    """To `FIGURES` significant figures, as text with so many would read."""
+    size = np.abs(values)
+    with np.errstate(all="ignore"):
+        power = FIGURES - 1 - np.floor(np.log10(size))
+        within = np.abs(power) < len(_TENS)
+        ten = _TENS[np.where(within, np.abs(power), 0).astype(np.int64)]
+        scaled = np.where(power < 0, size / ten, size * ten)
+        whole = np.rint(scaled)
+        found = np.copysign(np.where(power < 0, whole * ten, whole / ten), values)  # of two exact numbers, so the nearest there is
+    # What is next to the middle between two, or to a power of ten, is left to the text itself.
+    sure = within & (scaled >= 10 ** (FIGURES - 1)) & (scaled < 10**FIGURES) & (np.abs(scaled - np.floor(scaled) - 0.5) > 1e-4)
+    for i in np.flatnonzero(~sure & ~np.isnan(values) & (size > 0)).tolist():
+        found[i] = float(f"{values[i]:.{FIGURES}g}")
+    return np.where(size > 0, found, values)
 
 
-def rounded(points: Points, i: int) -> tuple[float, float, float]:
-    """Expected value, lower and upper bound of a series, rounded; a value outside its band stays outside."""
-    value, lower, upper = (float(column[i]) for column in (points.value, points.lower, points.upper))
-    low, high = figures(lower), figures(upper)
-    if value < lower and value >= low:
-        low = value + abs(value) * 10.0**-FIGURES or 10.0**-FIGURES
-    if value > upper and value <= high:
-        high = value - abs(value) * 10.0**-FIGURES
-    return figures(float(points.expected[i])), low, high
+def rounded(points: Points, places: Sequence[int] | NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    """Expected value, lower and upper bound of the series at these places, rounded; a value outside its band stays outside."""
+    value, expected, lower, upper = (column[places] for column in (points.value, points.expected, points.lower, points.upper))
+    low, high, off = figures(lower), figures(upper), np.abs(value) * 10.0**-FIGURES
+    above = value + off
+    low = np.where((value < lower) & (value >= low), np.where(above == 0, 10.0**-FIGURES, above), low)
+    high = np.where((value > upper) & (value <= high), value - off, high)
+    return figures(expected), low, high
 
 
 def severity(scores: Sequence[float]) -> float:
@@ -62,6 +75,7 @@ def event(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[
     error = {i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -LARGEST), LARGEST) for i in order}  # halves do not overflow
     deviation = {i: abs(error[i]) for i in order}
     net = math.fsum(error.values())
+    band = list(zip(*(column.tolist() for column in rounded(points, order)), strict=True))
     return Alert(
         alert_name=f"{metric_set.name}-{measure}",
         alert_event_id=f"{metric_set.detector_arn}:event/{identity}",
@@ -84,9 +98,9 @@ def event(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[
                     measure,
                     series[i],
                     metric_value=float(points.value[i]),
-                    **dict(zip(("expected_value", "lower_bound", "upper_bound"), rounded(points, i), strict=True)),
+                    **dict(zip(("expected_value", "lower_bound", "upper_bound"), numbers, strict=True)),
                 )
-                for i in order
+                for i, numbers in zip(order, band, strict=True)
             ),
         ),
     )

@@ -5,7 +5,8 @@ Kalman filter whose errors are clipped, so that an outlier moves nothing far. Th
 same time of day, for counts never less than what chance alone gives. Rare counts follow their mean. docs/detector.md explains it.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import NamedTuple
 
@@ -113,6 +114,16 @@ class State:
         self.unsure[:, which] = np.repeat(_of_kinds(self.slots, AT_FIRST), (1, self.slots, 7, 7 * self.slots), axis=0)
         self.parts[:, which] = self.spread[:, which] = self.seen[:, which] = self.local[1][:, which] = 0
         self.local[0][:, which] = 1
+
+
+def joined(several: Sequence[State]) -> State:
+    """One state of the series of several, which were stepped through the same intervals."""
+    whole = State(several[0].slots)
+    whole.size, whole.day = sum(state.size for state in several), max(state.day for state in several)
+    for one in fields(State):
+        if one.name not in ("slots", "size", "day"):
+            setattr(whole, one.name, np.concatenate([getattr(state, one.name) for state in several], axis=-1))
+    return whole
 
 
 def _of_kinds(slots: int, variances: tuple[float, float, float, float]) -> Floats:

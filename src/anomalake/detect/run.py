@@ -1,9 +1,11 @@
 """The walk through a metric set's intervals: live data in, observations, alerts and health out, causal. Live and back-test take this one path."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalake import intervals
-from anomalake.alert import Alert, dimension_values
+from anomalake.alert import MISSING_DATA, Alert, dimension_values
 from anomalake.detect import completeness, events, feedback, model
 from anomalake.detect.completeness import RECENT_DAYS, Completeness
 from anomalake.detect.feedback import Feedback
@@ -19,6 +21,7 @@ from anomalake.key import series_key
 from anomalake.live import Interval, Series
 from anomalake.metric_set import MetricSet
 
+_key = lru_cache(maxsize=2**17)(series_key)
 SHARD = 20_000  # columns (series x measures) at most that are one shard of the state
 
 Status = Literal["learning", "scored", "thin", "empty", "late"]
@@ -80,34 +83,18 @@ class Detector:
 
     def score(self, interval: Interval) -> Scored:
         """Score an interval and learn from it; intervals come in time's order, those without data too."""
-        item, wall, width = self.metric_set, interval.wall, len(self.metric_set.measures)
+        item, wall = self.metric_set, interval.wall
         start = intervals.to_utc(wall, item.timezone)
         day, slot = wall.toordinal(), intervals.slot(wall, item.frequency)
         said = [one for one in self.feedback if one.timestamp < start]
         values, points = self._points(interval, day, slot, said)
-        known = list(self.series)
-        by_measure = [model.Points(*(column[number::width] for column in points)) for number in range(width)]
-        here = [(series, self.series[series]) for series in interval.values]
-        present = np.array([number for _, number in here if not np.isnan(values[number]).all()], np.int64)
-        observations = [
-            (series_key(series), start, *series, measure, float(values[i, number]), *_cells(by_measure[number], i))
-            for series, i in here
-            for number, measure in enumerate(item.measure_names)
-            if not np.isnan(values[i, number])
-        ]
-        observations.sort(key=lambda record: str(record[0]))
-        found = [events.event(item, measure, wall, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True)]
-        alerts = [self._grouped(alert, wall) for alert in events.with_others([alert for alert in found if alert is not None])]
-        usual, missing, tells = completeness.step(self.arrived, day, slot, len(present), item.alerts.sensitivity / feedback.missing_weight(said))
-        if tells and item.alerts.missing_data:
-            missed = self._missing(day, slot, present).tolist()
-            alerts.append(events.missing(item, start, known, missed, arrived=(len(present), usual or 0, missing)))
+        present = np.flatnonzero(~np.isnan(values).all(axis=1))
+        arrival = arrive(self.arrived, item, wall, said, came=len(present), rows=interval.rows, refused=len(interval.findings))
+        missed = self._missing(day, slot, present) if arrival.tells else np.empty(0, np.int64)
         self.last[present] = day
-        scored = int((~np.isnan(points.expected)).reshape(-1, width).any(axis=1).sum())
-        thin = bool(usual) and self.arrived.gap > 0
-        status: Status = "empty" if not len(present) else "thin" if thin else "scored" if scored else "learning"
-        health = Health(start, status, len(present), usual, scored, interval.rows, len(interval.findings))
-        return Scored(start, observations, tuple(alerts), health if len(present) or usual else None)
+        scored = outcome(item, list(self.series), points, arrival, missed)
+        alerts = tuple(self._grouped(alert, wall) for alert in scored.alerts)
+        return scored._replace(alerts=alerts)
 
     def _points(self, interval: Interval, day: int, slot: int, said: list[Feedback]) -> tuple[model.Floats, model.Points]:
         """The values of all series [series, measure], and their points [series x measures]."""
@@ -147,21 +134,21 @@ class Detector:
 
     def _missing(self, day: int, slot: int, present: NDArray[np.int64]) -> NDArray[np.int64]:
         """The series without a value that had one in the last week, and at that time of day before."""
-        width = len(self.metric_set.measures)
-        seen = np.concatenate([np.empty(0, bool), *(state.seen[slot].reshape(-1, width).any(axis=1) for state in self.shards)])
-        wanted = seen & (self.last[: len(seen)] >= day - RECENT_DAYS)
+        width, per_shard = len(self.metric_set.measures), self.per_shard
+        lasts = (self.last[number * per_shard : (number + 1) * per_shard] for number in range(len(self.shards)))
+        parts = [usual_at(state, last, day, slot, width) for state, last in zip(self.shards, lasts, strict=True)]
+        wanted = np.concatenate([np.empty(0, bool), *parts])
         wanted[present] = False
         return np.flatnonzero(wanted)
 
     def _grouped(self, alert: Alert, wall: datetime) -> Alert:
         """The alert in the group of the interval just before, where that had an event of the measure and of one of its series."""
-        item, metric = self.metric_set, alert.impacted_metric
-        affected = frozenset(self.series[dimension_values(series, item)] for series in metric.relevant_time_series)
-        before = self.ongoing.get(metric.metric_name)
-        if before is not None and before.series & affected and intervals.end(before.wall, item.frequency, item.timezone) == alert.instant:
-            alert = msgspec.structs.replace(alert, anomaly_group_id=before.group)
-        self.ongoing[metric.metric_name] = Ongoing(wall, alert.anomaly_group_id or "", affected)
-        return alert
+        metric = alert.impacted_metric
+        if metric.metric_name == MISSING_DATA:
+            return alert
+        affected = frozenset(self.series[dimension_values(series, self.metric_set)] for series in metric.relevant_time_series)
+        group = grouped(self.ongoing, self.metric_set, metric.metric_name, Ongoing(wall, alert.anomaly_group_id or "", affected))
+        return msgspec.structs.replace(alert, anomaly_group_id=group)
 
     def status(self) -> list[str]:
         """Of each measure, in words, whether it is scored; if not, why."""
@@ -169,6 +156,63 @@ class Detector:
         if not self.series:
             return [f"{measure}: no data yet" for measure in item.measure_names]
         return [f"{measure}: {_status([(state, number) for state in self.shards], width)}" for number, measure in enumerate(item.measure_names)]
+
+
+class Arrival(NamedTuple):
+    """How complete an interval is."""
+
+    wall: datetime
+    came: int  # series with a value
+    usual: int | None
+    missing: float  # per cent of the usual ones
+    tells: bool  # whether that is an event now
+    thin: bool  # a gap is under way
+    rows: int
+    refused: int
+
+
+def arrive(known: Completeness, item: MetricSet, wall: datetime, said: Sequence[Feedback], *, came: int, rows: int, refused: int) -> Arrival:
+    """Take an interval's number of series with a value; intervals come in time's order."""
+    most = item.alerts.sensitivity / feedback.missing_weight(said)
+    usual, missing, tells = completeness.step(known, wall.toordinal(), intervals.slot(wall, item.frequency), came, most)
+    return Arrival(wall, came, usual, missing, tells and item.alerts.missing_data, bool(usual) and known.gap > 0, rows, refused)
+
+
+def usual_at(state: model.State, last: NDArray[np.int32], day: int, slot: int, width: int) -> NDArray[np.bool_]:
+    """Which series of a shard had a value in the last week, and at that time of day before."""
+    seen: NDArray[np.bool_] = state.seen[slot].reshape(-1, width).any(axis=1)
+    return seen & (last[: len(seen)] >= day - RECENT_DAYS)
+
+
+def outcome(item: MetricSet, known: Sequence[Series], points: model.Points, arrival: Arrival, missed: NDArray[np.int64]) -> Scored:
+    """What is written of an interval, each alert still a group of its own.
+
+    `points` has an entry for each of the `known` series and measures; `missed` are the places of the series that an event of missing data names.
+    """
+    wall, width = arrival.wall, len(item.measures)
+    start = intervals.to_utc(wall, item.timezone)
+    by_measure = [model.Points(*(column[number::width] for column in points)) for number in range(width)]
+    observations = [record for measure, some in zip(item.measure_names, by_measure, strict=True) for record in _records(known, start, measure, some)]
+    observations.sort(key=itemgetter(0))
+    found = [events.event(item, measure, wall, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True)]
+    alerts = events.with_others([alert for alert in found if alert is not None])
+    if arrival.tells:
+        told = (arrival.came, arrival.usual or 0, arrival.missing)
+        alerts.append(events.missing(item, start, known, missed.tolist(), arrived=told))
+    scored = int((~np.isnan(points.expected)).reshape(-1, width).any(axis=1).sum())
+    status: Status = "empty" if not arrival.came else "thin" if arrival.thin else "scored" if scored else "learning"
+    health = Health(start, status, arrival.came, arrival.usual, scored, arrival.rows, arrival.refused)
+    return Scored(start, observations, tuple(alerts), health if arrival.came or arrival.usual else None)
+
+
+def grouped(ongoing: dict[str, Ongoing], item: MetricSet, measure: str, event: Ongoing) -> str:
+    """The group of a measure's event: that of the interval just before, where it had an event of one of its series; events come in time's order."""
+    before = ongoing.get(measure)
+    start = intervals.to_utc(event.wall, item.timezone)
+    if before is not None and before.series & event.series and intervals.end(before.wall, item.frequency, item.timezone) == start:
+        event = event._replace(group=before.group)
+    ongoing[measure] = event
+    return event.group
 
 
 def _status(shards: list[tuple[model.State, int]], width: int) -> str:
@@ -208,11 +252,16 @@ def in_threads(work: Any, numbers: Iterable[int]) -> Iterator[Any]:
         yield from pool.map(work, several)
 
 
-def _cells(points: model.Points, i: int) -> tuple[float | None, ...]:
-    """Expected value, bounds and score of one series; null where there are none yet."""
-    if np.isnan(points.expected[i]):
-        return (None, None, None, None)
-    return (*events.rounded(points, i), events.figures(float(points.score[i])))
+def _records(known: Sequence[Series], start: datetime, measure: str, points: model.Points) -> Iterator[tuple[Any, ...]]:
+    """The observations of a measure; expected value, bounds and score are null where there are none yet."""
+    places = np.flatnonzero(~np.isnan(points.value))
+    columns = (*events.rounded(points, places), events.figures(points.score[places]))
+    cells: list[list[float | None]] = [column.tolist() for column in columns]
+    for i in np.flatnonzero(np.isnan(points.expected[places])).tolist():
+        for column in cells:
+            column[i] = None
+    for i, value, *numbers in zip(places.tolist(), points.value[places].tolist(), *cells, strict=True):
+        yield (_key(known[i]), start, *known[i], measure, value, *numbers)
 
 
 def days(scored: Iterator[Scored]) -> Iterator[tuple[str, list[Scored]]]:

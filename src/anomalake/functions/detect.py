@@ -4,7 +4,9 @@ One run at a time for a metric set: a lease in the lake keeps a second one away,
 read. A run that is cut short did nothing that the next one would not do again, to the same bytes and with the same alert ids.
 """
 
+import contextlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -163,12 +165,28 @@ def _deliver(some: tuple[Alert, ...], chosen: Setting) -> None:
 
 
 @contextmanager
-def leased(store: Store, metric_set: MetricSet, now: datetime, length: timedelta = LEASE) -> Iterator[bool]:
-    """Whether the metric set's detector is this run's alone, which it then is until the end, or for `length` where the run dies."""
-    lease = _take_lease(store, metric_set, now, length)
+def leased(store: Store, metric_set: MetricSet, now: datetime, length: timedelta = LEASE, *, renewed: bool = False) -> Iterator[bool]:
+    """Whether the metric set's detector is this run's alone, which it then is until the end, or for `length` where the run dies.
+
+    A lease that is `renewed` lasts as long as the run, however long that is, and no longer than `length` after it died.
+    """
+    lease, over = _take_lease(store, metric_set, now, length), threading.Event()
+
+    def renew() -> None:
+        nonlocal lease
+        while lease is not None and not over.wait(length.total_seconds() / 4):
+            with contextlib.suppress(StorageError):  # the next time will do, or the lease ends
+                lease = _renew_lease(store, metric_set, datetime.now(UTC).replace(tzinfo=None) + length, lease)
+
+    renewing = threading.Thread(target=renew, daemon=True)
+    if renewed:
+        renewing.start()
     try:
         yield lease is not None
     finally:
+        over.set()
+        if renewed:
+            renewing.join()
         if lease is not None:
             store.replace(layout.lease_key(metric_set), _lease(now), lease)
 
@@ -186,3 +204,11 @@ def _take_lease(store: Store, metric_set: MetricSet, now: datetime, length: time
             return None
     taken = store.get(key)
     return taken.version if taken is not None and taken.data == mine else None
+
+
+def _renew_lease(store: Store, metric_set: MetricSet, until: datetime, lease: str) -> str | None:
+    """The version of the lease that lasts longer now; None where another run has it."""
+    key, mine = layout.lease_key(metric_set), _lease(until)
+    renewed = store.replace(key, mine, lease)
+    taken = store.get(key)
+    return taken.version if taken is not None and taken.data == mine and renewed else None

@@ -1,0 +1,76 @@
+"""How long the Spark job takes for a year of hourly live data, generated: `.venv/bin/python benchmarks/backfill.py FOLDER --series 10000 --days 365`.
+
+FOLDER becomes the lake (3 GB of live data, and as much of tables) and stays; live data that is there is not made again. Wants what
+`make backfill-test` sets up.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where the job is run
+
+import numpy as np
+
+import spark_job
+
+SET = """
+name: big
+frequency: PT1H
+timezone: UTC
+timestamp: {column: timestamp, format: "yyyy-MM-dd HH:mm:ss"}
+dimensions: [region, product]
+measures: [{name: amount, aggregation: SUM}]
+source: {path: "big/{{yyyyMMdd}}/{{HHmm}}", format: csv, columns: [region, product, timestamp, amount]}
+"""
+BEGIN = datetime(2024, 1, 1)
+ODDS = 2e-5  # that a value is an anomaly: a third or three times what is expected
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--series", type=int, default=10_000)
+    parser.add_argument("--days", type=int, default=365)
+    chosen = parser.parse_args()
+    lake, began = chosen.folder / "lake", time.monotonic()
+    (chosen.folder / "sets").mkdir(parents=True, exist_ok=True)
+    (chosen.folder / "sets/big.yaml").write_text(SET)
+    for file, text in files(chosen.series, chosen.days):
+        if not (lake / file).exists():
+            (lake / file).parent.mkdir(parents=True, exist_ok=True)
+            (lake / file).write_text(text)
+    points = chosen.series * chosen.days * 24
+    print(f"live data    {points:,} points, {time.monotonic() - began:.0f} s", flush=True)
+    began, peak, seconds = time.monotonic(), 0, dict[int, float]()
+    with spark_job.started(["--lake", lake, "--metric-set", "big", "--metric-sets", chosen.folder / "sets"], chosen.folder, memory="4g") as process:
+        while process.poll() is None:
+            members = spark_job.members(process)
+            peak = max(peak, sum(one.memory for one in members.values()))
+            seconds |= {number: one.seconds for number, one in members.items()}
+            time.sleep(1)
+    took = time.monotonic() - began
+    print((chosen.folder / "log").read_text()[-2000:])
+    print(f"backfill     exit status {process.returncode}; {took:.0f} s, {points / took:,.0f} points/s")
+    print(f"             processor time {sum(seconds.values()):.0f} s; memory at most {peak / 1e9:.2f} GB")
+
+
+def files(series: int, days: int) -> Iterator[tuple[str, str]]:
+    """The live data, a file an hour: counts with a level, a day and a week of each series' own."""
+    rng = np.random.default_rng(11)
+    names = [f"r{number % 100:02},product-{number // 100:04}" for number in range(series)]
+    level, peak, weekend = 10 ** rng.uniform(0.5, 3.5, series), rng.uniform(10, 22, series), rng.uniform(0.6, 1.2, series)
+    for hour in range(24 * days):
+        at = BEGIN + timedelta(hours=hour)
+        usual = level * (1 + 0.5 * np.cos((at.hour - peak) / 24 * 2 * np.pi)) * (weekend if at.weekday() >= 5 else 1)
+        struck = np.where(rng.random(series) < ODDS, rng.choice([1 / 3, 3.0], series), 1)
+        values = rng.poisson(usual * struck).tolist()
+        lines = "".join(f"{name},{at:%Y-%m-%d %H:%M:%S},{value}\n" for name, value in zip(names, values, strict=True))
+        yield f"big/{at:%Y%m%d}/{at:%H%M}/data.csv", f"region,product,timestamp,amount\n{lines}"
+
+
+if __name__ == "__main__":
+    main()

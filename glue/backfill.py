@@ -1,0 +1,131 @@
+"""The job that goes through a metric set's past in Spark: a back-test of years of live data, to the same tables and memory as one in one process.
+
+A job of AWS Glue 5, or on this machine `.venv/spark/bin/python glue/backfill.py --lake FOLDER --metric-set NAME`. What each part does is in
+`anomalake.past`; here Spark hands the parts around. docs/backfill.md says how to run it and what it guarantees.
+"""
+
+import argparse
+import os
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark import SparkConf, SparkContext, StorageLevel
+
+if TYPE_CHECKING:
+    from anomalake.past import Job, Report
+
+LEASE = 300  # seconds after which another run may begin where this one died; it is renewed as long as this one lives
+
+
+def main(argv: list[str]) -> int:
+    """Run the job; 0 done, 1 alerts were not taken. What cannot be done raises, which is how Glue knows that a run failed."""
+    arguments = _arguments(argv)
+    if arguments.region:
+        os.environ["AWS_REGION"] = arguments.region
+    conf = SparkConf().setAppName("anomalake-backfill").set("spark.driver.maxResultSize", "0").set("spark.executorEnv.AWS_REGION", arguments.region)
+    context = SparkContext.getOrCreate(conf)
+    if arguments.package:
+        _install(arguments.package, context)
+    from anomalake import cli, metric_set, past
+    from anomalake.errors import UserError
+
+    sets = metric_set.load_all(Path(arguments.metric_sets))
+    item = next((one for one in sets if one.name == arguments.metric_set), None)
+    if item is None or item.source is None:
+        known = ", ".join(one.name for one in sets if one.source is not None)
+        raise UserError(f"--metric-set: {arguments.metric_set!r} is no metric set with a source in {arguments.metric_sets}; there are {known}")
+    report = alone(past.Job(arguments.lake, item, sets, arguments.format), context, arguments)
+    cli.tell_of(report, item, arguments.lake)
+    return 1 if report.failed or report.quarantined else 0
+
+
+def _arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lake", required=True, help="s3://BUCKET, or a folder")
+    parser.add_argument("--metric-set", required=True, help="whose past: its name")
+    parser.add_argument("--metric-sets", default="src/metric_sets", help="the folder of the lake's metric sets")
+    parser.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the lake's tables")
+    parser.add_argument("--parts", type=int, default=0, help="parts that the series are cut into at least; as many as Spark has cores if not given")
+    parser.add_argument("--region", default=os.environ.get("AWS_REGION", ""), help="of the bucket")
+    parser.add_argument("--package", default="", help="the layer version that holds Anomalake, where it is not installed")
+    parser.add_argument("--lease", type=float, default=LEASE, help="seconds after which another run may begin where this one died")
+    return parser.parse_known_args(argv)[0]  # Glue adds arguments of its own
+
+
+def alone(job: "Job", context: SparkContext, arguments: argparse.Namespace) -> "Report":
+    """Go through the past once the metric set's detector is this run's alone; a lease whose holder died is waited for."""
+    from anomalake.errors import UserError
+    from anomalake.functions import detect
+
+    length = timedelta(seconds=arguments.lease)
+    patient = time.monotonic() + max(length, detect.LEASE).total_seconds() + 60
+    while True:
+        with detect.leased(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length, renewed=True) as mine:
+            if mine:
+                return backfill(job, context, arguments.parts or context.defaultParallelism)
+        if time.monotonic() > patient:
+            raise UserError(f"{job.metric_set.name}: another run of its detector is under way; try again when it has ended")
+        time.sleep(min(5, arguments.lease))
+
+
+def backfill(job: "Job", context: SparkContext, parts: int) -> "Report":
+    """Read, learn, write, file; then keep what was learned, where nobody else did meanwhile."""
+    from anomalake import past
+    from anomalake.detect.state import Memory
+    from anomalake.functions.memory import remember, said, tidy
+    from anomalake.lake import layout
+
+    head, feedback, before = job.store.get(layout.state_key(job.metric_set)), said(job.store, job.metric_set), past.quarantined(job.store)
+    files = past.live_files(job.store, job.metric_set)
+    days = past.days_of(files, job.metric_set)
+
+    read = context.parallelize(days, len(days)).map(lambda day: past.read(job, day)).persist(StorageLevel.DISK_ONLY)
+    told = [one for _, some in sorted(read.map(lambda one: (one.day, one.told)).collect()) for one in some]
+    firsts = read.map(lambda one: one.series).treeReduce(past.earlier)
+    course = past.course(job, days, firsts, told, feedback=feedback.feedback, parts=parts)
+    known = context.broadcast(course)
+
+    cut = read.flatMap(lambda one: past.cut(known.value, one)).repartitionAndSortWithinPartitions(max(1, len(course.pieces)), lambda key: key[0])
+    learned = cut.mapPartitionsWithIndex(lambda piece, blocks: ((_place(one, len(days)), one) for one in past.learn(known.value, piece, blocks)))
+    by_day = learned.partitionBy(len(days) + 1, lambda key: key).values()  # the last part: what the model remembers
+    found = by_day.mapPartitionsWithIndex(
+        lambda number, some: [past.write(known.value, number, some)] if number < len(days) else some
+    ).persist(StorageLevel.DISK_ONLY)  # fmt: skip
+    events = found.filter(_is_found).flatMap(lambda one: one.events).collect()
+    moved, ongoing = past.groups(course, events)
+    settled = context.broadcast(moved)
+    sent = found.filter(_is_found).map(lambda one: past.file(job, one, settled.value)).collect()
+
+    detector = past.detector(course, ongoing, found.filter(lambda one: not _is_found(one)).collect())
+    if detector.series:
+        last = next(reversed(files))
+        remember(job.store, job.metric_set, Memory(detector, after=last, alerts_from=last, silent=0), head)
+        tidy(job.store, job.metric_set)
+    alerts, failed = (sum(some) for some in zip(*sent, strict=True))
+    return past.report(files, told, detector, (alerts, failed, past.quarantined(job.store) - before), feedback.problems)
+
+
+def _place(one: object, days: int) -> int:
+    from anomalake import past
+
+    return one.day if isinstance(one, past.Points) else days
+
+
+def _is_found(one: object) -> bool:
+    from anomalake import past
+
+    return isinstance(one, past.Found)
+
+
+def _install(layer: str, context: SparkContext) -> None:
+    """Placeholder."""
+    raise NotImplementedError(layer, context)
+
+
+if __name__ == "__main__":
+    failed = main(sys.argv[1:])
+    if failed:
+        sys.exit(failed)

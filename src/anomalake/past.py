@@ -1,0 +1,403 @@
+"""A metric set's past in parts that run beside each other: read by the UTC day, learned some series at a time, written by the day.
+
+`read`, `cut`, `learn`, `write` and `file` are one part's work each, and the same when they are done again; `Course` is what all parts know. What
+needs every interval in its order (which series came first, what data is missing, groups of events, the memory) goes over small summaries. Spark hands
+the parts around in glue/backfill.py; `laptop.backtest` does in one process what they do together, to the same bytes.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache, cached_property
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalake import alert as alerts
+from anomalake import intervals, live
+from anomalake.alert import MISSING_DATA, Alert, dimension_values
+from anomalake.credentials import open_lake
+from anomalake.detect import model, schedule
+from anomalake.detect.completeness import Completeness
+from anomalake.detect.feedback import Feedback, weights
+from anomalake.detect.run import Arrival, Detector, Ongoing, Scored, arrive, grouped, outcome, usual_at
+from anomalake.errors import UserError
+from anomalake.functions.ingest import take
+from anomalake.functions.setting import Setting
+from anomalake.lake import encoding, layout, tables
+from anomalake.lake.ingest import Message
+from anomalake.lake.layout import Format, Table
+from anomalake.lake.store import Store
+from anomalake.live import Finding, Interval, Series, source_of
+from anomalake.metric_set import MetricSet
+from anomalake.parallel import in_order
+
+BATCH = 10  # messages that SQS hands to a function at a time
+MOST_FINDINGS = 20  # kept to be named; the others are counted
+Blocks = Iterable[tuple[tuple[int, int], tuple[NDArray[np.int64], model.Floats]]]  # (piece, day): series' numbers, values [interval, series, measure]
+
+
+class Report(NamedTuple):
+    """What a back-test did."""
+
+    intervals: int  # with live data
+    absent: int  # without any, between the first and the last
+    rows: int
+    series: int
+    completeness: tuple[float, ...]  # of each measure: the per cent of rows' series and intervals that have a value
+    status: tuple[str, ...]  # of each measure, in words: whether it is scored
+    alerts: int
+    failed: int  # alerts that the function handed back
+    quarantined: int  # alerts that it did not understand
+    findings: tuple[Finding, ...]  # the first of them
+    found: int  # all of them
+
+
+# --- what a back-test in one process does too
+
+
+def live_files(store: Store, metric_set: MetricSet) -> dict[datetime, list[str]]:
+    """The live files of every interval from the first to the last, those without any too; `UserError` where there are none at all."""
+    folders = live.files_by_interval(store, metric_set)
+    if not folders:
+        raise UserError(f"the lake holds no live data of the metric set {metric_set.name!r}; files belong in folders {source_of(metric_set).path}")
+    first, last, step = next(iter(folders)), next(reversed(folders)), intervals.STEP[metric_set.frequency]
+    return {wall: folders.get(wall, []) for wall in sorted({*folders, *schedule.due(metric_set, first - step, last)})}
+
+
+def is_scored(wall: datetime, metric_set: MetricSet) -> bool:
+    """Whether the interval happens; one that the clocks skip is read, and what it holds refused."""
+    return metric_set.frequency == "P1D" or intervals.exists(wall, metric_set.timezone)
+
+
+def keep_day(store: Store, metric_set: MetricSet, form: Format, day: str, outcomes: Sequence[Scored]) -> None:
+    """Write a UTC day's observations and health, which take the place of what was written by the interval."""
+    written: tuple[tuple[Table, list[tuple[Any, ...]]], ...] = (
+        ("observations", [record for outcome in outcomes for record in outcome.observations]),
+        ("dataHealth", [outcome.health for outcome in outcomes if outcome.health]),
+    )
+    for table, records in written:
+        whole = layout.day_key(table, metric_set, day, form)
+        if records:
+            store.put(whole, encoding.encode_records(form, tables.schema(table, metric_set), records))
+        for key in list(store.list(layout.day_folder(table, metric_set, day))):
+            if key != whole:
+                store.delete(key)
+
+
+def send(some: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], form: Format) -> tuple[int, int]:
+    """Hand the alerts to the ingest function's code, as many at a time as SQS would; how many there were, and how many it did not take."""
+    sent = refused = 0
+    bodies = iter([alerts.encode(alert).decode() for alert in some])
+    while batch := list(itertools.islice(bodies, BATCH)):
+        taken = take([Message(str(sent + number), body) for number, body in enumerate(batch)], Setting(store, sets, form))
+        refused += len(taken.failed)
+        sent += len(batch)
+    return sent, refused
+
+
+class Told(NamedTuple):
+    """What an interval's live data was like."""
+
+    present: int  # series with a value
+    rows: int
+    findings: tuple[Finding, ...]  # the first of them
+    found: int
+    cells: int  # series in the data
+    values: tuple[int, ...]  # ... that have a value, of each measure
+
+
+def told(interval: Interval, metric_set: MetricSet) -> Told:
+    """What the interval's live data was like."""
+    there = ~np.isnan(_values(interval, metric_set))
+    counts = (len(there), tuple(there.sum(axis=0).tolist()))
+    findings = interval.findings
+    return Told(int(there.any(axis=1).sum()), interval.rows, findings[:MOST_FINDINGS], len(findings), *counts)
+
+
+def _values(interval: Interval, metric_set: MetricSet) -> model.Floats:
+    """The interval's values [series, measure]; NaN where there is none."""
+    return np.array(list(interval.values.values()), float).reshape(-1, len(metric_set.measures))
+
+
+def report(
+    files: Mapping[datetime, Sequence[str]], told: Sequence[Told], after: Detector, sent: tuple[int, int, int], problems: Sequence[str]
+) -> Report:
+    """What was done; `sent` are the alerts, those not taken and those not understood, `problems` what is wrong with feedback."""
+    with_data, cells = sum(map(bool, files.values())), max(sum(one.cells for one in told), 1)
+    complete = tuple(100 * sum(some) / cells for some in zip(*(one.values for one in told), strict=True))
+    findings = [finding for one in told for finding in one.findings][:MOST_FINDINGS]
+    for problem in problems:
+        where, _, why = problem.partition(": ")
+        findings.append(Finding(where, why))
+    found = sum(one.found for one in told) + len(problems)
+    rows = sum(one.rows for one in told)
+    return Report(with_data, len(files) - with_data, rows, len(after.series), complete, tuple(after.status()), *sent, tuple(findings), found)
+
+
+def quarantined(store: Store) -> int:
+    """How many alerts are in quarantine."""
+    return sum(1 for _ in store.list(layout.QUARANTINE))
+
+
+# --- what the parts know
+
+
+class Job(NamedTuple):
+    """Whose past, in which lake; `sets` are those among which alerts are routed."""
+
+    lake: str
+    metric_set: MetricSet
+    sets: tuple[MetricSet, ...]
+    format: Format
+
+    @property
+    def store(self) -> Store:
+        """The lake, opened once for a process."""
+        return _store(self.lake)
+
+
+_store = cache(open_lake)
+
+
+class Day(NamedTuple):
+    """A UTC day: its place among the days, and the live files of its intervals, the first of which is interval number `first`."""
+
+    number: int
+    date: str
+    first: int
+    files: tuple[tuple[datetime, tuple[str, ...]], ...]
+
+
+def days_of(files: Mapping[datetime, Sequence[str]], metric_set: MetricSet) -> list[Day]:
+    """The intervals and their live files, gathered by UTC date."""
+    by_date: dict[str, list[tuple[datetime, tuple[str, ...]]]] = {}
+    for wall, keys in files.items():
+        by_date.setdefault(layout.date(intervals.to_utc(wall, metric_set.timezone)), []).append((wall, tuple(keys)))
+    firsts = itertools.accumulate((len(some) for some in by_date.values()), initial=0)
+    return [Day(number, date, first, tuple(some)) for number, (first, (date, some)) in enumerate(zip(firsts, by_date.items(), strict=False))]
+
+
+class Read(NamedTuple):
+    """A day's live data: `values` [interval, series, measure] of its series, each of which came first at (interval number, place in it)."""
+
+    day: int
+    series: dict[Series, tuple[int, int]]
+    values: model.Floats
+    told: tuple[Told, ...]
+
+
+class Course(msgspec.Struct, frozen=True, dict=True):
+    """What is known of all intervals (by their number) once everything was read."""
+
+    job: Job
+    days: list[Day]
+    series: list[Series]  # in the order in which they came
+    known: NDArray[np.int64]  # of each interval, how many series had come by then
+    arrivals: list[Arrival | None]  # None where an interval is not scored
+    told: list[Told]
+    arrived: Completeness  # after the last
+    feedback: tuple[Feedback, ...]
+    pieces: list[tuple[int, int]]  # series from, and up to, that are learned together; none lies in two shards of the memory
+
+    @cached_property
+    def number(self) -> dict[Series, int]:
+        """The place of each series in `series`."""
+        return {series: number for number, series in enumerate(self.series)}
+
+
+# --- the parts
+
+
+def read(job: Job, day: Day) -> Read:
+    """A day's live data."""
+    item, width = job.metric_set, len(job.metric_set.measures)
+    series: dict[Series, tuple[int, int]] = {}
+    place: dict[Series, int] = {}
+    parts: list[tuple[list[int], model.Floats]] = []
+    like: list[Told] = []
+    for number, interval in enumerate(in_order(job.store, lambda one: live.read(job.store, item, *one), day.files)):
+        like.append(told(interval, item))
+        here = list(interval.values) if is_scored(interval.wall, item) else []
+        for i, one in enumerate(here):
+            if one not in place:
+                place[one], series[one] = len(place), (day.first + number, i)
+        parts.append(([place[one] for one in here], _values(interval, item)[: len(here)]))
+    whole = np.full((len(parts), len(place), width), np.nan)
+    for number, (places, values) in enumerate(parts):
+        whole[number, places] = values
+    return Read(day.number, series, whole, tuple(like))
+
+
+def earlier(one: dict[Series, tuple[int, int]], other: dict[Series, tuple[int, int]]) -> dict[Series, tuple[int, int]]:
+    """When each series came first, of two parts of the time."""
+    return one | {series: min(first, one.get(series, first)) for series, first in other.items()}
+
+
+def course(
+    job: Job, days: list[Day], firsts: Mapping[Series, tuple[int, int]], told: list[Told], *, feedback: tuple[Feedback, ...], parts: int
+) -> Course:
+    """What the parts know: `told` of every interval in its order; series are cut into at least so many parts, as far as there are some."""
+    item = job.metric_set
+    series = sorted(firsts, key=firsts.__getitem__)
+    known = np.searchsorted([firsts[one][0] for one in series], np.arange(len(told)), side="right")
+    arrived = Completeness(intervals.slots_per_day(item.frequency))
+    arrivals: list[Arrival | None] = []
+    for (wall, _), some in zip((one for day in days for one in day.files), told, strict=True):
+        said = said_before(feedback, intervals.to_utc(wall, item.timezone))
+        scored = is_scored(wall, item)
+        arrivals.append(arrive(arrived, item, wall, said, came=some.present, rows=some.rows, refused=some.found) if scored else None)
+    per_shard = Detector(item).per_shard
+    size = max(1, min(per_shard, -(-len(series) // parts)))
+    pieces = [
+        (first, min(first + size, shard + per_shard, len(series)))
+        for shard in range(0, len(series), per_shard)
+        for first in range(shard, min(shard + per_shard, len(series)), size)
+    ]
+    return Course(job, days, series, known, arrivals, told, arrived, feedback, pieces)
+
+
+def said_before(feedback: tuple[Feedback, ...], start: datetime) -> list[Feedback]:
+    """What was said of the time before an interval."""
+    return [one for one in feedback if one.timestamp < start]
+
+
+def cut(known: Course, one: Read) -> Iterator[tuple[tuple[int, int], tuple[NDArray[np.int64], model.Floats]]]:
+    """A day's values by the pieces of series, to be learned: (piece, day), the series' numbers and their values."""
+    numbers = np.array([known.number[series] for series in one.series], np.int64)
+    belongs = np.searchsorted([first for first, _ in known.pieces], numbers, side="right") - 1
+    for piece in np.unique(belongs).tolist():
+        mine = belongs == piece
+        yield (piece, one.day), (numbers[mine], one.values[:, mine])
+
+
+class Points(NamedTuple):
+    """A day's points of a piece: [field of `model.Points`, interval, series x measures], and which series of it are missed, by interval."""
+
+    day: int
+    piece: int
+    points: model.Floats
+    missed: dict[int, NDArray[np.bool_]]
+
+
+class Learned(NamedTuple):
+    """What the model remembers of a piece after the last interval."""
+
+    piece: int
+    state: model.State
+    last: NDArray[np.int32]
+
+
+def learn(known: Course, piece: int, blocks: Blocks) -> Iterator[Points | Learned]:
+    """Step the model of a piece through all intervals; `blocks` come in the days' order, and a day without a value of the piece has none."""
+    item, width, (first, end) = known.job.metric_set, len(known.job.metric_set.measures), known.pieces[piece]
+    state = model.State(intervals.slots_per_day(item.frequency))
+    last = np.zeros(end - first, np.int32)
+    waiting = iter(blocks)
+    block = next(waiting, None)
+    size: tuple[int, int] = (0, 0)
+    weight: tuple[model.Floats, model.Floats] | None = None
+    for day in known.days:
+        count = min(int(known.known[day.first + len(day.files) - 1]), end) - first
+        if count <= 0:
+            continue
+        values = np.full((len(day.files), count, width), np.nan)
+        if block is not None and block[0][1] == day.number:
+            numbers, some = block[1]
+            values[:, numbers - first] = some
+            block = next(waiting, None)
+        points = np.full((len(model.Points._fields), len(day.files), count * width), np.nan)
+        missed: dict[int, NDArray[np.bool_]] = {}
+        for i, arrival in enumerate(known.arrivals[day.first : day.first + len(day.files)]):
+            here = min(int(known.known[day.first + i]), end) - first
+            if arrival is None or here <= 0:
+                continue
+            at, slot = arrival.wall.toordinal(), intervals.slot(arrival.wall, item.frequency)
+            part = values[i, :here]
+            if known.told[day.first + i].cells:
+                said = said_before(known.feedback, intervals.to_utc(arrival.wall, item.timezone))
+                if said and size != (len(said), here):
+                    series = known.series[first : first + here]
+                    below, above = (weights(said, item, series, side).ravel() for side in ("below", "above"))
+                    size, weight = (len(said), here), (below, above)
+                state.grow(here * width)
+                points[:, i, : here * width] = model.step(state, at, slot, part.ravel(), item.alerts.sensitivity, weight=weight)
+            there = ~np.isnan(part).all(axis=1)
+            if arrival.tells:
+                missed[i] = usual_at(state, last, at, slot, width) & ~there
+            last[:here][there] = at
+        yield Points(day.number, piece, points, missed)
+    yield Learned(piece, state, last)
+
+
+class Event(NamedTuple):
+    """A measure's event of an interval (by its number) as groups need it: the group it begins, and the numbers of its series."""
+
+    interval: int
+    measure: str
+    group: str
+    series: NDArray[np.int64]
+
+
+class Found(NamedTuple):
+    """A day's alerts, each still a group of its own, and their events."""
+
+    day: int
+    alerts: tuple[Alert, ...]
+    events: tuple[Event, ...]
+
+
+def write(known: Course, number: int, parts: Iterable[Points]) -> Found:
+    """Write a day's observations and health; its alerts, from the points of all pieces."""
+    item, day, width = known.job.metric_set, known.days[number], len(known.job.metric_set.measures)
+    pieces = sorted(parts, key=lambda part: part.piece)
+    empty = np.empty((len(model.Points._fields), len(day.files), 0))
+    whole = np.concatenate([empty, *(part.points for part in pieces)], axis=-1)
+    outcomes: list[Scored] = []
+    events: list[Event] = []
+    for i, arrival in enumerate(known.arrivals[day.first : day.first + len(day.files)]):
+        if arrival is None:
+            continue
+        count = int(known.known[day.first + i])
+        missed = np.flatnonzero(np.concatenate([np.empty(0, bool), *(part.missed[i] for part in pieces if i in part.missed)]))
+        scored = outcome(item, known.series[:count], model.Points(*whole[:, i, : count * width]), arrival, missed)
+        for alert in scored.alerts:
+            metric = alert.impacted_metric
+            if metric.metric_name != MISSING_DATA:
+                series = np.array([known.number[dimension_values(one, item)] for one in metric.relevant_time_series], np.int64)
+                events.append(Event(day.first + i, metric.metric_name, alert.anomaly_group_id or "", series))
+        outcomes.append(scored)
+    keep_day(known.job.store, item, known.job.format, day.date, outcomes)
+    return Found(number, tuple(alert for one in outcomes for alert in one.alerts), tuple(events))
+
+
+def groups(known: Course, events: Iterable[Event]) -> tuple[dict[str, str], dict[str, Ongoing]]:
+    """The groups of events, by the one that each began and is not in any more; and the last event of each measure. `events` in any order."""
+    item = known.job.metric_set
+    walls = [wall for day in known.days for wall, _ in day.files]
+    ongoing: dict[str, Ongoing] = {}
+    moved: dict[str, str] = {}
+    for event in sorted(events, key=lambda one: one.interval):
+        group = grouped(ongoing, item, event.measure, Ongoing(walls[event.interval], event.group, frozenset(event.series.tolist())))
+        if group != event.group:
+            moved[event.group] = group
+    return moved, ongoing
+
+
+def file(job: Job, found: Found, moved: Mapping[str, str]) -> tuple[int, int]:
+    """File a day's alerts in their groups; how many there were, and how many were not taken."""
+    settled = (msgspec.structs.replace(one, anomaly_group_id=moved.get(one.anomaly_group_id or "", one.anomaly_group_id)) for one in found.alerts)
+    return send(settled, job.store, job.sets, job.format)
+
+
+def detector(known: Course, ongoing: dict[str, Ongoing], learned: Iterable[Learned]) -> Detector:
+    """The detector after the last interval."""
+    whole = Detector(known.job.metric_set, series=dict(known.number), ongoing=ongoing, feedback=known.feedback)
+    whole.arrived = known.arrived
+    pieces = sorted(learned, key=lambda one: one.piece)
+    whole.last = np.concatenate([whole.last, *(one.last for one in pieces)])
+    by_shard = itertools.groupby(pieces, key=lambda one: known.pieces[one.piece][0] // whole.per_shard)
+    whole.shards = [model.joined([one.state for one in some]) for _, some in by_shard]
+    return whole

@@ -1,0 +1,138 @@
+"""The Spark job, run as a job on local Spark: to the byte what a back-test writes, and the rows and the memory of the live detector.
+
+Wants `.venv/spark` and Java, so `make backfill-test` runs it, and `make test` does not.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import spark_job
+from anomalake import intervals, past
+from anomalake.functions import detect
+from anomalake.functions.memory import recall
+from anomalake.functions.setting import Setting
+from anomalake.lake import encoding, layout, tables
+from anomalake.lake.layout import Format, Table
+from anomalake.lake.store import FolderStore, Store, open_store
+from conftest import shop_text
+from test_past import SHOP, backtest, contents, fill, same
+
+LEASE = "4"  # seconds
+
+
+def job(lake: Path | str, folder: Path, *more: str, form: Format = "parquet") -> AbstractContextManager["subprocess.Popen[bytes]"]:
+    """The job on the shop, in five parts."""
+    (folder / "sets").mkdir(exist_ok=True)
+    (folder / "sets/shop.yaml").write_text(shop_text("Europe/Berlin"))
+    named = ["--lake", lake, "--metric-set", "shop", "--metric-sets", folder / "sets", "--format", form, "--parts", "5", "--lease", LEASE]
+    return spark_job.started([*named, *more], folder)
+
+
+def run(lake: Path | str, folder: Path, *more: str, form: Format = "parquet") -> str:
+    """What the job says, once it is done."""
+    with job(lake, folder, *more, form=form) as process:
+        process.wait(timeout=400)
+        said = (folder / "log").read_text()
+        assert process.returncode == 0, said[-5000:]
+    return said
+
+
+def until(holds: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """Wait until it holds, which it has to before the job ends."""
+    while not holds():
+        assert process.poll() is None, "the job ended before"
+        time.sleep(0.02)
+
+
+def some_days_are_written(lake: Path) -> bool:
+    return len(list(lake.glob("anomalyResults/observations/shop/v1/date=*/*.parquet"))) > 2
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a back-test in one process writes."""
+    store = FolderStore(tmp_path_factory.mktemp("wanted"))
+    fill(store)
+    return backtest(store)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """A folder with the shop's live data."""
+    fill(FolderStore(tmp_path / "lake"))
+    return tmp_path / "lake"
+
+
+def test_tasks_that_die_are_done_again_and_a_job_that_was_killed_begins_anew(lake, tmp_path, wanted):
+    store = FolderStore(lake)
+    with job(lake, tmp_path) as process:
+        until(lambda: some_days_are_written(lake), process)
+        spark_job.kill(process)
+    assert not list(lake.glob("detector/**/state.json"))  # nothing is said to be done
+    assert 0 < len(contents(store)) < len(wanted)
+    with job(lake, tmp_path) as process:  # it waits for the lease of the dead
+        until(lambda: bool(workers(process)), process)
+        for worker in workers(process):
+            os.kill(worker, signal.SIGKILL)
+        process.wait(timeout=400)
+        said = (tmp_path / "log").read_text()
+        assert process.returncode == 0, said[-5000:]
+    assert "Python worker exited unexpectedly (crashed)" in said
+    same(contents(store), wanted)
+    until_then = json.loads((lake / layout.lease_key(SHOP)).read_text())["until"]
+    assert detect.datetime.fromisoformat(until_then) < detect.datetime.now(detect.UTC).replace(tzinfo=None)
+
+
+def workers(process: "subprocess.Popen[bytes]") -> list[int]:
+    """Spark's Python workers, once one of them has something to do; the first such process is the one that starts them."""
+    found = {number: one for number, one in spark_job.members(process).items() if "pyspark.daemon" in one.command}
+    return sorted(found)[1:] if any(one.seconds > 1 for one in found.values()) else []
+
+
+def test_in_s3_and_in_csv_and_again_over_what_is_there(s3_lake, tmp_path):
+    folder, store = FolderStore(tmp_path / "wanted"), open_store(s3_lake)
+    for one in (folder, store):
+        fill(one, days=17)
+    expected = backtest(folder, form="csv")
+    run(s3_lake, tmp_path, form="csv")
+    same(contents(store), expected)
+
+
+def test_the_live_detector_writes_the_same_rows_and_remembers_the_same(lake, tmp_path):
+    live = FolderStore(tmp_path / "live")
+    fill(live)
+    walls = list(past.live_files(live, SHOP))
+    for wall in [walls[0], *walls[5::29], walls[-1]]:  # the first run learns from then on
+        now = intervals.end(wall, SHOP.frequency, SHOP.timezone) + timedelta(minutes=5)
+        detect.run(SHOP, Setting(live, (SHOP,), "parquet"), now, lambda: True)
+    run(lake, tmp_path)
+    spark = FolderStore(lake)
+    for table in layout.GLUE_NAMES:
+        assert rows(live, table) == rows(spark, table), table
+        assert rows(live, table)
+    (one, _), (other, _) = recall(live, SHOP), recall(spark, SHOP)
+    assert one is not None
+    assert other is not None
+    assert (one.after, one.detector.series, one.detector.ongoing) == (other.after, other.detector.series, other.detector.ongoing)
+    assert one.detector.arrived.counts.tolist() == other.detector.arrived.counts.tolist()
+    shards = [{key for key in store.list("detector") if "/shards/" in key} for store in (live, spark)]
+    assert shards[0] == shards[1]  # named by their contents
+
+
+def rows(store: Store, table: Table) -> list[str]:
+    """A table's rows, in whatever objects they are."""
+    schema, found = tables.schema(table, SHOP), list[str]()
+    for key in store.list(layout.folder(table, SHOP)):
+        stored = store.get(key)
+        assert stored is not None
+        found += map(repr, zip(*encoding.decode("parquet", schema, stored.data, key).values(), strict=True))
+    return sorted(found)

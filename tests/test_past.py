@@ -1,0 +1,148 @@
+"""A back-test cut into parts: whatever the parts, and done again or not, it writes to the byte what one in one process writes. Spark: tests/spark."""
+
+import numpy as np
+import pytest
+
+from anomalake import laptop, live, metric_set, past
+from anomalake.demo import shop
+from anomalake.detect import run
+from anomalake.detect.feedback import Feedback
+from anomalake.detect.state import Memory
+from anomalake.errors import UserError
+from anomalake.functions.memory import remember, said
+from anomalake.lake import layout
+from anomalake.lake.layout import Format
+from anomalake.lake.store import FolderStore, Store
+from anomalake.metric_set import MetricSet
+from anomalake.opinion import keep
+from conftest import shop_text
+
+SHOP = metric_set.parse(shop_text("Europe/Berlin"), "shop.yaml")
+WRITTEN = ("anomalyResults", "alerts", "quarantine", "detector")
+
+
+def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
+    """Live data over the days when clocks go forward, with all that real data has.
+
+    A series that comes late and one that goes, cells without a value, a gap, hours of which most is missing, series with several rows, rows that are
+    none, a file of an hour that never was.
+    """
+    frame = shop.make(days, start="2021-03-05").data
+    day, hour = (frame.timestamp - frame.timestamp.min()).dt.days, frame.timestamp.dt.hour
+    late = (frame.platform == "mobile_app") & (frame.marketplace == "jp") & (day < 9)
+    gone = (frame.platform == "pc_web") & (frame.marketplace == "us") & (day > 20)
+    gap = (day == 22) & hour.between(9, 13)
+    thin = (day == 24) & hour.between(9, 11) & (frame.platform != "pc_web")
+    frame = frame[~(late | gone | gap | thin)].astype({"revenue": float})
+    frame.loc[frame.index % 97 == 0, "revenue"] = np.nan
+    laptop.lay_out(frame, item, store)
+    for wall, rows in frame[frame.index % 11 == 0].groupby("timestamp"):
+        lines = "".join(f"{row.platform},{row.marketplace},{row.timestamp},{row.views},{row.revenue * 1.01:.3f}\n" for row in rows.itertuples())
+        store.put(f"{live.folder(item, wall.to_pydatetime())}/more.csv", f"{','.join(live.source_of(item).columns)}\n{lines}bad,row\n".encode())
+
+
+def contents(store: Store) -> dict[str, bytes]:
+    """Everything that a back-test writes, but for the lease."""
+    keys = [key for folder in WRITTEN for key in store.list(folder) if not key.endswith("running.json")]
+    return {key: stored.data for key in keys if (stored := store.get(key))}
+
+
+def same(found: dict[str, bytes], wanted: dict[str, bytes]) -> None:
+    """The same objects, to the byte."""
+    assert sorted(found) == sorted(wanted)
+    assert [key for key in wanted if found[key] != wanted[key]] == []
+
+
+def backtest(store: FolderStore, item: MetricSet = SHOP, form: Format = "parquet") -> dict[str, bytes]:
+    """What a back-test in one process writes."""
+    report = laptop.backtest(item, store, (item,), form)
+    assert report.alerts > 20
+    assert report.failed == report.quarantined == 0
+    return contents(store)
+
+
+def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> past.Report:
+    """The same in parts, each of them done twice."""
+    job = past.Job(root, item, (item,), "parquet")
+    head, feedback = job.store.get(layout.state_key(item)), said(job.store, item).feedback
+    files = past.live_files(job.store, item)
+    days = past.days_of(files, item)
+    read = [past.read(job, day) for _ in range(2) for day in days][len(days) :]
+    firsts: dict[live.Series, tuple[int, int]] = {}
+    for one in reversed(read):
+        firsts = past.earlier(firsts, one.series)
+    known = past.course(job, days, firsts, [some for one in read for some in one.told], feedback=feedback, parts=parts)
+    cut = sorted((block for one in read for block in past.cut(known, one)), key=lambda block: block[0])
+    learned = []
+    for piece in range(len(known.pieces)):
+        mine = [block for block in cut if block[0][0] == piece]
+        learned += [list(past.learn(known, piece, mine)) for _ in range(2)][1]
+    points = [one for one in learned if isinstance(one, past.Points)]
+    found = [past.write(known, day.number, [one for one in points if one.day == day.number]) for _ in range(2) for day in days]
+    moved, ongoing = past.groups(known, (event for one in found[: len(days)] for event in one.events))
+    sent = [past.file(job, one, moved) for one in found]
+    detector = past.detector(known, ongoing, [one for one in learned if isinstance(one, past.Learned)])
+    last = next(reversed(files))
+    remember(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
+    return past.report(files, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ())
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], past.Report]:
+    """What a back-test in one process writes and reports."""
+    store = FolderStore(tmp_path_factory.mktemp("wanted"))
+    fill(store)
+    report = laptop.backtest(SHOP, store, (SHOP,), "parquet")
+    assert report.alerts > 50
+    assert report.found > 100
+    assert report.absent >= 5
+    assert any(b"missing-data" in data for key, data in contents(store).items() if key.startswith("alerts/"))
+    return contents(store), report
+
+
+@pytest.mark.parametrize("parts", [1, 4, 1000])
+def test_parts_write_and_report_what_a_backtest_in_one_process_does(tmp_path, wanted, parts):
+    fill(FolderStore(tmp_path))
+    assert in_parts(str(tmp_path), parts) == wanted[1]
+    same(contents(FolderStore(tmp_path)), wanted[0])
+
+
+def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "SHARD", 10)  # five series of two measures
+    lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
+    for store in lakes:
+        fill(store)
+        at = past.intervals.to_utc(past.datetime(2021, 3, 15), SHOP.timezone)
+        keep(Feedback("views", at, wanted=False, direction="above", series=({"platform": "pc_web"},), said_at=at), SHOP, store)
+        keep(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
+    expected = backtest(lakes[0])
+    assert len([key for key in expected if "/shards/" in key]) == 5
+    in_parts(str(lakes[1].root), 8)
+    same(contents(lakes[1]), expected)
+
+
+def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
+    item = metric_set.parse(
+        shop_text("America/New_York", frequency="frequency: P1D", timestamp='timestamp: {column: timestamp, format: "yyyy-MM-dd"}').replace(
+            "{{yyyyMMdd}}/{{HHmm}}", "{{yyyyMMdd}}"
+        ),
+        "shop.yaml",
+    )
+    lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
+    rng = np.random.default_rng(3)
+    for day in range(120):
+        wall = past.datetime(2021, 1, 1) + day * past.intervals.STEP["P1D"]
+        rows = [f"{platform},us,{wall:%Y-%m-%d},{int(rng.poisson(50)) * (5 if day == 100 else 1)},{rng.normal(5, 1):.2f}" for platform in "abc"]
+        for store in lakes if not 60 <= day < 63 and day != 1 else []:
+            some = rows[:1] if day < 30 else rows
+            text = "\n".join([",".join(live.source_of(item).columns), *(some if day else [])])
+            store.put(f"{live.folder(item, wall)}/data.csv", f"{text}\n".encode())
+    report = laptop.backtest(item, lakes[0], (item,), "parquet")
+    assert report.alerts > 0
+    assert in_parts(str(lakes[1].root), 2, item) == report
+    same(contents(lakes[1]), contents(lakes[0]))
+
+
+def test_no_live_data_is_told(tmp_path):
+    with pytest.raises(UserError, match="holds no live data of the metric set 'shop'; files belong in folders shop/live"):
+        past.live_files(FolderStore(tmp_path), SHOP)
