@@ -91,9 +91,9 @@ def test_a_saved_query_answers_on_an_empty_lake_and_on_one_with_events(tmp_path,
         body = alert_body(timestamp=f"{now:%Y-%m-%dT%H:%M}Z", anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:{one.name}")
         assert ingest([Message("m", body)], FolderStore(tmp_path), SETS, "parquet").filed
         point = ("pc_web|us", now, "pc_web", "us", "views", 812.25, 400.0, 300.0, 500.0, 71.5)
-        schema = tables.schema("observations", one)
-        cells = dict(zip([column.name for column in schema], ([cell] for cell in point), strict=True))
-        FolderStore(tmp_path).put(layout.table_key("observations", one, now, "parquet"), encoding.encode("parquet", schema, cells))
+        for table, row in (("observations", point), ("dataHealth", (now, "thin", 9, 21, 9, 9, 0))):
+            data = encoding.encode_records("parquet", tables.schema(table, one), [row])
+            FolderStore(tmp_path).put(layout.table_key(table, one, now, "parquet"), data)
     again, rows = duck.query(duck.connect(tmp_path, SETS), query.sql)
     assert (again, len(rows) > 0) == (columns, True)
     assert (item is None) == (query.database == duck.PREFIX)

@@ -117,6 +117,16 @@ def test_data_that_is_no_metric_set_is_told_why(here, capsys, text, told):
     assert run("init", "missing.csv", capsys=capsys)[2] == "anomalake: missing.csv: there is no such file\n"
 
 
+def test_a_back_test_says_how_complete_and_doubled_the_data_is_and_how_many_values_each_dimension_has(here, capsys):
+    frame = hourly()
+    pd.concat([frame, frame.iloc[10:13]]).to_csv("sales.csv", index=False)
+    run("init", "sales.csv", capsys=capsys)
+    _, out, _ = run("backtest", "--metric-set", "sales.yaml", "--data", "sales.csv", capsys=capsys)
+    assert "completeness of Umsatz: 100.00 %" in out
+    assert "duplicates: 3 rows repeat a series and interval" in out
+    assert "cardinality: Region_Name 1, zip 1" in out
+
+
 def test_rows_that_cannot_be_read_are_counted_and_named_and_stop_nothing(here, capsys):
     hourly().to_csv("sales.csv", index=False)
     run("init", "sales.csv", capsys=capsys)

@@ -1,6 +1,6 @@
 """Filters: what of the anomalous series alerts, and how a mistake in them is told."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -11,7 +11,9 @@ from anomalake import metric_set
 from anomalake.detect import events
 from anomalake.detect.filters import alerting
 from anomalake.detect.model import Points
+from anomalake.detect.run import Detector
 from anomalake.errors import UserError
+from anomalake.live import Interval
 from conftest import shop_text
 
 WALL = datetime(2026, 7, 14, 11)
@@ -61,6 +63,25 @@ def test_a_snooze_ends_by_the_set_s_own_calendar():
     for hour, left in ((23, 0), (24, 4)):
         wall = datetime(2026, 7, 14 + hour // 24, hour % 24)
         assert len(alerting(item, "views", wall, SERIES, POINTS)) == left
+
+
+def test_data_that_is_missing_is_no_event_where_all_that_lacks_is_snoozed_in_all_measures():
+    def missed(alerts: str) -> list[set[str]]:
+        detector, found = Detector(shop(alerts)), []
+        for hour in range(15 * 24):
+            wall = WALL.replace(hour=0) + timedelta(hours=hour)
+            values = {("pc", "us"): (100.0, 1.0), ("app", "us"): (100.0, 1.0)} if hour < 14 * 24 + 5 else {}
+            for alert in detector.score(Interval(wall, values, len(values), ())).alerts:
+                assert alert.impacted_metric.metric_name == "missing data"
+                series = alert.impacted_metric.relevant_time_series
+                found.append({d.dimension_value for one in series for d in one.dimensions if d.dimension_name == "platform"})
+        return found
+
+    assert missed("{}") == [{"app", "pc"}]
+    assert missed("{snoozed: [{until: 2026-09-01, dimensions: {platform: [app]}}]}") == [{"pc"}]
+    assert missed("{snoozed: [{until: 2026-09-01}]}") == []
+    assert missed("{snoozed: [{until: 2026-09-01, measures: [views]}]}") == [{"app", "pc"}]
+    assert missed("{snoozed: [{until: 2026-07-20}]}") == [{"app", "pc"}]
 
 
 def test_an_event_is_made_of_the_series_that_pass_and_of_no_other():

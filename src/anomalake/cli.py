@@ -175,6 +175,9 @@ def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
     say(f"detector    {report.intervals:,} intervals, {report.absent:,} more without data, {report.rows:,} rows, {report.series:,} series")
     for measure, complete in zip(item.measure_names, report.completeness, strict=True):
         say(f"  completeness of {measure}: {complete:.2f} %")
+    say(f"  duplicates: {report.repeated:,} rows repeat a series and interval (they are summed up, or averaged)")
+    if report.cardinality:
+        say(f"  cardinality: {', '.join(f'{name} {values:,}' for name, values in zip(item.dimension_names, report.cardinality, strict=True))}")
     for status in report.status:
         say(f"  {status}")
     say(f"alerts      {report.alerts:,}")

@@ -22,7 +22,9 @@ def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> l
     `wanted` is True; the caller says what was said.
     """
     folder = layout.folder("anomalyGroups", metric_set)
-    groups = [row for row in _rows("anomalyGroups", store.list(folder), metric_set, store, form) if row["eventId"] == event]
+    newest_first = sorted(store.list(folder), reverse=True)  # an event is asked about when it is new; its rows are of one interval, so of one object
+    objects = ([row for row in _rows("anomalyGroups", [key], metric_set, store, form) if row["eventId"] == event] for key in newest_first)
+    groups = next(filter(None, objects), [])
     if not groups:
         raise UserError(f'{metric_set.path}: no event has the id {event!r}; `anomalake query "SELECT eventid FROM anomaly_log"` lists them')
     found = []

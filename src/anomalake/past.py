@@ -45,7 +45,9 @@ class Report(NamedTuple):
     intervals: int  # with live data
     absent: int  # without any, between the first and the last
     rows: int
+    repeated: int  # rows beyond the first of their series and interval
     series: int
+    cardinality: tuple[int, ...]  # of each dimension: how many values it has
     completeness: tuple[float, ...]  # of each measure: the per cent of rows' series and intervals that have a value
     status: tuple[str, ...]  # of each measure, in words: whether it is scored
     alerts: int
@@ -134,7 +136,11 @@ def report(
         findings.append(Finding(where, why))
     found = sum(one.found for one in told) + len(problems)
     rows = sum(one.rows for one in told)
-    return Report(with_data, len(files) - with_data, rows, len(after.series), complete, tuple(after.status()), *sent, tuple(findings), found)
+    cardinality = tuple(len(set(values)) for values in zip(*after.series, strict=True))
+    return Report(
+        with_data, len(files) - with_data, rows, rows - sum(one.cells for one in told), len(after.series), cardinality, complete,
+        tuple(after.status()), *sent, tuple(findings), found,
+    )  # fmt: skip
 
 
 def quarantined(store: Store) -> int:

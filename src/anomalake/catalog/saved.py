@@ -59,7 +59,12 @@ FROM {sql.name(db)}.metrics_with_band
 WHERE metricname = {measure} AND expectedvalue IS NOT NULL AND {_LAST_WEEK}
 GROUP BY "localtimestamp"
 ORDER BY "localtimestamp" DESC""")  # fmt: skip
-    return (*made, *([expected] if metric_set.source is not None else []))
+    health = query("health of the live data", "Intervals of the last seven days that were late, empty or thin, the newest first.", f"""
+SELECT "localtimestamp", status, series, usualseries, completeness, scoredseries, rowsrefused
+FROM {sql.name(db)}.data_health
+WHERE status IN ('late', 'empty', 'thin') AND {_LAST_WEEK}
+ORDER BY "localtimestamp" DESC""")  # fmt: skip
+    return (*made, *([expected, health] if metric_set.source is not None else []))
 
 
 def saved_queries_of_all(sets: Sequence[MetricSet], prefix: str) -> tuple[SavedQuery, ...]:

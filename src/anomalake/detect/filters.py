@@ -24,15 +24,21 @@ def alerting(metric_set: MetricSet, measure: str, wall: datetime, series: Sequen
         found = points.score >= wanted.sensitivity
         if wanted.direction is not None:
             found &= error > 0 if wanted.direction == "above" else error < 0
-    snoozed = [one.dimensions for one in wanted.snoozed if wall.date() < date.fromisoformat(one.until) and measure in (one.measures or [measure])]
-    places = [
-        place
-        for place in np.flatnonzero(found).tolist()
-        if _fits(metric_set, series[place], wanted.dimensions) and not any(_fits(metric_set, series[place], some) for some in snoozed)
-    ]
+    places = [place for place in np.flatnonzero(found).tolist() if _fits(metric_set, series[place], wanted.dimensions)]
+    places = awake(metric_set, measure, wall, series, places)
     with np.errstate(over="ignore"):
         impact = float(np.sum(np.abs(error[places])))
     return np.array(places if impact >= wanted.minimum_impact.get(measure, 0) else [], np.int64)
+
+
+def awake(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], places: Sequence[int]) -> list[int]:
+    """Those of the places whose series are not snoozed in the measure; what is snoozed in all measures is so for `missing data` too."""
+    snoozed = [
+        one.dimensions
+        for one in metric_set.alerts.snoozed
+        if wall.date() < date.fromisoformat(one.until) and (not one.measures or measure in one.measures)
+    ]
+    return [place for place in places if not any(_fits(metric_set, series[place], some) for some in snoozed)]
 
 
 def _fits(metric_set: MetricSet, series: Series, dimensions: dict[str, tuple[str | None, ...]]) -> bool:

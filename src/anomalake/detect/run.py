@@ -17,6 +17,7 @@ from anomalake.alert import MISSING_DATA, Alert, dimension_values
 from anomalake.detect import completeness, events, feedback, model
 from anomalake.detect.completeness import RECENT_DAYS, Completeness
 from anomalake.detect.feedback import Feedback
+from anomalake.detect.filters import awake
 from anomalake.key import series_key
 from anomalake.live import Interval, Series
 from anomalake.metric_set import MetricSet
@@ -196,9 +197,10 @@ def outcome(item: MetricSet, known: Sequence[Series], points: model.Points, arri
     observations.sort(key=itemgetter(0))
     found = [events.event(item, measure, wall, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True)]
     alerts = events.with_others([alert for alert in found if alert is not None])
-    if arrival.tells:
+    awaited = awake(item, MISSING_DATA, wall, known, missed.tolist()) if arrival.tells else []
+    if arrival.tells and (awaited or not len(missed)):
         told = (arrival.came, arrival.usual or 0, arrival.missing)
-        alerts.append(events.missing(item, start, known, missed.tolist(), arrived=told))
+        alerts.append(events.missing(item, start, known, awaited, arrived=told))
     scored = int((~np.isnan(points.expected)).reshape(-1, width).any(axis=1).sum())
     status: Status = "empty" if not arrival.came else "thin" if arrival.thin else "scored" if scored else "learning"
     health = Health(start, status, arrival.came, arrival.usual, scored, arrival.rows, arrival.refused)
