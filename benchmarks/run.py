@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where the S3 ser
 import accuracy
 import causes
 import ingest_load
+import limits
 import s3_server
 from alerts import alert
 
@@ -228,6 +229,7 @@ PARTS = {
     "contention": ingest_load.contention,
     "volume": ingest_load.volume,
     "detector": detector,
+    "limits": limits.limits,
     "accuracy": accuracy.accuracy,
     "causes": causes.causes,
     "cold": cold,

@@ -19,9 +19,10 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 HISTORY_DAYS = 57  # of live data that a detector which knows nothing is taught
-FEWEST_DAYS = {1: 14}  # by slots a day; days of values at a time of day before it is scored
-FEWEST_DAYS_OTHERWISE = 4
-UNSURE = 1.5  # variance of the expected value, in that of the noise, above which nothing is scored: a weekday never seen
+FEWEST_DAYS = {1: 14, 24: 4, 144: 2, 288: 1}  # by slots a day; days of values at a time of day before it is scored
+UNSURE = 1.5  # variance of the expected value, in that of the noise, above which it is unsure: a weekday never seen
+SETTLED_DAYS = 9  # of values at a time of day; before, and where it is unsure, ...
+NEW = 0.25  # ... what is expected may be off by as much of it, as a scale
 EARLY = 2.0  # of the scale, by days: with little history it is less sure
 # Of the parts level, time of day, weekday, interaction, in the variance of the noise: what is not known at first, and what is forgotten with each day
 # (of the level: with each interval).
@@ -173,8 +174,9 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float, 
     center = np.where(rare & born, rate, mean)
     width = np.where(rare, np.sqrt(np.maximum(state.dispersion, 1) * (rate + 0.5)), np.where(fitful, spread * state.tail, spread))
     scale = width * doubt * (1 + EARLY / np.maximum(state.seen[slot], 1))
-    enough = state.seen[slot] >= FEWEST_DAYS.get(state.slots, FEWEST_DAYS_OTHERWISE)
-    known = born & enough & (total < UNSURE)
+    scale = np.where(((total >= UNSURE) | (state.seen[slot] < SETTLED_DAYS)) & ~rare, np.hypot(scale, NEW * np.abs(mean)), scale)
+    enough = state.seen[slot] >= FEWEST_DAYS[state.slots]
+    known = born & enough
     even = _even(values, shift)
     offset = (np.where(rare, values, even) - center) / scale
     far = _far(state, slot, np.where(known & present, offset, 0.0), present)

@@ -225,7 +225,7 @@ def _status(shards: list[tuple[model.State, int]], width: int) -> str:
 
     seen, zeros, spread = of("seen"), of("zeros"), of("spread")
     slots, days = shards[0][0].slots, seen.max(axis=0)
-    fewest = model.FEWEST_DAYS.get(slots, model.FEWEST_DAYS_OTHERWISE)
+    fewest = model.FEWEST_DAYS[slots]
     have, scored = days > 0, days >= fewest
     if not have.any():
         return "all values are missing; nothing is scored"

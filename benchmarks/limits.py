@@ -1,0 +1,90 @@
+"""One interval of a large metric set, from its live file to its observations: the limits of Lookout for Metrics, and ten times as many.
+
+Its limit was 10 measures, 10 dimensions and 50,000 metrics (a measure of one combination of dimension values) at one hour.
+"""
+
+import io
+import itertools
+import resource
+import statistics
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from anomalake import live, metric_set
+from anomalake.detect.run import Detector
+from anomalake.detect.state import Memory
+from anomalake.functions.memory import remember
+from anomalake.lake import encoding, tables
+from anomalake.lake.store import ObjectStore
+
+SIZES = ((1, 10_000), (1, 50_000), (10, 5_000), (10, 50_000))  # measures, series
+DIMENSIONS, WARM_UP, TIMES = 10, 7 * 24, 5  # intervals before, and measured
+START = datetime(2026, 1, 5)
+
+
+def limits(_: Path) -> None:
+    """Medians of reading, scoring, encoding an interval whose series are all scored; the state's size; peak memory."""
+    for measures, series in SIZES:
+        item = metric_set.parse(_text(measures), "large.yaml")
+        rng, detector = np.random.default_rng(3), Detector(item)
+        heads = [",".join(f"v{(number // 5**place) % 5 if place < 9 else number}" for place in range(DIMENSIONS)) for number in range(series)]
+        usual = rng.lognormal(5, 1, (series, measures))
+        seconds: dict[str, list[float]] = {"read": [], "score": [], "encode": []}
+        alerts = observations = 0
+        for hour in range(WARM_UP + TIMES):
+            wall = START + timedelta(hours=hour)
+            values = np.round(usual * (1 + 0.3 * np.cos(wall.hour / 24 * 2 * np.pi)) * rng.normal(1, 0.05, usual.shape), 2)
+            if hour < WARM_UP:  # learned only: nothing of it is written
+                known = zip((tuple(head.split(",")) for head in heads), map(tuple, values.tolist()), strict=True)
+                detector._points(live.Interval(wall, dict(known), series, ()), wall.toordinal(), wall.hour, [])
+                continue
+            values[: series // 100] *= 3  # one in a hundred is an anomaly
+            data = _file(wall, heads, values)
+            clock = [time.perf_counter()]
+            rows = [row for row in live.parse(data, item, wall, "large.csv") if not isinstance(row, live.Finding)]
+            interval = live.Interval(wall, live.aggregate(rows, item), len(rows), ())
+            clock.append(time.perf_counter())
+            scored = detector.score(interval)
+            clock.append(time.perf_counter())
+            encoding.encode_records("parquet", tables.schema("observations", item), scored.observations)
+            clock.append(time.perf_counter())
+            for name, (began, ended) in zip(seconds, itertools.pairwise(clock), strict=True):
+                seconds[name].append(ended - began)
+            alerts, observations = len(scored.alerts), sum(record[-1] is not None for record in scored.observations)
+        if not (alerts == measures and observations == series * measures):
+            raise RuntimeError(f"{alerts} alerts, {observations} scored: wanted {measures} and {series * measures}")
+        store = ObjectStore.memory()
+        began = time.perf_counter()
+        remember(store, item, Memory(detector, after=wall, alerts_from=wall, silent=0), None)
+        kept, packed = time.perf_counter() - began, sum(len(store.get(key).data) for key in store.list("detector"))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+        told = ", ".join(f"{name} {statistics.median(some):.2f} s" for name, some in seconds.items())
+        print(
+            f"limits: {measures} measures, {DIMENSIONS} dimensions, {series:,} series, one interval: {told}; {measures * series:,} observations, "
+            f"{alerts} alerts of {series // 100:,} series; state {packed / 1e6:.0f} MB, kept in {kept:.1f} s; peak so far {peak:,.0f} MB",
+            flush=True,
+        )
+
+
+def _text(measures: int) -> str:
+    dimensions, names = [f"d{place}" for place in range(DIMENSIONS)], [f"m{number}" for number in range(measures)]
+    listed = "".join(f"  - {{name: {name}, aggregation: SUM}}\n" for name in names)
+    return (
+        "name: large\nfrequency: PT1H\ntimestamp: {column: timestamp, format: \"yyyy-MM-dd HH:mm:ss\"}\n"
+        f"dimensions: [{', '.join(dimensions)}]\nmeasures:\n{listed}"
+        'source: {path: "large/{{yyyyMMdd}}/{{HHmm}}", format: csv, '
+        f"columns: [timestamp, {', '.join((*dimensions, *names))}]}}\n"
+    )  # fmt: skip
+
+
+def _file(wall: datetime, heads: list[str], values: np.ndarray) -> bytes:
+    """The interval's live file."""
+    text, columns = io.StringIO(), [f"d{place}" for place in range(DIMENSIONS)] + [f"m{number}" for number in range(values.shape[1])]
+    text.write(f"timestamp,{','.join(columns)}\n")
+    for head, row in zip(heads, values.tolist(), strict=True):
+        text.write(f"{wall},{head},{','.join(map(str, row))}\n")
+    return text.getvalue().encode()
