@@ -1,8 +1,8 @@
-"""RiskLoc, the reference for root causes: written anew after Kalander, *RiskLoc: Localization of multi-dimensional root causes by weighted risk* (2022).
+"""RiskLoc, a reference for root causes, written anew after Kalander, *RiskLoc: Localization of multi-dimensional root causes by weighted risk*, 2022.
 
-Leaves are split once by how far they deviate; then, layer by layer, the combination that explains the most is named whose risk is high: it holds much of
-the abnormal weight and little of the normal one (high risk), and its leaves do not all move alike less well than they are forecast (low risk). Named
-leaves are taken out, and the search begins anew. Thresholds are the paper's. `events` makes events of the paper's synthetic kind S.
+Leaves are split once by how far they deviate. Layer by layer, the combination is named that explains the most and whose risk is enough: it holds much
+of the abnormal weight and little of the normal one (high risk), and a common change explains its leaves better than the forecasts do (low risk).
+Named leaves are taken out, and the search begins anew. Thresholds are the paper's. `events` makes events of the paper's synthetic kind S.
 """
 
 import itertools
@@ -111,9 +111,9 @@ def _risk(leaves: _Leaves, mine: NDArray[np.bool_]) -> float:
 def events(seed: int, count: int) -> Iterator[tuple[list[str], list[Series], Floats, Floats, set[Combination], float]]:
     """Dimensions, series, value, expected, causes and the forecasts' relative error of events of kind S.
 
-    Leaves from a Weibull distribution, up to a quarter of them zero; forecasts off by up to 25 % (normal, of each event its own); one to three anomalies,
-    each of one to three combinations of the same dimensions, take 20 to 100 % (and the noise) from value or from expected, of each leaf a bit
-    differently; all of an event to the side to which its noise leans.
+    Leaves from a Weibull distribution, up to a quarter of them zero; forecasts off by up to 25 % (normal, of each event its own); one to three
+    anomalies, each of one to three combinations of the same dimensions, take 20 to 100 % (and the noise) from value or from expected, of each leaf a
+    bit differently; all of an event to the side to which its noise leans.
     """
     rng = np.random.default_rng([seed, 77])
     names = [chr(97 + place) for place in range(len(SIZES))]
@@ -141,9 +141,8 @@ def _anomalies(rng: np.random.Generator, codes: NDArray[np.int64], value: Floats
     wanted = int(rng.integers(1, 4))
     while len(made) < wanted:
         some = sorted(rng.choice(len(SIZES), int(rng.integers(1, len(SIZES) + 1)), replace=False).tolist())
-        free = [
-            sorted(set(range(SIZES[place])) - {one[dims.index(place)] for dims, chosen in made for one in chosen if place in dims}) for place in some
-        ]
+        used = [{one[dims.index(place)] for dims, chosen in made if place in dims for one in chosen} for place in some]
+        free = [sorted(set(range(SIZES[place])) - taken) for place, taken in zip(some, used, strict=True)]
         count = int(rng.integers(1, 4))
         if not all(free) or (len(some) < len(SIZES) and some in [dims for dims, _ in made]):
             continue

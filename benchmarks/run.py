@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where the S3 ser
 import accuracy
 import causes
 import ingest_load
+import rivals
 import s3_server
 from alerts import alert
 
@@ -230,6 +231,7 @@ PARTS = {
     "detector": detector,
     "accuracy": accuracy.accuracy,
     "causes": causes.causes,
+    "rivals": rivals.rivals,
     "cold": cold,
 }
 
