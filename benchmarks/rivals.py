@@ -16,7 +16,6 @@ import accuracy
 
 TOP = Path(__file__).parent.parent
 PYTHON = TOP / ".venv/rivals/bin/python"
-GENERATED, SHOP = 4, 3  # series, the first so many: the forecaster takes its time
 FLIGHTS = ("all, daily", "all, hourly")
 RIVALS = ("forest", "forecaster")
 
@@ -26,18 +25,17 @@ def rivals(folder: Path) -> None:
     if not PYTHON.exists():
         raise RuntimeError(f"{PYTHON} is missing: `make .venv/.rivals` makes it")
     print(f"| set | {' | '.join(('Anomalake', *RIVALS))} |\n|---|{'---|' * (1 + len(RIVALS))}")
-    generated = [accuracy.labelled(seed) for seed in accuracy.SEEDS]
-    for seed, (values, label) in zip(accuracy.SEEDS, generated, strict=True):
-        _row(folder, f"generated, seed {seed}, {GENERATED} series", _matrix(values, label, GENERATED, accuracy.WARM_UP * 24, "2024-01-01"))
-    for measure, (values, label) in accuracy.shop_cells().items():
-        _row(folder, f"the shop, {measure}, {SHOP} series", _matrix(values, label, SHOP, 0, "2021-01-01"))
+    for seed in accuracy.SEEDS:
+        _row(folder, f"generated, seed {seed}", _judged(*accuracy.labelled(seed), accuracy.WARM_UP * 24, "2024-01-01"))
+    for measure, cells in accuracy.shop_cells().items():
+        _row(folder, f"the shop, {measure}", _judged(*cells, 0, "2021-01-01"))
     for kind in FLIGHTS:
         _row(folder, f"flights, cancellations, {kind}", lambda way, kind=kind: accuracy.flight_days(way, (kind,))[kind])
 
 
-def _matrix(values: np.ndarray, label: np.ndarray, series: int, after: int, start: str) -> Callable[[accuracy.Way], accuracy.Result]:
-    """How a way of scoring is judged on the first series, from the interval `after` on."""
-    return lambda way: accuracy.judge(label[after:, :series].ravel(), way(values[:, :series], 24, start)[after:].ravel())
+def _judged(values: np.ndarray, label: np.ndarray, after: int, start: str) -> Callable[[accuracy.Way], accuracy.Result]:
+    """How a way of scoring is judged, from the interval `after` on."""
+    return lambda way: accuracy.judge(label[after:].ravel(), way(values, 24, start)[after:].ravel())
 
 
 def _row(folder: Path, name: str, judged: Callable[[accuracy.Way], accuracy.Result]) -> None:
