@@ -25,6 +25,7 @@ from anomalake.live import Interval, Series
 
 SEEDS, EVENTS = (101, 102, 103), 200
 OFF = (0.02, 0.05, 0.10)  # forecasts, relative
+WIDE = 6  # series of a cause; RiskLoc takes the five greatest deviations for outliers
 OWN_EVENTS = 20  # of RiskLoc's kind, a seed; each has 48,000 series
 FAR = 4.3  # spreads from which a series is anomalous
 SHOP = """
@@ -49,6 +50,7 @@ class _Event(NamedTuple):
     expected: np.ndarray
     off: float  # the forecasts' usual error, relative; the detector knows it, RiskLoc does not ask
     truth: set[tuple]
+    fewest: int = 1  # series of its smallest cause
 
 
 def causes(_: Path) -> None:
@@ -64,6 +66,8 @@ def causes(_: Path) -> None:
                 ]
                 sides = "to one side" if one_side else "to either side"
                 print(f"root cause, {sides}, forecasts off by {off:.0%}, {number} causes: {_beside(some)}", flush=True)
+                wide = [one for one in some if one.fewest >= WIDE]
+                print(f"  ... the {len(wide)} events whose causes have {WIDE} series and more: {_beside(wide)}", flush=True)
     own = [_Event(*made[:4], off, truth) for seed in SEEDS for *made, truth, off in riskloc.events(seed, OWN_EVENTS)]
     print(f"root cause, RiskLoc's own kind of events: {_beside(own)}", flush=True)
     for times in (5, 10, 30):
@@ -102,7 +106,7 @@ def _event(generator: np.random.Generator, number: int, off: float, one_side: bo
     series = list(product(*([f"{chr(97 + place)}{i}" for i in range(size)] for place, size in enumerate(sizes))))
     names = [chr(97 + place) for place in range(len(sizes))]
     usual = generator.lognormal(6, 1, len(series))
-    value, truth, moved = usual.copy(), set(), np.zeros(len(series), bool)
+    value, truth, moved, fewest = usual.copy(), set(), np.zeros(len(series), bool), len(series)
     falls = generator.random() < 0.5 if one_side else None
     while len(truth) < number:
         depth = int(generator.integers(1, 4))
@@ -111,14 +115,15 @@ def _event(generator: np.random.Generator, number: int, off: float, one_side: bo
         mine = np.array([all(one[names.index(name)] == wanted for name, wanted in combination) for one in series])
         if (mine & moved).any():  # causes that overlap have no one truth
             if truth and generator.random() < 0.2:
-                truth, moved, value = set(), np.zeros(len(series), bool), usual.copy()
+                truth, moved, value, fewest = set(), np.zeros(len(series), bool), usual.copy(), len(series)
             continue
         value[mine] *= generator.uniform(0.2, 0.7) if (generator.random() < 0.5 if falls is None else falls) else generator.uniform(1.5, 3)
         truth.add(combination)
         moved |= mine
+        fewest = min(fewest, int(mine.sum()))
     value = generator.poisson(value).astype(float)
     expected = usual * np.exp(generator.normal(0, off, len(series)))
-    return _Event(names, series, value, expected, off, truth)
+    return _Event(names, series, value, expected, off, truth, fewest)
 
 
 def _contributions(times: float) -> tuple[float, float]:
