@@ -44,7 +44,7 @@ deploy: build ## sam deploy: PROFILE=default or prod (samconfig.toml), PARAMETER
 	@$${AWS_REGION:+env AWS_DEFAULT_REGION=$$AWS_REGION} $(SAM) deploy --config-env $(PROFILE) $(if $(PARAMETERS),--parameter-overrides "$$($(BIN)/python -c 'import sys, tomllib; \
 		print(*tomllib.load(open("samconfig.toml", "rb"))[sys.argv[1]]["deploy"]["parameters"]["parameter_overrides"])' $(PROFILE))" $(PARAMETERS))
 
-bench: .venv/.dev build ## the numbers of docs/benchmarks.md
+bench: .venv/.dev .venv/.rivals build ## the numbers of docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
 
 render: .venv/.local ## write what is made from src/metric_sets
@@ -71,8 +71,8 @@ clean: ## remove what was made here, the environment too
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
-# Tools that pin what the environment pins otherwise have one of their own.
-.venv/.sam .venv/.checkov: .venv/.%: .ci/%.txt .venv/bin/python
+# Tools that pin what the environment pins otherwise have one of their own; so have the detector's rivals in the benchmark.
+.venv/.sam .venv/.checkov .venv/.rivals: .venv/.%: .ci/%.txt .venv/bin/python
 	@echo "installing $* (.ci/$*.txt)"
 	@$(BIN)/python -m venv .venv/$*
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/$*.txt

@@ -3,6 +3,7 @@
 Seeds 1 to 99 are for tuning; `accuracy` reports on others. What is expected of a generator: none of its series is what the model assumes exactly.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,10 @@ from anomalake.demo import flights, shop
 SEEDS = (101, 102, 103)
 WARM_UP = 28  # days before anything counts
 THRESHOLDS = (40, 50, 60, 70, 80, 90)
+FLIGHTS = {"all, daily": 1, "all, hourly": 24, "by airport, hourly": 24}  # slots a day
 STEPS = {1: ("P1D", "D"), 24: ("PT1H", "h"), 288: ("PT5M", "5min")}
+
+Way = Callable[[np.ndarray, int, str], np.ndarray]  # values, slots a day, the first day: scores
 
 
 class Result(NamedTuple):
@@ -112,10 +116,10 @@ def accuracy(_: Path) -> None:
     for seed in SEEDS:
         values, label = labelled(seed)
         _row(f"generated, seed {seed}", judge(label[WARM_UP * 24 :].ravel(), scored(values)[WARM_UP * 24 :].ravel()))
-    for measure, (values, label) in _shop().items():
+    for measure, (values, label) in shop_cells().items():
         _row(f"the shop, {measure}", judge(label.ravel(), scored(values, start="2021-01-01").ravel()))
-    for name, result in _flights().items():
-        _row(f"flights, {name}", result)
+    for name, result in flight_days(scored, tuple(FLIGHTS)).items():
+        _row(f"flights, cancellations, {name}", result)
     print(f"\n| without anomalies; alarms a series and week from score | {' | '.join(map(str, THRESHOLDS))} |\n|---|{'---|' * len(THRESHOLDS)}")
     for kind, (values, slots) in quiet(SEEDS[0]).items():
         score = scored(values, slots)[WARM_UP * slots :]
@@ -127,7 +131,7 @@ def _row(name: str, result: Result) -> None:
     print(f"| {name} | {result.average_precision:.3f} | {result.best_f1:.3f} | {result.best_threshold:.0f} | {result.f1_at_50:.4f} |")
 
 
-def _shop() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def shop_cells() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The demo's shop by measure: values and labels as [hour, series]."""
     made, keys = shop.make(), ["platform", "marketplace"]
     wide = {measure: made.data.pivot(index="timestamp", columns=keys, values=measure) for measure in ("views", "revenue")}
@@ -136,18 +140,23 @@ def _shop() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {measure: (values.to_numpy(float), label[measure].to_numpy()) for measure, values in wide.items()}
 
 
-def _flights() -> dict[str, Result]:
-    """Days of 100 cancelled flights and more among those of less than 40, ranked by their greatest score; from the 29th of January on."""
+def flight_days(way: Way, kinds: tuple[str, ...]) -> dict[str, Result]:
+    """By kind of `FLIGHTS`: days of 100 cancelled flights and more among those of less than 40, ranked by their greatest score.
+
+    From the 29th of January on.
+    """
     data = flights.load()
     day = data.scheduled_hour.dt.normalize()
     cancelled = data.groupby(day).cancelled.sum()
     clear = cancelled[(cancelled.index >= "2013-01-29") & ((cancelled >= 100) | (cancelled < 40))]
     found = {}
-    for name, slots, time in (("all, daily", 1, day), ("all, hourly", 24, data.scheduled_hour), ("by airport, hourly", 24, data.scheduled_hour)):
+    for name in kinds:
+        slots = FLIGHTS[name]
+        time = day if slots == 1 else data.scheduled_hour
         by = [time, data.origin] if "airport" in name else [time, pd.Series("all", data.index, name="all")]
         wide = data.groupby(by).cancelled.sum().unstack()
         times = pd.date_range("2013-01-01", periods=365 * slots, freq=STEPS[slots][1])
-        score = np.nan_to_num(scored(wide.reindex(times).to_numpy(float), slots, start="2013-01-01")).max(axis=1)
+        score = np.nan_to_num(way(wide.reindex(times).to_numpy(float), slots, "2013-01-01")).max(axis=1)
         days = pd.Series(score, index=times.normalize()).groupby(level=0).max().reindex(clear.index)
-        found[f"cancellations, {name}"] = judge((clear >= 100).to_numpy(), days.to_numpy())
+        found[name] = judge((clear >= 100).to_numpy(), days.to_numpy())
     return found

@@ -1,23 +1,32 @@
 """What is said of an event's parts: root causes of generated events, and contributions against the shares that were injected. Seeds 1 to 99 tune.
 
+Beside it RiskLoc (benchmarks/riskloc.py) on the same events, and both on events of RiskLoc's own kind.
+
 The generator of causes: a full table of series over three to five dimensions, sizes log-normal, forecasts off by Poisson noise and by some per cent;
-one to three combinations of one to three dimensions move, each by a factor of its own. Found: exactly that combination is named.
+one to three combinations of one to three dimensions move, each by a factor of its own, all to one side or as it comes. Found: exactly that
+combination is named.
 """
 
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+import riskloc
 from anomalake import metric_set
+from anomalake.demo import shop
 from anomalake.detect import cause
 from anomalake.detect.run import Detector
-from anomalake.live import Interval
+from anomalake.live import Interval, Series
 
 SEEDS, EVENTS = (101, 102, 103), 200
 OFF = (0.02, 0.05, 0.10)  # forecasts, relative
+WIDE = 6  # series of a cause; RiskLoc takes the five greatest deviations for outliers
+OWN_EVENTS = 20  # of RiskLoc's kind, a seed; each has 48,000 series
 FAR = 4.3  # spreads from which a series is anomalous
 SHOP = """
 name: shop
@@ -26,36 +35,79 @@ timestamp: {column: timestamp, format: "yyyy-MM-dd HH:mm:ss"}
 dimensions: [platform, marketplace]
 measures: [{name: revenue, aggregation: SUM}]
 """
+DEMO = SHOP.replace("[{", "[{name: views, aggregation: SUM}, {")
+TIE = 0.5  # points; injected shares this near to the greatest are as good as it
 HISTORY, START = 35, datetime(2021, 1, 4)  # days
 PLATFORMS, MARKETS = ("app", "mobile", "pc"), ("de", "es", "fr", "it", "jp", "uk", "us")
 
 
+class _Event(NamedTuple):
+    """An event: what a root cause is looked for in, and the combinations that moved."""
+
+    dimensions: list[str]
+    series: list[Series]
+    value: np.ndarray
+    expected: np.ndarray
+    off: float  # the forecasts' usual error, relative; the detector knows it, RiskLoc does not ask
+    truth: set[tuple]
+    fewest: int = 1  # series of its smallest cause
+
+
 def causes(_: Path) -> None:
-    """F1 of exact combinations by the forecasts' error; then contributions."""
-    for off in OFF:
-        cells = []
-        for number in (1, 2, 3):
-            hits = named = wanted = 0
-            began = time.perf_counter()
-            for seed in SEEDS:
-                generator = np.random.default_rng([seed, number])
-                for _ in range(EVENTS // len(SEEDS)):
-                    truth, found = _event(generator, number, off)
-                    hits, named, wanted = hits + len(truth & found), named + len(found), wanted + len(truth)
-            cells.append(f"{number} causes: F1 {2 * hits / (named + wanted):.3f}, {1000 * (time.perf_counter() - began) / EVENTS:.1f} ms")
-        print(f"root cause, forecasts off by {off:.0%}: {'; '.join(cells)}", flush=True)
+    """F1 of exact combinations by the forecasts' error, and RiskLoc's; both on RiskLoc's own kind of events; then contributions."""
+    for one_side in (False, True):
+        for off in OFF:
+            for number in (1, 2, 3):
+                some = [
+                    _event(generator, number, off, one_side)
+                    for seed in SEEDS
+                    for generator in (np.random.default_rng([seed, number]),)
+                    for _ in range(EVENTS // len(SEEDS))
+                ]
+                sides = "to one side" if one_side else "to either side"
+                print(f"root cause, {sides}, forecasts off by {off:.0%}, {number} causes: {_beside(some)}", flush=True)
+                wide = [one for one in some if one.fewest >= WIDE]
+                print(f"  ... the {len(wide)} events whose causes have {WIDE} series and more: {_beside(wide)}", flush=True)
+    own = [_Event(*made[:4], off, truth) for seed in SEEDS for *made, truth, off in riskloc.events(seed, OWN_EVENTS)]
+    print(f"root cause, RiskLoc's own kind of events: {_beside(own)}", flush=True)
     for times in (5, 10, 30):
         agreed, errors = _contributions(times)
         print(f"contributions, deviations {times} times the noise: top-1 {agreed:.2%}, mean error {errors:.3f} points", flush=True)
+    for seeds in (SEEDS, (7,)):
+        print(f"contributions, the demo's shop, seeds {', '.join(map(str, seeds))}: {_demo(seeds)}", flush=True)
 
 
-def _event(generator: np.random.Generator, number: int, off: float) -> tuple[set[tuple], set[tuple]]:
-    """An event: the combinations that moved, and those that are named."""
+def _beside(some: list[_Event]) -> str:
+    """F1 and processor time of both on the same events."""
+    ways: dict[str, Callable[[_Event], set[tuple]]] = {
+        "Anomalake": _found,
+        "RiskLoc": lambda one: riskloc.causes(one.dimensions, one.series, one.value, one.expected),
+    }
+    cells = []
+    for name, way in ways.items():
+        began = time.process_time()
+        found = [way(one) for one in some]
+        each = 1000 * (time.process_time() - began) / len(some)
+        hits = sum(len(one.truth & named) for one, named in zip(some, found, strict=True))
+        cells.append(f"{name} F1 {2 * hits / (sum(map(len, found)) + sum(len(one.truth) for one in some)):.3f}, {each:.1f} ms")
+    return "; ".join(cells)
+
+
+def _found(event: _Event) -> set[tuple]:
+    """The causes that the detector names; a series is anomalous from `FAR` spreads on."""
+    spread = np.sqrt(event.expected + np.square(event.off * event.expected))
+    anomalous = np.flatnonzero(np.abs(event.value - event.expected) > FAR * spread)
+    return {one.values for one in cause.causes(event.dimensions, event.series, event.value, event.expected, anomalous)}
+
+
+def _event(generator: np.random.Generator, number: int, off: float, one_side: bool) -> _Event:
+    """An event of `number` causes."""
     sizes = generator.integers(3, 8, generator.integers(3, 6))
     series = list(product(*([f"{chr(97 + place)}{i}" for i in range(size)] for place, size in enumerate(sizes))))
     names = [chr(97 + place) for place in range(len(sizes))]
     usual = generator.lognormal(6, 1, len(series))
-    value, truth, moved = usual.copy(), set(), np.zeros(len(series), bool)
+    value, truth, moved, fewest = usual.copy(), set(), np.zeros(len(series), bool), len(series)
+    falls = generator.random() < 0.5 if one_side else None
     while len(truth) < number:
         depth = int(generator.integers(1, 4))
         some = sorted(generator.choice(len(sizes), depth, replace=False).tolist())
@@ -63,15 +115,15 @@ def _event(generator: np.random.Generator, number: int, off: float) -> tuple[set
         mine = np.array([all(one[names.index(name)] == wanted for name, wanted in combination) for one in series])
         if (mine & moved).any():  # causes that overlap have no one truth
             if truth and generator.random() < 0.2:
-                truth, moved, value = set(), np.zeros(len(series), bool), usual.copy()
+                truth, moved, value, fewest = set(), np.zeros(len(series), bool), usual.copy(), len(series)
             continue
-        value[mine] *= generator.uniform(0.2, 0.7) if generator.random() < 0.5 else generator.uniform(1.5, 3)
+        value[mine] *= generator.uniform(0.2, 0.7) if (generator.random() < 0.5 if falls is None else falls) else generator.uniform(1.5, 3)
         truth.add(combination)
         moved |= mine
+        fewest = min(fewest, int(mine.sum()))
     value = generator.poisson(value).astype(float)
     expected = usual * np.exp(generator.normal(0, off, len(series)))
-    anomalous = np.flatnonzero(np.abs(value - expected) > FAR * np.sqrt(expected + np.square(off * expected)))
-    return truth, {one.values for one in cause.causes(names, series, value, expected, anomalous)}
+    return _Event(names, series, value, expected, off, truth, fewest)
 
 
 def _contributions(times: float) -> tuple[float, float]:
@@ -100,3 +152,51 @@ def _contributions(times: float) -> tuple[float, float]:
                 agreed.append(max(told, key=told.__getitem__) == max(truth, key=truth.__getitem__))
                 errors += [abs(told.get(name, 0) - share) for name, share in truth.items()]
     return float(np.mean(agreed)), float(np.mean(errors))
+
+
+def _demo(seeds: tuple[int, ...]) -> str:
+    """Contributions of the demo's shop against |value - value / factor|; then what they were if every usual value, the noise left out, were known."""
+    found: list[tuple[bool, list[float]]] = []  # of an event and dimension: the greatest agrees; errors of all values
+    exact: list[tuple[bool, list[float]]] = []
+    events = false = struck = carried = 0
+    for seed in seeds:
+        made, detector = shop.make(seed=seed), Detector(metric_set.parse(DEMO, "shop"))
+        cells = dict(list(made.labels.groupby(["timestamp", "measure"])))
+        struck += len(cells)
+        for hour, rows in made.data.groupby("timestamp"):
+            values = {(row.platform, row.marketplace): (float(row.views), float(row.revenue)) for row in rows.itertuples()}
+            for alert in detector.score(Interval(hour.to_pydatetime(), values, len(rows), ())).alerts:
+                measure = alert.impacted_metric.metric_name
+                events += 1
+                if (hour, measure) not in cells:
+                    false += 1
+                    continue
+                mine = list(cells[hour, measure].itertuples())
+                value = {(cell.platform, cell.marketplace): values[cell.platform, cell.marketplace][measure == "revenue"] for cell in mine}
+                injected = {series: abs(value[series] - value[series] / cell.factor) for series, cell in zip(value, mine, strict=True)}
+                known = {series: abs(value[series] - cell.usual) for series, cell in zip(value, mine, strict=True)}
+                for place, (names, dimension) in enumerate(
+                    zip((shop.PLATFORMS, shop.MARKETPLACES), alert.impacted_metric.dimension_contribution, strict=True)
+                ):
+                    truth = _shares(injected, names, place)
+                    shares = {share.dimension_value: share.value_contribution for share in dimension.dimension_value_contributions}
+                    found.append(_compared(truth, [shares.get(name, 0.0) for name in names]))
+                    exact.append(_compared(truth, _shares(known, names, place)))
+                    carried += sum(share > 0 for share in truth)
+    told = f"{events} events ({false} false, {struck - events + false} missed)"
+    for name, some in (("told", found), ("were the means known exactly", exact)):
+        errors = [error for _, one in some for error in one]
+        each = sum(errors) / carried
+        top = np.mean([agrees for agrees, _ in some])
+        told += f"; {name}: top-1 {top:.2%}, mean error {np.mean(errors):.3f} points over all values, {each:.3f} over those struck"
+    return told
+
+
+def _shares(weights: dict[tuple[str, str], float], names: tuple[str, ...], place: int) -> list[float]:
+    """The per cent of each value of a dimension."""
+    return [100 * sum(weight for series, weight in weights.items() if series[place] == name) / sum(weights.values()) for name in names]
+
+
+def _compared(truth: list[float], told: list[float]) -> tuple[bool, list[float]]:
+    """Whether the greatest share that is told is the greatest in truth, or within `TIE` of it; and the errors."""
+    return truth[int(np.argmax(told))] >= max(truth) - TIE, [abs(one - other) for one, other in zip(truth, told, strict=True)]

@@ -23,6 +23,7 @@ import accuracy
 import causes
 import ingest_load
 import limits
+import rivals
 import s3_server
 from alerts import alert
 
@@ -232,6 +233,7 @@ PARTS = {
     "limits": limits.limits,
     "accuracy": accuracy.accuracy,
     "causes": causes.causes,
+    "rivals": rivals.rivals,
     "cold": cold,
 }
 

@@ -226,6 +226,25 @@ def test_an_interval_before_any_series_is_known_is_empty():
     assert (scored.observations, scored.alerts) == ([], ())
 
 
+@pytest.mark.parametrize(("slots", "days"), [(1, 14), (24, 4), (144, 2), (288, 1)])
+def test_the_first_score_needs_as_many_days_as_the_old_service_s_or_fewer(slots, days):
+    values = np.random.default_rng(2).normal(1000, 30, ((days + 2) * slots, 3))
+    known = ~np.isnan(run(values, slots).score).all(axis=1)
+    assert int(known.argmax()) == days * slots
+
+
+@pytest.mark.parametrize("slots", [24, 288])
+def test_the_first_weekend_is_no_anomaly_and_several_times_the_usual_is_one_on_a_weekday_that_is_new(slots):
+    interval = np.arange(9 * slots)
+    weekday = np.where((interval // slots) % 7 >= 5, 0.4, 1.0)
+    usual = 1000 * (1 + 0.3 * np.sin(interval / slots * 2 * np.pi)) * weekday
+    values = (usual * np.random.default_rng(5).normal(1, 0.03, len(interval)))[:, None]
+    assert not (np.nan_to_num(run(values, slots).score) >= 50).any()
+    spike = 5 * slots + slots // 2  # on the first Saturday
+    values[spike] *= 20
+    assert np.flatnonzero(np.nan_to_num(run(values, slots).score[:, 0]) >= 50).tolist() == [spike]
+
+
 @pytest.mark.parametrize("unit", [1e-9, 1e-3, 1.0, 1e6, -1.0])
 def test_the_score_does_not_depend_on_the_unit(unit):
     values = season(30) / 1000

@@ -80,7 +80,7 @@ def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | N
             parts.append(", ".join(f"{part} {share:.0f} %" for part, share in shares))
         rows.append((day, value, round(excess, 1), *parts))
     heads = ["day", measure.name, "excess", *(f"most by {name}" for name in item.dimension_names)]
-    say(table(heads, rows) if rows else "none yet: the detector needs four days of each hour, and to have seen the weekday once")
+    say(table(heads, rows) if rows else "none yet: the detector needs four days of each hour")
     if made is not None:
         say(_against_labels(connection, made.labels, data))
     question, statement = QUESTIONS[dataset]

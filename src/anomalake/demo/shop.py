@@ -18,7 +18,7 @@ class Shop(NamedTuple):
     """The live data, and which cells of it were made anomalous."""
 
     data: pd.DataFrame  # timestamp (UTC), platform, marketplace, views, revenue
-    labels: pd.DataFrame  # timestamp, platform, marketplace, measure, factor
+    labels: pd.DataFrame  # timestamp, platform, marketplace, measure, factor, usual (what the value were without factor and noise)
 
 
 def make(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
@@ -28,6 +28,7 @@ def make(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
     series = [(platform, marketplace) for platform in PLATFORMS for marketplace in MARKETPLACES]
     views = np.stack([_season(rng, hours) for _ in series], axis=1)
     revenue = views * rng.uniform(0.5, 3.0, len(series))
+    usual = {"views": views, "revenue": revenue}
     values = {"views": views * rng.normal(1, 0.04, views.shape), "revenue": revenue * rng.normal(1, 0.05, views.shape)}
     timestamps = pd.date_range(start, periods=len(hours), freq="h")
     labels = []
@@ -43,7 +44,9 @@ def make(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
         ]  # fmt: skip
         for measure in ("views", "revenue") if rng.random() < 0.5 else (str(rng.choice(["views", "revenue"])),):
             values[measure][hour : hour + length, struck] *= factor
-            labels += [(timestamps[h], *series[place], measure, factor) for h in range(hour, hour + length) for place in struck]
+            labels += [
+                (timestamps[h], *series[place], measure, factor, usual[measure][h, place]) for h in range(hour, hour + length) for place in struck
+            ]
         hour += length
     data = pd.DataFrame(
         {
@@ -54,7 +57,7 @@ def make(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
             "revenue": np.round(values["revenue"], 2).ravel(),
         }
     )
-    return Shop(data, pd.DataFrame(labels, columns=["timestamp", "platform", "marketplace", "measure", "factor"]))
+    return Shop(data, pd.DataFrame(labels, columns=["timestamp", "platform", "marketplace", "measure", "factor", "usual"]))
 
 
 def _season(rng: np.random.Generator, hours: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

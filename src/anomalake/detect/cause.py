@@ -17,8 +17,8 @@ from anomalake.live import Series
 Floats = NDArray[np.float64]
 
 PURE = 0.8  # of a cause's series, weighed by what is expected of them, have moved
-WORTH = 0.05  # of the event's deviation; what covers less is no cause
-ENOUGH = 0.95  # of it explained
+WORTH = 0.02  # of the event's deviation; what covers less is no cause
+ENOUGH = 0.98  # of it explained
 MOST_CAUSES = 5
 MOST_WORK = 3_000_000  # series x combinations of dimensions that are looked at; deeper layers beyond are not
 MOST_TOLD = 500  # characters
