@@ -76,10 +76,11 @@ def backfill(job: "Job", context: SparkContext, parts: int) -> "Report":
     from anomalake import past
     from anomalake.detect.state import Memory
     from anomalake.functions.memory import remember, said, tidy
-    from anomalake.lake import layout
+    from anomalake.lake import compaction, layout
 
     head, feedback, before = job.store.get(layout.state_key(job.metric_set)), said(job.store, job.metric_set), past.quarantined(job.store)
     files = past.live_files(job.store, job.metric_set)
+    compaction.forget(job.store, job.metric_set)
     days = past.days_of(files, job.metric_set)
 
     read = context.parallelize(days, len(days)).map(lambda day: past.read(job, day)).persist(StorageLevel.DISK_ONLY)

@@ -50,8 +50,8 @@ def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
 
 
 def test_the_lake_s_tables_are_declared_as_they_are_written():
-    assert {table["Name"] for table in inputs("EXTERNAL_TABLE")} == {*GLUE_NAMES.values(), "live", "feedback"}
-    for table in (table for table in inputs("EXTERNAL_TABLE") if table["Name"] != "feedback"):
+    assert {table["Name"] for table in inputs("EXTERNAL_TABLE")} == {*GLUE_NAMES.values(), "live", "feedback", "compaction"}
+    for table in (table for table in inputs("EXTERNAL_TABLE") if table["Name"] not in {"feedback", "compaction"}):
         for parameters in branches(table["Parameters"]):
             (partition,) = table["PartitionKeys"]
             assert parameters["projection.enabled"] == "true"

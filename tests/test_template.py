@@ -193,11 +193,11 @@ def test_without_an_owner_nothing_is_made_in_quicksight(three):
 def test_a_stack_gives_all_of_it(stack):
     kinds = Counter(resource.type for resource in stack.values())
     assert kinds["AWS::Glue::Database"] == 2 * 3 + 1
-    assert kinds["AWS::Glue::Table"] == 3 * (7 + 5) + 4
+    assert kinds["AWS::Glue::Table"] == 3 * (8 + 5) + 4
     assert kinds["AWS::Glue::Crawler"] == kinds["AWS::Scheduler::Schedule"] == kinds["AWS::QuickSight::Topic"] == 3
     assert kinds["AWS::QuickSight::DataSet"] == 3 * 5 + 4
     assert kinds["AWS::QuickSight::Analysis"] == kinds["AWS::QuickSight::Dashboard"] == 3 + 1
-    assert kinds["AWS::Athena::NamedQuery"] == 3 * 5 + 2
+    assert kinds["AWS::Athena::NamedQuery"] == 3 * 6 + 2
     assert kinds["AWS::Athena::WorkGroup"] == kinds["AWS::QuickSight::DataSource"] == kinds["AWS::S3::Bucket"] == 1
     assert kinds["AWS::QuickSight::RefreshSchedule"] == 0
 

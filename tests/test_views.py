@@ -314,7 +314,7 @@ def test_an_empty_lake_answers_every_view_with_no_rows(tmp_path):
     for form in FORMATS:
         connection = duck.connect(tmp_path, sets, form)
         names = connection.sql("SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE NOT internal").fetchall()
-        assert len(names) == 2 * 12 + 4
+        assert len(names) == 2 * 13 + 4
         for (name,) in names:
             assert connection.sql(f"SELECT * FROM {name}").fetchall() == []
 

@@ -206,7 +206,9 @@ def _detect(arguments: Arguments) -> int:
                 tell_of(report, item, arguments.lake)
                 failed = failed or bool(report.failed or report.quarantined)
             else:
-                done, memory = detect.run(item, Setting(store, sets, form), now, lambda: True)
+                chosen = Setting(store, sets, form)
+                done, memory = detect.run(item, chosen, now, lambda: True)
+                detect.tidy_days(item, chosen, memory, now, lambda: True)
                 late = f", {done.late:,} late (`--rebuild` scores them)" if done.late else ""
                 say(f"detector    {done.scored:,} intervals, {done.empty:,} without data{late}, through {memory.after}")
                 for status in memory.detector.status():

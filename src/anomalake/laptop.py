@@ -20,7 +20,7 @@ from anomalake.detect.run import Detector, Scored, days
 from anomalake.detect.state import Memory
 from anomalake.errors import UserError
 from anomalake.functions.memory import remember, said, tidy
-from anomalake.lake import layout
+from anomalake.lake import compaction, layout
 from anomalake.lake.layout import Format
 from anomalake.lake.store import Store
 from anomalake.live import Finding, Interval, source_of
@@ -101,6 +101,7 @@ def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], f
     from there. Nobody is notified.
     """
     files = past.live_files(store, metric_set)
+    compaction.forget(store, metric_set)
     feedback = said(store, metric_set)
     detector = Detector(metric_set, feedback=feedback.feedback)
     alerted = failed = 0

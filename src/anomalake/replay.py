@@ -32,7 +32,6 @@ MOST_TRIES = 20  # of a day, while others write in it
 MOST_FINDINGS = 20  # kept to be named; the others are counted
 CHUNK = 100  # objects of quarantine in one piece of work
 FEW = 4  # pieces that are not worth starting processes for
-WRITTEN_BY_DETECTOR: tuple[Table, ...] = ("observations", "dataHealth")  # no alert holds what is in these
 _Event = tuple[str, str]  # measure and event id
 _Piece = TypeVar("_Piece")
 
@@ -44,7 +43,7 @@ class Job(NamedTuple):
     sets: tuple[MetricSet, ...]
     metric_set: MetricSet
     form: Format
-    tables: tuple[Table, ...] = (*tables.INGESTED, *WRITTEN_BY_DETECTOR)
+    tables: tuple[Table, ...] = (*tables.INGESTED, *layout.BY_DAY)
     start: datetime = alerts.EARLIEST  # of an interval, naive UTC
     end: datetime = alerts.LATEST  # not included
     reroute: bool = False  # alerts go where they would go today, not where they were filed
@@ -230,7 +229,7 @@ def _rebuild(job: Job, day: Day) -> Done:
             if rest:
                 keep(store, f"{key.rpartition('/')[0]}/{archive.digest([str(line) for line in archive.unpack(rest)])}.jsonl", rest)
             store.delete(key)
-    for table in WRITTEN_BY_DETECTOR:
+    for table in layout.BY_DAY:
         if table in job.tables:
             done = done.plus(_convert(table, store, job, day.date))
     return done

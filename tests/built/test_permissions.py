@@ -119,7 +119,8 @@ class Made(NamedTuple):
 @pytest.fixture(scope="module")
 def made(recorder, tmp_path_factory) -> Made:
     """Ingest: new and known timestamps, a severe alert and what is not understood, twice. Detect: two runs, an alert, one too large to send; a memory
-    of which a part is replaced, and feedback.
+    of which a part is replaced, and feedback; days on their
+    way into one object.
     """
     application, endpoint = recorder
     top = tmp_path_factory.mktemp("project")
@@ -133,6 +134,7 @@ def made(recorder, tmp_path_factory) -> Made:
     hourly(bucket)
     daily(bucket)
     remembered(bucket, metric_set.load(sets / "ecommerce.yaml"))
+    on_their_way(bucket, metric_set.load(sets / "ecommerce.yaml"))
     said = {"metricName": "revenue", "timestamp": "2021-01-01T00:00:00", "wanted": True}
     bucket.put_object(Key="feedback/ecommerce/v1/said.json", Body=json.dumps(said).encode())
     queue = sqs.create_queue(QueueName="anomalake-alerts")["QueueUrl"]
@@ -166,6 +168,17 @@ def remembered(bucket: Any, item: metric_set.MetricSet) -> None:
     bucket.put_object(Key=layout.state_key(item), Body=head)
     for name, data in shards.items():
         bucket.put_object(Key=layout.shard_key(item, name), Body=data)
+
+
+def on_their_way(bucket: Any, item: metric_set.MetricSet) -> None:
+    """One day that is to be written into one object, and one whose others are to be deleted."""
+    some = ((7, "begun", False), (6, "switched", True), (0, "through", None))
+    days = [(f"{last_hour() - timedelta(days=ago):%Y-%m-%d}", step, switched) for ago, step, switched in some]
+    lines = [
+        {"day": day, "step": step, "since": "2021-01-01T00:00:00", "target": None if switched is None else day, "switched": switched}
+        for day, step, switched in days
+    ]
+    bucket.put_object(Key=layout.compaction_key(item), Body="".join(json.dumps(line) + "\n" for line in lines).encode())
 
 
 def last_hour() -> datetime:

@@ -16,7 +16,7 @@ import sqlglot
 
 from anomalake import patterns
 from anomalake.catalog import sql
-from anomalake.catalog.views import FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
+from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.errors import UserError
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format
@@ -69,7 +69,9 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
         connection.execute(f"CREATE SCHEMA {sql.name(db)}")
         for table, known in GLUE_NAMES.items():
             connection.execute(f"CREATE VIEW {sql.name(db)}.{sql.name(known)} AS {_lake_table(root, item, table, kept)}")
-        connection.execute(f"CREATE VIEW {sql.name(db)}.{sql.name(FEEDBACK)} AS {_feedback_table(root, item)}")
+        said, moving = root / layout.feedback_folder(item), root / layout.compaction_folder(item)
+        connection.execute(f"CREATE VIEW {sql.name(db)}.{sql.name(FEEDBACK)} AS {_json_table(said, 'json', FEEDBACK_COLUMNS)}")
+        connection.execute(f"CREATE VIEW {sql.name(db)}.{sql.name(COMPACTION)} AS {_json_table(moving, 'jsonl', COMPACTION_COLUMNS)}")
         if item.source is not None:
             connection.execute(f'CREATE VIEW {sql.name(db)}."live" AS {_live_table(root, item)}')
         _create(connection, views(item, PREFIX, kept))
@@ -108,9 +110,10 @@ def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Fo
     if not any(folder.rglob(f"*.{form}")):
         kinds = {"string": "VARCHAR", "double": "DOUBLE", "bigint": "BIGINT", "timestamp": "TIMESTAMP_MS"}
         nulls = [f"CAST(NULL AS {kinds[kind] if form == 'parquet' else 'VARCHAR'}) AS {sql.name(column)}" for column, kind in columns]
-        return f'SELECT {", ".join(nulls)}, CAST(NULL AS VARCHAR) AS "date" WHERE false'
+        path = ', CAST(NULL AS VARCHAR) AS "$path"' if table in layout.BY_DAY else ""
+        return f'SELECT {", ".join(nulls)}, CAST(NULL AS VARCHAR) AS "date"{path} WHERE false'
     files = sql.text(f"{glob.escape(str(folder))}/*/*.{form}")
-    partitions = "hive_partitioning = true, hive_types = {'date': VARCHAR}"
+    partitions = "hive_partitioning = true, hive_types = {'date': VARCHAR}" + (", filename = '$path'" if table in layout.BY_DAY else "")
     if form == "parquet":
         return f"SELECT * FROM read_parquet({files}, {partitions})"
     names = ", ".join(f"{sql.text(column.lower())}: 'VARCHAR'" for column, _ in columns)
@@ -121,14 +124,14 @@ def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Fo
     )
 
 
-def _feedback_table(root: Path, metric_set: MetricSet) -> str:
-    folder = root / layout.feedback_folder(metric_set)
+def _json_table(folder: Path, suffix: str, known: Sequence[tuple[str, str]]) -> str:
+    """The folder's files, a JSON object on each line."""
     kinds = {"string": "VARCHAR", "boolean": "BOOLEAN", "array<map<string,string>>": "MAP(VARCHAR, VARCHAR)[]"}
-    if not any(folder.glob("*.json")):
-        nulls = [f"CAST(NULL AS {kinds[kind]}) AS {sql.name(column.lower())}" for column, kind in FEEDBACK_COLUMNS]
+    if not any(folder.glob(f"*.{suffix}")):
+        nulls = [f"CAST(NULL AS {kinds[kind]}) AS {sql.name(column.lower())}" for column, kind in known]
         return f"SELECT {', '.join(nulls)} WHERE false"
-    columns = ", ".join(f"{sql.text(column)}: {sql.text(kinds[kind])}" for column, kind in FEEDBACK_COLUMNS)
-    files = sql.text(f"{glob.escape(str(folder))}/*.json")
+    columns = ", ".join(f"{sql.text(column)}: {sql.text(kinds[kind])}" for column, kind in known)
+    files = sql.text(f"{glob.escape(str(folder))}/*.{suffix}")
     return f"SELECT * FROM read_json({files}, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true)"
 
 

@@ -13,7 +13,7 @@ from anomalake import cloudformation, patterns
 from anomalake.alert import EARLIEST
 from anomalake.catalog import detector, sql
 from anomalake.catalog.saved import SavedQuery, saved_queries, saved_queries_of_all
-from anomalake.catalog.views import FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
+from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, literal, logical, logical_set, nested, role, sub, use_key
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format, Table
@@ -70,7 +70,8 @@ def set_template(item: MetricSet) -> Node:
     resources: Node = {"Database": _database(database(PREFIX, item), item.told or f"Anomalies and live data of {item.title}.")}
     for table in GLUE_NAMES:
         resources[logical(GLUE_NAMES[table])] = _lake_table(item, table, "Database")
-    resources["Feedback"] = _feedback_table(item, "Database")
+    resources["Feedback"] = _json_table(FEEDBACK, FEEDBACK_COLUMNS, layout.feedback_folder(item), "Database")
+    resources["Compaction"] = _json_table(COMPACTION, COMPACTION_COLUMNS, layout.compaction_folder(item), "Database")
     if item.source is not None:
         resources["Live"] = _live_table(item, "Database")
     for parquet, csv in zip(views(item, PREFIX, "parquet"), views(item, PREFIX, "csv"), strict=True):
@@ -232,17 +233,17 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     )
 
 
-def _feedback_table(metric_set: MetricSet, owner: str) -> Node:
-    """What people said of events, one JSON object a file."""
+def _json_table(name: str, columns: Sequence[tuple[str, str]], folder: str, owner: str) -> Node:
+    """The files of a folder, a JSON object on each line."""
     return _table(
         owner,
         {
-            "Name": FEEDBACK,
+            "Name": name,
             "TableType": "EXTERNAL_TABLE",
             "Parameters": {"EXTERNAL": "TRUE", "classification": "json"},
             "StorageDescriptor": {
-                "Columns": [{"Name": name.lower(), "Type": kind} for name, kind in FEEDBACK_COLUMNS],
-                "Location": sub(f"s3://${{Bucket}}/{layout.feedback_folder(metric_set)}/"),
+                "Columns": [{"Name": column.lower(), "Type": kind} for column, kind in columns],
+                "Location": sub(f"s3://${{Bucket}}/{folder}/"),
                 **_TEXT,
                 "SerdeInfo": _JSON_LINES,
             },

@@ -11,11 +11,13 @@ from anomalake import patterns
 from anomalake.alert import SEVERITY
 from anomalake.catalog import sql
 from anomalake.lake import tables
-from anomalake.lake.layout import GLUE_NAMES, Format, Table
+from anomalake.lake.layout import BY_DAY, GLUE_NAMES, Format, Table
 from anomalake.live import source_of
 from anomalake.metric_set import ANOMALY_COLUMNS, MetricSet
 
 FEEDBACK = "feedback"  # the table of what people said of events
+COMPACTION = "compaction"  # the table of days that are on their way into one object
+COMPACTION_COLUMNS = (("day", "string"), ("step", "string"), ("since", "string"), ("target", "string"), ("switched", "boolean"))
 FEEDBACK_COLUMNS = (
     ("eventId", "string"), ("metricName", "string"), ("timestamp", "string"), ("wanted", "boolean"), ("direction", "string"),
     ("series", "array<map<string,string>>"), ("note", "string"), ("saidAt", "string"),
@@ -77,7 +79,13 @@ def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
         (f"{sql.csv_cell(sql.name(column), kind)} AS {sql.name(column)}" if form == "csv" else sql.name(column))
         for column, kind in tables.schema(table, metric_set)
     ]
-    return f'SELECT {", ".join(cells)}, "date" FROM {sql.name(db)}.{sql.name(GLUE_NAMES[table])}'
+    selected = f'SELECT {", ".join(cells)}, "date" FROM {sql.name(db)}.{sql.name(GLUE_NAMES[table])}'
+    if table not in BY_DAY:
+        return selected
+    return (
+        f"{selected} LEFT JOIN (SELECT day AS _day, target AS _target, switched AS _switched FROM {sql.name(db)}.{COMPACTION} "
+        "WHERE target IS NOT NULL) ON _day = \"date\" WHERE _target IS NULL OR (\"$path\" LIKE concat('%/', _target, '.%')) = _switched"
+    )
 
 
 def _live(metric_set: MetricSet, db: str) -> str:

@@ -23,7 +23,7 @@ from anomalake.detect.state import Memory
 from anomalake.functions.ingest import take
 from anomalake.functions.memory import recall, remember, said
 from anomalake.functions.setting import METRICS_NAMESPACE, MOST_BYTES, Setting, send, setting
-from anomalake.lake import encoding, layout, tables
+from anomalake.lake import compaction, encoding, layout, tables
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Table
 from anomalake.lake.store import StorageError, Store
@@ -65,7 +65,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if not mine:
             logger.info("another run is under way", metric_set=item.name)
             return {"metricSet": item.name, "skipped": "another run is under way"}
-        done, memory = run(item, chosen, now, lambda: context is None or context.get_remaining_time_in_millis() > SPARE_MS)
+
+        def has_time() -> bool:
+            return context is None or context.get_remaining_time_in_millis() > SPARE_MS
+
+        done, memory = run(item, chosen, now, has_time)
+        tidy_days(item, chosen, memory, now, has_time)
     counts = {"IntervalsScored": done.scored, "IntervalsEmpty": done.empty, "IntervalsDue": done.due, "IntervalsSilent": memory.silent,
               "IntervalsLate": done.late, "AlertsRaised": done.alerts}  # fmt: skip
     for metric, count in counts.items():
@@ -116,13 +121,24 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
     return Run(scored, empty, left, sent, late), memory
 
 
+def tidy_days(metric_set: MetricSet, chosen: Setting, memory: Memory, now: datetime, has_time: Callable[[], bool]) -> None:
+    """Take the days that are over a step nearer to one object each; where storage fails the next run goes on from there."""
+    if not memory.detector.series:
+        return
+    after = intervals.to_utc(memory.after, metric_set.timezone)
+    try:
+        compaction.compact(chosen.store, metric_set, chosen.format, after=after, now=now, has_time=has_time)
+    except StorageError as error:
+        logger.warning("days that are over could not be brought together; the next run goes on", problem=str(error))
+
+
 def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) -> tuple[Memory, int]:
     """Count the intervals that had no data in time and have some now; they are not scored, and no longer watched."""
     late = [wall for wall in memory.missed if live.files_of(store, metric_set, wall)]
     for wall in late:
         start = intervals.to_utc(wall, metric_set.timezone)
         usual = memory.detector.arrived.usual(wall.toordinal(), intervals.slot(wall, metric_set.frequency))
-        _keep(Scored(start, [], (), Health(start, "late", 0, usual, 0, 0, 0)), metric_set, chosen)
+        compaction.amend(store, metric_set, chosen.format, "dataHealth", instant=start, record=Health(start, "late", 0, usual, 0, 0, 0))
         logger.warning("data came after its interval was gone through; `anomalake detect --rebuild` scores it", interval=wall.isoformat())
     missed = tuple(wall for wall in memory.missed if wall not in late)
     return memory._replace(missed=missed, late=memory.late + len(late)), len(late)

@@ -26,6 +26,8 @@ GLUE_NAMES: dict[Table, str] = {
     "dataHealth": "datahealth",
 }
 
+BY_DAY: tuple[Table, ...] = ("observations", "dataHealth")  # the detector's own, which no alert holds; days that are over become one object
+
 
 def format_of(store: Store, sets: Iterable[MetricSet]) -> Format | None:
     """The format of the sets' tables, else of what else the lake holds (an older version, another set); None where that does not tell.
@@ -80,7 +82,17 @@ def day_of(key: str) -> str:
 
 def day_key(table: Table, metric_set: MetricSet, day: str, form: Format) -> str:
     """The object that holds a table's rows of one whole UTC day."""
-    return f"{folder(table, metric_set)}/date={day}/{day}.{form}"
+    return f"{day_folder(table, metric_set, day)}/{day}.{form}"
+
+
+def compaction_folder(metric_set: MetricSet) -> str:
+    """Which days are on their way into one object."""
+    return f"{RESULTS}/compaction/{metric_set.path}"
+
+
+def compaction_key(metric_set: MetricSet) -> str:
+    """The one object of `compaction_folder`."""
+    return f"{compaction_folder(metric_set)}/days.jsonl"
 
 
 def archive_folder(name: str) -> str:

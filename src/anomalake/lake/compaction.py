@@ -1,0 +1,164 @@
+"""Days that are over, in one object a table: what the detector wrote by the interval becomes one object a day. Decision 0010 says why so.
+
+S3 changes one object at a time, and a query lists and reads many. So the day's object is written while the catalog's views still leave it out, one
+object, `days.jsonl`, then says that it counts instead of the others, and only then are these deleted. Between two steps lies more time than a query
+may take: none sees a row twice, or not at all. Only who holds the detector's lease comes here.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from anomalake.lake import encoding, layout, tables
+from anomalake.lake.layout import Format, Table
+from anomalake.lake.store import StorageError, Store, Stored
+from anomalake.metric_set import MetricSet
+from anomalake.parallel import in_order
+
+GRACE = timedelta(hours=1)  # between two steps; Athena ends a query after 30 minutes
+DAYS_A_RUN = 3  # that are begun in one run, until it has caught up
+MOST_BYTES = 200_000_000  # of a day's objects; a day with more stays as it is
+
+Step = Literal["begun", "written", "switched", "deleted", "through"]
+_NEXT: dict[Step, Step] = {"begun": "written", "written": "switched", "switched": "deleted"}
+
+
+class Day(msgspec.Struct, frozen=True):
+    """A day on its way: `target` is its object's name in every table, without the format; it counts instead of the others (`switched`), or not yet.
+
+    The step `through` is of no day on its way: all up to it are begun or done.
+    """
+
+    day: str
+    step: Step
+    since: datetime
+    target: str | None = None
+    switched: bool | None = None
+
+
+def compact(store: Store, metric_set: MetricSet, form: Format, *, after: datetime, now: datetime, has_time: Callable[[], bool]) -> int:
+    """Take each day a step further for which it is time; how many days are on their way.
+
+    `after` and `now` in naive UTC: everything before the day of `after` was gone through by the detector and is written no more.
+    """
+    if metric_set.frequency == "P1D":
+        return 0  # an interval is a day already
+    key = layout.compaction_key(metric_set)
+    head = store.get(key)
+    known = read(head)
+    days = [one for one in known if one.step != "through"]
+    through = next((one.day for one in known if one.step == "through"), None) or _day_before(_first(store, metric_set) or layout.date(after))
+    kept: list[Day] = []
+    for one in days:
+        kept += [one] if now - one.since < GRACE or not has_time() else _advanced(store, metric_set, form, one, now)
+    begun = 0
+    while (day := _day_after(through)) < layout.date(after) and begun < DAYS_A_RUN and has_time():
+        if any(_by_interval(store, metric_set, day, table) for table in layout.BY_DAY):
+            kept.append(Day(day, "begun", now, _free_name(store, metric_set, day), switched=False))
+            begun += 1
+        through = day
+    data = b"".join(msgspec.json.encode(one) + b"\n" for one in (*kept, Day(through, "through", now)))
+    moved = {(one.day, one.step) for one in known} != {(one.day, one.step) for one in (*kept, Day(through, "through", now))}
+    if moved and not (store.replace(key, data, head.version) if head else store.create(key, data)):
+        raise StorageError(f"{key}: another run wrote it meanwhile; the next run goes on from there")
+    return len(kept)
+
+
+def read(head: Stored | None) -> list[Day]:
+    """The days that an object says are on their way, in their order, and how far all are begun."""
+    return [msgspec.json.decode(line, type=Day) for line in head.data.splitlines()] if head else []
+
+
+def forget(store: Store, metric_set: MetricSet) -> None:
+    """Before all days are written anew: no object is left out any more."""
+    store.delete(layout.compaction_key(metric_set))
+
+
+def amend(store: Store, metric_set: MetricSet, form: Format, table: Table, *, instant: datetime, record: Sequence[Any]) -> None:
+    """Write an interval's one record, in place of the one it has, in whichever objects of its day it counts."""
+    day, schema = layout.date(instant), tables.schema(table, metric_set)
+    mine = layout.table_key(table, metric_set, instant, form)
+    way = next((one for one in read(store.get(layout.compaction_key(metric_set))) if one.day == day and one.step != "through"), None)
+    elsewhere = False
+    for key in list(store.list(layout.day_folder(table, metric_set, day))):
+        rows = _rows(store, key, form, schema) if key != mine and key.endswith(f".{form}") else []
+        has = any(row[0] == instant for row in rows)
+        is_target = way is not None and _name(key) == way.target
+        if has or is_target:
+            changed = sorted([*(row for row in rows if row[0] != instant), tuple(record)], key=lambda row: row[0])
+            store.put(key, encoding.encode_records(form, schema, changed))
+        elsewhere = elsewhere or (has and not is_target)
+    if not elsewhere and (way is None or not way.switched):
+        store.put(mine, encoding.encode_records(form, schema, [record]))
+
+
+def _rows(store: Store, key: str, form: Format, schema: Sequence[tables.Column]) -> list[tuple[Any, ...]]:
+    stored = store.get(key)
+    return list(zip(*encoding.decode(form, schema, stored.data, key).values(), strict=True)) if stored else []
+
+
+def _advanced(store: Store, metric_set: MetricSet, form: Format, one: Day, now: datetime) -> list[Day]:
+    """The day after its next step; none where it is done. Done again, a step does the same."""
+    if one.step == "begun" and not _write(store, metric_set, form, one):
+        return []
+    if one.step == "switched":
+        for table in layout.BY_DAY:
+            for key in _others(store, metric_set, one, table):
+                store.delete(key)
+    step = _NEXT.get(one.step)
+    return [Day(one.day, step, now, one.target, switched=step != "written")] if step else []
+
+
+def _write(store: Store, metric_set: MetricSet, form: Format, one: Day) -> bool:
+    """Write the day's objects, which do not count yet; False where they would be too large."""
+    found: dict[Table, list[bytes]] = {table: [] for table in layout.BY_DAY}
+    size = 0
+    for table, parts in found.items():
+        for stored in in_order(store, store.get, _others(store, metric_set, one, table)):
+            if stored is not None:
+                parts.append(stored.data)
+                size += len(stored.data)
+            if size > MOST_BYTES:
+                return False
+    for table, parts in found.items():
+        if parts:
+            key = f"{layout.day_folder(table, metric_set, one.day)}/{one.target}.{form}"
+            store.put(key, encoding.join(form, tables.schema(table, metric_set), parts, key))
+    return True
+
+
+def _others(store: Store, metric_set: MetricSet, one: Day, table: Table) -> list[str]:
+    """The objects that the day's takes the place of."""
+    return [key for key in store.list(layout.day_folder(table, metric_set, one.day)) if _name(key) != one.target]
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2].partition(".")[0]
+
+
+def _by_interval(store: Store, metric_set: MetricSet, day: str, table: Table) -> bool:
+    return any(layout.parse_key(key) for key in store.list(layout.day_folder(table, metric_set, day)))
+
+
+def _free_name(store: Store, metric_set: MetricSet, day: str) -> str:
+    """A name that no object of the day has: a back-test's has the plain one, and what came after it lies beside it."""
+    taken = {_name(key) for table in layout.BY_DAY for key in store.list(layout.day_folder(table, metric_set, day))}
+    names = itertools.chain([day], (f"{day}-{number}" for number in itertools.count(1)))
+    return next(name for name in names if name not in taken)
+
+
+def _first(store: Store, metric_set: MetricSet) -> str | None:
+    """The first day with objects by the interval."""
+    days = (layout.day_of(key) for table in layout.BY_DAY for key in store.list(layout.folder(table, metric_set)) if layout.parse_key(key))
+    return min(days, default=None)
+
+
+def _day_before(day: str) -> str:
+    return layout.date(datetime.fromisoformat(day) - timedelta(days=1))
+
+
+def _day_after(day: str) -> str:
+    return layout.date(datetime.fromisoformat(day) + timedelta(days=1))
