@@ -83,10 +83,17 @@ $(WHEEL): .venv/bin/python pyproject.toml README.md $(shell find src/anomalake -
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 # Tools that pin what the environment pins otherwise have one of their own.
-.venv/.sam .venv/.checkov .venv/.spark: .venv/.%: .ci/%.txt .venv/bin/python
+.venv/.sam .venv/.checkov: .venv/.%: .ci/%.txt .venv/bin/python
 	@echo "installing $* (.ci/$*.txt)"
 	@$(BIN)/python -m venv .venv/$*
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/$*.txt
+	@touch $@
+
+# Spark 3.5 knows Python up to 3.12; Glue 5 runs it on 3.11.
+.venv/.spark: .ci/spark.txt .venv/bin/python
+	@echo "installing Spark (.ci/spark.txt)"
+	@$$(command -v python3.11 || command -v python3.12 || echo $(BIN)/python) -m venv .venv/spark
+	@.venv/spark/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/spark.txt
 	@touch $@
 
 .venv/.fuzz: .ci/fuzz.txt .venv/bin/python

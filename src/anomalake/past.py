@@ -256,7 +256,7 @@ def course(
         for shard in range(0, len(series), per_shard)
         for first in range(shard, min(shard + per_shard, len(series)), size)
     ]
-    return Course(job, days, series, known, arrivals, told, arrived, feedback, pieces)
+    return Course(job, days, series, known, arrivals, told, arrived, feedback, pieces or [(0, 0)])
 
 
 def said_before(feedback: tuple[Feedback, ...], start: datetime) -> list[Feedback]:
