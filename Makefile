@@ -5,19 +5,27 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 SAM := env SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam
 TEMPLATES = $(wildcard glue/template.json glue/sets/*.json quicksight/*.json quicksight/sets/*/*.json)
+WHEEL := dist/anomalake-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)-py3-none-any.whl
 PROFILE := default
 ROUNDS := 150
 SECONDS := 60
 
-.PHONY: help demo test soak fuzz check build deploy bench screenshot render clean
+.PHONY: help demo test backfill-test backfill-upload soak fuzz check build deploy bench screenshot render clean
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 demo: .venv/.local ## the whole pipeline on the New York flights of 2013, and its dashboard
 	@$(BIN)/anomalake demo
 
 test: .venv/.dev ## the tests
 	@$(BIN)/python -m pytest -n 2
+
+backfill-test: .venv/.dev .venv/.spark $(WHEEL) ## the back-test in Spark, on local Spark (wants Java 17)
+	@java -version >/dev/null 2>&1 || { echo "Spark needs Java 17 (Debian: apt install openjdk-17-jre-headless)" >&2; exit 1; }
+	@$(BIN)/python -m pytest -n 2 tests/spark
+
+backfill-upload: .venv/.local $(WHEEL) ## what the back-test jobs of a stack run on: LAKE=s3://BUCKET
+	@$(BIN)/python glue/upload.py $(LAKE)
 
 soak: .venv/.dev ## random faults and kills at ingest, for ROUNDS=150 rounds (some ten minutes); SEED=n repeats what was sent
 	@PYTHONPATH=tests $(BIN)/python -m soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
@@ -36,7 +44,7 @@ check: .venv/.dev .venv/.checkov .venv/.ric build ## the quick checks: lint, typ
 	.venv/checkov/bin/checkov --directory . --framework cloudformation --skip-path '^/?\.' --skip-path transformed.json --skip-download --quiet --compact
 	@$(BIN)/python -m pytest -n 0 tests/built
 
-build: .venv/.sam ## sam build: the functions and their layers, in .aws-sam/build
+build: .venv/.sam $(WHEEL) ## sam build: the functions and their layers, in .aws-sam/build; and the wheel, in dist
 	@PYTHON=$(CURDIR)/$(BIN)/python PYTHON313="$$(.ci/python313 2>/dev/null || echo python3.13)" $(SAM) build --cached --parallel
 
 deploy: build ## sam deploy: PROFILE=default or prod (samconfig.toml), PARAMETERS="Name=value ..."
@@ -71,11 +79,21 @@ clean: ## remove what was made here, the environment too
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
+$(WHEEL): .venv/bin/python pyproject.toml README.md $(shell find src/anomalake -name '*.py' -o -name '*.yaml')
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
 # Tools that pin what the environment pins otherwise have one of their own; so have the detector's rivals in the benchmark.
 .venv/.sam .venv/.checkov .venv/.rivals: .venv/.%: .ci/%.txt .venv/bin/python
 	@echo "installing $* (.ci/$*.txt)"
 	@$(BIN)/python -m venv .venv/$*
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/$*.txt
+	@touch $@
+
+# Spark 3.5 knows Python up to 3.12; Glue 5 runs it on 3.11.
+.venv/.spark: .ci/spark.txt .venv/bin/python
+	@echo "installing Spark (.ci/spark.txt)"
+	@$$(command -v python3.11 || command -v python3.12 || echo $(BIN)/python) -m venv .venv/spark
+	@.venv/spark/bin/python -m pip install --quiet --disable-pip-version-check --requirement .ci/spark.txt
 	@touch $@
 
 .venv/.fuzz: .ci/fuzz.txt .venv/bin/python

@@ -7,15 +7,22 @@ A job of AWS Glue 5, or on this machine `.venv/spark/bin/python glue/backfill.py
 import argparse
 import os
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pyspark import SparkConf, SparkContext, StorageLevel
 
-if TYPE_CHECKING:
-    from anomalake.past import Job, Report
+from anomalake import cli, metric_set, past
+from anomalake.credentials import open_lake
+from anomalake.detect.state import Memory
+from anomalake.errors import UserError
+from anomalake.functions import detect
+from anomalake.functions.memory import remember, said, tidy
+from anomalake.lake import compaction, layout
+from anomalake.metric_set import MetricSet
+from anomalake.past import Job, Report
 
 LEASE = 300  # seconds after which another run may begin where this one died; it is renewed as long as this one lives
 
@@ -27,12 +34,7 @@ def main(argv: list[str]) -> int:
         os.environ["AWS_REGION"] = arguments.region
     conf = SparkConf().setAppName("anomalake-backfill").set("spark.driver.maxResultSize", "0").set("spark.executorEnv.AWS_REGION", arguments.region)
     context = SparkContext.getOrCreate(conf)
-    if arguments.package:
-        _install(arguments.package, context)
-    from anomalake import cli, metric_set, past
-    from anomalake.errors import UserError
-
-    sets = metric_set.load_all(Path(arguments.metric_sets))
+    sets = _sets(arguments.metric_sets)
     item = next((one for one in sets if one.name == arguments.metric_set), None)
     if item is None or item.source is None:
         known = ", ".join(one.name for one in sets if one.source is not None)
@@ -46,20 +48,16 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", required=True, help="s3://BUCKET, or a folder")
     parser.add_argument("--metric-set", required=True, help="whose past: its name")
-    parser.add_argument("--metric-sets", default="src/metric_sets", help="the folder of the lake's metric sets")
+    parser.add_argument("--metric-sets", default="src/metric_sets", help="the folder of the metric sets; s3://BUCKET/FOLDER too")
     parser.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the lake's tables")
     parser.add_argument("--parts", type=int, default=0, help="parts that the series are cut into at least; as many as Spark has cores if not given")
     parser.add_argument("--region", default=os.environ.get("AWS_REGION", ""), help="of the bucket")
-    parser.add_argument("--package", default="", help="the layer version that holds Anomalake, where it is not installed")
     parser.add_argument("--lease", type=float, default=LEASE, help="seconds after which another run may begin where this one died")
     return parser.parse_known_args(argv)[0]  # Glue adds arguments of its own
 
 
-def alone(job: "Job", context: SparkContext, arguments: argparse.Namespace) -> "Report":
+def alone(job: Job, context: SparkContext, arguments: argparse.Namespace) -> Report:
     """Go through the past once the metric set's detector is this run's alone; a lease whose holder died is waited for."""
-    from anomalake.errors import UserError
-    from anomalake.functions import detect
-
     length = timedelta(seconds=arguments.lease)
     patient = time.monotonic() + max(length, detect.LEASE).total_seconds() + 60
     while True:
@@ -71,13 +69,8 @@ def alone(job: "Job", context: SparkContext, arguments: argparse.Namespace) -> "
         time.sleep(min(5, arguments.lease))
 
 
-def backfill(job: "Job", context: SparkContext, parts: int) -> "Report":
+def backfill(job: Job, context: SparkContext, parts: int) -> Report:
     """Read, learn, write, file; then keep what was learned, where nobody else did meanwhile."""
-    from anomalake import past
-    from anomalake.detect.state import Memory
-    from anomalake.functions.memory import remember, said, tidy
-    from anomalake.lake import compaction, layout
-
     head, feedback, before = job.store.get(layout.state_key(job.metric_set)), said(job.store, job.metric_set), past.quarantined(job.store)
     files = past.live_files(job.store, job.metric_set)
     compaction.forget(job.store, job.metric_set)
@@ -109,21 +102,25 @@ def backfill(job: "Job", context: SparkContext, parts: int) -> "Report":
     return past.report(files, told, detector, (alerts, failed, past.quarantined(job.store) - before), feedback.problems)
 
 
-def _place(one: object, days: int) -> int:
-    from anomalake import past
-
+def _place(one: past.Points | past.Learned, days: int) -> int:
+    """The day that it belongs to; what the model remembers comes after the last."""
     return one.day if isinstance(one, past.Points) else days
 
 
-def _is_found(one: object) -> bool:
-    from anomalake import past
-
+def _is_found(one: past.Found | past.Learned) -> bool:
     return isinstance(one, past.Found)
 
 
-def _install(layer: str, context: SparkContext) -> None:
-    """Placeholder."""
-    raise NotImplementedError(layer, context)
+def _sets(where: str) -> tuple[MetricSet, ...]:
+    """The metric sets of a folder, or of one in S3."""
+    if "://" not in where:
+        return metric_set.load_all(Path(where))
+    store = open_lake(where)
+    with tempfile.TemporaryDirectory() as folder:
+        for key in store.list(""):
+            if key.endswith(".yaml") and (stored := store.get(key)):
+                (Path(folder) / Path(key).name).write_bytes(stored.data)
+        return metric_set.load_all(Path(folder))
 
 
 if __name__ == "__main__":

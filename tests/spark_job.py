@@ -9,17 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from anomalake.catalog.backfill import WHEEL as WHEEL_NAME
+
 TOP = Path(__file__).parent.parent
 PYTHON = TOP / ".venv/spark/bin/python"
+WHEEL = TOP / "dist" / WHEEL_NAME
 
 
 @contextmanager
 def started(
-    arguments: Sequence[str | Path], folder: Path, *, memory: str = "1g", script: Path = TOP / "glue/backfill.py"
+    arguments: Sequence[str | Path], folder: Path, *, memory: str = "1g", wheel: Path = WHEEL, script: Path = TOP / "glue/backfill.py"
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """The job's process, which is killed with all that it started at the end; what it says goes to `folder`/log, what Spark spills beside it.
 
-    Two tasks at a time, each of which may fail three times.
+    It has the package as the wheel that the build makes, and nothing of src/. Two tasks at a time, each of which may fail three times.
     """
     options = {
         "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.local.dir": folder / "spill", "spark.driver.memory": memory,
@@ -27,7 +30,7 @@ def started(
     }  # fmt: skip
     submitted = " ".join(f"--conf {name}={value}" for name, value in options.items())
     environment = os.environ | {
-        "PYTHONPATH": str(TOP / "src"), "PYSPARK_PYTHON": str(PYTHON), "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+        "PYTHONPATH": str(wheel), "PYSPARK_PYTHON": str(PYTHON), "POWERTOOLS_LOG_LEVEL": "CRITICAL",
         "PYSPARK_SUBMIT_ARGS": f"--master local[2,4] {submitted} pyspark-shell",
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)

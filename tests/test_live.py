@@ -4,6 +4,8 @@ import gzip
 from datetime import datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anomalake import live, metric_set
 from anomalake.lake.store import ObjectStore
@@ -90,6 +92,21 @@ def test_unix_time_is_read_in_seconds_and_milliseconds(text):
     item = metric_set.parse(shop_text(timestamp="timestamp: {column: timestamp, format: UNIX}"), "shop")
     rows, findings = parsed(f"{HEADER}a,us,{text},1,1\n", item)
     assert (len(rows), findings) == (1, [])
+
+
+CELLS = ["pc", "", "a|b", '"q,1"', '"x\ny"', "é", " pc ", '"un']
+STAMPS = ["2021-02-17 11:00:00", " 2021-02-17 11:59:59", "2021-02-17 11:30:00", "2021-02-17 12:00:00"]
+NUMBERS = ["1", "", " 2 ", "-0", "1.5e3", "1e400", "nan", "1_0", "x"]
+ROW = st.tuples(*(st.sampled_from(some) for some in (CELLS, CELLS, STAMPS[:3] * 5 + STAMPS, NUMBERS[:2] * 5 + NUMBERS, NUMBERS[:2] * 5 + NUMBERS)))
+
+
+@given(st.lists(ROW | st.lists(st.sampled_from(CELLS), max_size=6), max_size=6), st.booleans())
+def test_a_file_that_is_read_by_the_column_is_read_as_it_is_row_by_row(rows, broken):
+    data = (HEADER + "".join(",".join(row) + "\n" for row in rows)).encode() + b"\xff" * broken
+    with pytest.MonkeyPatch.context() as patch:
+        fast = list(live.parse(data, SHOP, WALL, "f.csv"))
+        patch.setattr(live, "_sound_rows", lambda *_: None)
+        assert repr(list(live.parse(data, SHOP, WALL, "f.csv"))) == repr(fast)
 
 
 def test_several_rows_of_a_series_are_added_or_averaged_as_the_measure_says(shop):

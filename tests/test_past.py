@@ -83,7 +83,8 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> past.Report:
     sent = [past.file(job, one, moved) for one in found]
     detector = past.detector(known, ongoing, [one for one in learned if isinstance(one, past.Learned)])
     last = next(reversed(files))
-    remember(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
+    if detector.series:
+        remember(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
     return past.report(files, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ())
 
 
@@ -141,6 +142,16 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
     assert report.alerts > 0
     assert in_parts(str(lakes[1].root), 2, item) == report
     same(contents(lakes[1]), contents(lakes[0]))
+
+
+def test_live_data_of_which_nothing_can_be_read(tmp_path):
+    lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
+    for store in lakes:
+        store.put(f"{live.folder(SHOP, past.datetime(2021, 3, 1))}/data.csv", b"nothing,of,what,is,wanted\n1,2,3,4,5\n")
+    report = laptop.backtest(SHOP, lakes[0], (SHOP,), "parquet")
+    assert in_parts(str(lakes[1].root), 2) == report
+    assert report.status == ("views: no data yet", "revenue: no data yet")
+    same(contents(lakes[1]), {})
 
 
 def test_no_live_data_is_told(tmp_path):

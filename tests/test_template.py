@@ -194,7 +194,7 @@ def test_a_stack_gives_all_of_it(stack):
     kinds = Counter(resource.type for resource in stack.values())
     assert kinds["AWS::Glue::Database"] == 2 * 3 + 1
     assert kinds["AWS::Glue::Table"] == 3 * (8 + 5) + 4
-    assert kinds["AWS::Glue::Crawler"] == kinds["AWS::Scheduler::Schedule"] == kinds["AWS::QuickSight::Topic"] == 3
+    assert kinds["AWS::Glue::Job"] == kinds["AWS::Glue::Crawler"] == kinds["AWS::Scheduler::Schedule"] == kinds["AWS::QuickSight::Topic"] == 3
     assert kinds["AWS::QuickSight::DataSet"] == 3 * 5 + 4
     assert kinds["AWS::QuickSight::Analysis"] == kinds["AWS::QuickSight::Dashboard"] == 3 + 1
     assert kinds["AWS::Athena::NamedQuery"] == 3 * 6 + 2
@@ -504,12 +504,14 @@ def statements(resource: Resource) -> list[dict[str, Any]]:
 
 
 # Actions that know no resource ("Actions, resources, and condition keys for AWS services").
-NO_FINER = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "athena:ListDataCatalogs", "lakeformation:GetDataAccess"}
+NO_FINER = {"cloudwatch:PutMetricData", "xray:PutTraceSegments", "xray:PutTelemetryRecords", "athena:ListDataCatalogs", "lakeformation:GetDataAccess"}
 
 
 def test_no_permission_is_wider_than_the_service_forces(stack):
     holders = [item for item in stack.values() if item.type in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"}]
-    assert len(holders) == 2 + 1 + 1 + 1 + 3 * 2  # functions, scheduler, policy of both functions, QuickSight; crawler and live data of each set
+    assert (
+        len(holders) == 2 + 1 + 1 + 1 + 3 * 3
+    )  # functions, scheduler, policy of both functions, QuickSight; crawler, live data, back-test of each set
     for holder in holders:
         assert not [arn for arn in holder.properties.get("ManagedPolicyArns", ()) if ":aws:policy" in arn], holder.path
         for statement in statements(holder):
@@ -564,6 +566,31 @@ def test_the_crawler_may_write_its_own_database_and_no_other(stack):
         (glue,) = [one for one in statements(role) if "glue:CreateTable" in one["Action"]]
         own = f"anomalake_{item.name}_crawled"
         assert {arn.split(":", 5)[5] for arn in glue["Resource"]} == {"catalog", f"database/{own}", f"table/{own}/*"}
+
+
+def test_a_backtest_job_runs_the_uploaded_script_with_arguments_that_it_takes_on_the_versions_that_are_tested(stack):
+    from anomalake.catalog import backfill
+
+    pins = set((TOP / ".ci/spark.txt").read_text().split("\n"))
+    assert set(backfill.MODULES) <= pins
+    assert set(backfill.MODULES) <= set((TOP / "constraints.txt").read_text().split("\n"))
+    takes = set(re.findall(r'add_argument\("(--[a-z-]+)"', (TOP / "glue/backfill.py").read_text()))
+    bucket = stack["DataBucket"].properties["BucketName"]
+    service = botocore.session.get_session().get_service_model("glue").operation_model("CreateJob").input_shape
+    for item in THREE:
+        (job,) = [one.properties for one in of(stack, "AWS::Glue::Job") if one.properties["Name"] == f"anomalake-{item.name}-backfill"]
+        given = {name: value for name, value in job["DefaultArguments"].items() if name in takes}
+        assert given == {
+            "--lake": f"s3://{bucket}", "--metric-set": item.name, "--metric-sets": f"s3://{bucket}/backfill/metric_sets", "--format": "parquet",
+            "--region": REGION,
+        }  # fmt: skip
+        assert job["Command"]["ScriptLocation"] == f"s3://{bucket}/backfill/backfill.py"
+        assert job["DefaultArguments"]["--additional-python-modules"].split(",")[0] == f"s3://{bucket}/backfill/{backfill.WHEEL}"
+        assert (job["GlueVersion"], job["WorkerType"], job["NumberOfWorkers"]) == ("5.0", "G.1X", "4")
+        assert enum_problems(service, {**job, "NumberOfWorkers": 4}) == []
+    text = json.dumps(statements(stack["Catalog/SetShop/BackfillRole"]))
+    for other in THREE[1:]:
+        assert f"/{other.name}/" not in text
 
 
 # --- QuickSight: every definition is checked against the service's own model, and every name against what it names

@@ -35,6 +35,8 @@ PARAMETERS: dict[str, Node] = {
     "DetectRoleName": {"Type": "String", "Description": "The detect function's role."},
     "SchedulerRoleArn": {"Type": "String", "Description": "The role that calls the detect function."},
     "AlarmTopicArn": {"Type": "String", "Default": "", "Description": "Where alarms go; empty: nowhere."},
+    "BackfillWorkerType": {"Type": "String", "Default": "G.1X", "Description": "Glue worker type of the back-test jobs."},
+    "BackfillWorkers": {"Type": "Number", "Default": 4, "MinValue": 2, "Description": "Glue workers of a back-test job, the driver among them."},
     "OwnerArn": {"Type": "String", "Description": "QuickSight user or group that owns what is made."},
     "ReaderArn": {"Type": "String", "Default": "", "Description": "QuickSight user or group that may read the dashboards; empty: nobody else."},
     "ImportMode": {

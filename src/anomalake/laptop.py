@@ -112,7 +112,7 @@ def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], f
         read = in_order(store, lambda one: live.read(store, metric_set, *one), files.items())
         interval: Interval
         for interval in tqdm(read, desc="detector", unit=" intervals", total=len(files), disable=None, leave=False):
-            told.append(past.told(interval, metric_set))
+            told.append(past.told(interval, past.values_of(interval, metric_set)))
             if past.is_scored(interval.wall, metric_set):
                 yield detector.score(interval)
 

@@ -105,8 +105,11 @@ def read(store: Store, metric_set: MetricSet, wall: datetime, keys: Iterable[str
 
 def aggregate(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[float | None, ...]]:
     """One value for each series and measure: the sum, or the mean, of what its rows have."""
-    single: dict[Series, tuple[float | None, ...]] = {}
-    several: dict[Series, list[list[float]]] = {}
+    rows = list(rows)
+    single = dict(rows)
+    if len(single) == len(rows):
+        return single
+    single, several = {}, dict[Series, list[list[float]]]()
     for series, measures in rows:
         if series not in single:
             single[series] = measures
@@ -139,6 +142,9 @@ def parse(data: bytes, metric_set: MetricSet, wall: datetime, where: str) -> Ite
         yield Finding(where, f"the file is not packed by gzip: {error}")
         return
     text = raw.decode(source.charset, "surrogateescape").removeprefix("\ufeff")  # a row that is not in the charset is named below
+    if source.format == "csv" and (sound := _sound_rows(text, metric_set, source, wall)) is not None:
+        yield from sound
+        return
     problems: dict[str, str | None] = {}  # what is wrong with a timestamp, which many rows share
     dimensions, measures = metric_set.dimension_names, metric_set.measure_names
     names, first = (metric_set.timestamp.column, *dimensions, *measures), 1 + len(dimensions)
@@ -166,6 +172,29 @@ def parse(data: bytes, metric_set: MetricSet, wall: datetime, where: str) -> Ite
                 value = None
             values.append(value)
         yield series, tuple(values)
+
+
+def _sound_rows(text: str, metric_set: MetricSet, source: Source, wall: datetime) -> Iterator[Row] | None:
+    """The rows of a CSV file in which nothing is wrong, by the column, which takes a third of the time; None where each row has to be looked at."""
+    try:
+        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter, quotechar=source.quote))
+    except csv.Error:
+        return None
+    header = [name.strip() for name in records.pop(0)] if source.header and records else list(source.columns)
+    if header != list(source.columns) or not records or set(map(len, records)) != {len(header)} or _UNDECODED.search(text):
+        return None
+    columns = dict(zip(header, zip(*records, strict=True), strict=True))
+    if any(_outside(stamp, metric_set, wall) for stamp in set(columns[metric_set.timestamp.column])):
+        return None
+    measures: list[list[float | None]] = []
+    for cells in (columns[name] for name in metric_set.measure_names):
+        if not all(map(_NUMBER.fullmatch, filter(None, cells))):
+            return None
+        measures.append([float(cell) + 0.0 if cell else None for cell in cells])
+        if math.inf in measures[-1] or -math.inf in measures[-1]:
+            return None
+    dimensions = [[cell or None for cell in columns[name]] for name in metric_set.dimension_names]
+    return zip(zip(*dimensions, strict=True) if dimensions else ((),) * len(records), zip(*measures, strict=True), strict=True)
 
 
 def _csv_records(text: str, source: Source, where: str, names: Sequence[str]) -> Iterator[tuple[int, Sequence[Any] | Finding]]:

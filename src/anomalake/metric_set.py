@@ -23,7 +23,7 @@ COLUMN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
 MOST_DIMENSIONS = MOST_MEASURES = 10
 LARGEST_OFFSET = 432_000
 # What the lake writes itself lies in these (lake.layout); live data among it would be expired, or read as results.
-LAKE_FOLDERS = frozenset("anomalyResults alerts quarantine detector feedback notifications athena-results metric_sets".split())
+LAKE_FOLDERS = frozenset("anomalyResults alerts quarantine detector feedback notifications athena-results backfill metric_sets".split())
 
 # Columns that the tables and views add to those of the metric set, lower-cased; names may not collide with them.
 GENERATED_COLUMNS = frozenset(

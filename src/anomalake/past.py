@@ -111,17 +111,17 @@ class Told(NamedTuple):
     values: tuple[int, ...]  # ... that have a value, of each measure
 
 
-def told(interval: Interval, metric_set: MetricSet) -> Told:
+def told(interval: Interval, values: model.Floats) -> Told:
     """What the interval's live data was like."""
-    there = ~np.isnan(_values(interval, metric_set))
+    there = ~np.isnan(values)
     counts = (len(there), tuple(there.sum(axis=0).tolist()))
     findings = interval.findings
     return Told(int(there.any(axis=1).sum()), interval.rows, findings[:MOST_FINDINGS], len(findings), *counts)
 
 
-def _values(interval: Interval, metric_set: MetricSet) -> model.Floats:
+def values_of(interval: Interval, metric_set: MetricSet) -> model.Floats:
     """The interval's values [series, measure]; NaN where there is none."""
-    return np.array(list(interval.values.values()), float).reshape(-1, len(metric_set.measures))
+    return np.array(list(itertools.chain.from_iterable(interval.values.values())), float).reshape(-1, len(metric_set.measures))
 
 
 def report(
@@ -225,12 +225,13 @@ def read(job: Job, day: Day) -> Read:
     parts: list[tuple[list[int], model.Floats]] = []
     like: list[Told] = []
     for number, interval in enumerate(in_order(job.store, lambda one: live.read(job.store, item, *one), day.files)):
-        like.append(told(interval, item))
+        values = values_of(interval, item)
+        like.append(told(interval, values))
         here = list(interval.values) if is_scored(interval.wall, item) else []
         for i, one in enumerate(here):
             if one not in place:
                 place[one], series[one] = len(place), (day.first + number, i)
-        parts.append(([place[one] for one in here], _values(interval, item)[: len(here)]))
+        parts.append(([place[one] for one in here], values[: len(here)]))
     whole = np.full((len(parts), len(place), width), np.nan)
     for number, (places, values) in enumerate(parts):
         whole[number, places] = values
@@ -262,7 +263,7 @@ def course(
         for shard in range(0, len(series), per_shard)
         for first in range(shard, min(shard + per_shard, len(series)), size)
     ]
-    return Course(job, days, series, known, arrivals, told, arrived, feedback, pieces)
+    return Course(job, days, series, known, arrivals, told, arrived, feedback, pieces or [(0, 0)])
 
 
 def said_before(feedback: tuple[Feedback, ...], start: datetime) -> list[Feedback]:

@@ -7,14 +7,18 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+import s3_server
 import spark_job
 from anomalake import intervals, past
 from anomalake.functions import detect
@@ -24,6 +28,7 @@ from anomalake.lake import encoding, layout, tables
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import FolderStore, Store, open_store
 from conftest import shop_text
+from stack import expand, project
 from test_past import SHOP, backtest, contents, fill, same
 
 LEASE = "4"  # seconds
@@ -98,13 +103,39 @@ def workers(process: "subprocess.Popen[bytes]") -> list[int]:
     return sorted(found)[1:] if any(one.seconds > 1 for one in found.values()) else []
 
 
-def test_in_s3_and_in_csv_and_again_over_what_is_there(s3_lake, tmp_path):
+def test_in_s3_and_in_csv_with_the_permissions_of_the_job_s_role(s3_lake, s3_endpoint, tmp_path):
     folder, store = FolderStore(tmp_path / "wanted"), open_store(s3_lake)
     for one in (folder, store):
         fill(one, days=17)
     expected = backtest(folder, form="csv")
+    s3_server.requests(s3_endpoint)
     run(s3_lake, tmp_path, form="csv")
+    prefix = f"/{s3_lake.removeprefix('s3://')}/"
+    asked = {(one["method"], one["path"].removeprefix(prefix)) for one in s3_server.requests(s3_endpoint)}
     same(contents(store), expected)
+    refused = {call for call in asked if not allowed(*call)}
+    assert not refused
+    assert len(asked) > 400
+    assert not allowed("PUT", "shop/live/20210301/0000/data.csv")
+
+
+@cache
+def permissions() -> list[tuple[str, str]]:
+    """Actions, and patterns of the bucket's objects, that the role of the shop's job has."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = expand(project(Path(folder), [SHOP]))
+    (document,) = [policy["PolicyDocument"] for policy in made["Catalog/SetShop/BackfillRole"].properties["Policies"]]
+    return [
+        (action, arn.partition(":::")[2].partition("/")[2]) for one in document["Statement"] for action in one["Action"] for arn in one["Resource"]
+    ]
+
+
+def allowed(method: str, key: str) -> bool:
+    """Whether the job's role may send the request; one without a key is for the bucket, a list or the removal of objects that the request names."""
+    if key.startswith("/"):
+        return method in {"GET", "POST"}
+    action = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}[method]
+    return any(action == one and fnmatchcase(key, pattern) for one, pattern in permissions())
 
 
 def test_the_live_detector_writes_the_same_rows_and_remembers_the_same(lake, tmp_path):

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from anomalake import cloudformation, patterns
 from anomalake.alert import EARLIEST
-from anomalake.catalog import detector, sql
+from anomalake.catalog import backfill, detector, sql
 from anomalake.catalog.saved import SavedQuery, saved_queries, saved_queries_of_all
 from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, literal, logical, logical_set, nested, role, sub, use_key
@@ -37,7 +37,7 @@ _LAKE_CSV = {  # the cells never need a quote or an escape (lake.encoding)
 
 
 CATALOG_PARAMETERS = ("Prefix", "Bucket", "Format", "WorkGroup", "KmsKeyArn", "CrawlerSchedule")
-DETECTOR_PARAMETERS = ("DetectFunctionArn", "DetectRoleName", "SchedulerRoleArn", "AlarmTopicArn")
+DETECTOR_PARAMETERS = ("DetectFunctionArn", "DetectRoleName", "SchedulerRoleArn", "AlarmTopicArn", *backfill.PARAMETERS)
 
 
 _JSON_LINES: Node = {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe", "Parameters": {"ignore.malformed.json": "TRUE"}}
@@ -80,7 +80,7 @@ def set_template(item: MetricSet) -> Node:
     resources |= _crawler(item)
     conditions = ["IsCsv", "HasKey", "HasCrawlerSchedule"]
     if item.source is not None:
-        resources |= detector.resources(item)
+        resources |= detector.resources(item) | backfill.resources(item, _short(item))
         conditions += ["HasDetector", "HasAlarmTopic"]
     return cloudformation.template(f"The metric set {item.name}: catalog and detector.", _parameters(item), conditions, resources)
 

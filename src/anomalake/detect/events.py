@@ -39,8 +39,8 @@ def figures(values: Floats) -> Floats:
         scaled = np.where(power < 0, size / ten, size * ten)
         whole = np.rint(scaled)
         found = np.copysign(np.where(power < 0, whole * ten, whole / ten), values)  # of two exact numbers, so the nearest there is
-    # What is next to the middle between two, or to a power of ten, is left to the text itself.
-    sure = within & (scaled >= 10 ** (FIGURES - 1)) & (scaled < 10**FIGURES) & (np.abs(scaled - np.floor(scaled) - 0.5) > 1e-4)
+        # What is next to the middle between two, or to a power of ten, is left to the text itself.
+        sure = within & (scaled >= 10 ** (FIGURES - 1)) & (scaled < 10**FIGURES) & (np.abs(scaled - np.floor(scaled) - 0.5) > 1e-4)
     for i in np.flatnonzero(~sure & ~np.isnan(values) & (size > 0)).tolist():
         found[i] = float(f"{values[i]:.{FIGURES}g}")
     return np.where(size > 0, found, values)

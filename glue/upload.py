@@ -1,0 +1,29 @@
+"""Puts into a lake what its back-test jobs run on: the script, the wheel and the metric sets: `make backfill-upload LAKE=s3://BUCKET`.
+
+`sam deploy` uploads code for Lambda functions and layers only where nothing but they can read it.
+"""
+
+import sys
+from pathlib import Path
+
+from anomalake.catalog.backfill import FOLDER, WHEEL
+from anomalake.credentials import open_lake
+
+TOP = Path(__file__).parent.parent
+
+
+def main(lake: str) -> None:
+    """Upload, and say what lies where."""
+    store = open_lake(lake)
+    sets = {f"metric_sets/{file.name}": file for file in sorted((TOP / "src/metric_sets").glob("*.yaml"))}
+    wanted = {"backfill.py": TOP / "glue/backfill.py", WHEEL: TOP / "dist" / WHEEL, **sets}
+    for name, file in wanted.items():
+        store.put(f"{FOLDER}/{name}", file.read_bytes())
+        print(f"{lake}/{FOLDER}/{name}")
+    for key in list(store.list(f"{FOLDER}/metric_sets")):  # of a set that is gone
+        if key.removeprefix(f"{FOLDER}/") not in wanted:
+            store.delete(key)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1].rstrip("/"))
