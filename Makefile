@@ -10,7 +10,7 @@ PROFILE := default
 ROUNDS := 150
 SECONDS := 60
 
-.PHONY: help demo test backfill-test backfill-upload soak fuzz check build deploy bench screenshot render clean
+.PHONY: help demo test conformance backfill-test backfill-upload soak fuzz check build deploy bench screenshot render clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
@@ -26,6 +26,9 @@ backfill-test: .venv/.dev .venv/.spark $(WHEEL) ## the back-test in Spark, on lo
 
 backfill-upload: .venv/.local $(WHEEL) ## what the back-test jobs of a stack run on: LAKE=s3://BUCKET
 	@$(BIN)/python glue/upload.py $(LAKE)
+
+conformance: .venv/.dev ## every statement of the stack on Trino, which Athena runs on (wants Java 24 or newer, and Maven; docs/conformance.md)
+	@$(BIN)/python -m pytest -n 0 -rPs --durations 5 tests/conformance
 
 soak: .venv/.dev ## random faults and kills at ingest, for ROUNDS=150 rounds (some ten minutes); SEED=n repeats what was sent
 	@PYTHONPATH=tests $(BIN)/python -m soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))

@@ -63,7 +63,7 @@ def _statements(metric_set: MetricSet) -> list[Node]:
 
     live = patterns.folder_pattern(source_of(metric_set).path).prefix
     filed = [f"{layout.folder(table, metric_set)}/" for table in INGESTED]
-    written = [f"{layout.folder(table, metric_set)}/" for table in ("observations", "dataHealth")]
+    written = [f"{layout.folder(table, metric_set)}/" for table in layout.BY_DAY]
     kept = [layout.archive_folder(metric_set.name) + "/", f"{layout.QUARANTINE}/"]
     memory = layout.state_key(metric_set).rpartition("/")[0] + "/"
     log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws-glue/{PREFIX}"
