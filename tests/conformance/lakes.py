@@ -4,6 +4,7 @@
 """
 
 import gzip
+import itertools
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
+import msgspec
 import pandas as pd
 import sqlglot
 
@@ -19,7 +21,7 @@ from anomalake import intervals, laptop, live, metric_set
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
 from anomalake.demo import flights, shop
-from anomalake.lake import layout
+from anomalake.lake import compaction, encoding, layout, tables
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.layout import Format
 from anomalake.lake.store import FolderStore
@@ -165,11 +167,33 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
         report = laptop.backtest(item, store, sets, form)
         assert (report.failed, report.quarantined) == (0, 0)
         assert report.alerts > 20
+    on_their_way(store, sets[1], form, now)
     bodies = [event_text("cost_eventbridge")]
     cost = json.loads(bodies[0])
     cost["detail"] |= {"anomalyId": "another", "anomalyStartDate": f"{now - timedelta(days=3):%Y-%m-%dT00:00:00Z}", "anomalyEndDate": None}
     bodies.append(json.dumps(cost))
     assert len(ingest([Message(str(n), body) for n, body in enumerate(bodies)], store, sets, form).filed) == 2
+
+
+def on_their_way(store: FolderStore, item: MetricSet, form: Format, now: datetime) -> None:
+    """Three of the last days by the interval again, on their way into one object that does not count yet, counts alone, and is begun."""
+    ways = []
+    for ago, step in ((4, "written"), (3, "switched"), (2, "begun")):
+        day = layout.date(now - timedelta(days=ago))
+        ways.append(compaction.Day(day, step, now, day, switched=step == "switched"))
+        for table in layout.BY_DAY:
+            schema, whole = tables.schema(table, item), layout.day_key(table, item, day, form)
+            stored = store.get(whole)
+            assert stored is not None
+            rows = list(zip(*encoding.decode(form, schema, stored.data, whole).values(), strict=True))
+            place = [column.name for column in schema].index("timestamp")
+            for start, some in itertools.groupby(rows, key=lambda row: row[place]):
+                store.put(layout.table_key(table, item, start, form), encoding.encode_records(form, schema, list(some)))
+            if step == "begun":
+                store.delete(whole)
+            elif step == "written":  # what must not show before the switch
+                store.put(whole, encoding.encode_records(form, schema, rows[:1]))
+    store.put(layout.compaction_key(item), b"".join(msgspec.json.encode(way) + b"\n" for way in ways))
 
 
 VALUES = (
