@@ -9,9 +9,9 @@ PROFILE := default
 ROUNDS := 150
 SECONDS := 60
 
-.PHONY: help demo test soak fuzz check build deploy bench screenshot render clean
+.PHONY: help demo test soak fuzz check build deploy bench bench-scale screenshot render clean
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: .venv/.local ## the whole pipeline on the New York flights of 2013, and its dashboard
 	@$(BIN)/anomalake demo
@@ -46,6 +46,10 @@ deploy: build ## sam deploy: PROFILE=default or prod (samconfig.toml), PARAMETER
 
 bench: .venv/.dev .venv/.rivals build ## the numbers of docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
+
+bench-scale: .venv/.dev ## the numbers of docs/scaling.md: a year of 20 metric sets in DuckDB and Trino (wants Java 24 or newer, and Maven), and costs
+	@$(BIN)/python benchmarks/scale.py
+	@$(BIN)/python benchmarks/cost.py
 
 render: .venv/.local ## write what is made from src/metric_sets
 	@$(BIN)/anomalake render

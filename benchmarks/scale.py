@@ -1,7 +1,7 @@
-"""Growth: a year of five-minute data of 20 metric sets, and what an analyst asks first of it. `make bench-scale`; docs/scaling.md has the numbers.
+"""Growth: a year of five-minute data of 20 metric sets, and what is asked of it first: `make bench-scale`, docs/scaling.md.
 
 Three lakes hold the same rows: `before` an object an interval; `after` an object a day of `observations` and `dataHealth`, but for the day that is not
-over, which is what compaction leaves; `whole` an object a day of the three tables of the ingest function too, which nothing makes: it shows what that
+over, as compaction leaves it; `whole` an object a day of the three tables of the ingest function too, which nothing makes: it shows what that
 would be worth. DuckDB reads the folders, Trino the same files through S3's protocol (`tests/s3_server.py`), which counts requests and bytes.
 """
 
@@ -19,8 +19,6 @@ from typing import Any, NamedTuple
 sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where Trino and the S3 server are
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 import s3_server
 import stack
@@ -38,8 +36,8 @@ from anomalake.metric_set import MetricSet
 
 SETS, YEAR, PER_DAY = 20, 365, 288
 REGIONS, PRODUCTS, MEASURES, AFFECTED = 5, 10, 2, 5  # 50 series; series of an event
-# Anomalous intervals a day and metric set. 6: of normal noise at a score of 50 a series raises 0.083 alarms a week (docs/detector.md, "What a score
-# says"), 100 series and measures 1.2 a day; and three incidents of an hour a week, 12 intervals each, are 5.1. 60: a set in trouble, or of heavy tails.
+# Anomalous intervals a day and metric set. 6: at a score of 50, normal noise raises 0.083 alarms a series and week (docs/detector.md, "What a score
+# says"), so 100 series and measures 1.2 a day; three incidents of an hour a week, 12 intervals each, are 5.1. 60: a set in trouble, or heavy tails.
 RATE, HIGH = 6, 60
 BEFORE_DAYS = 32  # as far back as the queries look, but for the one over the year
 WINDOW = int(MOST_POINTS / PER_DAY)  # days that a dashboard shows at first
@@ -103,7 +101,7 @@ def main() -> None:
 
 
 def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> None:
-    """Write the three lakes. The first set has a year, of which `before` has the last days only; the others have the first one's events of these days."""
+    """Write the three lakes. The first set has a year, single intervals of its last days; the others have its events of these days."""
     began, rng = time.monotonic(), np.random.default_rng(7)
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     days = YEAR if rate == RATE else before_days
@@ -113,13 +111,13 @@ def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> 
         day, open_day = today - timedelta(days=number), number == 0
         slots = PER_DAY // 2 if open_day else PER_DAY  # half of today is over
         struck = sorted(rng.choice(slots, min(slots, rng.poisson(rate * slots / PER_DAY)), replace=False).tolist())
-        for name, columns, places in _day(sets[0], day, slots, struck, rng, alerts):
+        for name, columns, places in _day(sets[0], day, slots, struck, rng=rng, alerts=alerts):
             whole, single = _encoded(sets[0], name, columns, places, day, singly=number < before_days)
             for lake in LAKES:
                 compacted = not open_day and (lake == "whole" or (lake == "after" and name in OWN))
                 if compacted and whole:
                     _write(root / lake, layout.day_key(name, sets[0], f"{day:%Y-%m-%d}", "parquet"), whole)
-                elif not compacted and (lake != "before" or number < before_days):
+                elif not compacted and (name not in OWN or number < before_days):
                     for instant, data in (single or _encoded(sets[0], name, columns, places, day, singly=True)[1]).items():
                         _write(root / lake, layout.table_key(name, sets[0], instant, "parquet"), data)
             sizes.setdefault(f"{name}, an interval", []).extend(map(len, single.values()))
@@ -139,7 +137,7 @@ def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> 
 
 
 def _day(
-    item: MetricSet, day: datetime, slots: int, struck: Sequence[int], rng: np.random.Generator, alerts: list[int]
+    item: MetricSet, day: datetime, slots: int, struck: Sequence[int], *, rng: np.random.Generator, alerts: list[int]
 ) -> Iterator[tuple[Table, tables.Columns, dict[int, slice]]]:
     """Each table's rows of a day, and which of them are of which interval."""
     series, width = len(SERIES), len(SERIES) * MEASURES
@@ -258,10 +256,10 @@ def queries(sets: Sequence[MetricSet]) -> list[Query]:
 
 
 def in_duckdb(root: Path, sets: Sequence[MetricSet], asked: Sequence[Query]) -> Iterator[tuple[tuple[str, str], Asked]]:
-    """Each query in a connection of its own; the files are in the page cache."""
+    """Each query once; the files are in the page cache."""
     for lake in LAKES:
+        connection = duck.connect(root / lake, sets, "parquet")
         for one in asked:
-            connection = duck.connect(root / lake, sets, "parquet")
             connection.execute(f"SET search_path = '{one.schema}'")
             began = time.perf_counter()
             _, rows = duck.query(connection, one.sql)
@@ -302,9 +300,8 @@ def _renamed(text: str, lake: str) -> str:
 
 def table(engine: str, rate: int, asked: Sequence[Query], answers: dict[tuple[str, str], Asked], before_days: int) -> None:
     """Seconds by query and lake; of Trino, objects, lists and bytes besides."""
-    print(
-        f"\n{engine}, {rate} anomalous intervals a set and day, load {os.getloadavg()[0]:.1f}; seconds{'' if engine == 'duckdb' else ', objects read + lists, MB scanned, USD by Athena'}"
-    )
+    kinds = "" if engine == "duckdb" else ", objects read + lists, MB scanned, USD by Athena"
+    print(f"\n{engine}, {rate} anomalous intervals a set and day, load {os.getloadavg()[0]:.1f}: seconds{kinds}")
     for one in asked:
         told = []
         for lake in LAKES:
