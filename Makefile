@@ -9,7 +9,7 @@ PROFILE := default
 ROUNDS := 150
 SECONDS := 60
 
-.PHONY: help demo test soak fuzz check build deploy bench bench-scale screenshot render clean
+.PHONY: help demo test conformance soak fuzz check build deploy bench bench-scale screenshot render clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -18,6 +18,9 @@ demo: .venv/.local ## the whole pipeline on the New York flights of 2013, and it
 
 test: .venv/.dev ## the tests
 	@$(BIN)/python -m pytest -n 2
+
+conformance: .venv/.dev ## every statement of the stack on Trino, which Athena runs on (wants Java 24 or newer, and Maven; docs/conformance.md)
+	@$(BIN)/python -m pytest -n 0 -rPs --durations 5 tests/conformance
 
 soak: .venv/.dev ## random faults and kills at ingest, for ROUNDS=150 rounds (some ten minutes); SEED=n repeats what was sent
 	@PYTHONPATH=tests $(BIN)/python -m soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))

@@ -245,8 +245,8 @@ def test_what_the_page_cannot_draw_is_refused_by_name(tmp_path):
     calculated["CalculatedFields"][-1]["Expression"] = "runningSum(sum({value}))"
     with pytest.raises(UserError, match="the preview cannot calculate"):
         a_page(calculated, connection)
-    calculated["CalculatedFields"][2]["Expression"] = "concat({severity}, 'x')"
-    with pytest.raises(UserError, match="filter days-anomaly_log: the preview cannot read its NumericEqualityFilter"):
+    calculated["CalculatedFields"][4]["Expression"] = "concat({severity}, 'x')"
+    with pytest.raises(UserError, match="filter days-from-anomaly_log: the preview cannot read its NumericEqualityFilter"):
         a_page(calculated, connection)
 
 

@@ -27,16 +27,11 @@ from anomalake.metric_set import MetricSet
 PREFIX = "anomalake"
 CHARSETS = {"UTF-8": "utf-8", "ISO-8859-1": "latin-1"}  # a metric set's names and DuckDB's
 Connection = duckdb.DuckDBPyConnection
-# Trino's functions as DuckDB has them. Of an ambiguous wall time Trino means the earlier instant, DuckDB the later: `with_timezone` tries the one
-# that the offset of a day before gives.
+# Trino's functions as DuckDB has them. Of an ambiguous wall time DuckDB means the later instant, Trino that or the earlier; `sql.wall_to_utc` does
+# not depend on it.
 _MACROS = """
 CREATE MACRO at_timezone(instant, zone) AS timezone(zone, instant);
-CREATE MACRO utc_of(wall, zone) AS timezone('UTC', timezone(zone, CAST(wall AS TIMESTAMP)));
-CREATE MACRO earlier_of(wall, zone) AS (SELECT CAST(wall AS TIMESTAMP) - (timezone(zone, day_before) - timezone('UTC', day_before))
-  FROM (SELECT timezone(zone, CAST(wall AS TIMESTAMP)) - INTERVAL 1 DAY AS day_before));
-CREATE MACRO with_timezone(wall, zone) AS timezone('UTC', CASE
-  WHEN timezone(zone, timezone('UTC', earlier_of(wall, zone))) = CAST(wall AS TIMESTAMP) THEN least(earlier_of(wall, zone), utc_of(wall, zone))
-  ELSE utc_of(wall, zone) END);
+CREATE MACRO with_timezone(wall, zone) AS timezone(zone, CAST(wall AS TIMESTAMP));
 CREATE MACRO is_finite(number) AS isfinite(number);
 """
 

@@ -253,15 +253,14 @@ def _feedback_table(metric_set: MetricSet, owner: str) -> Node:
 def _view(parquet: View, csv: View, owner: str) -> Node:
     def text(view: View) -> Node:
         columns = [{"name": column.name, "type": column.type} for column in view.columns]
-        entry = {"originalSql": view.sql, "catalog": "awsdatacatalog", "schema": view.database, "columns": columns}
+        entry = {"originalSql": view.sql, "catalog": "awsdatacatalog", "schema": view.database, "columns": columns, "runAsInvoker": True}
         return {"Fn::Join": ["", ["/* Presto View: ", {"Fn::Base64": sub(literal(json.dumps(entry, separators=(",", ":"))))}, " */"]]}
 
     original = text(parquet) if parquet.sql == csv.sql else {"Fn::If": ["IsCsv", text(csv), text(parquet)]}
     return _table(
         owner,
         {
-            "Name": parquet.name,
-            "Description": parquet.comment,
+            "Name": parquet.name,  # no Description: Trino takes one for the comment below, and then the entry for no view of its own
             "TableType": "VIRTUAL_VIEW",
             "PartitionKeys": [],
             "Parameters": {"presto_view": "true", "comment": "Presto View"},

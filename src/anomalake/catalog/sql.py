@@ -27,10 +27,21 @@ def key(expressions: Iterable[str]) -> str:
 
 
 def wall_to_utc(expression: str, zone: str) -> str:
-    """A wall time as UTC: the first occurrence of an ambiguous one."""
+    """A wall time as UTC: the first occurrence of an ambiguous one.
+
+    Of an ambiguous one `with_timezone` takes the first west of Greenwich and the second east of it; the first has the offset of the day before.
+    """
     if zone == "UTC":
         return expression
-    return f"CAST(at_timezone(with_timezone({expression}, {text(zone)}), 'UTC') AS timestamp(3))"
+    first = f"({_instant(f'{expression} - {_DAY}', zone)} + {_DAY})"
+    return f"CASE WHEN {utc_to_wall(first, zone)} = {expression} THEN {first} ELSE {_instant(expression, zone)} END"
+
+
+_DAY = "INTERVAL '1' DAY"
+
+
+def _instant(wall: str, zone: str) -> str:
+    return f"CAST(at_timezone(with_timezone({wall}, {text(zone)}), 'UTC') AS timestamp(3))"
 
 
 def utc_to_wall(expression: str, zone: str) -> str:

@@ -84,13 +84,15 @@ def _live(metric_set: MetricSet, db: str) -> str:
     """A SELECT of the live rows that lie in their folder's interval: date, timestamp, key, dimensions, measures (`anomalake.live` in SQL)."""
     source, zone = source_of(metric_set), metric_set.timezone
     start = f"date_parse(slot, {sql.text(patterns.trino_format(patterns.folder_pattern(source.path).pattern))})"
+    # Of `slot` itself, and named once below: a filter on `date` passes a column that is computed of another only where that is named once.
+    instant = sql.wall_to_utc(start, zone)
     wall = sql.wall_of(sql.name(metric_set.timestamp.column), metric_set.timestamp.format, zone)
     blank = source.format == "csv"
     dimensions = [(d, f"nullif({sql.name(d)}, '')" if blank else sql.name(d)) for d in metric_set.dimension_names]
     measures = [(m, sql.number_of(sql.name(m))) for m in metric_set.measure_names]
     columns = [
-        f"date_format({sql.wall_to_utc('_start', zone)}, '%Y-%m-%d') AS \"date\"",
-        f'{sql.wall_to_utc("_start", zone)} AS "timestamp"',
+        "date_format(_instant, '%Y-%m-%d') AS \"date\"",
+        '_instant AS "timestamp"',
         f'{sql.key(sql.name(d) for d, _ in dimensions)} AS "key"',
         *(sql.name(column) for column, _ in (*dimensions, *measures)),
     ]
@@ -98,7 +100,7 @@ def _live(metric_set: MetricSet, db: str) -> str:
     happened = "" if zone == "UTC" or not patterns.has_hour(metric_set.timestamp.format) else (
         f" AND {sql.utc_to_wall(sql.wall_to_utc('_wall', zone), zone)} = _wall")  # fmt: skip
     return (
-        f'SELECT {", ".join(columns)} FROM (SELECT {start} AS _start, {wall} AS _wall, {inner} FROM {sql.name(db)}."live") '
+        f'SELECT {", ".join(columns)} FROM (SELECT {start} AS _start, {instant} AS _instant, {wall} AS _wall, {inner} FROM {sql.name(db)}."live") '
         f"WHERE {sql.floor('_wall', metric_set.frequency)} = _start{happened}"
     )
 
@@ -208,7 +210,8 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
         f"AND {per_measure['value']} IS NOT NULL AND {carried} = {sql.element('c.dimensionvalue')}\n), weighed AS (\n"
         "SELECT joined.*, abs(value - expectedvalue) AS _weight, "
         "count(*) OVER one AS _series, count(value - expectedvalue) OVER one AS _weighed, sum(abs(value - expectedvalue)) OVER one AS _total\n"
-        'FROM joined WINDOW one AS (PARTITION BY "timestamp", metricname, eventid, dimensionname, dimensionvalue)\n)\n'
+        # `date` says no more than `timestamp`, but a filter on it passes a window only so.
+        'FROM joined WINDOW one AS (PARTITION BY "date", "timestamp", metricname, eventid, dimensionname, dimensionvalue)\n)\n'
     )
     share = (
         "CASE WHEN _weighed = _series AND _total > 0 THEN valuecontribution * (_weight / _total) ELSE valuecontribution / CAST(_series AS double) END"

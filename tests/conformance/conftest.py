@@ -1,0 +1,53 @@
+"""Moto's Glue and S3 and the engine over them, once for all tests here; and the lakes."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+import s3_server
+import stack
+from anomalake.lake.layout import FORMATS
+
+from . import engine, lakes
+from .engine import Trino
+from .lakes import Lake
+
+WITHOUT = "ANOMALAKE_WITHOUT_TRINO"
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """Glue and S3."""
+    with s3_server.running() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def trino(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trino]:
+    """The engine; without it the tests fail, unless the environment allows to skip them."""
+    try:
+        with engine.running(endpoint, tmp_path_factory.mktemp("trino")) as server:
+            yield server
+    except engine.UnavailableError as error:
+        if os.environ.get(WITHOUT) == "1":
+            pytest.skip(f"NOT CHECKED against Athena's engine ({WITHOUT}=1): {error}")
+        raise
+
+
+@pytest.fixture(scope="session")
+def every_lake(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lake]:
+    """Lakes in both formats, by name: `emptyparquet` and so on; `folders` is for live data that a test puts there."""
+    found, now = {}, datetime.now(UTC).replace(tzinfo=None)
+    kinds = {"empty": lakes.committed(), "demo": lakes.demonstrated(), "awkward": lakes.awkward(), "folders": lakes.awkward()}
+    for kind, sets in kinds.items():
+        template = stack.TOP / "template.yaml" if kind == "empty" else stack.project(tmp_path_factory.mktemp(f"{kind}-project"), sets)
+        for form in FORMATS:
+            root = tmp_path_factory.mktemp(kind + form)
+            if kind == "demo":
+                lakes.fill_demo(root, form, now)
+            elif kind == "awkward":
+                lakes.fill_awkward(root, form)
+            found[kind + form] = lakes.declare(kind + form, form, sets, template=template, root=root, endpoint=endpoint)
+    return found

@@ -1,0 +1,290 @@
+"""Lakes that the engine is asked about, each a stack of its own: made in a folder by the project's own code, declared in Glue, copied to S3.
+
+`demo` holds both demo data sets and the costs of AWS, `awkward` what is hard to read: clocks that change, nulls, quotes, line breaks, ten dimensions.
+"""
+
+import gzip
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+import pandas as pd
+import sqlglot
+
+import stack
+from anomalake import intervals, laptop, live, metric_set
+from anomalake.catalog import duck
+from anomalake.catalog.views import database
+from anomalake.demo import flights, shop
+from anomalake.lake import layout
+from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.layout import Format
+from anomalake.lake.store import FolderStore
+from anomalake.metric_set import MetricSet
+from conftest import Point, alert_body, event_text
+from s3_server import create_bucket
+from stack import TOP, Resource
+
+MOVED = timedelta(weeks=522)  # the flights are of 2013; the live table begins in 2020
+FLIGHT_DAYS, SHOP_DAYS = 45, 30  # the flights' cover the blizzard of February; the shop's anomalies begin after 15
+_KEYS = {"region_name": "us-east-1", "aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+
+
+class Lake(NamedTuple):
+    """A stack as it is declared in Glue, what lies in its bucket, and the same in a folder."""
+
+    name: str  # the stack's prefix, and its bucket
+    form: Format
+    sets: tuple[MetricSet, ...]
+    resources: dict[str, Resource]
+    root: Path
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The properties of the stack's resources of a type."""
+        return [one.properties for one in self.resources.values() if one.type == kind]
+
+    def relations(self, kind: str) -> list[tuple[str, str]]:
+        """Database and name of its tables (EXTERNAL_TABLE) or views (VIRTUAL_VIEW)."""
+        tables = [(one["DatabaseName"], one["TableInput"]) for one in self.of("AWS::Glue::Table")]
+        return [(db, table["Name"]) for db, table in tables if table["TableType"] == kind]
+
+    def as_duck(self, statement: str) -> str:
+        """The statement with the names of DuckDB's databases."""
+        for db, own in self._databases():
+            statement = statement.replace(f'"{db}".', f'"{own}".')
+        return statement
+
+    def as_athena(self, statement: str) -> str:
+        """A statement of DuckDB's as Athena's, with the names of the stack's databases."""
+        (statement,) = sqlglot.transpile(statement, read="duckdb", write="athena")
+        for db, own in self._databases():
+            statement = statement.replace(f'"{own}".', f'"{db}".')
+        return statement
+
+    def _databases(self) -> list[tuple[str, str]]:
+        return [(self.name, duck.PREFIX), *((database(self.name, item), database(duck.PREFIX, item)) for item in self.sets)]
+
+
+def declare(name: str, form: Format, sets: Sequence[MetricSet], *, template: Path, root: Path, endpoint: str) -> Lake:
+    """Create what the stack declares, through Glue's API, and copy the folder's objects to its bucket."""
+    create_bucket(endpoint, name)
+    resources = stack.expand(template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=name, Format=form)
+    lake = Lake(name, form, tuple(sets), resources, root)
+    glue = boto3.client("glue", endpoint_url=endpoint, **_KEYS)
+    for made in lake.of("AWS::Glue::Database"):
+        glue.create_database(DatabaseInput=made["DatabaseInput"])
+    for made in lake.of("AWS::Glue::Table"):
+        glue.create_table(DatabaseName=made["DatabaseName"], TableInput=made["TableInput"])
+    s3 = boto3.client("s3", endpoint_url=endpoint, **_KEYS)
+    for file in sorted(root.rglob("*")):
+        if file.is_file() and not file.name.startswith("."):
+            s3.put_object(Bucket=name, Key=str(file.relative_to(root)), Body=file.read_bytes())
+    return lake
+
+
+def put(lake: Lake, endpoint: str, key: str, data: bytes) -> None:
+    """One object more in the lake's bucket."""
+    boto3.client("s3", endpoint_url=endpoint, **_KEYS).put_object(Bucket=lake.name, Key=key, Body=data)
+
+
+def packed(item: MetricSet, text: str) -> bytes:
+    """A live file's bytes, compressed where the set's are."""
+    return gzip.compress(text.encode(), mtime=0) if item.source and item.source.compression == "gzip" else text.encode()
+
+
+# --- the metric sets
+
+
+def committed() -> tuple[MetricSet, ...]:
+    """Those that the templates in the repository were rendered from."""
+    return metric_set.load_all(TOP / "src/metric_sets")
+
+
+def demonstrated() -> tuple[MetricSet, ...]:
+    """Those of the demo, and the costs of AWS."""
+    folder = TOP / "src/anomalake/demo/metric_sets"
+    return (
+        metric_set.load(folder / "flights.yaml"),
+        metric_set.load(folder / "ecommerce.yaml"),
+        metric_set.load(TOP / "src/metric_sets/aws_cost.yaml"),
+    )
+
+
+_TOWN = """
+name: town
+frequency: PT1H
+timezone: America/New_York
+timestamp: {column: at, format: "MM/dd/yyyy hh:mm:ss a"}
+dimensions: [platform, marketplace]
+measures: [{name: views, aggregation: SUM}, {name: revenue, aggregation: AVG}]
+source: {path: "town/live/{{yyyyMMdd}}/{{HHmm}}", format: csv, columns: [platform, marketplace, at, views, revenue]}
+"""
+_WIDE = """
+name: wide
+frequency: PT1H
+timezone: Europe/Berlin
+timestamp: {column: at, format: UNIX}
+dimensions: [%s]
+measures: [{name: hits, aggregation: SUM}, {name: Spent-Time, aggregation: AVG}, {name: 9lives, aggregation: SUM}]
+source: {path: "wide/y={{yyyy}}/m={{MM}}/d={{dd}}/{{HH}}h{{mm}}/in", format: jsonl, columns: [at, %s, hits, Spent-Time, 9lives, unused]}
+"""
+_MIDNIGHT = """
+name: midnight
+frequency: P1D
+timezone: America/Havana
+timestamp: {column: at, format: yyyy-MM-dd}
+dimensions: [platform]
+measures: [{name: views, aggregation: SUM}]
+source: {path: "midnight/{{yyyy-MM-dd}}", format: csv, delimiter: ";", quote: "'", header: false, compression: gzip, columns: [at, platform, views]}
+"""
+WIDE_DIMENSIONS = tuple(f"D-{number}_x" for number in range(10))
+
+
+def awkward() -> tuple[MetricSet, ...]:
+    """Three frequencies in zones whose clocks change, each with another form of live data; one has ten dimensions."""
+    listed = ", ".join(WIDE_DIMENSIONS)
+    return tuple(metric_set.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT))
+
+
+# --- what lies in them
+
+
+def fill_demo(root: Path, form: Format, now: datetime) -> None:
+    """The first weeks of the flights, the shop up to now, and an event of AWS Cost Anomaly Detection."""
+    sets, store = demonstrated(), FolderStore(root)
+    known = flights.load()
+    column = sets[0].timestamp.column
+    known = known[known[column] < known[column].min().normalize() + timedelta(days=FLIGHT_DAYS)]
+    known = known.assign(**{column: known[column] + MOVED})
+    made = shop.make(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
+    for item, data in zip(sets, (known, made), strict=False):
+        laptop.lay_out(data, item, store)
+        report = laptop.backtest(item, store, sets, form)
+        assert (report.failed, report.quarantined) == (0, 0)
+        assert report.alerts > 20
+    bodies = [event_text("cost_eventbridge")]
+    cost = json.loads(bodies[0])
+    cost["detail"] |= {"anomalyId": "another", "anomalyStartDate": f"{now - timedelta(days=3):%Y-%m-%dT00:00:00Z}", "anomalyEndDate": None}
+    bodies.append(json.dumps(cost))
+    assert len(ingest([Message(str(n), body) for n, body in enumerate(bodies)], store, sets, form).filed) == 2
+
+
+VALUES = (
+    "us", "de", 'q"uote', '"quoted"', "com,ma", "per%cent|bar", "back\\slash", "\\", "=1+1", "+49", "🦀 </script>", " blank ", "",
+    "line\nbreak", "carriage\r\nreturn", "tab\there", "it's", "semi;colon", "%null", "NULL", "\\N", "null", "ünï", "日本", "\u2028",
+    "e\u0301", "a" * 300,
+)  # fmt: skip
+_NEW_YORK = ("2021-03-14T05:00", "2021-11-07T03:00")  # UTC; the hours around a clock that skips two to three, and one that repeats one to two
+_BERLIN = ("2021-03-27T23:00", "2021-10-30T23:00")
+
+
+def fill_awkward(root: Path, form: Format) -> None:
+    """Live data and alerts of the awkward sets."""
+    sets, store = awkward(), FolderStore(root)
+    town, wide, midnight = sets
+    _live_town(store, town)
+    _live_wide(store, wide)
+    _live_midnight(store, midnight)
+    for item in sets:
+        laptop.backtest(item, store, sets, form)
+    bodies = []
+    for item, instants, step in ((town, _NEW_YORK, 60), (wide, _BERLIN, 60), (midnight, ("2021-03-14T05:00", "2021-11-07T04:00"), 1440)):
+        for start in instants:
+            bodies += [_alert(item, datetime.fromisoformat(start) + timedelta(minutes=step * number), number) for number in range(6)]
+    for start in range(0, len(bodies), 10):
+        outcome = ingest([Message(str(n), body) for n, body in enumerate(bodies[start : start + 10])], store, sets, form)
+        assert (outcome.quarantined, outcome.failed) == ((), ())
+    said = [{"eventId": f"town-{number}", "metricName": "views", "timestamp": "2021-03-14T05:00Z", "wanted": number % 2 == 0, "direction": None,
+             "series": [{"platform": "pc", "marketplace": VALUES[number]}], "note": VALUES[number] + "\n", "saidAt": f"2021-03-15T00:0{number}:00Z"}
+            for number in range(6)]  # fmt: skip
+    for number, one in enumerate([*said, {**said[0], "wanted": False, "saidAt": "2021-03-16T00:00:00Z"}]):
+        store.put(layout.feedback_key(town, f"said-{number}"), json.dumps(one).encode())
+    store.put(layout.feedback_key(town, "broken"), b'{"eventId": "town-1", ')
+
+
+def _alert(item: MetricSet, instant: datetime, number: int) -> str:
+    def chosen(place: int) -> str | None:
+        return None if place % 11 == 7 else VALUES[place % len(VALUES)]
+
+    points: list[Point] = []
+    for place in range(8):
+        named = {name: chosen(place * 5 + number * 7 + at) for at, name in enumerate(item.dimension_names)}
+        if place == 3:
+            named.pop(item.dimension_names[-1])  # a series that lacks a dimension
+        points.append((named, None if place == 5 else (place + 1) * 1234.5678901 * 10 ** (number - 3)))
+    first = item.dimension_names[0]
+    shares: dict[str, dict[str | None, float]] = {
+        name: {point[0].get(name): 100 / 3 + place for place, point in enumerate(points)} | {"never seen": 0.1}
+        for name in (first, item.dimension_names[-1])
+    }
+    body = json.loads(alert_body(
+        item.measure_names[number % len(item.measure_names)], timestamp=f"{instant:%Y-%m-%dT%H:%M}Z", event=f"{item.name}-{number}",
+        score=None if number == 4 else number * 17.3, series=points, contributions=shares, consoleUrl="https://example.com/?a=1,2&b=\"x\"",
+        anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:111122223333:AnomalyDetector:{item.name}", alertName=VALUES[number + 2],
+    ))  # fmt: skip
+    for place, one in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
+        if number % 3 and place % 4 != 1 and one["metricValue"] is not None:
+            one |= {"expectedValue": one["metricValue"] / 3, "lowerBound": one["metricValue"] / 4, "upperBound": one["metricValue"] / 2}
+    return json.dumps(body)
+
+
+def _quoted(value: str, delimiter: str, quote: str) -> str:
+    return quote + value.replace(quote, quote * 2) + quote if any(mark in value for mark in (delimiter, quote)) else value
+
+
+def _on_a_line() -> list[str]:
+    return [value for value in VALUES if not set(value) & set("\r\n\u2028")]
+
+
+def _hours(starts: Sequence[str], count: int, minutes: int) -> list[datetime]:
+    return [datetime.fromisoformat(start) + timedelta(minutes=minutes * number) for start in starts for number in range(count)]
+
+
+NUMBERS = ("17", "-3.25", "1e3", " 4 ", "", "x", "NaN", "1e999", "0x10", "1_000", "Infinity", "5.", ".5", "+7", "0", "9007199254740993")
+
+
+def _live_town(store: FolderStore, item: MetricSet) -> None:
+    """Rows of every value that a line of CSV can hold; both hours of a repeated one lie in one folder."""
+    files: dict[datetime, list[str]] = {}
+    for number, instant in enumerate(_hours(_NEW_YORK, 8, 60)):
+        wall = intervals.to_wall(instant, item.timezone)
+        for place, value in enumerate(_on_a_line()):
+            at = wall + timedelta(minutes=(place * 7) % 60)
+            cells = ("pc" if place % 2 else "", value, f"{at:%m/%d/%Y %I:%M:%S %p}", NUMBERS[(number + place) % len(NUMBERS)], f"{place / 7:.4f}")
+            files.setdefault(wall, []).append(",".join(_quoted(cell, ",", '"') for cell in cells))
+    for wall, lines in files.items():
+        stray = f"pc,elsewhere,{wall + timedelta(hours=1):%m/%d/%Y %I:%M:%S %p},1,1"  # belongs in another folder
+        text = "\n".join([",".join(item.source.columns if item.source else ()), *lines, stray, "pc,nowhen,yesterday,1,1"]) + "\n"
+        store.put(f"{live.folder(item, wall)}/part-0.csv", text.encode())
+        store.put(f"{live.folder(item, wall)}/_hidden.csv", text.encode())
+
+
+def _live_wide(store: FolderStore, item: MetricSet) -> None:
+    """Objects of JSON: texts of any kind, nulls, numbers as texts, fields that lack, lines that are none."""
+    for number, instant in enumerate(_hours(_BERLIN, 4, 60)):
+        wall = intervals.to_wall(instant, item.timezone)
+        lines, seconds = [], instant.replace(tzinfo=UTC).timestamp()
+        for place in range(12):
+            row: dict[str, Any] = {"at": int(seconds) + place} if place % 2 else {"at": str(int(seconds * 1000) + place)}
+            row |= {name: VALUES[(place + at * 3) % len(VALUES)] for at, name in enumerate(item.dimension_names)}
+            row |= {"hits": place, "Spent-Time": f"{place}.5", "9lives": None, "unused": {"deep": [1]}}
+            if place % 5 == 0:
+                row[item.dimension_names[3]] = None
+                del row[item.dimension_names[4]]
+            lines.append(json.dumps(row, ensure_ascii=place % 3 == 0))
+        store.put(f"{live.folder(item, wall)}/{number}.json", ("\n".join([*lines, '{"at": ', ""])).encode())
+
+
+def _live_midnight(store: FolderStore, item: MetricSet) -> None:
+    """Days, one of which has no midnight, one of which has two."""
+    for month, first in ((3, 12), (11, 5)):
+        for day in range(first, first + 5):
+            lines = [
+                f"{date(2021, month, day)};{_quoted(value, ';', chr(39))};{place}"
+                for place, value in enumerate(VALUES)
+                if not set(value) & set("\r\n\u2028")
+            ]
+            store.put(f"{live.folder(item, datetime(2021, month, day))}/day.csv.gz", packed(item, "\n".join(lines) + "\n"))

@@ -1,0 +1,99 @@
+"""Every statement that the stack declares is one that Athena's engine runs, and answers as DuckDB does."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from anomalake import intervals, live
+from anomalake.catalog import duck, sql
+from anomalake.catalog.views import database
+from anomalake.lake import layout
+from anomalake.lake.store import FolderStore
+
+from .engine import Answer, Trino
+from .lakes import Lake
+
+LAKES = [kind + form for kind in ("empty", "demo", "awkward") for form in ("parquet", "csv")]
+CLOSE = 1e-9  # how far two sums of the same numbers may lie apart, relatively: each engine adds in an order of its own
+
+
+def days(lake: Lake, db: str) -> str:
+    """The dates of which a database's metric set has live data or events, as SQL lists them; of an empty lake a week."""
+    sets = [item for item in lake.sets if db in (lake.name, database(lake.name, item))]
+    store = FolderStore(lake.root)
+    live_days = {(wall, item.timezone) for item in sets if item.source for wall in live.files_by_interval(store, item)}
+    found = {layout.date(intervals.to_utc(wall, zone)) for wall, zone in live_days}
+    found |= {layout.day_of(key) for item in sets for key in store.list(layout.folder("anomalyGroups", item))}
+    return ", ".join(f"'{day}'" for day in sorted(found) or [f"2026-01-0{day}" for day in range(1, 8)])
+
+
+def told(cell: Any) -> str:
+    """A cell by which rows are brought in order; of a number its first digits, since the last are each engine's own."""
+    return f"{cell:.6g}" if isinstance(cell, float) else repr(cell)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two cells hold the same."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=CLOSE, abs_tol=1e-12) or (math.isnan(one) and math.isnan(other))
+    return type(one) is type(other) and one == other
+
+
+def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """What the engine says otherwise than DuckDB, row by row, in whatever order each gives them; the first of it."""
+    if answer.names != list(names):
+        return [f"columns: {answer.names}, DuckDB: {list(names)}"]
+    ours, theirs = (sorted(some, key=lambda row: [told(cell) for cell in row]) for some in (answer.rows, rows))
+    if len(ours) == len(theirs) and all(same(a, b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True)):
+        return []
+    known, here = Counter(tuple(map(told, row)) for row in ours), Counter(tuple(map(told, row)) for row in theirs)
+    lacks = [dict(zip(names, row, strict=True)) for row in theirs if tuple(map(told, row)) not in known]
+    more = [dict(zip(names, row, strict=True)) for row in ours if tuple(map(told, row)) not in here]
+    return [f"{len(ours)} rows, DuckDB: {len(theirs)}; of these only the engine has {len(more)}, such as {more[:1]}, "
+            f"and only DuckDB {len(lacks)}, such as {lacks[:1]}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAKES)
+def test_every_view_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
+    lake, problems, counts = every_lake[name], [], {}
+    connection = duck.connect(lake.root, lake.sets, lake.form)
+    for db, view in lake.relations("VIRTUAL_VIEW"):
+        statement = f'SELECT * FROM "{db}"."{view}" WHERE "date" IN ({days(lake, db)})'
+        answer = trino.query(statement)
+        problems += [f"{db}.{view}: {found}" for found in differences(answer, *duck.query(connection, lake.as_duck(statement)))]
+        counts[f"{db}.{view}"] = len(answer.rows)
+    assert not problems, "\n".join(problems)
+    assert counts
+    print(f"{name}: {len(counts)} views, rows: {counts}")
+    assert all(count == 0 for count in counts.values()) if name.startswith("empty") else sum(counts.values()) > 0
+
+
+@pytest.mark.parametrize("name", LAKES)
+def test_every_saved_query_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
+    lake, problems, rows = every_lake[name], [], 0
+    connection = duck.connect(lake.root, lake.sets, lake.form)
+    saved = lake.of("AWS::Athena::NamedQuery")
+    for query in saved:
+        answer = trino.query(query["QueryString"], schema=query["Database"])
+        problems += [f"{query['Name']}: {found}" for found in differences(answer, *duck.query(connection, lake.as_duck(query["QueryString"])))]
+        rows += len(answer.rows)
+    assert not problems, "\n".join(problems)
+    assert len(saved) >= len(lake.sets) * 4 + 2
+    assert (rows > 0) == name.startswith("demo")
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "America/Havana", "Europe/Berlin", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe"])
+def test_a_wall_time_is_its_first_instant(trino: Trino, zone: str) -> None:
+    """Around every clock change of some years, the ones that skip midnight too."""
+    hours = [datetime(2021, 1, 1) + timedelta(minutes=30 * number) for number in range(3 * 365 * 48)]
+    walls = [
+        wall for wall in hours if intervals.to_utc(wall + timedelta(days=1), zone) - intervals.to_utc(wall - timedelta(days=1), zone) != timedelta(2)
+    ]
+    assert len(walls) > 90 * 4
+    values = ", ".join(f"(TIMESTAMP '{wall}')" for wall in walls)
+    rows = trino.query(f"SELECT wall, {sql.wall_to_utc('wall', zone)} FROM (VALUES {values}) AS t (wall)").rows
+    assert dict(rows) == {wall: intervals.to_utc(wall, zone) for wall in walls}
