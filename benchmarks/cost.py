@@ -38,9 +38,9 @@ DAYS = 30.4
 PER_DAY: dict[Frequency, int] = {"PT1H": 24, "PT5M": 288}
 WINDOW: dict[Frequency, int] = {"PT1H": 83 + 3, "PT5M": 6 + 3}  # days that a dashboard reads at first
 # Measured: `--measure` (seconds of one core, requests, bytes), benchmarks/scale.py (bytes of a row).
-RUN_SECONDS: dict[Frequency, tuple[float, float]] = {"PT1H": (0.012, 30e-6), "PT5M": (0.012, 150e-6)}  # a run, and each series more
-STATE_BYTES: dict[Frequency, float] = {"PT1H": 1_000, "PT5M": 8_000}  # a series, packed
-RUN_WRITES, RUN_READS = 12, 7  # of a run, without the shards
+RUN_SECONDS: dict[Frequency, tuple[float, float]] = {"PT1H": (0.01, 62e-6), "PT5M": (0.02, 600e-6)}  # a run, and each series more
+STATE_BYTES: dict[Frequency, float] = {"PT1H": 950, "PT5M": 10_800}  # a series, packed
+RUN_WRITES, RUN_READS = 8, 4  # of a run, without the shards
 SHARD = 20_000
 ROW_BYTES, SMALL_ROW_BYTES = 25, 51  # of `observations`: in an object a day, in one of 100 rows
 ALERT_SECONDS, ALERT_WRITES, ALERT_BYTES = 0.2, 5, 8_000
