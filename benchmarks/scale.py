@@ -24,7 +24,7 @@ import s3_server
 import stack
 from anomalake import metric_set
 from anomalake.alert import encode as told
-from anomalake.catalog import duck
+from anomalake.catalog import duck, glue
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import database
 from anomalake.dashboards.definition import MOST_POINTS
@@ -43,6 +43,7 @@ BEFORE_DAYS = 32  # as far back as the queries look, but for the one over the ye
 WINDOW = int(MOST_POINTS / PER_DAY)  # days that a dashboard shows at first
 BILLED_LEAST, TERABYTE = 10_000_000, 1e12  # Athena bills a query for 10 MB at least
 LAKES = ("before", "after", "whole")
+LIVE = "live with anomalies, as a dashboard opens"
 OWN: tuple[Table, ...] = ("observations", "dataHealth")
 
 NAME = "set{:02}"
@@ -82,7 +83,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before-days", type=int, default=BEFORE_DAYS, help="days of which `before` has objects of single intervals")
     parser.add_argument("--engine", choices=["duckdb", "trino"], action="append", help="only this one (default: both)")
+    parser.add_argument("--live", action="store_true", help="only how long a query of live data is planned, by how far back the folders may go")
     chosen = parser.parse_args()
+    if chosen.live:
+        live_plans()
+        return
     engines = chosen.engine or ["duckdb", "trino"]
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {SETS} metric sets, {len(SERIES)} series x {MEASURES} measures each, five minutes")
     with tempfile.TemporaryDirectory() as made:
@@ -250,7 +255,7 @@ def queries(sets: Sequence[MetricSet]) -> list[Query]:
     return [
         *found,
         # Of the user's files, which nothing here changes: once is enough.
-        Query("live with anomalies, as a dashboard opens", db, 'SELECT "localtimestamp", sum(orders) AS orders, count_if(isanomaly) AS anomalous '
+        Query(LIVE, db, 'SELECT "localtimestamp", sum(orders) AS orders, count_if(isanomaly) AS anomalous '
               f'FROM "{db}".anomalies_with_live WHERE {opened} GROUP BY 1 ORDER BY 1', WINDOW + 2, ("after",)),
         Query("a year by month", db, 'SELECT substr("date", 1, 7) AS month, metricname, sum(value) AS value, count_if(isanomaly) AS anomalous, '
               f'max(score) AS worst FROM "{db}".metrics_with_band WHERE {year} GROUP BY 1, 2 ORDER BY 1, 2', YEAR),
@@ -294,6 +299,33 @@ def in_trino(root: Path, sets: Sequence[MetricSet], asked: Sequence[Query]) -> I
                 lists = sum(call["path"].strip("/") == lake for call in seen)
                 if lake != "warm":
                     yield (lake, one.name), Asked(seconds, len(answer.rows), len(objects), lists, answer.stats["physicalInputBytes"])
+
+
+def live_plans() -> None:
+    """Seconds of planning a query of eight days of an empty lake's live data, by the number of folders that are projected for the live table."""
+    from conformance import engine, lakes
+
+    item, today = metric_set.parse(TEXT.format(name=NAME.format(0)), "scale"), datetime.now(UTC).replace(tzinfo=None)
+    (asked,) = [one for one in queries([item]) if one.name == LIVE]
+    with tempfile.TemporaryDirectory() as made:
+        (Path(made) / "buckets").mkdir()
+        with s3_server.running(Path(made) / "buckets") as endpoint:
+            kept, froms = glue.LIVE_FROM, {"years": glue.LIVE_FROM, "year": today - timedelta(days=365), "month": today - timedelta(days=30)}
+            for name, first in froms.items():
+                (Path(made) / "buckets" / name).mkdir()
+                glue.LIVE_FROM = first.replace(hour=0, minute=0, second=0, microsecond=0)
+                project = stack.project(Path(made) / f"project-{name}", [item])
+                lakes.declare(name, "parquet", [item], template=project, root=Path(made) / "buckets" / name, endpoint=endpoint)
+            glue.LIVE_FROM = kept
+            with engine.running(endpoint, Path(made) / "trino") as trino:
+                for name in ("month", *reversed(froms)):  # the first warms the server up
+                    began = time.perf_counter()
+                    trino.query("EXPLAIN " + _renamed(asked.sql, name), _renamed(asked.schema, name))
+                    folders = int((today - froms[name]).days * PER_DAY)
+                    print(
+                        f"live data planned in {time.perf_counter() - began:.1f} s of {folders:,} folders ({name}), load {os.getloadavg()[0]:.1f}",
+                        flush=True,
+                    )
 
 
 def _renamed(text: str, lake: str) -> str:
