@@ -51,7 +51,7 @@ INCIDENTS = 3  # a week
 START_SECONDS = 1.0  # of a function that was not there, and what it waits for S3: 30 ms a request
 S3_SECONDS = 0.030
 LOG_BYTES = 3_000  # a run
-VIEWERS, VISITS, VISUALS = 5, 22, 20  # who look, how often a month, queries each time
+VIEWERS, VISITS, VISUALS, LIVE_VISUALS = 5, 22, 20, 5  # who look, how often a month, queries each time, and how many of these read live data
 COLUMNS = 0.6  # of a row's bytes, those of the columns that a chart asks for
 POLLS = 5 * 3 * 60 * 24 * DAYS  # Lambda's five pollers of a queue, 20 seconds each
 
@@ -89,6 +89,10 @@ def month(size: Size) -> dict[str, float]:
     kept = 12 * rows_a_month * ROW_BYTES + 12 * told * ALERT_BYTES
     superseded = rows_a_month * SMALL_ROW_BYTES + PER_DAY[size.frequency] * 1.5 * size.series * STATE_BYTES[size.frequency]
     scanned = max(10e6, each * PER_DAY[size.frequency] * WINDOW[size.frequency] * ROW_BYTES * COLUMNS)
+    # A query lists each day of each of two tables, or each interval's folder of the live data; it reads days, and the intervals of the one not over.
+    window, day = WINDOW[size.frequency], PER_DAY[size.frequency]
+    lists = (VISUALS - LIVE_VISUALS) * 2 * window + LIVE_VISUALS * (window + 1) * day
+    reads = (VISUALS - LIVE_VISUALS) * (window + day / 2 + window / DAYS * told / size.sets) + LIVE_VISUALS * window * day
     return {
         "detect function": runs * (seconds * 1769 / 1024 * p["Lambda GB-second, arm64"] + p["Lambda request"] + p["Scheduler call"]),
         "ingest function": told * (ALERT_SECONDS * 0.5 * p["Lambda GB-second, arm64"] + p["Lambda request"]),
@@ -100,7 +104,8 @@ def month(size: Size) -> dict[str, float]:
         "CloudWatch alarms": (6 + 2 * size.sets) * p["CloudWatch alarm"],
         "CloudWatch metrics, dashboard": (4 + 6 * size.sets) * p["CloudWatch metric"] + p["CloudWatch dashboard"],
         "CloudWatch logs": (runs + told) * LOG_BYTES / 1e9 * p["CloudWatch logs GB"],
-        "Athena, dashboards": VIEWERS * VISITS * VISUALS * scanned / 1e12 * p["Athena TB"],
+        "dashboards: S3 requests": VIEWERS * VISITS * (lists * p["S3 PUT, LIST"] + reads * p["S3 GET"]),
+        "dashboards: Athena": VIEWERS * VISITS * VISUALS * scanned / 1e12 * p["Athena TB"],
     }
 
 
