@@ -10,7 +10,7 @@ PROFILE := default
 ROUNDS := 150
 SECONDS := 60
 
-.PHONY: help demo test conformance backfill-test backfill-upload soak fuzz check build deploy bench screenshot render clean
+.PHONY: help demo test conformance backfill-test backfill-upload soak fuzz check build deploy bench bench-scale screenshot render clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
@@ -57,6 +57,10 @@ deploy: build ## sam deploy: PROFILE=default or prod (samconfig.toml), PARAMETER
 
 bench: .venv/.dev .venv/.rivals build ## the numbers of docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
+
+bench-scale: .venv/.dev ## the numbers of docs/scaling.md: a year of 20 metric sets in DuckDB and Trino (wants Java 24 or newer, and Maven), and costs
+	@$(BIN)/python benchmarks/scale.py
+	@$(BIN)/python benchmarks/cost.py
 
 render: .venv/.local ## write what is made from src/metric_sets
 	@$(BIN)/anomalake render

@@ -1,9 +1,10 @@
-"""Where tests find S3: moto's server (SQS and SNS too) as a process of its own, one request at a time: `python tests/s3_server.py PORT`.
+"""Where tests find S3: moto's server (SQS and SNS too) as a process of its own, one request at a time: `python tests/s3_server.py PORT [FOLDER]`.
 
 `ANOMALAKE_TEST_S3_ENDPOINT` and `ANOMALAKE_TEST_S3_BUCKET` name another store for the lakes (docs/testing.md).
 Moto checks a condition and writes without a lock between the two; here nothing comes between, as S3 promises of conditional writes.
 `GET /_requests` answers with the requests since it was asked last: method, path, bytes received and bytes sent of each.
 `GET /_seconds` answers with the processor time that the server has used.
+Buckets that are folders in FOLDER are read from there, not from moto, which goes through all keys of a bucket to list a few.
 """
 
 import json
@@ -18,14 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 START = 30.0  # seconds until it must answer
 
 
 @contextmanager
-def running() -> Iterator[str]:
+def running(*folder: Path) -> Iterator[str]:
     """The server's address, while it runs."""
-    process = subprocess.Popen([sys.executable, Path(__file__), "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen([sys.executable, Path(__file__), "0", *folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None
         endpoint = f"http://127.0.0.1:{int(process.stdout.readline())}"
@@ -115,12 +118,61 @@ def _one_at_a_time(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterabl
     return serve
 
 
+def _from_folders(app: Callable[..., Iterable[bytes]], folder: Path) -> Callable[..., Iterable[bytes]]:
+    """What lists and reads buckets that are folders, by the files as they lie there; the rest is moto's."""
+
+    def serve(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
+        if environ["REQUEST_METHOD"] not in {"GET", "HEAD"} or not bucket or not (folder / bucket).is_dir():
+            return app(environ, start)
+        if not key:
+            asked = parse_qs(environ["QUERY_STRING"])
+            body = _listed(folder / bucket, asked.get("prefix", [""])[0], int(asked.get("max-keys", ["1000"])[0])).encode()
+            start("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+            return [body]
+        file = folder / bucket / key
+        if not file.is_file():
+            start("404 Not Found", [("Content-Length", "0")])
+            return []
+        size, first, status = file.stat().st_size, 0, "200 OK"
+        last, extra = size - 1, list[tuple[str, str]]()
+        if (span := environ.get("HTTP_RANGE")) is not None:
+            begin, _, end = span.removeprefix("bytes=").partition("-")
+            first, last = (int(begin), min(int(end or last), last)) if begin else (max(0, size - int(end)), last)
+            status, extra = "206 Partial Content", [("Content-Range", f"bytes {first}-{last}/{size}")]
+        start(
+            status,
+            [("Content-Length", str(last + 1 - first)), ("ETag", f'"{size}"'), ("Last-Modified", _MODIFIED), ("Accept-Ranges", "bytes"), *extra],
+        )
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [file.read_bytes()[first : last + 1]]
+
+    return serve
+
+
+_MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
+
+
+def _listed(bucket: Path, prefix: str, most: int) -> str:
+    """The answer of ListObjectsV2: all keys that begin with the prefix, a folder's name."""
+    found = sorted(file for file in (bucket / prefix).rglob("*") if file.is_file()) if prefix.endswith("/") else []
+    assert len(found) <= 1000, f"{prefix}: {len(found)} keys, and only one page is answered"
+    entries = "".join(
+        f"<Contents><Key>{escape(str(file.relative_to(bucket)))}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+        f'<ETag>"{size}"</ETag><Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>'
+        for file in found[:most]
+        for size in [file.stat().st_size]
+    )
+    head = f"<Name>{bucket.name}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{min(most, len(found))}</KeyCount><MaxKeys>{most}</MaxKeys>"
+    return f'<?xml version="1.0" encoding="UTF-8"?><ListBucketResult>{head}<IsTruncated>false</IsTruncated>{entries}</ListBucketResult>'
+
+
 def main() -> None:
     """Serve until the process is stopped; the port is said on standard output."""
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    app = _one_at_a_time(DomainDispatcherApplication(create_backend_app))
+    app: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
+    app = _one_at_a_time(_from_folders(app, Path(sys.argv[2])) if len(sys.argv) > 2 else app)
     server = make_server("127.0.0.1", int(sys.argv[1]), app, threaded=True)
     print(server.server_port, flush=True)  # noqa: T201
     server.serve_forever()
