@@ -18,9 +18,9 @@ from anomalake import cli, metric_set, past
 from anomalake.credentials import open_lake
 from anomalake.detect.state import Memory
 from anomalake.errors import UserError
-from anomalake.functions import detect
+from anomalake.functions import compaction, detect
 from anomalake.functions.memory import remember, said, tidy
-from anomalake.lake import compaction, layout
+from anomalake.lake import layout
 from anomalake.metric_set import MetricSet
 from anomalake.past import Job, Report
 

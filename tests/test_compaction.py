@@ -10,9 +10,9 @@ import pytest
 
 from anomalake import laptop, live, metric_set
 from anomalake.catalog import duck
-from anomalake.functions import detect
+from anomalake.functions import compaction, detect
 from anomalake.functions.setting import Setting
-from anomalake.lake import compaction, encoding, layout, tables
+from anomalake.lake import encoding, layout, tables
 from anomalake.lake.layout import FORMATS, Format
 from anomalake.lake.store import FolderStore, StorageError
 from conftest import shop_text

@@ -19,8 +19,9 @@ from anomalake import intervals, live, past, patterns
 from anomalake.detect.run import Detector, Scored, days
 from anomalake.detect.state import Memory
 from anomalake.errors import UserError
+from anomalake.functions import compaction
 from anomalake.functions.memory import remember, said, tidy
-from anomalake.lake import compaction, layout
+from anomalake.lake import layout
 from anomalake.lake.layout import Format
 from anomalake.lake.store import Store
 from anomalake.live import Finding, Interval, source_of

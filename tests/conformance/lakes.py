@@ -21,7 +21,8 @@ from anomalake import intervals, laptop, live, metric_set
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
 from anomalake.demo import flights, shop
-from anomalake.lake import compaction, encoding, layout, tables
+from anomalake.functions import compaction
+from anomalake.lake import encoding, layout, tables
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.layout import Format
 from anomalake.lake.store import FolderStore

@@ -20,10 +20,11 @@ from anomalake.alert import Alert
 from anomalake.detect import model, schedule
 from anomalake.detect.run import Detector, Health, Scored
 from anomalake.detect.state import Memory
+from anomalake.functions import compaction
 from anomalake.functions.ingest import take
 from anomalake.functions.memory import recall, remember, said
 from anomalake.functions.setting import METRICS_NAMESPACE, MOST_BYTES, Setting, send, setting
-from anomalake.lake import compaction, encoding, layout, tables
+from anomalake.lake import encoding, layout, tables
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Table
 from anomalake.lake.store import StorageError, Store
