@@ -10,6 +10,7 @@ import pytest
 
 from anomalake import laptop, live, metric_set
 from anomalake.catalog import duck
+from anomalake.errors import UserError
 from anomalake.functions import compaction, detect
 from anomalake.functions.setting import Setting
 from anomalake.lake import encoding, layout, tables
@@ -187,6 +188,55 @@ def test_between_two_steps_lies_an_hour_however_often_it_runs(chosen):
         assert compaction.read(chosen.store.get(layout.compaction_key(SHOP))) == began
     run(chosen, now + timedelta(minutes=60))
     assert [one.step for one in compaction.read(chosen.store.get(layout.compaction_key(SHOP))) if one.target] == ["switched"]
+
+
+@pytest.mark.parametrize("hours", [26, 27, 28, 29])
+def test_a_rebuild_that_ends_before_it_wrote_anything_leaves_every_row_once(chosen, hours):
+    for hour in range(hours):
+        run(chosen, fill(chosen, hour))
+    before = look(chosen, "observations")
+    compaction.forget(chosen.store, SHOP)
+    for hour in range(hours, hours + 12):
+        run(chosen, fill(chosen, hour))
+    after = look(chosen, "observations")
+    counts = Counter(counted(after.way, after.objects))
+    assert set(counts.values()) == {1}
+    assert set(counted(before.way, before.objects)) <= set(counts)
+
+
+def test_an_object_that_cannot_be_read_keeps_its_day_and_no_other_nor_the_detector(chosen):
+    broken = f"{layout.day_folder('dataHealth', SHOP, '2021-03-01')}/x.{chosen.format}"
+    chosen.store.put(broken, b"")
+    for hour in range(HOURS):
+        now = fill(chosen, hour)
+        if hour == 40:
+            wall = FIRST + timedelta(hours=16)  # had no data in time, and has some now
+            chosen.store.put(f"{live.folder(SHOP, wall)}/data.csv", (HEADER + f"app,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n").encode())
+        run(chosen, now)
+    assert by_day(chosen, "observations")["2021-03-01"] > 1
+    assert by_day(chosen, "observations")["2021-03-02"] == 1
+    assert chosen.store.get(broken).data == b""
+
+
+def test_an_object_that_vanishes_while_a_day_is_written_is_not_left_out(chosen, monkeypatch):
+    for hour in range(25):
+        run(chosen, fill(chosen, hour))
+    real, gone = chosen.store.get, layout.table_key("observations", SHOP, FIRST + timedelta(hours=3), chosen.format)
+    with monkeypatch.context() as vanishing:
+        vanishing.setattr(chosen.store, "get", lambda key: None if key == gone else real(key))
+        run(chosen, fill(chosen, 25))
+    assert [one.step for one in compaction.read(chosen.store.get(layout.compaction_key(SHOP)))] == ["begun", "through"]
+
+
+def test_a_memory_that_was_deleted_is_refused_where_days_were_compacted(chosen):
+    for hour in range(30):
+        run(chosen, fill(chosen, hour))
+    for key in list(chosen.store.list("detector")):
+        chosen.store.delete(key)
+    with pytest.raises(UserError, match=r"state.json: is gone.*detect --rebuild"):
+        run(chosen, fill(chosen, 30))
+    laptop.backtest(SHOP, chosen.store, (SHOP,), chosen.format)
+    run(chosen, fill(chosen, 31))
 
 
 def test_a_day_that_is_too_large_stays_as_it_is(chosen, monkeypatch):

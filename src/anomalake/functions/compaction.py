@@ -20,7 +20,7 @@ from anomalake.parallel import in_order
 
 GRACE = timedelta(hours=1)  # between two steps; Athena ends a query after 30 minutes
 DAYS_A_RUN = 3  # that are begun in one run, until it has caught up
-MOST_BYTES = 200_000_000  # of a day's objects; a day with more stays as it is
+MOST_BYTES = 30_000_000  # of a day's objects, which take twelve times as much memory while they are joined; a day with more stays as it is
 
 Step = Literal["begun", "written", "switched", "deleted", "through"]
 _NEXT: dict[Step, Step] = {"begun": "written", "written": "switched", "switched": "deleted"}
@@ -52,8 +52,13 @@ def compact(store: Store, metric_set: MetricSet, form: Format, *, after: datetim
     days = [one for one in known if one.step != "through"]
     through = next((one.day for one in known if one.step == "through"), None) or _day_before(_first(store, metric_set) or layout.date(after))
     kept: list[Day] = []
+    problem: StorageError | None = None
     for one in days:
-        kept += [one] if now - one.since < GRACE or not has_time() else _advanced(store, metric_set, form, one, now)
+        try:
+            kept += [one] if now - one.since < GRACE or not has_time() else _advanced(store, metric_set, form, one, now)
+        except StorageError as error:  # the other days go on
+            kept.append(one)
+            problem = problem or error
     begun = 0
     while (day := _day_after(through)) < layout.date(after) and begun < DAYS_A_RUN and has_time():
         if any(_by_interval(store, metric_set, day, table) for table in layout.BY_DAY):
@@ -64,6 +69,8 @@ def compact(store: Store, metric_set: MetricSet, form: Format, *, after: datetim
     moved = {(one.day, one.step) for one in known} != {(one.day, one.step) for one in (*kept, Day(through, "through", now))}
     if moved and not (store.replace(key, data, head.version) if head else store.create(key, data)):
         raise StorageError(f"{key}: another run wrote it meanwhile; the next run goes on from there")
+    if problem is not None:
+        raise problem
     return len(kept)
 
 
@@ -73,8 +80,14 @@ def read(head: Stored | None) -> list[Day]:
 
 
 def forget(store: Store, metric_set: MetricSet) -> None:
-    """Before all days are written anew: no object is left out any more."""
-    store.delete(layout.compaction_key(metric_set))
+    """Before days are written anew: of those on their way only the objects that count stay, and none is left out any more."""
+    key = layout.compaction_key(metric_set)
+    for one in read(store.get(key)):
+        for table in layout.BY_DAY if one.target else ():
+            for found in list(store.list(layout.day_folder(table, metric_set, one.day))):
+                if (_name(found) == one.target) != one.switched:
+                    store.delete(found)
+    store.delete(key)
 
 
 def amend(store: Store, metric_set: MetricSet, form: Format, table: Table, *, instant: datetime, record: Sequence[Any]) -> None:
@@ -86,7 +99,7 @@ def amend(store: Store, metric_set: MetricSet, form: Format, table: Table, *, in
     for key in list(store.list(layout.day_folder(table, metric_set, day))):
         rows = _rows(store, key, form, schema) if key != mine and key.endswith(f".{form}") else []
         has = any(row[0] == instant for row in rows)
-        is_target = way is not None and _name(key) == way.target
+        is_target = way is not None and _name(key) == way.target and key.endswith(f".{form}")
         if has or is_target:
             changed = sorted([*(row for row in rows if row[0] != instant), tuple(record)], key=lambda row: row[0])
             store.put(key, encoding.encode_records(form, schema, changed))
@@ -117,10 +130,12 @@ def _write(store: Store, metric_set: MetricSet, form: Format, one: Day) -> bool:
     found: dict[Table, list[bytes]] = {table: [] for table in layout.BY_DAY}
     size = 0
     for table, parts in found.items():
-        for stored in in_order(store, store.get, _others(store, metric_set, one, table)):
-            if stored is not None:
-                parts.append(stored.data)
-                size += len(stored.data)
+        keys = _others(store, metric_set, one, table)
+        for key, stored in zip(keys, in_order(store, store.get, keys), strict=True):
+            if stored is None:
+                raise StorageError(f"{key}: was listed and is gone; the next run looks again")
+            parts.append(stored.data)
+            size += len(stored.data)
             if size > MOST_BYTES:
                 return False
     for table, parts in found.items():

@@ -17,9 +17,10 @@ from aws_lambda_powertools import Logger, Metrics
 from anomalake import alert as alerts
 from anomalake import intervals, live
 from anomalake.alert import Alert
-from anomalake.detect import model, schedule
+from anomalake.detect import model, schedule, state
 from anomalake.detect.run import Detector, Health, Scored
 from anomalake.detect.state import Memory
+from anomalake.errors import UserError
 from anomalake.functions import compaction
 from anomalake.functions.ingest import take
 from anomalake.functions.memory import recall, remember, said
@@ -84,6 +85,8 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
     """Score what is due at `now` (naive UTC) as long as `has_time()`, and keep what was learned."""
     store, last = chosen.store, schedule.last_due(metric_set, now)
     known, head = recall(store, metric_set)
+    if known is None and store.get(layout.compaction_key(metric_set)) is not None:
+        raise UserError(f"{layout.state_key(metric_set)}: is gone, but not what the detector wrote with it; {state.remedy(metric_set)}")
     memory = known or _beginning(store, metric_set, last)
     feedback = said(store, metric_set)
     memory.detector.feedback = feedback.feedback
@@ -139,7 +142,8 @@ def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) 
     for wall in late:
         start = intervals.to_utc(wall, metric_set.timezone)
         usual = memory.detector.arrived.usual(wall.toordinal(), intervals.slot(wall, metric_set.frequency))
-        compaction.amend(store, metric_set, chosen.format, "dataHealth", instant=start, record=Health(start, "late", 0, usual, 0, 0, 0))
+        with contextlib.suppress(StorageError):  # a day whose objects cannot be read stops no detector
+            compaction.amend(store, metric_set, chosen.format, "dataHealth", instant=start, record=Health(start, "late", 0, usual, 0, 0, 0))
         logger.warning("data came after its interval was gone through; `anomalake detect --rebuild` scores it", interval=wall.isoformat())
     missed = tuple(wall for wall in memory.missed if wall not in late)
     return memory._replace(missed=missed, late=memory.late + len(late)), len(late)
