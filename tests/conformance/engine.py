@@ -142,7 +142,7 @@ def running(endpoint: str, folder: Path) -> Iterator["Trino"]:
                            (f"catalog/{CATALOG}.properties", _CATALOG), ("log.properties", {"io.trino": "WARN"})):  # fmt: skip
         (folder / file).write_text("".join(f"{name}={value.format(**values)}\n" for name, value in settings.items()))
     command = [
-        program, f"-Xmx{HEAP}", "-XX:+UseParallelGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData",
+        program, f"-Xmx{HEAP}", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData",
         "-Djdk.attach.allowAttachSelf=true", "-XX:+EnableDynamicAgentLoading", "--enable-native-access=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
         "--add-modules=jdk.incubator.vector", "-Duser.timezone=UTC", "-Dfile.encoding=UTF-8",

@@ -93,7 +93,7 @@ def test_a_wall_time_is_its_first_instant(trino: Trino, zone: str) -> None:
     walls = [
         wall for wall in hours if intervals.to_utc(wall + timedelta(days=1), zone) - intervals.to_utc(wall - timedelta(days=1), zone) != timedelta(2)
     ]
-    assert len(walls) > 90 * 4
+    assert len(walls) >= 2 * 96  # two days of half hours around each change; Cairo has two in these years
     values = ", ".join(f"(TIMESTAMP '{wall}')" for wall in walls)
     rows = trino.query(f"SELECT wall, {sql.wall_to_utc('wall', zone)} FROM (VALUES {values}) AS t (wall)").rows
     assert dict(rows) == {wall: intervals.to_utc(wall, zone) for wall in walls}

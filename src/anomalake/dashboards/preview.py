@@ -223,7 +223,7 @@ def _expressions(definition: Mapping[str, Any]) -> dict[tuple[str, str], str]:
 def _row_level(expression: str, parameters: Mapping[str, Any]) -> str:
     """A calculated field of single rows as SQL: `ifelse` of comparisons between columns and dates."""
     told = re.sub(r"\$\{(\w+)\}", lambda match: f"TIMESTAMP '{parameters[match[1]]:%Y-%m-%d %H:%M:%S}'", expression)
-    told = re.sub(r"addDateTime\((-?\d+), 'DD', (TIMESTAMP '[^']*')\)", r"(\2 + INTERVAL (\1) DAY)", told)
+    told = re.sub(r"addDateTime\((-?\d+), 'DD', (TIMESTAMP '[^']*')\)", r"(\2 + INTERVAL '\1' DAY)", told)
     match = _CHOICE.fullmatch(re.sub(r"\{([^{}]*)\}", lambda name: sql.name(name[1]), told))
     if match is None:
         raise ValueError(f"the calculated field {expression!r} is not known here, only ifelse(..., 1, 0) of comparisons with dates")

@@ -1,0 +1,147 @@
+"""Partition projection finds what lies in the folders of intervals and nothing else, and no query reads days that it does not ask for."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import duckdb
+import pytest
+
+from anomalake import intervals, patterns
+from anomalake.catalog import duck
+from anomalake.catalog.views import database
+from anomalake.dashboards import preview
+from anomalake.live import folder, source_of
+from anomalake.metric_set import MetricSet
+
+from . import lakes
+from .engine import Trino
+from .lakes import Lake
+from .test_statements import differences
+
+BEFORE, AFTER = timedelta(days=2), timedelta(days=1)  # what the calculated filters take around the window
+
+
+class Read(NamedTuple):
+    """What a plan reads of a table: its partitions, as ranges of their values (a plan names each alone while they are few)."""
+
+    table: str
+    ranges: list[tuple[str, str]]
+
+
+def reads(trino: Trino, statement: str) -> list[Read]:
+    """The partitions that the statement's plan reads of each table that has some; an `AssertionError` where a table is read without bounds."""
+    ((plan,),) = trino.query(f"EXPLAIN (TYPE IO, FORMAT JSON) {statement}").rows
+    found = []
+    for table in json.loads(plan)["inputTableColumnInfos"]:
+        where, constraint = table["table"]["schemaTable"], table["constraint"]
+        ranges = [one for column in constraint["columnConstraints"] if column["columnName"] in {"date", "slot"} for one in column["domain"]["ranges"]]
+        assert where["table"] == "feedback" or ranges or constraint["none"], f"{where}: every partition is read, by\n{statement}"
+        found.append(Read(f"{where['schema']}.{where['table']}", [(one["low"]["value"], one["high"]["value"]) for one in ranges]))
+    return found
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
+    trino: Trino, every_lake: dict[str, Lake], endpoint: str, number: int
+) -> None:
+    """Beside the folders of a day lie those of the days around it, and ones that only look like theirs."""
+    lake = every_lake["foldersparquet"]
+    item = lake.sets[number]
+    source, step = source_of(item), intervals.STEP[item.frequency]
+    prefix, pattern, _ = patterns.folder_pattern(source.path)
+    day = datetime(2022, 5, 17)
+    walls = list(itertools.takewhile(lambda wall: wall < day + timedelta(days=1), (day + step * count for count in range(999))))
+    there = [day - step, *walls[:2], walls[-1], day + timedelta(days=1)]
+    row = (json.dumps(dict.fromkeys(source.columns, "x")) if source.format == "jsonl" else source.delimiter.join("x" * len(source.columns))) + "\n"
+    text = (source.delimiter.join(source.columns) + "\n" if source.format == "csv" and source.header else "") + row
+    for wall in dict.fromkeys(there):
+        lakes.put(lake, endpoint, f"{folder(item, wall)}/a{'.gz' if source.compression == 'gzip' else ''}", lakes.packed(item, text))
+    off = folder(item, walls[0])
+    stray = [
+        f"{off}x/a",
+        f"{off}/_a",
+        f"{off}/.a",
+        f"{prefix}a",
+        f"{prefix}0{off.removeprefix(prefix)}/a",
+        f"elsewhere/{off}/a",
+        f"{off.rpartition('/')[0]}/a",
+    ]
+    for key in stray:
+        lakes.put(lake, endpoint, key, lakes.packed(item, text))
+    form = patterns.python_format(pattern)
+    first, last = (f"{wall:{form}}" for wall in (day - timedelta(days=3), day + timedelta(days=3)))
+    statement = f"SELECT slot, count(*) FROM \"{database(lake.name, item)}\".\"live\" WHERE slot BETWEEN '{first}' AND '{last}' GROUP BY slot"
+    assert sorted(trino.query(statement).rows) == sorted((f"{wall:{form}}", 1) for wall in dict.fromkeys(there))
+    (read,) = reads(trino, statement)
+    assert (read.ranges[0][0], read.ranges[-1][1]) == (first, last)
+
+
+class Asked:
+    """DuckDB's connection, as the page asks it; it keeps what is asked."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection, self.statements = connection, list[str]()
+
+    def sql(self, statement: str) -> duckdb.DuckDBPyRelation:
+        """Ask, and keep the statement."""
+        if not statement.startswith(("DESCRIBE", "SELECT count(*) FROM ")):  # what it asks for itself
+            self.statements.append(statement)
+        return self.connection.sql(statement)
+
+
+def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datetime, list[tuple[str, str]]]]:
+    """Each dashboard of the stack: its id, its window as it opens, and what its visuals ask, in Athena's SQL and in DuckDB's."""
+    connection = duck.connect(lake.root, lake.sets, lake.form)
+    names = {own["DataSetId"]: own["PhysicalTableMap"]["view"]["RelationalTable"] for own in lake.of("AWS::QuickSight::DataSet")}
+    for board in lake.of("AWS::QuickSight::Dashboard"):
+        declared: dict[str, Any] = board["Definition"]
+        tables = {one["Identifier"]: names[one["DataSetArn"].rpartition("/")[2]] for one in declared["DataSetIdentifierDeclarations"]}
+        sources = {name: lake.as_duck(f'"{table["Schema"]}"."{table["Name"]}"') for name, table in tables.items()}
+        asked = Asked(connection)
+        preview.page(declared, asked, sources, "", now)  # type: ignore[arg-type]
+        moments = preview._parameters(declared, now)
+        yield board["DashboardId"], moments["From"], moments["Until"], [(lake.as_athena(one), one) for one in dict.fromkeys(asked.statements)]
+
+
+@pytest.mark.parametrize("name", ["emptycsv", "demoparquet"])
+def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
+    lake, now = every_lake[name], datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    connection = duck.connect(lake.root, lake.sets, lake.form)
+    of_live = {f"{database(lake.name, item)}.live": item for item in lake.sets}
+    planned = asked = most = rows = 0
+    problems: list[str] = []
+    listed: set[str] = set()  # live tables whose folders were listed: to list a window's thousands of empty ones takes moto half a minute
+    for board, start, end, statements in dashboards(lake, now):
+        first, last = (f"{moment:%Y-%m-%d}" for moment in (start - BEFORE, end + AFTER))
+        assert statements, board
+        for statement, in_duck in statements:
+            plan = reads(trino, statement) if name == "demoparquet" or "anomalies_with_live" in statement else []
+            for table, ranges in plan:
+                days = [utc_day(of_live[table], slot) if table in of_live else slot for both in ranges for slot in both]
+                assert all(first <= one <= last for one in days), (
+                    f"{board}: {table} of {min(days)} to {max(days)}, not {first} to {last}\n{statement}"
+                )
+                if days:
+                    most = max(most, (datetime.fromisoformat(max(days)) - datetime.fromisoformat(min(days))).days + 1)
+            planned, live_ones = planned + bool(plan), {table for table, _ in plan} & set(of_live)
+            if live_ones & listed:
+                continue
+            listed |= live_ones
+            answer, known = trino.query(statement), connection.sql(in_duck).fetchall()
+            if len(known) < preview.MOST_TABLE_ROWS:  # of more than it shows, a table shows what comes first, and which of equals does is open
+                problems += [f"{board}: {found}\n{statement}" for found in differences(answer, answer.names, known)]
+            asked, rows = asked + 1, rows + len(answer.rows)
+    assert not problems, "\n".join(problems)
+    assert asked > 15
+    assert planned > (30 if name == "demoparquet" else 0)
+    assert (rows > 1000) == name.startswith("demo")
+    print(f"{name}: {planned} queries of dashboards planned, {asked} of them run, {most} days read by each at most, {rows} rows")
+
+
+def utc_day(item: MetricSet, slot: str) -> str:
+    """The UTC date of a folder of live data."""
+    form = patterns.python_format(patterns.folder_pattern(source_of(item).path).pattern)
+    return f"{intervals.to_utc(datetime.strptime(slot, form), item.timezone):%Y-%m-%d}"
