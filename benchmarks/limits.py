@@ -22,7 +22,7 @@ from anomalake.lake import encoding, tables
 from anomalake.lake.store import ObjectStore
 
 SIZES = ((1, 10_000), (1, 50_000), (10, 5_000), (10, 50_000))  # measures, series
-DIMENSIONS, WARM_UP, TIMES = 10, 7 * 24, 5  # intervals before, and measured
+DIMENSIONS, WARM_UP, TIMES = 10, 10 * 24, 5  # intervals before, and measured
 START = datetime(2026, 1, 5)
 
 

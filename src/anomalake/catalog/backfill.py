@@ -68,7 +68,7 @@ def _statements(metric_set: MetricSet) -> list[Node]:
     memory = layout.state_key(metric_set).rpartition("/")[0] + "/"
     log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws-glue/{PREFIX}"
     return [
-        allow(["s3:GetObject"], objects(live, f"{FOLDER}/", f"{layout.feedback_folder(metric_set)}/")),
+        allow(["s3:GetObject"], objects(live, f"{FOLDER}/", f"{layout.feedback_folder(metric_set)}/", f"{layout.compaction_folder(metric_set)}/")),
         allow(["s3:GetObject", "s3:PutObject"], objects(*filed, *kept, memory)),
         allow(["s3:PutObject", "s3:DeleteObject"], objects(*written)),
         allow(["s3:DeleteObject"], objects(memory, f"{layout.compaction_folder(metric_set)}/")),
