@@ -65,8 +65,9 @@ def compact(store: Store, metric_set: MetricSet, form: Format, *, after: datetim
             kept.append(Day(day, "begun", now, _free_name(store, metric_set, day), switched=False))
             begun += 1
         through = day
-    data = b"".join(msgspec.json.encode(one) + b"\n" for one in (*kept, Day(through, "through", now)))
-    moved = {(one.day, one.step) for one in known} != {(one.day, one.step) for one in (*kept, Day(through, "through", now))}
+    after_it = [*kept, Day(through, "through", now)]
+    data = b"".join(msgspec.json.encode(one) + b"\n" for one in after_it)
+    moved = {(one.day, one.step) for one in known} != {(one.day, one.step) for one in after_it}
     if moved and not (store.replace(key, data, head.version) if head else store.create(key, data)):
         raise StorageError(f"{key}: another run wrote it meanwhile; the next run goes on from there")
     if problem is not None:
