@@ -63,3 +63,26 @@ def test_a_java_pattern_that_is_not_understood_is_refused(pattern):
 
 def test_what_stands_between_two_parts_of_a_folder_is_quoted_in_its_pattern():
     assert patterns.folder_pattern("live/dt={{yyyyMMdd}}/hr={{HH}}/x") == ("live/dt=", "yyyyMMdd'/hr='HH", "/x")
+
+
+@pytest.mark.parametrize(
+    ("path", "day"),
+    [
+        ("live/{{yyyyMMdd}}/{{HHmm}}", ("live/", "yyyyMMdd", "")),
+        ("live/dt={{yyyy}}/{{MM}}/{{dd}}-x/y/{{HH}}", ("live/dt=", "yyyy/MM/dd", "-x")),
+        ("live/{{yyyyMMddHHmm}}", None),  # no folder of a day
+        ("live/{{yyyyMMdd}}", None),  # it is the interval's own
+        ("live/{{yyyyMMddHH}}/{{mm}}", None),
+    ],
+)
+def test_the_folder_of_a_day_is_the_one_in_which_those_of_its_intervals_lie(path, day):
+    assert patterns.day_pattern(path) == day
+
+
+@given(instants, st.sampled_from(sorted(available_timezones())))
+def test_every_utc_day_of_a_local_one_is_known(instant, zone):
+    assert (instant.date() - intervals.to_wall(instant, zone).date()).days in intervals.utc_days(zone)
+
+
+def test_a_zone_on_one_side_of_greenwich_has_two_utc_days_in_a_local_one():
+    assert [intervals.utc_days(zone) for zone in ("UTC", NEW_YORK, "Asia/Kolkata", "Europe/London")] == [(0,), (0, 1), (-1, 0), (-1, 0)]

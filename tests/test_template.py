@@ -814,9 +814,9 @@ def test_live_and_lake_are_found_where_they_are_written(three):
     live = tables["mine_shop", "live"]["Parameters"]
     assert live["storage.location.template"] == "s3://ours/shop/live/${slot}/"
     assert (live["projection.slot.format"], live["projection.slot.interval"], live["projection.slot.interval.unit"]) == (
-        "yyyyMMdd/HHmm",
+        "yyyyMMdd",
         "1",
-        "HOURS",
+        "DAYS",
     )
     assert (
         tables["mine_shop", "observations"]["Parameters"]["storage.location.template"]

@@ -353,6 +353,41 @@ def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
     assert len(rows) == 3
 
 
+PATHS = (
+    "{{yyyyMMdd}}/{{HHmm}}",
+    "dt={{yyyy-MM-dd}}/{{HH}}/t+{{mm}}(in)",
+    "{{dd}}.{{MM}}.{{yyyy}}-it's/{{HHmm}}/deep/er",
+    "{{yyyyMMddHHmm}}",
+    "{{HH}}/{{yyyyMMdd}}-{{mm}}",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("zone", ["UTC", ZONE, "Europe/London", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("frequency", ["PT5M", "PT1H"])
+def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them_is_not(tmp_path, path, zone, frequency):
+    from anomalake import intervals, live
+
+    text = shop_text(zone, frequency=f"frequency: {frequency}").replace("{{yyyyMMdd}}/{{HHmm}}", path)
+    item, store = metric_set.parse(text, "shop"), FolderStore(tmp_path)
+    instants = [
+        datetime(2021, month, day, 22) + number * intervals.STEP[frequency] for month, day in ((3, 13), (10, 30)) for number in range(0, 50, 3)
+    ]
+    walls = sorted({intervals.floor(intervals.to_wall(instant, zone), frequency) for instant in instants})
+    header = "platform,marketplace,timestamp,views,revenue\n"
+    for wall in walls:
+        place, data = live.folder(item, wall), f"{header}pc,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n".encode()
+        store.put(f"{place}/a.csv", data)
+        for stray in (f"{place}x", f"{place}/_b", place.rpartition("/")[0], f"{place.rpartition('/')[0]}/{place}", place.replace("2021", "20x1")):
+            store.put(f"{stray}/stray.csv", data)
+    for stray in {live.folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")}:  # no date, and none of this width
+        store.put(f"{stray}/a.csv", b"no data")
+    assert list(live.files_by_interval(store, item)) == walls
+    connection = duck.connect(tmp_path, [item])
+    rows = connection.sql('SELECT "localtimestamp", "timestamp", "date", views FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()
+    assert rows == [(wall, intervals.to_utc(wall, zone), f"{intervals.to_utc(wall, zone):%Y-%m-%d}", 1.0) for wall in walls]
+
+
 def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
     text = shop_text("America/Sao_Paulo", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}")
     item = metric_set.parse(text.replace("/{{HHmm}}", ""), "shop")

@@ -43,6 +43,16 @@ def end(wall: datetime, frequency: str, zone_name: str) -> datetime:
     return max(over, to_utc(wall, zone_name, fold=1) + STEP[frequency])
 
 
+@cache
+def utc_days(zone_name: str) -> tuple[int, ...]:
+    """The UTC days in which a local day has a part, as days from it on: (-1, 0) east of Greenwich, (0, 1) west of it; of the years 2000 to 2049."""
+    if zone_name == "UTC":
+        return (0,)
+    noons = (datetime(2000, 1, 1, 12) + timedelta(weeks=week) for week in range(50 * 52))
+    ahead = {noon - to_utc(noon, zone_name) for noon in noons}
+    return (*((-1,) if max(ahead) > timedelta() else ()), 0, *((1,) if min(ahead) < timedelta() else ()))
+
+
 def exists(wall: datetime, zone_name: str) -> bool:
     """Whether the wall time ever happens."""
     return zone_name == "UTC" or to_wall(to_utc(wall, zone_name), zone_name) == wall

@@ -29,6 +29,11 @@ _FOLDER_FIELDS = {"yyyy", "MM", "dd", "HH", "mm", "ss"}  # fixed widths, so that
 _FOLDER_KEYS = re.compile(r"\{\{(.*?)\}\}")
 
 
+def _literal(token: str) -> str:
+    """What a token without letters stands for; text in quotes, without them."""
+    return (token[1:-1].replace("''", "'") or "'") if token[0] == "'" else token
+
+
 def _translate(pattern: str, engine: Literal[0, 1]) -> str:
     """The pattern as Python (0) or Trino (1) writes it; `UserError` names the letters that are not understood."""
     position, seen = 0, set()
@@ -39,8 +44,7 @@ def _translate(pattern: str, engine: Literal[0, 1]) -> str:
             raise UserError(f"the date pattern {pattern!r} has a quote that is not closed")
         token, letter, position = match[0], match[1], match.end()
         if letter is None:
-            literal = (token[1:-1].replace("''", "'") or "'") if token[0] == "'" else token
-            parts.append(literal.replace("%", "%%"))
+            parts.append(_literal(token).replace("%", "%%"))
         elif letter in seen:
             raise UserError(f"the date pattern {pattern!r} has {letter!r} twice")
         elif letter in _FIELDS and len(token) in _FIELDS[letter][2]:
@@ -101,3 +105,43 @@ def folder_pattern(path: str) -> FolderPattern:
         raise UserError(f"the path {path!r} has {wrong[0]!r} in its date; folders are named by {' '.join(sorted(_FOLDER_FIELDS))}")
     python_format(pattern)
     return FolderPattern(path[: keys[0].start()], pattern, path[keys[-1].end() :].rstrip("/"))
+
+
+@cache
+def day_pattern(path: str) -> FolderPattern | None:
+    """The folder of a day that holds those of its intervals; None where the path has no such folder.
+
+    `ecommerce/live/{{yyyyMMdd}}/{{HHmm}}` -> (`ecommerce/live/`, `yyyyMMdd`, ``); `ecommerce/live/{{yyyyMMddHHmm}}` -> None.
+    """
+    prefix, pattern, _ = folder_pattern(path)
+    seen = set[str]()
+    for match in _TOKEN.finditer(pattern):
+        if match[1]:
+            seen.add(match[1])
+        elif "/" in match[0] and {"y", "M", "d"} <= seen:
+            return FolderPattern(prefix, pattern[: match.start()], _literal(match[0]).partition("/")[0]) if len(seen) == 3 else None
+    return None
+
+
+def places(pattern: str) -> dict[str, tuple[int, int]]:
+    """Where a folder's pattern, whose fields have fixed widths, has each letter's field: its first character, from 0, and its width."""
+    found, at = {}, 0
+    for match in _TOKEN.finditer(pattern):
+        width = len(match[0] if match[1] else _literal(match[0]))
+        if match[1]:
+            found[match[1]] = (at, width)
+        at += width
+    return found
+
+
+@cache
+def folder_regex(path: str) -> str:
+    """What the address in S3 of a file in an interval's folder begins with, as a regular expression; the group is the date in it."""
+    prefix, pattern, suffix = folder_pattern(path)
+    parts = [f"[0-9]{{{len(match[0])}}}" if match[1] else _exactly(_literal(match[0])) for match in _TOKEN.finditer(pattern)]
+    return f"^s3://[^/]+/{_exactly(prefix)}({''.join(parts)}){_exactly(suffix)}/"
+
+
+def _exactly(text: str) -> str:
+    """The text in a regular expression of any engine: brackets around a mark mean itself everywhere, a backslash before it does not."""
+    return re.sub(r"[^A-Za-z0-9/ ]", lambda match: f"[{match[0]}]", text)

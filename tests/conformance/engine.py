@@ -53,6 +53,7 @@ _CATALOG = {
     "s3.aws-secret-key": "testing",
     "s3.path-style-access": "true",
     "hive.partition-projection-enabled": "true",
+    "hive.recursive-directories": "true",  # as Athena does
     "hive.ignore-absent-partitions": "true",  # as Athena does; else each empty folder is listed twice
     "hive.table-statistics-enabled": "false",  # moto's Glue has no column statistics
     "hive.file-status-cache-tables": "*",  # the lakes rest while they are asked; moto takes milliseconds to list a folder

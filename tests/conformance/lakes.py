@@ -143,13 +143,30 @@ dimensions: [platform]
 measures: [{name: views, aggregation: SUM}]
 source: {path: "midnight/{{yyyy-MM-dd}}", format: csv, delimiter: ";", quote: "'", header: false, compression: gzip, columns: [at, platform, views]}
 """
+_BRIEF = """
+name: brief
+frequency: PT5M
+timestamp: {column: at, format: "yyyy-MM-dd HH:mm:ss"}
+dimensions: [platform]
+measures: [{name: views, aggregation: SUM}]
+source: {path: "brief/dt={{yyyy-MM-dd}}/{{HH}}h/{{mm}}/in", format: jsonl, columns: [at, platform, views]}
+"""
+_ISLAND = """
+name: island
+frequency: PT10M
+timezone: Australia/Lord_Howe
+timestamp: {column: at, format: "yyyy-MM-dd HH:mm:ss"}
+dimensions: [platform]
+measures: [{name: views, aggregation: SUM}]
+source: {path: "island/{{yyyy}}/{{MM}}/{{dd}}/{{HHmm}}", format: csv, columns: [platform, at, views]}
+"""
 WIDE_DIMENSIONS = tuple(f"D-{number}_x" for number in range(10))
 
 
 def awkward() -> tuple[MetricSet, ...]:
-    """Three frequencies in zones whose clocks change, each with another form of live data; one has ten dimensions."""
+    """Every frequency, most in zones whose clocks change, each with another form of live data; one has ten dimensions."""
     listed = ", ".join(WIDE_DIMENSIONS)
-    return tuple(metric_set.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT))
+    return tuple(metric_set.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT, _BRIEF, _ISLAND))
 
 
 # --- what lies in them
@@ -204,21 +221,28 @@ VALUES = (
 )  # fmt: skip
 _NEW_YORK = ("2021-03-14T05:00", "2021-11-07T03:00")  # UTC; the hours around a clock that skips two to three, and one that repeats one to two
 _BERLIN = ("2021-03-27T23:00", "2021-10-30T23:00")
+_LORD_HOWE = ("2021-04-03T14:00", "2021-10-02T14:00")
 
 
 def fill_awkward(root: Path, form: Format) -> None:
     """Live data and alerts of the awkward sets."""
     sets, store = awkward(), FolderStore(root)
-    town, wide, midnight = sets
+    town, wide, midnight, brief, island = sets
     _live_town(store, town)
     _live_wide(store, wide)
     _live_midnight(store, midnight)
+    _live_brief(store, brief)
+    _live_island(store, island)
     for item in sets:
         laptop.backtest(item, store, sets, form)
     bodies = []
-    for item, instants, step in ((town, _NEW_YORK, 60), (wide, _BERLIN, 60), (midnight, ("2021-03-14T05:00", "2021-11-07T04:00"), 1440)):
+    places = (
+        (town, _NEW_YORK, 60), (wide, _BERLIN, 60), (midnight, ("2021-03-14T05:00", "2021-11-07T04:00"), 1440),
+        (brief, _NEW_YORK, 5), (island, _LORD_HOWE, 10),
+    )  # fmt: skip
+    for item, instants, minutes in places:
         for start in instants:
-            bodies += [_alert(item, datetime.fromisoformat(start) + timedelta(minutes=step * number), number) for number in range(6)]
+            bodies += [_alert(item, datetime.fromisoformat(start) + timedelta(minutes=minutes * number), number) for number in range(6)]
     for start in range(0, len(bodies), 10):
         outcome = ingest([Message(str(n), body) for n, body in enumerate(bodies[start : start + 10])], store, sets, form)
         assert (outcome.quarantined, outcome.failed) == ((), ())
@@ -313,3 +337,30 @@ def _live_midnight(store: FolderStore, item: MetricSet) -> None:
                 if not set(value) & set("\r\n\u2028")
             ]
             store.put(f"{live.folder(item, datetime(2021, month, day))}/day.csv.gz", packed(item, "\n".join(lines) + "\n"))
+
+
+def _live_brief(store: FolderStore, item: MetricSet) -> None:
+    """Intervals on both sides of midnight; beside their folders, in those of days, what is none of theirs."""
+    for number, wall in enumerate(_hours(("2021-03-13T23:30", "2021-11-07T03:00"), 12, 5)):
+        rows = [{"at": f"{wall + timedelta(seconds=place * 31)}", "platform": value, "views": place} for place, value in enumerate(VALUES[:9])]
+        text = "\n".join(map(json.dumps, rows)) + "\n"
+        place = live.folder(item, wall)
+        day = place[: place.index("/", len("brief/"))]
+        store.put(f"{place}/{number}.json", text.encode())
+        for stray in (
+            f"{day}/a.json",
+            f"{day}/99h/99/in/a.json",
+            f"{day}/05h/03/in/a.json",
+            f"{place[:-1]}/a.json",
+            f"{place}/_b/a.json",
+            f"{day}/_c/00/in/a",
+        ):
+            store.put(stray, text.encode())
+
+
+def _live_island(store: FolderStore, item: MetricSet) -> None:
+    """Rows of a zone that is half a day ahead and whose clocks change by half an hour."""
+    for number, instant in enumerate(_hours(_LORD_HOWE, 9, 10)):
+        wall = intervals.to_wall(instant, item.timezone)
+        lines = [f"{'abc'[place]},{wall + timedelta(minutes=place)},{number + place}" for place in range(3)]
+        store.put(f"{live.folder(item, wall)}/{number}.csv", ("\n".join(["platform,at,views", *lines]) + "\n").encode())

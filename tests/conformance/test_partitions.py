@@ -11,7 +11,7 @@ import pytest
 
 from anomalake import intervals, patterns
 from anomalake.catalog import duck
-from anomalake.catalog.views import database
+from anomalake.catalog.views import database, day_folder
 from anomalake.dashboards import preview
 from anomalake.live import folder, source_of
 from anomalake.metric_set import MetricSet
@@ -43,7 +43,7 @@ def reads(trino: Trino, statement: str) -> list[Read]:
     return found
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(5))
 def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
     trino: Trino, every_lake: dict[str, Lake], endpoint: str, number: int
 ) -> None:
@@ -51,32 +51,54 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
     lake = every_lake["foldersparquet"]
     item = lake.sets[number]
     source, step = source_of(item), intervals.STEP[item.frequency]
-    prefix, pattern, _ = patterns.folder_pattern(source.path)
+    prefix, pattern, _ = day_folder(item) or patterns.folder_pattern(source.path)
     day = datetime(2022, 5, 17)
     walls = list(itertools.takewhile(lambda wall: wall < day + timedelta(days=1), (day + step * count for count in range(999))))
-    there = [day - step, *walls[:2], walls[-1], day + timedelta(days=1)]
-    row = (json.dumps(dict.fromkeys(source.columns, "x")) if source.format == "jsonl" else source.delimiter.join("x" * len(source.columns))) + "\n"
-    text = (source.delimiter.join(source.columns) + "\n" if source.format == "csv" and source.header else "") + row
-    for wall in dict.fromkeys(there):
-        lakes.put(lake, endpoint, f"{folder(item, wall)}/a{'.gz' if source.compression == 'gzip' else ''}", lakes.packed(item, text))
+    there = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
+
+    def text(wall: datetime) -> str:
+        at = f"{wall:{patterns.python_format(item.timestamp.format)}}" if item.timestamp.format != patterns.UNIX else (
+            f"{intervals.to_utc(wall, item.timezone).replace(tzinfo=UTC).timestamp():.0f}")  # fmt: skip
+        row = dict.fromkeys(source.columns, "1") | {item.timestamp.column: at}
+        line = json.dumps(row) if source.format == "jsonl" else source.delimiter.join(row.values())
+        return (source.delimiter.join(source.columns) + "\n" if source.format == "csv" and source.header else "") + line + "\n"
+
+    for wall in there:
+        lakes.put(lake, endpoint, f"{folder(item, wall)}/a{'.gz' if source.compression == 'gzip' else ''}", lakes.packed(item, text(wall)))
     off = folder(item, walls[0])
     stray = [
         f"{off}x/a",
         f"{off}/_a",
         f"{off}/.a",
+        f"{off}/_b/a",
         f"{prefix}a",
         f"{prefix}0{off.removeprefix(prefix)}/a",
         f"elsewhere/{off}/a",
         f"{off.rpartition('/')[0]}/a",
+        f"{off.rpartition('/')[0]}/{off}/a",
     ]
     for key in stray:
-        lakes.put(lake, endpoint, key, lakes.packed(item, text))
+        lakes.put(lake, endpoint, key, lakes.packed(item, text(walls[0])))
     form = patterns.python_format(pattern)
     first, last = (f"{wall:{form}}" for wall in (day - timedelta(days=3), day + timedelta(days=3)))
-    statement = f"SELECT slot, count(*) FROM \"{database(lake.name, item)}\".\"live\" WHERE slot BETWEEN '{first}' AND '{last}' GROUP BY slot"
-    assert sorted(trino.query(statement).rows) == sorted((f"{wall:{form}}", 1) for wall in dict.fromkeys(there))
-    (read,) = reads(trino, statement)
+    (read,) = reads(trino, f"SELECT count(*) FROM \"{database(lake.name, item)}\".\"live\" WHERE slot BETWEEN '{first}' AND '{last}'")
     assert (read.ranges[0][0], read.ranges[-1][1]) == (first, last)
+    dates = ", ".join(f"'{day + timedelta(days=number):%Y-%m-%d}'" for number in range(-3, 4))
+    seen = trino.query(f'SELECT "localtimestamp" FROM "{database(lake.name, item)}".anomalies_with_live WHERE "date" IN ({dates})').rows
+    assert sorted(seen) == [(wall,) for wall in there]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_filter_on_the_date_reaches_the_folders_of_live_data(trino: Trino, every_lake: dict[str, Lake], number: int) -> None:
+    """Those of the local days that have a part in the UTC days that are asked for, and no others; of one day some, too."""
+    lake = every_lake["foldersparquet"]
+    item = lake.sets[number]
+    statement = f"SELECT * FROM \"{database(lake.name, item)}\".anomalies_with_live WHERE \"date\" BETWEEN '2022-05-17' AND '2022-05-19'"
+    found = [one for table, ranges in reads(trino, statement) if table.endswith(".live") for both in ranges for one in both]
+    days = [folder_day(item, slot) for slot in found]
+    start, end = (intervals.to_wall(datetime(2022, 5, day), item.timezone) for day in (17, 20))
+    assert min(days) == f"{start:%Y-%m-%d}"
+    assert max(days) == f"{end - timedelta(seconds=1):%Y-%m-%d}"
 
 
 class Asked:
@@ -119,7 +141,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
         for statement, in_duck in statements:
             plan = reads(trino, statement) if name == "demoparquet" or "anomalies_with_live" in statement else []
             for table, ranges in plan:
-                days = [utc_day(of_live[table], slot) if table in of_live else slot for both in ranges for slot in both]
+                days = [folder_day(of_live[table], slot) if table in of_live else slot for both in ranges for slot in both]
                 assert all(first <= one <= last for one in days), (
                     f"{board}: {table} of {min(days)} to {max(days)}, not {first} to {last}\n{statement}"
                 )
@@ -137,7 +159,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
     print(f"{name}: {planned} queries of dashboards planned, {asked} of them run, {most} days read by each at most, {rows} rows")
 
 
-def utc_day(item: MetricSet, slot: str) -> str:
-    """The UTC date of a folder of live data."""
-    form = patterns.python_format(patterns.folder_pattern(source_of(item).path).pattern)
-    return f"{intervals.to_utc(datetime.strptime(slot, form), item.timezone):%Y-%m-%d}"
+def folder_day(item: MetricSet, slot: str) -> str:
+    """The local date of a folder of live data."""
+    form = patterns.python_format((day_folder(item) or patterns.folder_pattern(source_of(item).path)).pattern)
+    return f"{datetime.strptime(slot, form):%Y-%m-%d}"

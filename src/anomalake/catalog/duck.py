@@ -16,7 +16,7 @@ import sqlglot
 
 from anomalake import patterns
 from anomalake.catalog import sql
-from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
+from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, day_folder, views, views_of_all
 from anomalake.errors import UserError
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format
@@ -131,24 +131,28 @@ def _json_table(folder: Path, suffix: str, known: Sequence[tuple[str, str]]) -> 
 
 
 def _live_table(root: Path, metric_set: MetricSet) -> str:
-    """The files of folders that are named as intervals are; every column a text, as Athena's CSV reader gives them, and `slot`."""
+    """The files in and below the folders that `slot` names; every column a text, as Athena's CSV reader gives them, `slot` and `$path`."""
     source = source_of(metric_set)
-    prefix, pattern, suffix = patterns.folder_pattern(source.path)
+    prefix, pattern, suffix = day_folder(metric_set) or patterns.folder_pattern(source.path)
     sample = datetime(2000, 1, 1).strftime(patterns.python_format(pattern))
     digits = "".join("[0-9]" if letter.isdigit() else glob.escape(letter) for letter in sample)
     base = f"{root}/{prefix}"
     files = f"{glob.escape(base)}{digits}{glob.escape(suffix)}/**/[!._]*"
-    slot = f"substr(_file, {len(base) + 1}, {len(sample)}) AS slot"
-    seen = f"WHERE NOT regexp_matches(substr(_file, {len(base) + len(sample) + len(suffix) + 1}), '/[._]')"  # hidden files, as Athena sees them
+    date = f"substr(_file, {len(base) + 1}, {len(sample)})"
+    own = f"{date} AS slot, 's3://lake/' || substr(_file, {len(str(root)) + 2}) AS \"$path\""
+    seen = (  # no hidden files, as Athena sees them; no folder that only looks like a date
+        f"WHERE NOT regexp_matches(substr(_file, {len(base) + len(sample) + len(suffix) + 1}), '/[._]') "
+        f"AND try_strptime({date}, {sql.text(patterns.python_format(pattern))}) IS NOT NULL"
+    )
     columns = ", ".join(f"{sql.text(column)}: 'VARCHAR'" for column in source.columns)
     if not any(Path(file).is_file() for file in glob.iglob(files, recursive=True)):  # noqa: PTH207  (DuckDB takes the same pattern)
-        return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {sql.name(c)}' for c in (*source.columns, 'slot'))} WHERE false"
+        return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {sql.name(c)}' for c in (*source.columns, 'slot', '$path'))} WHERE false"
     packed = "gzip" if source.compression == "gzip" else "none"
     options = f"columns = {{{columns}}}, compression = '{packed}', filename = '_file', hive_partitioning = false, ignore_errors = true"
     if source.format == "jsonl":
-        return f"SELECT * EXCLUDE (_file), {slot} FROM read_json({sql.text(files)}, format = 'newline_delimited', {options}) {seen}"
+        return f"SELECT * EXCLUDE (_file), {own} FROM read_json({sql.text(files)}, format = 'newline_delimited', {options}) {seen}"
     quoting = f"delim = {sql.text(source.delimiter)}, quote = {sql.text(source.quote)}, escape = {sql.text(source.quote)}"
     return (
-        f"SELECT * EXCLUDE (_file), {slot} FROM read_csv({sql.text(files)}, auto_detect = false, header = {str(source.header).lower()}, "
+        f"SELECT * EXCLUDE (_file), {own} FROM read_csv({sql.text(files)}, auto_detect = false, header = {str(source.header).lower()}, "
         f"{quoting}, encoding = '{CHARSETS[source.charset]}', strict_mode = false, {options}) {seen}"
     )

@@ -13,7 +13,7 @@ from anomalake import cloudformation, patterns
 from anomalake.alert import EARLIEST
 from anomalake.catalog import backfill, detector, sql
 from anomalake.catalog.saved import SavedQuery, saved_queries, saved_queries_of_all
-from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
+from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, day_folder, views, views_of_all
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, literal, logical, logical_set, nested, role, sub, use_key
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format, Table
@@ -201,12 +201,15 @@ def _lake_table(metric_set: MetricSet, table: Table, owner: str) -> Node:
 
 
 def _live_table(metric_set: MetricSet, owner: str) -> Node:
-    """The live data; every column a text (its reader types nothing else safely), the interval's folder as the partition column `slot`."""
+    """The live data; every column a text (its reader types nothing else safely); the partition column `slot` is the folder of a day, or, where the
+    intervals of a day have none in common, of an interval. What lies in folders below belongs to it.
+    """
     source = source_of(metric_set)
-    prefix, pattern, suffix = patterns.folder_pattern(source.path)
+    day = day_folder(metric_set)
+    prefix, pattern, suffix = day or patterns.folder_pattern(source.path)
     steps = {"P1D": (1, "DAYS"), "PT1H": (1, "HOURS"), "PT10M": (10, "MINUTES"), "PT5M": (5, "MINUTES")}
     first = LIVE_FROM.strftime(patterns.python_format(pattern))
-    parameters = _projection("slot", pattern, first, steps[metric_set.frequency])
+    parameters = _projection("slot", pattern, first, steps["P1D" if day else metric_set.frequency])
     parameters["storage.location.template"] = sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":
         parameters["classification"] = "json"

@@ -51,6 +51,17 @@ def utc_to_wall(expression: str, zone: str) -> str:
     return f"CAST(at_timezone(with_timezone({expression}, 'UTC'), {text(zone)}) AS timestamp(3))"
 
 
+def day_of(expression: str, pattern: str) -> str:
+    """The day, as 2021-02-17, of a text by a folder's date pattern; made of its parts, since DuckDB passes over files by what cannot fail alone."""
+    places = patterns.places(pattern)
+    return " || '-' || ".join(f"substr({expression}, {at + 1}, {width})" for at, width in (places[letter] for letter in "yMd"))
+
+
+def days_later(day: str, number: int) -> str:
+    """A day, as 2021-02-17, some days later."""
+    return f"date_format(date_parse({day}, '%Y-%m-%d') + INTERVAL '{number}' DAY, '%Y-%m-%d')" if number else day
+
+
 def wall_of(expression: str, form: str, zone: str) -> str:
     """The wall time of a timestamp as live files write it; null where it cannot be read."""
     if form != patterns.UNIX:

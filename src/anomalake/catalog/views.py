@@ -7,7 +7,7 @@ because it is computed from theirs. Joins use `timestamp` and `key` alone, which
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from anomalake import patterns
+from anomalake import intervals, patterns
 from anomalake.alert import SEVERITY
 from anomalake.catalog import sql
 from anomalake.lake import tables
@@ -88,28 +88,50 @@ def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
     )
 
 
+def day_folder(metric_set: MetricSet) -> patterns.FolderPattern | None:
+    """The folder of a day where those are the partitions of the live data, so that 2,500 and not 700,000 are gone through, and listed at once.
+
+    None where the folders of intervals are: a path may have no other; and of an hourly set that is not in UTC a day's would be read twice (`_live`).
+    """
+    hourly_abroad = metric_set.timezone != "UTC" and metric_set.frequency == "PT1H"
+    return None if hourly_abroad else patterns.day_pattern(source_of(metric_set).path)
+
+
 def _live(metric_set: MetricSet, db: str) -> str:
-    """A SELECT of the live rows that lie in their folder's interval: date, timestamp, key, dimensions, measures (`anomalake.live` in SQL)."""
-    source, zone = source_of(metric_set), metric_set.timezone
-    start = f"date_parse(slot, {sql.text(patterns.trino_format(patterns.folder_pattern(source.path).pattern))})"
-    # Of `slot` itself, and named once below: a filter on `date` passes a column that is computed of another only where that is named once.
-    instant = sql.wall_to_utc(start, zone)
+    """SELECTs of the live rows that lie in their folder's interval: date, timestamp, key, dimensions, measures (`anomalake.live` in SQL).
+
+    `date` is computed of the partition column alone, and that is named once in it, so that a filter on it reaches the partitions. Where those are
+    days, there is a SELECT for each UTC day that a local day has a part in.
+    """
+    source, zone, day = source_of(metric_set), metric_set.timezone, day_folder(metric_set)
+    form = sql.text(patterns.trino_format(patterns.folder_pattern(source.path).pattern))
+    if day is None:
+        start = f"date_parse(slot, {form})"
+        dates, check = [f"date_format({sql.wall_to_utc(start, zone)}, '%Y-%m-%d')"], ""
+    else:
+        start = f'try(date_parse(regexp_extract("$path", {sql.text(patterns.folder_regex(source.path))}, 1), {form}))'
+        dates = [sql.days_later(sql.day_of("slot", day.pattern), part) for part in intervals.utc_days(zone)]
+        check = " AND date_format(_instant, '%Y-%m-%d') = \"date\"" if len(dates) > 1 else ""
     wall = sql.wall_of(sql.name(metric_set.timestamp.column), metric_set.timestamp.format, zone)
     blank = source.format == "csv"
     dimensions = [(d, f"nullif({sql.name(d)}, '')" if blank else sql.name(d)) for d in metric_set.dimension_names]
     measures = [(m, sql.number_of(sql.name(m))) for m in metric_set.measure_names]
+    inner = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in (*dimensions, *measures))
+    happened = "" if zone == "UTC" or not patterns.has_hour(metric_set.timestamp.format) else (
+        f" AND {sql.utc_to_wall(sql.wall_to_utc('_wall', zone), zone)} = _wall")  # fmt: skip
     columns = [
-        "date_format(_instant, '%Y-%m-%d') AS \"date\"",
+        '"date"',
         '_instant AS "timestamp"',
         f'{sql.key(sql.name(d) for d, _ in dimensions)} AS "key"',
         *(sql.name(column) for column, _ in (*dimensions, *measures)),
     ]
-    inner = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in (*dimensions, *measures))
-    happened = "" if zone == "UTC" or not patterns.has_hour(metric_set.timestamp.format) else (
-        f" AND {sql.utc_to_wall(sql.wall_to_utc('_wall', zone), zone)} = _wall")  # fmt: skip
-    return (
-        f'SELECT {", ".join(columns)} FROM (SELECT {start} AS _start, {instant} AS _instant, {wall} AS _wall, {inner} FROM {sql.name(db)}."live") '
-        f"WHERE {sql.floor('_wall', metric_set.frequency)} = _start{happened}"
+    names = ", ".join(sql.name(column) for column, _ in (*dimensions, *measures))
+    read = f'SELECT slot, {start} AS _start, {wall} AS _wall, {inner} FROM {sql.name(db)}."live"'
+    return "\nUNION ALL\n".join(
+        f'SELECT {", ".join(columns)} FROM (SELECT {date} AS "date", _start, {sql.wall_to_utc("_start", zone)} AS _instant, _wall, {names} '
+        f"FROM ({read})) "
+        f"WHERE {sql.floor('_wall', metric_set.frequency)} = _start{happened}{check}"
+        for date in dates
     )
 
 
