@@ -1,8 +1,9 @@
-"""Moto's Glue and S3 and the engine over them, once for all tests here; and the lakes."""
+"""Moto's Glue, the lakes' folders as S3's buckets, and the engine over them, once for all tests here."""
 
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +19,15 @@ WITHOUT = "ANOMALAKE_WITHOUT_TRINO"
 
 
 @pytest.fixture(scope="session")
-def endpoint() -> Iterator[str]:
+def buckets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the lakes; each is a bucket."""
+    return tmp_path_factory.mktemp("buckets")
+
+
+@pytest.fixture(scope="session")
+def endpoint(buckets: Path) -> Iterator[str]:
     """Glue and S3."""
-    with s3_server.running() as address:
+    with s3_server.running(buckets) as address:
         yield address
 
 
@@ -37,14 +44,15 @@ def trino(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
 
 
 @pytest.fixture(scope="session")
-def every_lake(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lake]:
+def every_lake(endpoint: str, buckets: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lake]:
     """Lakes in both formats, by name: `emptyparquet` and so on; `folders` is for live data that a test puts there."""
     found, now = {}, datetime.now(UTC).replace(tzinfo=None)
     kinds = {"empty": lakes.committed(), "demo": lakes.demonstrated(), "awkward": lakes.awkward(), "folders": lakes.awkward()}
     for kind, sets in kinds.items():
         template = stack.TOP / "template.yaml" if kind == "empty" else stack.project(tmp_path_factory.mktemp(f"{kind}-project"), sets)
         for form in FORMATS:
-            root = tmp_path_factory.mktemp(kind + form)
+            root = buckets / (kind + form)
+            root.mkdir()
             if kind == "demo":
                 lakes.fill_demo(root, form, now)
             elif kind == "awkward":

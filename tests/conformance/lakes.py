@@ -28,12 +28,10 @@ from anomalake.lake.layout import Format
 from anomalake.lake.store import FolderStore
 from anomalake.metric_set import MetricSet
 from conftest import Point, alert_body, event_text
-from s3_server import create_bucket
 from stack import TOP, Resource
 
 MOVED = timedelta(weeks=522)  # the flights are of 2013; the live table begins in 2020
 FLIGHT_DAYS, SHOP_DAYS = 45, 30  # the flights' cover the blizzard of February; the shop's anomalies begin after 15
-_KEYS = {"region_name": "us-east-1", "aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
 
 class Lake(NamedTuple):
@@ -72,25 +70,15 @@ class Lake(NamedTuple):
 
 
 def declare(name: str, form: Format, sets: Sequence[MetricSet], *, template: Path, root: Path, endpoint: str) -> Lake:
-    """Create what the stack declares, through Glue's API, and copy the folder's objects to its bucket."""
-    create_bucket(endpoint, name)
-    resources = stack.expand(template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=name, Format=form)
+    """Create what the stack declares, through Glue's API; the folder `root` is served as its bucket."""
+    resources = stack.expand(template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=root.name, Format=form)
     lake = Lake(name, form, tuple(sets), resources, root)
-    glue = boto3.client("glue", endpoint_url=endpoint, **_KEYS)
+    glue = boto3.client("glue", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
     for made in lake.of("AWS::Glue::Database"):
         glue.create_database(DatabaseInput=made["DatabaseInput"])
     for made in lake.of("AWS::Glue::Table"):
         glue.create_table(DatabaseName=made["DatabaseName"], TableInput=made["TableInput"])
-    s3 = boto3.client("s3", endpoint_url=endpoint, **_KEYS)
-    for file in sorted(root.rglob("*")):
-        if file.is_file() and not file.name.startswith("."):
-            s3.put_object(Bucket=name, Key=str(file.relative_to(root)), Body=file.read_bytes())
     return lake
-
-
-def put(lake: Lake, endpoint: str, key: str, data: bytes) -> None:
-    """One object more in the lake's bucket."""
-    boto3.client("s3", endpoint_url=endpoint, **_KEYS).put_object(Bucket=lake.name, Key=key, Body=data)
 
 
 def packed(item: MetricSet, text: str) -> bytes:

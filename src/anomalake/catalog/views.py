@@ -43,6 +43,7 @@ class View(NamedTuple):
     comment: str
 
 
+_UNION = "\nUNION ALL\n"
 _SUFFIX_COMMENTS = dict(
     zip(
         ANOMALY_COLUMNS,
@@ -91,47 +92,43 @@ def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
 def day_folder(metric_set: MetricSet) -> patterns.FolderPattern | None:
     """The folder of a day where those are the partitions of the live data, so that 2,500 and not 700,000 are gone through, and listed at once.
 
-    None where the folders of intervals are: a path may have no other; and of an hourly set that is not in UTC a day's would be read twice (`_live`).
+    None where the folders of intervals are: a path may have no other.
     """
-    hourly_abroad = metric_set.timezone != "UTC" and metric_set.frequency == "PT1H"
-    return None if hourly_abroad else patterns.day_pattern(source_of(metric_set).path)
+    return patterns.day_pattern(source_of(metric_set).path)
 
 
 def _live(metric_set: MetricSet, db: str) -> str:
-    """SELECTs of the live rows that lie in their folder's interval: date, timestamp, key, dimensions, measures (`anomalake.live` in SQL).
+    """The queries `live_read` and `live_rows` of the live rows that lie in their folder's interval: `anomalake.live` in SQL.
 
-    `date` is computed of the partition column alone, and that is named once in it, so that a filter on it reaches the partitions. Where those are
-    days, there is a SELECT for each UTC day that a local day has a part in.
+    `date` is computed of the partition column alone, so that a filter on it reaches the partitions. Where those are days, there is a SELECT for each
+    UTC day that a local day has a part in; DuckDB goes through the files once for all.
     """
     source, zone, day = source_of(metric_set), metric_set.timezone, day_folder(metric_set)
     form = sql.text(patterns.trino_format(patterns.folder_pattern(source.path).pattern))
     if day is None:
         start = f"date_parse(slot, {form})"
-        dates, check = [f"date_format({sql.wall_to_utc(start, zone)}, '%Y-%m-%d')"], ""
+        dates = [f"date_format({sql.wall_to_utc(start, zone)}, '%Y-%m-%d')"]
     else:
         start = f'try(date_parse(regexp_extract("$path", {sql.text(patterns.folder_regex(source.path))}, 1), {form}))'
         dates = [sql.days_later(sql.day_of("slot", day.pattern), part) for part in intervals.utc_days(zone)]
-        check = " AND date_format(_instant, '%Y-%m-%d') = \"date\"" if len(dates) > 1 else ""
     wall = sql.wall_of(sql.name(metric_set.timestamp.column), metric_set.timestamp.format, zone)
     blank = source.format == "csv"
     dimensions = [(d, f"nullif({sql.name(d)}, '')" if blank else sql.name(d)) for d in metric_set.dimension_names]
     measures = [(m, sql.number_of(sql.name(m))) for m in metric_set.measure_names]
-    inner = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in (*dimensions, *measures))
+    names = ", ".join(sql.name(column) for column, _ in (*dimensions, *measures))
+    typed = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in (*dimensions, *measures))
     happened = "" if zone == "UTC" or not patterns.has_hour(metric_set.timestamp.format) else (
         f" AND {sql.utc_to_wall(sql.wall_to_utc('_wall', zone), zone)} = _wall")  # fmt: skip
-    columns = [
-        '"date"',
-        '_instant AS "timestamp"',
-        f'{sql.key(sql.name(d) for d, _ in dimensions)} AS "key"',
-        *(sql.name(column) for column, _ in (*dimensions, *measures)),
-    ]
-    names = ", ".join(sql.name(column) for column, _ in (*dimensions, *measures))
-    read = f'SELECT slot, {start} AS _start, {wall} AS _wall, {inner} FROM {sql.name(db)}."live"'
-    return "\nUNION ALL\n".join(
-        f'SELECT {", ".join(columns)} FROM (SELECT {date} AS "date", _start, {sql.wall_to_utc("_start", zone)} AS _instant, _wall, {names} '
-        f"FROM ({read})) "
-        f"WHERE {sql.floor('_wall', metric_set.frequency)} = _start{happened}{check}"
+    rows = [
+        f'SELECT {date} AS "date", "timestamp", "key", {names} FROM live_read'
+        + (f" WHERE date_format(\"timestamp\", '%Y-%m-%d') = {date}" if len(dates) > 1 else "")
         for date in dates
+    ]
+    key = sql.key(sql.name(d) for d, _ in dimensions)
+    return (
+        f'live_read AS (\nSELECT slot, {sql.wall_to_utc("_start", zone)} AS "timestamp", {key} AS "key", {names} '
+        f'FROM (SELECT slot, {start} AS _start, {wall} AS _wall, {typed} FROM {sql.name(db)}."live") '
+        f"WHERE {sql.floor('_wall', metric_set.frequency)} = _start{happened}\n), live_rows AS (\n{_UNION.join(rows)}\n)"
     )
 
 
@@ -194,7 +191,7 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
     ]
     prelude = f"WITH anomalies AS (\n{_typed('metricValue_AnomalyScore', metric_set, db, form)}\n)"
     if metric_set.source is not None:
-        prelude += f", live_rows AS (\n{_live(metric_set, db)}\n)"
+        prelude += f", {_live(metric_set, db)}"
         parts.append(f"SELECT {keys}, {measures}, {_nulls(anomaly)}, 0 AS _anomalous, 1 AS _alive FROM live_rows")
     columns = [
         *_when(metric_set),
@@ -213,7 +210,7 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("isanomaly", "boolean", "max(_anomalous) = 1", "the series is anomalous in some measure"),
         ViewColumn("haslive", "boolean", "max(_alive) = 1", "there is live data of the series"),
     ]
-    body = "(\n" + "\nUNION ALL\n".join(parts) + "\n)"
+    body = "(\n" + _UNION.join(parts) + "\n)"
     comment = "Live data with the anomalies of each series and interval, one row each; nothing of either is missing."
     return _view(db, "anomalies_with_live", comment, body, columns, prelude=prelude + "\n", end=f"\nGROUP BY {keys}")
 
@@ -343,7 +340,7 @@ def _data_health(metric_set: MetricSet, db: str, form: Format) -> View:
 
 
 def _union(parts: Sequence[str]) -> str:
-    return "(\n" + "\nUNION ALL\n".join(parts) + "\n)"
+    return "(\n" + _UNION.join(parts) + "\n)"
 
 
 def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View:
