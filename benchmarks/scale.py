@@ -22,7 +22,7 @@ import numpy as np
 
 import s3_server
 import stack
-from anomalake import metric_set
+from anomalake import intervals, metric_set
 from anomalake.alert import encode as told
 from anomalake.catalog import duck, glue
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before-days", type=int, default=BEFORE_DAYS, help="days of which `before` has objects of single intervals")
     parser.add_argument("--engine", choices=["duckdb", "trino"], action="append", help="only this one (default: both)")
-    parser.add_argument("--live", action="store_true", help="only how long a query of live data is planned, by how far back the folders may go")
+    parser.add_argument("--live", action="store_true", help="only how long a query of live data is planned, by what its folders are")
     chosen = parser.parse_args()
     if chosen.live:
         live_plans()
@@ -284,9 +284,8 @@ def in_trino(root: Path, sets: Sequence[MetricSet], asked: Sequence[Query]) -> I
     (root / "warm").symlink_to(root / "whole")
     with s3_server.running(root) as endpoint, tempfile.TemporaryDirectory() as scratch:
         project = stack.project(Path(scratch) / "project", sets)
-        (Path(scratch) / "nothing").mkdir()
         for lake in ("warm", *LAKES):
-            lakes.declare(lake, "parquet", sets, template=project, root=Path(scratch) / "nothing", endpoint=endpoint)
+            lakes.declare(lake, "parquet", sets, template=project, root=root / lake, endpoint=endpoint)
         with engine.running(endpoint, Path(scratch) / "trino") as trino:
             for lake, one in [("warm", some) for some in asked if some.lakes == LAKES] + [(lake, some) for some in asked for lake in some.lakes]:
                 schema, sql = (_renamed(text, lake) for text in (one.schema, one.sql))
@@ -302,30 +301,29 @@ def in_trino(root: Path, sets: Sequence[MetricSet], asked: Sequence[Query]) -> I
 
 
 def live_plans() -> None:
-    """Seconds of planning a query of eight days of an empty lake's live data, by the number of folders that are projected for the live table."""
+    """Seconds of planning a query of eight days of an empty lake's live data, where days are the table's partitions and where intervals are."""
     from conformance import engine, lakes
 
-    item, today = metric_set.parse(TEXT.format(name=NAME.format(0)), "scale"), datetime.now(UTC).replace(tzinfo=None)
-    (asked,) = [one for one in queries([item]) if one.name == LIVE]
-    with tempfile.TemporaryDirectory() as made:
-        (Path(made) / "buckets").mkdir()
-        with s3_server.running(Path(made) / "buckets") as endpoint:
-            kept, froms = glue.LIVE_FROM, {"years": glue.LIVE_FROM, "year": today - timedelta(days=365), "month": today - timedelta(days=30)}
-            for name, first in froms.items():
-                (Path(made) / "buckets" / name).mkdir()
-                glue.LIVE_FROM = first.replace(hour=0, minute=0, second=0, microsecond=0)
-                project = stack.project(Path(made) / f"project-{name}", [item])
-                lakes.declare(name, "parquet", [item], template=project, root=Path(made) / "buckets" / name, endpoint=endpoint)
-            glue.LIVE_FROM = kept
-            with engine.running(endpoint, Path(made) / "trino") as trino:
-                for name in ("month", *reversed(froms)):  # the first warms the server up
-                    began = time.perf_counter()
-                    trino.query("EXPLAIN " + _renamed(asked.sql, name), _renamed(asked.schema, name))
-                    folders = int((today - froms[name]).days * PER_DAY)
-                    print(
-                        f"live data planned in {time.perf_counter() - began:.1f} s of {folders:,} folders ({name}), load {os.getloadavg()[0]:.1f}",
-                        flush=True,
-                    )
+    base, today = TEXT.format(name="live"), datetime.now(UTC).replace(tzinfo=None)
+    abroad = base.replace("timestamp:", "timezone: America/New_York\ntimestamp:")
+    kinds = {
+        f"{partition}{kind}": metric_set.parse(text.replace("}}/{{", "}}/{{" if partition == "days" else ""), "scale")
+        for kind, text in {"utc5": base, "abroad5": abroad, "abroad60": abroad.replace("PT5M", "PT1H")}.items()
+        for partition in ("days", "intervals")
+    }
+    (asked,) = [one for one in queries([kinds["daysutc5"]]) if one.name == LIVE]
+    with tempfile.TemporaryDirectory() as made, s3_server.running(Path(made)) as endpoint:
+        for name, item in kinds.items():
+            (Path(made) / name).mkdir()
+            project = stack.project(Path(made) / f"project-{name}", [item])
+            lakes.declare(name, "parquet", [item], template=project, root=Path(made) / name, endpoint=endpoint)
+        with engine.running(endpoint, Path(made) / "trino") as trino:
+            for name in ("daysutc5", *kinds):  # the first warms the server up
+                began = time.perf_counter()
+                trino.query("EXPLAIN " + _renamed(asked.sql, name), _renamed(asked.schema, name))
+                seconds, since = time.perf_counter() - began, (today - glue.LIVE_FROM).days
+                folders = since * (1 if name.startswith("days") else timedelta(days=1) // intervals.STEP[kinds[name].frequency])
+                print(f"{name}: planned in {seconds:.1f} s, {folders:,} folders, load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def _renamed(text: str, lake: str) -> str:

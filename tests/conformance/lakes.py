@@ -70,8 +70,8 @@ class Lake(NamedTuple):
 
 
 def declare(name: str, form: Format, sets: Sequence[MetricSet], *, template: Path, root: Path, endpoint: str) -> Lake:
-    """Create what the stack declares, through Glue's API; the folder `root` is served as its bucket."""
-    resources = stack.expand(template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=root.name, Format=form)
+    """Create what the stack declares, through Glue's API; the folder `root`, of the same name, is served as its bucket."""
+    resources = stack.expand(template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=name, Format=form)
     lake = Lake(name, form, tuple(sets), resources, root)
     glue = boto3.client("glue", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
     for made in lake.of("AWS::Glue::Database"):
