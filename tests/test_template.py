@@ -239,6 +239,12 @@ def test_in_a_region_without_topics_the_rest_is_made(three, monkeypatch):
     assert of(made, "AWS::QuickSight::Dashboard")
 
 
+def test_topics_can_be_left_out(three):
+    made = expand(three, **OWNER, QuickSightTopics="off")
+    assert not of(made, "AWS::QuickSight::Topic")
+    assert of(made, "AWS::QuickSight::Dashboard")
+
+
 def test_an_existing_bucket_is_used_and_left_as_it_is(three):
     made = expand(three, **OWNER, ExistingBucket="of-our-own")
     assert not of(made, "AWS::S3::Bucket") + of(made, "AWS::S3::BucketPolicy")

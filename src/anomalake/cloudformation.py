@@ -43,6 +43,7 @@ PARAMETERS: dict[str, Node] = {
         "Type": "String", "Default": "DIRECT_QUERY", "AllowedValues": ["DIRECT_QUERY", "SPICE"],
         "Description": "Whether QuickSight asks Athena each time or keeps a copy.",
     },
+    "Topics": {"Type": "String", "Default": "on", "AllowedValues": ["on", "off"], "Description": "Whether metric sets have topics, to ask in words."},
     "DataSourceArn": {"Type": "String", "Description": "The Athena data source in QuickSight."},
     "FolderArn": {"Type": "String", "Description": "The QuickSight folder of dashboards and topics."},
 }  # fmt: skip

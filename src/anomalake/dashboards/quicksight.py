@@ -17,7 +17,7 @@ from anomalake.lake import layout
 from anomalake.metric_set import MetricSet
 
 TYPES = {"varchar": "STRING", "double": "DECIMAL", "bigint": "INTEGER", "timestamp(3)": "DATETIME", "boolean": "BOOLEAN"}
-STACK_PARAMETERS = ("Prefix", "Bucket", "WorkGroup", "KmsKeyArn", "OwnerArn", "ReaderArn", "ImportMode")
+STACK_PARAMETERS = ("Prefix", "Bucket", "WorkGroup", "KmsKeyArn", "OwnerArn", "ReaderArn", "ImportMode", "Topics")
 DATA_PARAMETERS = ("Prefix", "OwnerArn", "ImportMode", "DataSourceArn")
 SHOWN_PARAMETERS = ("Prefix", "OwnerArn", "ReaderArn", "FolderArn")
 ANALYSIS_PARAMETERS = ("Prefix", "OwnerArn")
@@ -133,7 +133,10 @@ def _stack(sets: Sequence[MetricSet]) -> Node:
         resources[f"{base}Topic"] = {**part(_file(item, "topic"), TOPIC_PARAMETERS, [f"{base}Datasets"]), "Condition": "HasTopics"}
     made = cloudformation.template("Anomalake in QuickSight.", STACK_PARAMETERS, ["HasKey", "HasReader"], resources)
     made["Conditions"]["HasTopics"] = {
-        "Fn::Or": [{"Fn::Or": [{"Fn::Equals": [{"Ref": "AWS::Region"}, region]} for region in some]} for some in TOPIC_REGIONS]
+        "Fn::And": [
+            {"Fn::Equals": [{"Ref": "Topics"}, "on"]},
+            {"Fn::Or": [{"Fn::Or": [{"Fn::Equals": [{"Ref": "AWS::Region"}, region]} for region in some]} for some in TOPIC_REGIONS]},
+        ]
     }
     made["Outputs"] = {"RoleArn": {"Description": "The role that QuickSight asks Athena with.", "Value": {"Fn::GetAtt": ["Role", "Arn"]}}}
     return made
