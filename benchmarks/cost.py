@@ -43,6 +43,7 @@ STATE_BYTES: dict[Frequency, float] = {"PT1H": 950, "PT5M": 10_800}  # a series,
 RUN_WRITES, RUN_READS = 8, 4  # of a run, without the shards
 SHARD = 20_000
 ROW_BYTES, SMALL_ROW_BYTES = 25, 51  # of `observations`: in an object a day, in one of 100 rows
+LIVE_ROW_BYTES = 55  # of live data in CSV: a time, two dimensions, two measures
 ALERT_SECONDS, ALERT_WRITES, ALERT_BYTES = 0.2, 5, 8_000
 # Noise at a score of 50 (docs/detector.md): alarms a series and week; and incidents, an hour each.
 ALARMS: dict[Frequency, float] = {"PT1H": 0.078, "PT5M": 0.083}
@@ -89,10 +90,11 @@ def month(size: Size) -> dict[str, float]:
     kept = 12 * rows_a_month * ROW_BYTES + 12 * told * ALERT_BYTES
     superseded = rows_a_month * SMALL_ROW_BYTES + PER_DAY[size.frequency] * 1.5 * size.series * STATE_BYTES[size.frequency]
     scanned = max(10e6, each * PER_DAY[size.frequency] * WINDOW[size.frequency] * ROW_BYTES * COLUMNS)
-    # A query lists each day of each of two tables, or each interval's folder of the live data; it reads days, and the intervals of the one not over.
+    scanned_live = max(10e6, 2 * each * PER_DAY[size.frequency] * WINDOW[size.frequency] * LIVE_ROW_BYTES)
+    # A query lists each day of each of two tables, of live data outside UTC twice; it reads days, and the intervals of live data and of the open day.
     window, day = WINDOW[size.frequency], PER_DAY[size.frequency]
-    lists = (VISUALS - LIVE_VISUALS) * 2 * window + LIVE_VISUALS * (window + 1) * day
-    reads = (VISUALS - LIVE_VISUALS) * (window + day / 2 + window / DAYS * told / size.sets) + LIVE_VISUALS * window * day
+    lists = (VISUALS - LIVE_VISUALS) * 2 * (window + 1) + LIVE_VISUALS * 3 * (window + 1)
+    reads = (VISUALS - LIVE_VISUALS) * (window + day / 2 + window / DAYS * told / size.sets) + LIVE_VISUALS * 2 * window * day
     return {
         "detect function": runs * (seconds * 1769 / 1024 * p["Lambda GB-second, arm64"] + p["Lambda request"] + p["Scheduler call"]),
         "ingest function": told * (ALERT_SECONDS * 0.5 * p["Lambda GB-second, arm64"] + p["Lambda request"]),
@@ -105,7 +107,7 @@ def month(size: Size) -> dict[str, float]:
         "CloudWatch metrics, dashboard": (4 + 6 * size.sets) * p["CloudWatch metric"] + p["CloudWatch dashboard"],
         "CloudWatch logs": (runs + told) * LOG_BYTES / 1e9 * p["CloudWatch logs GB"],
         "dashboards: S3 requests": VIEWERS * VISITS * (lists * p["S3 PUT, LIST"] + reads * p["S3 GET"]),
-        "dashboards: Athena": VIEWERS * VISITS * VISUALS * scanned / 1e12 * p["Athena TB"],
+        "dashboards: Athena": VIEWERS * VISITS * ((VISUALS - LIVE_VISUALS) * scanned + LIVE_VISUALS * scanned_live) / 1e12 * p["Athena TB"],
     }
 
 
