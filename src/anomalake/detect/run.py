@@ -233,13 +233,13 @@ def _status(shards: list[tuple[model.State, int]], width: int) -> str:
         return f"learning: the longest series has {int(days.max())} of the {fewest} days that are needed at a time of day; nothing is scored yet"
     if (zeros[have] >= 1).all():
         return "all values are zero; anything else will be an anomaly"
-    constant = int((have & (spread[0] <= 0)).sum())
+    still = int((have & (spread[0] <= 0)).sum())
     told = f"scored, {int(scored.sum()):,} of {have.size:,} series"
-    if constant == have.sum():
-        return f"{told}; none of them ever changed"
+    if still == have.sum():
+        return f"{told}; none of them moves more than counting alone would make it"
     return (
         told
-        + (f" ({constant:,} never changed)" if constant else "")
+        + (f" ({still:,} move no more than counting alone would make them)" if still else "")
         + (f"; {int((have & ~scored).sum()):,} learning" if (have & ~scored).any() else "")
     )
 
