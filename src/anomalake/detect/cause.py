@@ -61,8 +61,10 @@ def causes(dimensions: Sequence[str], series: Sequence[Series], value: Floats, e
     seen = _Seen(usual, now - usual, np.abs(usual) + 1e-9, anomalous, deviation / deviation.sum())
     found: list[Cause] = []
     left, free = seen.deviation.copy(), np.ones(len(codes))  # of each series what is not yet explained, and whether it is no other cause's
+    groups: list[tuple[list[int], NDArray[np.int64], int]] = []
     for layer in _layers(codes):
-        groups = [(some, *_grouped(codes[:, some])) for some in layer]
+        before = {tuple(some): (inverse, count) for some, inverse, count in groups}
+        groups = [(some, *_grouped(codes, some, before)) for some in layer]
         while len(found) < MOST_CAUSES and left.sum() > 1 - ENOUGH:
             best: tuple[float, int, int] = (0.0, 0, 0)
             for number, (_, inverse, count) in enumerate(groups):
@@ -119,13 +121,25 @@ def _layers(codes: NDArray[np.int64]) -> Iterator[list[list[int]]]:
         yield layer
 
 
-def _grouped(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    """The number of each row's group, rows with the same codes being one, and how many groups there are."""
-    number = np.zeros(len(codes), np.int64)
-    for place in range(codes.shape[1]):
-        number = number * (int(codes[:, place].max(initial=0)) + 1) + codes[:, place]
-        _, number = np.unique(number, return_inverse=True)
-    return number, int(number.max(initial=0)) + 1
+Groups = tuple[NDArray[np.int64], int]  # the number of each row's group, and how many groups there are
+
+
+def _grouped(codes: NDArray[np.int64], some: Sequence[int], before: dict[tuple[int, ...], Groups]) -> Groups:
+    """Rows with the same codes in some dimensions are a group; made of the groups by all of them but the last where those are known from before."""
+    start = tuple(some[:-1])
+    (number, count), rest = (before[start], some[-1:]) if start in before else ((np.zeros(len(codes), np.int64), 1), some)
+    for place in rest:
+        width = int(codes[:, place].max(initial=0)) + 1
+        pair = number * width + codes[:, place]
+        if count * width <= 4 * len(codes):  # as below, without sorting
+            there = np.zeros(count * width, bool)
+            there[pair] = True
+            dense = np.cumsum(there) - 1
+            number, count = dense[pair], int(dense[-1]) + 1
+        else:
+            values, number = np.unique(pair, return_inverse=True)
+            count = len(values)
+    return number, count
 
 
 def _pure(seen: _Seen, inverse: NDArray[np.int64], count: int, free: Floats) -> Floats:
