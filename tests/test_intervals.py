@@ -70,6 +70,9 @@ def test_what_stands_between_two_parts_of_a_folder_is_quoted_in_its_pattern():
     [
         ("live/{{yyyyMMdd}}/{{HHmm}}", ("live/", "yyyyMMdd", "")),
         ("live/dt={{yyyy}}/{{MM}}/{{dd}}-x/y/{{HH}}", ("live/dt=", "yyyy/MM/dd", "-x")),
+        ("live/{{yyyy-MM-dd}}2 /{{HHmm}}", ("live/", "yyyy-MM-dd", "2 ")),
+        ("live/{{yyyyMMdd}}/_{{HHmm}}", None),  # engines would not look into it
+        ("live/{{yyyyMMdd}}/{{HHmm}}/.in", None),
         ("live/{{yyyyMMddHHmm}}", None),  # no folder of a day
         ("live/{{yyyyMMdd}}", None),  # it is the interval's own
         ("live/{{yyyyMMddHH}}/{{mm}}", None),

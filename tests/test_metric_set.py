@@ -65,6 +65,7 @@ def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told
     ("old", "new", "told"),
     [
         ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', "path: shop/live", "names no date"),
+        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', 'path: "shop/live/{{yyyy^MM^dd}}/{{HHmm}}"', r"has '\^'; it may hold"),
         ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', 'path: "shop/live/{{yyyyMMdd}}"', "gives two intervals of PT1H one folder"),
         ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', 'path: "shop/{{MMdd}}/{{HHmm}}"', "one folder; it needs all of year"),
         ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', 'path: "shop/{{yyyyMMdd}}/{{hhmm}}"', "'hh' in its date; folders are named by"),

@@ -1,5 +1,6 @@
 """The views, against an independent computation in pandas: series with missing dimensions, hostile values, and data that never arrived."""
 
+import gzip
 import json
 import tempfile
 from datetime import datetime, timedelta
@@ -359,6 +360,8 @@ PATHS = (
     "{{dd}}.{{MM}}.{{yyyy}}-it's/{{HHmm}}/deep/er",
     "{{yyyyMMddHHmm}}",
     "{{HH}}/{{yyyyMMdd}}-{{mm}}",
+    "{{yyyyMMdd}}2 /{{HHmm}}",
+    "{{yyyyMMdd}}/_{{HHmm}}",
 )
 
 
@@ -386,6 +389,26 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
     connection = duck.connect(tmp_path, [item])
     rows = connection.sql('SELECT "localtimestamp", "timestamp", "date", views FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()
     assert rows == [(wall, intervals.to_utc(wall, zone), f"{intervals.to_utc(wall, zone):%Y-%m-%d}", 1.0) for wall in walls]
+
+
+def test_what_lies_beside_the_folders_of_intervals_is_not_opened(tmp_path):
+    text = shop_text().replace("format: csv", "format: csv\n  compression: gzip")
+    item, store = metric_set.parse(text, "shop"), FolderStore(tmp_path)
+    row = b"platform,marketplace,timestamp,views,revenue\npc,us,2021-02-17 11:00:00,1,1\n"
+    store.put("shop/live/20210217/1100/a.csv.gz", gzip.compress(row))
+    store.put("shop/live/20210217/README", b"not packed")
+    rows = duck.connect(tmp_path, [item]).sql("SELECT views FROM anomalake_shop.anomalies_with_live").fetchall()
+    assert rows == [(1.0,)]
+
+
+@pytest.mark.parametrize("root", [".", "./", "lake/..", "lake/../../{name}"])
+def test_a_lake_is_read_by_whatever_name_its_folder_is_given(tmp_path, monkeypatch, root):
+    item, store = metric_set.parse(shop_text(), "shop"), FolderStore(tmp_path)
+    store.put("shop/live/20210217/1100/a.csv", b"platform,marketplace,timestamp,views,revenue\npc,us,2021-02-17 11:00:00,1,1\n")
+    (tmp_path / "lake").mkdir()
+    monkeypatch.chdir(tmp_path)
+    connection = duck.connect(Path(root.format(name=tmp_path.name)), [item])
+    assert connection.sql("SELECT views FROM anomalake_shop.anomalies_with_live").fetchall() == [(1.0,)]
 
 
 def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):

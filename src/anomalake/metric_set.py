@@ -374,9 +374,9 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
         found.append(
             _Problem("source.path", f"{source.path!r} must begin with a folder of its own, as in {item.name}/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}")
         )
-    if special := re.search(r"[^A-Za-z0-9!_.'()/=+@, -]", re.sub(r"\{\{.*?\}\}", "", source.path)):
+    if special := re.search(r"[^A-Za-z0-9!_.'()/=+@, -]", re.sub(r"\{\{|\}\}", "", source.path)):
         allowed = "letters a-z, digits and ! _ . ' ( ) / = + @ , - and blanks"
-        found.append(_Problem("source.path", f"{source.path!r} has {special[0]!r}; beside the date it may hold {allowed}"))
+        found.append(_Problem("source.path", f"{source.path!r} has {special[0]!r}; it may hold {allowed}"))
     if "." in source.path.split("/"):
         found.append(_Problem("source.path", f"{source.path!r} has a folder named '.', which S3 and a laptop read differently"))
     if source.path.partition("/")[0] in LAKE_FOLDERS:

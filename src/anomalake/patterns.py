@@ -4,6 +4,7 @@ Source: `DateTimeFormatter` of the Java platform; the format specifiers of Trino
 """
 
 import re
+from datetime import datetime
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -109,17 +110,22 @@ def folder_pattern(path: str) -> FolderPattern:
 
 @cache
 def day_pattern(path: str) -> FolderPattern | None:
-    """The folder of a day that holds those of its intervals; None where the path has no such folder.
+    """The folder of a day that holds those of its intervals; None where the path has no such folder, or where engines hide what lies below it.
 
     `ecommerce/live/{{yyyyMMdd}}/{{HHmm}}` -> (`ecommerce/live/`, `yyyyMMdd`, ``); `ecommerce/live/{{yyyyMMddHHmm}}` -> None.
     """
-    prefix, pattern, _ = folder_pattern(path)
-    seen = set[str]()
+    prefix, pattern, rest = folder_pattern(path)
+    fields, after, end = set[str](), "", 0  # seen so far; what stands after the last of them, which ends there
     for match in _TOKEN.finditer(pattern):
-        if match[1]:
-            seen.add(match[1])
-        elif "/" in match[0] and {"y", "M", "d"} <= seen:
-            return FolderPattern(prefix, pattern[: match.start()], _literal(match[0]).partition("/")[0]) if len(seen) == 3 else None
+        if not match[1]:
+            after += _literal(match[0])
+        elif {"y", "M", "d"} <= fields and "/" in after:
+            below = datetime(2000, 1, 1).strftime(python_format(pattern[end:])) + rest
+            whole = len(fields) == 3 and not re.search("/[_.]", below)
+            return FolderPattern(prefix, pattern[:end], after.partition("/")[0]) if whole else None
+        else:
+            after, end = "", match.end()
+            fields.add(match[1])
     return None
 
 

@@ -146,7 +146,7 @@ timezone: Australia/Lord_Howe
 timestamp: {column: at, format: "yyyy-MM-dd HH:mm:ss"}
 dimensions: [platform]
 measures: [{name: views, aggregation: SUM}]
-source: {path: "island/{{yyyy}}/{{MM}}/{{dd}}/{{HHmm}}", format: csv, columns: [platform, at, views]}
+source: {path: "island/{{yyyy}}/{{MM}}/{{dd}}2/{{HHmm}}", format: csv, columns: [platform, at, views]}
 """
 WIDE_DIMENSIONS = tuple(f"D-{number}_x" for number in range(10))
 

@@ -49,7 +49,7 @@ def connect(root: Path, sets: Sequence[MetricSet], form: Format | None = None) -
     if not root.is_dir():
         raise UserError(f"{root}: there is no lake in this folder; `anomalake demo` or `anomalake backtest` makes one")
     try:
-        return _connected(root, sets, form)
+        return _connected(root.resolve(), sets, form)  # DuckDB names files without `.` and `..`
     except duckdb.Error as error:
         raise UserError(f"{root}: the lake cannot be read: {error}") from error
 
@@ -131,18 +131,18 @@ def _json_table(folder: Path, suffix: str, known: Sequence[tuple[str, str]]) -> 
 
 
 def _live_table(root: Path, metric_set: MetricSet) -> str:
-    """The files in and below the folders that `slot` names; every column a text, as Athena's CSV reader gives them, `slot` and `$path`."""
+    """The files of folders that are named as intervals are; every column a text, as Athena's CSV reader gives them, `slot` and `$path`."""
     source = source_of(metric_set)
-    prefix, pattern, suffix = day_folder(metric_set) or patterns.folder_pattern(source.path)
-    sample = datetime(2000, 1, 1).strftime(patterns.python_format(pattern))
+    prefix, pattern, suffix = patterns.folder_pattern(source.path)
+    day = day_folder(metric_set)
+    sample, slot = (datetime(2000, 1, 1).strftime(patterns.python_format(one)) for one in (pattern, day.pattern if day else pattern))
     digits = "".join("[0-9]" if letter.isdigit() else glob.escape(letter) for letter in sample)
     base = f"{root}/{prefix}"
     files = f"{glob.escape(base)}{digits}{glob.escape(suffix)}/**/[!._]*"
-    date = f"substr(_file, {len(base) + 1}, {len(sample)})"
-    own = f"{date} AS slot, 's3://lake/' || substr(_file, {len(str(root)) + 2}) AS \"$path\""
+    own = f"substr(_file, {len(base) + 1}, {len(slot)}) AS slot, 's3://lake/' || substr(_file, {len(str(root)) + 2}) AS \"$path\""
     seen = (  # no hidden files, as Athena sees them; no folder that only looks like a date
         f"WHERE NOT regexp_matches(substr(_file, {len(base) + len(sample) + len(suffix) + 1}), '/[._]') "
-        f"AND try_strptime({date}, {sql.text(patterns.python_format(pattern))}) IS NOT NULL"
+        f"AND try_strptime(substr(_file, {len(base) + 1}, {len(sample)}), {sql.text(patterns.python_format(pattern))}) IS NOT NULL"
     )
     columns = ", ".join(f"{sql.text(column)}: 'VARCHAR'" for column in source.columns)
     if not any(Path(file).is_file() for file in glob.iglob(files, recursive=True)):  # noqa: PTH207  (DuckDB takes the same pattern)
