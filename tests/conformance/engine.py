@@ -21,6 +21,7 @@ JAVA = 24  # the oldest that this version runs on
 HEAP = "2500M"
 CATALOG = "awsdatacatalog"  # view entries name it
 START = 180.0  # seconds until it must answer
+NODES = 30.0  # seconds until it knows that it is a node itself
 REQUEST = 600.0  # seconds for one answer of the server
 _FETCH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 
@@ -186,6 +187,16 @@ class Trino(NamedTuple):
 
     def query(self, statement: str, schema: str = "") -> Answer:
         """Run a statement in the schema; `TrinoError` says what the server found wrong."""
+        began = time.monotonic()
+        while True:
+            try:
+                return self._answer(statement, schema)
+            except TrinoError as error:  # a server that just started may not yet have told itself which catalogs it has
+                if not str(error).startswith("NO_NODES_AVAILABLE") or time.monotonic() - began > NODES:
+                    raise
+            time.sleep(0.5)
+
+    def _answer(self, statement: str, schema: str) -> Answer:
         headers = {
             "X-Trino-User": "conformance",
             "X-Trino-Catalog": CATALOG,
