@@ -1,5 +1,6 @@
 """The detector: what it expects, what it flags, what an alert of it says."""
 
+import math
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -287,7 +288,7 @@ def test_a_value_outside_its_band_stays_outside_when_numbers_are_rounded(bound, 
     st.lists(st.floats() | st.floats(0, 1e9) | st.integers(0, 10**8).map(lambda n: n / 1000) | st.integers(-330, 308).map(lambda n: float(f"1e{n}")))
 )
 def test_numbers_are_rounded_as_a_text_of_six_figures_reads(numbers):
-    edges = [x for number in numbers for x in (number, np.nextafter(number, 0), np.nextafter(number, np.inf))]
+    edges = [x for number in numbers for x in (number, math.nextafter(number, 0), math.nextafter(number, math.inf))]
     assert list(map(repr, events.figures(np.array(edges, float)).tolist())) == [repr(float(f"{number:.6g}")) for number in edges]
 
 
