@@ -13,6 +13,9 @@ import time
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from anomalake.dashboards.definition import MOST_POINTS
+from anomalake.detect.run import SHARD
+
 # List prices of us-east-1 in USD, without free allowances, as read in the autumn of 2026 (docs/scaling.md, "Prices").
 PRICES = {
     "Lambda GB-second, arm64": 0.0000133334,
@@ -36,12 +39,11 @@ PRICES = {
 Frequency = Literal["PT1H", "PT5M"]
 DAYS = 30.4
 PER_DAY: dict[Frequency, int] = {"PT1H": 24, "PT5M": 288}
-WINDOW: dict[Frequency, int] = {"PT1H": 83 + 3, "PT5M": 6 + 3}  # days that a dashboard reads at first
+WINDOW = {frequency: MOST_POINTS // day + 3 for frequency, day in PER_DAY.items()}  # days that a dashboard reads at first
 # Measured: `--measure` (seconds of one core, requests, bytes), benchmarks/scale.py (bytes of a row).
 RUN_SECONDS: dict[Frequency, tuple[float, float]] = {"PT1H": (0.01, 62e-6), "PT5M": (0.02, 600e-6)}  # a run, and each series more
 STATE_BYTES: dict[Frequency, float] = {"PT1H": 950, "PT5M": 10_800}  # a series, packed
 RUN_WRITES, RUN_READS = 8, 4  # of a run, without the shards
-SHARD = 20_000
 ROW_BYTES, SMALL_ROW_BYTES = 25, 51  # of `observations`: in an object a day, in one of 100 rows
 LIVE_ROW_BYTES = 55  # of live data in CSV: a time, two dimensions, two measures
 ALERT_SECONDS, ALERT_WRITES, ALERT_BYTES = 0.2, 5, 8_000
@@ -81,18 +83,18 @@ def alerts(size: Size) -> float:
 
 def month(size: Size) -> dict[str, float]:
     """USD a month by item, when the lake holds a year; without QuickSight's people and without the user's own live data."""
-    p, runs, told = PRICES, size.sets * PER_DAY[size.frequency] * DAYS, alerts(size)
+    window, day = WINDOW[size.frequency], PER_DAY[size.frequency]
+    p, runs, told = PRICES, size.sets * day * DAYS, alerts(size)
     each = size.series / size.sets
     shards = math.ceil(each / SHARD)
     fixed, slope = RUN_SECONDS[size.frequency]
     seconds = fixed + slope * each + S3_SECONDS * (RUN_WRITES + RUN_READS + 2 * shards) + (START_SECONDS if size.frequency == "PT1H" else 0)
-    rows_a_month = size.series * PER_DAY[size.frequency] * DAYS
+    rows_a_month = size.series * day * DAYS
     kept = 12 * rows_a_month * ROW_BYTES + 12 * told * ALERT_BYTES
-    superseded = rows_a_month * SMALL_ROW_BYTES + PER_DAY[size.frequency] * 1.5 * size.series * STATE_BYTES[size.frequency]
-    scanned = max(10e6, each * PER_DAY[size.frequency] * WINDOW[size.frequency] * ROW_BYTES * COLUMNS)
-    scanned_live = max(10e6, 2 * each * PER_DAY[size.frequency] * WINDOW[size.frequency] * LIVE_ROW_BYTES)
+    superseded = rows_a_month * SMALL_ROW_BYTES + day * 1.5 * size.series * STATE_BYTES[size.frequency]
+    scanned = max(10e6, each * day * window * ROW_BYTES * COLUMNS)
+    scanned_live = max(10e6, 2 * each * day * window * LIVE_ROW_BYTES)
     # A query lists each day of each of two tables, of live data outside UTC twice; it reads days, and the intervals of live data and of the open day.
-    window, day = WINDOW[size.frequency], PER_DAY[size.frequency]
     lists = (VISUALS - LIVE_VISUALS) * 2 * (window + 1) + LIVE_VISUALS * 3 * (window + 1)
     reads = (VISUALS - LIVE_VISUALS) * (window + day / 2 + window / DAYS * told / size.sets) + LIVE_VISUALS * 2 * window * day
     return {
@@ -101,7 +103,7 @@ def month(size: Size) -> dict[str, float]:
         "S3 requests": (runs * (RUN_WRITES + shards) + told * ALERT_WRITES) * p["S3 PUT, LIST"] + runs * (RUN_READS + shards) * p["S3 GET"],
         "S3 storage, a year": kept / 1e9 * p["S3 GB-month"],
         "S3 storage, old versions": superseded / 1e9 * p["S3 GB-month"],
-        "compaction": size.sets * DAYS * 2 * (PER_DAY[size.frequency] * p["S3 GET"] + 4 * p["S3 PUT, LIST"]),
+        "compaction": size.sets * DAYS * 2 * (day * p["S3 GET"] + 4 * p["S3 PUT, LIST"]),
         "SQS": (POLLS + 3 * told) * p["SQS request"],
         "CloudWatch alarms": (6 + 2 * size.sets) * p["CloudWatch alarm"],
         "CloudWatch metrics, dashboard": (4 + 6 * size.sets) * p["CloudWatch metric"] + p["CloudWatch dashboard"],

@@ -22,7 +22,7 @@ import numpy as np
 
 import s3_server
 import stack
-from anomalake import intervals, metric_set
+from anomalake import intervals, live, metric_set
 from anomalake.alert import encode as told
 from anomalake.catalog import duck, glue
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
@@ -44,7 +44,6 @@ WINDOW = int(MOST_POINTS / PER_DAY)  # days that a dashboard shows at first
 BILLED_LEAST, TERABYTE = 10_000_000, 1e12  # Athena bills a query for 10 MB at least
 LAKES = ("before", "after", "whole")
 LIVE = "live with anomalies, as a dashboard opens"
-OWN: tuple[Table, ...] = ("observations", "dataHealth")
 
 NAME = "set{:02}"
 TEXT = """
@@ -120,10 +119,10 @@ def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> 
         for name, columns, places in _day(sets[0], day, slots, struck, rng=rng, alerts=alerts):
             whole, single = _encoded(sets[0], name, columns, places, day, singly=number < before_days)
             for lake in LAKES:
-                compacted = not open_day and (lake == "whole" or (lake == "after" and name in OWN))
+                compacted = not open_day and (lake == "whole" or (lake == "after" and name in layout.BY_DAY))
                 if compacted and whole:
                     _write(root / lake, layout.day_key(name, sets[0], f"{day:%Y-%m-%d}", "parquet"), whole)
-                elif not compacted and (name not in OWN or number < before_days):
+                elif not compacted and (name not in layout.BY_DAY or number < before_days):
                     for instant, data in (single or _encoded(sets[0], name, columns, places, day, singly=True)[1]).items():
                         _write(root / lake, layout.table_key(name, sets[0], instant, "parquet"), data)
             sizes.setdefault(f"{name}, an interval", []).extend(map(len, single.values()))
@@ -131,9 +130,9 @@ def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> 
                 sizes.setdefault(f"{name}, a day", []).append(len(whole))
         if number <= WINDOW + 2 and rate == RATE:
             for slot in range(slots):
-                file = f"{sets[0].name}/live/{day:%Y%m%d}/{slot // 12:02}{slot % 12 * 5:02}/data.csv"
+                wall = day + timedelta(minutes=5 * slot)
                 for lake in LAKES:
-                    _write(root / lake, file, _live(day + timedelta(minutes=5 * slot), rng))
+                    _write(root / lake, f"{live.folder(sets[0], wall)}/data.csv", _live(wall, rng))
     for lake in LAKES:
         for item in sets[1:]:
             _link(root / lake, sets[0], item, today - timedelta(days=before_days))
@@ -231,7 +230,7 @@ def _counted(sizes: dict[str, list[int]], alerts: Sequence[int], days: int, befo
     print(f"{'table':<28}{'objects, an interval':>22}{'kB each':>9}{'GB':>8}{'objects, a day':>16}{'kB each':>9}{'GB':>8}")
     for table in GLUE_NAMES:
         single, whole = statistics.mean(sizes[f"{table}, an interval"]), statistics.mean(sizes[f"{table}, a day"])
-        many, share = a_year * (PER_DAY if table in OWN else RATE), len(sizes[f"{table}, a day"]) / days
+        many, share = a_year * (PER_DAY if table in layout.BY_DAY else RATE), len(sizes[f"{table}, a day"]) / days
         print(f"{table:<28}{many:>22,}{single / 1e3:>9.2f}{many * single / 1e9:>8.2f}{a_year * share:>16,.0f}{whole / 1e3:>9.1f}"
               f"{a_year * share * whole / 1e9:>8.2f}")  # fmt: skip
     print(f"{'alerts as received (at most)':<28}{a_year * RATE:>22,}{statistics.mean(alerts) / 1e3:>9.2f}"
@@ -322,7 +321,7 @@ def live_plans() -> None:
                 began = time.perf_counter()
                 trino.query("EXPLAIN " + _renamed(asked.sql, name), _renamed(asked.schema, name))
                 seconds, since = time.perf_counter() - began, (today - glue.LIVE_FROM).days
-                folders = since * (1 if name.startswith("days") else timedelta(days=1) // intervals.STEP[kinds[name].frequency])
+                folders = since * (1 if name.startswith("days") else intervals.slots_per_day(kinds[name].frequency))
                 print(f"{name}: planned in {seconds:.1f} s, {folders:,} folders, load {os.getloadavg()[0]:.1f}", flush=True)
 
 

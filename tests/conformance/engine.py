@@ -57,7 +57,7 @@ _CATALOG = {
     "hive.recursive-directories": "true",  # as Athena does
     "hive.ignore-absent-partitions": "true",  # as Athena does; else each empty folder is listed twice
     "hive.table-statistics-enabled": "false",  # moto's Glue has no column statistics
-    "hive.file-status-cache-tables": "*",  # the lakes rest while they are asked; moto takes milliseconds to list a folder
+    "hive.file-status-cache-tables": "*",  # the lakes rest while they are asked; a list takes milliseconds
     "hive.file-status-cache-expire-time": "30m",
 }
 

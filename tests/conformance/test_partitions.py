@@ -1,6 +1,5 @@
 """Partition projection finds what lies in the folders of intervals and nothing else, and no query reads days that it does not ask for."""
 
-import itertools
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,9 @@ import pytest
 
 from anomalake import intervals, patterns
 from anomalake.catalog import duck
-from anomalake.catalog.views import database, day_folder
+from anomalake.catalog.views import database
 from anomalake.dashboards import preview
+from anomalake.lake.store import FolderStore
 from anomalake.live import folder, source_of
 from anomalake.metric_set import MetricSet
 
@@ -50,9 +50,9 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(trino: T
     lake = every_lake["foldersparquet"]
     item = lake.sets[number]
     source, step = source_of(item), intervals.STEP[item.frequency]
-    prefix, pattern, _ = day_folder(item) or patterns.folder_pattern(source.path)
+    prefix, pattern, _ = patterns.day_pattern(source.path) or patterns.folder_pattern(source.path)
     day = datetime(2022, 5, 17)
-    walls = list(itertools.takewhile(lambda wall: wall < day + timedelta(days=1), (day + step * count for count in range(999))))
+    walls = list(intervals.walls(day, day + timedelta(days=1) - step, item.frequency))
     there = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
 
     def text(wall: datetime) -> str:
@@ -62,12 +62,9 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(trino: T
         line = json.dumps(row) if source.format == "jsonl" else source.delimiter.join(row.values())
         return (source.delimiter.join(source.columns) + "\n" if source.format == "csv" and source.header else "") + line + "\n"
 
-    def put(key: str, wall: datetime) -> None:
-        (lake.root / key).parent.mkdir(parents=True, exist_ok=True)
-        (lake.root / key).write_bytes(lakes.packed(item, text(wall)))
-
+    store = FolderStore(lake.root)
     for wall in there:
-        put(f"{folder(item, wall)}/a{'.gz' if source.compression == 'gzip' else ''}", wall)
+        store.put(f"{folder(item, wall)}/a{'.gz' if source.compression == 'gzip' else ''}", lakes.packed(item, text(wall)))
     off = folder(item, walls[0])
     stray = [
         f"{off}x/a",
@@ -81,7 +78,7 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(trino: T
         f"{off.rpartition('/')[0]}/{off}/a",
     ]
     for key in stray:
-        put(key, walls[0])
+        store.put(key, lakes.packed(item, text(walls[0])))
     form = patterns.python_format(pattern)
     first, last = (f"{wall:{form}}" for wall in (day - timedelta(days=3), day + timedelta(days=3)))
     (read,) = reads(trino, f"SELECT count(*) FROM \"{database(lake.name, item)}\".\"live\" WHERE slot BETWEEN '{first}' AND '{last}'")
@@ -169,5 +166,6 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
 
 def folder_day(item: MetricSet, slot: str) -> str:
     """The local date of a folder of live data."""
-    form = patterns.python_format((day_folder(item) or patterns.folder_pattern(source_of(item).path)).pattern)
+    path = source_of(item).path
+    form = patterns.python_format((patterns.day_pattern(path) or patterns.folder_pattern(path)).pattern)
     return f"{datetime.strptime(slot, form):%Y-%m-%d}"

@@ -16,7 +16,7 @@ import sqlglot
 
 from anomalake import patterns
 from anomalake.catalog import sql
-from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, day_folder, views, views_of_all
+from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.errors import UserError
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format
@@ -134,7 +134,7 @@ def _live_table(root: Path, metric_set: MetricSet) -> str:
     """The files of folders that are named as intervals are; every column a text, as Athena's CSV reader gives them, `slot` and `$path`."""
     source = source_of(metric_set)
     prefix, pattern, suffix = patterns.folder_pattern(source.path)
-    day = day_folder(metric_set)
+    day = patterns.day_pattern(source.path)
     sample, slot = (datetime(2000, 1, 1).strftime(patterns.python_format(one)) for one in (pattern, day.pattern if day else pattern))
     digits = "".join("[0-9]" if letter.isdigit() else glob.escape(letter) for letter in sample)
     base = f"{root}/{prefix}"

@@ -13,7 +13,7 @@ from anomalake import cloudformation, patterns
 from anomalake.alert import EARLIEST
 from anomalake.catalog import backfill, detector, sql
 from anomalake.catalog.saved import SavedQuery, saved_queries, saved_queries_of_all
-from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, day_folder, views, views_of_all
+from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, literal, logical, logical_set, nested, role, sub, use_key
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format, Table
@@ -205,7 +205,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     intervals of a day have none in common, of an interval. What lies in folders below belongs to it.
     """
     source = source_of(metric_set)
-    day = day_folder(metric_set)
+    day = patterns.day_pattern(source.path)
     prefix, pattern, suffix = day or patterns.folder_pattern(source.path)
     steps = {"P1D": (1, "DAYS"), "PT1H": (1, "HOURS"), "PT10M": (10, "MINUTES"), "PT5M": (5, "MINUTES")}
     first = LIVE_FROM.strftime(patterns.python_format(pattern))

@@ -43,7 +43,6 @@ class View(NamedTuple):
     comment: str
 
 
-_UNION = "\nUNION ALL\n"
 _SUFFIX_COMMENTS = dict(
     zip(
         ANOMALY_COLUMNS,
@@ -89,21 +88,13 @@ def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
     )
 
 
-def day_folder(metric_set: MetricSet) -> patterns.FolderPattern | None:
-    """The folder of a day where those are the partitions of the live data, so that 2,500 and not 700,000 are gone through, and listed at once.
-
-    None where the folders of intervals are: a path may have no other.
-    """
-    return patterns.day_pattern(source_of(metric_set).path)
-
-
 def _live(metric_set: MetricSet, db: str) -> str:
     """The queries `live_read` and `live_rows` of the live rows that lie in their folder's interval: `anomalake.live` in SQL.
 
-    `date` is computed of the partition column alone, so that a filter on it reaches the partitions. Where those are days, there is a SELECT for each
-    UTC day that a local day has a part in; DuckDB goes through the files once for all.
+    `date` is computed of the partition column alone, so that a filter on it reaches the partitions. Those are days where a day has a folder, so that
+    2,500 and not 700,000 are gone through; then there is a SELECT for each UTC day that a local day has a part in (decision 0011).
     """
-    source, zone, day = source_of(metric_set), metric_set.timezone, day_folder(metric_set)
+    source, zone, day = source_of(metric_set), metric_set.timezone, patterns.day_pattern(source_of(metric_set).path)
     form = sql.text(patterns.trino_format(patterns.folder_pattern(source.path).pattern))
     if day is None:
         start = f"date_parse(slot, {form})"
@@ -128,8 +119,12 @@ def _live(metric_set: MetricSet, db: str) -> str:
     return (
         f'live_read AS (\nSELECT slot, {sql.wall_to_utc("_start", zone)} AS "timestamp", {key} AS "key", {names} '
         f'FROM (SELECT slot, {start} AS _start, {wall} AS _wall, {typed} FROM {sql.name(db)}."live") '
-        f"WHERE {sql.floor('_wall', metric_set.frequency)} = _start{happened}\n), live_rows AS (\n{_UNION.join(rows)}\n)"
+        f"WHERE {sql.floor('_wall', metric_set.frequency)} = _start{happened}\n), live_rows AS {_union(rows)}"
     )
+
+
+def _union(parts: Sequence[str]) -> str:
+    return "(\n" + "\nUNION ALL\n".join(parts) + "\n)"
 
 
 def _nulls(columns: Sequence[tuple[str, str]]) -> str:
@@ -210,9 +205,8 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("isanomaly", "boolean", "max(_anomalous) = 1", "the series is anomalous in some measure"),
         ViewColumn("haslive", "boolean", "max(_alive) = 1", "there is live data of the series"),
     ]
-    body = "(\n" + _UNION.join(parts) + "\n)"
     comment = "Live data with the anomalies of each series and interval, one row each; nothing of either is missing."
-    return _view(db, "anomalies_with_live", comment, body, columns, prelude=prelude + "\n", end=f"\nGROUP BY {keys}")
+    return _view(db, "anomalies_with_live", comment, _union(parts), columns, prelude=prelude + "\n", end=f"\nGROUP BY {keys}")
 
 
 def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) -> View:
@@ -337,10 +331,6 @@ def _data_health(metric_set: MetricSet, db: str, form: Format) -> View:
 
 
 # --- the views over all metric sets
-
-
-def _union(parts: Sequence[str]) -> str:
-    return "(\n" + _UNION.join(parts) + "\n)"
 
 
 def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View:

@@ -61,27 +61,25 @@ def causes(dimensions: Sequence[str], series: Sequence[Series], value: Floats, e
     seen = _Seen(usual, now - usual, np.abs(usual) + 1e-9, anomalous, deviation / deviation.sum())
     found: list[Cause] = []
     left, free = seen.deviation.copy(), np.ones(len(codes))  # of each series what is not yet explained, and whether it is no other cause's
-    groups: list[tuple[list[int], NDArray[np.int64], int]] = []
+    groups: dict[tuple[int, ...], Groups] = {}  # of the layer, by dimensions
     for layer in _layers(codes):
-        before = {tuple(some): (inverse, count) for some, inverse, count in groups}
-        groups = [(some, *_grouped(codes, some, before)) for some in layer]
+        groups = {some: _grouped(codes, some, groups) for some in layer}
         while len(found) < MOST_CAUSES and left.sum() > 1 - ENOUGH:
-            best: tuple[float, int, int] = (0.0, 0, 0)
-            for number, (_, inverse, count) in enumerate(groups):
+            best: tuple[float, tuple[int, ...], int] = (0.0, (), 0)
+            for some, (inverse, count) in groups.items():
                 covers = np.bincount(inverse, left, count)
                 if covers.max(initial=0) <= best[0]:
                     continue
                 pure = _pure(seen, inverse, count, free)
                 worth = np.where((covers >= WORTH) & (pure >= PURE), covers * pure, 0.0)
                 if (top := float(worth.max(initial=0))) > best[0] * (1 + 1e-9):
-                    best = (top, number, int(worth.argmax()))
+                    best = (top, some, int(worth.argmax()))
             if not best[0]:
                 break
-            some, inverse, _ = groups[best[1]]
-            mine = inverse == best[2]
+            mine = groups[best[1]][0] == best[2]
             first = int(mine.argmax())
             explains = float(left[mine].sum())
-            found.append(Cause(tuple((dimensions[place], names[place][codes[first, place]]) for place in some), min(explains, 1.0)))
+            found.append(Cause(tuple((dimensions[place], names[place][codes[first, place]]) for place in best[1]), min(explains, 1.0)))
             left[mine] = free[mine] = 0
     return tuple(found)
 
@@ -108,15 +106,15 @@ def _coded(series: Sequence[Series], width: int) -> tuple[NDArray[np.int64], lis
     return codes, names
 
 
-def _layers(codes: NDArray[np.int64]) -> Iterator[list[list[int]]]:
+def _layers(codes: NDArray[np.int64]) -> Iterator[list[tuple[int, ...]]]:
     """Combinations of dimensions by how many they are, as long as there is time for a layer; at the end all of them, a series by itself."""
     rows, width = codes.shape
     work = 0
     for depth in range(width + 1):
-        layer = [list(some) for some in itertools.combinations(range(width), depth)]
+        layer = list(itertools.combinations(range(width), depth))
         work += rows * len(layer)
         if work > MOST_WORK and depth < width:
-            yield [list(range(width))]
+            yield [tuple(range(width))]
             return
         yield layer
 
@@ -124,10 +122,9 @@ def _layers(codes: NDArray[np.int64]) -> Iterator[list[list[int]]]:
 Groups = tuple[NDArray[np.int64], int]  # the number of each row's group, and how many groups there are
 
 
-def _grouped(codes: NDArray[np.int64], some: Sequence[int], before: dict[tuple[int, ...], Groups]) -> Groups:
+def _grouped(codes: NDArray[np.int64], some: tuple[int, ...], before: dict[tuple[int, ...], Groups]) -> Groups:
     """Rows with the same codes in some dimensions are a group; made of the groups by all of them but the last where those are known from before."""
-    start = tuple(some[:-1])
-    (number, count), rest = (before[start], some[-1:]) if start in before else ((np.zeros(len(codes), np.int64), 1), some)
+    (number, count), rest = (before[some[:-1]], some[-1:]) if some[:-1] in before else ((np.zeros(len(codes), np.int64), 1), some)
     for place in rest:
         width = int(codes[:, place].max(initial=0)) + 1
         pair = number * width + codes[:, place]

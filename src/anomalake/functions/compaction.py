@@ -61,8 +61,9 @@ def compact(store: Store, metric_set: MetricSet, form: Format, *, after: datetim
             problem = problem or error
     begun = 0
     while (day := _day_after(through)) < layout.date(after) and begun < DAYS_A_RUN and has_time():
-        if any(_by_interval(store, metric_set, day, table) for table in layout.BY_DAY):
-            kept.append(Day(day, "begun", now, _free_name(store, metric_set, day), switched=False))
+        keys = [key for table in layout.BY_DAY for key in store.list(layout.day_folder(table, metric_set, day))]
+        if any(layout.parse_key(key) for key in keys):
+            kept.append(Day(day, "begun", now, _free_name(day, keys), switched=False))
             begun += 1
         through = day
     after_it = [*kept, Day(through, "through", now)]
@@ -97,10 +98,10 @@ def amend(store: Store, metric_set: MetricSet, form: Format, table: Table, *, in
     mine = layout.table_key(table, metric_set, instant, form)
     way = next((one for one in read(store.get(layout.compaction_key(metric_set))) if one.day == day and one.step != "through"), None)
     elsewhere = False
-    for key in list(store.list(layout.day_folder(table, metric_set, day))):
-        rows = _rows(store, key, form, schema) if key != mine and key.endswith(f".{form}") else []
+    for key in [key for key in store.list(layout.day_folder(table, metric_set, day)) if key.endswith(f".{form}")]:
+        rows = _rows(store, key, form, schema) if key != mine else []
         has = any(row[0] == instant for row in rows)
-        is_target = way is not None and _name(key) == way.target and key.endswith(f".{form}")
+        is_target = way is not None and _name(key) == way.target
         if has or is_target:
             changed = sorted([*(row for row in rows if row[0] != instant), tuple(record)], key=lambda row: row[0])
             store.put(key, encoding.encode_records(form, schema, changed))
@@ -155,13 +156,9 @@ def _name(key: str) -> str:
     return key.rpartition("/")[2].partition(".")[0]
 
 
-def _by_interval(store: Store, metric_set: MetricSet, day: str, table: Table) -> bool:
-    return any(layout.parse_key(key) for key in store.list(layout.day_folder(table, metric_set, day)))
-
-
-def _free_name(store: Store, metric_set: MetricSet, day: str) -> str:
+def _free_name(day: str, keys: Sequence[str]) -> str:
     """A name that no object of the day has: a back-test's has the plain one, and what came after it lies beside it."""
-    taken = {_name(key) for table in layout.BY_DAY for key in store.list(layout.day_folder(table, metric_set, day))}
+    taken = set(map(_name, keys))
     names = itertools.chain([day], (f"{day}-{number}" for number in itertools.count(1)))
     return next(name for name in names if name not in taken)
 
