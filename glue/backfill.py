@@ -23,6 +23,7 @@ from anomalake.functions.memory import remember, said, tidy
 from anomalake.lake import layout
 from anomalake.metric_set import MetricSet
 from anomalake.past import Job, Report
+from anomalake.timeline import clock_now, timeline
 
 LEASE = 300  # seconds after which another run may begin where this one died; it is renewed as long as this one lives
 
@@ -52,6 +53,9 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the lake's tables")
     parser.add_argument("--parts", type=int, default=0, help="parts that the series are cut into at least; as many as Spark has cores if not given")
     parser.add_argument("--region", default=os.environ.get("AWS_REGION", ""), help="of the bucket")
+    parser.add_argument(
+        "--now", type=cli.moment, help="intervals that are due at this time, 2026-07-01T11:00 in UTC, are processed (default: the clock)"
+    )
     parser.add_argument("--lease", type=float, default=LEASE, help="seconds after which another run may begin where this one died")
     return parser.parse_known_args(argv)[0]  # Glue adds arguments of its own
 
@@ -63,18 +67,18 @@ def alone(job: Job, context: SparkContext, arguments: argparse.Namespace) -> Rep
     while True:
         with detect.leased(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length, renewed=True) as mine:
             if mine:
-                return backfill(job, context, arguments.parts or context.defaultParallelism)
+                return backfill(job, context, arguments.parts or context.defaultParallelism, arguments.now or clock_now())
         if time.monotonic() > patient:
             raise UserError(f"{job.metric_set.name}: another run of its detector is under way; try again when it has ended")
         time.sleep(min(5, arguments.lease))
 
 
-def backfill(job: Job, context: SparkContext, parts: int) -> Report:
-    """Read, learn, write, file; then keep what was learned, where nobody else did meanwhile."""
+def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Report:
+    """Read, learn, write and file the intervals that are due at `now` (naive UTC); then keep what was learned, where nobody else did meanwhile."""
     head, feedback, before = job.store.get(layout.state_key(job.metric_set)), said(job.store, job.metric_set), past.quarantined(job.store)
-    files = past.live_files(job.store, job.metric_set)
+    when = timeline(job.store, job.metric_set, now)
     compaction.forget(job.store, job.metric_set)
-    days = past.days_of(files, job.metric_set)
+    days = past.days_of(when.files)
 
     read = context.parallelize(days, len(days)).map(lambda day: past.read(job, day)).persist(StorageLevel.DISK_ONLY)
     told = [one for _, some in sorted(read.map(lambda one: (one.day, one.told)).collect()) for one in some]
@@ -95,11 +99,11 @@ def backfill(job: Job, context: SparkContext, parts: int) -> Report:
 
     detector = past.detector(course, ongoing, found.filter(lambda one: not _is_found(one)).collect())
     if detector.series:
-        last = next(reversed(files))
+        last = next(reversed(when.files))
         remember(job.store, job.metric_set, Memory(detector, after=last, alerts_from=last, silent=0), head)
         tidy(job.store, job.metric_set)
     alerts, failed = (sum(some) for some in zip(*sent, strict=True))
-    return past.report(files, told, detector, (alerts, failed, past.quarantined(job.store) - before), feedback.problems)
+    return past.report(when, told, detector, (alerts, failed, past.quarantined(job.store) - before), feedback.problems)
 
 
 def _place(one: past.Points | past.Learned, days: int) -> int:

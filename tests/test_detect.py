@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalake import alert as alerts
-from anomalake import metric_set
+from anomalake import intervals, metric_set
 from anomalake.detect import events, model, score, state
 from anomalake.detect.run import Detector
 from anomalake.live import Interval
@@ -192,11 +192,12 @@ def groups(walls: list[tuple[datetime, dict[tuple[str, str], float]]], zone: str
     first = walls[0][0]
     quiet = [(first - timedelta(hours=back), {}) for back in range(15 * 24, 0, -1)]
     for wall, odd in [*quiet, *walls]:
+        start = intervals.to_utc(wall, zone)
         values = {(platform, "us"): (100.0 + wall.hour % 2, None) for platform in ("pc", "app")}
         values |= {series: (value, None) for series, value in odd.items()}
-        found += [alert.anomaly_group_id for alert in detector.score(Interval(wall, values, len(values), ())).alerts]
+        found += [alert.anomaly_group_id for alert in detector.score(Interval(start, values, len(values), ())).alerts]
         if kept and odd:
-            head, shards = state.dump(state.Memory(detector, wall, wall, 0))
+            head, shards = state.dump(state.Memory(detector, start, start, 0))
             detector = state.load(head, shards.get, item, "state.json").detector
     return found
 
@@ -323,15 +324,61 @@ def test_a_time_of_day_that_is_far_out_again_and_again_becomes_usual():
     assert (points[45 * 24 :] >= 50).sum() <= 1
 
 
-def test_a_series_that_turns_negative_begins_anew():
-    rng = np.random.default_rng(9)
-    values = np.abs(rng.normal(20, 1, (30 * 24, 1)))
-    values[20 * 24 :] = rng.normal(0, 3, (10 * 24, 1))
-    values[20 * 24] = -1
+@pytest.mark.parametrize("level", [1000.0, 100.0, 20.5])
+@pytest.mark.parametrize("noise", [0.0, 0.03])
+@pytest.mark.parametrize("slots", [1, 24])
+def test_the_first_negative_value_is_scored_and_those_after_it_too(level, noise, slots):
+    days = 40 if slots == 1 else 20
+    values = level * np.random.default_rng(9).normal(1, noise, (days * slots, 1)) if noise else np.full((days * slots, 1), level)
+    values[-3 * slots] = -4 * level
+    points = run(values, slots=slots)
+    flagged = np.flatnonzero(np.nan_to_num(points.score[:, 0]) >= 50).tolist()
+    assert flagged == [len(values) - 3 * slots]
+    assert not np.isnan(points.score[-3 * slots :]).any()
+
+
+def test_a_negative_value_as_large_as_the_usual_ones_is_an_anomaly_of_a_flat_series():
+    values = np.full((20 * 24, 1), 100.0)
+    values[15 * 24] = -100
+    assert run(values).score[15 * 24, 0] >= 50
+
+
+def test_a_negative_value_at_a_time_of_day_without_history_costs_the_others_nothing():
+    values = season(20)
+    values[[hour for hour in range(len(values)) if hour % 24 < 8]] = np.nan
+    values[15 * 24 + 3] = -20
     points = run(values)
-    assert np.isnan(points.score[20 * 24 : 24 * 24]).all()
-    assert (np.nan_to_num(points.score[24 * 24 :]) >= 50).sum() <= 1
-    assert abs(np.nanmean(points.expected[26 * 24 :])) < 2
+    assert not np.isnan(points.score[15 * 24 + 8 : 16 * 24]).any()
+
+
+def test_a_series_in_which_negative_values_stay_is_learned_again_after_some_days():
+    rng = np.random.default_rng(9)
+    values = np.abs(rng.normal(20, 1, (32 * 24, 1)))
+    values[20 * 24 :] = rng.normal(0, 3, (12 * 24, 1))
+    state = model.State(24, 1)
+    steps = [model.step(state, START.toordinal() + t // 24, t % 24, row, 50) for t, row in enumerate(values)]
+    score = np.array([one.score[0] for one in steps])
+    assert (score[20 * 24 : 21 * 24] >= 50).mean() > 0.5
+    assert state.relearned[0] == START.toordinal() + 22
+    assert np.isnan(score[22 * 24 + 23 : 26 * 24]).all()
+    assert (np.nan_to_num(score[27 * 24 :]) >= 50).sum() <= 1
+    assert abs(np.nanmean([one.expected[0] for one in steps[28 * 24 :]])) < 2
+
+
+def test_the_first_fraction_of_a_rare_count_is_scored_and_the_series_goes_on():
+    values = np.random.default_rng(3).poisson(2, (20 * 24, 1)).astype(float)
+    values[15 * 24] = 2.5
+    assert not np.isnan(run(values).score[15 * 24 :]).any()
+
+
+def test_the_status_says_which_series_are_learned_again():
+    detector = Detector(SHOP)
+    for hour in range(24 * 24):
+        value = 100.0 if hour < 20 * 24 else -100.0
+        values = {(platform, "us"): (value if platform == "pc" else 100.0, None) for platform in ("pc", "app")}
+        detector.score(Interval(START + timedelta(hours=hour), values, 2, ()))
+    assert "; 1 being learned again, because their values changed kind" in detector.status()[0]
+    assert "scored, 1 of 2 series" in detector.status()[0]
 
 
 @pytest.mark.parametrize(("slots", "most"), [(1, 10_000), (24, 10_000), (288, 45_000)])

@@ -162,18 +162,16 @@ def test_the_schedule_follows_frequency_and_offset(frequency, offset, wanted):
 def test_what_is_due_has_ended_and_what_is_not_due_has_not(now, frequency, zone, offset):
     text = shop_text(zone, frequency=f"frequency: {frequency}").replace("format: csv", f"format: csv\n  offset: {offset}")
     item = metric_set.parse(text, "shop")
-    last, step = schedule.last_due(item, now), intervals.STEP[frequency]
-    ended = intervals.to_utc(last + step, zone) + timedelta(seconds=offset)
-    following = intervals.to_utc(last + 2 * step, zone) + timedelta(seconds=offset)
-    hour = timedelta(hours=1) if zone == "America/New_York" else timedelta(0)  # around a change of the clocks
-    assert ended - hour <= now < following + hour
+    last = schedule.last_due(item, now)
+    assert schedule.due_at(item, last) <= now < schedule.due_at(item, item.clock.following(last))
+    assert schedule.due_at(item, last) == item.clock.end(last) + timedelta(seconds=offset)
 
 
 def test_the_hour_that_clocks_skip_is_never_due_and_the_one_they_repeat_is_due_once():
     item = metric_set.parse(shop_text("America/New_York"), "shop")
-    due = list(schedule.due(item, datetime(2021, 3, 13, 23), datetime(2021, 3, 14, 4)))
-    assert [wall.hour for wall in due] == [0, 1, 3, 4]
-    assert len(list(schedule.due(item, datetime(2021, 11, 6, 23), datetime(2021, 11, 7, 3)))) == 4
+    due = list(schedule.due(item, datetime(2021, 3, 14, 4), datetime(2021, 3, 14, 8)))
+    assert [item.clock.wall(start).hour for start in due] == [0, 1, 3, 4]
+    assert len(list(schedule.due(item, datetime(2021, 11, 7, 3), datetime(2021, 11, 7, 8)))) == 4
 
 
 # --- one run at a time
@@ -485,7 +483,7 @@ def test_an_hour_that_happens_twice_is_due_after_its_second_time():
     for frequency, wanted in (("PT1H", [1, 1, 2]), ("PT10M", [1, 1, 2])):
         item = metric_set.parse(shop_text("Europe/Berlin", frequency=f"frequency: {frequency}"), "shop")
         moments = (datetime(2026, 10, 25, 0, 15), datetime(2026, 10, 25, 0, 59), datetime(2026, 10, 25, 2, 0))  # clocks go back at 1:00 UTC
-        assert [schedule.last_due(item, moment).hour for moment in moments] == wanted
+        assert [item.clock.wall(schedule.last_due(item, moment)).hour for moment in moments] == wanted
     assert schedule.timezone(item) == "UTC"
 
 
@@ -507,8 +505,8 @@ def test_requests_to_the_queue_are_counted_in_bytes(chosen, monkeypatch):
 
 def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
     item = metric_set.parse(shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop")  # 4 November 2018 began at 1 o'clock
-    days = list(schedule.due(item, datetime(2018, 11, 2), datetime(2018, 11, 5)))
-    assert [day.day for day in days] == [3, 4, 5]
+    days = list(schedule.due(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))
+    assert [item.clock.wall(day).day for day in days] == [3, 4, 5]
 
 
 def test_an_interval_whose_series_have_no_value_at_all_is_gone_through(chosen):

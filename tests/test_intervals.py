@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 
 from anomalake import intervals, patterns
 from anomalake.errors import UserError
+from anomalake.intervals import Clock
 
 NEW_YORK = "America/New_York"
 
 
 def test_both_hours_of_a_repeated_wall_time_are_its_first():
     first, second = datetime(2013, 11, 3, 5, 30), datetime(2013, 11, 3, 6, 30)  # 01:30 EDT and 01:30 EST
-    assert intervals.start(first, "PT1H", NEW_YORK) == intervals.start(second, "PT1H", NEW_YORK) == datetime(2013, 11, 3, 5)
+    clock = Clock("PT1H", NEW_YORK)
+    assert clock.start(first) == clock.start(second) == datetime(2013, 11, 3, 5)
 
 
 def test_a_skipped_wall_time_does_not_exist():
@@ -24,8 +26,8 @@ def test_a_skipped_wall_time_does_not_exist():
 
 
 def test_intervals_follow_the_wall_clock_where_the_offset_is_no_whole_hour():
-    assert intervals.start(datetime(2021, 1, 1, 6, 40), "PT1H", "Asia/Kolkata") == datetime(2021, 1, 1, 6, 30)  # 12:10 -> 12:00
-    assert intervals.start(datetime(2021, 1, 1, 20), "P1D", "Asia/Kolkata") == datetime(2021, 1, 1, 18, 30)
+    assert Clock("PT1H", "Asia/Kolkata").start(datetime(2021, 1, 1, 6, 40)) == datetime(2021, 1, 1, 6, 30)  # 12:10 -> 12:00
+    assert Clock("P1D", "Asia/Kolkata").start(datetime(2021, 1, 1, 20)) == datetime(2021, 1, 1, 18, 30)
 
 
 zones = st.sampled_from(
@@ -36,9 +38,45 @@ instants = st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1))
 
 @given(instants, st.sampled_from(sorted(intervals.STEP)), zones)
 def test_the_start_of_an_interval_starts_itself_and_lies_before_what_it_holds(instant, frequency, zone):
-    start = intervals.start(instant, frequency, zone)
-    assert intervals.start(start, frequency, zone) == start
-    assert timedelta(0) <= instant - start < intervals.STEP[frequency] + timedelta(hours=1)
+    clock = Clock(frequency, zone)
+    start = clock.start(instant)
+    assert clock.start(start) == start
+    assert timedelta(0) <= instant - start < clock.step + timedelta(hours=1)
+
+
+clocks = st.builds(Clock, st.sampled_from(sorted(intervals.STEP)), st.sampled_from(sorted(available_timezones())), st.booleans())
+
+
+@given(st.datetimes(datetime(2012, 1, 1), datetime(2030, 1, 1)), clocks)
+def test_intervals_follow_each_other_and_hold_every_instant_once_in_every_zone(instant, clock):
+    start = clock.start(instant)
+    assert start <= instant < clock.end(start)
+    assert clock.start(start) == start
+    assert start in clock.starts_at(clock.wall(start))
+    following = clock.following(start)
+    assert following > start
+    assert clock.previous(following) == start
+    assert timedelta(0) < clock.length(start) <= clock.step + timedelta(hours=2)
+
+
+def test_the_time_that_an_interval_holds_grows_and_shrinks_with_the_clock():
+    hour = Clock("PT1H", NEW_YORK)
+    assert hour.length(datetime(2021, 11, 7, 5)) == timedelta(hours=2)
+    assert hour.end(datetime(2021, 11, 7, 5)) == datetime(2021, 11, 7, 7)
+    day = Clock("P1D", NEW_YORK)
+    assert [day.length(datetime(2021, 11, 7, 4)), day.length(datetime(2021, 3, 14, 5))] == [timedelta(hours=25), timedelta(hours=23)]
+    assert Clock("PT1H", "Australia/Lord_Howe").length(datetime(2021, 10, 2, 15, 30)) == timedelta(minutes=30)
+
+
+def test_both_occurrences_of_an_hour_are_intervals_where_timestamps_are_absolute():
+    clock = Clock("PT1H", NEW_YORK, absolute=True)
+    assert clock.starts_at(datetime(2021, 11, 7, 1)) == (datetime(2021, 11, 7, 5), datetime(2021, 11, 7, 6))
+    assert clock.start(datetime(2021, 11, 7, 6, 30)) == datetime(2021, 11, 7, 6)
+    assert clock.length(datetime(2021, 11, 7, 6)) == timedelta(hours=1)
+
+
+def test_a_wall_time_that_clocks_skip_names_no_interval():
+    assert Clock("PT1H", NEW_YORK).starts_at(datetime(2021, 3, 14, 2)) == ()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """A back-test cut into parts: whatever the parts, and done again or not, it writes to the byte what one in one process writes. Spark: tests/spark."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
-from anomalake import laptop, live, metric_set, past
+from anomalake import laptop, live, metric_set, past, timeline
 from anomalake.demo import shop
 from anomalake.detect import run
 from anomalake.detect.feedback import Feedback
@@ -65,8 +67,8 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> past.Report:
     """The same in parts, each of them done twice."""
     job = past.Job(root, item, (item,), "parquet")
     head, feedback = job.store.get(layout.state_key(item)), said(job.store, item).feedback
-    files = past.live_files(job.store, item)
-    days = past.days_of(files, item)
+    when = timeline.timeline(job.store, item, timeline.clock_now())
+    days = past.days_of(when.files)
     read = [past.read(job, day) for _ in range(2) for day in days][len(days) :]
     firsts: dict[live.Series, tuple[int, int]] = {}
     for one in reversed(read):
@@ -82,10 +84,10 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> past.Report:
     moved, ongoing = past.groups(known, (event for one in found[: len(days)] for event in one.events))
     sent = [past.file(job, one, moved) for one in found]
     detector = past.detector(known, ongoing, [one for one in learned if isinstance(one, past.Learned)])
-    last = next(reversed(files))
+    last = next(reversed(when.files))
     if detector.series:
         remember(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
-    return past.report(files, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ())
+    return past.report(when, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ())
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
         fill(store)
-        at = past.intervals.to_utc(past.datetime(2021, 3, 15), SHOP.timezone)
+        at = past.datetime(2021, 3, 14, 23)
         keep(Feedback("views", at, wanted=False, direction="above", series=({"platform": "pc_web"},), said_at=at), SHOP, store)
         keep(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
     expected = backtest(lakes[0])
@@ -132,7 +134,7 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     rng = np.random.default_rng(3)
     for day in range(120):
-        wall = past.datetime(2021, 1, 1) + day * past.intervals.STEP["P1D"]
+        wall = past.datetime(2021, 1, 1) + day * timedelta(days=1)
         rows = [f"{platform},us,{wall:%Y-%m-%d},{int(rng.poisson(50)) * (5 if day == 100 else 1)},{rng.normal(5, 1):.2f}" for platform in "abc"]
         for store in lakes if not 60 <= day < 63 and day != 1 else []:
             some = rows[:1] if day < 30 else rows
@@ -156,4 +158,4 @@ def test_live_data_of_which_nothing_can_be_read(tmp_path):
 
 def test_no_live_data_is_told(tmp_path):
     with pytest.raises(UserError, match="holds no live data of the metric set 'shop'; files belong in folders shop/live"):
-        past.live_files(FolderStore(tmp_path), SHOP)
+        timeline.timeline(FolderStore(tmp_path), SHOP, timeline.clock_now())

@@ -163,7 +163,7 @@ def _backtest(arguments: Arguments) -> int:
         folders, placeless = laptop.lay_out(table, item, FolderStore(root))
         say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
-    report = laptop.backtest(item, FolderStore(root), metric_set.load_all(sets), form)
+    report = laptop.backtest(item, FolderStore(root), metric_set.load_all(sets), form, arguments.now)
     tell_of(report, item, root)
     size = pages.write(item, duck.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
@@ -180,8 +180,10 @@ def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
         say(f"  cardinality: {', '.join(f'{name} {values:,}' for name, values in zip(item.dimension_names, report.cardinality, strict=True))}")
     for status in report.status:
         say(f"  {status}")
+    for note in report.notes:
+        say(f"  {note}")
     say(f"alerts      {report.alerts:,}")
-    _tell(report.findings, report.found, "things in the live data could not be read")
+    _tell(report.findings, report.found, "problems in the live data")
     _tell([], report.quarantined, f"alerts were not understood and are kept in {lake}/quarantine")
 
 
@@ -194,7 +196,8 @@ def _detect(arguments: Arguments) -> int:
     sets = metric_set.load_all(_metric_set_path(arguments))
     if not (watched := [item for item in sets if item.source is not None]):
         raise UserError("no metric set here has a `source`, so there is no live data to go through")
-    store, now, failed = open_lake(arguments.lake), datetime.now(UTC).replace(tzinfo=None), False
+    store, failed = open_lake(arguments.lake), False
+    now = arguments.now or datetime.now(UTC).replace(tzinfo=None)
     form = _format(arguments, store, sets)
     for item in watched:
         say(item.path)
@@ -202,7 +205,7 @@ def _detect(arguments: Arguments) -> int:
             if not mine:
                 raise UserError(f"{item.name}: another run of its detector is under way; try again when it has ended (16 minutes at most)")
             if arguments.rebuild:
-                report = laptop.backtest(item, store, sets, form)
+                report = laptop.backtest(item, store, sets, form, now)
                 tell_of(report, item, arguments.lake)
                 failed = failed or bool(report.failed or report.quarantined)
             else:
@@ -210,10 +213,12 @@ def _detect(arguments: Arguments) -> int:
                 done, memory = detect.run(item, chosen, now, lambda: True)
                 detect.tidy_days(item, chosen, memory, now, lambda: True)
                 late = f", {done.late:,} late (`--rebuild` scores them)" if done.late else ""
-                say(f"detector    {done.scored:,} intervals, {done.empty:,} without data{late}, through {memory.after}")
-                for status in memory.detector.status():
-                    say(f"  {status}")
+                through = f"{item.clock.wall(memory.after)} ({item.timezone})"
+                say(f"detector    {done.scored:,} intervals, {done.empty:,} without data{late}, through {through}")
+                for line in (*memory.detector.status(), *done.notes):
+                    say(f"  {line}")
                 say(f"alerts      {done.alerts:,}")
+                _tell(done.findings, len(done.findings), "folders of live data lie in the future")
     return int(failed)
 
 
@@ -241,7 +246,7 @@ def _feedback(arguments: Arguments) -> int:
 def _score(arguments: Arguments) -> int:
     from anomalake import scoring
 
-    quality = scoring.score_file(Path(arguments.data), Path(arguments.scores), arguments.frequency)
+    quality = scoring.score_file(Path(arguments.data), Path(arguments.scores), arguments.frequency, arguments.now)
     say("\n".join([*quality.findings(), f"scores        {quality.values:,} in {arguments.scores}"]))
     return 0
 
@@ -475,6 +480,7 @@ def _parser() -> argparse.ArgumentParser:
             "--metric-set": {"metavar": "PATH", "help": sets},
             "--format": {"choices": FORMATS, "help": "of the lake's tables (default: the lake's, else parquet)"},
             "--output": {"default": "dashboard.html", "metavar": "FILE", "help": "the page to write (default: %(default)s)"},
+            "--now": {"type": moment, "metavar": "TIME", "help": "score what is due at this time, 2026-07-01T11:00 in UTC (default: the clock)"},
         }
         for option in options:
             made.add_argument(option, **known[option])
@@ -505,12 +511,12 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--days", type=_positive, metavar="N", help="only the first N days (in S3: the last)")
     made = command(
         "backtest", _backtest, "run the detector over all live data of a metric set, and write its dashboard",
-        "anomalake backtest --metric-set sales.yaml --data sales.csv", "--lake", "--metric-set", "--format", "--output",
+        "anomalake backtest --metric-set sales.yaml --data sales.csv", "--lake", "--metric-set", "--format", "--output", "--now",
     )  # fmt: skip
     made.add_argument("--data", metavar="FILE", help="a CSV or Parquet file to lay out as live data first")
     made = command(
         "detect", _detect, "score the intervals that are due and file the alerts, as the function in AWS does",
-        "anomalake detect --metric-set src/metric_sets/sales.yaml", "--lake", "--metric-set", "--format",
+        "anomalake detect --metric-set src/metric_sets/sales.yaml", "--lake", "--metric-set", "--format", "--now",
     )  # fmt: skip
     made.epilog = f"{made.epilog}\n  anomalake detect --rebuild --lake s3://BUCKET --metric-set src/metric_sets/sales.yaml\n\n{_REBUILD}"
     made.add_argument("--rebuild", action="store_true", help="make the detector's memory anew from all live data, intervals that came late too")
@@ -528,11 +534,11 @@ def _parser() -> argparse.ArgumentParser:
         "--series", action="append", metavar="NAME=VALUE", help="only series that have this dimension value; may be given several times"
     )
     made.add_argument("--direction", choices=("above", "below"), help="only anomalies on this side (default: both)")
-    made.add_argument("--since", type=_moment, metavar="TIME", help="anomalies after this, 2026-07-01T11:00 in UTC (default: now)")
+    made.add_argument("--since", type=moment, metavar="TIME", help="anomalies after this, 2026-07-01T11:00 in UTC (default: now)")
     made.add_argument("--note", metavar="TEXT", help="why, for people")
     made = command(
         "score", _score, "score the rows of a CSV or Parquet file, each by what came before it, without a lake",
-        "anomalake score sales.csv scores.parquet --frequency PT1H",
+        "anomalake score sales.csv scores.parquet --frequency PT1H", "--now",
     )  # fmt: skip
     made.epilog = f"{made.epilog}\n\n{_SCORE}"
     made.add_argument("data", metavar="IN", help="CSV or Parquet with the columns series, timestamp, value")
@@ -546,8 +552,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.epilog = f"{made.epilog}\n  anomalake replay --quarantine\n\n{_REPLAY}"
     made.add_argument("--table", action="append", choices=tuple(GLUE_NAMES), help="only this one; may be given several times (default: all)")
-    made.add_argument("--from", dest="start", type=_moment, metavar="TIME", help="the first interval: 2026-07-01 or 2026-07-01T11:00, UTC")
-    made.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="the end: intervals that start before it")
+    made.add_argument("--from", dest="start", type=moment, metavar="TIME", help="the first interval: 2026-07-01 or 2026-07-01T11:00, UTC")
+    made.add_argument("--to", dest="end", type=moment, metavar="TIME", help="the end: intervals that start before it")
     made.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes at a time (default: %(default)s)")
     made.add_argument("--re-route", action="store_true", help="file alerts where `alerts.detectors` leads today, not where they were filed")
     made.add_argument("--exact", action="store_true", help="drop the rows of events that the archive does not have")
@@ -597,14 +603,15 @@ def _format(arguments: Arguments, store: Store, sets: Sequence[MetricSet]) -> Fo
     return chosen
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """An option's time, naive UTC."""
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is not None:
+        found = None
+    if found is None or found.tzinfo is not None:
         raise argparse.ArgumentTypeError("must be written like 2026-07-01 or 2026-07-01T11:00 (UTC)")
-    return moment
+    return found
 
 
 def _positive(text: str) -> int:

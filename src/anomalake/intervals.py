@@ -1,13 +1,13 @@
-"""Intervals: the steps of a metric set's frequency, counted on the wall clock of its time zone and stored in UTC.
+"""Intervals: the steps of a metric set's frequency, counted on the wall clock of its time zone and named by their start in UTC.
 
-An interval is named by its start. A wall time that happens twice (the hour before clocks go back) means its first occurrence, so both hours
-are one interval; a wall time that never happens (the hour that clocks skip) names nothing.
+A wall time that happens twice (the hour before clocks go back) belongs to one interval, the one that starts at its first occurrence. Where the
+timestamps of the data are absolute, the two occurrences are two intervals. A wall time that clocks skip belongs to no interval.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import Literal
+from functools import cache, lru_cache
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 Frequency = Literal["P1D", "PT1H", "PT10M", "PT5M"]
@@ -17,6 +17,90 @@ STEP: dict[str, timedelta] = {
     "PT10M": timedelta(minutes=10),
     "PT5M": timedelta(minutes=5),
 }
+MINUTE = timedelta(minutes=1)
+LONGEST_SHIFT = timedelta(hours=3)  # by which clocks are set back at once; the largest shift since 2000 is two hours (Antarctica/Troll)
+
+
+class Clock(NamedTuple):
+    """How a metric set counts intervals. `absolute`: timestamps name instants, so both occurrences of a repeated hour are kept apart."""
+
+    frequency: Frequency
+    zone: str
+    absolute: bool = False
+
+    @property
+    def step(self) -> timedelta:
+        """The nominal length of an interval."""
+        return STEP[self.frequency]
+
+    @property
+    def slots_per_day(self) -> int:
+        """1, 24, 144 or 288."""
+        return slots_per_day(self.frequency)
+
+    def start(self, instant: datetime) -> datetime:
+        """The start of the interval that holds the instant, both naive UTC."""
+        if self.zone == "UTC":
+            return floor(instant, self.frequency)
+        local = instant.replace(tzinfo=UTC).astimezone(zone(self.zone))
+        second: Literal[0, 1] = 1 if self.absolute and self.frequency != "P1D" and local.fold else 0
+        wall = floor(local.replace(tzinfo=None, fold=0), self.frequency)
+        start = to_utc(wall, self.zone, fold=second)
+        if start > instant:  # clocks skip the wall time: the interval begins where they are set
+            start = instant.replace(second=0, microsecond=0)
+            while self.wall(start - MINUTE) == wall:
+                start -= MINUTE
+        return start
+
+    def wall(self, start: datetime) -> datetime:
+        """The wall time that names the interval, for its folder, its time of day and its weekday."""
+        return floor(to_wall(start, self.zone), self.frequency)
+
+    def starts_at(self, wall: datetime) -> tuple[datetime, ...]:
+        """The starts of the intervals that a wall time names: one; two where it happens twice and timestamps are absolute; none where skipped."""
+        first, second = to_utc(wall, self.zone), to_utc(wall, self.zone, fold=1)
+        candidates = dict.fromkeys((self.start(first), self.start(second), self.start(second + self.step - MINUTE)))
+        return tuple(start for start in candidates if self.wall(start) == wall)
+
+    def following(self, start: datetime) -> datetime:
+        """The start of the next interval."""
+        regular = _extent(start, self) == (start + self.step, self.step)
+        instant = start + (self.step if regular else MINUTE)
+        while self.start(instant) <= start:  # a repeated wall time leads back
+            instant += MINUTE
+        return self.start(instant)
+
+    def previous(self, start: datetime) -> datetime:
+        """The start of the interval before."""
+        before = self.start(start - MINUTE)
+        while (after := self.following(before)) < start:
+            before = after
+        return before
+
+    def end(self, start: datetime) -> datetime:
+        """When the interval is over, naive UTC."""
+        return _extent(start, self)[0]
+
+    def length(self, start: datetime) -> timedelta:
+        """How much time the interval holds: more than `step` where clocks go back in it, less where they go forward."""
+        return _extent(start, self)[1]
+
+    def between(self, first: datetime, last: datetime) -> Iterator[datetime]:
+        """The starts from first to last, both included."""
+        while first <= last:
+            yield first
+            first = self.following(first)
+
+
+@lru_cache(maxsize=4096)
+def _extent(start: datetime, clock: Clock) -> tuple[datetime, timedelta]:
+    """The end of an interval and the time it holds, counted by the minute where the clock is set nearby."""
+    until = start + clock.step + LONGEST_SHIFT
+    here = to_wall(start, clock.zone)
+    if here == clock.wall(start) and to_wall(until, clock.zone) - until == here - start:
+        return start + clock.step, clock.step
+    minutes = [minute for minute in range((until - start) // MINUTE) if clock.start(start + minute * MINUTE) == start]
+    return start + (minutes[-1] + 1) * MINUTE, len(minutes) * MINUTE
 
 
 @cache
@@ -33,14 +117,6 @@ def to_utc(wall: datetime, zone_name: str, *, fold: Literal[0, 1] = 0) -> dateti
 def to_wall(instant: datetime, zone_name: str) -> datetime:
     """A naive UTC instant on the zone's wall clock, naive."""
     return instant.replace(tzinfo=UTC).astimezone(zone(zone_name)).replace(tzinfo=None, fold=0)
-
-
-def end(wall: datetime, frequency: str, zone_name: str) -> datetime:
-    """When the interval that starts at a wall time is over, naive UTC; one that happens twice is over after its second time."""
-    over = to_utc(wall + STEP[frequency], zone_name)
-    if frequency == "P1D":
-        return over
-    return max(over, to_utc(wall, zone_name, fold=1) + STEP[frequency])
 
 
 @cache
@@ -62,11 +138,6 @@ def floor(wall: datetime, frequency: str) -> datetime:
     """The wall time at which the interval that holds this wall time starts."""
     midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + (wall - midnight) // STEP[frequency] * STEP[frequency]
-
-
-def start(instant: datetime, frequency: str, zone_name: str) -> datetime:
-    """The start, in naive UTC, of the interval that holds a naive UTC instant."""
-    return to_utc(floor(to_wall(instant, zone_name), frequency), zone_name)
 
 
 def slot(wall: datetime, frequency: str) -> int:

@@ -28,6 +28,7 @@ from anomalake.live import Finding, Interval, source_of
 from anomalake.metric_set import MetricSet
 from anomalake.parallel import in_order
 from anomalake.past import Report, Told
+from anomalake.timeline import clock_now, timeline
 
 METRIC_SETS = "metric_sets"  # the folder of a lake that keeps the metric sets it was filled by
 
@@ -95,13 +96,14 @@ def settle(metric_set_file: Path, metric_set: MetricSet, root: Path) -> Path:
     return kept
 
 
-def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], form: Format) -> Report:
-    """Go through the set's live data in time's order: observations by the day, alerts through the ingest function's code in batches of SQS.
+def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], form: Format, now: datetime | None = None) -> Report:
+    """Process the set's live data in order of time: observations by the day, alerts through the ingest function's code in batches of SQS.
 
-    `sets` are those of the lake, among which alerts are routed. What the detector remembered is forgotten and made anew: the detect function goes on
-    from there. Nobody is notified.
+    `sets` are those of the lake, among which alerts are routed. Only intervals that are due at `now` (naive UTC; the clock, if not given) are
+    processed. The back-test replaces the detector's state, and the detect function continues from there. Nobody is notified.
     """
-    files = past.live_files(store, metric_set)
+    when = timeline(store, metric_set, now or clock_now())
+    files = when.files
     compaction.forget(store, metric_set)
     feedback = said(store, metric_set)
     detector = Detector(metric_set, feedback=feedback.feedback)
@@ -114,8 +116,7 @@ def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], f
         interval: Interval
         for interval in tqdm(read, desc="detector", unit=" intervals", total=len(files), disable=None, leave=False):
             told.append(past.told(interval, past.values_of(interval, metric_set)))
-            if past.is_scored(interval.wall, metric_set):
-                yield detector.score(interval)
+            yield detector.score(interval)
 
     for day, outcomes in days(scored()):
         past.keep_day(store, metric_set, form, day, outcomes)
@@ -125,4 +126,4 @@ def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], f
     if detector.series:
         remember(store, metric_set, Memory(detector, after=last, alerts_from=last, silent=0), store.get(layout.state_key(metric_set)))
         tidy(store, metric_set)
-    return past.report(files, told, detector, (alerted, failed, past.quarantined(store) - quarantined), feedback.problems)
+    return past.report(when, told, detector, (alerted, failed, past.quarantined(store) - quarantined), feedback.problems)

@@ -25,6 +25,7 @@ NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"  # what counts as 
 _NUMBER = re.compile(NUMBER)
 _UNDECODED = re.compile("[\udc80-\udcff]")
 csv.field_size_limit(2**24)
+OTHER_HOUR = ""  # no problem: the row belongs to the other of the two intervals that share a folder
 
 Series = tuple[str | None, ...]  # the values of the dimensions, in declared order
 Row = tuple[Series, tuple[float | None, ...]]  # ... and of the measures
@@ -43,7 +44,7 @@ class Finding(NamedTuple):
 class Interval(NamedTuple):
     """An interval's live data: for each series one value a measure (None where it has none)."""
 
-    wall: datetime  # its start on the set's wall clock
+    start: datetime  # naive UTC
     values: Mapping[Series, tuple[float | None, ...]]
     rows: int
     findings: tuple[Finding, ...]
@@ -62,13 +63,16 @@ def folder(metric_set: MetricSet, wall: datetime) -> str:
     return prefix + wall.strftime(patterns.python_format(pattern)) + suffix
 
 
-def files_by_interval(store: Store, metric_set: MetricSet) -> dict[datetime, list[str]]:
-    """The keys of all live files by the wall time of their folder, in time's order; files in other folders are not live data."""
+def files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> dict[datetime, list[str]]:
+    """The keys of all live files (that sort after a key) by the wall time of their folder, in order of time.
+
+    Files in other folders are not live data.
+    """
     prefix, pattern, _ = patterns.folder_pattern(source_of(metric_set).path)
     form = patterns.python_format(pattern)
     width = len(datetime(2000, 1, 1).strftime(form))
     found: dict[datetime, list[str]] = {}
-    for key in store.list(prefix.rpartition("/")[0]):
+    for key in store.list(prefix.rpartition("/")[0], after):
         try:
             wall = datetime.strptime(key[len(prefix) : len(prefix) + width], form)
         except ValueError:
@@ -78,9 +82,21 @@ def files_by_interval(store: Store, metric_set: MetricSet) -> dict[datetime, lis
     return dict(sorted(found.items()))
 
 
-def files_of(store: Store, metric_set: MetricSet, wall: datetime) -> list[str]:
+def starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -> list[datetime]:
+    """The starts, naive UTC, of all intervals (after one) that have live files, sorted.
+
+    Where folders sort as their dates do, only the later folders are listed.
+    """
+    clock, key = metric_set.clock, ""
+    if after is not None and patterns.sorts_by_date(source_of(metric_set).path):
+        key = f"{folder(metric_set, clock.wall(after))}/"
+    found = (start for wall in files_by_interval(store, metric_set, key) for start in clock.starts_at(wall))
+    return sorted(start for start in found if after is None or start > after)
+
+
+def files_of(store: Store, metric_set: MetricSet, start: datetime) -> list[str]:
     """The keys of one interval's live files."""
-    place = folder(metric_set, wall)
+    place = folder(metric_set, metric_set.clock.wall(start))
     return [key for key in store.list(place) if _is_file_of(key, place)]
 
 
@@ -89,18 +105,18 @@ def _is_file_of(key: str, place: str) -> bool:
     return key.startswith(f"{place}/") and not any(part[:1] in {".", "_"} for part in key[len(place) + 1 :].split("/"))
 
 
-def read(store: Store, metric_set: MetricSet, wall: datetime, keys: Iterable[str]) -> Interval:
-    """The interval's live data, from its files."""
+def read(store: Store, metric_set: MetricSet, start: datetime, keys: Iterable[str]) -> Interval:
+    """The live data of the interval that starts at `start` (naive UTC), from its files."""
     rows: list[Row] = []
     findings: list[Finding] = []
     for key in keys:
         stored = store.get(key)
-        for item in parse(stored.data if stored else b"", metric_set, wall, key):
+        for item in parse(stored.data if stored else b"", metric_set, start, key):
             if isinstance(item, Finding):
                 findings.append(item)
             else:
                 rows.append(item)
-    return Interval(wall, aggregate(rows, metric_set), len(rows), tuple(findings))
+    return Interval(start, aggregate(rows, metric_set), len(rows), tuple(findings))
 
 
 def aggregate(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[float | None, ...]]:
@@ -133,8 +149,8 @@ def _summed(cell: list[float], parts: int) -> float | None:
         return None
 
 
-def parse(data: bytes, metric_set: MetricSet, wall: datetime, where: str) -> Iterator[Row | Finding]:
-    """The rows of one file, and what could not be read of it."""
+def parse(data: bytes, metric_set: MetricSet, start: datetime, where: str) -> Iterator[Row | Finding]:
+    """The rows of one file that belong to the interval, and what could not be read of it."""
     source = source_of(metric_set)
     try:
         raw = gzip.decompress(data) if source.compression == "gzip" else data
@@ -142,7 +158,7 @@ def parse(data: bytes, metric_set: MetricSet, wall: datetime, where: str) -> Ite
         yield Finding(where, f"the file is not packed by gzip: {error}")
         return
     text = raw.decode(source.charset, "surrogateescape").removeprefix("\ufeff")  # a row that is not in the charset is named below
-    if source.format == "csv" and (sound := _sound_rows(text, metric_set, source, wall)) is not None:
+    if source.format == "csv" and (sound := _sound_rows(text, metric_set, source, start)) is not None:
         yield from sound
         return
     problems: dict[str, str | None] = {}  # what is wrong with a timestamp, which many rows share
@@ -155,9 +171,10 @@ def parse(data: bytes, metric_set: MetricSet, wall: datetime, where: str) -> Ite
             continue
         stamp = "" if record[0] is None else str(record[0])
         if stamp not in problems:
-            problems[stamp] = _outside(stamp, metric_set, wall)
-        if problem := problems[stamp]:
-            yield Finding(f"{where}:{line}", problem)
+            problems[stamp] = _outside(stamp, metric_set, start)
+        if (problem := problems[stamp]) is not None:
+            if problem != OTHER_HOUR:
+                yield Finding(f"{where}:{line}", problem)
             continue
         try:
             series = tuple([_dimension(value, source) for value in record[1:first]])
@@ -174,7 +191,7 @@ def parse(data: bytes, metric_set: MetricSet, wall: datetime, where: str) -> Ite
         yield series, tuple(values)
 
 
-def _sound_rows(text: str, metric_set: MetricSet, source: Source, wall: datetime) -> Iterator[Row] | None:
+def _sound_rows(text: str, metric_set: MetricSet, source: Source, start: datetime) -> Iterator[Row] | None:
     """The rows of a CSV file in which nothing is wrong, by the column, which takes a third of the time; None where each row has to be looked at."""
     try:
         records = list(csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter, quotechar=source.quote))
@@ -184,7 +201,7 @@ def _sound_rows(text: str, metric_set: MetricSet, source: Source, wall: datetime
     if header != list(source.columns) or not records or set(map(len, records)) != {len(header)} or _UNDECODED.search(text):
         return None
     columns = dict(zip(header, zip(*records, strict=True), strict=True))
-    if any(_outside(stamp, metric_set, wall) for stamp in set(columns[metric_set.timestamp.column])):
+    if any(_outside(stamp, metric_set, start) is not None for stamp in set(columns[metric_set.timestamp.column])):
         return None
     measures: list[list[float | None]] = []
     for cells in (columns[name] for name in metric_set.measure_names):
@@ -268,28 +285,51 @@ def _number(value: object) -> float | str | None:
     return number + 0.0 if math.isfinite(number) else f"{value!r} is beyond what a number can be"
 
 
-def _outside(text: str, metric_set: MetricSet, wall: datetime) -> str | None:
-    """What is wrong with a row's timestamp, or None where it lies in the interval."""
-    found = read_wall(text, metric_set.timestamp.format, metric_set.timezone)
+def _outside(text: str, metric_set: MetricSet, start: datetime) -> str | None:
+    """What is wrong with a row's timestamp, or None where it lies in the interval; `OTHER_HOUR` where it lies in the other of its folder."""
+    clock = metric_set.clock
+    found = row_start(text, metric_set.timestamp.format, clock)
     if isinstance(found, str):
         return found
-    if intervals.floor(found, metric_set.frequency) != wall:
-        return f"the timestamp {text!r} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
-    return None
+    if found == start:
+        return None
+    wall = clock.wall(start)
+    if clock.absolute and clock.wall(found) == wall:
+        return OTHER_HOUR
+    return f"the timestamp {text!r} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
+
+
+@lru_cache(maxsize=4096)
+def row_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
+    """The start, naive UTC, of the interval that a timestamp in the data belongs to, or a text that says what is wrong with it."""
+    found = read_instant(text) if form == patterns.UNIX else read_wall(text, form, clock.zone)
+    try:
+        return found if isinstance(found, str) else clock.start(found if form == patterns.UNIX else intervals.to_utc(found, clock.zone))
+    except OverflowError:
+        return f"the timestamp {text!r} lies outside the years 1 to 9999"
+
+
+def read_instant(text: str) -> datetime | str:
+    """The instant, naive UTC, of a UNIX timestamp in the data, or a text that says what is wrong with it."""
+    if not _NUMBER.fullmatch(text.strip()):
+        return f"the timestamp {text!r} is no UNIX time"
+    number = float(text)
+    try:
+        seconds = number / 1000 if number > patterns.UNIX_MILLISECONDS_FROM else number
+        return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError, OSError):
+        return f"the timestamp {text!r} is no UNIX time"
 
 
 @lru_cache(maxsize=4096)
 def read_wall(text: str, form: str, zone: str) -> datetime | str:
     """The wall time of a timestamp in the data, or a text that says what is wrong with it."""
     if form == patterns.UNIX:
-        if not _NUMBER.fullmatch(text.strip()):
-            return f"the timestamp {text!r} is no UNIX time"
-        number = float(text)
+        found = read_instant(text)
         try:
-            seconds = number / 1000 if number > patterns.UNIX_MILLISECONDS_FROM else number
-            return intervals.to_wall(datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None), zone)
-        except (ValueError, OverflowError, OSError):
-            return f"the timestamp {text!r} is no UNIX time"
+            return found if isinstance(found, str) else intervals.to_wall(found, zone)
+        except OverflowError:
+            return f"the timestamp {text!r} lies outside the years 1 to 9999"
     try:
         wall = datetime.strptime(text.strip(" "), patterns.python_format(form))
     except ValueError:

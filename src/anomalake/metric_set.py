@@ -167,9 +167,14 @@ class MetricSet(_Named, frozen=True, forbid_unknown_fields=True):
         """The id under which the own detector alerts for this set."""
         return f"arn:anomalake:detector:::AnomalyDetector:{self.name}"
 
+    @property
+    def clock(self) -> intervals.Clock:
+        """How intervals are counted."""
+        return intervals.Clock(self.frequency, self.timezone, absolute=self.timestamp.format == patterns.UNIX)
+
     def start(self, instant: datetime) -> datetime:
         """The start of the interval that holds the instant, both naive UTC."""
-        return intervals.start(instant, self.frequency, self.timezone)
+        return self.clock.start(instant)
 
 
 def name_from(text: str) -> str:

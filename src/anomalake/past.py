@@ -19,20 +19,20 @@ from anomalake import alert as alerts
 from anomalake import intervals, live
 from anomalake.alert import MISSING_DATA, Alert, dimension_values
 from anomalake.credentials import open_lake
-from anomalake.detect import model, schedule
+from anomalake.detect import model
 from anomalake.detect.completeness import Completeness
 from anomalake.detect.feedback import Feedback, weights
-from anomalake.detect.run import Arrival, Detector, Ongoing, Scored, arrive, grouped, outcome, usual_at
-from anomalake.errors import UserError
+from anomalake.detect.run import Arrival, Detector, Ongoing, Scored, arrive, grouped, outcome, stretches, usual_at
 from anomalake.functions.ingest import take
 from anomalake.functions.setting import Setting
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import Store
-from anomalake.live import Finding, Interval, Series, source_of
+from anomalake.live import Finding, Interval, Series
 from anomalake.metric_set import MetricSet
 from anomalake.parallel import in_order
+from anomalake.timeline import Timeline
 
 BATCH = 10  # messages that SQS hands to a function at a time
 MOST_FINDINGS = 20  # kept to be named; the others are counted
@@ -55,23 +55,10 @@ class Report(NamedTuple):
     quarantined: int  # alerts that it did not understand
     findings: tuple[Finding, ...]  # the first of them
     found: int  # all of them
+    notes: tuple[str, ...] = ()  # lines about live data that is left out
 
 
 # --- what a back-test in one process does too
-
-
-def live_files(store: Store, metric_set: MetricSet) -> dict[datetime, list[str]]:
-    """The live files of every interval from the first to the last, those without any too; `UserError` where there are none at all."""
-    folders = live.files_by_interval(store, metric_set)
-    if not folders:
-        raise UserError(f"the lake holds no live data of the metric set {metric_set.name!r}; files belong in folders {source_of(metric_set).path}")
-    first, last, step = next(iter(folders)), next(reversed(folders)), intervals.STEP[metric_set.frequency]
-    return {wall: folders.get(wall, []) for wall in sorted({*folders, *schedule.due(metric_set, first - step, last)})}
-
-
-def is_scored(wall: datetime, metric_set: MetricSet) -> bool:
-    """Whether the interval happens; one that the clocks skip is read, and what it holds refused."""
-    return metric_set.frequency == "P1D" or intervals.exists(wall, metric_set.timezone)
 
 
 def keep_day(store: Store, metric_set: MetricSet, form: Format, day: str, outcomes: Sequence[Scored]) -> None:
@@ -124,22 +111,20 @@ def values_of(interval: Interval, metric_set: MetricSet) -> model.Floats:
     return np.array(list(itertools.chain.from_iterable(interval.values.values())), float).reshape(-1, len(metric_set.measures))
 
 
-def report(
-    files: Mapping[datetime, Sequence[str]], told: Sequence[Told], after: Detector, sent: tuple[int, int, int], problems: Sequence[str]
-) -> Report:
+def report(when: Timeline, told: Sequence[Told], after: Detector, sent: tuple[int, int, int], problems: Sequence[str]) -> Report:
     """What was done; `sent` are the alerts, those not taken and those not understood, `problems` what is wrong with feedback."""
-    with_data, cells = sum(map(bool, files.values())), max(sum(one.cells for one in told), 1)
+    with_data, cells = sum(map(bool, when.files.values())), max(sum(one.cells for one in told), 1)
     complete = tuple(100 * sum(some) / cells for some in zip(*(one.values for one in told), strict=True))
-    findings = [finding for one in told for finding in one.findings][:MOST_FINDINGS]
+    findings = [*when.findings, *(finding for one in told for finding in one.findings)][:MOST_FINDINGS]
     for problem in problems:
         where, _, why = problem.partition(": ")
         findings.append(Finding(where, why))
-    found = sum(one.found for one in told) + len(problems)
+    found = sum(one.found for one in told) + len(problems) + len(when.findings)
     rows = sum(one.rows for one in told)
     cardinality = tuple(len(set(values)) for values in zip(*after.series, strict=True))
     return Report(
-        with_data, len(files) - with_data, rows, rows - sum(one.cells for one in told), len(after.series), cardinality, complete,
-        tuple(after.status()), *sent, tuple(findings), found,
+        with_data, when.absent, rows, rows - sum(one.cells for one in told), len(after.series), cardinality, complete,
+        tuple(after.status()), *sent, tuple(findings), found, when.notes,
     )  # fmt: skip
 
 
@@ -177,11 +162,11 @@ class Day(NamedTuple):
     files: tuple[tuple[datetime, tuple[str, ...]], ...]
 
 
-def days_of(files: Mapping[datetime, Sequence[str]], metric_set: MetricSet) -> list[Day]:
+def days_of(files: Mapping[datetime, Sequence[str]]) -> list[Day]:
     """The intervals and their live files, gathered by UTC date."""
     by_date: dict[str, list[tuple[datetime, tuple[str, ...]]]] = {}
-    for wall, keys in files.items():
-        by_date.setdefault(layout.date(intervals.to_utc(wall, metric_set.timezone)), []).append((wall, tuple(keys)))
+    for start, keys in files.items():
+        by_date.setdefault(layout.date(start), []).append((start, tuple(keys)))
     firsts = itertools.accumulate((len(some) for some in by_date.values()), initial=0)
     return [Day(number, date, first, tuple(some)) for number, (first, (date, some)) in enumerate(zip(firsts, by_date.items(), strict=False))]
 
@@ -202,7 +187,7 @@ class Course(msgspec.Struct, frozen=True, dict=True):
     days: list[Day]
     series: list[Series]  # in the order in which they came
     known: NDArray[np.int64]  # of each interval, how many series had come by then
-    arrivals: list[Arrival | None]  # None where an interval is not scored
+    arrivals: list[Arrival]
     told: list[Told]
     arrived: Completeness  # after the last
     feedback: tuple[Feedback, ...]
@@ -227,11 +212,11 @@ def read(job: Job, day: Day) -> Read:
     for number, interval in enumerate(in_order(job.store, lambda one: live.read(job.store, item, *one), day.files)):
         values = values_of(interval, item)
         like.append(told(interval, values))
-        here = list(interval.values) if is_scored(interval.wall, item) else []
+        here = list(interval.values)
         for i, one in enumerate(here):
             if one not in place:
                 place[one], series[one] = len(place), (day.first + number, i)
-        parts.append(([place[one] for one in here], values[: len(here)]))
+        parts.append(([place[one] for one in here], values))
     whole = np.full((len(parts), len(place), width), np.nan)
     for number, (places, values) in enumerate(parts):
         whole[number, places] = values
@@ -251,11 +236,10 @@ def course(
     series = sorted(firsts, key=firsts.__getitem__)
     known = np.searchsorted([firsts[one][0] for one in series], np.arange(len(told)), side="right")
     arrived = Completeness(intervals.slots_per_day(item.frequency))
-    arrivals: list[Arrival | None] = []
-    for (wall, _), some in zip((one for day in days for one in day.files), told, strict=True):
-        said = said_before(feedback, intervals.to_utc(wall, item.timezone))
-        scored = is_scored(wall, item)
-        arrivals.append(arrive(arrived, item, wall, said, came=some.present, rows=some.rows, refused=some.found) if scored else None)
+    arrivals = [
+        arrive(arrived, item, start, said_before(feedback, start), came=some.present, rows=some.rows, refused=some.found)
+        for (start, _), some in zip((one for day in days for one in day.files), told, strict=True)
+    ]
     per_shard = Detector(item).per_shard
     size = max(1, min(per_shard, -(-len(series) // parts)))
     pieces = [
@@ -319,18 +303,20 @@ def learn(known: Course, piece: int, blocks: Blocks) -> Iterator[Points | Learne
         missed: dict[int, NDArray[np.bool_]] = {}
         for i, arrival in enumerate(known.arrivals[day.first : day.first + len(day.files)]):
             here = min(int(known.known[day.first + i]), end) - first
-            if arrival is None or here <= 0:
+            if here <= 0:
                 continue
-            at, slot = arrival.wall.toordinal(), intervals.slot(arrival.wall, item.frequency)
+            wall = item.clock.wall(arrival.start)
+            at, slot = wall.toordinal(), intervals.slot(wall, item.frequency)
             part = values[i, :here]
             if known.told[day.first + i].cells:
-                said = said_before(known.feedback, intervals.to_utc(arrival.wall, item.timezone))
+                said, stretch = said_before(known.feedback, arrival.start), stretches(item, arrival.start)
                 if said and size != (len(said), here):
                     series = known.series[first : first + here]
                     below, above = (weights(said, item, series, side).ravel() for side in ("below", "above"))
                     size, weight = (len(said), here), (below, above)
                 state.grow(here * width)
-                points[:, i, : here * width] = model.step(state, at, slot, part.ravel(), item.alerts.sensitivity, weight=weight)
+                longer = None if stretch is None else np.tile(stretch, here)
+                points[:, i, : here * width] = model.step(state, at, slot, part.ravel(), item.alerts.sensitivity, weight=weight, stretch=longer)
             there = ~np.isnan(part).all(axis=1)
             if arrival.tells:
                 missed[i] = usual_at(state, last, at, slot, width) & ~there
@@ -365,8 +351,6 @@ def write(known: Course, number: int, parts: Iterable[Points]) -> Found:
     outcomes: list[Scored] = []
     events: list[Event] = []
     for i, arrival in enumerate(known.arrivals[day.first : day.first + len(day.files)]):
-        if arrival is None:
-            continue
         count = int(known.known[day.first + i])
         missed = np.flatnonzero(np.concatenate([np.empty(0, bool), *(part.missed[i] for part in pieces if i in part.missed)]))
         scored = outcome(item, known.series[:count], model.Points(*whole[:, i, : count * width]), arrival, missed)
@@ -383,11 +367,11 @@ def write(known: Course, number: int, parts: Iterable[Points]) -> Found:
 def groups(known: Course, events: Iterable[Event]) -> tuple[dict[str, str], dict[str, Ongoing]]:
     """The groups of events, by the one that each began and is not in any more; and the last event of each measure. `events` in any order."""
     item = known.job.metric_set
-    walls = [wall for day in known.days for wall, _ in day.files]
+    starts = [start for day in known.days for start, _ in day.files]
     ongoing: dict[str, Ongoing] = {}
     moved: dict[str, str] = {}
     for event in sorted(events, key=lambda one: one.interval):
-        group = grouped(ongoing, item, event.measure, Ongoing(walls[event.interval], event.group, frozenset(event.series.tolist())))
+        group = grouped(ongoing, item, event.measure, Ongoing(starts[event.interval], event.group, frozenset(event.series.tolist())))
         if group != event.group:
             moved[event.group] = group
     return moved, ongoing

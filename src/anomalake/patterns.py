@@ -141,6 +141,13 @@ def places(pattern: str) -> dict[str, tuple[int, int]]:
 
 
 @cache
+def sorts_by_date(path: str) -> bool:
+    """Whether the folders of a source path sort as their dates do."""
+    letters = list(places(folder_pattern(path).pattern))
+    return letters == sorted(letters, key="yMdHms".index)
+
+
+@cache
 def folder_regex(path: str) -> str:
     """What the address in S3 of a file in an interval's folder begins with, as a regular expression; the group is the date in it."""
     prefix, pattern, suffix = folder_pattern(path)

@@ -3,6 +3,7 @@
 The model is the live detector's, all series as its columns, one interval after another: no row's score knows of a later one.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from anomalake.detect import model
 from anomalake.errors import UserError
 from anomalake.intervals import Frequency
 from anomalake.metric_set import Alerts
+from anomalake.timeline import clock_now
 
 COLUMNS = ("series", "timestamp", "value")
 DEFAULT_SENSITIVITY = Alerts().sensitivity
@@ -33,6 +35,8 @@ class Quality(NamedTuple):
     unscored: int  # series with too little history for any score
     values: int
     expected_values: int  # intervals between each series' first and last
+    waiting: int  # rows of intervals that began and have not ended
+    future: tuple[int, str]  # rows of intervals that begin later, and where the first of them is
 
     def findings(self) -> list[str]:
         """In words, for the one who is to trust the scores."""
@@ -42,20 +46,26 @@ class Quality(NamedTuple):
             f"duplicates    {self.repeated:,} rows repeat a series and interval; values of one interval are added up",
             f"cardinality   {self.series:,} series: {self.constant:,} never change, {self.unscored:,} are too short to be scored",
             f"rows          {self.rows:,}: {self.unreadable:,} unreadable, {self.empty:,} without a value, {self.disordered:,} out of order (sorted)",
+            *([f"left          {self.waiting:,} rows are of an interval that has not ended; they have no score yet"] if self.waiting else []),
+            *([f"future        {self.future[0]:,} rows lie in the future and have no score; the first: {self.future[1]}"] if self.future[0] else []),
         ]
 
 
-def score_file(source: Path, target: Path, frequency: Frequency) -> Quality:
+def score_file(source: Path, target: Path, frequency: Frequency, now: datetime | None = None) -> Quality:
     """Score the source's rows into the target (both CSV or Parquet by their suffix), sorted by series and time; what the data was like.
 
-    A timestamp is ISO 8601, read on the clock it is written on (UTC where it names a zone), and written as its interval's start.
+    A timestamp is ISO 8601, read on the clock it is written on (UTC where it names a zone), and written as its interval's start. A row whose interval
+    has not ended at `now` (on the same clock; UTC's, if not given) is written without a score.
     """
+    now = now or clock_now()
     if target.suffix not in (".csv", ".parquet", ".pq"):
         raise UserError(f"{target}: the scores are written as .csv or .parquet; name such a file")
     if target.resolve() == source.resolve():
         raise UserError(f"{target}: is the data itself; name another file for the scores")
     rows, quality = _rows(tabular.texts(source), source, frequency)
-    scored = scores(rows, frequency)
+    ended = rows["timestamp"] + intervals.STEP[frequency] <= now
+    scored = pd.concat([scores(rows[ended], frequency), rows[~ended]])
+    quality = _not_ended(quality, rows[~ended], now)
     lengths = scored.groupby("series").agg(values=("value", "nunique"), scored=("score", "count"))
     out = scored.drop(columns="value").sort_values(["series", "timestamp"])
     if target.suffix == ".csv":
@@ -83,6 +93,13 @@ def scores(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
     return rows.assign(**dict(zip(("score", "expected", "lower", "upper"), found.T, strict=True)))
 
 
+def _not_ended(quality: Quality, rows: pd.DataFrame, now: datetime) -> Quality:
+    """What the data was like, with the rows whose intervals have not ended."""
+    future = rows[rows["timestamp"] > now].sort_values("timestamp")
+    first = f"series {future['series'].iloc[0]}, {future['timestamp'].iloc[0]}" if len(future) else ""
+    return quality._replace(waiting=len(rows) - len(future), future=(len(future), first))
+
+
 def _rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.DataFrame, Quality]:
     """The table's texts as one value for each series and interval, and what was found on the way; `UserError` where nothing can be read."""
     if missing := [name for name in COLUMNS if name not in table.columns]:
@@ -102,5 +119,5 @@ def _rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.D
     possible = int(((spans["max"] - spans["min"]) // pd.Timedelta(step) + 1).sum())
     return rows, Quality(
         len(table), int((~readable).sum()), int((readable & empty).sum()), int(repeated.sum()), int(disordered.sum()),
-        len(spans), constant=0, unscored=0, values=len(rows), expected_values=possible,
+        len(spans), constant=0, unscored=0, values=len(rows), expected_values=possible, waiting=0, future=(0, ""),
     )  # fmt: skip

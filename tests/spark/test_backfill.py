@@ -20,7 +20,7 @@ import pytest
 
 import s3_server
 import spark_job
-from anomalake import intervals, past
+from anomalake import timeline
 from anomalake.functions import detect
 from anomalake.functions.memory import recall
 from anomalake.functions.setting import Setting
@@ -141,9 +141,9 @@ def allowed(method: str, key: str) -> bool:
 def test_the_live_detector_writes_the_same_rows_and_remembers_the_same(lake, tmp_path):
     live = FolderStore(tmp_path / "live")
     fill(live)
-    walls = list(past.live_files(live, SHOP))
-    for wall in [walls[0], *walls[5::29], walls[-1]]:  # the first run learns from then on
-        now = intervals.end(wall, SHOP.frequency, SHOP.timezone) + timedelta(minutes=5)
+    starts = list(timeline.timeline(live, SHOP, timeline.clock_now()).files)
+    for start in [starts[0], *starts[5::29], starts[-1]]:  # the first run learns from then on
+        now = SHOP.clock.end(start) + timedelta(minutes=5)
         detect.run(SHOP, Setting(live, (SHOP,), "parquet"), now, lambda: True)
     run(lake, tmp_path)
     spark = FolderStore(lake)

@@ -66,9 +66,20 @@ def wall_of(expression: str, form: str, zone: str) -> str:
     """The wall time of a timestamp as live files write it; null where it cannot be read."""
     if form != patterns.UNIX:
         return f"try(date_parse(trim({expression}), {text(patterns.trino_format(form))}))"
+    return unix_at(expression, zone)
+
+
+def unix_at(expression: str, zone: str) -> str:
+    """The wall time in a zone of a UNIX timestamp as live files write it; null where it cannot be read."""
     number = number_of(expression)
     seconds = f"CASE WHEN {number} > {patterns.UNIX_MILLISECONDS_FROM} THEN {number} / 1000 ELSE {number} END"
     return f"try(CAST(at_timezone(from_unixtime({seconds}), {text(zone)}) AS timestamp(3)))"
+
+
+def start_of(instant: str, wall: str, start: str, zone: str) -> str:
+    """The start in UTC of the interval that holds an instant, from its wall time and that of the interval; of a repeated one that of the instant."""
+    aligned = f"date_add('millisecond', date_diff('millisecond', {wall}, {start}), {instant})"
+    return f"CASE WHEN {utc_to_wall(aligned, zone)} = {start} THEN {aligned} ELSE {wall_to_utc(start, zone)} END"
 
 
 def number_of(expression: str) -> str:

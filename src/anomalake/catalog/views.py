@@ -95,10 +95,13 @@ def _live(metric_set: MetricSet, db: str) -> str:
     2,500 and not 700,000 are gone through; then there is a SELECT for each UTC day that a local day has a part in (decision 0011).
     """
     source, zone, day = source_of(metric_set), metric_set.timezone, patterns.day_pattern(source_of(metric_set).path)
+    apart = metric_set.clock.absolute and zone != "UTC" and metric_set.frequency != "P1D"  # both occurrences of a repeated hour
     form = sql.text(patterns.trino_format(patterns.folder_pattern(source.path).pattern))
     if day is None:
         start = f"date_parse(slot, {form})"
-        dates = [f"date_format({sql.wall_to_utc(start, zone)}, '%Y-%m-%d')"]
+        # The second occurrence of an hour may have another UTC date than the first; three hours later that date has begun.
+        shifts = ("", " + INTERVAL '3' HOUR") if apart else ("",)
+        dates = [f"date_format({sql.wall_to_utc(start, zone)}{shift}, '%Y-%m-%d')" for shift in shifts]
     else:
         start = f'try(date_parse(regexp_extract("$path", {sql.text(patterns.folder_regex(source.path))}, 1), {form}))'
         dates = [sql.days_later(sql.day_of("slot", day.pattern), part) for part in intervals.utc_days(zone)]
@@ -113,12 +116,17 @@ def _live(metric_set: MetricSet, db: str) -> str:
     rows = [
         f'SELECT {date} AS "date", "timestamp", "key", {names} FROM live_read'
         + (f" WHERE date_format(\"timestamp\", '%Y-%m-%d') = {date}" if len(dates) > 1 else "")
-        for date in dates
+        + (f" AND {date} <> {dates[0]}" if day is None and number else "")
+        for number, date in enumerate(dates)
     ]
     key = sql.key(sql.name(d) for d, _ in dimensions)
+    begins, instant = sql.wall_to_utc("_start", zone), ""
+    if apart:
+        begins = sql.start_of("_instant", "_wall", "_start", zone)
+        instant = f"{sql.unix_at(sql.name(metric_set.timestamp.column), 'UTC')} AS _instant, "
     return (
-        f'live_read AS (\nSELECT slot, {sql.wall_to_utc("_start", zone)} AS "timestamp", {key} AS "key", {names} '
-        f'FROM (SELECT slot, {start} AS _start, {wall} AS _wall, {typed} FROM {sql.name(db)}."live") '
+        f'live_read AS (\nSELECT slot, {begins} AS "timestamp", {key} AS "key", {names} '
+        f'FROM (SELECT slot, {start} AS _start, {wall} AS _wall, {instant}{typed} FROM {sql.name(db)}."live") '
         f"WHERE {sql.floor('_wall', metric_set.frequency)} = _start{happened}\n), live_rows AS {_union(rows)}"
     )
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalake import alert as alerts
-from anomalake import intervals
 from anomalake.alert import Alert
 from anomalake.detect import cause
 from anomalake.detect.filters import alerting
@@ -64,12 +63,11 @@ def severity(scores: Sequence[float]) -> float:
     return round(max(largest, float(score_of(np.array(raised)))), 2)
 
 
-def event(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], points: Points) -> Alert | None:
-    """The alert of one measure in the interval that starts at `wall`, or None; `points` has an entry for each of `series`."""
-    found = alerting(metric_set, measure, wall, series, points)
+def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence[Series], points: Points) -> Alert | None:
+    """The alert of one measure in the interval that starts at `start` (naive UTC), or None; `points` has an entry for each of `series`."""
+    found = alerting(metric_set, measure, metric_set.clock.wall(start), series, points)
     if not len(found):
         return None
-    start = intervals.to_utc(wall, metric_set.timezone)
     order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), series_key(series[i])))
     identity = alerts.identity(metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly")
     error = {i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -LARGEST), LARGEST) for i in order}  # halves do not overflow

@@ -31,6 +31,9 @@ FORGOTTEN = (1e-4, 2e-3, 2e-3, 2e-3)
 LEARNED = (1.0, 1.0, 1.0, 3.0)  # scales, by part; what is further out is learned only as far as that (Huber's clipping)
 FAR = 3.75  # scales; further out is taken for no noise
 DAYS_TO_LEARN = 2  # far out in a row before that is the new level
+# Days with a value of another kind (the first negative ones, the first fractions of a rare count) before the series is learned again; of a daily
+# series as many values. A day counts where no more than `KIND_MEMORY_DAYS` lie between it and the one before.
+DAYS_TO_RELEARN, DAYS_TO_RELEARN_DAILY, KIND_MEMORY_DAYS = 2, 3, 28
 REPEATS_TO_LEARN = 3  # times a slot may be far out on one side before that is how it is
 FEWEST_TO_CLIP = 7  # values, and a day of them, before the spread is known well enough to clip by
 SPREAD_CLIP = 2.5  # scales; a greater error counts as this one in the spread
@@ -80,6 +83,9 @@ class State:
     habit: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))  # [slot, series]: times far out in a row at this slot, signed
     counts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # whole numbers >= 0 so far
     positive: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # numbers >= 0 so far
+    strange_days: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))  # days with a value of another kind, lately
+    strange_last: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # the last of them, as an ordinal
+    relearned: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # the day on which it was learned again; 0: never
 
     def __post_init__(self) -> None:
         sizes = (1, self.slots, 7, 7 * self.slots)
@@ -102,7 +108,7 @@ class State:
             "nonzero": np.nan,
             "dispersion": 1,
         }
-        fresh |= {"run": 0, "habit": 0, "counts": True, "positive": True}
+        fresh |= {"run": 0, "habit": 0, "counts": True, "positive": True, "strange_days": 0, "strange_last": 0, "relearned": 0}
         for name, value in fresh.items() if more else ():
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.full((*old.shape[:-1], more), value, old.dtype)], axis=-1))
@@ -139,18 +145,22 @@ def _forgotten(slots: int) -> Floats:
     return forgotten
 
 
-def step(state: State, day: int, slot: int, values: Floats, sensitivity: float, *, weight: tuple[Floats, Floats] | None = None) -> Points:
+def step(
+    state: State, day: int, slot: int, values: Floats, sensitivity: float, *,
+    weight: tuple[Floats, Floats] | None = None, stretch: Floats | None = None,
+) -> Points:  # fmt: skip
     """Score an interval's values (NaN: none) against what came before it, then learn from them.
 
     Parameters: `day` as a date's ordinal, not before the last one; `slot` from 0; `values` of shape (`state.size`,), any unit.
     The band is where the score stays below `sensitivity`. `weight`: how many times a distance below, and above, what is expected counts; once if not
-    given.
+    given. `stretch`: how many times its usual length the interval has, for each series (1 for a mean), where clocks are set in it. How much came in
+    the additional time is not known, so no value between once and `stretch` times the expected one is an anomaly.
     """
     if day < state.day:
         raise ValueError(f"day {day} comes before day {state.day}, which was scored already")
     state.day = day
     present = ~np.isnan(values)
-    _kinds(state, values, present)
+    _kinds(state, day, values, present)
     shift = np.where(state.counts, 0.375, np.where(state.positive, 0.0, np.nan))
     rows = np.array([0, 1 + slot, 1 + state.slots + day % 7, 8 + state.slots + (day % 7) * state.slots + slot])
     born = state.spread[2] > 0
@@ -177,6 +187,9 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float, 
     scale = np.where(((total >= UNSURE) | (state.seen[slot] < SETTLED_DAYS)) & ~rare, np.hypot(scale, NEW * np.abs(mean)), scale)
     enough = state.seen[slot] >= FEWEST_DAYS[state.slots]
     known = born & enough
+    measured = values
+    if stretch is not None:
+        values = _nearest(_uneven(center, root), values, stretch)
     even = _even(values, shift)
     offset = (np.where(rare, values, even) - center) / scale
     far = _far(state, slot, np.where(known & present, offset, 0.0), present)
@@ -193,8 +206,17 @@ def step(state: State, day: int, slot: int, values: Floats, sensitivity: float, 
     if weight is not None:
         distance, reaches = distance * np.where(offset < 0, *weight), (reach / weight[0], reach / weight[1])
     lower, upper = (_within(_uneven(center + side * wide, root), -LARGEST, LARGEST) for side, wide in zip((-1, 1), reaches, strict=True))
-    lower = np.where(state.positive, np.maximum(lower, 0), lower)
-    return Points(values, _uneven(center, root) + shown, lower + shown, upper + shown, score_of(distance) + shown)
+    lower, expected = np.where(state.positive, np.maximum(lower, 0), lower), _uneven(center, root)
+    if stretch is not None:
+        lower, expected, upper = np.minimum(lower, lower * stretch), expected * stretch, np.maximum(upper, upper * stretch)
+    return Points(measured, expected + shown, lower + shown, upper + shown, score_of(distance) + shown)
+
+
+def _nearest(expected: Floats, values: Floats, stretch: Floats) -> Floats:
+    """What an interval of the usual length may have had: between the value and its `stretch`th part, as near to what is expected as possible."""
+    part = values / stretch
+    near = _within(expected, np.minimum(values, part), np.maximum(values, part))
+    return np.where(np.isnan(expected), values, near)
 
 
 def _within(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
@@ -203,8 +225,11 @@ def _within(values: Floats, low: Floats | float, high: Floats | float) -> Floats
 
 
 def _even(values: Floats, shift: Floats) -> Floats:
-    """The scale on which errors are alike: the root of what is never negative (plus 3/8 for counts, Anscombe 1948), else as it is (`shift` NaN)."""
-    return np.where(np.isnan(shift), values, np.sqrt(np.maximum(values, 0) + shift))
+    """The scale on which errors are alike: the root of what is never negative (plus 3/8 for counts, Anscombe 1948), else as it is (`shift` NaN).
+
+    A negative value of a series that was never negative lies as far below the root of zero as a positive one of its size lies above.
+    """
+    return np.where(np.isnan(shift), values, np.sqrt(np.maximum(values, 0) + shift) - np.sqrt(np.maximum(-values, 0)))
 
 
 def _uneven(values: Floats, shift: Floats) -> Floats:
@@ -212,14 +237,29 @@ def _uneven(values: Floats, shift: Floats) -> Floats:
     return np.where(np.isnan(shift), values, np.maximum(np.square(np.maximum(values, 0)) - shift, 0))
 
 
-def _kinds(state: State, values: Floats, present: NDArray[np.bool_]) -> None:
-    """Note which series are no longer counts, or no longer positive; what was learned on another scale is forgotten."""
-    counts = state.counts & ~(present & ((values < 0) | (values != np.floor(values))))
-    positive = state.positive & ~(values < 0)
-    changed = (positive != state.positive) | ((counts != state.counts) & (state.parts[0] < np.log(RARE) / 2))
-    if changed.any():
-        state.forget(changed & (state.spread[2] > 0))
-    state.counts, state.positive = counts, positive
+def _kinds(state: State, day: int, values: Floats, present: NDArray[np.bool_]) -> None:
+    """Note which series are no longer counts, or no longer positive.
+
+    A value of another kind needs another scale, and what was learned on the old one is then forgotten. A series that is scored already keeps its
+    scale, by which such values are anomalies, until they come on several days.
+    """
+    negative = present & state.positive & (values < 0)
+    fraction = present & state.counts & (values != np.floor(values))
+    strange = negative | (fraction & (state.parts[0] < np.log(RARE) / 2))
+    state.counts = state.counts & ~(fraction & ~strange)
+    if not strange.any():
+        return
+    recent = day - state.strange_last <= KIND_MEMORY_DAYS
+    days = np.where(recent, state.strange_days + (state.strange_last != day), 1)
+    state.strange_days = np.where(strange, days, state.strange_days).astype(np.int16)
+    state.strange_last = np.where(strange, day, state.strange_last).astype(np.int32)
+    scored = np.zeros(len(values), bool)
+    scored[strange] = state.seen[:, strange].max(axis=0) >= FEWEST_DAYS[state.slots]
+    changes = strange & (~scored | (state.strange_days > (DAYS_TO_RELEARN_DAILY if state.slots == 1 else DAYS_TO_RELEARN)))
+    state.relearned = np.where(changes & scored, day, state.relearned).astype(np.int32)
+    state.strange_days[changes] = state.strange_last[changes] = 0
+    state.forget(changes & (state.spread[2] > 0))
+    state.counts, state.positive = state.counts & ~changes, state.positive & ~(changes & negative)
 
 
 class Far(NamedTuple):
@@ -293,7 +333,7 @@ def _learn_tail(state: State, values: Floats, size: Floats, taken: NDArray[np.bo
 
 def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: Far, pace: Floats) -> None:
     """The mean and dispersion of counts that are rare, and the size of what is not zero."""
-    seen = ~np.isnan(values) & (values != 0)
+    seen = values > 0
     state.nonzero = np.where(
         seen, np.where(np.isnan(state.nonzero), values, NONZERO_MEMORY * state.nonzero + (1 - NONZERO_MEMORY) * values), state.nonzero
     )
@@ -301,7 +341,7 @@ def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: F
     present = ~np.isnan(values)
     variance = rate + 0.5
     reach = FAR * np.sqrt(np.maximum(state.dispersion, 1) * variance)
-    within = np.where(far.out, _within(values, rate - reach, rate + reach), values)
+    within = np.maximum(np.where(far.out, _within(values, rate - reach, rate + reach), values), 0)
     relative = np.minimum(np.square(within - rate) / variance, RARE_CLIP**2 * np.maximum(state.dispersion, 1))
     state.dispersion = np.where(present, state.dispersion + pace * (relative - state.dispersion), state.dispersion)
     _smear(state, 1, slot, np.minimum(within, 1e30), 0)

@@ -52,7 +52,7 @@ class Scored(NamedTuple):
 class Ongoing(NamedTuple):
     """The last event of a measure: when, the group that it belongs to, and the columns of its series."""
 
-    wall: datetime
+    start: datetime  # naive UTC
     group: str
     series: frozenset[int]
 
@@ -84,17 +84,17 @@ class Detector:
 
     def score(self, interval: Interval) -> Scored:
         """Score an interval and learn from it; intervals come in time's order, those without data too."""
-        item, wall = self.metric_set, interval.wall
-        start = intervals.to_utc(wall, item.timezone)
+        item, start = self.metric_set, interval.start
+        wall = item.clock.wall(start)
         day, slot = wall.toordinal(), intervals.slot(wall, item.frequency)
         said = [one for one in self.feedback if one.timestamp < start]
         values, points = self._points(interval, day, slot, said)
         present = np.flatnonzero(~np.isnan(values).all(axis=1))
-        arrival = arrive(self.arrived, item, wall, said, came=len(present), rows=interval.rows, refused=len(interval.findings))
+        arrival = arrive(self.arrived, item, start, said, came=len(present), rows=interval.rows, refused=len(interval.findings))
         missed = self._missing(day, slot, present) if arrival.tells else np.empty(0, np.int64)
         self.last[present] = day
         scored = outcome(item, list(self.series), points, arrival, missed)
-        alerts = tuple(self._grouped(alert, wall) for alert in scored.alerts)
+        alerts = tuple(self._grouped(alert, start) for alert in scored.alerts)
         return scored._replace(alerts=alerts)
 
     def _points(self, interval: Interval, day: int, slot: int, said: list[Feedback]) -> tuple[model.Floats, model.Points]:
@@ -109,14 +109,15 @@ class Detector:
         parts = [values[first : first + self.per_shard].ravel() for first in range(0, len(values), self.per_shard)]
         while len(self.shards) < len(parts):
             self.shards.append(model.State(intervals.slots_per_day(self.metric_set.frequency)))
-        weights = self._weighed(said)
+        weights, stretch = self._weighed(said), stretches(self.metric_set, interval.start)
 
         def one(number: int) -> model.Points:
             state, part = self.shards[number], parts[number]
             state.grow(part.size)
             first = number * self.per_shard * width
             mine = None if weights is None else (weights[0][first : first + part.size], weights[1][first : first + part.size])
-            return model.step(state, day, slot, part, sensitivity, weight=mine)
+            longer = None if stretch is None else np.tile(stretch, part.size // width)
+            return model.step(state, day, slot, part, sensitivity, weight=mine, stretch=longer)
 
         if not interval.values:
             return values, model.Points(*(np.full(values.size, np.nan) for _ in model.Points._fields))
@@ -142,13 +143,13 @@ class Detector:
         wanted[present] = False
         return np.flatnonzero(wanted)
 
-    def _grouped(self, alert: Alert, wall: datetime) -> Alert:
+    def _grouped(self, alert: Alert, start: datetime) -> Alert:
         """The alert in the group of the interval just before, where that had an event of the measure and of one of its series."""
         metric = alert.impacted_metric
         if metric.metric_name == MISSING_DATA:
             return alert
         affected = frozenset(self.series[dimension_values(series, self.metric_set)] for series in metric.relevant_time_series)
-        group = grouped(self.ongoing, self.metric_set, metric.metric_name, Ongoing(wall, alert.anomaly_group_id or "", affected))
+        group = grouped(self.ongoing, self.metric_set, metric.metric_name, Ongoing(start, alert.anomaly_group_id or "", affected))
         return msgspec.structs.replace(alert, anomaly_group_id=group)
 
     def status(self) -> list[str]:
@@ -162,7 +163,7 @@ class Detector:
 class Arrival(NamedTuple):
     """How complete an interval is."""
 
-    wall: datetime
+    start: datetime  # naive UTC
     came: int  # series with a value
     usual: int | None
     missing: float  # per cent of the usual ones
@@ -172,11 +173,20 @@ class Arrival(NamedTuple):
     refused: int
 
 
-def arrive(known: Completeness, item: MetricSet, wall: datetime, said: Sequence[Feedback], *, came: int, rows: int, refused: int) -> Arrival:
+def arrive(known: Completeness, item: MetricSet, start: datetime, said: Sequence[Feedback], *, came: int, rows: int, refused: int) -> Arrival:
     """Take an interval's number of series with a value; intervals come in time's order."""
-    most = item.alerts.sensitivity / feedback.missing_weight(said)
+    most, wall = item.alerts.sensitivity / feedback.missing_weight(said), item.clock.wall(start)
     usual, missing, tells = completeness.step(known, wall.toordinal(), intervals.slot(wall, item.frequency), came, most)
-    return Arrival(wall, came, usual, missing, tells and item.alerts.missing_data, bool(usual) and known.gap > 0, rows, refused)
+    return Arrival(start, came, usual, missing, tells and item.alerts.missing_data, bool(usual) and known.gap > 0, rows, refused)
+
+
+def stretches(item: MetricSet, start: datetime) -> model.Floats | None:
+    """How many times its usual length an interval has, for each measure: 1 for a mean, more or less for a sum where clocks are set in it.
+
+    None where they are not.
+    """
+    ratio = item.clock.length(start) / item.clock.step
+    return None if ratio == 1 else np.array([ratio if measure.aggregation == "SUM" else 1.0 for measure in item.measures])
 
 
 def usual_at(state: model.State, last: NDArray[np.int32], day: int, slot: int, width: int) -> NDArray[np.bool_]:
@@ -190,14 +200,13 @@ def outcome(item: MetricSet, known: Sequence[Series], points: model.Points, arri
 
     `points` has an entry for each of the `known` series and measures; `missed` are the places of the series that an event of missing data names.
     """
-    wall, width = arrival.wall, len(item.measures)
-    start = intervals.to_utc(wall, item.timezone)
+    start, width = arrival.start, len(item.measures)
     by_measure = [model.Points(*(column[number::width] for column in points)) for number in range(width)]
     observations = [record for measure, some in zip(item.measure_names, by_measure, strict=True) for record in _records(known, start, measure, some)]
     observations.sort(key=itemgetter(0))
-    found = [events.event(item, measure, wall, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True)]
+    found = [events.event(item, measure, start, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True)]
     alerts = events.with_others([alert for alert in found if alert is not None])
-    awaited = awake(item, MISSING_DATA, wall, known, missed.tolist()) if arrival.tells else []
+    awaited = awake(item, MISSING_DATA, item.clock.wall(start), known, missed.tolist()) if arrival.tells else []
     if arrival.tells and (awaited or not len(missed)):
         told = (arrival.came, arrival.usual or 0, arrival.missing)
         alerts.append(events.missing(item, start, known, awaited, arrived=told))
@@ -210,8 +219,7 @@ def outcome(item: MetricSet, known: Sequence[Series], points: model.Points, arri
 def grouped(ongoing: dict[str, Ongoing], item: MetricSet, measure: str, event: Ongoing) -> str:
     """The group of a measure's event: that of the interval just before, where it had an event of one of its series; events come in time's order."""
     before = ongoing.get(measure)
-    start = intervals.to_utc(event.wall, item.timezone)
-    if before is not None and before.series & event.series and intervals.end(before.wall, item.frequency, item.timezone) == start:
+    if before is not None and before.series & event.series and item.clock.end(before.start) == event.start:
         event = event._replace(group=before.group)
     ongoing[measure] = event
     return event.group
@@ -227,20 +235,23 @@ def _status(shards: list[tuple[model.State, int]], width: int) -> str:
     slots, days = shards[0][0].slots, seen.max(axis=0)
     fewest = model.FEWEST_DAYS[slots]
     have, scored = days > 0, days >= fewest
+    again = int(((of("relearned") > 0) & ~scored).sum())
+    relearning = f"; {again:,} being learned again, because their values changed kind (became negative, or fractions)" if again else ""
     if not have.any():
         return "all values are missing; nothing is scored"
     if not scored.any():
-        return f"learning: the longest series has {int(days.max())} of the {fewest} days that are needed at a time of day; nothing is scored yet"
+        return f"learning: the longest series has {int(days.max())} of the {fewest} days that are needed at a time of day; none is scored yet{relearning}"
     if (zeros[have] >= 1).all():
         return "all values are zero; anything else will be an anomaly"
     still = int((have & (spread[0] <= 0)).sum())
     told = f"scored, {int(scored.sum()):,} of {have.size:,} series"
     if still == have.sum():
-        return f"{told}; none of them moves more than counting alone would make it"
+        return f"{told}; none of them moves more than counting alone would make it{relearning}"
     return (
         told
         + (f" ({still:,} move no more than counting alone would make them)" if still else "")
-        + (f"; {int((have & ~scored).sum()):,} learning" if (have & ~scored).any() else "")
+        + (f"; {int((have & ~scored).sum()) - again:,} learning" if int((have & ~scored).sum()) > again else "")
+        + relearning
     )
 
 

@@ -1,11 +1,18 @@
-"""When a metric set's detector runs, and which intervals are due then. Pure."""
+"""When a metric set's detector runs, which intervals are due then, and which of them it walks through. Pure."""
 
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from math import ceil
 
-from anomalake import intervals
+from anomalake.intervals import Clock
 from anomalake.metric_set import MetricSet
+
+# Days without data at the beginning and at the end of a gap that the detector walks through. It remembers four weeks of
+# arrivals (detect.completeness), so the days between change nothing.
+EDGE = timedelta(days=30)
+OUTLIER_GAP = 10  # times as many empty intervals as there are intervals with data: what lies before such a gap is an outlier
 
 
 def cron(metric_set: MetricSet) -> str:
@@ -27,20 +34,55 @@ def timezone(metric_set: MetricSet) -> str:
     return "UTC" if metric_set.frequency in {"PT5M", "PT10M"} else metric_set.timezone
 
 
+def due_at(metric_set: MetricSet, start: datetime) -> datetime:
+    """When an interval is due, naive UTC: it has ended, and the source's offset has passed."""
+    return metric_set.clock.end(start) + _offset(metric_set)
+
+
 def last_due(metric_set: MetricSet, now: datetime) -> datetime:
-    """The start, on the set's wall clock, of the newest interval whose data should be there at `now` (naive UTC)."""
-    step, zone, known = intervals.STEP[metric_set.frequency], metric_set.timezone, now - _offset(metric_set)
-    wall = intervals.floor(intervals.to_wall(known, zone), metric_set.frequency) - step
-    while intervals.end(wall, metric_set.frequency, zone) > known:  # in an hour that happens twice
-        wall -= step
-    return wall
+    """The start of the newest interval whose data should be there at `now` (both naive UTC)."""
+    clock = metric_set.clock
+    start = clock.previous(clock.start(now - _offset(metric_set)))
+    while due_at(metric_set, start) > now:  # in an hour that happens twice
+        start = clock.previous(start)
+    return start
 
 
 def due(metric_set: MetricSet, after: datetime, last: datetime) -> Iterator[datetime]:
-    """The starts of the intervals after one and up to the last, on the set's wall clock; hours that clocks skip are none."""
-    for wall in intervals.walls(after + intervals.STEP[metric_set.frequency], last, metric_set.frequency):
-        if metric_set.frequency == "P1D" or intervals.exists(wall, metric_set.timezone):
-            yield wall
+    """The starts of the intervals after one and up to the last, naive UTC."""
+    yield from metric_set.clock.between(metric_set.clock.following(after), last)
+
+
+def walked(metric_set: MetricSet, after: datetime, last: datetime, with_data: Sequence[datetime]) -> Iterator[datetime]:
+    """Those of `due` that the detector walks through: all but the middle of a gap longer than two times `EDGE`.
+
+    `with_data` are the starts of the intervals that have data, sorted. The work grows with the data, not with the time that it spans.
+    """
+    clock = metric_set.clock
+    bounds = [after, *with_data[bisect_right(with_data, after) : bisect_left(with_data, last)], last]
+    for begin, end in pairwise(bounds):
+        if end - begin <= 2 * EDGE:
+            yield from due(metric_set, begin, end)
+        else:
+            yield from due(metric_set, begin, clock.start(begin + EDGE))
+            yield from clock.between(clock.start(end - EDGE), end)
+
+
+def gaps(starts: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+    """The gaps between intervals with data (sorted) that `walked` does not walk through whole: the interval before, and the one after."""
+    return [(before, after) for before, after in pairwise(starts) if after - before > 2 * EDGE]
+
+
+def leading_outliers(starts: Sequence[datetime], clock: Clock) -> int:
+    """How many of the first intervals with data (sorted) are outliers, such as a date that was written for null.
+
+    The gap after them has `OUTLIER_GAP` times as many intervals as have data, and no fewer intervals with data follow than come before.
+    """
+    for before, after in reversed(gaps(starts)):
+        number = bisect_left(starts, after)
+        if (after - before) // clock.step > OUTLIER_GAP * len(starts) and number <= len(starts) - number:
+            return number
+    return 0
 
 
 def _offset(metric_set: MetricSet) -> timedelta:

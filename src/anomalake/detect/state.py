@@ -21,18 +21,18 @@ from anomalake.detect.run import Detector, Ongoing, in_threads
 from anomalake.errors import UserError
 from anomalake.metric_set import MetricSet
 
-VERSION = 4
+VERSION = 5
 _ARRAYS = tuple(field.name for field in fields(State) if field.name not in ("slots", "size", "day"))
 
 
 class Memory(NamedTuple):
-    """A detector, the last interval it has gone through, the first it alerts on, and how many since the last that had data (walls, naive)."""
+    """A detector, the start of the last interval it processed, of the first it alerts on (naive UTC), and intervals since the last with data."""
 
     detector: Detector
     after: datetime
     alerts_from: datetime
     silent: int
-    missed: tuple[datetime, ...] = ()  # the newest intervals that had no data when they were gone through
+    missed: tuple[datetime, ...] = ()  # the newest intervals that had no data when they were processed
     late: int = 0  # of these, since the memory began, how many had data later
 
 
@@ -69,10 +69,10 @@ def dump(memory: Memory) -> tuple[bytes, Mapping[str, bytes]]:
         "after": memory.after.isoformat(),
         "alerts_from": memory.alerts_from.isoformat(),
         "silent": memory.silent,
-        "missed": [wall.isoformat() for wall in memory.missed],
+        "missed": [start.isoformat() for start in memory.missed],
         "late": memory.late,
         "status": detector.status(),
-        "ongoing": {measure: (one.wall.isoformat(), one.group, sorted(one.series)) for measure, one in detector.ongoing.items()},
+        "ongoing": {measure: (one.start.isoformat(), one.group, sorted(one.series)) for measure, one in detector.ongoing.items()},
         "arrived": {"day": arrived.day, "counts": arrived.counts.tolist(), "gaps": arrived.gaps, "gap": arrived.gap, "told": arrived.told},
         "days": [state.day for state in detector.shards],
         "shards": list(shards),
@@ -106,8 +106,8 @@ def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSe
                 raised = f"raise the metric set's `version`, or {remedy(metric_set)}"
                 raise UserError(f"{where}: was made with the {name} {said[name]}, not {now}; {raised}")
         detector = Detector(metric_set)
-        for measure, (wall, group, series) in said["ongoing"].items():
-            detector.ongoing[measure] = Ongoing(datetime.fromisoformat(wall), group, frozenset(series))
+        for measure, (start, group, series) in said["ongoing"].items():
+            detector.ongoing[measure] = Ongoing(datetime.fromisoformat(start), group, frozenset(series))
         arrived = detector.arrived
         for name in ("day", "gap", "told"):
             setattr(arrived, name, said["arrived"][name])
@@ -123,7 +123,7 @@ def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSe
             lasts.append(_filled(detector, arrays, day, whole=number < len(names) - 1))
         detector.last = np.concatenate(lasts)
         after, alerts_from = (datetime.fromisoformat(said[name]) for name in ("after", "alerts_from"))
-        missed = tuple(datetime.fromisoformat(wall) for wall in said["missed"])
+        missed = tuple(datetime.fromisoformat(start) for start in said["missed"])
         return Memory(detector, after, alerts_from, said["silent"], missed, said["late"])
     except (
         OSError,

@@ -29,7 +29,9 @@ from anomalake.lake import encoding, layout, tables
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Table
 from anomalake.lake.store import StorageError, Store
+from anomalake.live import Finding
 from anomalake.metric_set import MetricSet
+from anomalake.timeline import left_for_later, not_due
 
 LEASE = timedelta(minutes=16)  # longer than the function may run
 REBUILD_LEASE = timedelta(hours=3)
@@ -42,13 +44,15 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 
 class Run(NamedTuple):
-    """What a run did: intervals with data, without, those still due, alerts sent, and intervals whose data came after they were gone through."""
+    """What a run did: intervals with data, without, those still due, alerts sent, and intervals whose data came after they were processed."""
 
     scored: int
     empty: int
     due: int
     alerts: int
     late: int = 0
+    findings: tuple[Finding, ...] = ()  # live data that lies in the future
+    notes: tuple[str, ...] = ()  # lines about live data that is left for later
 
 
 @metrics.log_metrics
@@ -77,8 +81,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
               "IntervalsLate": done.late, "AlertsRaised": done.alerts}  # fmt: skip
     for metric, count in counts.items():
         metrics.add_metric(metric, "Count", count)
-    logger.info("detector ran", metric_set=item.name, through=memory.after.isoformat(), status=memory.detector.status(), **done._asdict())
-    return {"metricSet": item.name, "through": memory.after.isoformat(), **done._asdict()}
+    did = {name: value for name, value in done._asdict().items() if name not in ("findings", "notes")}
+    logger.info("detector ran", metric_set=item.name, through=memory.after.isoformat(), status=memory.detector.status(), notes=done.notes, **did)
+    return {"metricSet": item.name, "through": memory.after.isoformat(), **did}
 
 
 def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callable[[], bool]) -> tuple[Run, Memory]:
@@ -88,6 +93,9 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
     if known is None and store.get(layout.compaction_key(metric_set)) is not None:
         raise UserError(f"{layout.state_key(metric_set)}: is gone, but not what the detector wrote with it; {state.remedy(metric_set)}")
     memory = known or _beginning(store, metric_set, last)
+    if memory.after > now:
+        when = f"has processed intervals up to {memory.after} UTC, which lies in the future"
+        raise UserError(f"{layout.state_key(metric_set)}: the detector {when}, so nothing would be scored until then; {state.remedy(metric_set)}")
     feedback = said(store, metric_set)
     memory.detector.feedback = feedback.feedback
     for problem in feedback.problems:
@@ -95,18 +103,18 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
     memory, late = _late(memory, store, metric_set, chosen)
     scored = empty = sent = 0
     broken: StorageError | None = None
-    for wall in schedule.due(metric_set, memory.after, last):
+    for start in _walked(store, metric_set, memory.after, last):
         if not has_time():
             break
         try:
-            interval = live.read(store, metric_set, wall, live.files_of(store, metric_set, wall))
+            interval = live.read(store, metric_set, start, live.files_of(store, metric_set, start))
         except StorageError as error:  # what was learned before is kept
             broken = error
             break
         raised: tuple[Alert, ...] = ()
         if interval.values or memory.detector.series:  # else nothing has come yet, and nothing is missed
             outcome = memory.detector.score(interval)
-            raised = outcome.alerts if wall >= memory.alerts_from else ()
+            raised = outcome.alerts if start >= memory.alerts_from else ()
             _keep(outcome, metric_set, chosen)  # where this fails nothing is kept of what was learned, and it is learned again
             _deliver(raised, chosen)
         for finding in interval.findings[:MOST_FINDINGS]:
@@ -114,47 +122,55 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
         heard = bool(interval.findings or memory.silent or memory.detector.series)
         came = bool(interval.values)
         scored, empty, sent = scored + came, empty + (not came), sent + len(raised)
-        missed = memory.missed if came or not memory.detector.series else (*memory.missed, wall)[-MOST_WATCHED:]
-        memory = memory._replace(after=wall, silent=0 if came else memory.silent + heard, missed=missed)
+        missed = memory.missed if came or not memory.detector.series else (*memory.missed, start)[-MOST_WATCHED:]
+        memory = memory._replace(after=start, silent=0 if came else memory.silent + heard, missed=missed)
     left = 0
     if memory.detector.series:  # else nothing that can be read has come yet: what comes first is learned as history
         remember(store, metric_set, memory, head)
         left = sum(1 for _ in schedule.due(metric_set, memory.after, last))
     if broken is not None:
         raise broken
-    return Run(scored, empty, left, sent, late), memory
+    findings, waiting = not_due(metric_set, live.starts(store, metric_set, last), now)
+    for finding in findings[:MOST_FINDINGS]:
+        logger.warning("live data in the future", where=finding.where, problem=finding.problem, of=len(findings))
+    return Run(scored, empty, left, sent, late, tuple(findings), tuple(left_for_later(metric_set, waiting))), memory
+
+
+def _walked(store: Store, metric_set: MetricSet, after: datetime, last: datetime) -> Iterator[datetime]:
+    """The intervals to process; the live data is only listed as a whole where so many are due that the gaps in it matter."""
+    if last - after <= 2 * schedule.EDGE:
+        return schedule.due(metric_set, after, last)
+    return schedule.walked(metric_set, after, last, live.starts(store, metric_set))
 
 
 def tidy_days(metric_set: MetricSet, chosen: Setting, memory: Memory, now: datetime, has_time: Callable[[], bool]) -> None:
     """Take the days that are over a step nearer to one object each; where storage fails the next run goes on from there."""
     if not memory.detector.series:
         return
-    after = intervals.to_utc(memory.after, metric_set.timezone)
     try:
-        compaction.compact(chosen.store, metric_set, chosen.format, after=after, now=now, has_time=has_time)
+        compaction.compact(chosen.store, metric_set, chosen.format, after=memory.after, now=now, has_time=has_time)
     except StorageError as error:
         logger.warning("days that are over could not be brought together; the next run goes on", problem=str(error))
 
 
 def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) -> tuple[Memory, int]:
     """Count the intervals that had no data in time and have some now; they are not scored, and no longer watched."""
-    late = [wall for wall in memory.missed if live.files_of(store, metric_set, wall)]
-    for wall in late:
-        start = intervals.to_utc(wall, metric_set.timezone)
+    late = [start for start in memory.missed if live.files_of(store, metric_set, start)]
+    for start in late:
+        wall = metric_set.clock.wall(start)
         usual = memory.detector.arrived.usual(wall.toordinal(), intervals.slot(wall, metric_set.frequency))
         with contextlib.suppress(StorageError):  # a day whose objects cannot be read stops no detector
             compaction.amend(store, metric_set, chosen.format, "dataHealth", instant=start, record=Health(start, "late", 0, usual, 0, 0, 0))
-        logger.warning("data came after its interval was gone through; `anomalake detect --rebuild` scores it", interval=wall.isoformat())
-    missed = tuple(wall for wall in memory.missed if wall not in late)
+        logger.warning("data came after its interval was processed; `anomalake detect --rebuild` scores it", interval=wall.isoformat())
+    missed = tuple(start for start in memory.missed if start not in late)
     return memory._replace(missed=missed, late=memory.late + len(late)), len(late)
 
 
 def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
     """A detector that knows nothing: it learns from the live data of the last weeks first, and alerts on what comes after."""
     earliest = last - timedelta(days=model.HISTORY_DAYS)
-    first = next((wall for wall in live.files_by_interval(store, metric_set) if earliest <= wall <= last), last)
-    step = intervals.STEP[metric_set.frequency]
-    return Memory(Detector(metric_set), first - step, last, 0)
+    first = next((start for start in live.starts(store, metric_set) if earliest <= start <= last), last)
+    return Memory(Detector(metric_set), metric_set.clock.previous(first), last, 0)
 
 
 def _keep(outcome: Scored, metric_set: MetricSet, chosen: Setting) -> None:

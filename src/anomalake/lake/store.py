@@ -78,8 +78,8 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Take the object away; nothing where there is none."""
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """The keys under `prefix` (a folder, without a closing slash), sorted."""
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
+        """The keys under `prefix` (a folder, without a closing slash) that sort after `after`, sorted."""
 
 
 def open_store(lake: str, credentials: "S3CredentialProvider | None" = None, patience: Patience = PATIENT) -> Store:
@@ -156,8 +156,8 @@ class _Within:
     def delete(self, key: str) -> None:
         self._store(key).delete(key)
 
-    def list(self, prefix: str) -> Iterator[str]:
-        return self._store(prefix).list(prefix)
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
+        return self._store(prefix).list(prefix, after)
 
 
 class FolderStore:
@@ -231,13 +231,14 @@ class FolderStore:
             raise StorageError(f"{target}: {error}") from error
         return True
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
         """See `Store`."""
         for folder, folders, files in os.walk(self._path(prefix)):
-            folders.sort()
+            place = Path(folder).relative_to(self.root).as_posix()
+            folders[:] = sorted(name for name in folders if f"{place}/{name}0" > after)  # "0" sorts right after "/"
             for name in sorted(files):
-                if not name.startswith("."):
-                    yield (Path(folder) / name).relative_to(self.root).as_posix()
+                if not name.startswith(".") and (key := f"{place}/{name}") > after:
+                    yield key
 
 
 class ObjectStore:
@@ -351,9 +352,12 @@ class ObjectStore:
         self._written.pop(key, None)
         self._ask(key, remove)
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
         """See `Store`."""
-        yield from sorted(self._ask(prefix, lambda _: [item["path"] for batch in self._obstore.list(self._store, prefix) for item in batch]))
+        listed = self._ask(
+            prefix, lambda _: [item["path"] for batch in self._obstore.list(self._store, prefix, offset=after or None) for item in batch]
+        )
+        yield from sorted(listed)
 
 
 def _said(error: Exception) -> str:

@@ -1,0 +1,100 @@
+"""Which intervals a run processes, and which of the live data it leaves out: what is not due yet, lies in the future, or is far from all other data.
+
+The clock decides what is due. The work grows with the data that exists: the middle of a long gap is skipped, and a single date long before all others
+(such as 1970 or 2000, written for null) is reported and not processed.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from anomalake import live
+from anomalake.alert import EARLIEST, LATEST
+from anomalake.detect import schedule
+from anomalake.errors import UserError
+from anomalake.lake.store import Store
+from anomalake.live import Finding, source_of
+from anomalake.metric_set import MetricSet
+
+MAX_NAMED = 3  # folders that one line of a summary names
+
+
+class Timeline(NamedTuple):
+    """The intervals to process in order, and what is left out."""
+
+    files: dict[datetime, list[str]]  # by the start of the interval (naive UTC); an empty list where there is no data
+    absent: int  # intervals without data between the first and the last, skipped ones included
+    findings: tuple[Finding, ...]  # folders that are not processed, and why
+    notes: tuple[str, ...]  # lines for the summary
+
+
+def clock_now() -> datetime:
+    """The present, naive UTC."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
+    """What a back-test at `now` (naive UTC) processes; `UserError` where no live data is due."""
+    folders, clock = live.files_by_interval(store, metric_set), metric_set.clock
+    place = source_of(metric_set).path
+    if not folders:
+        raise UserError(f"the lake holds no live data of the metric set {metric_set.name!r}; files belong in folders {place}")
+    findings = [_finding(metric_set, wall, _SKIPPED.format(zone=metric_set.timezone)) for wall in folders if not clock.starts_at(wall)]
+    by_start = dict(sorted((start, keys) for wall, keys in folders.items() for start in clock.starts_at(wall)))
+    inside = [start for start in by_start if EARLIEST <= start < LATEST]
+    findings += [_finding(metric_set, clock.wall(start), _OUTSIDE) for start in by_start if not EARLIEST <= start < LATEST]
+    last = schedule.last_due(metric_set, now)
+    ready = [start for start in inside if start <= last]
+    outliers = schedule.leading_outliers(ready, clock)
+    findings += [_finding(metric_set, clock.wall(start), _outlier(start, ready[outliers])) for start in ready[:outliers]]
+    future, waiting = not_due(metric_set, inside, now)
+    findings += future
+    notes = _notes(metric_set, waiting, findings)
+    ready = ready[outliers:]
+    if not ready:
+        raise UserError(f"no live data of the metric set {metric_set.name!r} can be scored yet: {'; '.join(notes)}")
+    notes += [f"gap: no data from {clock.end(before)} to {after} UTC; the detector skips the time between" for before, after in schedule.gaps(ready)]
+    walked = schedule.walked(metric_set, clock.previous(ready[0]), ready[-1], ready)
+    files = {start: by_start.get(start, []) for start in walked}
+    skipped = sum((after - before - 2 * schedule.EDGE) // clock.step - 1 for before, after in schedule.gaps(ready))
+    return Timeline(files, len(files) - len(ready) + skipped, tuple(findings), tuple(notes))
+
+
+_SKIPPED = "the interval never happened in {zone}: clocks skipped it; its files are not read"
+_OUTSIDE = f"the interval lies outside the years {EARLIEST.year} to {LATEST.year - 1} that the tables cover; it is not scored"
+
+
+def not_due(metric_set: MetricSet, starts: Iterable[datetime], now: datetime) -> tuple[list[Finding], list[datetime]]:
+    """Of intervals with data (their starts) those that lie in the future, as findings, and those that began and are not due yet."""
+    late = [start for start in starts if start > schedule.last_due(metric_set, now)]
+    clock = metric_set.clock
+    told = "the interval lies in the future: it starts at {start} UTC, and now it is {now:%Y-%m-%d %H:%M} UTC; it is not scored before it is due"
+    future = [_finding(metric_set, clock.wall(start), told.format(start=start, now=now)) for start in late if start > now]
+    return future, [start for start in late if start <= now]
+
+
+def left_for_later(metric_set: MetricSet, waiting: Sequence[datetime]) -> list[str]:
+    """A line of the summary about intervals that have not ended, or whose offset has not passed; none where there are none."""
+    if not waiting:
+        return []
+    first = waiting[0]
+    which = f"{metric_set.clock.wall(first)} ({metric_set.timezone})"
+    due = f"is due at {schedule.due_at(metric_set, first)} UTC"
+    rest = f" and {len(waiting) - 1:,} more" if len(waiting) > 1 else ""
+    return [f"left for later: the interval {which} {due}{rest}; its data is not complete yet"]
+
+
+def _notes(metric_set: MetricSet, waiting: Sequence[datetime], findings: Sequence[Finding]) -> list[str]:
+    """The lines of the summary about what is not processed."""
+    named = ", ".join(one.where for one in findings[:MAX_NAMED]) + (", ..." if len(findings) > MAX_NAMED else "")
+    folders = "folder is" if len(findings) == 1 else "folders are"
+    return left_for_later(metric_set, waiting) + ([f"not scored: {len(findings):,} {folders} out of time ({named})"] if findings else [])
+
+
+def _outlier(start: datetime, following: datetime) -> str:
+    days = (following - start).days
+    return f"the interval lies {days:,} days before the data that follows; if the date is right, back-test that data by itself; it is not scored"
+
+
+def _finding(metric_set: MetricSet, wall: datetime, problem: str) -> Finding:
+    return Finding(live.folder(metric_set, wall), problem)
