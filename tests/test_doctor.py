@@ -135,9 +135,10 @@ def tables_of(database: str) -> dict[str, Any]:
 def objects(**numbers: int) -> Callable[..., Any]:
     """The bucket's listing: how many objects lie under each prefix (its first word names it)."""
 
-    def list_objects_v2(Prefix: str, MaxKeys: int, **_: Any) -> Any:  # noqa: N803
+    def list_objects_v2(Prefix: str, MaxKeys: int, StartAfter: str = "", **_: Any) -> Any:  # noqa: N803
         number = numbers.get(Prefix.partition("/")[0], 0) if Prefix else sum(numbers.values())
-        return {"Contents": [{"Key": f"{Prefix}{n}"} for n in range(min(number, MaxKeys))]}
+        place = f"{Prefix}20210217/0000/" if Prefix == "shop/live/" else Prefix
+        return {"Contents": [{"Key": f"{place}{n}"} for n in range(min(number, MaxKeys)) if f"{place}{n}" > StartAfter]}
 
     return list_objects_v2
 
@@ -218,6 +219,7 @@ HEALTHY: Answers = {
     "cloudformation.describe_stacks": stack(),
     "athena.get_work_group": workgroup(),
     "glue.get_tables": catalog(),
+    "glue.get_table": {"Table": {"Name": "live", "Parameters": {"projection.slot.range": "20200101,NOW+1DAYS"}}},
     "s3.list_objects_v2": objects(shop=3, anomalyResults=2),
     "iam.simulate_principal_policy": simulated(),
     "quicksight.describe_data_source": {"DataSource": {"DataSourceId": "anomalake", "Type": "ATHENA", "Status": "CREATION_SUCCESSFUL"}},

@@ -64,18 +64,23 @@ def folder(metric_set: MetricSet, wall: datetime) -> str:
 
 def files_by_interval(store: Store, metric_set: MetricSet) -> dict[datetime, list[str]]:
     """The keys of all live files by the wall time of their folder, in time's order; files in other folders are not live data."""
-    prefix, pattern, _ = patterns.folder_pattern(source_of(metric_set).path)
-    form = patterns.python_format(pattern)
-    width = len(datetime(2000, 1, 1).strftime(form))
     found: dict[datetime, list[str]] = {}
-    for key in store.list(prefix.rpartition("/")[0]):
-        try:
-            wall = datetime.strptime(key[len(prefix) : len(prefix) + width], form)
-        except ValueError:
-            continue
-        if _is_file_of(key, folder(metric_set, wall)) and intervals.floor(wall, metric_set.frequency) == wall:
+    for key in store.list(patterns.folder_pattern(source_of(metric_set).path).prefix.rpartition("/")[0]):
+        wall = wall_of(metric_set, key)
+        if wall is not None:
             found.setdefault(wall, []).append(key)
     return dict(sorted(found.items()))
+
+
+def wall_of(metric_set: MetricSet, key: str) -> datetime | None:
+    """The wall time of the interval whose live file has this key; None where it is no live file."""
+    prefix, pattern, _ = patterns.folder_pattern(source_of(metric_set).path)
+    width = sum(len(text) for _, text in patterns.pieces(pattern))
+    try:
+        wall = datetime.strptime(key[len(prefix) : len(prefix) + width], patterns.python_format(pattern))
+    except ValueError:
+        return None
+    return wall if _is_file_of(key, folder(metric_set, wall)) and intervals.floor(wall, metric_set.frequency) == wall else None
 
 
 def files_of(store: Store, metric_set: MetricSet, wall: datetime) -> list[str]:
