@@ -583,6 +583,20 @@ def test_the_last_refresh_of_a_spice_dataset_counts(ingestions: list[Any], statu
     assert found in told[0]
 
 
+def test_a_full_refresh_that_failed_is_a_problem_though_later_incremental_ones_were_completed():
+    """The hourly refreshes of a week fill the first page of answers, and read the last days alone."""
+    failed = ingestion("FAILED", 1, RequestType="FULL_REFRESH", ErrorInfo={"Type": "QUERY_TIMEOUT", "Message": "slow"})
+    pages = {
+        None: {"Ingestions": [ingestion("COMPLETED", 2, RequestType="INCREMENTAL_REFRESH")] * 100, "NextToken": "more"},
+        "more": {"Ingestions": [ingestion("COMPLETED", 1, RequestType="INCREMENTAL_REFRESH")] * 68 + [failed], "NextToken": "even more"},
+    }
+    checks = examine(quicksight__list_data_sets=data_sets("SPICE"), quicksight__list_ingestions=lambda NextToken=None, **_: pages[NextToken])  # noqa: N803
+    told = [check for check in checks if check.name == "datasets" and "anomaly-log" in check.found]
+    assert [check.status for check in told if "set-shop" in check.found] == ["problem", "ok"]
+    assert "anomalake-set-shop-anomaly-log: the last full refresh is FAILED QUERY_TIMEOUT slow" in [check.found for check in told]
+    assert "anomalake-set-shop-anomaly-log: the last incremental refresh is COMPLETED" in [check.found for check in told]
+
+
 def test_errors_in_analyses_and_dashboards_and_missing_ones_are_problems():
     error = {"Type": "COLUMN_TYPE_MISMATCH", "Message": "groupscore"}
     failed = board("CREATION_FAILED", error)
