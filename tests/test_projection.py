@@ -210,7 +210,7 @@ def test_data_that_athena_shows_is_no_reason_to_warn(here: Path, capsys):
 def test_data_before_2000_is_told_apart_since_no_parameter_shows_it():
     lies = projection.outside([datetime(1970, 1, 1), datetime(2019, 3, 6)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1))
     old, early = projection.warnings(SHOP, lies, projection.DEFAULT_START, "x")
-    assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000" in old.found
+    assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000 (UTC)" in old.found
     assert early.remedy == "deploy with LiveDataStart=2019-03-01"
 
 
@@ -316,7 +316,7 @@ def test_the_one_parameter_is_given_so_that_it_shows_the_live_data_of_all_sets(c
 def test_a_broken_date_does_not_hide_the_first_folder_that_the_tables_can_hold(cloud):
     made = cloud(*keys_of(SHOP, datetime(1970, 1, 1), datetime(2013, 2, 8), datetime(2021, 1, 1)))
     old, early = made.told("warning")
-    assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000" in old.found
+    assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000 (UTC)" in old.found
     assert "live data from shop/live/20130208/0000 on" in early.found
 
 

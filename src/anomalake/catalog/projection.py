@@ -111,7 +111,7 @@ def warnings(metric_set: MetricSet, lies: Outside, start: date, named: str, valu
     found = []
     if lies.before_tables is not None:
         place = live.folder(metric_set, lies.before_tables)
-        told = f"{metric_set.name}: live data begins with {place}; the lake's tables begin in {EARLIEST.year}, so Athena shows nothing before"
+        told = f"{metric_set.name}: live data begins with {place}; the lake's tables begin in {EARLIEST.year} (UTC), so Athena shows nothing before"
         found.append(Warned(told, "if this date is a mistake, correct the data; DuckDB on a laptop shows it"))
     if lies.before_start is not None:
         place = live.folder(metric_set, lies.before_start)
