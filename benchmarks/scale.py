@@ -24,7 +24,7 @@ import s3_server
 import stack
 from anomalake import intervals, live, metric_set
 from anomalake.alert import encode as told
-from anomalake.catalog import duck, glue
+from anomalake.catalog import duck, projection
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import database
 from anomalake.dashboards.definition import MOST_POINTS
@@ -320,7 +320,7 @@ def live_plans() -> None:
             for name in ("daysutc5", *kinds):  # the first warms the server up
                 began = time.perf_counter()
                 trino.query("EXPLAIN " + _renamed(asked.sql, name), _renamed(asked.schema, name))
-                seconds, since = time.perf_counter() - began, (today - glue.LIVE_FROM).days
+                seconds, since = time.perf_counter() - began, (today.date() - projection.DEFAULT_START).days
                 folders = since * (1 if name.startswith("days") else intervals.slots_per_day(kinds[name].frequency))
                 print(f"{name}: planned in {seconds:.1f} s, {folders:,} folders, load {os.getloadavg()[0]:.1f}", flush=True)
 

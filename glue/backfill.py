@@ -42,6 +42,7 @@ def main(argv: list[str]) -> int:
         raise UserError(f"--metric-set: {arguments.metric_set!r} is no metric set with a source in {arguments.metric_sets}; there are {known}")
     report = alone(past.Job(arguments.lake, item, sets, arguments.format), context, arguments)
     cli.tell_of(report, item, arguments.lake)
+    cli.warn_of_partitions(item, open_lake(arguments.lake))
     return 1 if report.failed or report.quarantined else 0
 
 

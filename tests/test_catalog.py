@@ -8,7 +8,7 @@ import pytest
 import sqlglot
 
 from anomalake import metric_set
-from anomalake.catalog import duck, glue, sql
+from anomalake.catalog import duck, glue, projection, sql
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import views, views_of_all
 from anomalake.cloudformation import PREFIX
@@ -55,7 +55,8 @@ def test_the_lake_s_tables_are_declared_as_they_are_written():
         for parameters in branches(table["Parameters"]):
             (partition,) = table["PartitionKeys"]
             assert parameters["projection.enabled"] == "true"
-            assert parameters[f"projection.{partition['Name']}.range"].endswith(",NOW+1DAYS")
+            projected = parameters[f"projection.{partition['Name']}.range"]
+            assert projected == ("2000-01-01,NOW+1DAYS" if partition["Name"] == "date" else projection.live_range("yyyyMMdd"))
     for (table, name), declared in zip(GLUE_NAMES.items(), inputs("EXTERNAL_TABLE")[: len(GLUE_NAMES)], strict=True):
         csv, parquet = branches(declared["StorageDescriptor"])
         assert declared["Name"] == name
@@ -68,7 +69,7 @@ def test_the_lake_s_tables_are_declared_as_they_are_written():
 
 def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
     text = json.dumps(RESOURCES)
-    own = {"Prefix", "Bucket", "!date", "!slot", "AWS::Partition", "AWS::Region", "AWS::AccountId"}
+    own = {"Prefix", "Bucket", "!date", "!slot", "Year", "Month", "Day", "AWS::Partition", "AWS::Region", "AWS::AccountId"}
     assert {part.split("}")[0] for part in text.split("${")[1:]} <= own
 
 

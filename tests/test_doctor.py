@@ -135,9 +135,10 @@ def tables_of(database: str) -> dict[str, Any]:
 def objects(**numbers: int) -> Callable[..., Any]:
     """The bucket's listing: how many objects lie under each prefix (its first word names it)."""
 
-    def list_objects_v2(Prefix: str, MaxKeys: int, **_: Any) -> Any:  # noqa: N803
+    def list_objects_v2(Prefix: str, MaxKeys: int, StartAfter: str = "", **_: Any) -> Any:  # noqa: N803
         number = numbers.get(Prefix.partition("/")[0], 0) if Prefix else sum(numbers.values())
-        return {"Contents": [{"Key": f"{Prefix}{n}"} for n in range(min(number, MaxKeys))]}
+        place = f"{Prefix}20210217/0000/" if Prefix == "shop/live/" else Prefix
+        return {"Contents": [{"Key": f"{place}{n}"} for n in range(min(number, MaxKeys)) if f"{place}{n}" > StartAfter]}
 
     return list_objects_v2
 
@@ -218,6 +219,7 @@ HEALTHY: Answers = {
     "cloudformation.describe_stacks": stack(),
     "athena.get_work_group": workgroup(),
     "glue.get_tables": catalog(),
+    "glue.get_table": {"Table": {"Name": "live", "Parameters": {"projection.slot.range": "20200101,NOW+1DAYS"}}},
     "s3.list_objects_v2": objects(shop=3, anomalyResults=2),
     "iam.simulate_principal_policy": simulated(),
     "quicksight.describe_data_source": {"DataSource": {"DataSourceId": "anomalake", "Type": "ATHENA", "Status": "CREATION_SUCCESSFUL"}},
@@ -579,6 +581,20 @@ def test_the_last_refresh_of_a_spice_dataset_counts(ingestions: list[Any], statu
     told = [check.found for check in checks if check.name == "datasets" and check.status == status and "anomalake-" in check.found]
     assert len(told) == 9
     assert found in told[0]
+
+
+def test_a_full_refresh_that_failed_is_a_problem_though_later_incremental_ones_were_completed():
+    """The hourly refreshes of a week fill the first page of answers, and read the last days alone."""
+    failed = ingestion("FAILED", 1, RequestType="FULL_REFRESH", ErrorInfo={"Type": "QUERY_TIMEOUT", "Message": "slow"})
+    pages = {
+        None: {"Ingestions": [ingestion("COMPLETED", 2, RequestType="INCREMENTAL_REFRESH")] * 100, "NextToken": "more"},
+        "more": {"Ingestions": [ingestion("COMPLETED", 1, RequestType="INCREMENTAL_REFRESH")] * 68 + [failed], "NextToken": "even more"},
+    }
+    checks = examine(quicksight__list_data_sets=data_sets("SPICE"), quicksight__list_ingestions=lambda NextToken=None, **_: pages[NextToken])  # noqa: N803
+    told = [check for check in checks if check.name == "datasets" and "anomaly-log" in check.found]
+    assert [check.status for check in told if "set-shop" in check.found] == ["problem", "ok"]
+    assert "anomalake-set-shop-anomaly-log: the last full refresh is FAILED QUERY_TIMEOUT slow" in [check.found for check in told]
+    assert "anomalake-set-shop-anomaly-log: the last incremental refresh is COMPLETED" in [check.found for check in told]
 
 
 def test_errors_in_analyses_and_dashboards_and_missing_ones_are_problems():

@@ -209,7 +209,7 @@ def test_spice_brings_a_refresh_schedule_for_each_dataset(three):
     for properties in datasets.values():
         window = properties["DataSetRefreshProperties"]["RefreshConfiguration"]["IncrementalRefresh"]["LookbackWindow"]
         assert window["ColumnName"] in {column["Name"] for column in named(properties, "InputColumns")[0]}
-        assert window["Size"] == 3
+        assert window["Size"] == 4
         decimals = [column for column in named(properties, "InputColumns")[0] if column["Type"] == "DECIMAL"]
         assert all(column["SubType"] == "FLOAT" for column in decimals)
 
@@ -218,12 +218,15 @@ def test_a_daily_metric_set_is_refreshed_daily_and_a_late_one_looks_further_back
     text = shop_text(frequency="frequency: P1D").replace("format: csv", "format: csv\n  offset: 200000")
     made = expand(project(tmp_path, [metric_set.parse(text, "shop")]), **OWNER, QuickSightImportMode="SPICE")
     schedules = {
-        s.properties["DataSetId"]: s.properties["Schedule"]["ScheduleFrequency"]["Interval"] for s in of(made, "AWS::QuickSight::RefreshSchedule")
+        (s.properties["DataSetId"].split("-")[1], s.properties["Schedule"]["RefreshType"], s.properties["Schedule"]["ScheduleFrequency"]["Interval"])
+        for s in of(made, "AWS::QuickSight::RefreshSchedule")
     }
-    assert {interval for dataset, interval in schedules.items() if "-set-" in dataset} == {"DAILY"}
-    assert {interval for dataset, interval in schedules.items() if "-all-" in dataset} == {"HOURLY"}
+    assert schedules == {
+        *(("set", "INCREMENTAL_REFRESH", "DAILY"), ("set", "FULL_REFRESH", "WEEKLY")),
+        *(("all", "INCREMENTAL_REFRESH", "HOURLY"), ("all", "FULL_REFRESH", "WEEKLY")),
+    }
     window = made["Dashboards/SetShopDatasets/AnomalyLog"].properties["DataSetRefreshProperties"]["RefreshConfiguration"]
-    assert window["IncrementalRefresh"]["LookbackWindow"]["Size"] == 3 + 2
+    assert window["IncrementalRefresh"]["LookbackWindow"]["Size"] == 4 + 3
 
 
 def test_without_the_detector_there_is_no_schedule_and_no_alarm_of_it(three):

@@ -165,6 +165,7 @@ def _backtest(arguments: Arguments) -> int:
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
     report = laptop.backtest(item, FolderStore(root), metric_set.load_all(sets), form, arguments.now)
     tell_of(report, item, root)
+    warn_of_partitions(item, FolderStore(root))
     size = pages.write(item, duck.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 1 if report.failed or report.quarantined else 0
@@ -207,6 +208,7 @@ def _detect(arguments: Arguments) -> int:
             if arguments.rebuild:
                 report = laptop.backtest(item, store, sets, form, now)
                 tell_of(report, item, arguments.lake)
+                warn_of_partitions(item, store)
                 failed = failed or bool(report.failed or report.quarantined)
             else:
                 chosen = Setting(store, sets, form)
@@ -220,6 +222,18 @@ def _detect(arguments: Arguments) -> int:
                 say(f"alerts      {done.alerts:,}")
                 _tell(done.findings, len(done.findings), "folders of live data lie in the future")
     return int(failed)
+
+
+def warn_of_partitions(item: MetricSet, store: Store, top: Path = Path()) -> None:
+    """Say which live data Athena does not show, by the `samconfig.toml` in the project's top."""
+    from anomalake import live
+    from anomalake.catalog import projection
+
+    samconfig = top / "samconfig.toml"
+    told = samconfig.read_text("utf-8", "replace") if samconfig.is_file() else ""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    for found, remedy in projection.of_profiles(live.files_by_interval(store, item), item, told, now):
+        print(f"anomalake: {found}; {remedy}", file=sys.stderr)  # noqa: T201
 
 
 def _feedback(arguments: Arguments) -> int:
@@ -374,11 +388,13 @@ def _preview(arguments: Arguments) -> int:
 
 
 def _render(arguments: Arguments) -> int:
+    from anomalake.lake.store import FolderStore
     from anomalake.render import FOLDERS, SCHEMAS, render
 
     top = Path(arguments.output)
     known = top / SCHEMAS
-    made = render(metric_set.load_all(Path(arguments.metric_set or "src/metric_sets")), known.read_text("utf-8") if known.exists() else "{}")
+    sets = metric_set.load_all(Path(arguments.metric_set or "src/metric_sets"))
+    made = render(sets, known.read_text("utf-8") if known.exists() else "{}")
     stale = []
     for name, text in made.items():
         file = top / name
@@ -401,6 +417,10 @@ def _render(arguments: Arguments) -> int:
             say(f"{stale[-1]} (removed)")
     if arguments.check and stale:
         raise UserError(f"not as the metric sets give them: {', '.join(stale)}; run `anomalake render` and commit what it writes")
+    lake = os.environ.get("ANOMALAKE_LAKE", "lake")
+    if "://" not in lake and Path(lake).is_dir():  # what lies in S3, the doctor compares
+        for item in (item for item in sets if item.source is not None):
+            warn_of_partitions(item, FolderStore(Path(lake)), top)
     return 0
 
 

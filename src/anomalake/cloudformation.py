@@ -31,6 +31,11 @@ PARAMETERS: dict[str, Node] = {
     "WorkGroup": {"Type": "String", "Description": "Athena workgroup of the stack."},
     "KmsKeyArn": {"Type": "String", "Default": "", "Description": "KMS key that encrypts the bucket; empty where S3's own does."},
     "CrawlerSchedule": {"Type": "String", "Default": "", "Description": "cron(...) of the crawlers; empty: they run when they are asked to."},
+    "LiveDataStart": {  # the lake's tables begin in 2000; an expression cannot tell leap years
+        "Type": "String", "Default": "2020-01-01", "Description": "The first day of live data that Athena looks for.",
+        "AllowedPattern": "^20[0-9]{2}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))$",
+        "ConstraintDescription": "a day of 2000 to 2099 as 2020-01-31, the 29th of February excepted",
+    },
     "DetectFunctionArn": {"Type": "String", "Default": "", "Description": "The detect function; empty where the detector is off."},
     "DetectRoleName": {"Type": "String", "Description": "The detect function's role."},
     "SchedulerRoleArn": {"Type": "String", "Description": "The role that calls the detect function."},

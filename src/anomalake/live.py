@@ -68,18 +68,23 @@ def files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> d
 
     Files in other folders are not live data.
     """
-    prefix, pattern, _ = patterns.folder_pattern(source_of(metric_set).path)
-    form = patterns.python_format(pattern)
-    width = len(datetime(2000, 1, 1).strftime(form))
     found: dict[datetime, list[str]] = {}
-    for key in store.list(prefix.rpartition("/")[0], after):
-        try:
-            wall = datetime.strptime(key[len(prefix) : len(prefix) + width], form)
-        except ValueError:
-            continue
-        if _is_file_of(key, folder(metric_set, wall)) and intervals.floor(wall, metric_set.frequency) == wall:
+    for key in store.list(patterns.folder_pattern(source_of(metric_set).path).prefix.rpartition("/")[0], after):
+        wall = wall_of(metric_set, key)
+        if wall is not None:
             found.setdefault(wall, []).append(key)
     return dict(sorted(found.items()))
+
+
+def wall_of(metric_set: MetricSet, key: str) -> datetime | None:
+    """The wall time of the interval whose live file has this key; None where it is no live file."""
+    prefix, pattern, _ = patterns.folder_pattern(source_of(metric_set).path)
+    width = sum(len(text) for _, text in patterns.pieces(pattern))
+    try:
+        wall = datetime.strptime(key[len(prefix) : len(prefix) + width], patterns.python_format(pattern))
+    except ValueError:
+        return None
+    return wall if _is_file_of(key, folder(metric_set, wall)) and intervals.floor(wall, metric_set.frequency) == wall else None
 
 
 def starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -> list[datetime]:
@@ -88,7 +93,7 @@ def starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -
     Where folders sort as their dates do, only the later folders are listed.
     """
     clock, key = metric_set.clock, ""
-    if after is not None and patterns.sorts_by_date(source_of(metric_set).path):
+    if after is not None and patterns.sorts_by_date(patterns.folder_pattern(source_of(metric_set).path).pattern):
         key = f"{folder(metric_set, clock.wall(after))}/"
     found = (start for wall in files_by_interval(store, metric_set, key) for start in clock.starts_at(wall))
     return sorted(start for start in found if after is None or start > after)

@@ -101,6 +101,8 @@ def folder_pattern(path: str) -> FolderPattern:
             between = path[before.end() : key.start()]
             pattern += "'" + between.replace("'", "''") + "'" if re.search(r"[A-Za-z']", between) else between
         pattern += key[1]
+    if "," in pattern:
+        raise UserError(f"the path {path!r} has a comma in its date; Athena separates the first date and the last by one, so use another character")
     letters = [match[0] for match in _TOKEN.finditer(pattern) if match[1]]
     if wrong := [token for token in letters if token not in _FOLDER_FIELDS]:
         raise UserError(f"the path {path!r} has {wrong[0]!r} in its date; folders are named by {' '.join(sorted(_FOLDER_FIELDS))}")
@@ -129,21 +131,25 @@ def day_pattern(path: str) -> FolderPattern | None:
     return None
 
 
+@cache  # asked for each live file
+def pieces(pattern: str) -> tuple[tuple[str, str], ...]:
+    """A folder's pattern in order: of each field the letter and the text (`("y", "yyyy")`), of a literal no letter and what it stands for."""
+    return tuple((match[1] or "", match[0] if match[1] else _literal(match[0])) for match in _TOKEN.finditer(pattern))
+
+
 def places(pattern: str) -> dict[str, tuple[int, int]]:
     """Where a folder's pattern, whose fields have fixed widths, has each letter's field: its first character, from 0, and its width."""
     found, at = {}, 0
-    for match in _TOKEN.finditer(pattern):
-        width = len(match[0] if match[1] else _literal(match[0]))
-        if match[1]:
-            found[match[1]] = (at, width)
-        at += width
+    for letter, text in pieces(pattern):
+        if letter:
+            found[letter] = (at, len(text))
+        at += len(text)
     return found
 
 
-@cache
-def sorts_by_date(path: str) -> bool:
-    """Whether the folders of a source path sort as their dates do."""
-    letters = list(places(folder_pattern(path).pattern))
+def sorts_by_date(pattern: str) -> bool:
+    """Whether folders of this pattern sort as their dates do: the year first, then month, day and time."""
+    letters = list(places(pattern))
     return letters == sorted(letters, key="yMdHms".index)
 
 

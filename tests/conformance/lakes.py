@@ -30,7 +30,7 @@ from anomalake.metric_set import MetricSet
 from conftest import Point, alert_body, event_text
 from stack import TOP, Resource
 
-MOVED = timedelta(weeks=522)  # the flights are of 2013; the live table begins in 2020
+MOVED = timedelta(weeks=522)  # the flights are of 2013; these stacks have the default of LiveDataStart, 2020
 FLIGHT_DAYS, SHOP_DAYS = 45, 30  # the flights' cover the blizzard of February; the shop's anomalies begin after 15
 
 
@@ -69,9 +69,9 @@ class Lake(NamedTuple):
         return [(self.name, duck.PREFIX), *((database(self.name, item), database(duck.PREFIX, item)) for item in self.sets)]
 
 
-def declare(name: str, form: Format, sets: Sequence[MetricSet], *, template: Path, root: Path, endpoint: str) -> Lake:
+def declare(name: str, form: Format, sets: Sequence[MetricSet], *, template: Path, root: Path, endpoint: str, **parameters: str) -> Lake:
     """Create what the stack declares, through Glue's API; the folder `root`, of the same name, is served as its bucket."""
-    resources = stack.expand(template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=name, Format=form)
+    resources = stack.expand(template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=name, Format=form, **parameters)
     lake = Lake(name, form, tuple(sets), resources, root)
     glue = boto3.client("glue", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
     for made in lake.of("AWS::Glue::Database"):

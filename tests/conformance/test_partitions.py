@@ -44,6 +44,22 @@ def reads(trino: Trino, statement: str) -> list[Read]:
     return found
 
 
+def live_text(item: MetricSet, wall: datetime) -> str:
+    """A live file with one row of the interval."""
+    source = source_of(item)
+    at = f"{wall:{patterns.python_format(item.timestamp.format)}}" if item.timestamp.format != patterns.UNIX else (
+        f"{intervals.to_utc(wall, item.timezone).replace(tzinfo=UTC).timestamp():.0f}")  # fmt: skip
+    row = dict.fromkeys(source.columns, "1") | {item.timestamp.column: at}
+    line = json.dumps(row) if source.format == "jsonl" else source.delimiter.join(row.values())
+    return (source.delimiter.join(source.columns) + "\n" if source.format == "csv" and source.header else "") + line + "\n"
+
+
+def put_live(store: FolderStore, item: MetricSet, wall: datetime) -> None:
+    """Put such a file into the interval's folder."""
+    packed = ".gz" if source_of(item).compression == "gzip" else ""
+    store.put(f"{folder(item, wall)}/a{packed}", lakes.packed(item, live_text(item, wall)))
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(trino: Trino, every_lake: dict[str, Lake], number: int) -> None:
     """Beside the folders of a day lie those of the days around it, and ones that only look like theirs."""
@@ -54,17 +70,9 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(trino: T
     day = datetime(2022, 5, 17)
     walls = list(intervals.walls(day, day + timedelta(days=1) - step, item.frequency))
     there = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
-
-    def text(wall: datetime) -> str:
-        at = f"{wall:{patterns.python_format(item.timestamp.format)}}" if item.timestamp.format != patterns.UNIX else (
-            f"{intervals.to_utc(wall, item.timezone).replace(tzinfo=UTC).timestamp():.0f}")  # fmt: skip
-        row = dict.fromkeys(source.columns, "1") | {item.timestamp.column: at}
-        line = json.dumps(row) if source.format == "jsonl" else source.delimiter.join(row.values())
-        return (source.delimiter.join(source.columns) + "\n" if source.format == "csv" and source.header else "") + line + "\n"
-
     store = FolderStore(lake.root)
     for wall in there:
-        store.put(f"{folder(item, wall)}/a{'.gz' if source.compression == 'gzip' else ''}", lakes.packed(item, text(wall)))
+        put_live(store, item, wall)
     off = folder(item, walls[0])
     stray = [
         f"{off}x/a",
@@ -78,7 +86,7 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(trino: T
         f"{off.rpartition('/')[0]}/{off}/a",
     ]
     for key in stray:
-        store.put(key, lakes.packed(item, text(walls[0])))
+        store.put(key, lakes.packed(item, live_text(item, walls[0])))
     form = patterns.python_format(pattern)
     first, last = (f"{wall:{form}}" for wall in (day - timedelta(days=3), day + timedelta(days=3)))
     (read,) = reads(trino, f"SELECT count(*) FROM \"{database(lake.name, item)}\".\"live\" WHERE slot BETWEEN '{first}' AND '{last}'")

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from anomalake import cloudformation, patterns
 from anomalake.alert import EARLIEST
-from anomalake.catalog import backfill, detector, sql
+from anomalake.catalog import backfill, detector, projection, sql
 from anomalake.catalog.saved import SavedQuery, saved_queries, saved_queries_of_all
 from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, literal, logical, logical_set, nested, role, sub, use_key
@@ -20,7 +20,6 @@ from anomalake.lake.layout import GLUE_NAMES, Format, Table
 from anomalake.live import source_of
 from anomalake.metric_set import MetricSet
 
-LIVE_FROM = EARLIEST.replace(year=2020)  # the first folder of live data that Athena looks for
 _PARQUET = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
     "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
@@ -37,7 +36,7 @@ _LAKE_CSV = {  # the cells never need a quote or an escape (lake.encoding)
 
 
 CATALOG_PARAMETERS = ("Prefix", "Bucket", "Format", "WorkGroup", "KmsKeyArn", "CrawlerSchedule")
-DETECTOR_PARAMETERS = ("DetectFunctionArn", "DetectRoleName", "SchedulerRoleArn", "AlarmTopicArn", *backfill.PARAMETERS)
+SOURCE_PARAMETERS = (projection.PARAMETER, "DetectFunctionArn", "DetectRoleName", "SchedulerRoleArn", "AlarmTopicArn", *backfill.PARAMETERS)
 
 
 _JSON_LINES: Node = {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe", "Parameters": {"ignore.malformed.json": "TRUE"}}
@@ -55,14 +54,14 @@ def template(sets: Sequence[MetricSet]) -> Node:
     for parquet, csv in zip(views_of_all(sets, PREFIX, "parquet"), views_of_all(sets, PREFIX, "csv"), strict=True):
         resources[logical(parquet.name)] = _view(parquet, csv, "AllDatabase")
     resources |= _saved(saved_queries_of_all(sets, PREFIX), "AllDatabase")
-    made = cloudformation.template("Anomalake's catalog.", (*CATALOG_PARAMETERS, *DETECTOR_PARAMETERS), ["IsCsv"], resources)
+    made = cloudformation.template("Anomalake's catalog.", (*CATALOG_PARAMETERS, *SOURCE_PARAMETERS), ["IsCsv"], resources)
     if not any(item.source for item in sets):  # the stack gives them all the same
         made["Metadata"]["cfn-lint"]["config"]["ignore_checks"].append("W2001")
     return made
 
 
 def _parameters(metric_set: MetricSet) -> tuple[str, ...]:
-    return (*CATALOG_PARAMETERS, *(DETECTOR_PARAMETERS if metric_set.source is not None else ()))
+    return (*CATALOG_PARAMETERS, *(SOURCE_PARAMETERS if metric_set.source is not None else ()))
 
 
 def set_template(item: MetricSet) -> Node:
@@ -158,14 +157,14 @@ def _table(owner: str, properties: Node) -> Node:
     }
 
 
-def _projection(column: str, form: str, first: str, step: tuple[int, str]) -> Node:
+def _projection(column: str, form: str, projected: str | Node, step: tuple[int, str]) -> Node:
     number, unit = step
     return {
         "EXTERNAL": "TRUE",
         "projection.enabled": "true",
         f"projection.{column}.type": "date",
         f"projection.{column}.format": form,
-        f"projection.{column}.range": f"{first},NOW+1DAYS",  # folders are local, NOW is UTC
+        f"projection.{column}.range": projected,
         f"projection.{column}.interval": str(number),
         f"projection.{column}.interval.unit": unit,
     }
@@ -174,7 +173,7 @@ def _projection(column: str, form: str, first: str, step: tuple[int, str]) -> No
 def _lake_table(metric_set: MetricSet, table: Table, owner: str) -> Node:
     location = f"s3://${{Bucket}}/{layout.folder(table, metric_set)}/"
     columns = tables.schema(table, metric_set)
-    projection = _projection("date", "yyyy-MM-dd", f"{EARLIEST:%Y-%m-%d}", (1, "DAYS"))
+    projected = _projection("date", "yyyy-MM-dd", f"{EARLIEST:%Y-%m-%d},{projection.END}", (1, "DAYS"))
     place = {"storage.location.template": sub(f"{location}date=${{!date}}/")}
 
     def storage(kept: Format) -> Node:
@@ -191,8 +190,8 @@ def _lake_table(metric_set: MetricSet, table: Table, owner: str) -> Node:
             "Parameters": {
                 "Fn::If": [
                     "IsCsv",
-                    {**projection, **place, "classification": "csv", "skip.header.line.count": "1"},
-                    {**projection, **place, "classification": "parquet"},
+                    {**projected, **place, "classification": "csv", "skip.header.line.count": "1"},
+                    {**projected, **place, "classification": "parquet"},
                 ]
             },
             "StorageDescriptor": {"Fn::If": ["IsCsv", storage("csv"), storage("parquet")]},
@@ -205,11 +204,11 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     intervals of a day have none in common, of an interval. What lies in folders below belongs to it.
     """
     source = source_of(metric_set)
-    day = patterns.day_pattern(source.path)
-    prefix, pattern, suffix = day or patterns.folder_pattern(source.path)
+    prefix, pattern, suffix = projection.partition(source.path)
     steps = {"P1D": (1, "DAYS"), "PT1H": (1, "HOURS"), "PT10M": (10, "MINUTES"), "PT5M": (5, "MINUTES")}
-    first = LIVE_FROM.strftime(patterns.python_format(pattern))
-    parameters = _projection("slot", pattern, first, steps["P1D" if day else metric_set.frequency])
+    parameters = _projection(
+        "slot", pattern, projection.live_range(pattern), steps["P1D" if patterns.day_pattern(source.path) else metric_set.frequency]
+    )
     parameters["storage.location.template"] = sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":
         parameters["classification"] = "json"

@@ -3,15 +3,16 @@
 Sources: the `AWS::QuickSight::*` pages of the CloudFormation guide; sets of permissions as the QuickSight console grants them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from anomalake import cloudformation, patterns
 from anomalake.catalog import views
 from anomalake.catalog.views import View, ViewColumn, database
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, logical, logical_set, nested, role, sub, use_key
-from anomalake.dashboards import definition, topic
+from anomalake.dashboards import definition, refresh, topic
 from anomalake.dashboards.definition import BAND, CONTRIBUTIONS, DATASETS, HEALTH, LIVE, LOG
+from anomalake.dashboards.refresh import Refreshes
 from anomalake.errors import UserError
 from anomalake.lake import layout
 from anomalake.metric_set import MetricSet
@@ -23,7 +24,6 @@ SHOWN_PARAMETERS = ("Prefix", "OwnerArn", "ReaderArn", "FolderArn")
 ANALYSIS_PARAMETERS = ("Prefix", "OwnerArn")
 TOPIC_PARAMETERS = ("Prefix", "FolderArn")
 MOST_POLICY = 10_000  # characters of a role's policies ("IAM and AWS STS quotas": 10,240)
-LOOK_BACK_DAYS = 3  # what a refresh of SPICE reads anew, beside the source's offset
 # Regions that have AWS::QuickSight::Topic, as CloudFormation's schemas list them (a condition takes ten at a time).
 TOPIC_REGIONS = (
     ("us-east-1", "us-east-2", "us-west-2", "ca-central-1", "sa-east-1", "eu-central-1", "eu-west-1", "eu-west-2"),
@@ -183,9 +183,9 @@ def _grant(parameter: str, actions: Sequence[str]) -> Node:
 # --- datasets
 
 
-def _dataset(metric_set: MetricSet | None, view: View, name: str, folders: Node, look_back: int) -> Node:
-    """A dataset over a view: typed columns with descriptions, in folders; a copy in SPICE reads the last days anew."""
-    incremental = {"LookbackWindow": {"ColumnName": definition.UTC_DAY, "Size": look_back, "SizeUnit": "DAY"}}
+def _dataset(metric_set: MetricSet | None, view: View, name: str, folders: Node, refreshes: Refreshes) -> Node:
+    """A dataset over a view: typed columns with descriptions, in folders; of a copy in SPICE, the days that a refresh of new rows reads again."""
+    incremental = {"LookbackWindow": {"ColumnName": definition.UTC_DAY, "Size": refreshes.look_back_days, "SizeUnit": "DAY"}}
     return {
         "Type": "AWS::QuickSight::DataSet",
         "Properties": {
@@ -228,26 +228,33 @@ def _input(column: ViewColumn) -> Node:
     return {"Name": column.name, "Type": kind, **fraction}
 
 
-def _refresh(metric_set: MetricSet | None, view: str, dataset: str, interval: str) -> Node:
-    when = {"TimeOfTheDay": "06:00"} if interval == "DAILY" else {}
-    schedule = {
-        "ScheduleId": "new-rows",
-        "RefreshType": "INCREMENTAL_REFRESH",
-        "ScheduleFrequency": {"Interval": interval, "TimeZone": "UTC", **when},
+def _schedules(metric_set: MetricSet | None, view: str, refreshes: Refreshes) -> Node:
+    """The refresh schedules of a dataset in SPICE; no two of them begin at one time of the day."""
+    sunday = {"RefreshOnDay": {"DayOfWeek": "SUNDAY"}} if refreshes.everything == "WEEKLY" else {}
+    at = {"TimeOfTheDay": "06:00"} if refreshes.new_rows == "DAILY" else {}
+    return {
+        f"{logical(view)}Refresh": _schedule(metric_set, view, "new-rows", "INCREMENTAL_REFRESH", {"Interval": refreshes.new_rows, **at}),
+        f"{logical(view)}FullRefresh": _schedule(
+            metric_set, view, "everything", "FULL_REFRESH", {"Interval": refreshes.everything, "TimeOfTheDay": "03:00", **sunday}
+        ),
     }
+
+
+def _schedule(metric_set: MetricSet | None, view: str, identity: str, kind: str, frequency: Node) -> Node:
+    schedule = {"ScheduleId": identity, "RefreshType": kind, "ScheduleFrequency": {**frequency, "TimeZone": "UTC"}}
     return {
         "Type": "AWS::QuickSight::RefreshSchedule",
         "Condition": "IsSpice",
-        "DependsOn": [dataset],
+        "DependsOn": [logical(view)],
         "Properties": {"AwsAccountId": ACCOUNT, "DataSetId": sub(dataset_id(metric_set, view)), "Schedule": schedule},
     }
 
 
-def _datasets(metric_set: MetricSet | None, made: Sequence[tuple[View, str, Node]], look_back: int, interval: str) -> Node:
+def _datasets(metric_set: MetricSet | None, made: Sequence[tuple[View, str, Node]], refreshes: Callable[[str], Refreshes]) -> Node:
     resources: Node = {}
     for view, name, folders in made:
-        resources[logical(view.name)] = _dataset(metric_set, view, name, folders, look_back)
-        resources[f"{logical(view.name)}Refresh"] = _refresh(metric_set, view.name, logical(view.name), interval)
+        resources[logical(view.name)] = _dataset(metric_set, view, name, folders, refreshes(view.name))
+        resources |= _schedules(metric_set, view.name, refreshes(view.name))
     return resources
 
 
@@ -256,8 +263,7 @@ def _set_datasets(item: MetricSet) -> Node:
     title = item.title
     names = {LIVE: "with live data", CONTRIBUTIONS: "with contributions", LOG: "event log", BAND: "with band", HEALTH: "data health"}
     listed = [(made[name], f"{title}: {told}"[:127], _folders(made[name].columns, item)) for name, told in names.items()]
-    look_back = LOOK_BACK_DAYS + (item.source.offset // 86_400 if item.source else 0)
-    resources = _datasets(item, listed, look_back, "DAILY" if item.frequency == "P1D" else "HOURLY")
+    resources = _datasets(item, listed, lambda view: refresh.of_set(item, view))
     return cloudformation.template(f"The datasets of {item.name}.", DATA_PARAMETERS, ["IsSpice"], resources)
 
 
@@ -354,7 +360,7 @@ def _all(sets: Sequence[MetricSet]) -> Node:
         "all_data_health": "data health",
     }
     listed = [(made[name], f"All metric sets: {told}", _folders(made[name].columns, None)) for name, told in names.items()]
-    resources = _datasets(None, listed, LOOK_BACK_DAYS, "HOURLY")
+    resources = _datasets(None, listed, lambda view: refresh.of_all(sets, view))
     finest: definition.Granularity = "MINUTE" if any(item.frequency in {"PT5M", "PT10M"} for item in sets) else "HOUR"
     window = definition.Window("addDateTime(-30, 'DD', now())", "addDateTime(1, 'DD', now())", finest)
     declared = definition.definition_of_all(window, {name: dataset_arn(None, name) for name in definition.ALL_DATASETS})

@@ -240,7 +240,8 @@ def _status(shards: list[tuple[model.State, int]], width: int) -> str:
     if not have.any():
         return "all values are missing; nothing is scored"
     if not scored.any():
-        return f"learning: the longest series has {int(days.max())} of the {fewest} days that are needed at a time of day; none is scored yet{relearning}"
+        longest = f"the longest series has {int(days.max())} of the {fewest} days that are needed at a time of day"
+        return f"learning: {longest}; nothing is scored yet{relearning}"
     if (zeros[have] >= 1).all():
         return "all values are zero; anything else will be an anomaly"
     still = int((have & (spread[0] <= 0)).sum())

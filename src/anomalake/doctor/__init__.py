@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from anomalake.doctor import account, lake, quicksight
+from anomalake.doctor import account, lake, partitions, quicksight
 from anomalake.doctor.scene import Clients, Finding, RefusalError, Scene, Setting, Status, ask, deployed
 
 __all__ = ["AFTER_LAKE", "AFTER_QUICKSIGHT", "BEFORE", "Check", "Clients", "Setting", "examine", "healthy"]
@@ -32,7 +32,13 @@ BEFORE: dict[str, Examiner] = {
     "encryption": account.encryption,
     "stack": account.stack,
 }
-AFTER_LAKE: dict[str, Examiner] = {"workgroup": lake.workgroup, "catalog": lake.catalog, "data": lake.data, "crawled": lake.crawled}
+AFTER_LAKE: dict[str, Examiner] = {
+    "workgroup": lake.workgroup,
+    "catalog": lake.catalog,
+    "data": lake.data,
+    "partitions": partitions.partitions,
+    "crawled": lake.crawled,
+}
 AFTER_QUICKSIGHT: dict[str, Examiner] = {
     "access": quicksight.access,
     "data-source": quicksight.data_source,

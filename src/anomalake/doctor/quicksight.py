@@ -6,8 +6,10 @@ from anomalake import patterns
 from anomalake.catalog.views import views, views_of_all
 from anomalake.dashboards.quicksight import all_id, dataset_id, set_id
 from anomalake.doctor.account import principal
-from anomalake.doctor.scene import Finding, Scene, ask, ask_all, ask_quicksight, declared, listed, results
+from anomalake.doctor.scene import Answer, Finding, Scene, ask, ask_all, ask_quicksight, declared, listed, results
 from anomalake.lake import layout
+
+_INGESTION_PAGES = 2  # of a hundred refreshes of a dataset
 
 
 def access(scene: Scene) -> Iterator[Finding]:
@@ -87,19 +89,39 @@ def datasets(scene: Scene) -> Iterator[Finding]:
 
 
 def _refresh(scene: Scene, dataset: str) -> Iterator[Finding]:
-    ingestions = (ask_quicksight(scene, "list_ingestions", DataSetId=dataset) or {}).get("Ingestions", [])
+    """The last refresh of each kind: a full one that failed is not made good by an incremental one, which reads the last days alone."""
+    ingestions = _ingestions(scene, dataset)
     if not ingestions:
         yield Finding("warning", f"{dataset} is in SPICE and was never refreshed", "refresh it in QuickSight, or wait for its schedule")
         return
-    last = max(ingestions, key=lambda ingestion: ingestion["CreatedTime"])
+    incremental = [one for one in ingestions if one.get("RequestType") == "INCREMENTAL_REFRESH"]
+    full = [one for one in ingestions if one not in incremental]
+    for what, some in (("full ", full), ("incremental ", incremental)):
+        if some:
+            yield _refreshed(dataset, what if full and incremental else "", max(some, key=lambda one: one["CreatedTime"]))
+
+
+def _ingestions(scene: Scene, dataset: str) -> list[Answer]:
+    """The latest refreshes, back to a full one; a week has 168 hourly ones."""
+    found: list[Answer] = []
+    page: dict[str, str] = {}
+    for _ in range(_INGESTION_PAGES):
+        answer = ask_quicksight(scene, "list_ingestions", DataSetId=dataset, MaxResults=100, **page) or {}
+        found += answer.get("Ingestions", [])
+        if not answer.get("NextToken") or any(one.get("RequestType") != "INCREMENTAL_REFRESH" for one in found):
+            break
+        page = {"NextToken": answer["NextToken"]}
+    return found
+
+
+def _refreshed(dataset: str, kind: str, last: Answer) -> Finding:
     error = last.get("ErrorInfo", {})
-    told = f"{dataset}: the last refresh is {last['IngestionStatus']} {error.get('Type', '')} {error.get('Message', '')}".rstrip()
+    told = f"{dataset}: the last {kind}refresh is {last['IngestionStatus']} {error.get('Type', '')} {error.get('Message', '')}".rstrip()
     if last["IngestionStatus"] == "FAILED":
-        yield Finding("problem", told, "mend that, then refresh the dataset in QuickSight; until then dashboards show old data")
-    elif last["IngestionStatus"] == "CANCELLED":
-        yield Finding("warning", told, "refresh the dataset in QuickSight")
-    else:
-        yield Finding("ok", told)
+        return Finding("problem", told, "correct that, then refresh the dataset in QuickSight; until then dashboards show old data")
+    if last["IngestionStatus"] == "CANCELLED":
+        return Finding("warning", told, "refresh the dataset in QuickSight")
+    return Finding("ok", told)
 
 
 def dashboards(scene: Scene) -> Iterator[Finding]:

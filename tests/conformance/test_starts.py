@@ -1,0 +1,50 @@
+"""The engine shows the live data from `LiveDataStart` to tomorrow, whole days of each set's own clock, and what it leaves out is what is reported."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+
+import stack
+from anomalake import intervals
+from anomalake.catalog import duck, projection
+from anomalake.catalog.views import database
+from anomalake.lake.store import FolderStore
+
+from . import lakes
+from .engine import Trino
+from .test_partitions import put_live
+
+
+@pytest.mark.parametrize("start", ["2013-01-01", "2020-01-01", "2000-01-01"])
+def test_live_data_is_shown_from_the_parameter_s_day_on_and_the_rest_is_what_is_reported(
+    trino: Trino, endpoint: str, buckets: Path, tmp_path: Path, start: str
+) -> None:
+    """Around the first day, around tomorrow's end, and before 2000; of every frequency and folder pattern, in zones on both sides of Greenwich."""
+    sets, first = lakes.awkward(), date.fromisoformat(start)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    name = f"since{first:%Y}"
+    (buckets / name).mkdir()
+    template = stack.project(tmp_path, sets)
+    lake = lakes.declare(name, "parquet", sets, template=template, root=buckets / name, endpoint=endpoint, LiveDataStart=start)
+    store, shown = FolderStore(lake.root), 0
+    days = [datetime.combine(first, time.min), datetime(1995, 5, 5), datetime.combine((now + timedelta(days=2)).date(), time.min)]
+    walls_of = {item.name: {day + number * intervals.STEP[item.frequency] for day in days for number in (-1, 0, 1)} for item in sets}
+    for item in sets:
+        for wall in walls_of[item.name]:
+            put_live(store, item, wall)
+    connection = duck.connect(lake.root, sets)
+    for item in sets:
+        walls = walls_of[item.name]
+        around = sorted({f"{wall + timedelta(days=number):%Y-%m-%d}" for wall in walls for number in (-1, 0, 1)})
+        statement = 'SELECT "localtimestamp" FROM "{}".anomalies_with_live WHERE "date" IN ({})'
+        dates = ", ".join(f"'{day}'" for day in around)
+        here = {wall for (wall,) in connection.sql(statement.format(database(duck.PREFIX, item), dates)).fetchall()}
+        there = {wall for (wall,) in trino.query(statement.format(database(name, item), dates)).rows}
+        assert here == walls
+        reported = {wall for wall in walls if any(projection.outside([wall], item, first, now))}
+        before_tables = {wall for wall in there if projection.outside([wall], item, first, now).before_tables}
+        assert there - before_tables == here - reported
+        assert {wall.date() for wall in before_tables} <= {first}  # the first hours of 2000 east of Greenwich: of live data only
+        shown += len(there)
+    assert shown == len(sets) * (2 + 1)  # the first two of the first day, and the last of tomorrow
