@@ -28,7 +28,7 @@ def read(event, *sets):
 
 def test_a_mapping_gives_fields_of_an_alert_and_no_other():
     named = {field.encode_name for kind in (Alert, ImpactedMetric) for field in msgspec.structs.fields(kind)}
-    assert set(MAPPED) - {"each"} == named - {"impactedMetric", "anomalyDetectorArn", "alertArn"}
+    assert set(MAPPED) - {"each", "scale"} == named - {"impactedMetric", "anomalyDetectorArn", "alertArn"}
 
 
 def test_an_event_is_an_alert_of_the_set_that_maps_it():
