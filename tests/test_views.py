@@ -89,12 +89,13 @@ def cells_in_pandas() -> pd.DataFrame:
     """One row for each series, measure and event."""
     rows = []
     for body in frames()[1]:
-        metric = body["impactedMetric"]
+        metric, event = body["impactedMetric"], body["alertEventId"].split("event/")[1]
         for one in metric["relevantTimeSeries"]:
             named = {d["dimensionName"]: d["dimensionValue"] for d in one["dimensions"]}
             rows.append({
                 "timestamp": pd.Timestamp(body["timestamp"][:16]), "platform": named.get("platform"), "marketplace": named.get("marketplace"),
-                "measure": metric["metricName"], "event": body["alertEventId"].split("event/")[1], "score": body["anomalyScore"], "value": one["metricValue"], "expected": one.get("expectedValue"),
+                "measure": metric["metricName"], "event": event,
+                "score": body["anomalyScore"], "value": one["metricValue"], "expected": one.get("expectedValue"),
             })  # fmt: skip
     return pd.DataFrame(rows).sort_values("score").fillna({"platform": "∅", "marketplace": "∅"})
 
