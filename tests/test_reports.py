@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalake import alert as alerts
-from anomalake import metric_set
+from anomalake import metric_set, opinion
 from anomalake.alert import Alert
 from anomalake.catalog import duck
 from anomalake.errors import UserError
@@ -229,6 +229,14 @@ def test_two_measures_of_a_series_stand_in_one_row():
     bodies = [report((PC, 1.0), event="a"), report((PC, 2.0), event="b", measure="revenue")]
     some = tables.merge(units("metricValue_AnomalyScore", body) for body in bodies)
     assert tables.rows("metricValue_AnomalyScore", some, SHOP, TIME)["eventRank"] == [0]
+
+
+def test_feedback_on_an_event_is_about_the_series_that_its_latest_report_names():
+    store = ObjectStore.memory()
+    bodies = [report((PC, 1.0), (APP, 2.0), at=1), report((PC, 3.0), at=2), report((PC, 9.0), score=99, event="other")]
+    ingest([Message(str(number), body) for number, body in enumerate(bodies)], store, (SHOP,), "parquet")
+    (found,) = opinion.of_event("5b0e7c9a", SHOP, store, "parquet")
+    assert found.series == (PC,)
 
 
 # --- objects of before

@@ -112,11 +112,8 @@ def _shares(alert: Alert) -> tuple[tuple[str, str | None, float], ...]:
 def _report_id(reported_at: str | None, score: float | None, told: tuple[Any, ...], series: Sequence[tuple[Any, ...]]) -> str:
     """Sorts the reports of an event: whether it has a value, when it was made, its score, and a digest of all it says but contributions."""
     valued = any(value is not None for _, value, *_ in series)
-    content = sha256(msgspec.json.encode((score, told)))
-    for one in series:
-        content.update(msgspec.json.encode(one))
     written = "-" if score is None else f"{score:010.6f}"
-    return f"{valued:d} {reported_at or '-'} {written} {content.hexdigest()[:DIGEST_LENGTH]}"
+    return f"{valued:d} {reported_at or '-'} {written} {_digest((score, told, series))[:DIGEST_LENGTH]}"
 
 
 def _made(report: str) -> str:
