@@ -77,13 +77,14 @@ def test_zero_and_minus_zero_are_one_number(form):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_greater_score_wins_a_cell_and_its_whole_unit_travels(form):
+def test_two_events_of_one_series_are_both_kept_and_the_greater_score_is_shown_first(form):
     series = [({"platform": "pc", "marketplace": "us"}, 10.0)]
     low, high = alert_body(event="z", score=20, series=series), alert_body(event="a", score=80, series=[(series[0][0], 5.0)])
     found = contents([[low], [high], [low]], form)
     (key,) = [key for key in found if "metricValue" in key]
     table = encoding.decode(form, tables.schema("metricValue_AnomalyScore", SHOP), found[key], key)
-    assert (table["viewsAnomalyMetricValue"], table["viewsGroupScore"], table["viewsEventId"]) == ([5.0], [80.0], ["a"])
+    assert (table["viewsAnomalyMetricValue"], table["viewsGroupScore"], table["viewsEventId"]) == ([5.0, 10.0], [80.0, 20.0], ["a", "z"])
+    assert table["eventRank"] == [0, 1]
 
 
 def test_a_series_that_lacks_a_dimension_has_null_there_and_moves_no_other():
@@ -143,7 +144,7 @@ def test_a_csv_line_splits_at_no_separator_that_the_writer_did_not_mean_and_no_p
 def test_an_object_of_other_columns_is_refused_with_what_to_do(shop):
     other = metric_set.parse(shop_text(dimensions="dimensions: [marketplace]"), "shop.yaml")
     data = encoding.encode("csv", tables.schema("anomalyGroups", shop)[:3], {"timestamp": [], "metricName": [], "groupScore": []})
-    with pytest.raises(encoding.StorageError, match="raise the metric set's `version`"):
+    with pytest.raises(encoding.StorageError, match=r"some/key: has the columns timestamp, .*`version`.* rebuilt by `anomalake replay`"):
         encoding.decode("csv", tables.schema("anomalyGroups", other), data, "some/key")
     with pytest.raises(encoding.StorageError, match="some/key: cannot be read as parquet"):
         encoding.decode("parquet", tables.schema("anomalyGroups", other), b"PAR1 not really", "some/key")

@@ -85,19 +85,24 @@ def lake(request, tmp_path_factory):
     return duck.connect(root, [item]), database("anomalake", item)
 
 
-def anomalies_in_pandas() -> pd.DataFrame:
-    """One row a series and hour: the winning cell of each measure, by the contract's rule (no ties in this data but by score)."""
+def cells_in_pandas() -> pd.DataFrame:
+    """One row for each series, measure and event."""
     rows = []
     for body in frames()[1]:
-        metric = body["impactedMetric"]
+        metric, event = body["impactedMetric"], body["alertEventId"].split("event/")[1]
         for one in metric["relevantTimeSeries"]:
             named = {d["dimensionName"]: d["dimensionValue"] for d in one["dimensions"]}
             rows.append({
                 "timestamp": pd.Timestamp(body["timestamp"][:16]), "platform": named.get("platform"), "marketplace": named.get("marketplace"),
-                "measure": metric["metricName"], "score": body["anomalyScore"], "value": one["metricValue"], "expected": one.get("expectedValue"),
+                "measure": metric["metricName"], "event": event,
+                "score": body["anomalyScore"], "value": one["metricValue"], "expected": one.get("expectedValue"),
             })  # fmt: skip
-    table = pd.DataFrame(rows).sort_values("score").fillna({"platform": "∅", "marketplace": "∅"})
-    return table.groupby(["timestamp", "platform", "marketplace", "measure"], as_index=False).last()
+    return pd.DataFrame(rows).sort_values("score").fillna({"platform": "∅", "marketplace": "∅"})
+
+
+def anomalies_in_pandas() -> pd.DataFrame:
+    """One row for each series and hour: of each measure the event with the highest score (no two have the same)."""
+    return cells_in_pandas().groupby(["timestamp", "platform", "marketplace", "measure"]).tail(1)
 
 
 def test_live_joins_anomalies_and_nothing_of_either_is_missing(lake):
@@ -130,18 +135,17 @@ def test_live_joins_anomalies_and_nothing_of_either_is_missing(lake):
 def test_contributions_meet_the_series_that_carry_them_and_their_shares_give_them_back(lake):
     connection, db = lake
     view = connection.sql(f"SELECT * FROM {db}.anomalies_with_contributions").df()
-    cells = anomalies_in_pandas()
+    cells = cells_in_pandas()
     found = {}
     for body in frames()[1]:
-        metric, at = body["impactedMetric"]["metricName"], pd.Timestamp(body["timestamp"][:16])
+        event = body["alertEventId"].split("event/")[1]
         for dimension in body["impactedMetric"]["dimensionContribution"]:
             for share in dimension["dimensionValueContributions"]:
                 value = share["dimensionValue"] or "∅"
-                carrying = cells[(cells.timestamp == at) & (cells.measure == metric) & (cells[dimension["dimensionName"]] == value)]
+                carrying = cells[(cells.event == event) & (cells[dimension["dimensionName"]] == value)]
                 weight = (carrying.value - carrying.expected).abs()
                 if weight.isna().any() or weight.sum() == 0:
                     weight = pd.Series(1.0, carrying.index)
-                event = body["alertEventId"].split("event/")[1]
                 place = (event, dimension["dimensionName"], share["dimensionValue"])
                 found[place] = sorted(share["valueContribution"] * weight / weight.sum()) if len(carrying) else [share["valueContribution"]]
     grouped = {

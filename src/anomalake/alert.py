@@ -6,7 +6,7 @@ Anomalake's own detector. docs/alerts.md describes every field.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
@@ -44,7 +44,7 @@ class DimensionValue(_Wire, frozen=True):
 
 
 class TimeSeries(_Wire, frozen=True):
-    """An affected series: its value, and (own detector) what was expected."""
+    """An affected series: its value, and (own detector) what was expected. `fit` keeps the optional dimensions that the metric set declares."""
 
     dimensions: tuple[DimensionValue, ...] = ()
     metric_value: float | None = None
@@ -52,6 +52,7 @@ class TimeSeries(_Wire, frozen=True):
     expected_value: float | None = None
     lower_bound: float | None = None
     upper_bound: float | None = None
+    optional_dimensions: tuple[DimensionValue, ...] = ()
 
 
 class ValueContribution(_Wire, frozen=True):
@@ -95,6 +96,7 @@ class Alert(_Wire, frozen=True):
     source: str | None = None
     direction: str | None = None
     root_cause: str | None = None
+    reported_at: str | None = None  # when this report of the event was made: of several, the latest is shown
 
     @property
     def instant(self) -> datetime:
@@ -126,6 +128,27 @@ def read_timestamp(text: str) -> datetime:
     if not EARLIEST <= instant < LATEST:
         raise AlertError(f"timestamp: {text!r} lies outside the years {EARLIEST.year} to {LATEST.year - 1} that the tables cover")
     return instant
+
+
+_FRACTION = re.compile(r"T\d\d:\d\d:\d\d\.(\d{1,9})")
+
+
+def report_time(text: str) -> str:
+    """An instant, written like a timestamp, in UTC and with milliseconds; such texts sort by time. `AlertError` where it cannot be read."""
+    try:
+        instant = read_timestamp(text)
+    except AlertError as error:
+        raise AlertError(f"reportedAt: {str(error).removeprefix('timestamp: ')}") from error
+    match = _FRACTION.search(text)
+    return f"{instant:%Y-%m-%dT%H:%M:%S}.{(match[1] if match else '').ljust(3, '0')[:3]}Z"
+
+
+def report_time_or_none(found: object) -> str | None:
+    """`report_time` of what a service or an envelope says; null where that is no time, which costs the order of reports and not the alert."""
+    try:
+        return report_time(found) if isinstance(found, str) else None
+    except AlertError:
+        return None
 
 
 def _tzinfo(offset: str | None, zone_name: str | None) -> timezone | ZoneInfo:
@@ -176,7 +199,7 @@ def sound(alert: Alert) -> Alert:
     if alert.anomaly_score is not None and not 0 <= alert.anomaly_score <= 100:
         raise AlertError(f"anomalyScore: {alert.anomaly_score:g} must be from 0 to 100, or null")
     alert.instant  # noqa: B018  (raises where the timestamp cannot be read)
-    return alert
+    return alert if alert.reported_at is None else msgspec.structs.replace(alert, reported_at=report_time(alert.reported_at))
 
 
 def identity(*parts: str) -> str:
@@ -194,6 +217,20 @@ def direction(value: float | None, expected: float | None) -> str | None:
     if value is None or expected is None or value == expected:
         return None
     return "above" if value > expected else "below"
+
+
+def directed(alert: Alert) -> Alert:
+    """The alert with a direction: its own, else that of its series together, as far as they have a value and an expected value."""
+    if alert.direction is not None:
+        return alert
+    series = alert.impacted_metric.relevant_time_series
+    known = [(one.metric_value, one.expected_value) for one in series if one.metric_value is not None and one.expected_value is not None]
+    if not known:
+        return alert
+    share = 1 / (2 * len(known))  # so that no difference and no sum overflows
+    net = math.fsum(value * share - expected * share for value, expected in known)
+    found = direction(*known[0]) if len(known) == 1 else direction(net, 0.0)
+    return msgspec.structs.replace(alert, direction=found)
 
 
 def shares(weights: Sequence[float]) -> list[float]:
@@ -235,7 +272,21 @@ def fit(alert: Alert, metric_set: MetricSet) -> Alert:
     for name in named:
         if name not in known:
             raise AlertError(f"dimensionName: {where} has no dimension {name!r}; it has {', '.join(metric_set.dimension_names) or 'none'}")
-    return alert
+    return _declared(alert, known)
+
+
+def _declared(alert: Alert, known: Collection[str]) -> Alert:
+    """The alert whose series have the optional dimensions that are known and that they do not name themselves."""
+    metric, replace = alert.impacted_metric, msgspec.structs.replace
+    if not any(one.optional_dimensions for one in metric.relevant_time_series):
+        return alert
+
+    def whole(series: TimeSeries) -> TimeSeries:
+        named = {one.dimension_name: one for one in series.optional_dimensions if one.dimension_name in known}
+        named |= {one.dimension_name: one for one in series.dimensions}
+        return replace(series, dimensions=tuple(named.values()), optional_dimensions=())
+
+    return replace(alert, impacted_metric=replace(metric, relevant_time_series=tuple(map(whole, metric.relevant_time_series))))
 
 
 def _renamed(alert: Alert, metric_set: MetricSet) -> Alert:
@@ -255,7 +306,10 @@ def _renamed(alert: Alert, metric_set: MetricSet) -> Alert:
             metric,
             metric_name=measures.get(metric.metric_name, metric.metric_name),
             dimension_contribution=named(metric.dimension_contribution),
-            relevant_time_series=tuple(replace(one, dimensions=named(one.dimensions)) for one in metric.relevant_time_series),
+            relevant_time_series=tuple(
+                replace(one, dimensions=named(one.dimensions), optional_dimensions=named(one.optional_dimensions))
+                for one in metric.relevant_time_series
+            ),
         ),
     )
 

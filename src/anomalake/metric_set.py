@@ -29,16 +29,18 @@ LAKE_FOLDERS = frozenset("anomalyResults alerts quarantine detector feedback not
 GENERATED_COLUMNS = frozenset(
     "key timestamp localtimestamp date utcday slot isanomaly haslive metricset metricname dimensions dimensionname dimensionvalue valuecontribution "
     "contributionshare groupscore severity direction affectedseries eventid anomalygroupid alerteventid alertname detectorarn source consoleurl "
-    "rootcause value expectedvalue lowerbound upperbound score".split()
+    "rootcause reportid reportedat eventrank value expectedvalue lowerbound upperbound score".split()
 )
-# What the anomaly table holds of each measure: `<measure><suffix>`.
+# What the anomaly table holds of each measure: `<measure><suffix>`; the views show all but the id of the report.
 ANOMALY_COLUMNS = ("AnomalyMetricValue", "GroupScore", "ExpectedValue", "LowerBound", "UpperBound", "EventId")
+REPORT_ID = "ReportId"
 
 # What `mapping` may give: the fields of an alert, those of its measure among them, and `each`, the parts of an event that are an alert each.
 MAPPED = (
     "each metricName timestamp anomalyScore relevantTimeSeries dimensionContribution direction rootCause "
-    "alertEventId anomalyGroupId alertName alertDescription consoleUrl source"
+    "alertEventId anomalyGroupId alertName alertDescription consoleUrl source reportedAt scale"
 ).split()
+MAPPED_PLAIN = ("scale",)  # a value as it is, and no expression
 MAPPED_ALWAYS = ("metricName", "timestamp")
 
 
@@ -172,6 +174,11 @@ class MetricSet(_Named, frozen=True, forbid_unknown_fields=True):
         """How intervals are counted."""
         return intervals.Clock(self.frequency, self.timezone, absolute=self.timestamp.format == patterns.UNIX)
 
+    @property
+    def score_factor(self) -> float:
+        """What the score of a home-made event is multiplied by."""
+        return float(self.mapping.get("scale", 1))
+
     def start(self, instant: datetime) -> datetime:
         """The start of the interval that holds the instant, both naive UTC."""
         return self.clock.start(instant)
@@ -244,11 +251,21 @@ _StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: nod
 
 
 def _plain(document: dict[Any, Any]) -> dict[Any, Any]:
-    """A dimension may be written as its bare name."""
+    """A dimension may be written as its bare name, and `scale` as a number among the mapping's texts."""
     dimensions = document.get("dimensions")
     if isinstance(dimensions, list):
         document = {**document, "dimensions": [{"name": item} if isinstance(item, str) else item for item in dimensions]}
+    mapping = document.get("mapping")
+    if isinstance(mapping, dict) and isinstance(scale := mapping.get("scale"), int | float) and not isinstance(scale, bool):
+        document = {**document, "mapping": {**mapping, "scale": _number_text(scale)}}
     return document
+
+
+def _number_text(number: float) -> str:
+    try:
+        return str(float(number))
+    except OverflowError:
+        return "inf"
 
 
 _ALLOWED = {
@@ -331,7 +348,7 @@ def _name_problems(item: MetricSet) -> list[_Problem]:
     found = []
     owners: dict[str, str] = dict.fromkeys(GENERATED_COLUMNS, "a column that the tables generate")
     for measure in item.measures:
-        for suffix in ANOMALY_COLUMNS:
+        for suffix in (*ANOMALY_COLUMNS, REPORT_ID):
             owners[(measure.name + suffix).lower()] = f"a column generated for the measure {measure.name!r}"
     named = [(f"dimensions[{i}].name", name) for i, name in enumerate(item.dimension_names)]
     named += [(f"measures[{i}].name", name) for i, name in enumerate(item.measure_names)]
@@ -429,11 +446,24 @@ def _mapping_problems(mapping: dict[str, str]) -> list[_Problem]:
     for field, expression in mapping.items():
         if field not in MAPPED:
             found.append(_Problem(f"mapping.{field}", f"is no field that a mapping gives; known are {', '.join(MAPPED)}"))
+        if field in MAPPED_PLAIN:
+            if not _is_positive(expression):
+                found.append(
+                    _Problem(f"mapping.{field}", f"{expression[:100]!r} must be a number greater than 0, such as 100 for scores from 0 to 1")
+                )
+            continue
         try:
             compiled(expression)
         except (ValueError, RecursionError) as error:
             found.append(_Problem(f"mapping.{field}", f"{expression!r} is no JMESPath: {one_line(str(error), 200)}"))
     return found
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False
 
 
 @cache

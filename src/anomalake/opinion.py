@@ -34,7 +34,8 @@ def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> l
         if measure != alerts.MISSING_DATA:
             keys = [layout.table_key("metricValue_AnomalyScore", metric_set, instant, form)]
             rows = _rows("metricValue_AnomalyScore", keys, metric_set, store, form)
-            some = [{name: row[name] for name in metric_set.dimension_names} for row in rows if row[f"{measure}EventId"] == event]
+            current = [row for row in rows if row[f"{measure}EventId"] == event and row[tables.EVENT_RANK] >= 0]
+            some = [{name: row[name] for name in metric_set.dimension_names} for row in current]
         found.append(Feedback(measure, instant, wanted=True, event_id=event, direction=group["direction"], series=tuple(some)))
     return found
 

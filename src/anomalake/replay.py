@@ -332,11 +332,9 @@ def _settle(store: Store, job: Job, target: _Target, group: Sequence[Filed], eve
             if not group:
                 return Done(findings=(f"{error}; the archive has no alert of it",), found=1)
             findings.append(f"{error}; made anew")
-    only_here = [
-        {place: unit for place, unit in units.items() if not job.exact and tables.event_of(table, place, unit) not in events} for units in known
-    ]
+    only_here = [{place: unit for place, unit in units.items() if not job.exact and tables.event_of(place) not in events} for units in known]
     whole = tables.merge([*(tables.units(table, one.alert, item) for one in group), *only_here])
-    kept = {tables.event_of(table, place, unit) for units in only_here for place, unit in units.items()}
+    kept = {tables.event_of(place) for units in only_here for place in units}
     done = Done(kept=len(kept), findings=tuple(findings), found=len(findings))
     if not whole and not present:
         return done

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
-from anomalake import sources
+from anomalake import metric_set, sources
 from anomalake.alert import AlertError
+from anomalake.catalog import duck
+from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.store import FolderStore
 from conftest import event_text
 
 ARN = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:checkout-latency"
@@ -94,12 +97,131 @@ def test_a_message_of_sns_without_arn_names_its_detector_without_region():
     assert read(message)[0].anomaly_detector_arn == "arn:aws:cloudwatch::111122223333:alarm:checkout-latency"
 
 
-def test_an_expression_in_the_band_is_a_measure_without_dimensions():
+def optional(alert):
+    (series,) = alert.impacted_metric.relevant_time_series
+    return {one.dimension_name: one.dimension_value for one in series.optional_dimensions}
+
+
+def test_statistic_namespace_account_region_and_alarm_are_optional_dimensions_in_all_forms():
+    expected = {
+        "metric_namespace": "Shop/Checkout",
+        "metric_statistic": "p90",
+        "metric_account": "111122223333",
+        "metric_region": "eu-west-1",
+        "alarm_name": "checkout-latency",
+    }
+    assert [optional(*read(event_text(form))) for form in FORMS] == [expected] * 3
+
+
+def test_a_metric_of_another_account_says_that_account():
+    by_bus, message = event(), event("cloudwatch_sns")
+    by_bus["detail"]["configuration"]["metrics"][0]["accountId"] = message["Trigger"]["Metrics"][0]["AccountId"] = "444455556666"
+    assert [optional(*read(one))["metric_account"] for one in (by_bus, message)] == ["444455556666"] * 2
+
+
+def test_a_message_without_arn_says_the_region_by_its_display_name():
+    message = event("cloudwatch_sns")
+    del message["AlarmArn"]
+    assert optional(*read(message))["metric_region"] == "EU (Ireland)"
+
+
+def metric(name, query, namespace="AWS/ApplicationELB", stat="Sum", **dimensions):
+    return {"id": query, "metricStat": {"metric": {"namespace": namespace, "name": name, "dimensions": dimensions}, "period": 300, "stat": stat}}
+
+
+def on_expression(expression, *metrics, label="Error rate"):
     by_bus = event()
-    by_bus["detail"]["configuration"]["metrics"][0] = {"id": "m1", "expression": "a/b", "label": "Error rate"}
-    (alert,) = read(by_bus)
+    by_bus["detail"]["configuration"]["metrics"] = [
+        *metrics,
+        {"id": "e1", "expression": expression, "label": label},
+        {"id": "ad1", "expression": "ANOMALY_DETECTION_BAND(e1, 2)"},
+    ]
+    return by_bus
+
+
+def test_an_expression_is_a_measure_of_what_all_its_metrics_share():
+    errors = metric("HTTPCode_Target_5XX_Count", "m1", LoadBalancer="app/one", TargetGroup="a")
+    requests = metric("RequestCount", "m2", LoadBalancer="app/one", TargetGroup="b")
+    (alert,) = read(on_expression("100 * m1 / m2", errors, requests))
     assert alert.impacted_metric.metric_name == "Error_rate"
     assert alert.impacted_metric.relevant_time_series[0].dimensions == ()
+    found = optional(alert)
+    assert (found["LoadBalancer"], found["metric_namespace"], found["metric_statistic"]) == ("app/one", "AWS/ApplicationELB", "Sum")
+    assert "TargetGroup" not in found
+
+
+@pytest.mark.parametrize(
+    "expression", ["m1 / m2", "e2 * 100", "SUM(METRICS())", 'AVG(METRICS("m"))', "AVG(METRICS('m'))", "IF(m2 > 0, m1 / m2, 0)", "e1 + m1 / m2"]
+)
+def test_metrics_are_found_through_other_expressions_functions_and_circles(expression):
+    one, two = metric("Errors", "m1", LoadBalancer="x"), metric("Requests", "m2", LoadBalancer="x", stat="Average")
+    unrelated = metric("Other", "n3", LoadBalancer="y") if expression != "SUM(METRICS())" else two
+    (alert,) = read(on_expression(expression, one, two, unrelated, {"id": "e2", "expression": "m1 / m2"}))
+    found = optional(alert)
+    assert found["LoadBalancer"] == "x"
+    assert "metric_statistic" not in found
+
+
+def test_a_name_in_quotes_is_no_metric_of_an_expression():
+    (alert,) = read(on_expression("SEARCH('{AWS/EC2,m2} m2', 'Sum') + m1", metric("Errors", "m1", Host="x"), metric("Requests", "m2", Host="y")))
+    assert optional(alert)["Host"] == "x"
+
+
+def test_an_expression_without_metrics_still_says_account_region_and_alarm():
+    (alert,) = read(on_expression("SEARCH('{AWS/EC2,InstanceId} CPU', 'Sum')"))
+    assert optional(alert) == {"metric_account": "111122223333", "metric_region": "eu-west-1", "alarm_name": "checkout-latency"}
+
+
+CHECKOUT = """
+name: checkout
+frequency: PT5M
+timestamp: {column: timestamp, format: "yyyy-MM-dd HH:mm:ss"}
+dimensions: [%s]
+measures: [{name: Latency_p90, aggregation: AVG}, {name: Error_rate, aggregation: AVG}]
+alerts: {detectors: ["*"]}
+"""
+ALL = "Service, Stage, LoadBalancer, metric_namespace, metric_statistic, metric_account, metric_region"
+
+
+def another(change):
+    """The same alarm, changed and with a name of its own."""
+    made = event()
+    made["resources"] = [f"{ARN}-2"]
+    made["detail"]["alarmName"] += "-2"
+    change(made, made["detail"]["configuration"]["metrics"])
+    return made
+
+
+def in_region(made, _):
+    made["resources"] = [made["resources"][0].replace("eu-west-1", "us-east-1")]
+
+
+PAIRS = {
+    "load balancers": [on_expression("m1 / m2", metric("E", "m1", LoadBalancer=lb), metric("R", "m2", LoadBalancer=lb)) for lb in ("app/a", "app/b")],
+    "statistics": [event(), another(lambda _, metrics: metrics[0]["metricStat"].update(stat="p99"))],
+    "namespaces": [event(), another(lambda _, metrics: metrics[0]["metricStat"]["metric"].update(namespace="Other"))],
+    "accounts": [event(), another(lambda _, metrics: metrics[0].update(accountId="444455556666"))],
+    "regions": [event(), another(in_region)],
+}
+PAIRS["load balancers"][1]["resources"] = [f"{ARN}-2"]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize(("dimensions", "series"), [(ALL, 2), ("Service, Stage", 1)])
+def test_what_shares_measure_and_interval_is_two_series_where_the_set_tells_them_apart_and_two_events_anyway(tmp_path, pair, dimensions, series):
+    item = metric_set.parse(CHECKOUT % dimensions, "checkout")
+    outcome = ingest([Message(str(n), json.dumps(one)) for n, one in enumerate(PAIRS[pair])], FolderStore(tmp_path), (item,), "parquet")
+    assert (len(outcome.filed), outcome.quarantined) == (2, ())
+    connection = duck.connect(tmp_path, [item])
+    assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [(2, series)]
+    assert len(connection.sql("SELECT * FROM anomalies_with_live").fetchall()) == series
+
+
+def test_an_alarm_of_very_many_metrics_is_refused_by_name():
+    by_bus = event()
+    by_bus["detail"]["configuration"]["metrics"] = [metric("E", f"m{number}") for number in range(501)]
+    with pytest.raises(AlertError, match=r"length <= 500 - at `\$.detail.configuration.metrics"):
+        read(by_bus)
 
 
 def test_each_change_of_state_is_an_event_of_its_own():

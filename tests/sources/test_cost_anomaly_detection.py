@@ -1,15 +1,21 @@
 """AWS Cost Anomaly Detection: money becomes per cent, and messages about one anomaly are one event."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import sources
+from anomalake import metric_set, sources
 from anomalake.alert import AlertError
+from anomalake.catalog import duck
+from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.store import FolderStore
 from conftest import event_text
 
+AWS_COST = (Path(__file__).parents[2] / "src/metric_sets/aws_cost.yaml").read_text("utf-8")
 MONITOR = "arn:aws:ce::111122223333:anomalymonitor/3f1c9a52-77de-4f60-9d1b-2b8c0f6ad9e4"
 
 
@@ -56,6 +62,52 @@ def test_the_series_has_the_dimension_that_the_monitor_watches_and_no_other():
     assert dimensions("Amazon EC2") == {"service": "Amazon EC2"}
     assert dimensions("111122223333") == {"linked_account": "111122223333"}
     assert dimensions("a cost category") == dimensions(None) == {}
+
+
+def optional(alert):
+    (series,) = alert.impacted_metric.relevant_time_series
+    return {one.dimension_name: one.dimension_value for one in series.optional_dimensions}
+
+
+@pytest.mark.parametrize("name", ["cost_eventbridge", "cost_sns"])
+def test_monitor_monitored_value_and_account_are_optional_dimensions(name):
+    assert optional(read(event_text(name))) == {"monitor": "services", "monitored_value": "Amazon EC2", "account": "111122223333"}
+
+
+def test_a_monitor_without_name_is_named_by_its_id():
+    assert optional(read({**detail(), "monitorName": None}))["monitor"] == MONITOR.rpartition("/")[2]
+
+
+OTHER = MONITOR.replace("3f1c9a52", "99999999")
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"dimensionValue": "team-b"},
+        {"monitorArn": OTHER, "monitorName": "tags"},
+        {"monitorArn": OTHER.replace("111122223333", "444455556666")},
+        {"monitorArn": OTHER, "monitorName": None},
+    ],
+)
+def test_two_values_or_monitors_of_one_day_are_two_series_and_in_a_set_of_before_two_events(tmp_path, different):
+    one = {**detail(), "dimensionValue": "team-a"}
+    bodies = [json.dumps(one), json.dumps({**one, "anomalyId": "another", **different})]
+    old = metric_set.parse(re.sub(r"\n  - {name: (monitor|monitored_value|account),.*", "", AWS_COST), "aws_cost")
+    for item, series in ((metric_set.parse(AWS_COST, "aws_cost"), 2), (old, 1)):
+        root = tmp_path / str(series)
+        outcome = ingest([Message(str(n), body) for n, body in enumerate(bodies)], FolderStore(root), (item,), "csv")
+        assert (len(outcome.filed), outcome.quarantined) == (2, ())
+        connection = duck.connect(root, [item])
+        assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [(2, series)]
+        assert len(connection.sql("SELECT * FROM anomalies_with_live").fetchall()) == series
+
+
+def test_the_envelope_of_eventbridge_or_sns_says_when_it_was_reported():
+    by_bus, message = json.loads(event_text("cost_eventbridge")), event_text("cost_sns")
+    assert read(by_bus).reported_at == "2026-07-14T16:20:00.000Z"
+    assert read({"TopicArn": "t", "Message": message, "Timestamp": "2026-07-14T16:20:03.123Z"}).reported_at == "2026-07-14T16:20:03.123Z"
+    assert (read(message).reported_at, read({**by_bus, "time": "soon"}).reported_at) == (None, None)
 
 
 def test_the_message_of_sns_is_read_with_its_own_names_and_gaps():

@@ -8,6 +8,7 @@ import pytest
 
 from anomalake import metric_set, sources
 from anomalake.alert import Alert, AlertError, ImpactedMetric
+from anomalake.errors import UserError
 from anomalake.metric_set import MAPPED
 from conftest import event_text, shop_text
 
@@ -28,7 +29,7 @@ def read(event, *sets):
 
 def test_a_mapping_gives_fields_of_an_alert_and_no_other():
     named = {field.encode_name for kind in (Alert, ImpactedMetric) for field in msgspec.structs.fields(kind)}
-    assert set(MAPPED) - {"each"} == named - {"impactedMetric", "anomalyDetectorArn", "alertArn"}
+    assert set(MAPPED) - {"each", "scale"} == named - {"impactedMetric", "anomalyDetectorArn", "alertArn"}
 
 
 def test_an_event_is_an_alert_of_the_set_that_maps_it():
@@ -57,6 +58,72 @@ def test_each_part_is_an_alert_of_its_own_and_an_empty_list_is_none():
 def test_an_id_is_made_of_measure_time_and_series_where_none_is_mapped():
     (alert,), (again,), (later,) = (read({**EVENT, **more}) for more in ({}, {"score": 99, "value": 4}, {"at": "2026-07-14T11:25:00Z"}))
     assert alert.event_id == again.event_id != later.event_id
+
+
+@pytest.mark.parametrize(
+    ("grade", "scale", "score"), [(0.29, "100", 29.0), (0.815, "1e2", 81.5), (0, "100", 0.0), (715, "0.1", 71.5), (None, "100", None)]
+)
+def test_a_grade_is_scaled_to_a_score(grade, scale, score):
+    assert read({**EVENT, "score": grade}, mapped(scale=scale))[0].anomaly_score == score
+
+
+def test_a_scale_may_be_written_as_a_number():
+    text = shop_text() + "mapping: {metricName: metric, timestamp: at, anomalyScore: score, scale: 100}\n"
+    assert read({**EVENT, "score": 0.5}, metric_set.parse(text, "shop"))[0].anomaly_score == 50.0
+
+
+@pytest.mark.parametrize("scale", ["0", "-1", "nan", ".inf", "1e999", "true", "score", "[1]", "9" * 400])
+def test_a_scale_that_is_no_positive_number_is_refused(scale):
+    text = shop_text() + f"mapping: {{metricName: metric, timestamp: at, scale: {scale}}}\n"
+    with pytest.raises(UserError, match=r"shop: mapping(.scale|\[...\]): "):
+        metric_set.parse(text, "shop")
+
+
+def test_a_scaled_score_beyond_one_hundred_is_refused():
+    with pytest.raises(AlertError, match="anomalyScore: 7150 must be from 0 to 100"):
+        read(EVENT, mapped(scale="100"))
+
+
+def test_a_score_that_is_no_number_is_refused_whatever_the_scale():
+    with pytest.raises(AlertError, match=r"got `str` - at `\$.anomalyScore`"):
+        read({**EVENT, "score": "high"}, mapped(scale="100"))
+
+
+SERIES_EXPECTED = SERIES.replace("value,", "value, expectedValue: expected,")
+
+
+@pytest.mark.parametrize(
+    ("expected", "given", "direction"), [(5, None, "below"), (1, None, "above"), (3, None, None), (None, None, None), (5, "above", "above")]
+)
+def test_the_direction_follows_from_value_and_expected_value_where_the_event_says_none(expected, given, direction):
+    item = mapped(relevantTimeSeries=SERIES_EXPECTED, direction="direction")
+    assert read({**EVENT, "expected": expected, "direction": given}, item)[0].direction == direction
+
+
+@pytest.mark.parametrize("at", ["2026-07-14T12:00:00.5Z", 1_784_030_400.5, 1_784_030_400_500])
+def test_the_time_of_the_report_may_be_mapped(at):
+    assert read({**EVENT, "sent": at}, mapped(reportedAt="sent"))[0].reported_at == "2026-07-14T12:00:00.500Z"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda body: {"TopicArn": "t", "Message": body, "Timestamp": "2026-07-14T12:00:00.500Z"},
+        lambda body: {"Records": [{"Sns": {"Message": body, "Timestamp": "2026-07-14T12:00:00.500Z"}}]},
+        lambda body: {"source": "shop", "detail-type": "x", "detail": json.loads(body), "time": "2026-07-14T12:00:00.500Z"},
+        lambda body: {"TopicArn": "t", "Timestamp": "2027-01-01T00:00:00Z", "Message": json.dumps(
+            {"source": "shop", "detail-type": "x", "detail": json.loads(body), "time": "2026-07-14T12:00:00.500Z"})},
+    ],
+)  # fmt: skip
+def test_the_innermost_envelope_says_when_it_was_reported_where_the_event_does_not(wrap):
+    assert read(wrap(json.dumps(EVENT)))[0].reported_at == "2026-07-14T12:00:00.500Z"
+    assert read(wrap(json.dumps({**EVENT, "sent": 1_784_030_399})), mapped(reportedAt="sent"))[0].reported_at == "2026-07-14T11:59:59.000Z"
+
+
+@pytest.mark.parametrize("sent", ["soon", 5, None, {"a": 1}, "9999-01-01T00:00:00Z"])
+def test_an_envelope_whose_time_cannot_be_read_costs_the_alert_nothing(sent):
+    assert read({"TopicArn": "t", "Message": json.dumps(EVENT), "Timestamp": sent})[0].reported_at is None
+    assert read({"source": "shop", "detail-type": "x", "detail": EVENT, "time": sent})[0].reported_at is None
 
 
 @pytest.mark.parametrize("at", [1_784_028_000, 1_784_028_000_000, 1_784_028_000.5])

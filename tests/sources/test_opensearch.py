@@ -80,3 +80,55 @@ def test_an_anomaly_of_no_feature_is_refused_and_a_normal_result_without_feature
     with pytest.raises(AlertError, match="feature_data: is empty"):
         read(feature_data=[])
     assert read(feature_data=[], anomaly_grade=0) == ()
+
+
+LATE = {
+    "past_values": [{"feature_id": "aF1", "data": 90.0}, {"feature_id": "bF2", "data": 0.5}, {"feature_id": "cF3", "data": 1.0}],
+    "approx_anomaly_start_time": 1_784_023_200_000,  # 10:00, an hour before the data of the result
+}
+
+
+def test_an_anomaly_that_is_detected_late_is_of_the_past_values_and_their_time():
+    late = {"past_values": [{**one, "feature_id": other["feature_id"]} for one, other in zip(LATE["past_values"], features(), strict=True)]}
+    alert, _ = read(**LATE | late)
+    (series,) = alert.impacted_metric.relevant_time_series
+    assert (alert.timestamp, series.metric_value, series.expected_value) == ("2026-07-14T10:00:00Z[UTC]", 90.0, 450.0)
+    assert alert.direction == "below"
+
+
+def features():
+    return json.loads(event_text("opensearch_result"))["feature_data"]
+
+
+def test_the_direction_of_a_late_anomaly_is_that_of_its_past_value():
+    late = {"past_values": [{"feature_id": one["feature_id"], "data": 9_999.0} for one in features()]}
+    assert [alert.direction for alert in read(**LATE | late)] == ["above", "above"]
+
+
+def test_a_feature_without_a_past_value_has_none_and_not_the_current_one():
+    alert, _ = read(**LATE | {"past_values": [{"feature_id": "other", "data": 1.0}]})
+    assert (alert.impacted_metric.relevant_time_series[0].metric_value, alert.direction) == (None, None)
+
+
+@pytest.mark.parametrize("past", [None, []])
+def test_without_past_values_the_current_ones_and_their_time_count(past):
+    assert read(past_values=past, approx_anomaly_start_time=LATE["approx_anomaly_start_time"]) == read()
+
+
+def test_past_values_without_their_time_are_refused():
+    with pytest.raises(AlertError, match="approx_anomaly_start_time: is missing"):
+        read(past_values=LATE["past_values"])
+
+
+def test_a_late_result_is_a_later_report_of_the_event_that_was_then():
+    (then, _), (late, _) = (
+        read(data_start_time=LATE["approx_anomaly_start_time"], execution_end_time=1_784_023_300_000),
+        read(**LATE, execution_end_time=1_784_026_900_123),
+    )
+    assert then.event_id == late.event_id
+    assert then.reported_at < late.reported_at == "2026-07-14T11:01:40.123Z"
+
+
+def test_the_detector_is_an_optional_dimension():
+    (series,) = read()[0].impacted_metric.relevant_time_series
+    assert [(one.dimension_name, one.dimension_value) for one in series.optional_dimensions] == [("detector_id", "Zr4kqo0BtLw7xP2cVdQh")]

@@ -102,7 +102,8 @@ def test_the_readme_s_source_is_one(tmp_path):
     spec.loader.exec_module(acme)
     assert acme.recognises(json.loads(event))
     (alert,) = acme.read(json.loads(event))
-    assert (alerts.sound(alert).event_id, alert.anomaly_score, alert.direction) == ("a-17", 80.0, "below")
+    alert = alerts.directed(alerts.sound(alert))
+    assert (alert.event_id, alert.anomaly_score, alert.direction) == ("a-17", 80.0, "below")
 
 
 def test_every_source_is_described():

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlglot
 
 from anomalake import patterns
@@ -22,7 +24,7 @@ from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format
 from anomalake.lake.store import FolderStore
 from anomalake.live import source_of
-from anomalake.metric_set import MetricSet
+from anomalake.metric_set import REPORT_ID, MetricSet
 
 PREFIX = "anomalake"
 CHARSETS = {"UTF-8": "utf-8", "ISO-8859-1": "latin-1"}  # a metric set's names and DuckDB's
@@ -102,11 +104,13 @@ def _create(connection: duckdb.DuckDBPyConnection, made: Sequence[View]) -> None
 def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Format) -> str:
     columns = tables.schema(table, metric_set)
     folder = root / layout.folder(table, metric_set)
-    if not any(folder.rglob(f"*.{form}")):
+    oldest = min(folder.rglob(f"*.{form}"), default=None)
+    if oldest is None:
         kinds = {"string": "VARCHAR", "double": "DOUBLE", "bigint": "BIGINT", "timestamp": "TIMESTAMP_MS"}
         nulls = [f"CAST(NULL AS {kinds[kind] if form == 'parquet' else 'VARCHAR'}) AS {sql.name(column)}" for column, kind in columns]
         path = ', CAST(NULL AS VARCHAR) AS "$path"' if table in layout.BY_DAY else ""
         return f'SELECT {", ".join(nulls)}, CAST(NULL AS VARCHAR) AS "date"{path} WHERE false'
+    _check(oldest, [column for column, _ in columns], root)
     files = sql.text(f"{glob.escape(str(folder))}/*/*.{form}")
     partitions = "hive_partitioning = true, hive_types = {'date': VARCHAR}" + (", filename = '$path'" if table in layout.BY_DAY else "")
     if form == "parquet":
@@ -117,6 +121,24 @@ def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Fo
         f"SELECT * REPLACE ({texts}) FROM read_csv({files}, {partitions}, auto_detect = false, header = true, "
         f"delim = ',', quote = '', escape = '', columns = {{{names}}})"
     )
+
+
+def _check(file: Path, columns: Sequence[str], root: Path) -> None:
+    """`UserError` where an object of the lake lacks the columns of reports, as one that an older Anomalake wrote does."""
+    try:
+        if file.suffix == ".csv":
+            with file.open(encoding="utf-8") as text:
+                found = text.readline().rstrip("\n").split(",")
+        else:
+            found = pq.read_schema(file).names
+    except (OSError, ValueError, pa.ArrowException):
+        return
+    missing = [column for column in columns if column not in found]
+    if any(column == tables.EVENT_RANK or column.lower().endswith(REPORT_ID.lower()) for column in missing):
+        raise UserError(
+            f"{file}: lacks the columns {', '.join(missing)}, as an older Anomalake wrote it; "
+            f"`anomalake replay --lake {root}` rebuilds the tables from the archive"
+        )
 
 
 def _json_table(folder: Path, suffix: str, known: Sequence[tuple[str, str]]) -> str:

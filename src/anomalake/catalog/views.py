@@ -88,6 +88,17 @@ def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
     )
 
 
+def _anomalies(metric_set: MetricSet, db: str, form: Format, *, first: bool) -> str:
+    """The anomalous series: of each series and measure the event to show first, or all that hold. Objects of before event ranks have none."""
+    rank = sql.csv_cell(sql.name(tables.EVENT_RANK), "bigint") if form == "csv" else sql.name(tables.EVENT_RANK)
+    return f"{_typed('metricValue_AnomalyScore', metric_set, db, form)} WHERE coalesce({rank}, 0) {'=' if first else '>='} 0"
+
+
+def _report(column: str) -> str:
+    """What a report said, whenever it was made: the digest at the end of its id; objects of before report ids have none."""
+    return f"coalesce(substr({column}, -{tables.DIGEST_LENGTH}), '')"
+
+
 def _live(metric_set: MetricSet, db: str) -> str:
     """The queries `live_read` and `live_rows` of the live rows that lie in their folder's interval: `anomalake.live` in SQL.
 
@@ -192,7 +203,7 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
         f"SELECT {keys}, {_nulls([(m, 'double') for m in metric_set.measure_names])}, {', '.join(sql.name(c) for c, _ in anomaly)}, "
         f"1 AS _anomalous, 0 AS _alive FROM anomalies"
     ]
-    prelude = f"WITH anomalies AS (\n{_typed('metricValue_AnomalyScore', metric_set, db, form)}\n)"
+    prelude = f"WITH anomalies AS (\n{_anomalies(metric_set, db, form, first=True)}\n)"
     if metric_set.source is not None:
         prelude += f", {_live(metric_set, db)}"
         parts.append(f"SELECT {keys}, {measures}, {_nulls(anomaly)}, 0 AS _anomalous, 1 AS _alive FROM live_rows")
@@ -220,23 +231,29 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
 def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) -> View:
     """Each contribution with the affected series that carry its value, and its share split over them."""
     contributions = _typed("dimensionContributions", metric_set, db, form)
-    anomalies = _typed("metricValue_AnomalyScore", metric_set, db, form)
+    groups = _typed("anomalyGroups", metric_set, db, form)
+    anomalies = _anomalies(metric_set, db, form, first=False)
     per_measure = {
         column: sql.case("c.metricname", [(m, f"a.{sql.name(m + suffix)}") for m in metric_set.measure_names])
         for column, suffix in (
             ("value", "AnomalyMetricValue"), ("expectedvalue", "ExpectedValue"), ("lowerbound", "LowerBound"), ("upperbound", "UpperBound"),
+            ("_event", "EventId"),
         )
     }  # fmt: skip
     carried = sql.case("c.dimensionname", [(d, sql.element(f"a.{sql.name(d)}")) for d in metric_set.dimension_names])
+    event = per_measure.pop("_event")
     values = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in per_measure.items())
     dimensions = "".join(f", a.{sql.name(d)}" for d in metric_set.dimension_names)
     anomalous = "".join(f", a.{sql.name(m + s)}" for m in metric_set.measure_names for s in ANOMALY_COLUMNS)
     prelude = (
-        f"WITH contributions AS (\n{contributions}\n), anomalies AS (\n{anomalies}\n), joined AS (\n"
+        f"WITH contributions AS (\n{contributions}\n), groups AS (\n{groups}\n), anomalies AS (\n{anomalies}\n), joined AS (\n"
         f'SELECT c."timestamp", c."date", c.metricname, c.dimensionname, c.dimensionvalue, c.valuecontribution, c.eventid, c.groupscore, '
         f'a."key"{dimensions}{anomalous}, {values}\n'
-        f'FROM contributions c LEFT JOIN anomalies a ON a."timestamp" = c."timestamp" AND a."date" = c."date" '
-        f"AND {per_measure['value']} IS NOT NULL AND {carried} = {sql.element('c.dimensionvalue')}\n), weighed AS (\n"
+        # The contributions of the report that the log shows, and the series of their own event.
+        f'FROM contributions c JOIN groups g ON g."timestamp" = c."timestamp" AND g."date" = c."date" AND g.metricname = c.metricname '
+        f"AND g.eventid = c.eventid AND {_report('g.reportid')} = {_report('c.reportid')}\n"
+        f'LEFT JOIN anomalies a ON a."timestamp" = c."timestamp" AND a."date" = c."date" '
+        f"AND {event} = c.eventid AND {per_measure['value']} IS NOT NULL AND {carried} = {sql.element('c.dimensionvalue')}\n), weighed AS (\n"
         "SELECT joined.*, abs(value - expectedvalue) AS _weight, "
         "count(*) OVER one AS _series, count(value - expectedvalue) OVER one AS _weighed, sum(abs(value - expectedvalue)) OVER one AS _total\n"
         # `date` says no more than `timestamp`, but a filter on it passes a window only so.
@@ -283,6 +300,12 @@ def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("source", "varchar", "source", "the service that reported it"),
         ViewColumn("consoleurl", "varchar", "consoleurl", "where to look at it"),
         ViewColumn("rootcause", "varchar", "rootcause", "what explains it"),
+        ViewColumn(
+            "reportedat",
+            "timestamp(3)",
+            "try(date_parse(substr(reportid, 3, 19), '%Y-%m-%dT%H:%i:%s'))",
+            "when the report that is shown was made, UTC",
+        ),
         ViewColumn("feedback", "varchar", "CASE WHEN _wanted THEN 'wanted' WHEN NOT _wanted THEN 'not wanted' END", "what people said of it"),
     ]
     prelude = (
@@ -310,7 +333,7 @@ def _metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("isanomaly", "boolean", f"{flagged} IS NOT NULL", "the series is anomalous in this measure"),
     ]
     observations = _typed("observations", metric_set, db, form)
-    anomalies = _typed("metricValue_AnomalyScore", metric_set, db, form)
+    anomalies = _anomalies(metric_set, db, form, first=True)
     prelude = f"WITH observations AS (\n{observations}\n), anomalies AS (\n{anomalies}\n)\n"
     body = 'observations o LEFT JOIN anomalies a ON a."timestamp" = o."timestamp" AND a."date" = o."date" AND a."key" = o."key"'
     return _view(db, "metrics_with_band", "What the detector saw: value, expected value and band, for charts.", body, columns, prelude=prelude)
@@ -344,7 +367,7 @@ def _data_health(metric_set: MetricSet, db: str, form: Format) -> View:
 def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View:
     parts, typed = [], []
     for number, item in enumerate(sets):
-        typed.append(f"s{number} AS (\n{_typed('metricValue_AnomalyScore', item, database(prefix, item), form)}\n)")
+        typed.append(f"s{number} AS (\n{_anomalies(item, database(prefix, item), form, first=False)}\n)")
         told = " || ', ' || ".join(f"{sql.text(d.name + '=')} || coalesce({sql.name(d.name)}, '(none)')" for d in item.dimensions) or "''"
         local = sql.utc_to_wall('"timestamp"', item.timezone)
         parts += [
@@ -361,7 +384,7 @@ def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View
         ViewColumn("dimensions", "varchar", "dimensions", "its dimension values, for people"),
         *(ViewColumn(c, "varchar" if c == "eventid" else "double", c, _SUFFIX_COMMENTS[s]) for s, c in zip(ANOMALY_COLUMNS, _LONG, strict=True)),
     ]
-    comment = "The anomalous series of all metric sets, one row a series and measure."
+    comment = "The anomalous series of all metric sets, one row for each series, measure and event."
     return _view(prefix, "all_anomalies", comment, _union(parts), columns, prelude=f"WITH {', '.join(typed)}\n")
 
 

@@ -166,5 +166,6 @@ def _series(metric_set: MetricSet, measure: str, series: Series, **numbers: floa
         dimensions=tuple(
             alerts.DimensionValue(name, value) for name, value in zip(metric_set.dimension_names, series, strict=True) if value is not None
         ),
+        optional_dimensions=(),
         **numbers,
     )

@@ -122,11 +122,17 @@ def _direct(event: object) -> Sequence[Message]:
     """An SNS event's messages, else the event itself."""
     records = event.get("Records") if isinstance(event, dict) else None
     if isinstance(records, list) and records and all(_is_sns(record) for record in records):
-        return [Message(str(number), record["Sns"]["Message"]) for number, record in enumerate(records)]
+        return [Message(str(number), _notification(record["Sns"])) for number, record in enumerate(records)]
     try:
         return [Message("event", json.dumps(event, ensure_ascii=True, separators=(",", ":")))]
     except RecursionError:  # Lambda decoded it with a frame or two to spare; what is nested like that is no event of anybody
         return [Message("event", f"{{nested too deeply to be kept; it began with {str(_first(event))[:MOST_KEPT]}")]
+
+
+def _notification(sns: dict[str, Any]) -> str:
+    """The message, in an envelope that keeps when it was sent, where SNS says that: of several reports of an event the latest is shown."""
+    kept = {"TopicArn": sns.get("TopicArn"), "Message": sns["Message"], "Timestamp": sns.get("Timestamp")}
+    return json.dumps(kept) if all(isinstance(text, str) for text in kept.values()) else kept["Message"]
 
 
 def _first(event: object) -> object:

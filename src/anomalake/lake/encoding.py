@@ -78,7 +78,10 @@ def decode(form: Format, schema: Sequence[Column], data: bytes, where: str) -> d
     except (ValueError, pa.ArrowException) as error:
         raise StorageError(f"{where}: cannot be read as {form}: {error}") from error
     if found != names:
-        raise StorageError(f"{where}: has the columns {found}, not {names}; raise the metric set's `version` when dimensions or measures change")
+        raise StorageError(
+            f"{where}: has the columns {', '.join(found)}, not {', '.join(names)}; raise the metric set's `version` when dimensions or measures "
+            "change. An object that an older Anomalake wrote is rebuilt by `anomalake replay`"
+        )
     return table
 
 

@@ -3,6 +3,8 @@
 README.md beside this file shows how to add one; docs/alerts.md says what each gives.
 """
 
+import msgspec
+
 from anomalake import alert as alerts
 from anomalake.alert import Alert, AlertError
 from anomalake.metric_set import MetricSet
@@ -13,11 +15,18 @@ SOURCES = (lookout_for_metrics, cloudwatch, cost_anomaly_detection, opensearch)
 
 def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
     """The alerts of a message as received, none where it tells of no anomaly; `AlertError` where it is not understood."""
-    innermost = envelopes.open_all(body)
+    innermost, sent_at = envelopes.open_all(body)
     event = alerts.decode(innermost)
     for source in SOURCES:
         if source.recognises(event):
-            return tuple(alerts.sound(alert) for alert in source.read(event))
+            # Two alert configurations of Lookout for Metrics send one report in two envelopes, so that their times tell nothing.
+            return tuple(_complete(alert, None if source is lookout_for_metrics else sent_at) for alert in source.read(event))
     if len(innermost) > mapping.MOST_BODY:
         raise AlertError(f"an event of no known source, and with {len(innermost)} characters too long for a mapping ({mapping.MOST_BODY} at most)")
-    return tuple(alerts.sound(alert) for alert in mapping.read(event, sets))
+    return tuple(_complete(alert, sent_at) for alert in mapping.read(event, sets))
+
+
+def _complete(alert: Alert, sent_at: object) -> Alert:
+    """The alert, checked, with what follows from it: its direction, and the time of the report where only the envelope says it."""
+    alert = alerts.directed(alerts.sound(alert))
+    return msgspec.structs.replace(alert, reported_at=alert.reported_at or alerts.report_time_or_none(sent_at))

@@ -6,6 +6,7 @@ three forms; `reasonData` is read where the reason is written otherwise.
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
@@ -19,7 +20,10 @@ from anomalake.sources import cloudwatch_forms as forms
 SOURCE = "cloudwatch"
 MOST_REASON = 2_000  # characters; CloudWatch writes 1,023 at most
 _BAND = re.compile(r"ANOMALY_DETECTION_BAND\(\s*(\w+)")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_WORD = re.compile(r"\w+")
 _POINT = re.compile(r"([-+.\w]+) \((\d\d/\d\d/\d\d \d\d:\d\d:\d\d)\)")
+_METRICS = re.compile(r"METRICS\(\s*[\"']([^\"']*)")
 _Numbers = Annotated[list[float | None], msgspec.Meta(max_length=1_000)]
 
 
@@ -49,15 +53,17 @@ recognises = forms.recognises
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
     """The one alert of an alarm that went into ALARM, none of another state; `AlertError` where the alarm watches no anomaly band."""
-    arn, alarm = forms.read(event)
+    told = forms.read(event)
+    arn, alarm = told.arn, told.alarm
     if alarm.state.value != "ALARM":
         return ()
-    metric = _watched(alarm)
+    watched = _watched(told)
     changed = alerts.read_timestamp(alarm.state.timestamp)
     points = _in_words(alarm.state.reason) or _in_data(alarm.state.reason_data) or [_Point(changed)]
     point = max(points, key=lambda one: (one.direction is not None, one.instant))
     series = alerts.TimeSeries(
-        dimensions=tuple(alerts.DimensionValue(column_from(name), value) for name, value in metric.dimensions.items()),
+        dimensions=_dimensions(watched.dimensions),
+        optional_dimensions=_dimensions(watched.optional),
         metric_value=point.value,
         lower_bound=point.lower,
         upper_bound=point.upper,
@@ -66,26 +72,74 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
         alert_event_id=f"{arn}:event/{alerts.identity(arn, alerts.written(changed))}",
         anomaly_detector_arn=arn,
         timestamp=alerts.written(point.instant),
-        impacted_metric=alerts.ImpactedMetric(column_from(metric.name), relevant_time_series=(series,)),
+        impacted_metric=alerts.ImpactedMetric(column_from(watched.name), relevant_time_series=(series,)),
         anomaly_score=None,
         alert_name=alarm.alarm_name,
         alert_arn=arn,
         alert_description=alarm.configuration.description,
         source=SOURCE,
         direction=point.direction,
+        reported_at=alarm.state.timestamp,
     )
     return (alert,)
 
 
-def _watched(alarm: forms.Alarm) -> forms.Metric:
-    """What the band is drawn around; an expression counts as a metric without dimensions, named by its label."""
+def _dimensions(some: Mapping[str, str | None]) -> tuple[alerts.DimensionValue, ...]:
+    """Dimensions by their column names."""
+    return tuple(alerts.DimensionValue(column_from(name), value) for name, value in some.items())
+
+
+class _Watched(NamedTuple):
+    """What a band is drawn around; the optional dimensions count where the metric set declares them."""
+
+    name: str
+    dimensions: dict[str, str]
+    optional: dict[str, str | None]
+
+
+def _watched(told: forms.Told) -> _Watched:
+    """The metric or expression of the band. An expression is named by its label, and has what all its metrics share."""
+    alarm = told.alarm
     queries = {query.id: query for query in alarm.configuration.metrics}
     bands = [match[1] for query in queries.values() if (match := _BAND.search(query.expression or ""))]
     if not bands or bands[0] not in queries:
         where = f"configuration.metrics: the alarm {alarm.alarm_name!r}"
         raise AlertError(f"{where} watches no ANOMALY_DETECTION_BAND; only alarms on such a band are taken")
     query = queries[bands[0]]
-    return query.metric_stat.metric if query.metric_stat else forms.Metric(query.label or query.id)
+    own: dict[str, str | None] = {"metric_account": told.account, "metric_region": told.region, "alarm_name": alarm.alarm_name}
+    if query.metric_stat:
+        return _Watched(query.metric_stat.metric.name, query.metric_stat.metric.dimensions, own | _identity(query, query.metric_stat))
+    metrics = [(one, one.metric_stat) for one in _metrics(query, queries) if one.metric_stat]
+    shared = _shared([own | stat.metric.dimensions | _identity(one, stat) for one, stat in metrics])
+    return _Watched(query.label or query.id, {}, shared or own)
+
+
+def _identity(query: forms.Query, stat: forms.Stat) -> dict[str, str | None]:
+    """What tells a metric from others of its name and dimensions, as far as the message says it."""
+    found = {"metric_namespace": stat.metric.namespace, "metric_statistic": stat.stat, "metric_account": query.account_id}
+    return {name: value for name, value in found.items() if value}
+
+
+def _shared(some: Sequence[dict[str, str | None]]) -> dict[str, str | None]:
+    """The entries that all of them have."""
+    first, *others = some or [{}]
+    return {name: value for name, value in first.items() if all(name in other and other[name] == value for other in others)}
+
+
+def _metrics(query: forms.Query, queries: Mapping[str, forms.Query]) -> list[forms.Query]:
+    """The metrics that an expression is computed from, through other expressions too."""
+    found, waiting = {query.id: query}, [query]
+    while waiting:
+        expression = waiting.pop().expression or ""
+        words = _WORD.findall(_QUOTED.sub("", expression))
+        named = [queries[word] for word in words if word in queries]
+        if "METRICS" in words:  # METRICS() is every metric; METRICS("errors") is each that has this in its id
+            part = next(iter(_METRICS.findall(expression)), "")
+            named += [one for one in queries.values() if one.metric_stat and part in one.id]
+        new = {one.id: one for one in named if one.id not in found}
+        found |= new
+        waiting += new.values()
+    return [one for one in found.values() if one.metric_stat]
 
 
 def _in_words(reason: str) -> list[_Point]:

@@ -3,12 +3,13 @@
 Source: "Alarm events and EventBridge", "Invoke a Lambda function from an alarm" and "Notifying users on alarm changes" in the CloudWatch guide.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
 from anomalake import alert as alerts
 
+_FEW = msgspec.Meta(max_length=500)  # an alarm has ten metrics or so
 Value = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
 
@@ -22,16 +23,18 @@ class State(msgspec.Struct, rename="camel"):
 
 
 class Metric(msgspec.Struct):
-    """A metric without its namespace."""
+    """A metric of a namespace."""
 
     name: str
+    namespace: str | None = None
     dimensions: dict[str, str] = {}
 
 
 class Stat(msgspec.Struct):
-    """A metric's statistic."""
+    """A metric and its statistic."""
 
     metric: Metric
+    stat: str | None = None
 
 
 class Query(msgspec.Struct, rename="camel"):
@@ -41,12 +44,13 @@ class Query(msgspec.Struct, rename="camel"):
     expression: str | None = None
     label: str | None = None
     metric_stat: Stat | None = None
+    account_id: str | None = None  # of a metric of another account
 
 
 class Configuration(msgspec.Struct):
     """What the alarm is set to; an alarm over other alarms has no metrics."""
 
-    metrics: list[Query] = []
+    metrics: Annotated[list[Query], _FEW] = []
     description: str | None = None
 
 
@@ -56,6 +60,15 @@ class Alarm(msgspec.Struct, rename="camel"):
     alarm_name: str
     state: State
     configuration: Configuration = msgspec.field(default_factory=Configuration)
+
+
+class Told(NamedTuple):
+    """An alarm, its ARN, and its account and region where the message says them."""
+
+    arn: str
+    alarm: Alarm
+    account: str | None
+    region: str | None
 
 
 class _BusEvent(msgspec.Struct):
@@ -75,11 +88,13 @@ class _Named(msgspec.Struct):
 
 class _SnsMetric(msgspec.Struct, rename="pascal"):
     metric_name: str
+    namespace: str | None = None
     dimensions: list[_Named] = []
 
 
 class _SnsStat(msgspec.Struct, rename="pascal"):
     metric: _SnsMetric
+    stat: str | None = None
 
 
 class _SnsQuery(msgspec.Struct, rename="pascal"):
@@ -87,10 +102,11 @@ class _SnsQuery(msgspec.Struct, rename="pascal"):
     expression: str | None = None
     label: str | None = None
     metric_stat: _SnsStat | None = None
+    account_id: str | None = None
 
 
 class _Trigger(msgspec.Struct, rename="pascal"):
-    metrics: list[_SnsQuery] = []
+    metrics: Annotated[list[_SnsQuery], _FEW] = []
 
 
 class _SnsMessage(msgspec.Struct, rename="pascal"):
@@ -101,6 +117,7 @@ class _SnsMessage(msgspec.Struct, rename="pascal"):
     alarm_description: str | None = None
     alarm_arn: str | None = None
     account: str = msgspec.field(name="AWSAccountId", default="")
+    region: str | None = None  # as people call it, such as EU (Ireland)
     trigger: _Trigger = msgspec.field(default_factory=_Trigger)
 
 
@@ -110,20 +127,30 @@ def recognises(event: dict[str, Any]) -> bool:
     return by_bus or "alarmData" in event or {"AlarmName", "NewStateValue"} <= event.keys()
 
 
-def read(event: dict[str, Any]) -> tuple[str, Alarm]:
-    """The alarm's ARN and the alarm; an SNS message without ARN gives one without region. `AlertError` names the field that is wrong."""
+def read(event: dict[str, Any]) -> Told:
+    """The alarm and where it is; an SNS message without ARN gives one without region. `AlertError` names the field that is wrong."""
     if "alarmData" in event:
         action = alerts.convert(event, _Action, "a Lambda action of CloudWatch")
-        return action.alarm_arn, action.alarm_data
+        return _told(action.alarm_arn, action.alarm_data)
     if "detail-type" in event:
         told = alerts.convert(event, _BusEvent, "an alarm of CloudWatch")
-        return told.resources[0], told.detail
+        return _told(told.resources[0], told.detail)
     message = alerts.convert(event, _SnsMessage, "an SNS message of CloudWatch")
-    queries = [Query(one.id, one.expression, one.label, _stat(one.metric_stat)) for one in message.trigger.metrics]
+    queries = [Query(one.id, one.expression, one.label, _stat(one.metric_stat), one.account_id) for one in message.trigger.metrics]
     state = State(message.new_state_value, message.state_change_time, message.new_state_reason)
     alarm = Alarm(message.alarm_name, state, Configuration(queries, message.alarm_description))
-    return message.alarm_arn or f"arn:aws:cloudwatch::{message.account}:alarm:{message.alarm_name}", alarm
+    return _told(message.alarm_arn or f"arn:aws:cloudwatch::{message.account}:alarm:{message.alarm_name}", alarm, message.region)
+
+
+def _told(arn: str, alarm: Alarm, region_name: str | None = None) -> Told:
+    """The alarm with the account and region of its ARN, as far as that has them."""
+    parts = arn.split(":")
+    region, account = parts[3:5] if len(parts) > 5 else ("", "")
+    return Told(arn, alarm, account or None, region or region_name)
 
 
 def _stat(stat: _SnsStat | None) -> Stat | None:
-    return None if stat is None else Stat(Metric(stat.metric.metric_name, {one.name: one.value for one in stat.metric.dimensions}))
+    if stat is None:
+        return None
+    metric = stat.metric
+    return Stat(Metric(metric.metric_name, metric.namespace, {one.name: one.value for one in metric.dimensions}), stat.stat)

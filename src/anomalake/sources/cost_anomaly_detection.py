@@ -43,6 +43,7 @@ class _Anomaly(msgspec.Struct, rename="camel"):
     anomaly_start_date: str
     monitor_arn: _Text
     monitor_name: str | None = None
+    account_id: str | None = None
     anomaly_score: _Score = msgspec.field(default_factory=_Score)
     impact: _Impact = msgspec.field(default_factory=_Impact)
     root_causes: Annotated[list[_Cause], msgspec.Meta(max_length=1_000)] = []  # the service names ten
@@ -76,6 +77,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
         relevant_time_series=(
             alerts.TimeSeries(
                 dimensions=_monitored(anomaly.dimension_value or anomaly.dimensional_value, causes),
+                optional_dimensions=_watch(anomaly),
                 metric_value=actual,
                 expected_value=expected,
             ),
@@ -91,7 +93,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
         anomaly_group_id=anomaly.anomaly_id,
         console_url=anomaly.anomaly_details_link,
         source=SOURCE,
-        direction=alerts.direction(actual, expected),
+        reported_at=alerts.report_time_or_none(event.get("time")),
         root_cause="; ".join(", ".join(filter(None, (getattr(cause, name) for name in DIMENSIONS))) for cause in causes) or None,
     )
     return (alert,)
@@ -100,6 +102,17 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
 def _monitored(value: str | None, causes: Sequence[_Cause]) -> tuple[alerts.DimensionValue, ...]:
     """The dimension that the monitor watches, where a root cause tells which one has the event's value; the spend is of it as a whole."""
     return tuple(alerts.DimensionValue(name, value) for name in DIMENSIONS if value and any(getattr(cause, name) == value for cause in causes))[:1]
+
+
+def _watch(anomaly: _Anomaly) -> tuple[alerts.DimensionValue, ...]:
+    """What was watched, whether or not a root cause names it: monitors and values that are anomalous on one day are told apart by it."""
+    parts = anomaly.monitor_arn.split(":")
+    known = {
+        "monitor": anomaly.monitor_name or anomaly.monitor_arn.rpartition("/")[2],
+        "monitored_value": anomaly.dimension_value or anomaly.dimensional_value,
+        "account": (parts[4] if len(parts) > 4 else None) or anomaly.account_id,
+    }
+    return tuple(alerts.DimensionValue(name, value) for name, value in known.items() if value)
 
 
 def _contributions(causes: Sequence[_Cause]) -> tuple[alerts.DimensionContribution, ...]:

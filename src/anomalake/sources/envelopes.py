@@ -1,6 +1,6 @@
 """The envelopes that alerts travel in: an SNS notification in a queue, an event of an event bus, and what Lambda keeps of a call that failed."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -12,10 +12,12 @@ class _Notification(msgspec.Struct):
 
     message: str = msgspec.field(name="Message")
     topic: str = msgspec.field(name="TopicArn")
+    sent_at: object = msgspec.field(name="Timestamp", default=None)
 
 
 class _Sns(msgspec.Struct):
     message: str = msgspec.field(name="Message")
+    sent_at: object = msgspec.field(name="Timestamp", default=None)
 
 
 class _Record(msgspec.Struct):
@@ -41,19 +43,28 @@ class _BusEvent(msgspec.Struct):
     kind: str = msgspec.field(name="detail-type")
     source: str
     detail: msgspec.Raw
+    time: object = None
 
 
-def open_all(body: str) -> str:
+class Opened(NamedTuple):
+    """A message without its envelopes, and when the innermost envelope that says so was sent, as it says it."""
+
+    body: str
+    sent_at: object = None
+
+
+def open_all(body: str) -> Opened:
     """The innermost message; a body in no envelope is itself, and so is an event of a service of AWS (`source: aws.…`): its source reads it whole."""
+    opened = Opened(body)
     for _ in range(MOST_ENVELOPES):
-        inner = _open(body)
+        inner = _open(opened.body)
         if inner is None:
             break
-        body = inner
-    return body
+        opened = Opened(inner.body, inner.sent_at or opened.sent_at)
+    return opened
 
 
-def _open(body: str) -> str | None:
+def _open(body: str) -> Opened | None:
     for kind in (_Notification, _SnsEvent, _Failure, _BusEvent):
         try:
             found = msgspec.json.decode(body, type=kind)
@@ -61,11 +72,11 @@ def _open(body: str) -> str | None:
             continue
         match found:
             case _Notification():
-                return found.message
+                return Opened(found.message, found.sent_at)
             case _SnsEvent():
-                return found.records[0].sns.message
+                return Opened(found.records[0].sns.message, found.records[0].sns.sent_at)
             case _Failure():
-                return bytes(found.payload).decode()
+                return Opened(bytes(found.payload).decode())
             case _BusEvent() if not found.source.startswith("aws."):
-                return bytes(found.detail).decode()
+                return Opened(bytes(found.detail).decode(), found.time)
     return None

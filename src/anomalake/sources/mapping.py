@@ -13,7 +13,7 @@ import msgspec
 from anomalake import alert as alerts
 from anomalake import patterns
 from anomalake.alert import MOST_ALERTS, Alert, AlertError
-from anomalake.metric_set import MAPPED_ALWAYS, MetricSet, compiled
+from anomalake.metric_set import MAPPED_ALWAYS, MAPPED_PLAIN, MetricSet, compiled
 
 SOURCE = "mapping"
 DETECTOR = "arn:anomalake:mapping:::AnomalyDetector:"  # its last part is the set's name, by which the alert is routed
@@ -65,18 +65,19 @@ def _search(mapping: Mapping[str, str], field: str, part: object) -> Any:
 
 
 def _alert(part: object, item: MetricSet) -> Alert:
-    found = {field: _search(item.mapping, field, part) for field in item.mapping if field != "each"}
+    found = {field: _search(item.mapping, field, part) for field in item.mapping if field not in ("each", *MAPPED_PLAIN)}
     for field in MAPPED_ALWAYS:
         if not found[field]:
             raise AlertError(f"{field}: {item.mapping[field]!r} finds nothing")
     rows = {field: found.pop(field, None) or [] for field in ("relevantTimeSeries", "dimensionContribution")}
     given = {
-        "anomalyScore": None,
         **found,
+        "anomalyScore": _scaled(found.get("anomalyScore"), item.score_factor),
         "source": found.get("source") or SOURCE,
         "alertEventId": found.get("alertEventId") or "",
         "anomalyDetectorArn": DETECTOR + item.name,
-        "timestamp": _time(found["timestamp"]),
+        "timestamp": _time("timestamp", found["timestamp"]),
+        "reportedAt": _time("reportedAt", found.get("reportedAt")),
         "impactedMetric": {"metricName": found.pop("metricName"), **rows},
     }
     alert = alerts.convert(given, Alert, "an alert")
@@ -84,19 +85,33 @@ def _alert(part: object, item: MetricSet) -> Alert:
     return alert if alert.alert_event_id else msgspec.structs.replace(alert, alert_event_id=_event_id(alert))
 
 
+def _scaled(score: object, factor: float) -> object:
+    """The score times the factor; what is no number is left for the check of types."""
+    if factor == 1 or not isinstance(score, int | float) or isinstance(score, bool):
+        return score
+    try:
+        return round(score * factor, 2)
+    except OverflowError as error:
+        raise AlertError("anomalyScore: is too large for a number") from error
+
+
 def _event_id(alert: Alert) -> str:
     """The same for the same measure, second and series, whatever else the event says."""
     metric = alert.impacted_metric
-    series = sorted(sorted((one.dimension_name, one.dimension_value or "") for one in each.dimensions) for each in metric.relevant_time_series)
+    series = sorted(
+        sorted((one.dimension_name, one.dimension_value or "") for one in (*each.dimensions, *each.optional_dimensions))
+        for each in metric.relevant_time_series
+    )
     identity = alerts.identity(alert.anomaly_detector_arn, metric.metric_name, alerts.written(alert.instant), json.dumps(series))
     return f"{alert.anomaly_detector_arn}:event/{identity}"
 
 
-def _time(found: object) -> object:
+def _time(field: str, found: object) -> object:
     """A number as seconds since 1970, a great one as milliseconds; a text as it is."""
     if not isinstance(found, int | float) or isinstance(found, bool):
         return found
     try:
-        return alerts.written(datetime(1970, 1, 1) + timedelta(seconds=found / 1000 if found > patterns.UNIX_MILLISECONDS_FROM else found))
+        instant = datetime(1970, 1, 1) + timedelta(seconds=found / 1000 if found > patterns.UNIX_MILLISECONDS_FROM else found)
+        return alerts.written(instant) if field == "timestamp" else f"{instant.isoformat(timespec='milliseconds')}Z"
     except OverflowError as error:
-        raise AlertError(f"timestamp: {found!r} is no time since 1970") from error
+        raise AlertError(f"{field}: {found!r} is no time since 1970") from error

@@ -47,6 +47,24 @@ class _Result(msgspec.Struct):
     entity: Annotated[list[_Entity], _FEW] | None = None
     relevant_attribution: Annotated[list[_Data], _FEW] | None = None
     expected_values: Annotated[list[_Expected], _FEW] | None = None
+    past_values: Annotated[list[_Data], _FEW] | None = None
+    approx_anomaly_start_time: _Milliseconds | None = None
+    execution_end_time: _Milliseconds | None = None
+
+    @property
+    def anomaly_time(self) -> int:
+        """When the anomaly was. One that is detected late has `past_values`; its data began at the approximate time."""
+        if not self.past_values:
+            return self.data_start_time
+        if self.approx_anomaly_start_time is None:
+            raise AlertError("approx_anomaly_start_time: is missing; `past_values` are the values of that time")
+        return self.approx_anomaly_start_time
+
+    def value(self, feature: _Feature) -> float | None:
+        """The anomalous value of a feature: the past one of an anomaly that is detected late."""
+        if not self.past_values:
+            return feature.data
+        return next((one.data for one in self.past_values if one.feature_id == feature.feature_id), None)
 
 
 def recognises(event: dict[str, Any]) -> bool:
@@ -67,7 +85,8 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
 
 
 def _alert(result: _Result, feature: _Feature) -> Alert:
-    start = alerts.written(datetime(1970, 1, 1) + timedelta(milliseconds=result.data_start_time))
+    start = alerts.written(_instant(result.anomaly_time))
+    value = result.value(feature)
     entity = sorted((one.name, one.value) for one in result.entity or [])
     likeliest = max(result.expected_values or [_Expected()], key=lambda one: one.likelihood)
     expected = next((one.data for one in likeliest.value_list if one.feature_id == feature.feature_id), None)
@@ -81,7 +100,8 @@ def _alert(result: _Result, feature: _Feature) -> Alert:
             relevant_time_series=(
                 alerts.TimeSeries(
                     dimensions=tuple(alerts.DimensionValue(column_from(one.name), one.value) for one in result.entity or []),
-                    metric_value=feature.data,
+                    optional_dimensions=(alerts.DimensionValue("detector_id", result.detector_id),),
+                    metric_value=value,
                     expected_value=expected,
                 ),
             ),
@@ -89,5 +109,13 @@ def _alert(result: _Result, feature: _Feature) -> Alert:
         anomaly_score=round(100 * (result.anomaly_grade or 0), 2),
         anomaly_group_id=alerts.identity(arn, start, json.dumps(entity)),
         source=SOURCE,
-        direction=alerts.direction(feature.data, expected),
+        reported_at=None if result.execution_end_time is None else _written(result.execution_end_time),
     )
+
+
+def _instant(milliseconds: int) -> datetime:
+    return datetime(1970, 1, 1) + timedelta(milliseconds=milliseconds)
+
+
+def _written(milliseconds: int) -> str:
+    return f"{_instant(milliseconds).isoformat(timespec='milliseconds')}Z"
