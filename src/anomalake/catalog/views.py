@@ -249,11 +249,12 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
         f"WITH contributions AS (\n{contributions}\n), groups AS (\n{groups}\n), anomalies AS (\n{anomalies}\n), joined AS (\n"
         f'SELECT c."timestamp", c."date", c.metricname, c.dimensionname, c.dimensionvalue, c.valuecontribution, c.eventid, c.groupscore, '
         f'a."key"{dimensions}{anomalous}, {values}\n'
-        # The contributions of the report that the log shows, and the series of their own event.
-        f'FROM contributions c JOIN groups g ON g."timestamp" = c."timestamp" AND g."date" = c."date" AND g.metricname = c.metricname '
-        f"AND g.eventid = c.eventid AND {_report('g.reportid')} = {_report('c.reportid')}\n"
+        # The contributions of the report that the log shows, and the series of their own event. Through an inner join no filter would reach `groups`.
+        f'FROM contributions c LEFT JOIN groups g ON g."timestamp" = c."timestamp" AND g."date" = c."date" AND g.metricname = c.metricname '
+        f"AND g.eventid = c.eventid\n"
         f'LEFT JOIN anomalies a ON a."timestamp" = c."timestamp" AND a."date" = c."date" '
-        f"AND {event} = c.eventid AND {per_measure['value']} IS NOT NULL AND {carried} = {sql.element('c.dimensionvalue')}\n), weighed AS (\n"
+        f"AND {event} = c.eventid AND {per_measure['value']} IS NOT NULL AND {carried} = {sql.element('c.dimensionvalue')}\n"
+        f"WHERE {_report('g.reportid')} = {_report('c.reportid')}\n), weighed AS (\n"
         "SELECT joined.*, abs(value - expectedvalue) AS _weight, "
         "count(*) OVER one AS _series, count(value - expectedvalue) OVER one AS _weighed, sum(abs(value - expectedvalue)) OVER one AS _total\n"
         # `date` says no more than `timestamp`, but a filter on it passes a window only so.
