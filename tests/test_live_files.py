@@ -152,7 +152,7 @@ def test_a_file_that_unpacks_to_a_gigabyte_is_a_finding_and_is_never_unpacked():
     problem = problem_of(shop(compression="gzip"), bomb)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert problem == "the file unpacks to more than 128 MiB, the limit for one file; the file is skipped"
+    assert problem == "the file unpacks to more than 64 MiB, the limit for one file; the file is skipped"
     assert peak < 2 * live_files.MAX_UNPACKED_BYTES
 
 
@@ -219,8 +219,8 @@ def test_a_file_with_too_many_lines_is_skipped_before_it_is_read(monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_a_line_of_a_hundred_megabytes_is_a_finding_that_names_the_limit(form):
-    data = HEADER.encode() + b"x" * 100_000_000
+def test_a_line_of_sixty_megabytes_is_a_finding_that_names_the_limit(form):
+    data = HEADER.encode() + b"x" * 60_000_000
     assert problem_of(shop(form), data) == "line 2 has more than 1,048,576 bytes, the limit for one line; the file is skipped"
 
 
@@ -299,7 +299,7 @@ def test_a_sparse_file_of_ten_gigabytes_a_pipe_and_a_device_cost_only_themselves
     interval = live.read(store, shop(), WALL, live.files_of(store, shop(), WALL))
     assert interval.values == GOOD_VALUES
     assert [finding.problem for finding in interval.findings] == [
-        "the file has more than 128 MiB, the limit for one file; the file is skipped",
+        "the file has more than 64 MiB, the limit for one file; the file is skipped",
         *["the file is not a regular file; the file is skipped"] * 2,
     ]
 
@@ -348,7 +348,7 @@ def test_rows_by_the_column_and_row_by_row_agree_on_a_byte_order_mark():
 
 def test_the_limits_are_documented():
     text = (Path(__file__).parents[1] / "docs/metric-sets.md").read_text("utf-8")
-    for limit in ("128 MiB", "1,000,000 lines", "1 MiB", "2,000,000 rows", "100 characters"):
+    for limit in ("64 MiB", "1,000,000 lines", "1 MiB", "1,000,000 rows", "100 characters"):
         assert limit in text
     sizes = (
         live_files.MAX_UNPACKED_BYTES,
@@ -357,4 +357,4 @@ def test_the_limits_are_documented():
         live.MAX_ROWS_PER_INTERVAL,
         live_files.MAX_QUOTED_CHARACTERS,
     )
-    assert sizes == (128 * 2**20, 1_000_000, 2**20, 2_000_000, 100)
+    assert sizes == (64 * 2**20, 1_000_000, 2**20, 1_000_000, 100)

@@ -26,7 +26,7 @@ from anomalake.live_files import (
 from anomalake.metric_set import MetricSet, Source
 
 __all__ = ["Finding", "Row", "Series"]  # for those who read live data
-MAX_ROWS_PER_INTERVAL = 2_000_000  # in all its files
+MAX_ROWS_PER_INTERVAL = 1_000_000  # in all its files
 
 
 class Interval(NamedTuple):
