@@ -4,6 +4,7 @@ sqlglot translates Athena's SQL; the few functions that it does not know are mac
 """
 
 import glob
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from anomalake.metric_set import MetricSet
 PREFIX = "anomalake"
 BATCH = 1_000  # rows of a result at a time
 CHARSETS = {"UTF-8": "utf-8", "ISO-8859-1": "latin-1"}  # a metric set's names and DuckDB's
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of commands such as SHOW
 Connection = duckdb.DuckDBPyConnection
 # Trino's functions as DuckDB has them. Of an ambiguous wall time DuckDB means the later instant, Trino that or the earlier; `sql.wall_to_utc` does
 # not depend on it.
@@ -89,12 +91,12 @@ def query(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[s
 def stream(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
     """`query`, with rows that are read as they are needed, so that a result may be larger than memory."""
     with explained():
-        sandbox.check_type(connection, statement)
+        sandbox.check(connection, statement)
         trees = sqlglot.parse(statement, read="athena")
         if any(tree is not None and tree.find(sqlglot.exp.Localtimestamp) for tree in trees):
             warnings.warn(_LOCALTIMESTAMP, stacklevel=2)
         translated = to_duckdb(statement)
-        sandbox.check_reads(connection, translated)
+        sandbox.check(connection, translated)
         result = connection.execute(translated)
         columns = [str(column[0]) for column in result.description or ()]
 
@@ -120,7 +122,7 @@ def explained() -> Iterator[None]:
     except sqlglot.errors.ParseError as error:
         first = error.errors[0] if error.errors else {"description": str(error), "line": 1, "col": 1}
         what, token, _ = str(first["description"]).partition("<Token ")
-        found = f"{what}something else" if token else what
+        found = f"{what}something else" if token else what.partition(" for <class")[0]
         raise UserError(f"the SQL could not be understood at line {first['line']}, column {first['col']}: {one_line(found)}") from error
     except duckdb.IOException as error:
         raise UserError(f"a file of the lake cannot be read: {one_line(error)}; repair it, or remove it from the folder") from error

@@ -16,7 +16,7 @@ import duckdb
 from anomalake.catalog import sql
 from anomalake.errors import UserError
 
-_ALLOWED = "a query is one SELECT, WITH, VALUES, DESCRIBE, SUMMARIZE or SHOW statement"
+_ALLOWED = "a query is one SELECT, WITH, VALUES, DESCRIBE or SHOW statement"
 _READS = "a query reads the lake's views and tables only (docs/catalog.md)"
 # Table functions that make rows of their arguments. Every other one reads files, metadata or other statements.
 _TABLE_FUNCTIONS = {"generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest"}
@@ -59,32 +59,31 @@ def _texts(values: Sequence[str]) -> str:
     return f"[{', '.join(map(sql.text, values))}]"
 
 
-def check_type(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
-    """Refuse (`UserError`) a text that is not one statement, or not one that reads; a text that DuckDB cannot parse passes."""
+def check(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
+    """Refuse (`UserError`) a text that is not one statement, writes, or reads anything but views and tables; what DuckDB cannot parse passes."""
     try:
         types = [found.type for found in connection.extract_statements(statement)]
-    except duckdb.ParserException:  # Athena's SQL; `check_reads` sees its translation
+    except duckdb.ParserException:  # Athena's SQL, of which the translation is checked, or no SQL at all
         return
     if len(types) != 1:
         raise UserError(f"the SQL holds {len(types)} statements; {_ALLOWED}")
     if types[0] != duckdb.StatementType.SELECT:
         raise UserError(f"the SQL is a statement of the type {types[0].name}; {_ALLOWED}")
-
-
-def check_reads(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
-    """Refuse (`UserError`) a statement, in DuckDB's SQL, that reads anything but views and tables, or that writes."""
-    check_type(connection, statement)
     ((tree,),) = connection.execute("SELECT json_serialize_sql(?)", [statement]).fetchall()
     for node in _nodes(json.loads(tree)):
-        kind = node.get("type")
-        if isinstance(kind, str) and kind.endswith("_NODE") and kind not in _QUERY_NODES:
-            raise UserError(f"the SQL has a part that writes ({kind.removesuffix('_QUERY_NODE')}); {_ALLOWED}")
-        if kind == "TABLE_FUNCTION":
-            name = str(node["function"].get("function_name"))
-            if name.lower() not in _TABLE_FUNCTIONS:
-                raise UserError(f"the SQL calls {name}(); {_READS}")
-        elif kind == "BASE_TABLE" and any(mark in node["table_name"] for mark in "./\\:*"):  # DuckDB would read a file of that name
-            raise UserError(f"the SQL reads from '{node['table_name'][:100]}', which is a file; {_READS}")
+        _check_node(node)
+
+
+def _check_node(node: dict[str, Any]) -> None:
+    kind = node.get("type")
+    if isinstance(kind, str) and kind.endswith("_NODE") and kind not in _QUERY_NODES:
+        raise UserError(f"the SQL has a part that writes ({kind.removesuffix('_QUERY_NODE')}); {_ALLOWED}")
+    if kind == "TABLE_FUNCTION":
+        name = str(node["function"].get("function_name"))
+        if name.lower() not in _TABLE_FUNCTIONS:
+            raise UserError(f"the SQL calls {name}(); {_READS}")
+    elif kind == "BASE_TABLE" and any(mark in node["table_name"] for mark in "./\\:*"):  # DuckDB would read a file of that name
+        raise UserError(f"the SQL reads from '{node['table_name'][:100]}', which is a file; {_READS}")
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
