@@ -245,7 +245,10 @@ def test_a_long_query_is_interrupted(lake):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
         assert process.stderr.read() == "anomalake: stopped\n"
         assert process.returncode == 1
 

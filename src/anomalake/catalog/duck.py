@@ -6,11 +6,12 @@ sqlglot translates Athena's SQL; the few functions that it does not know are mac
 import glob
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import sqlglot
@@ -30,6 +31,7 @@ BATCH = 1_000  # rows of a result at a time
 CHARSETS = {"UTF-8": "utf-8", "ISO-8859-1": "latin-1"}  # a metric set's names and DuckDB's
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of commands such as SHOW
 Connection = duckdb.DuckDBPyConnection
+_Result = TypeVar("_Result")
 # Trino's functions as DuckDB has them. Of an ambiguous wall time DuckDB means the later instant, Trino that or the earlier; `sql.wall_to_utc` does
 # not depend on it.
 _MACROS = """
@@ -97,28 +99,37 @@ def stream(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[
             warnings.warn(_LOCALTIMESTAMP, stacklevel=2)
         translated = to_duckdb(statement)
         sandbox.check(connection, translated)
-        result = connection.execute(translated)
+        result = interruptible(connection, lambda: connection.execute(translated))
         columns = [str(column[0]) for column in result.description or ()]
 
     def rows() -> Iterator[tuple[Any, ...]]:
         with explained():
-            while some := result.fetchmany(BATCH):
+            while some := interruptible(connection, lambda: result.fetchmany(BATCH)):
                 yield from some
 
     return columns, rows()
 
 
+def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _Result]) -> _Result:
+    """What the work gives; Ctrl-C ends it at once. While DuckDB waits for its threads in the main thread, it may not notice the signal."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            while not running.done():
+                connection.interrupt()
+                wait([running], timeout=0.1)
+            raise
+
+
 @contextmanager
 def explained() -> Iterator[None]:
-    """Errors of the engines as `UserError`, one line each; an interrupted query as `KeyboardInterrupt`."""
+    """Errors of the engines as `UserError`, one line each."""
     try:
         yield
     except RecursionError as error:
         raise UserError("the SQL is nested too deeply") from error
-    except RuntimeError as error:
-        if "interrupted" not in str(error).lower():
-            raise
-        raise KeyboardInterrupt from error
     except sqlglot.errors.ParseError as error:
         first = error.errors[0] if error.errors else {"description": str(error), "line": 1, "col": 1}
         what, token, _ = str(first["description"]).partition("<Token ")

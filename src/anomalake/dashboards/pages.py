@@ -15,7 +15,7 @@ from anomalake.metric_set import MetricSet
 def write(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Path) -> int:
     """Write the page to the file; its size in bytes."""
     with duck.explained():
-        html = _page(metric_set, connection)
+        html = duck.interruptible(connection, lambda: _page(metric_set, connection))
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html, "utf-8")
     return len(html.encode())
