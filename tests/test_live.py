@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import live, metric_set
+from anomalake import live, live_files, metric_set
 from anomalake.lake.store import ObjectStore
 from anomalake.live import Finding
 from conftest import shop_text
@@ -37,10 +37,10 @@ def test_rows_are_read_with_their_hostile_values():
         ("a,us,yesterday,1,1", "'yesterday' is not written as yyyy-MM-dd HH:mm:ss"),
         ("a,us,,1,1", "'' is not written as"),
         ("a,us,2021-02-17 11:00:00,1", "4 cells where source.columns names 5"),
-        ("a,us,2021-02-17 11:00:00,many,1", "views: 'many' is no number; it counts as missing"),
-        ("a,us,2021-02-17 11:00:00,NaN,1", "views: 'NaN' is no number"),
-        ("a,us,2021-02-17 11:00:00,1e999,1", "views: '1e999' is beyond what a number can be"),
-        ("a,us,2021-02-17 11:00:00,1_000,1", "views: '1_000' is no number"),
+        ("a,us,2021-02-17 11:00:00,many,1", "views: 'many' is not a number; it counts as missing"),
+        ("a,us,2021-02-17 11:00:00,NaN,1", "views: 'NaN' is not a number"),
+        ("a,us,2021-02-17 11:00:00,1e999,1", "views: '1e999' is beyond the range of a number"),
+        ("a,us,2021-02-17 11:00:00,1_000,1", "views: '1_000' is not a number"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_line_and_stops_nothing(line, told):
@@ -63,7 +63,7 @@ def test_a_file_that_is_no_text_is_named():
     packed = gzip.compress((HEADER + "a,us,2021-02-17 11:00:00,1,1\n").encode())
     assert [one for one in live.parse(packed, item, WALL, "f") if not isinstance(one, Finding)] == [(("a", "us"), (1.0, 1.0))]
     (finding,) = live.parse(b"plain", item, WALL, "f")
-    assert "the file is not packed by gzip" in finding.problem
+    assert "the file is not a valid gzip file" in finding.problem
 
 
 def test_a_row_that_is_not_in_the_charset_costs_no_other():
@@ -105,7 +105,7 @@ def test_a_file_that_is_read_by_the_column_is_read_as_it_is_row_by_row(rows, bro
     data = (HEADER + "".join(",".join(row) + "\n" for row in rows)).encode() + b"\xff" * broken
     with pytest.MonkeyPatch.context() as patch:
         fast = list(live.parse(data, SHOP, WALL, "f.csv"))
-        patch.setattr(live, "_sound_rows", lambda *_: None)
+        patch.setattr(live_files, "_sound_rows", lambda *_: None)
         assert repr(list(live.parse(data, SHOP, WALL, "f.csv"))) == repr(fast)
 
 

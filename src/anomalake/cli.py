@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from anomalake.errors import UsageError, UserError
 from anomalake.lake.layout import FORMATS, GLUE_NAMES, Format, format_of
 from anomalake.lake.store import StorageError, Store
 from anomalake.metric_set import MetricSet
+from anomalake.terminal import json_line, lines, printable, table_lines
 
 if TYPE_CHECKING:
     from anomalake.past import Report
@@ -46,31 +48,41 @@ ISO 8601, on the clock it is written on, or in UTC where it names a zone; OUT ha
 series and interval are added up. What the data was like (completeness, duplicates, cardinality) is said at the end."""
 
 
+_QUERY = """\
+The query reads the lake's views and tables only. In CSV a text is encoded as in the lake's own CSV (`%2C` for a comma), so that no cell runs as a
+formula in a spreadsheet; null is empty, and an empty text is `""`. Control characters are escaped in every form; JSON keeps each value exactly."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "CRITICAL")  # the function's own log is for the cloud
-    warnings.showwarning = lambda message, *_, **__: print(f"anomalake: {message}", file=sys.stderr)  # noqa: T201
+    warnings.showwarning = lambda message, *_, **__: _warn(str(message))
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments) or 0)
     except (UserError, StorageError) as error:
-        print(f"anomalake: {error}", file=sys.stderr)  # noqa: T201
+        _warn(str(error))
         return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"anomalake: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        _warn(f"{error.filename or 'a file'}: {error.strerror or error}")
         return 1
     except KeyboardInterrupt:
-        print("anomalake: stopped", file=sys.stderr)  # noqa: T201
+        _warn("stopped")
         return 1
 
 
 def say(text: str) -> None:
-    """A line to standard output, at once."""
-    print(text, flush=True)  # noqa: T201
+    """A line to standard output, at once; control characters in it are escaped."""
+    print(lines(text), flush=True)  # noqa: T201
+
+
+def _warn(text: str) -> None:
+    """The same to standard error."""
+    print(f"anomalake: {lines(text)}", file=sys.stderr)  # noqa: T201
 
 
 # --- the commands
@@ -155,7 +167,7 @@ def _backtest(arguments: Arguments) -> int:
     form = _format(arguments, FolderStore(root), [item])
     if any((root / layout.folder("anomalyGroups", item)).rglob("*.*")):
         note = "holds results of this metric set already, which stay (a greater score wins); name another --lake to begin afresh"
-        print(f"anomalake: {root} {note}", file=sys.stderr)  # noqa: T201
+        _warn(f"{root} {note}")
     if item.source is None:
         raise UserError(f"metric set {item.name!r}: has no `source`, so there is no live data to go through")
     if arguments.data:
@@ -267,9 +279,9 @@ def _score(arguments: Arguments) -> int:
 
 def _tell(findings: Sequence[object], number: int, what: str) -> None:
     if number:
-        print(f"anomalake: {number:,} {what}{'; the first of them:' if findings else ''}", file=sys.stderr)  # noqa: T201
+        _warn(f"{number:,} {what}{'; the first of them:' if findings else ''}")
         for finding in findings[:10]:
-            print(f"  {finding}", file=sys.stderr)  # noqa: T201
+            print(f"  {printable(str(finding))}", file=sys.stderr)  # noqa: T201
 
 
 def _ingest(arguments: Arguments) -> int:
@@ -356,24 +368,28 @@ def _replay(arguments: Arguments) -> int:
         _tell([], whole.kept, f"times an event stands in a table of {item.name!r} and not in the archive; it was kept (--exact drops it)")
         found += whole.found
     if path.is_dir() and (strange := replay.others(base)):
-        print(f"anomalake: the archive has alerts of {', '.join(strange)}, too, for which there is no metric set here; they stay", file=sys.stderr)  # noqa: T201
+        _warn(f"the archive has alerts of {', '.join(strange)}, too, for which there is no metric set here; they stay")
     return 1 if found else 0
 
 
 def _query(arguments: Arguments) -> int:
     from anomalake.catalog import duck
-    from anomalake.terminal import table
+    from anomalake.lake.encoding import safe_cell
 
     connection = duck.connect(_lake_folder(arguments), metric_set.load_all(_metric_set_path(arguments)))
-    columns, rows = duck.query(connection, arguments.sql)
-    shape = arguments.shape or ("table" if sys.stdout.isatty() else "csv")
-    if shape == "csv":
-        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
+    columns, rows = duck.stream(connection, arguments.sql)
+    shape = arguments.shape or ("csv" if arguments.raw or not sys.stdout.isatty() else "table")
+    if arguments.raw and shape != "csv":
+        raise UsageError("--raw goes with --as csv only")
+    if shape == "csv" and arguments.raw:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([printable(cell) if isinstance(cell, str) else cell for cell in row] for row in itertools.chain([columns], rows))
+    elif shape == "csv":
+        sys.stdout.writelines(",".join(map(safe_cell, row)) + "\n" for row in itertools.chain([columns], rows))
     elif shape == "json":
-        for row in rows:
-            say(json.dumps(dict(zip(columns, row, strict=True)), default=str, ensure_ascii=False))
+        sys.stdout.writelines(json_line(dict(zip(columns, row, strict=True))) + "\n" for row in rows)
     else:
-        say(table(columns, rows))
+        sys.stdout.writelines(line + "\n" for line in table_lines(columns, rows))
     return 0
 
 
@@ -445,7 +461,7 @@ def _doctor(arguments: Arguments) -> int:
     for check in doctor.examine(lambda service, where: session.client(service, region_name=where, config=patient), setting):
         checks.append(check)
         if arguments.shape == "json":
-            say(json.dumps(check._asdict(), ensure_ascii=False))
+            say(json_line(check._asdict()))
         else:
             say(f"{check.status:<9}{check.name:<17}{check.found}" + (f"\n{'':<26}-> {check.remedy}" if check.remedy else ""))
     return 0 if doctor.healthy(checks) else 1
@@ -587,7 +603,9 @@ def _parser() -> argparse.ArgumentParser:
         "--metric-set",
     )
     made.add_argument("sql", metavar="SQL", help="one statement; tables and views: docs/catalog.md")
+    made.epilog = f"{made.epilog}\n\n{_QUERY}"
     made.add_argument("--as", dest="shape", choices=("table", "csv", "json"), help="default: a table on a terminal, CSV in a pipe")
+    made.add_argument("--raw", action="store_true", help="CSV with quotes instead of percent-encoding; do not open it in a spreadsheet")
     command("preview", _preview, "draw the QuickSight dashboard as an HTML page", "anomalake preview", "--lake", "--metric-set", "--output")
     made = command("render", _render, "write the files that are made from the metric sets", "anomalake render --check", "--metric-set")
     made.add_argument("--output", default=".", metavar="FOLDER", help="the project's top (default: here)")

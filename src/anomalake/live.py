@@ -4,41 +4,30 @@ What cannot be read is counted and named, and stops neither its interval nor the
 interval or one that never happened, is left out; a measure that is no finite number is missing. `catalog.views` reads the same in SQL.
 """
 
-import csv
-import gzip
-import io
 import math
-import re
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-
-from anomalake import intervals, patterns
-from anomalake.lake.store import Store
+from anomalake import intervals, live_files, patterns
+from anomalake.lake.store import Store, UnreadableError
+from anomalake.live_files import (
+    MAX_CACHED_CHARACTERS,
+    MAX_FINDINGS,
+    MAX_UNPACKED_BYTES,
+    OTHER_HOUR,
+    Contents,
+    Finding,
+    Row,
+    Series,
+    is_number,
+    quoted,
+)  # fmt: skip
 from anomalake.metric_set import MetricSet, Source
 
-NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"  # what counts as a number, here and in SQL
-_NUMBER = re.compile(NUMBER)
-_UNDECODED = re.compile("[\udc80-\udcff]")
-csv.field_size_limit(2**24)
-OTHER_HOUR = ""  # no problem: the row belongs to the other of the two intervals that share a folder
-
-Series = tuple[str | None, ...]  # the values of the dimensions, in declared order
-Row = tuple[Series, tuple[float | None, ...]]  # ... and of the measures
-
-
-class Finding(NamedTuple):
-    """Something that could not be read: where, and what would be right."""
-
-    where: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.problem}"
+__all__ = ["Finding", "Row", "Series"]  # for those who read live data
+MAX_ROWS_PER_INTERVAL = 1_000_000  # in all its files
 
 
 class Interval(NamedTuple):
@@ -47,7 +36,13 @@ class Interval(NamedTuple):
     start: datetime  # naive UTC
     values: Mapping[Series, tuple[float | None, ...]]
     rows: int
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...]  # the first of them
+    unnamed: int = 0  # the number of further findings
+
+    @property
+    def found(self) -> int:
+        """The number of all findings."""
+        return len(self.findings) + self.unnamed
 
 
 def source_of(metric_set: MetricSet) -> Source:
@@ -111,17 +106,35 @@ def _is_file_of(key: str, place: str) -> bool:
 
 
 def read(store: Store, metric_set: MetricSet, start: datetime, keys: Iterable[str]) -> Interval:
-    """The live data of the interval that starts at `start` (naive UTC), from its files."""
+    """The live data of the interval that starts at `start` (naive UTC), from its files; a problem in a file affects that file only."""
     rows: list[Row] = []
     findings: list[Finding] = []
+    found = 0
     for key in keys:
-        stored = store.get(key)
-        for item in parse(stored.data if stored else b"", metric_set, start, key):
-            if isinstance(item, Finding):
-                findings.append(item)
-            else:
-                rows.append(item)
-    return Interval(start, aggregate(rows, metric_set), len(rows), tuple(findings))
+        contents = _contents(store, metric_set, start, key)
+        if len(rows) + len(contents.rows) > MAX_ROWS_PER_INTERVAL:
+            problem = f"the interval has more than {MAX_ROWS_PER_INTERVAL:,} rows with this file, the limit for one interval; the file is skipped"
+            contents = Contents((), (Finding(key, problem),), 1)
+        rows.extend(contents.rows)
+        findings.extend(contents.findings[: MAX_FINDINGS - len(findings)])
+        found += contents.found
+    return Interval(start, aggregate(rows, metric_set), len(rows), tuple(findings), found - len(findings))
+
+
+def _contents(store: Store, metric_set: MetricSet, start: datetime, key: str) -> Contents:
+    """What one file holds; nothing where it was removed after it was listed."""
+    try:
+        stored = store.get(key, MAX_UNPACKED_BYTES)
+    except UnreadableError as error:
+        return Contents((), (Finding(key, f"the file {error.problem}; the file is skipped"),), 1)
+    if stored is None:
+        return Contents((), (), 0)
+    return live_files.collect(parse(stored.data, metric_set, start, key), key)
+
+
+def parse(data: bytes, metric_set: MetricSet, start: datetime, where: str) -> Iterator[Row | Finding]:
+    """The rows of one file of the interval, and what could not be read of it."""
+    return live_files.parse(data, metric_set, source_of(metric_set), where, lambda stamp: _outside(stamp, metric_set, start))
 
 
 def aggregate(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[float | None, ...]]:
@@ -154,142 +167,6 @@ def _summed(cell: list[float], parts: int) -> float | None:
         return None
 
 
-def parse(data: bytes, metric_set: MetricSet, start: datetime, where: str) -> Iterator[Row | Finding]:
-    """The rows of one file that belong to the interval, and what could not be read of it."""
-    source = source_of(metric_set)
-    try:
-        raw = gzip.decompress(data) if source.compression == "gzip" else data
-    except (OSError, EOFError, zlib.error) as error:
-        yield Finding(where, f"the file is not packed by gzip: {error}")
-        return
-    text = raw.decode(source.charset, "surrogateescape").removeprefix("\ufeff")  # a row that is not in the charset is named below
-    if source.format == "csv" and (sound := _sound_rows(text, metric_set, source, start)) is not None:
-        yield from sound
-        return
-    problems: dict[str, str | None] = {}  # what is wrong with a timestamp, which many rows share
-    dimensions, measures = metric_set.dimension_names, metric_set.measure_names
-    names, first = (metric_set.timestamp.column, *dimensions, *measures), 1 + len(dimensions)
-    records = _csv_records(text, source, where, names) if source.format == "csv" else _json_records(text, source, where, names)
-    for line, record in records:
-        if isinstance(record, Finding):
-            yield record
-            continue
-        stamp = "" if record[0] is None else str(record[0])
-        if stamp not in problems:
-            problems[stamp] = _outside(stamp, metric_set, start)
-        if (problem := problems[stamp]) is not None:
-            if problem != OTHER_HOUR:
-                yield Finding(f"{where}:{line}", problem)
-            continue
-        try:
-            series = tuple([_dimension(value, source) for value in record[1:first]])
-        except ValueError as error:
-            yield Finding(f"{where}:{line}", str(error))
-            continue
-        values: list[float | None] = []
-        for name, cell in zip(measures, record[first:], strict=True):
-            value = _number(cell)
-            if isinstance(value, str):
-                yield Finding(f"{where}:{line}", f"{name}: {value}; it counts as missing")
-                value = None
-            values.append(value)
-        yield series, tuple(values)
-
-
-def _sound_rows(text: str, metric_set: MetricSet, source: Source, start: datetime) -> Iterator[Row] | None:
-    """The rows of a CSV file in which nothing is wrong, by the column, which takes a third of the time; None where each row has to be looked at."""
-    try:
-        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter, quotechar=source.quote))
-    except csv.Error:
-        return None
-    header = [name.strip() for name in records.pop(0)] if source.header and records else list(source.columns)
-    if header != list(source.columns) or not records or set(map(len, records)) != {len(header)} or _UNDECODED.search(text):
-        return None
-    columns = dict(zip(header, zip(*records, strict=True), strict=True))
-    if any(_outside(stamp, metric_set, start) is not None for stamp in set(columns[metric_set.timestamp.column])):
-        return None
-    measures: list[list[float | None]] = []
-    for cells in (columns[name] for name in metric_set.measure_names):
-        if not all(map(_NUMBER.fullmatch, filter(None, cells))):
-            return None
-        measures.append([float(cell) + 0.0 if cell else None for cell in cells])
-        if math.inf in measures[-1] or -math.inf in measures[-1]:
-            return None
-    dimensions = [[cell or None for cell in columns[name]] for name in metric_set.dimension_names]
-    return zip(zip(*dimensions, strict=True) if dimensions else ((),) * len(records), zip(*measures, strict=True), strict=True)
-
-
-def _csv_records(text: str, source: Source, where: str, names: Sequence[str]) -> Iterator[tuple[int, Sequence[Any] | Finding]]:
-    """The cells of those columns, row by row, with the row's line; a finding where a row is none."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter, quotechar=source.quote)
-    header, ascii_only, width = source.header, text.isascii(), len(source.columns)
-    wanted = [source.columns.index(name) for name in names]
-    while True:
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield reader.line_num, Finding(f"{where}:{reader.line_num}", f"the line is not CSV: {error}")
-            continue
-        line = reader.line_num
-        if header:
-            header = False
-            if [name.strip() for name in record] != list(source.columns):
-                problem = f"the header {record} is not the metric set's source.columns {list(source.columns)}; the file is left out"
-                yield line, Finding(f"{where}:{line}", problem)
-                return
-        elif len(record) != width:
-            if record:
-                yield line, Finding(f"{where}:{line}", f"{len(record)} cells where source.columns names {width}")
-        elif not ascii_only and _undecoded(record):
-            yield line, Finding(f"{where}:{line}", f"the row is not {source.charset} text")
-        else:
-            yield line, [record[place] for place in wanted]
-
-
-def _undecoded(cells: Iterable[object]) -> bool:
-    """Whether a text among the cells is not in the file's charset."""
-    return any(isinstance(cell, str) and not cell.isascii() and _UNDECODED.search(cell) for cell in cells)
-
-
-def _json_records(text: str, source: Source, where: str, names: Sequence[str]) -> Iterator[tuple[int, Sequence[Any] | Finding]]:
-    """The same of JSON lines."""
-    for line, written in enumerate(text.split("\n"), 1):
-        if not written.strip():
-            continue
-        try:
-            record = msgspec.json.decode(written, type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-            yield line, Finding(f"{where}:{line}", f"the line is no JSON object: {error}")
-            continue
-        if _undecoded(record.values()):
-            yield line, Finding(f"{where}:{line}", f"the row is not {source.charset} text")
-        else:
-            yield line, [record.get(name) for name in names]
-
-
-def _dimension(value: object, source: Source) -> str | None:
-    if isinstance(value, str):
-        return None if source.format == "csv" and not value else value
-    if value is None or isinstance(value, bool | list | dict):
-        if value is None:
-            return None
-        raise ValueError(f"the dimension value {value!r} is no text")
-    return str(value)
-
-
-def _number(value: object) -> float | str | None:
-    """The number; None where there is none; a text that says what is wrong with it."""
-    if value is None or value == "":
-        return None
-    text = value.strip(" ") if isinstance(value, str) else str(value)
-    if isinstance(value, bool) or not _NUMBER.fullmatch(text):
-        return f"{value!r} is no number"
-    number = float(text)
-    return number + 0.0 if math.isfinite(number) else f"{value!r} is beyond what a number can be"
-
-
 def _outside(text: str, metric_set: MetricSet, start: datetime) -> str | None:
     """What is wrong with a row's timestamp, or None where it lies in the interval; `OTHER_HOUR` where it lies in the other of its folder."""
     clock = metric_set.clock
@@ -301,44 +178,54 @@ def _outside(text: str, metric_set: MetricSet, start: datetime) -> str | None:
     wall = clock.wall(start)
     if clock.absolute and clock.wall(found) == wall:
         return OTHER_HOUR
-    return f"the timestamp {text!r} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
+    return f"the timestamp {quoted(text)} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
+
+
+def row_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
+    """The start, naive UTC, of the interval that a timestamp in the data belongs to, or a text that says what is wrong with it."""
+    read_now = _cached_start if len(text) <= MAX_CACHED_CHARACTERS else _cached_start.__wrapped__
+    return read_now(text, form, clock)
 
 
 @lru_cache(maxsize=4096)
-def row_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
-    """The start, naive UTC, of the interval that a timestamp in the data belongs to, or a text that says what is wrong with it."""
+def _cached_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
     found = read_instant(text) if form == patterns.UNIX else read_wall(text, form, clock.zone)
     try:
         return found if isinstance(found, str) else clock.start(found if form == patterns.UNIX else intervals.to_utc(found, clock.zone))
     except OverflowError:
-        return f"the timestamp {text!r} lies outside the years 1 to 9999"
+        return f"the timestamp {quoted(text)} lies outside the years 1 to 9999"
 
 
 def read_instant(text: str) -> datetime | str:
     """The instant, naive UTC, of a UNIX timestamp in the data, or a text that says what is wrong with it."""
-    if not _NUMBER.fullmatch(text.strip()):
-        return f"the timestamp {text!r} is no UNIX time"
+    if not is_number(text.strip()):
+        return f"the timestamp {quoted(text)} is not a UNIX time"
     number = float(text)
     try:
         seconds = number / 1000 if number > patterns.UNIX_MILLISECONDS_FROM else number
         return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError):
-        return f"the timestamp {text!r} is no UNIX time"
+        return f"the timestamp {quoted(text)} is not a UNIX time"
+
+
+def read_wall(text: str, form: str, zone: str) -> datetime | str:
+    """The wall time of a timestamp in the data, or a text that says what is wrong with it."""
+    read_now = _cached_wall if len(text) <= MAX_CACHED_CHARACTERS else _cached_wall.__wrapped__
+    return read_now(text, form, zone)
 
 
 @lru_cache(maxsize=4096)
-def read_wall(text: str, form: str, zone: str) -> datetime | str:
-    """The wall time of a timestamp in the data, or a text that says what is wrong with it."""
+def _cached_wall(text: str, form: str, zone: str) -> datetime | str:
     if form == patterns.UNIX:
         found = read_instant(text)
         try:
             return found if isinstance(found, str) else intervals.to_wall(found, zone)
         except OverflowError:
-            return f"the timestamp {text!r} lies outside the years 1 to 9999"
+            return f"the timestamp {quoted(text)} lies outside the years 1 to 9999"
     try:
         wall = datetime.strptime(text.strip(" "), patterns.python_format(form))
     except ValueError:
-        return f"the timestamp {text!r} is not written as {form}"
+        return f"the timestamp {quoted(text)} is not written as {form}"
     if patterns.has_hour(form) and not intervals.exists(wall, zone):
-        return f"the timestamp {text!r} never happened in {zone}: clocks skipped it"
+        return f"the timestamp {quoted(text)} never happened in {zone}: clocks skipped it"
     return wall

@@ -103,7 +103,7 @@ def told(interval: Interval, values: model.Floats) -> Told:
     there = ~np.isnan(values)
     counts = (len(there), tuple(there.sum(axis=0).tolist()))
     findings = interval.findings
-    return Told(int(there.any(axis=1).sum()), interval.rows, findings[:MOST_FINDINGS], len(findings), *counts)
+    return Told(int(there.any(axis=1).sum()), interval.rows, findings[:MOST_FINDINGS], interval.found, *counts)
 
 
 def values_of(interval: Interval, metric_set: MetricSet) -> model.Floats:

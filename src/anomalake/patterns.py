@@ -27,7 +27,7 @@ _FIELDS: dict[str, tuple[str, str, tuple[int, ...]]] = {
 }
 _TOKEN = re.compile(r"'(?:[^']|'')*'|([A-Za-z])\1*|[^A-Za-z']")
 _FOLDER_FIELDS = {"yyyy", "MM", "dd", "HH", "mm", "ss"}  # fixed widths, so that folders sort as their dates do
-_FOLDER_KEYS = re.compile(r"\{\{(.*?)\}\}")
+_FOLDER_KEYS = re.compile(r"\{\{([^{}]*)\}\}")
 
 
 def _literal(token: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
-from anomalake import intervals, patterns
+from anomalake import intervals, patterns, tabular
 from anomalake.errors import UserError
 from anomalake.live import read_wall
 from anomalake.metric_set import GENERATED_COLUMNS, MOST_DIMENSIONS, MOST_MEASURES
@@ -122,7 +122,7 @@ def _fields(table: pd.DataFrame, doubts: list[str]) -> tuple[list[str], list[tup
             continue
         values = table[name].dropna()
         distinct = values.nunique()
-        numbers = pd.to_numeric(values, errors="coerce")
+        numbers = tabular.numbers(values)
         if len(values) and numbers.notna().mean() > 0.99:
             if _CODE.search(name) and distinct <= MOST_VALUES:
                 dimensions.append(name)

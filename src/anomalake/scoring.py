@@ -106,7 +106,7 @@ def _rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.D
         raise UserError(f"{source}: has no column {missing[0]!r}; the columns series, timestamp and value are wanted")
     step = intervals.STEP[frequency]
     times = pd.to_datetime(table["timestamp"], format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
-    numbers = pd.to_numeric(table["value"], errors="coerce")
+    numbers = tabular.numbers(table["value"])
     empty = table["value"].isna()
     readable = table["series"].notna() & times.notna() & (np.isfinite(numbers) | empty)
     if not (readable & ~empty).any():

@@ -4,12 +4,14 @@ sqlglot translates Athena's SQL; the few functions that it does not know are mac
 """
 
 import glob
-import re
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -17,7 +19,7 @@ import pyarrow.parquet as pq
 import sqlglot
 
 from anomalake import patterns
-from anomalake.catalog import sql
+from anomalake.catalog import sandbox, sql
 from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.errors import UserError
 from anomalake.lake import layout, tables
@@ -27,8 +29,11 @@ from anomalake.live import source_of
 from anomalake.metric_set import REPORT_ID, MetricSet
 
 PREFIX = "anomalake"
+BATCH = 1_000  # rows of a result at a time
 CHARSETS = {"UTF-8": "utf-8", "ISO-8859-1": "latin-1"}  # a metric set's names and DuckDB's
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of commands such as SHOW
 Connection = duckdb.DuckDBPyConnection
+_Result = TypeVar("_Result")
 # Trino's functions as DuckDB has them. Of an ambiguous wall time DuckDB means the later instant, Trino that or the earlier; `sql.wall_to_utc` does
 # not depend on it.
 _MACROS = """
@@ -53,7 +58,7 @@ def connect(root: Path, sets: Sequence[MetricSet], form: Format | None = None) -
     try:
         return _connected(root.resolve(), sets, form)  # DuckDB names files without `.` and `..`
     except duckdb.Error as error:
-        raise UserError(f"{root}: the lake cannot be read: {error}") from error
+        raise UserError(f"{root}: the lake cannot be read: {one_line(error)}") from error
 
 
 def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> duckdb.DuckDBPyConnection:
@@ -76,24 +81,71 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
     _create(connection, views_of_all(sets, PREFIX, kept))
     paths = [PREFIX, *(database(PREFIX, item) for item in sets[:1] if len(sets) == 1)]
     connection.execute(f"SET search_path = '{','.join(paths)}'")
+    folders = [root / patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0] for item in sets if item.source is not None]
+    sandbox.restrict(connection, root, folders)
     return connection
 
 
 def query(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Run one statement of Athena's SQL: column names and rows; `UserError` says what the engine found wrong."""
-    try:
-        if any(tree is not None and tree.find(sqlglot.exp.Localtimestamp) for tree in sqlglot.parse(statement, read="athena")):
+    columns, rows = stream(connection, statement)
+    return columns, list(rows)
+
+
+def stream(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """`query`, with rows that are read as they are needed, so that a result may be larger than memory."""
+    with explained():
+        sandbox.check(connection, statement)
+        trees = sqlglot.parse(statement, read="athena")
+        if any(tree is not None and tree.find(sqlglot.exp.Localtimestamp) for tree in trees):
             warnings.warn(_LOCALTIMESTAMP, stacklevel=2)
-        relation = connection.sql(to_duckdb(statement))
-        return (relation.columns, relation.fetchall()) if relation is not None else ([], [])
+        translated = to_duckdb(statement)
+        sandbox.check(connection, translated)
+        result = interruptible(connection, lambda: connection.execute(translated))
+        columns = [str(column[0]) for column in result.description or ()]
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        with explained():
+            while some := interruptible(connection, lambda: result.fetchmany(BATCH)):
+                yield from some
+
+    return columns, rows()
+
+
+def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _Result]) -> _Result:
+    """What the work gives; Ctrl-C ends it at once. While DuckDB waits for its threads in the main thread, it may not notice the signal."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            while not running.done():
+                connection.interrupt()
+                wait([running], timeout=0.1)
+            raise
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Errors of the engines as `UserError`, one line each."""
+    try:
+        yield
     except RecursionError as error:
         raise UserError("the SQL is nested too deeply") from error
     except sqlglot.errors.ParseError as error:
         first = error.errors[0] if error.errors else {"description": str(error), "line": 1, "col": 1}
-        what = re.sub(r"<Token .*>", "something else", str(first["description"]))
-        raise UserError(f"the SQL could not be understood at line {first['line']}, column {first['col']}: {what}") from error
+        what, token, _ = str(first["description"]).partition("<Token ")
+        found = f"{what}something else" if token else what.partition(" for <class")[0]
+        raise UserError(f"the SQL could not be understood at line {first['line']}, column {first['col']}: {one_line(found)}") from error
+    except duckdb.IOException as error:
+        raise UserError(f"a file of the lake cannot be read: {one_line(error)}; repair it, or remove it from the folder") from error
     except (sqlglot.errors.SqlglotError, duckdb.Error) as error:
-        raise UserError(f"the SQL could not be run: {error}") from error
+        raise UserError(f"the SQL could not be run: {one_line(error)}") from error
+
+
+def one_line(error: object) -> str:
+    """What an engine says, without the excerpt of the statement that DuckDB adds."""
+    return " ".join(str(error).partition("\nLINE ")[0].split())
 
 
 def _create(connection: duckdb.DuckDBPyConnection, made: Sequence[View]) -> None:

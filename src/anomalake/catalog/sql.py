@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from anomalake import patterns
-from anomalake.live import NUMBER
+from anomalake.live_files import NUMBER
 
 
 def name(identifier: str) -> str:

@@ -14,17 +14,22 @@ from anomalake.metric_set import MetricSet
 
 def write(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Path) -> int:
     """Write the page to the file; its size in bytes."""
+    with duck.explained():
+        html = duck.interruptible(connection, lambda: _page(metric_set, connection))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(html, "utf-8")
+    return len(html.encode())
+
+
+def _page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -> str:
     db, now = database(duck.PREFIX, metric_set), datetime.now(UTC).replace(tzinfo=None)
     for name in definition.DATASETS:  # read once, for all that the page asks
         try:
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {db}.{name}")
         except duckdb.Error as error:
-            raise UserError(f"{db}.{name}: cannot be read: {error}") from error
+            raise UserError(f"{db}.{name}: cannot be read: {duck.one_line(error)}") from error
     extent = " UNION ALL ".join(f"SELECT min(localtimestamp) AS first, max(localtimestamp) AS last FROM temp.{name}" for name in definition.DATASETS)
     ((first, last),) = connection.sql(f"SELECT min(first), max(last) FROM ({extent})").fetchall()
     window = definition.fitting(metric_set, first or now - timedelta(days=1), last or now)
     made = definition.definition(metric_set, window)
-    html = preview.page(made, connection, {name: f"temp.{name}" for name in definition.DATASETS}, metric_set.title, now)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(html, "utf-8")
-    return len(html.encode())
+    return preview.page(made, connection, {name: f"temp.{name}" for name in definition.DATASETS}, metric_set.title, now)

@@ -90,7 +90,7 @@ class Detector:
         said = [one for one in self.feedback if one.timestamp < start]
         values, points = self._points(interval, day, slot, said)
         present = np.flatnonzero(~np.isnan(values).all(axis=1))
-        arrival = arrive(self.arrived, item, start, said, came=len(present), rows=interval.rows, refused=len(interval.findings))
+        arrival = arrive(self.arrived, item, start, said, came=len(present), rows=interval.rows, refused=interval.found)
         missed = self._missing(day, slot, present) if arrival.tells else np.empty(0, np.int64)
         self.last[present] = day
         scored = outcome(item, list(self.series), points, arrival, missed)

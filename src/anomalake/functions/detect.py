@@ -118,7 +118,7 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
             _keep(outcome, metric_set, chosen)  # where this fails nothing is kept of what was learned, and it is learned again
             _deliver(raised, chosen)
         for finding in interval.findings[:MOST_FINDINGS]:
-            logger.warning("live data that could not be read", where=finding.where, problem=finding.problem, of=len(interval.findings))
+            logger.warning("live data that could not be read", where=finding.where, problem=finding.problem, of=interval.found)
         heard = bool(interval.findings or memory.silent or memory.detector.series)
         came = bool(interval.values)
         scored, empty, sent = scored + came, empty + (not came), sent + len(raised)

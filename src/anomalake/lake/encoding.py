@@ -7,7 +7,8 @@ commas, semicolons or tabs, drop blanks and quotes before a cell's text, and tak
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from numbers import Number
 from typing import Any
 from urllib.parse import unquote
 
@@ -109,6 +110,13 @@ def _encode_texts(values: Sequence[str | None]) -> list[str]:
 def _encode_text(value: str) -> str:
     begin = match.end() if (match := _FORMULA.match(value)) else 0
     return _percent(value[:begin]) + value[begin:].translate(_CELL) or _EMPTY
+
+
+def safe_cell(value: object) -> str:
+    """Any value as a cell of CSV for a spreadsheet or a terminal: texts encoded as in the lake, and every character that is not printable too."""
+    if value is None or isinstance(value, Number | date):
+        return "" if value is None else str(value)
+    return "".join(char if char.isprintable() else _percent(char) for char in _encode_text(str(value)))
 
 
 def _encode_other(value: datetime | float | int | None) -> str:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import random
 import re
+import stat
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -31,6 +32,14 @@ _Answer = TypeVar("_Answer")
 
 class StorageError(Exception):
     """The store could not do what it was asked: which key, and why. Another try may go well."""
+
+
+class UnreadableError(StorageError):
+    """An object that another try would not read either, such as one that is too large."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key}: {problem}")
+        self.problem = problem
 
 
 class Patience(NamedTuple):
@@ -60,8 +69,8 @@ class Stored(NamedTuple):
 class Store(Protocol):
     """Every method may raise `StorageError`."""
 
-    def get(self, key: str) -> Stored | None:
-        """The object, or None where there is none."""
+    def get(self, key: str, max_bytes: int | None = None) -> Stored | None:
+        """The object, or None where there is none; `UnreadableError`, before it is read, where it has more than `max_bytes`."""
 
     def recall(self, key: str) -> Stored | None:
         """What this process wrote there last, if that is remembered; it costs no request, and something else may be there by now."""
@@ -138,8 +147,8 @@ class _Within:
             raise StorageError(f"{key}: not tried, for the function's time is over")
         return self._inner
 
-    def get(self, key: str) -> Stored | None:
-        return self._store(key).get(key)
+    def get(self, key: str, max_bytes: int | None = None) -> Stored | None:
+        return self._store(key).get(key, max_bytes)
 
     def recall(self, key: str) -> Stored | None:
         return self._inner.recall(key)
@@ -171,10 +180,13 @@ class FolderStore:
             raise ValueError(f"{key!r} is no key of a lake")
         return self.root / key
 
-    def get(self, key: str) -> Stored | None:
+    def get(self, key: str, max_bytes: int | None = None) -> Stored | None:
         """See `Store`."""
+        path = self._path(key)
         try:
-            data = self._path(key).read_bytes()
+            if max_bytes is not None:
+                _check_file(key, path, max_bytes)
+            data = path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -291,14 +303,16 @@ class ObjectStore:
                 raise StorageError(f"{key}: {_said(error)}") from error
             time.sleep(pause)
 
-    def get(self, key: str) -> Stored | None:
+    def get(self, key: str, max_bytes: int | None = None) -> Stored | None:
         """See `Store`."""
-        return self._ask(key, lambda _: self._read(key))
+        return self._ask(key, lambda _: self._read(key, max_bytes))
 
-    def _read(self, key: str) -> Stored | None:
+    def _read(self, key: str, max_bytes: int | None = None) -> Stored | None:
         """`get`, tried once."""
         try:
             answer = self._obstore.get(self._store, key)
+            if max_bytes is not None and answer.meta["size"] > max_bytes:
+                raise UnreadableError(key, _too_large(max_bytes))
             data, tag = bytes(answer.bytes()), answer.meta["e_tag"]
         except (self._exceptions.NotFoundError, FileNotFoundError):
             return None
@@ -358,6 +372,22 @@ class ObjectStore:
             prefix, lambda _: [item["path"] for batch in self._obstore.list(self._store, prefix, offset=after or None) for item in batch]
         )
         yield from sorted(listed)
+
+
+def _check_file(key: str, path: Path, max_bytes: int) -> None:
+    """Refuse a file that cannot be read in bounded time and memory: a pipe or device, a file that is too large, one without permission."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError(key, "is not a regular file")
+    if status.st_size > max_bytes:
+        raise UnreadableError(key, _too_large(max_bytes))
+    if not os.access(path, os.R_OK):
+        raise UnreadableError(key, "cannot be opened: permission denied")
+
+
+def _too_large(max_bytes: int) -> str:
+    """The problem of an object with more bytes than one may have."""
+    return f"has more than {max_bytes // 2**20} MiB, the limit for one file"
 
 
 def _said(error: Exception) -> str:

@@ -22,7 +22,7 @@ MOST_REASON = 2_000  # characters; CloudWatch writes 1,023 at most
 _BAND = re.compile(r"ANOMALY_DETECTION_BAND\(\s*(\w+)")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _WORD = re.compile(r"\w+")
-_POINT = re.compile(r"([-+.\w]+) \((\d\d/\d\d/\d\d \d\d:\d\d:\d\d)\)")
+_POINT = re.compile(r"(?<![-+.\w])([-+.\w]+) \((\d\d/\d\d/\d\d \d\d:\d\d:\d\d)\)")
 _METRICS = re.compile(r"METRICS\(\s*[\"']([^\"']*)")
 _Numbers = Annotated[list[float | None], msgspec.Meta(max_length=1_000)]
 
@@ -155,7 +155,7 @@ def _in_words(reason: str) -> list[_Point]:
 
 
 def _bounds(side: str, reason: str, count: int) -> list[float | None]:
-    match = re.search(side + r" thresholds? \[([^\]]*)\]", reason)
+    match = re.search(side + r" thresholds? \[([^\[\]]*)\]", reason)
     numbers = [_number(text) for text in match[1].split(",")] if match else []
     return numbers if len(numbers) == count else [None] * count
 

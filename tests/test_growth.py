@@ -1,0 +1,129 @@
+"""No regular expression on the data of users and senders, and nothing like one, takes more than linear time."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from anomalake import alert, live, patterns, proposal, tabular
+from anomalake.catalog import duck
+from anomalake.errors import UserError
+from anomalake.lake import encoding, layout
+from anomalake.live_files import NUMBER
+from anomalake.sources import cloudwatch
+
+# Texts that make a badly written expression try each start with each end.
+ATTACKS = {
+    "digits": lambda n: "1" * n + "x",
+    "fraction": lambda n: "1." + "1" * n + "x",
+    "exponent": lambda n: "1e" + "1" * n + "x",
+    "formula": lambda n: "=" * n,
+    "blanks": lambda n: " " * n + "x",
+    "marks": lambda n: "-+@" * n,
+    "words": lambda n: "a" * n,
+    "quotes": lambda n: "'" * n + "x",
+    "open quote": lambda n: "'" + "a" * n,
+    "keys": lambda n: "{{" * n,
+    "words in keys": lambda n: "{{yyyy" * n,
+    "points": lambda n: "1.0-" * n,
+    "thresholds": lambda n: "lower threshold [" * n,
+    "bands": lambda n: "ANOMALY_DETECTION_BAND(" * n,
+    "band blanks": lambda n: "ANOMALY_DETECTION_BAND(" + " " * n,
+    "timestamp": lambda n: "2022-03-04T05:25:00." + "0" * n + "x",
+    "zone": lambda n: "2022-03-04T05:25:00[" + "A/" * n,
+    "path": lambda n: "/date=2022-03-04" * n,
+    "archive": lambda n: "alerts/" + "a/" * n,
+    "percent": lambda n: "%41" * n,
+}
+EXPRESSIONS = {
+    "live number": re.compile(NUMBER).fullmatch,
+    "formula": encoding._FORMULA.match,
+    "cell": encoding.safe_cell,
+    "alert timestamp": alert._TIMESTAMP.fullmatch,
+    "band": cloudwatch._BAND.search,
+    "point": cloudwatch._POINT.findall,
+    "lower bound": lambda text: cloudwatch._bounds("lower", text, 1),
+    "date pattern": lambda text: sum(1 for _ in patterns._TOKEN.finditer(text)),
+    "folder keys": patterns._FOLDER_KEYS.findall,
+    "archive key": layout._ARCHIVED.fullmatch,
+    "interval key": layout._INTERVAL.fullmatch,
+    "date in a key": layout._DATE.search,
+    "rate": proposal._AVERAGED.search,
+    "code": proposal._CODE.search,
+    "wall time": lambda text: live.read_wall(text, "yyyy-MM-dd HH:mm", "UTC"),
+    "UNIX time": lambda text: live.read_wall(text, patterns.UNIX, "UTC"),
+    "column name": lambda text: tabular.renamed([text]),
+    "numbers": lambda text: tabular.numbers(pd.Series([text], dtype=object)),
+}
+
+
+def seconds(work, text):
+    """The shortest of three times."""
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        work(text)
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_four_times_the_text_takes_about_four_times_as_long(name):
+    for attack in ATTACKS.values():
+        short, long = (seconds(EXPRESSIONS[name], attack(n)) for n in (5_000, 20_000))
+        assert long < 9 * max(short, 0.002)
+
+
+def test_sql_decides_on_numbers_in_linear_time_and_as_python_does():
+    connection = duck.duckdb.connect()
+    for attack in ATTACKS.values():
+        text = attack(20_000)
+        ((found,),) = connection.execute(f"SELECT regexp_full_match(?, '{NUMBER}')", [text]).fetchall()
+        assert found == (re.fullmatch(NUMBER, text) is not None)
+
+
+SAMPLES = [',"', '",', "',\n", ';"a', " '\"", ',"a\n', "a\n", '"\n', "|;,\t"]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_delimiter_of_any_file_is_found_in_linear_time(tmp_path, sample):
+    def work(text):
+        (tmp_path / "data.csv").write_text(text)
+        tabular._delimiter(tmp_path / "data.csv")
+
+    short, long = (seconds(work, sample * n) for n in (3_000, 12_000))
+    assert long < 9 * max(short, 0.005)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("row", ['"a,;|b"{0}2021-01-01 00:00:00{0}1.5', "a{0}2021-01-01{0}1"])
+def test_the_delimiter_is_found_beside_quotes_and_other_marks(tmp_path, delimiter, row):
+    file = tmp_path / "data.csv"
+    file.write_text(f"name{delimiter}time{delimiter}value\n" + f"{row.format(delimiter)}\n" * 20_000)
+    assert tabular._delimiter(file) == delimiter
+
+
+def test_a_file_of_one_column_is_read_as_one(tmp_path):
+    (tmp_path / "data.csv").write_text("time\n2021-01-01 00:00:00\n")
+    assert list(tabular.read(tmp_path / "data.csv").columns) == ["time"]
+
+
+def test_numbers_of_thousands_of_digits_are_not_numbers_and_raise_no_error():
+    found = tabular.numbers(pd.Series(["1", "1" * 5_000, None, "x", "-2.5e3"], dtype=object))
+    assert found.tolist()[0::4] == [1.0, -2_500.0]
+    assert np.isnan(found.tolist()[1:4]).all()
+
+
+def test_a_file_with_a_number_of_thousands_of_digits_is_proposed_a_metric_set():
+    times = [f"{datetime.fromtimestamp(1_600_000_000 + 3_600 * hour, UTC):%Y-%m-%d %H:%M:%S}" for hour in range(300)]
+    table = pd.DataFrame({"time": times, "sales": [*["1"] * 299, "1" * 5_000]}, dtype=object)
+    assert "name: sales" in proposal.propose(table, "sales", "UTC").text
+
+
+def test_a_path_with_a_brace_in_its_date_is_refused():
+    for path in ("shop/{{yyyy{MM}}}/x", "{{" * 20_000):
+        with pytest.raises(UserError, match="names no date"):
+            patterns.folder_pattern(path)
