@@ -17,11 +17,14 @@ from anomalake.errors import UserError
 from anomalake.lake import archive, encoding, layout, tables
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import StorageError, Store, keep, update
-from anomalake.metric_set import MetricSet
+from anomalake.metric_set import MetricSet, printable
+
+MAX_EVENTS = 100  # in one message, which the ingest function has to file within its time
+MAX_REASON_CHARACTERS = 5_000
 
 
 class Message(NamedTuple):
-    """Something that arrived: the id its sender knows it by, and its body as received."""
+    """Something that arrived, or one event of it: the id its sender knows it by, and its body as received."""
 
     id: str
     body: str
@@ -43,39 +46,75 @@ class Refused(NamedTuple):
     reason: str
 
 
+class Understood(NamedTuple):
+    """The alerts of a message, and its parts that are not understood, each alone; the whole message where no part of it is."""
+
+    filed: tuple[Filed, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+
 class Outcome(NamedTuple):
-    """What became of a batch: alerts in the tables, messages in quarantine, and the ids whose storage failed, with the first error."""
+    """The result of a batch: alerts in the tables, what is in quarantine, the ids whose storage failed, with the first error, and warnings."""
 
     filed: tuple[Filed, ...]
     quarantined: tuple[Refused, ...]
     failed: tuple[str, ...]
     error: StorageError | None
+    warnings: tuple[str, ...] = ()
 
 
-def understand(message: Message, sets: tuple[MetricSet, ...]) -> tuple[Filed, ...] | Refused:
-    """The alerts of a message, each with its place; all or none, so that a message is filed or quarantined. A state that is no alert has none."""
+def understand(message: Message, sets: tuple[MetricSet, ...], most: int | None = MAX_EVENTS) -> Understood:
+    """The alerts of a message, each with its place, and what is not understood of it. A state that is no alert gives neither."""
+    try:
+        events = [message._replace(body=body) for body in sources.split(message.body, most)]
+    except AlertError as error:
+        return Understood(refused=(_refused(message, error),))
+    found = [_divided(event, sets) for event in events]
+    if all(one.refused and not one.filed for one in found) and found:
+        reasons = dict.fromkeys(refused.reason for one in found for refused in one.refused)
+        return Understood(refused=(Refused(message, "; ".join(reasons)[:MAX_REASON_CHARACTERS]),))
+    return Understood(tuple(item for one in found for item in one.filed), tuple(item for one in found for item in one.refused))
+
+
+def _divided(event: Message, sets: tuple[MetricSet, ...]) -> Understood:
+    """One event; where it is not understood as a whole, the alerts that it is made of, one by one."""
+    whole = _read(event, sets)
+    if not isinstance(whole, Refused):
+        return Understood(whole)
+    parts = [_read(event._replace(body=body), sets) for body in sources.parts(event.body, sets)]
+    if all(isinstance(part, Refused) for part in parts):
+        return Understood(refused=(whole,))
+    filed = tuple(item for part in parts if not isinstance(part, Refused) for item in part)
+    return Understood(filed, tuple(part for part in parts if isinstance(part, Refused)))
+
+
+def _read(event: Message, sets: tuple[MetricSet, ...]) -> tuple[Filed, ...] | Refused:
+    """The alerts of one event, all or none."""
     try:
         filed = []
-        for alert in sources.read(message.body, sets):
+        for alert in sources.read(event.body, sets):
             item = metric_sets.route(alert.anomaly_detector_arn, sets)
-            filed.append(Filed(message, alerts.fit(alert, item), item, item.start(alert.instant)))
+            filed.append(Filed(event, alerts.fit(alert, item), item, item.start(alert.instant)))
         return tuple(filed)
     except (AlertError, UserError) as error:
-        return Refused(message, str(error))
+        return _refused(event, error)
     except Exception as error:  # noqa: BLE001  (content never stops a batch: what surprised the code is kept, and said)
-        return Refused(message, f"not understood, by a fault of Anomalake: {type(error).__name__}: {error}")
+        return _refused(event, AlertError(f"not understood, by a fault of Anomalake: {type(error).__name__}: {error}"))
 
 
-def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...], form: Format) -> Outcome:
-    """File a batch. Storage that fails costs the messages it touched, which are named, and no other."""
+def _refused(message: Message, error: Exception) -> Refused:
+    """The reason as one line: it goes to logs and terminals, and may quote the sender's text."""
+    return Refused(message, printable(str(error)))
+
+
+def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...], form: Format, most: int | None = MAX_EVENTS) -> Outcome:
+    """File a batch of messages with at most `most` events each. Storage that fails costs the messages it touched, which are named, and no other."""
     filed: list[Filed] = []
     refused: list[Refused] = []
     for message in messages:
-        understood = understand(message, sets)
-        if isinstance(understood, Refused):
-            refused.append(understood)
-        else:
-            filed.extend(understood)
+        understood = understand(message, sets, most)
+        filed.extend(understood.filed)
+        refused.extend(understood.refused)
     failed: dict[str, None] = {}
     error: StorageError | None = None
 

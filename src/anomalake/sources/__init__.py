@@ -1,4 +1,4 @@
-"""Who sends alerts: a message is opened (envelopes of SNS and EventBridge), recognised and read by the module of its source, one module each.
+"""Who sends alerts: a message is split into its events, and each is recognised and read by the module of its source, one module each.
 
 README.md beside this file shows how to add one; docs/alerts.md says what each gives.
 """
@@ -10,9 +10,11 @@ from anomalake.sources import cloudwatch, cost_anomaly_detection, envelopes, loo
 
 SOURCES = (lookout_for_metrics, cloudwatch, cost_anomaly_detection, opensearch)
 
+split = envelopes.split
+
 
 def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
-    """The alerts of a message as received, none where it tells of no anomaly; `AlertError` where it is not understood."""
+    """The alerts of one event (an element of `split`), none where it reports no anomaly; `AlertError` where it is not understood."""
     innermost = envelopes.open_all(body)
     event = alerts.decode(innermost)
     for source in SOURCES:
@@ -21,3 +23,16 @@ def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
     if len(innermost) > mapping.MOST_BODY:
         raise AlertError(f"an event of no known source, and with {len(innermost)} characters too long for a mapping ({mapping.MOST_BODY} at most)")
     return tuple(alerts.sound(alert) for alert in mapping.read(event, sets))
+
+
+def parts(body: str, sets: tuple[MetricSet, ...]) -> list[str]:
+    """The same event as several smaller ones, an alert each, so that one that cannot be filed costs no other; empty where it cannot be divided."""
+    try:
+        innermost = envelopes.open_all(body)
+        event = alerts.decode(innermost)
+        if opensearch.recognises(event):
+            return opensearch.parts(event)
+        known = any(source.recognises(event) for source in SOURCES)
+        return [] if known or len(innermost) > mapping.MOST_BODY else mapping.parts(event, sets)
+    except AlertError:
+        return []
