@@ -21,7 +21,7 @@ from anomalake import sources
 from anomalake.alert import AlertError
 from anomalake.credentials import open_lake
 from anomalake.errors import UserError
-from anomalake.lake import archive, encoding, layout, tables
+from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.ingest import Filed, Message, ingest, understand
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import StorageError, Store, Stored, keep
@@ -341,7 +341,7 @@ def _settle(store: Store, job: Job, target: _Target, group: Sequence[Filed], eve
     only_here = [
         {place: unit for place, unit in units.items() if not job.exact and tables.event_of(table, place, unit) not in events} for units in known
     ]
-    whole = tables.merge([*(tables.units(table, one.alert, item) for one in group), *only_here])
+    whole = limits.kept(table, tables.merge([*(limits.units(table, one.alert, item) for one in group), *only_here]))
     kept = {tables.event_of(table, place, unit) for units in only_here for place, unit in units.items()}
     done = Done(kept=len(kept), findings=tuple(findings), found=len(findings))
     if not whole and not present:

@@ -47,7 +47,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
-        alias = self.check_event(yaml.AliasEvent)  # type: ignore[no-untyped-call]
+        alias = self.check_event(yaml.AliasEvent)
         node: yaml.Node | None = super().compose_node(parent, index)
         if node is None:
             return node
@@ -88,7 +88,7 @@ def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
     if len(node.value) > MAX_NUMBER_CHARACTERS:
         raise yaml.YAMLError(f"line {node.start_mark.line + 1}: a number of {len(node.value):,} characters; at most {MAX_NUMBER_CHARACTERS} are read")
     whole = node.tag == "tag:yaml.org,2002:int"
-    return loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)  # type: ignore[no-untyped-call]
+    return loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

@@ -4,7 +4,7 @@ The order is quarantine, archive, tables; each step can be done again without ha
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -14,13 +14,14 @@ from anomalake import metric_set as metric_sets
 from anomalake import sources
 from anomalake.alert import Alert, AlertError
 from anomalake.errors import UserError
-from anomalake.lake import archive, encoding, layout, tables
+from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import StorageError, Store, keep, update
 from anomalake.metric_set import MetricSet, printable
 
 MAX_EVENTS = 100  # in one message, which the ingest function has to file within its time
 MAX_REASON_CHARACTERS = 5_000
+CHUNK_CHARACTERS = 2_200_000  # two messages of the greatest length that SQS takes
 
 
 class Message(NamedTuple):
@@ -61,6 +62,20 @@ class Outcome(NamedTuple):
     failed: tuple[str, ...]
     error: StorageError | None
     warnings: tuple[str, ...] = ()
+
+
+def chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    """The messages in order, in lists of at most `CHUNK_CHARACTERS` together (a longer message is alone), so that few alerts are in memory."""
+    chunk: list[Message] = []
+    size = 0
+    for message in messages:
+        if chunk and size + len(message.body) > CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(message)
+        size += len(message.body)
+    if chunk:
+        yield chunk
 
 
 def understand(message: Message, sets: tuple[MetricSet, ...], most: int | None = MAX_EVENTS) -> Understood:
@@ -117,6 +132,7 @@ def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...
         refused.extend(understood.refused)
     failed: dict[str, None] = {}
     error: StorageError | None = None
+    warnings: list[str] = []
 
     def attempt(touched: Iterable[Message], key: str, write: Callable[[str], bool]) -> bool | None:
         """Whether there was an object before; None where storage failed."""
@@ -136,30 +152,44 @@ def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...
         key = layout.archive_key(group[0].metric_set, layout.date(group[0].timestamp), archive.digest(bodies))
         attempt([item.message for item in group], key, partial(keep, store, data=archive.pack(bodies)))
     archived = [item for item in filed if item.message.id not in failed]
+    put = partial(add, store=store, form=form, warn=warnings.append)
     for group in _grouped(archived, lambda item: (item.metric_set.path, layout.date(item.timestamp), str(item.timestamp))):
         known = False  # a timestamp that one table has, the others likely have too
         for table in tables.INGESTED:
             key = layout.table_key(table, group[0].metric_set, group[0].timestamp, form)
-            there = attempt([item.message for item in group], key, partial(add, store=store, table=table, group=group, form=form, likely=known))
+            there = attempt(
+                [item.message for item in group],
+                key,
+                partial(add, store=store, table=table, group=group, form=form, likely=known, warn=warnings.append),
+            )
             if there is None:
                 break
             known = known or there
-    return Outcome(tuple(item for item in filed if item.message.id not in failed), tuple(refused), tuple(failed), error)
+    return Outcome(tuple(item for item in filed if item.message.id not in failed), tuple(refused), tuple(failed), error, tuple(warnings))
 
 
-def add(key: str, *, store: Store, table: Table, group: Sequence[Filed], form: Format, likely: bool = False) -> bool:
+def add(
+    key: str, *, store: Store, table: Table, group: Sequence[Filed], form: Format, likely: bool = False, warn: Callable[[str], None] | None = None
+) -> bool:
     """Merge the alerts, all of one set and interval, into a table's object. Whether it was there, which may be `likely` already."""
     item, timestamp = group[0].metric_set, group[0].timestamp
     schema = tables.schema(table, item)
-    arrived = tables.merge(tables.units(table, one.alert, item) for one in group)
+    full = False
+    arrived = limits.kept(table, tables.merge(limits.units(table, one.alert, item) for one in group))
     if not arrived:
         return likely
 
     def change(current: bytes | None) -> bytes:
+        nonlocal full
         known = [] if current is None else [tables.units_of(table, encoding.decode(form, schema, current, key), item)]
-        return encoding.encode(form, schema, tables.rows(table, tables.merge([*known, arrived]), item, timestamp))
+        merged = limits.kept(table, tables.merge([*known, arrived]))
+        full = limits.overflows(table, merged)
+        return encoding.encode(form, schema, tables.rows(table, merged, item, timestamp))
 
-    return update(store, key, change, likely=likely)
+    there = update(store, key, change, likely=likely)
+    if full and warn is not None:
+        warn(f"{key}: is full; of what an interval has more, the greatest scores are kept (docs/alerts.md), and the archive has every alert")
+    return there
 
 
 def _grouped(filed: Iterable[Filed], place: Callable[[Filed], tuple[str, ...]]) -> list[list[Filed]]:

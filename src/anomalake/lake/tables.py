@@ -83,7 +83,7 @@ def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
             for share in dimension.dimension_value_contributions:
                 place = (dimension.dimension_name, share.dimension_value)
                 shares[place] = max(share.value_contribution + 0.0, shares.get(place, -float("inf")))
-        rows = tuple((name, value, shares[name, value]) for name, value in sorted(shares, key=_rank))
+        rows = tuple((name, value, shares[name, value]) for name, value in sorted(shares, key=rank))
         return {(metric.metric_name, event): (score, _digest(rows), rows)} if rows else {}
     affected = {dimension_values(series, metric_set) for series in dict.fromkeys(metric.relevant_time_series)}
     row = (
@@ -103,7 +103,7 @@ def merge(several: Iterable[Units]) -> Units:
     merged: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for some in several:
         for identity, unit in some.items():
-            if identity not in merged or _rank(unit) > _rank(merged[identity]):
+            if identity not in merged or rank(unit) > rank(merged[identity]):
                 merged[identity] = unit
     return merged
 
@@ -159,7 +159,7 @@ def units_of(table: Table, columns: Columns, metric_set: MetricSet) -> Units:
     return groups
 
 
-def _rank(unit: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
+def rank(unit: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
     """The unit as something to compare, null lowest; what stands behind a digest never has to be compared."""
     return tuple((part is not None, "" if part is None else part) for part in unit if not isinstance(part, tuple))
 

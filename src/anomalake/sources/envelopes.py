@@ -1,8 +1,8 @@
 """The envelopes that alerts travel in, and the lists that hold several: each message becomes the bodies of its single events.
 
 Sources: "HTTP/HTTPS notification JSON format" and "Invoking Lambda functions with Amazon SNS notifications" (SNS), "Amazon EventBridge event
-structure", "Retaining records of asynchronous invocations", "Lambda function URLs" and the event examples of SQS, Kinesis and Application Load Balancer (Lambda),
-"AWS Lambda proxy integrations" (API Gateway), "GetAnomalies" (Cost Explorer), "Search" (OpenSearch).
+structure", "Retaining records of asynchronous invocations", "Lambda function URLs" and the example events of SQS, Kinesis and load balancers
+(Lambda), "AWS Lambda proxy integrations" (API Gateway), "GetAnomalies" (Cost Explorer), "Search" (OpenSearch).
 """
 
 import base64
@@ -123,13 +123,14 @@ def open_all(body: str) -> str:
     return body.removeprefix(BYTE_ORDER_MARK)
 
 
-def http_body(event: object) -> str | None:
-    """The body of an HTTP call; None where the event is no such call. `AlertError` where it is not the base64 of a UTF-8 text."""
-    if not isinstance(event, dict):
-        return None
+def is_http_call(event: dict[str, Any]) -> bool:
+    """Whether a decoded event is an HTTP call: of a function URL, an API Gateway API, or a load balancer."""
     context = event.get("requestContext")
-    if not isinstance(context, dict) or "requestPayload" in event or not ("httpMethod" in event or {"http", "elb"} & context.keys()):
-        return None
+    return isinstance(context, dict) and "requestPayload" not in event and ("httpMethod" in event or not {"http", "elb"}.isdisjoint(context))
+
+
+def http_body(event: dict[str, Any]) -> str:
+    """The body of an HTTP call, empty where it has none; `AlertError` where it is not the base64 of a UTF-8 text."""
     body = event.get("body")
     if not isinstance(body, str):
         return ""
