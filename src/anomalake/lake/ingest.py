@@ -21,7 +21,7 @@ from anomalake.metric_set import MetricSet, printable
 
 MAX_EVENTS = 100  # in one message, which the ingest function has to file within its time
 MAX_REASON_CHARACTERS = 5_000
-CHUNK_CHARACTERS = 2_200_000  # two messages of the greatest length that SQS takes
+CHUNK_CHARACTERS = 1_100_000  # one message of the greatest length that SQS takes, or many short ones
 
 
 class Message(NamedTuple):
@@ -157,11 +157,7 @@ def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...
         known = False  # a timestamp that one table has, the others likely have too
         for table in tables.INGESTED:
             key = layout.table_key(table, group[0].metric_set, group[0].timestamp, form)
-            there = attempt(
-                [item.message for item in group],
-                key,
-                partial(add, store=store, table=table, group=group, form=form, likely=known, warn=warnings.append),
-            )
+            there = attempt([item.message for item in group], key, partial(put, table=table, group=group, likely=known))
             if there is None:
                 break
             known = known or there

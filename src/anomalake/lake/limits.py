@@ -15,7 +15,7 @@ from anomalake.lake.layout import Table
 from anomalake.lake.tables import Units
 from anomalake.metric_set import MetricSet
 
-MAX_INTERVAL_BYTES = 12_000_000  # of anomalous series, each counted as `ROW_BYTES` and `CHARACTER_BYTES` for each character of its values
+MAX_INTERVAL_BYTES = 10_000_000  # of anomalous series, each counted as `ROW_BYTES` and `CHARACTER_BYTES` for each character of its values
 ROW_BYTES, CHARACTER_BYTES = 300, 4
 MAX_EVENTS: Mapping[Table, int] = {"dimensionContributions": 200, "anomalyGroups": 2_000}
 MAX_SHARES, MAX_SHARE_CHARACTERS = 500, 50_000  # of the contributions of one event
