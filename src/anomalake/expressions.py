@@ -4,7 +4,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 MAX_EXPRESSION_CHARACTERS = 4_000
-MAX_EVALUATION_COST = 2_000_000  # values visited, list elements and characters of text that one evaluation makes
+MAX_EVALUATION_COST = 1_000_000  # values visited, list elements and characters of text that one evaluation makes
 MAX_CACHED_EXPRESSIONS = 1_000
 
 

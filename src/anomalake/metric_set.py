@@ -458,25 +458,19 @@ def route(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet:
         matching = own if claims is None else [item for item in sets if claims(item, detector_arn)]
         if len(matching) > 1:
             several = ", ".join(item.name for item in matching)
-            raise UserError(
-                f"the detector {_shown(detector_arn)} is claimed by several metric sets ({several}); leave it in the alerts.detectors of one"
-            )
+            raise UserError(f"the detector {detector_arn!r} is claimed by several metric sets ({several}); leave it in the alerts.detectors of one")
         if matching:
             return matching[0]
     known = one_line(", ".join(item.name for item in sets), 500)
     raise UserError(
-        f"no metric set takes the alerts of the detector {_shown(detector_arn)}; add it to one (there are: {known}): "
+        f"no metric set takes the alerts of the detector {detector_arn!r}; add it to one (there are: {known}): "
         f"in src/metric_sets/<name>.yaml write `alerts: {{detectors: [{_yaml_text(name)}]}}`, or add it to the `detectors` that are there"
     )
-
-
-def _shown(arn: str) -> str:
-    return f"'{one_line(arn, 600)}'"
 
 
 def _yaml_text(text: str) -> str:
     """The text as it stands in a YAML list: bare where that reads as the same text, else in double quotes."""
     if re.fullmatch(r"[A-Za-z][\w./-]*", text, re.ASCII) and strict_yaml.parse(text, text) == text:
         return text
-    quoted = yaml.safe_dump(text, default_style='"', width=float("inf"), allow_unicode=True)
+    quoted = yaml.safe_dump(text, default_style='"', width=float("inf"), allow_unicode=text.isprintable())
     return str(quoted).removesuffix("\n")

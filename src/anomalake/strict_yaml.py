@@ -79,7 +79,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
             raise yaml.YAMLError(f"the name of a field must be a text (line {key.start_mark.line + 1})")
         name = loader.construct_object(key)
         if name in seen:
-            raise yaml.YAMLError(f"the field {_shortened(str(name))!r} stands twice (line {node.start_mark.line + 1} and after)")
+            raise yaml.YAMLError(f"the field {_shortened(str(name))[:100]!r} stands twice (line {node.start_mark.line + 1} and after)")
         seen.add(name)
     return loader.construct_mapping(node, deep=True)
 

@@ -29,6 +29,8 @@ def parts(body: str, sets: tuple[MetricSet, ...]) -> list[str]:
     """The same event as several smaller ones, an alert each, so that one that cannot be filed costs no other; empty where it cannot be divided."""
     try:
         innermost = envelopes.open_all(body)
+        if len(innermost) > mapping.MOST_BODY and '"detector_id"' not in innermost:
+            return []
         event = alerts.decode(innermost)
         if opensearch.recognises(event):
             return opensearch.parts(event)

@@ -16,6 +16,7 @@ from anomalake.alert import AlertError
 
 MAX_ENVELOPES = 6  # around one event
 BYTE_ORDER_MARK = "\ufeff"
+PROBED_ELEMENTS = 100  # of a list, to tell whether it is one of events
 _Raw = msgspec.Raw | msgspec.UnsetType
 _Kind = TypeVar("_Kind")
 
@@ -35,6 +36,7 @@ class _Outside(msgspec.Struct):
     hit: _Raw = msgspec.field(name="_source", default=msgspec.UNSET)
     hits: _Raw = msgspec.field(name="hits", default=msgspec.UNSET)
     anomalies: _Raw = msgspec.field(name="Anomalies", default=msgspec.UNSET)
+    sns: _Raw = msgspec.field(name="Sns", default=msgspec.UNSET)
     event_source: _Raw = msgspec.field(name="eventSource", default=msgspec.UNSET)
 
 
@@ -166,7 +168,7 @@ def _inside(body: str, outside: _Outside) -> str | list[str] | None:
         return _raw(outside.payload)
     if _given(outside.context) and (_given(outside.method) or _called(outside.context)):
         return _call(body)
-    if _given(outside.event_source) and (_decode(outside.event_source, str) or "").startswith("aws:"):
+    if _given(outside.sns) or (_decode(outside.event_source, str) or "").startswith("aws:"):
         return _record(body)
     if _given(outside.hit):
         return _raw(outside.hit)
@@ -181,10 +183,11 @@ def _inside(body: str, outside: _Outside) -> str | list[str] | None:
 
 
 def _records(records: _Raw) -> list[str] | None:
-    """The records of a batch, opened where their service is known; None where none of them is of a known service."""
+    """The records of a batch; None where none of them is of a known service."""
     texts = _texts(_decode(records, list[msgspec.Raw]) or [])
-    inner = [_record(text) for text in texts]
-    return [text if one is None else one for text, one in zip(texts, inner, strict=True)] if any(one is not None for one in inner) else None
+    if len(texts) == 1:
+        return None if (only := _record(texts[0])) is None else [only]
+    return texts if any(_record(text) is not None for text in texts[:PROBED_ELEMENTS]) else None
 
 
 def _record(text: str) -> str | None:
@@ -225,13 +228,13 @@ def _text(data: str) -> str:
 
 def _documents(hits: _Raw) -> list[str] | None:
     found = _decode(hits, _Hits)
-    known = found is not None and (not found.hits or any(_decode(hit, _Hit) is not None for hit in found.hits))
+    known = found is not None and (not found.hits or any(_decode(hit, _Hit) is not None for hit in found.hits[:PROBED_ELEMENTS]))
     return _texts(found.hits) if found is not None and known else None
 
 
 def _anomalies(anomalies: _Raw) -> list[str] | None:
     found = _decode(anomalies, list[msgspec.Raw])
-    known = found is not None and (not found or any(_decode(one, _PastAnomaly) is not None for one in found))
+    known = found is not None and (not found or any(_decode(one, _PastAnomaly) is not None for one in found[:PROBED_ELEMENTS]))
     return _texts(found) if found is not None and known else None
 
 
@@ -257,5 +260,5 @@ def _decode(text: Any, kind: type[_Kind]) -> _Kind | None:
     """The JSON as that kind of value, None where it is none."""
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):  # the last one of a field that is not there
         return None
