@@ -14,7 +14,7 @@ import sys
 import traceback
 import zoneinfo
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from anomalake.functions import ingest as function
 from anomalake.functions.setting import setting
 from anomalake.lake import archive, encoding, layout, tables
 from anomalake.lake.store import FolderStore
-from anomalake.metric_set import route
+from anomalake.metric_set import MetricSet, route
 
 SECONDS, BYTES = 1.0, 200_000_000
 PREFIXES = re.compile(r"(anomalyResults|alerts|quarantine|notifications)(/[A-Za-z0-9_=-]+)*/[A-Za-z0-9-]+\.(parquet|csv|jsonl|json)")
@@ -106,6 +106,14 @@ def deliver(delivery: hostile.Delivery, watch: Watch) -> None:
         watch.seen.clear()
 
 
+def _whereabouts(body: str, archived: Collection[str], reasons: Collection[str], sets: tuple[MetricSet, ...]) -> set[str]:
+    """What became of a body: of itself, or of each event in it, or of each alert of an event."""
+    became = {name for name, where in ((hostile.FILED, archived), (hostile.KEPT, reasons)) if body in where}
+    events = [] if became else sources.split(body)
+    smaller = events if len(events) > 1 else [] if became else sources.parts(body, sets)
+    return became.union(*(_whereabouts(one, archived, reasons, sets) for one in smaller if one != body)) or {hostile.NOTHING}
+
+
 def check(deliveries: list[hostile.Delivery]) -> None:
     """Compare what the lake holds with what must have become of each message."""
     chosen = setting(function.HURRIED)  # the one that the function has opened
@@ -123,14 +131,14 @@ def check(deliveries: list[hostile.Delivery]) -> None:
             columns = encoding.decode(chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key)
             events[item.name].update(zip(columns["timestamp"], columns["metricName"], columns["eventId"], strict=True))
     for message in (message for delivery in deliveries for message in delivery.messages):
-        became = [name for name, where in ((hostile.FILED, archived), (hostile.KEPT, reasons)) if message.body in where] or [hostile.NOTHING]
-        if len(became) > 1 or became[0] not in message.becomes:
+        became = _whereabouts(message.body, archived, reasons, sets)
+        if not became <= message.becomes:
             fault(message.what, f"became {became}, not {set(message.becomes)}: {reasons.get(message.body)}")
-        elif became == [hostile.KEPT]:
+        elif message.body in reasons:
             reason = reasons[message.body]
             if not reason or len(reason) > 5_000 or "fault of Anomalake" in reason or not re.search(message.reason, reason, re.DOTALL):
                 fault(message.what, f"is in quarantine because {reason!r}, not {message.reason!r}")
-        elif became == [hostile.FILED]:
+        elif message.body in archived:
             for alert in sources.read(message.body, sets):
                 item = route(alert.anomaly_detector_arn, sets)
                 if (item.start(alert.instant), alert.impacted_metric.metric_name, alert.event_id) not in events[item.name]:

@@ -157,7 +157,8 @@ def _surrogates(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
 
 def _marks(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
     for name in ("alert", *FOREIGN):
-        for mark in ("\ufeff", "\ufffe", "\0", "\x1a", "ï»¿", ")]}',\n", "//\n", "'"):
+        yield filed(f"{name} behind a byte order mark", "\ufeff" + json.dumps(fresh.any(name)))
+        for mark in ("\ufffe", "\0", "\x1a", "ï»¿", ")]}',\n", "//\n", "'"):
             yield kept(f"{name} behind {mark!r}", mark + json.dumps(fresh.any(name)), "^not JSON")
             yield kept(f"{name} before {mark!r}", json.dumps(fresh.any(name)) + mark, "^not JSON")
         yield kept(f"{name} twice", json.dumps(fresh.any(name)) * 2, "^not JSON")
@@ -167,8 +168,11 @@ def _marks(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
 def _junk(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
     for text in ("", " ", "{", "}", "[", '"', "\\", "<alert/>", "alert: 1", "%7B%7D", "\0" * 1000, "nul", "tru", "0x10", "'{}'", "{]", "{,}", "[1,]"):
         yield kept(f"the text {text[:9]!r}", text, "^not JSON")
-    for text in ("null", "true", "0", '"text"', "[]", "[{}]", "-0.0", '[["Records"]]'):
+    for text in ("null", "true", "0", "[]", "-0.0", "[5]", "[[]]", "[null, 7]"):
         yield kept(f"the JSON {text}", text, "the JSON is no object")
+    for text in ('"text"', '[["Records"]]', '"\\ufeff"', '"\\"\\""'):
+        yield kept(f"the JSON {text}", text, "^not JSON")
+    yield kept("a list of an empty object", "[{}]", "no known source")
     for number in range(300):
         length = rng.choice([1, 10, 100, 1000, 10_000])
         yield kept(f"noise {number}", chr(0x21A2) + "".join(map(chr, rng.choices(range(0xD7FF), k=length))), "^not JSON")
@@ -388,7 +392,7 @@ def _enveloped(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
             body = json.dumps(fresh.alert())
             for _ in range(depth):
                 body = json.dumps(rng.choice(wraps)(body))
-            yield filed(f"{depth} envelopes", body) if depth <= 4 else kept(f"{depth} envelopes", body, "no known source")
+            yield filed(f"{depth} envelopes", body) if depth <= 6 else kept(f"{depth} envelopes", body, "no known source")
     for inner in (None, 1, [], {}, "", "x", "[", "null", "{}", "\0", {"Message": "x"}):
         for wrap in (
             {"TopicArn": "t", "Message": inner},
@@ -397,18 +401,20 @@ def _enveloped(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
             {"Records": [inner]},
         ):
             yield kept(f"an envelope around {inner!r}", json.dumps(wrap), "no known source|^not JSON|JSON is no object")
-        yield kept(f"an event around {inner!r}", json.dumps({"detail-type": "x", "source": "y", "detail": inner}), "no known source|no object")
+        yield kept(
+            f"an event around {inner!r}", json.dumps({"detail-type": "x", "source": "y", "detail": inner}), "no known source|no object|^not JSON"
+        )
         yield kept(f"an event of {inner!r}", json.dumps({**fresh.foreign("cloudwatch_eventbridge"), "detail": inner}), "detail|not an alarm")
     body = json.dumps(fresh.alert())
-    yield kept("two records of SNS in one message", json.dumps({"Records": [{"Sns": {"Message": body}}] * 2}), "no known source")
-    yield kept("a batch within a message", json.dumps({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": body}]}), "no known source")
+    yield filed("two records of SNS in one message", json.dumps({"Records": [{"Sns": {"Message": body}}] * 2}))
+    yield filed("a batch within a message", json.dumps({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": body}]}))
 
 
 # --- events of which the outside is wrong
 
 
 def whole_events() -> Iterator[Delivery]:
-    """Events that are no batch and no alert, and batches with records that are none: kept whole; then batches with odd ids, of sound messages."""
+    """Events that are no batch and no alert: kept whole; batches with records that are none; then batches with odd ids, of sound messages."""
     fresh = Fresh(8_000)
     record = {"eventSource": "aws:sqs", "messageId": "m", "body": json.dumps(fresh.alert())}
     bad: tuple[Any, ...] = (
@@ -428,7 +434,6 @@ def whole_events() -> Iterator[Delivery]:
         "\ud800",
         [],
         [[]],
-        [record],
         {},
         {"": ""},
         {"\ud800": "\udfff"},
@@ -436,7 +441,9 @@ def whole_events() -> Iterator[Delivery]:
         {"detail": record},
     ]
     for event in wholes:
-        yield Delivery(event, (kept(f"the event {str(event)[:60]!r}", as_kept(event), "no known source|no object|^not JSON|nested"),))
+        what, body = f"the event {str(event)[:60]!r}", as_kept(event)
+        with_alert = isinstance(event, dict) and isinstance(event.get("Records"), list) and json.dumps(record["body"]) in body
+        yield Delivery(event, (either(what, body) if with_alert else kept(what, body, "no known source|no object|^not JSON|nested"),))
     for identity in ("", "\0", "\ud800", "../../x", "x" * 10_000, "\n", "é", '"', "m"):
         sound, broken = filed("a sound message", json.dumps(fresh.alert())), kept("a broken message", f"{identity!r}{{", "^not JSON")
         records = [{"eventSource": "aws:sqs", "messageId": identity, "body": message.body} for message in (sound, broken)]
@@ -512,6 +519,24 @@ def worst_cases() -> Iterator[Message]:
     for _ in range(4):
         body = json.dumps({"TopicArn": "t", "Message": body})
     yield filed("envelopes of backslashes", body)
+    for outside in (["@@"], {"Records": ["@@"]}, {"hits": {"hits": ["@@"]}}, {"Anomalies": ["@@"]}, {"TopicArn": "t", "Message": ["@@"]}):
+        for item in (
+            "{}",
+            "[[[[]]]]",
+            '"x"',
+            '{"Sns":{"Message":"x"}}',
+            '{"_source":{}}',
+            '{"AnomalyId":1}',
+            '{"eventSource":"aws:sqs","body":"[1]"}',
+        ):
+            yield kept(
+                f"a list of {item} in {json.dumps(outside)}", full(outside, lambda i, item=item: item), "more than 100 events|no known source|^not"
+            )
+    yield kept("lines of JSON", '{"a":1}\n' * (MIB // 8), "more than 100 events")
+    yield kept("a hundred alerts of no set", json.dumps([fresh.alert(measure=f"m{n}") for n in range(100)]), "has no measure 'm0'.*'m9'")
+    yield kept("a text in a text", json.dumps("x" * (MIB - 10)), "^not JSON")
+    call = {"requestContext": {"http": {}}, "isBase64Encoded": True, "body": "A" * (MIB - 1000)}
+    yield kept("a call with base64 of nothing", json.dumps(call), "^not JSON")
     grafana = fresh.foreign("mapping_grafana")
     one = json.dumps(grafana["alerts"][0])
     for item in ("1", "{}", '{"status":"firing"}', one):

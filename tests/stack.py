@@ -189,6 +189,8 @@ class _Scope:
         }
         if attribute == "Arn":
             return arns[resource["Type"]]()
+        if attribute == "FunctionUrl":
+            return f"https://{name.lower()}.lambda-url.{REGION}.on.aws/"
         if attribute == "QueueName":
             return own["QueueName"]
         raise AssertionError(f"{name}.{attribute} is not known here")

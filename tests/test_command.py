@@ -140,6 +140,17 @@ def test_rows_that_cannot_be_read_are_counted_and_named_and_stop_nothing(here, c
     assert "alerts      1" in out
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_may_hold_an_array_or_lines_in_what_a_byte_order_mark_says(here, capsys, encoding):
+    Path("sets").mkdir()
+    (here / "sets" / "shop.yaml").write_text(shop_text())
+    Path("array.json").write_bytes(f"[{alert_body()}, {alert_body('revenue')}]".encode(encoding))
+    Path("lines.jsonl").write_bytes(f"{alert_body('clicks')}\n{alert_body('revenue')}\n".encode(encoding))
+    status, out, err = run("ingest", "array.json", "lines.jsonl", "--metric-set", "sets", capsys=capsys)
+    assert (status, out) == (1, "3 alerts filed, 1 quarantined, 0 failed\n")
+    assert "lines.jsonl:1: metricName: " in err
+
+
 def test_alerts_are_ingested_from_files(here, capsys):
     Path("sets").mkdir()
     (here / "sets" / "shop.yaml").write_text(shop_text())

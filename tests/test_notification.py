@@ -56,6 +56,39 @@ def test_without_a_link_the_dashboard_is_where_to_look_and_without_both_nothing_
     assert "Look at it" not in told(consoleUrl=None).long
 
 
+HOSTILE = "x\nSubject: y\r\n\x00\x1b[31m\u2028z\u202e\x85!"
+
+
+def test_no_text_of_a_sender_adds_a_line_or_a_character_that_is_not_seen_to_any_message():
+    plain = told(series=[({"platform": "a"}, 1.0)], contributions={"platform": {"a": 100.0}}, consoleUrl=None)
+    made = told(
+        series=[({"platform": HOSTILE}, 1.0)], contributions={"platform": {HOSTILE: 100.0}}, consoleUrl=f"https://x/{HOSTILE}", rootCause=HOSTILE,
+        alertName=HOSTILE, alertDescription=HOSTILE, direction=HOSTILE, source=HOSTILE, anomalyGroupId=HOSTILE, event=HOSTILE, dashboard=HOSTILE,
+    )  # fmt: skip
+    assert made.long.count("\n") == plain.long.count("\n") + 1  # the cause
+    for text in (*made.long.split("\n"), made.subject, made.short):
+        assert text.isprintable()
+    assert "Look at it" not in made.long
+
+
+@pytest.mark.parametrize("field", ["series", "contributions"])
+def test_no_name_of_a_dimension_adds_a_line(field):
+    body = alert_body(**{field: [({HOSTILE: "a"}, 1.0)] if field == "series" else {HOSTILE: {"a": 1.0}}})
+    made = notification.notice(alert.parse(body), BERLIN)
+    assert all(line.isprintable() for line in [*made.long.split("\n"), made.subject, made.short])
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["http://x/y", "javascript:alert(1)", "data:text/html,x", "HTTPS://x", " https://x", "https://x y", "https://", "https://x\ny", "//x", "x", "https://x\u202ey",
+     "https://x/<b>", 'https://x/"'],
+)  # fmt: skip
+def test_a_link_is_https_or_it_is_left_out(link):
+    assert "Look at it" not in told(consoleUrl=link).long
+    assert "Look at it  https://dash/1\n" in told(consoleUrl=link, dashboard="https://dash/1").long
+    assert "Look at it" not in told(consoleUrl=None, dashboard=link).long
+
+
 def test_a_subject_is_what_sns_takes_whatever_the_names_are():
     item = metric_set.parse(shop_text() + f'label: "Überschuß\\n{"x" * 200}"\n', "shop.yaml")
     subject = told(item).subject

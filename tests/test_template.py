@@ -397,6 +397,28 @@ def test_rules_send_to_the_queue_what_the_sources_read_and_nothing_else(three):
         assert [target["Arn"] for rule in rules for target in rule["Targets"]] == [f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-alerts"]
 
 
+def test_the_ingest_function_has_no_url_unless_it_is_asked_for(stack, three):
+    assert not of(stack, "AWS::Lambda::Url")
+    made = expand(three, HttpIngest="on")
+    (url,) = of(made, "AWS::Lambda::Url")
+    assert url.properties["AuthType"] == "AWS_IAM"
+    assert "Cors" not in url.properties
+    added = Counter(resource.type for resource in made.values()) - Counter(resource.type for resource in expand(three).values())
+    assert added == {"AWS::Lambda::Url": 1, "AWS::Lambda::Permission": 1, "AWS::IAM::ManagedPolicy": 1}
+
+
+def test_the_url_is_open_to_the_account_s_own_identities_that_have_the_policy_only(three):
+    made = expand(three, HttpIngest="on")
+    (permission,) = [one.properties for one in of(made, "AWS::Lambda::Permission") if one.properties["Action"] == "lambda:InvokeFunctionUrl"]
+    assert (permission["Principal"], permission["FunctionUrlAuthType"]) == (ACCOUNT, "AWS_IAM")
+    (policy,) = [one.properties for one in of(made, "AWS::IAM::ManagedPolicy") if one.properties.get("ManagedPolicyName", "").endswith("send-alerts")]
+    statements = {one["Action"]: one for one in policy["PolicyDocument"]["Statement"]}
+    assert set(statements) == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
+    assert statements["lambda:InvokeFunctionUrl"]["Condition"] == {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
+    assert statements["lambda:InvokeFunction"]["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
+    assert {one["Resource"] for one in statements.values()} == {f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:anomalake-ingest"}
+
+
 def test_every_alarm_tells_the_topic_and_watches_what_its_name_says(stack):
     topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:anomalake-notifications"
     alarms = {alarm.properties["AlarmName"].removeprefix("anomalake-"): alarm.properties for alarm in of(stack, "AWS::CloudWatch::Alarm")}

@@ -6,7 +6,7 @@ Anomalake's own detector. docs/alerts.md describes every field.
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
@@ -20,6 +20,7 @@ EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # naive UTC; what
 MOST_ALERTS = 100  # of one event
 MISSING_DATA = "missing data"  # in place of a measure: data that did not arrive. No measure can have the name
 MOST_ID, MOST_REASON = 512, 2_000  # characters; a CloudWatch alarm has some 320 in its ARN at most
+MAX_VALUE_CHARACTERS = 5_000  # of a dimension
 SEVERITY = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # labels of scores below the number
 _Kind = TypeVar("_Kind")
 _NAMESPACE = UUID("9c5f9b4e-4f0a-5c0e-8a52-6b8a1f7d3c11")
@@ -269,6 +270,9 @@ def fit(alert: Alert, metric_set: MetricSet) -> Alert:
         if len(set(names)) < len(names):
             raise AlertError(f"relevantTimeSeries: a series names a dimension twice: {', '.join(names)}")
         named += names
+    for value in _values(metric):
+        if value is not None and len(value) > MAX_VALUE_CHARACTERS:
+            raise AlertError(f"dimensionValue: has {len(value)} characters; at most {MAX_VALUE_CHARACTERS} are taken")
     for name in named:
         if name not in known:
             raise AlertError(f"dimensionName: {where} has no dimension {name!r}; it has {', '.join(metric_set.dimension_names) or 'none'}")
@@ -287,6 +291,14 @@ def _declared(alert: Alert, known: Collection[str]) -> Alert:
         return replace(series, dimensions=tuple(named.values()), optional_dimensions=())
 
     return replace(alert, impacted_metric=replace(metric, relevant_time_series=tuple(map(whole, metric.relevant_time_series))))
+
+
+def _values(metric: ImpactedMetric) -> Iterator[str | None]:
+    """Each value of a dimension that the alert names."""
+    for series in metric.relevant_time_series:
+        yield from (dimension.dimension_value for dimension in series.dimensions)
+    for contribution in metric.dimension_contribution:
+        yield from (share.dimension_value for share in contribution.dimension_value_contributions)
 
 
 def _renamed(alert: Alert, metric_set: MetricSet) -> Alert:

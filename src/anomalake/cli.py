@@ -285,42 +285,37 @@ def _tell(findings: Sequence[object], number: int, what: str) -> None:
 
 
 def _ingest(arguments: Arguments) -> int:
+    from anomalake import sources
     from anomalake.credentials import open_lake
-    from anomalake.lake.ingest import Message, ingest
+    from anomalake.lake.ingest import Message, chunks, ingest
 
     sets = metric_set.load_all(_metric_set_path(arguments))
     messages = []
     for name in arguments.files:
-        bodies = _bodies(_read(name))
+        bodies = sources.split(_read(name))
         messages += [Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)]
     store = open_lake(arguments.lake)
-    outcome = ingest(messages, store, sets, _format(arguments, store, sets))
-    say(f"{len(outcome.filed)} alerts filed, {len(outcome.quarantined)} quarantined, {len(outcome.failed)} failed")
-    _tell(
-        [f"{one.message.id}: {one.reason}" for one in outcome.quarantined],
-        len(outcome.quarantined),
-        "were not understood, and are kept in quarantine",
-    )
-    if outcome.error:
-        raise outcome.error
-    return 1 if outcome.quarantined else 0
+    form, filed, failed, refused, warned, error = _format(arguments, store, sets), 0, 0, list[str](), set[str](), None
+    for some in chunks(messages):
+        outcome = ingest(some, store, sets, form)
+        filed, failed, error = filed + len(outcome.filed), failed + len(outcome.failed), error or outcome.error
+        refused += [f"{one.message.id}: {one.reason}" for one in outcome.quarantined]
+        warned.update(outcome.warnings)
+    say(f"{filed} alerts filed, {len(refused)} quarantined, {failed} failed")
+    _tell(refused, len(refused), "were not understood, and are kept in quarantine")
+    _tell(sorted(warned), len(warned), "intervals hold more than a table keeps")
+    if error:
+        raise error
+    return 1 if refused else 0
 
 
 def _read(name: str) -> str:
+    """A file's text, in UTF-8, or in what its byte order mark says (PowerShell writes UTF-16)."""
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8-sig")
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return data.decode(json.detect_encoding(data), "strict")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{name}: cannot be read: {error}") from error
-
-
-def _bodies(text: str) -> list[str]:
-    """The alerts of a file: one JSON document, an array of some, or one a line."""
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        lines = [line for line in text.split("\n") if line.strip()]
-        return lines if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines) else [text]
-    return [json.dumps(one, ensure_ascii=False) for one in document] if isinstance(document, list) and document else [text]
 
 
 def _replay(arguments: Arguments) -> int:
@@ -581,7 +576,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("scores", metavar="OUT", help="the file to write: series, timestamp, score, expected, lower, upper")
     made.add_argument("--frequency", required=True, choices=tuple(intervals.STEP), help="an interval's length: day, hour, ten or five minutes")
     made = command("ingest", _ingest, "file alerts in the lake", "anomalake ingest alert.json more.jsonl", "--lake", "--metric-set", "--format")
-    made.add_argument("files", nargs="+", metavar="FILE", help="one alert (JSON), one a line (.jsonl), or - for standard input")
+    made.add_argument("files", nargs="+", metavar="FILE", help="alerts as JSON: one, an array, one a line (.jsonl), or - for standard input")
     made = command(
         "replay", _replay, "make the tables anew from the archive, or try again what is in quarantine",
         "anomalake replay --from 2026-07-01 --to 2026-08-01", "--lake", "--metric-set", "--format",

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from datetime import date, datetime
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfoNotFoundError
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfoNotFoundError
 import msgspec
 import yaml
 
-from anomalake import intervals, patterns
+from anomalake import expressions, intervals, patterns, strict_yaml
 from anomalake.errors import UserError
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
@@ -44,9 +43,14 @@ MAPPED_PLAIN = ("scale",)  # a value as it is, and no expression
 MAPPED_ALWAYS = ("metricName", "timestamp")
 
 
+def printable(text: str) -> str:
+    """The text on one line, with a blank for each character that is not printable (line breaks, control characters, marks of direction)."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
 def one_line(text: str, most: int) -> str:
     """A text for people on one line, no longer than the services take it, and without what CloudFormation would take for a parameter."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split()).replace("${", "$ {")
+    line = " ".join(printable(text).split()).replace("${", "$ {")
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
@@ -165,6 +169,11 @@ class MetricSet(_Named, frozen=True, forbid_unknown_fields=True):
         return tuple(measure.name for measure in self.measures)
 
     @property
+    def mapping_arn(self) -> str:
+        """The id of the alerts that the set's own mapping reads."""
+        return f"arn:anomalake:mapping:::AnomalyDetector:{self.name}"
+
+    @property
     def detector_arn(self) -> str:
         """The id under which the own detector alerts for this set."""
         return f"arn:anomalake:detector:::AnomalyDetector:{self.name}"
@@ -198,7 +207,8 @@ def column_from(text: str) -> str:
 def load(file: Path) -> MetricSet:
     """The metric set of one YAML file."""
     try:
-        text = file.read_text("utf-8")
+        with file.open(encoding="utf-8") as opened:
+            text = opened.read(strict_yaml.MAX_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read: {error}") from error
     return parse(text, str(file))
@@ -219,10 +229,7 @@ def load_all(folder: Path) -> tuple[MetricSet, ...]:
 
 def parse(text: str, where: str) -> MetricSet:
     """The metric set of a YAML text; `where` is the name that errors give it."""
-    try:
-        document = yaml.load(text, _StrictLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{where}: is not YAML: {' '.join(str(error).split())}") from error
+    document = strict_yaml.parse(text, where)
     if not isinstance(document, dict):
         raise UserError(f"{where}: holds no metric set; it starts with `name:`, `frequency:`, `timestamp:` (docs/metric-sets.md)")
     try:
@@ -232,22 +239,6 @@ def parse(text: str, where: str) -> MetricSet:
     for field, problem in _problems(item):
         raise UserError(f"{where}: {field}: {problem}")
     return item
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without silent losses: a field written twice is refused, `2013-01-01` stays a text."""
-
-
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    names = [loader.construct_object(key) for key, _ in node.value]
-    for name in names:
-        if names.count(name) > 1:
-            raise yaml.YAMLError(f"the field {name!r} stands twice (line {node.start_mark.line + 1} and after)")
-    return loader.construct_mapping(node, deep=True)
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
 
 
 def _plain(document: dict[Any, Any]) -> dict[Any, Any]:
@@ -334,6 +325,8 @@ def _problems(item: MetricSet) -> list[_Problem]:
     check(len(item.measures) >= 1, "measures", "at least one is needed")
     check(len(item.measures) <= MOST_MEASURES, "measures", f"{len(item.measures)} are too many; at most {MOST_MEASURES}")
     check(len(item.dimensions) <= MOST_DIMENSIONS, "dimensions", f"{len(item.dimensions)} are too many; at most {MOST_DIMENSIONS}")
+    if found:
+        return found  # the checks below name every dimension and measure
     found.extend(_name_problems(item))
     check(0 <= item.alerts.sensitivity <= 100, "alerts.sensitivity", f"{item.alerts.sensitivity} must be from 0 to 100")
     found.extend(_filter_problems(item))
@@ -419,7 +412,7 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
         )
     wanted = [item.timestamp.column, *item.dimension_names, *item.measure_names]
     found += [
-        _Problem("source.columns", f"must name {name!r} once; it lists the file's columns in their order: {list(source.columns)}")
+        _Problem("source.columns", f"must name {name!r} once; it lists the file's columns in their order: {one_line(', '.join(source.columns), 500)}")
         for name in wanted
         if source.columns.count(name) != 1
     ]
@@ -442,10 +435,10 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
 
 
 def _mapping_problems(mapping: dict[str, str]) -> list[_Problem]:
+    if unknown := next((field for field in mapping if field not in MAPPED), None):
+        return [_Problem(f"mapping.{one_line(unknown, 100)}", f"is no field that a mapping gives; known are {', '.join(MAPPED)}")]
     found = [_Problem("mapping", f"lacks `{field}`; an alert needs it") for field in MAPPED_ALWAYS if field not in mapping]
     for field, expression in mapping.items():
-        if field not in MAPPED:
-            found.append(_Problem(f"mapping.{field}", f"is no field that a mapping gives; known are {', '.join(MAPPED)}"))
         if field in MAPPED_PLAIN:
             if not _is_positive(expression):
                 found.append(
@@ -453,9 +446,10 @@ def _mapping_problems(mapping: dict[str, str]) -> list[_Problem]:
                 )
             continue
         try:
-            compiled(expression)
+            expressions.check(expression)
         except (ValueError, RecursionError) as error:
-            found.append(_Problem(f"mapping.{field}", f"{expression!r} is no JMESPath: {one_line(str(error), 200)}"))
+            shown = one_line(expression, 200)
+            found.append(_Problem(f"mapping.{field}", f"'{shown}' is no JMESPath: {one_line(str(error), 200)}"))
     return found
 
 
@@ -466,30 +460,52 @@ def _is_positive(text: str) -> bool:
         return False
 
 
-@cache
-def compiled(expression: str) -> Any:
-    """A JMESPath expression, to `search` in; `ValueError` (as all errors of the library are) where it is none."""
-    import jmespath  # noqa: PLC0415  (most metric sets map nothing)
+def detector_name(arn: str) -> str:
+    """What follows the type in an ARN's resource, colons and all (`alarm:api: 5xx` gives `api: 5xx`); of a text that is no ARN, its last part."""
+    fields = arn.split(":", 5)
+    if len(fields) < 6 or fields[0] != "arn":
+        return arn.rpartition(":")[2]
+    kind, colon, name = fields[5].partition(":")
+    return name if colon and "/" not in kind else fields[5]
 
-    return jmespath.compile(expression)
+
+def names(item: MetricSet, detector_arn: str) -> bool:
+    """Whether `alerts.detectors` names the detector literally, by name or by ARN."""
+    return not {detector_arn, detector_name(detector_arn)}.isdisjoint(item.alerts.detectors)
 
 
 def watches(item: MetricSet, detector_arn: str) -> bool:
-    """Whether `alerts.detectors` names the detector: by id (the last part of its ARN), by ARN, or by a glob of either."""
-    last = detector_arn.rpartition(":")[2]
-    return any(fnmatchcase(detector_arn, pattern) or fnmatchcase(last, pattern) for pattern in item.alerts.detectors)
+    """Whether a pattern in `alerts.detectors` matches the detector: its ARN, its name, or what follows the last colon."""
+    called = {detector_arn, detector_name(detector_arn), detector_arn.rpartition(":")[2]}
+    return any(fnmatchcase(name, pattern) for pattern in item.alerts.detectors for name in called)
 
 
 def route(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet:
-    """The metric set that a detector's alerts belong to; `UserError` says which line to add where."""
-    matching = [item for item in sets if watches(item, detector_arn)]
-    if len(matching) > 1:
-        names = ", ".join(item.name for item in matching)
-        raise UserError(f"the detector {detector_arn!r} is claimed by several metric sets ({names}); leave it in the alerts.detectors of one")
-    last = detector_arn.rpartition(":")[2]
-    for item in [*matching, *(item for item in sets if item.name == last)]:
-        return item
+    """The metric set that a detector's alerts belong to; `UserError` says which line to add where.
+
+    The nearest claim counts: the set whose mapping made the alert, a set that names the detector, a set of its name, a set whose pattern matches.
+    """
+    name = detector_name(detector_arn)
+    own = [item for item in sets if item.name == name]
+    if own and detector_arn == own[0].mapping_arn and own[0].mapping:
+        return own[0]
+    for claims in (names, None, watches):
+        matching = own if claims is None else [item for item in sets if claims(item, detector_arn)]
+        if len(matching) > 1:
+            several = ", ".join(item.name for item in matching)
+            raise UserError(f"the detector {detector_arn!r} is claimed by several metric sets ({several}); leave it in the alerts.detectors of one")
+        if matching:
+            return matching[0]
+    known = one_line(", ".join(item.name for item in sets), 500)
     raise UserError(
-        f"no metric set takes the alerts of the detector {detector_arn!r}; add it to one (there are: {', '.join(item.name for item in sets)}): "
-        f"in src/metric_sets/<name>.yaml write `alerts: {{detectors: [{last}]}}`"
+        f"no metric set takes the alerts of the detector {detector_arn!r}; add it to one (there are: {known}): "
+        f"in src/metric_sets/<name>.yaml write `alerts: {{detectors: [{_yaml_text(name)}]}}`, or add it to the `detectors` that are there"
     )
+
+
+def _yaml_text(text: str) -> str:
+    """The text as it stands in a YAML list: bare where that reads as the same text, else in double quotes."""
+    if re.fullmatch(r"[A-Za-z][\w./-]*", text, re.ASCII) and strict_yaml.parse(text, text) == text:
+        return text
+    quoted = yaml.safe_dump(text, default_style='"', width=float("inf"), allow_unicode=text.isprintable())
+    return str(quoted).removesuffix("\n")

@@ -1,10 +1,11 @@
 """What a person is told of an alert: what, when, how severe, who contributed, where to look; long for mail, short for a telephone. Pure."""
 
+import re
 from typing import NamedTuple
 
 from anomalake import intervals
 from anomalake.alert import Alert, TimeSeries, severity
-from anomalake.metric_set import MOST_DIMENSIONS, Measure, MetricSet, one_line
+from anomalake.metric_set import MOST_DIMENSIONS, Measure, MetricSet, one_line, printable
 
 MOST_SUBJECT, MOST_SHORT = 99, 160  # characters that SNS takes as a subject, and that one SMS holds
 MOST_SERIES, MOST_VALUES = 5, 3
@@ -30,9 +31,10 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
     score = "without a score" if alert.anomaly_score is None else f"{severity(alert.anomaly_score)}, {alert.anomaly_score:.4g} of 100"
     direction = "" if measure is None else {"above": " above what was expected", "below": " below what was expected"}.get(alert.direction or "", "")
     series = metric.relevant_time_series
-    link = alert.console_url if alert.console_url and len(alert.console_url) <= MOST_LINK else dashboard
+    link = _link(alert.console_url) or _link(dashboard)
     contributors = [
-        f"{one.dimension_name} " + ", ".join(f"{_cut(value.dimension_value, '(none)')} {value.value_contribution:.4g} %" for value in best)
+        f"{one_line(one.dimension_name, MOST_VALUE)} "
+        + ", ".join(f"{_cut(value.dimension_value, '(none)')} {value.value_contribution:.4g} %" for value in best)
         for one in metric.dimension_contribution
         if (best := sorted(one.dimension_value_contributions, key=lambda value: -value.value_contribution)[:MOST_VALUES])
     ][:MOST_DIMENSIONS]
@@ -55,14 +57,19 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
     most = f"; {contributors[0]}" if contributors else ""
     return Notice(
         _plain(f"[{severity(alert.anomaly_score)}] {title}: {subject}")[:MOST_SUBJECT],
-        "\n".join(lines) + "\n",
-        " ".join(f"{title}: {brief}{most}".split())[:MOST_SHORT],
+        "\n".join(map(printable, lines)) + "\n",
+        one_line(f"{title}: {brief}{most}", MOST_SHORT * 2)[:MOST_SHORT],
     )
+
+
+def _link(text: str | None) -> str:
+    """A link that may be shown: `https://` without blanks or other characters that cannot be seen; empty otherwise."""
+    return text if text and len(text) <= MOST_LINK and text.isprintable() and re.fullmatch(r"https://[^\s<>\"]+", text) else ""
 
 
 def _values(series: TimeSeries, measure: Measure | None) -> str:
     """A series' dimension values, its value, and what was expected."""
-    who = ", ".join(f"{one.dimension_name}={_cut(one.dimension_value, '(none)')}" for one in series.dimensions) or "(all)"
+    who = ", ".join(f"{_cut(one.dimension_name, '')}={_cut(one.dimension_value, '(none)')}" for one in series.dimensions) or "(all)"
     unit = f" {measure.shown_unit}" if measure and measure.unit else ""
     value = "no value" if series.metric_value is None else f"{series.metric_value:.6g}{unit}"
     expected = "" if series.expected_value is None else f", expected {series.expected_value:.6g}{unit}"
@@ -74,5 +81,5 @@ def _cut(value: str | None, otherwise: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """As SNS takes a subject: ASCII without line breaks."""
-    return " ".join(text.encode("ascii", "replace").decode().split())
+    """As SNS takes a subject: ASCII on one line."""
+    return " ".join(printable(text).encode("ascii", "replace").decode().split())

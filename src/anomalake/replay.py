@@ -21,11 +21,11 @@ from anomalake import sources
 from anomalake.alert import AlertError
 from anomalake.credentials import open_lake
 from anomalake.errors import UserError
-from anomalake.lake import archive, encoding, layout, tables
-from anomalake.lake.ingest import Filed, Message, Refused, ingest, understand
+from anomalake.lake import archive, encoding, layout, limits, tables
+from anomalake.lake.ingest import Filed, Message, ingest, understand
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import StorageError, Store, Stored, keep
-from anomalake.metric_set import MetricSet
+from anomalake.metric_set import MetricSet, one_line, printable
 from anomalake.parallel import in_order
 
 MOST_TRIES = 20  # of a day, while others write in it
@@ -125,14 +125,17 @@ def retry(job: Job, keys: tuple[str, ...]) -> Done:
         try:
             messages += [Message(key, _body(stored.data))] if stored else []
         except (ValueError, LookupError, TypeError) as error:
-            findings.append(f"{key}: is no object of quarantine: {error!r}")
-    outcome = ingest(messages, store, job.sets, job.form)
+            findings.append(f"{key}: is no object of quarantine (an object with `reason` and `body`): {one_line(str(error), 200)}")
+    outcome = ingest(messages, store, job.sets, job.form, most=None)
     if outcome.error is not None and len(outcome.failed) == len(messages):
         raise outcome.error
-    left = {item.message.id: item.reason for item in outcome.quarantined} | dict.fromkeys(outcome.failed, f"could not be filed: {outcome.error}")
-    understood = [message.id for message in messages if message.id not in left]
+    refused = {layout.quarantine_key(archive.digest([item.message.body])): item for item in outcome.quarantined}
+    failed = dict.fromkeys(outcome.failed, f"could not be filed: {outcome.error}")
+    # A part that is still not understood has an object of its own by now; the message it came in leaves quarantine.
+    understood = [message.id for message in messages if message.id not in refused and message.id not in failed]
     for key in understood:
         store.delete(key)
+    left = {key: item.reason for key, item in refused.items() if item.message.id not in failed} | failed
     findings += [f"{key}: {reason}" for key, reason in left.items()]
     return Done(alerts=len(outcome.filed), deleted=len(understood), findings=tuple(findings[:MOST_FINDINGS]), found=len(findings))
 
@@ -141,7 +144,7 @@ def _body(data: bytes) -> str:
     """The body that an object of quarantine holds."""
     body = json.loads(data)["body"]
     if not isinstance(body, str):
-        raise TypeError(f"its body is {body!r:.50} and no text")
+        raise TypeError("its `body` is no text")
     return body
 
 
@@ -212,7 +215,7 @@ def _rebuild(job: Job, day: Day) -> Done:
                 groups.setdefault(one.timestamp, []).append(one)
     if any(part.findings for part in (read, *around)):
         job = job._replace(exact=False)  # a row may be of an alert that could not be read
-    outcome = ingest(read.elsewhere, store, job.sets, job.form)
+    outcome = ingest(read.elsewhere, store, job.sets, job.form, most=None)
     if outcome.error is not None:
         raise outcome.error
     stamps = {stamp for stamp in groups if layout.date(stamp) == day.date} | {stamp for _, stamp in there}
@@ -272,9 +275,9 @@ def _read_archive(store: Store, job: Job, day: Day) -> _Archived:
             else:
                 findings.append(f"{key}: a line is damaged: {line}")
     for body, key in bodies.items():
-        found = _filed(Message(key, body), job)
-        if isinstance(found, str):
-            findings.append(f"{key}: {found}")
+        found, reasons = _filed(Message(key, body), job)
+        findings += [f"{key}: {reason}" for reason in reasons]
+        if not found:
             continue
         for one in found:
             stamp = item.start(one.alert.instant)
@@ -290,25 +293,28 @@ def _read_archive(store: Store, job: Job, day: Day) -> _Archived:
     return _Archived(filed, events, objects, elsewhere, leaving, moved, findings)
 
 
-def _filed(message: Message, job: Job) -> tuple[Filed, ...] | str:
-    """The alerts of an archived body: those of the set it was filed under, or why there are none.
+def _filed(message: Message, job: Job) -> tuple[tuple[Filed, ...], list[str]]:
+    """The alerts of an archived body: those of the set it was filed under, and why others are none any more.
 
     With `reroute` they are all alerts of it, in the sets where they belong today, if they belong anywhere and no part of them lies outside the time.
     """
-    understood, item = understand(message, job.sets), job.metric_set
-    if not isinstance(understood, Refused):
+    (understood, refused), item = understand(message, job.sets, most=None), job.metric_set
+    reasons = [one.reason for one in refused]
+    if understood or not refused:
         if job.reroute and all(job.holds(item.start(one.alert.instant)) for one in understood):
-            return understood
+            return understood, reasons
         if any(one.metric_set.name == item.name for one in understood):
-            return tuple(one for one in understood if one.metric_set.name == item.name)
+            return tuple(one for one in understood if one.metric_set.name == item.name), reasons
     try:  # routed elsewhere today, or nowhere; it was filed here
         read = sources.read(message.body, job.sets)
         if len({one.anomaly_detector_arn for one in read}) > 1:
-            return f"its alerts are of several detectors, none of which leads to {item.name!r} today; --re-route files them where they belong now"
+            return (), [
+                f"its alerts are of several detectors, none of which leads to {item.name!r} today; --re-route files them where they belong now"
+            ]
         fitting = [alerts.fit(one, item) for one in read]
     except (AlertError, UserError) as error:
-        return str(error)
-    return tuple(Filed(message, one, item, item.start(one.instant)) for one in fitting)
+        return (), [printable(str(error))]
+    return tuple(Filed(message, one, item, item.start(one.instant)) for one in fitting), []
 
 
 class _Target(NamedTuple):
@@ -333,7 +339,7 @@ def _settle(store: Store, job: Job, target: _Target, group: Sequence[Filed], eve
                 return Done(findings=(f"{error}; the archive has no alert of it",), found=1)
             findings.append(f"{error}; made anew")
     only_here = [{place: unit for place, unit in units.items() if not job.exact and tables.event_of(place) not in events} for units in known]
-    whole = tables.merge([*(tables.units(table, one.alert, item) for one in group), *only_here])
+    whole = limits.kept(table, tables.merge([*(limits.units(table, one.alert, item) for one in group), *only_here]))
     kept = {tables.event_of(place) for units in only_here for place in units}
     done = Done(kept=len(kept), findings=tuple(findings), found=len(findings))
     if not whole and not present:

@@ -106,7 +106,7 @@ def _shares(alert: Alert) -> tuple[tuple[str, str | None, float], ...]:
         for share in dimension.dimension_value_contributions:
             place = (dimension.dimension_name, share.dimension_value)
             shares[place] = max(share.value_contribution + 0.0, shares.get(place, -float("inf")))
-    return tuple((name, value, shares[name, value]) for name, value in sorted(shares, key=_rank))
+    return tuple((name, value, shares[name, value]) for name, value in sorted(shares, key=rank))
 
 
 def _report_id(reported_at: str | None, score: float | None, told: tuple[Any, ...], series: Sequence[tuple[Any, ...]]) -> str:
@@ -131,7 +131,7 @@ def merge(several: Iterable[Units]) -> Units:
     merged: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for some in several:
         for identity, unit in some.items():
-            if identity not in merged or _rank(unit) > _rank(merged[identity]):
+            if identity not in merged or rank(unit) > rank(merged[identity]):
                 merged[identity] = unit
     return merged
 
@@ -191,7 +191,7 @@ def _by_series(some: Units) -> tuple[_Claims, _Claims]:
         (shown if current else replaced).setdefault(values, {}).setdefault(measure, []).append((event, unit))
     for claims in (*shown.values(), *replaced.values()):
         for cells in claims.values():
-            cells.sort(key=lambda cell: (cell[1][2] is not None, _rank((cell[1][1], cell[0]))), reverse=True)
+            cells.sort(key=lambda cell: (cell[1][2] is not None, rank((cell[1][1], cell[0]))), reverse=True)
     return shown, replaced
 
 
@@ -222,7 +222,7 @@ def units_of(table: Table, columns: Columns, metric_set: MetricSet) -> Units:
     return groups
 
 
-def _rank(unit: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
+def rank(unit: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
     """The unit as something to compare, null lowest; what stands behind a digest never has to be compared."""
     return tuple((part is not None, "" if part is None else part) for part in unit if not isinstance(part, tuple))
 

@@ -1,4 +1,4 @@
-"""Who sends alerts: a message is opened (envelopes of SNS and EventBridge), recognised and read by the module of its source, one module each.
+"""Who sends alerts: a message is split into its events, and each is recognised and read by the module of its source, one module each.
 
 README.md beside this file shows how to add one; docs/alerts.md says what each gives.
 """
@@ -12,9 +12,11 @@ from anomalake.sources import cloudwatch, cost_anomaly_detection, envelopes, loo
 
 SOURCES = (lookout_for_metrics, cloudwatch, cost_anomaly_detection, opensearch)
 
+split = envelopes.split
+
 
 def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
-    """The alerts of a message as received, none where it tells of no anomaly; `AlertError` where it is not understood."""
+    """The alerts of one event (an element of `split`), none where it reports no anomaly; `AlertError` where it is not understood."""
     innermost, sent_at = envelopes.open_all(body)
     event = alerts.decode(innermost)
     for source in SOURCES:
@@ -30,3 +32,18 @@ def _complete(alert: Alert, sent_at: object) -> Alert:
     """The alert, checked, with what follows from it: its direction, and the time of the report where only the envelope says it."""
     alert = alerts.directed(alerts.sound(alert))
     return msgspec.structs.replace(alert, reported_at=alert.reported_at or alerts.report_time_or_none(sent_at))
+
+
+def parts(body: str, sets: tuple[MetricSet, ...]) -> list[str]:
+    """The same event as several smaller ones, an alert each, so that one that cannot be filed costs no other; empty where it cannot be divided."""
+    try:
+        innermost = envelopes.open_all(body).body
+        if len(innermost) > mapping.MOST_BODY and '"detector_id"' not in innermost:
+            return []
+        event = alerts.decode(innermost)
+        if opensearch.recognises(event):
+            return opensearch.parts(event)
+        known = any(source.recognises(event) for source in SOURCES)
+        return [] if known or len(innermost) > mapping.MOST_BODY else mapping.parts(event, sets)
+    except AlertError:
+        return []

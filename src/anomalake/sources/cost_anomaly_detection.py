@@ -1,4 +1,4 @@
-"""AWS Cost Anomaly Detection, told by EventBridge or by SNS: the spend of a monitor, and which services, regions, accounts and usage types drove it.
+"""AWS Cost Anomaly Detection, from EventBridge, SNS or Cost Explorer's `GetAnomalies`: the spend of a monitor, and what drove it.
 
 Source: "Using EventBridge with Cost Anomaly Detection" and "Creating an Amazon SNS topic for anomaly notifications" in the Cost Management guide;
 "Anomaly" and "RootCause" in the Cost Explorer API.
@@ -56,19 +56,20 @@ class _BusEvent(msgspec.Struct):
     detail: _Anomaly
 
 
+_IN_API = {"AnomalyId", "MonitorArn"}  # `GetAnomalies` writes the names of fields in Pascal case
 DIMENSIONS = ("service", "region", "linked_account", "usage_type")  # a root cause's fields
 
 
 def recognises(event: dict[str, Any]) -> bool:
     """Whether it is an anomaly of a cost monitor, in its event or bare."""
     by_bus = event.get("source") == "aws.ce" and event.get("detail-type") == "Anomaly Detected"
-    return by_bus or {"anomalyId", "monitorArn"} <= event.keys()
+    return by_bus or {"anomalyId", "monitorArn"} <= event.keys() or event.keys() >= _IN_API
 
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
     """The one alert of an anomaly, filed under the day it began: a later message of its `anomalyId` updates it. `AlertError` names a wrong field."""
     what = "an anomaly of AWS Cost Anomaly Detection"
-    anomaly = alerts.convert(event, _BusEvent, what).detail if "detail-type" in event else alerts.convert(event, _Anomaly, what)
+    anomaly = alerts.convert(event, _BusEvent, what).detail if "detail-type" in event else alerts.convert(_in_camel_case(event), _Anomaly, what)
     start, score, causes = anomaly.anomaly_start_date, anomaly.anomaly_score.max_score, anomaly.root_causes
     actual, expected = anomaly.impact.total_actual_spend, anomaly.impact.total_expected_spend
     metric = alerts.ImpactedMetric(
@@ -97,6 +98,21 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
         root_cause="; ".join(", ".join(filter(None, (getattr(cause, name) for name in DIMENSIONS))) for cause in causes) or None,
     )
     return (alert,)
+
+
+def _in_camel_case(event: dict[str, Any]) -> dict[str, Any]:
+    """An anomaly of `GetAnomalies` with the names of fields that events have; any other as it is."""
+    renamed: dict[str, Any] = _camel(event, 3) if event.keys() >= _IN_API else event
+    return renamed
+
+
+def _camel(found: Any, depth: int) -> Any:
+    """The names of fields with a small first letter, down to that depth: an anomaly, its root causes, their impact."""
+    if isinstance(found, list):
+        return [_camel(one, depth) for one in found]
+    if isinstance(found, dict) and depth:
+        return {f"{name[:1].lower()}{name[1:]}": _camel(value, depth - 1) for name, value in found.items()}
+    return found
 
 
 def _monitored(value: str | None, causes: Sequence[_Cause]) -> tuple[alerts.DimensionValue, ...]:

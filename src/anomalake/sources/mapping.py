@@ -4,19 +4,19 @@ Source: "JMESPath Specification" for the expressions.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from anomalake import alert as alerts
-from anomalake import patterns
+from anomalake import expressions, patterns
 from anomalake.alert import MOST_ALERTS, Alert, AlertError
-from anomalake.metric_set import MAPPED_ALWAYS, MAPPED_PLAIN, MetricSet, compiled
+from anomalake.metric_set import MAPPED_ALWAYS, MAPPED_PLAIN, MetricSet
 
 SOURCE = "mapping"
-DETECTOR = "arn:anomalake:mapping:::AnomalyDetector:"  # its last part is the set's name, by which the alert is routed
+PART = "anomalakeMapping"  # the field of a part that stands alone: the metric set whose mapping reads it; `part` is the part
 MOST_NAMED = 20
 MOST_BODY = 262_144  # characters, as SNS takes; JMESPath needs a second for a MiB of small things
 
@@ -24,23 +24,49 @@ MOST_BODY = 262_144  # characters, as SNS takes; JMESPath needs a second for a M
 def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
     """The alerts that the sets' mappings find, none where `each` finds no part; `AlertError` says why no mapping reads the event."""
     mapped = [item for item in sets if item.mapping]
-    taken = [(item, parts) for item in mapped if (parts := _parts(event, item.mapping)) is not None]
+    taken = _taken(event, mapped)
     if not taken:
         fields = ", ".join(list(event)[:MOST_NAMED]) or "(none)"
         tried = f", and not that of a mapping ({', '.join(item.name for item in mapped)})" if mapped else ""
         raise AlertError(f"an event of no known source{tried}; it has the fields {fields} (docs/alerts.md lists the sources)")
-    found: list[Alert] = []
-    wrong: list[str] = []
-    if (many := sum(len(parts) for _, parts in taken)) > MOST_ALERTS:
+    if (many := sum(len(several) for _, several in taken)) > MOST_ALERTS:
         raise AlertError(f"an event of {many} alerts; at most {MOST_ALERTS} are taken, send them in several")
-    for item, parts in taken:
-        try:
-            found += [_alert(part, item) for part in parts]
-        except AlertError as error:
-            wrong.append(f"the mapping of {item.name!r}: {error}")
-    if wrong and not found:
+    results = [(item, [_attempt(part, item) for part in several]) for item, several in taken]
+    found, wrong = [one for _, several in results for one in several if isinstance(one, Alert)], _wrong(results)
+    if wrong:
         raise AlertError("; ".join(wrong))
     return tuple(found)
+
+
+def parts(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> list[str]:
+    """Each part of an event that a mapping reads as an alert, alone and with the name of the mapping's set."""
+    taken = _taken(event, [item for item in sets if item.mapping])
+    if sum(len(several) for _, several in taken) > MOST_ALERTS:
+        return []
+    readable = [(item, several) for item, several in taken if any(isinstance(_attempt(part, item), Alert) for part in several)]
+    return [json.dumps({PART: item.name, "part": part}) for item, several in readable for part in several]
+
+
+def _attempt(part: object, item: MetricSet) -> Alert | AlertError:
+    try:
+        return _alert(part, item)
+    except AlertError as error:
+        return error
+
+
+def _wrong(results: Sequence[tuple[MetricSet, Sequence[Alert | AlertError]]]) -> list[str]:
+    """Why parts cannot be read. A set that can read none is not meant where another set reads the event: its mapping only looks like it."""
+    read = [result for result in results if any(isinstance(one, Alert) for one in result[1])]
+    return list(
+        dict.fromkeys(f"the mapping of {item.name!r}: {one}" for item, several in read or results for one in several if isinstance(one, AlertError))
+    )
+
+
+def _taken(event: dict[str, Any], mapped: Sequence[MetricSet]) -> list[tuple[MetricSet, list[Any]]]:
+    """The sets whose mapping reads the event, with what is an alert each."""
+    if PART in event and "part" in event:
+        return [(item, [event["part"]]) for item in mapped if item.name == event[PART]]
+    return [(item, found) for item in mapped if (found := _parts(event, item.mapping)) is not None]
 
 
 def _parts(event: object, mapping: Mapping[str, str]) -> list[Any] | None:
@@ -57,10 +83,9 @@ def _parts(event: object, mapping: Mapping[str, str]) -> list[Any] | None:
 def _search(mapping: Mapping[str, str], field: str, part: object) -> Any:
     """What the expression finds; nothing and `false` are null."""
     try:
-        found = compiled(mapping[field]).search(part)
-        json.dumps(found, allow_nan=False)
+        found = expressions.search(mapping[field], part)
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise AlertError(f"{field}: {mapping[field]!r} cannot be evaluated: {str(error)[:200]}") from error
+        raise AlertError(f"{field}: {mapping[field]!r:.200} cannot be evaluated: {str(error)[:200]}") from error
     return None if found is False else found
 
 
@@ -75,7 +100,7 @@ def _alert(part: object, item: MetricSet) -> Alert:
         "anomalyScore": _scaled(found.get("anomalyScore"), item.score_factor),
         "source": found.get("source") or SOURCE,
         "alertEventId": found.get("alertEventId") or "",
-        "anomalyDetectorArn": DETECTOR + item.name,
+        "anomalyDetectorArn": item.mapping_arn,
         "timestamp": _time("timestamp", found["timestamp"]),
         "reportedAt": _time("reportedAt", found.get("reportedAt")),
         "impactedMetric": {"metricName": found.pop("metricName"), **rows},

@@ -77,11 +77,22 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
     result = alerts.convert(event, _Result, "a result of OpenSearch anomaly detection")
     if not result.anomaly_grade:
         return ()
-    causes = {one.feature_id for one in result.relevant_attribution or [] if one.data}
-    features = [one for one in result.feature_data if one.feature_id in causes] or result.feature_data
+    features = _features(result)
     if not features:
         raise AlertError("feature_data: is empty; an anomaly is one of some feature")
     return tuple(_alert(result, feature) for feature in features)
+
+
+def parts(event: dict[str, Any]) -> list[str]:
+    """The result once for each feature that has an alert, with no other feature in it."""
+    features = _features(alerts.convert(event, _Result, "a result of OpenSearch anomaly detection"))
+    identities = {one.feature_id for one in features}
+    return [json.dumps({**event, "feature_data": [one]}) for one in event["feature_data"] if one["feature_id"] in identities]
+
+
+def _features(result: _Result) -> list[_Feature]:
+    causes = {one.feature_id for one in result.relevant_attribution or [] if one.data}
+    return [one for one in result.feature_data if one.feature_id in causes] or result.feature_data
 
 
 def _alert(result: _Result, feature: _Feature) -> Alert:

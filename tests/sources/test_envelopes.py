@@ -1,0 +1,136 @@
+"""What alerts are wrapped in: each wrapping, and wrappings of wrappings, give the events inside; what is no wrapping stays what it is."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake import sources
+from anomalake.alert import AlertError
+from conftest import alert_body, event_text
+
+ONE, TWO = alert_body(event="one"), alert_body("revenue", event="two")
+
+
+def base64_of(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+WRAPPINGS = {
+    "SNS notification": lambda body: {"TopicArn": "t", "Message": body},
+    "SNS record": lambda body: {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": body}}]},
+    "SQS event": lambda body: {"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": body}]},
+    "SQS record of a pipe": lambda body: {"eventSource": "aws:sqs", "messageId": "1", "body": body},
+    "Kinesis event": lambda body: {"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": base64_of(body)}}]},
+    "Kinesis record of a pipe": lambda body: {"eventSource": "aws:kinesis", "eventID": "1", "data": base64_of(body)},
+    "failed call": lambda body: {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": json.loads(body)},
+    "own event": lambda body: {"detail-type": "x", "source": "shop", "detail": json.loads(body)},
+    "function URL": lambda body: {"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": body, "isBase64Encoded": False},
+    "function URL, base64": lambda body: {"requestContext": {"http": {}}, "body": base64_of(body), "isBase64Encoded": True},
+    "REST API": lambda body: {"httpMethod": "POST", "requestContext": {"stage": "prod"}, "body": body, "isBase64Encoded": False},
+    "load balancer": lambda body: {"httpMethod": "POST", "requestContext": {"elb": {}}, "body": body, "isBase64Encoded": False},
+    "search hit": lambda body: {"_index": "i", "_id": "1", "_source": json.loads(body)},
+    "search response": lambda body: {"took": 1, "hits": {"total": {"value": 1}, "hits": [{"_source": json.loads(body)}]}},
+    "array": lambda body: [json.loads(body)],
+    "array of texts": lambda body: [body],
+    "text": lambda body: body,
+    "byte order mark": lambda body: "\ufeff" + body,
+}
+
+
+@pytest.mark.parametrize("name", WRAPPINGS)
+def test_a_wrapped_event_is_the_event_and_stays_as_received(name):
+    wrapped = json.dumps(WRAPPINGS[name](ONE))
+    assert sources.split(wrapped) == [wrapped]
+    assert sources.read(wrapped, ()) == sources.read(ONE, ())
+
+
+@given(st.lists(st.sampled_from(sorted(WRAPPINGS)), max_size=3))
+def test_wrappings_may_be_wrapped(names):
+    body = ONE
+    for name in names:
+        body = json.dumps(WRAPPINGS[name](body))
+    assert sources.read(body, ()) == sources.read(ONE, ())
+
+
+def test_a_bare_byte_order_mark_is_no_part_of_the_event():
+    assert sources.read("\ufeff" + ONE, ()) == sources.read(ONE, ())
+
+
+LISTS = {
+    "array": lambda *some: [json.loads(one) for one in some],
+    "array of texts": lambda *some: list(some),
+    "SQS event": lambda *some: {"Records": [{"eventSource": "aws:sqs", "messageId": str(n), "body": one} for n, one in enumerate(some)]},
+    "list of a pipe": lambda *some: [{"eventSource": "aws:sqs", "messageId": str(n), "body": one} for n, one in enumerate(some)],
+    "search response": lambda *some: {"hits": {"hits": [{"_source": json.loads(one)} for one in some]}},
+    "array in an SNS notification": lambda *some: {"TopicArn": "t", "Message": json.dumps([json.loads(one) for one in some])},
+    "array in an HTTP call": lambda *some: {"requestContext": {"http": {}}, "body": "[" + ",".join(some) + "]"},
+    "array in an own event": lambda *some: {"detail-type": "x", "source": "s", "detail": [json.loads(one) for one in some]},
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_events_is_each_of_them(name):
+    bodies = sources.split(json.dumps(LISTS[name](ONE, TWO)))
+    assert [sources.read(body, ())[0].event_id for body in bodies] == ["one", "two"]
+
+
+def test_lines_of_json_are_an_event_each_and_a_broken_line_is_alone():
+    assert sources.split(f"{ONE}\n\n{TWO}\n") == [ONE, TWO]
+    assert sources.split(f'{ONE}\n{{"alert\n{TWO}') == [ONE, '{"alert', TWO]
+
+
+@pytest.mark.parametrize("body", ['{"hits": {"hits": []}}', '{"Anomalies": []}'])
+def test_an_answer_that_found_nothing_has_no_events(body):
+    assert sources.split(body) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"Records": []}, {"Records": [{"s3": {}}]}, {"hits": 3}, {"hits": {"hits": [{"a": 1}]}}, {"Anomalies": [{"a": 1}]}, {"Anomalies": "many"},
+        {"requestContext": {}, "body": "x"}, {"requestContext": {"http": {}}, "body": "%%%", "isBase64Encoded": True}, {"body": ONE},
+        {"eventSource": "s3.amazonaws.com", "body": ONE}, {"detail-type": "x", "source": "aws.ec2", "detail": {}}, {"Message": ONE},
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_an_envelope_stays_what_it_is(event):
+    body = json.dumps(event)
+    assert sources.split(body) == [body]
+    with pytest.raises(AlertError, match="no known source"):
+        sources.read(body, ())
+
+
+def test_more_events_than_one_message_may_hold_are_refused_in_words():
+    assert len(sources.split(json.dumps([1] * 100), 100)) == 100
+    with pytest.raises(AlertError, match="holds more than 100 events; send them in several"):
+        sources.split(json.dumps([1] * 101), 100)
+
+
+def test_the_answer_of_get_anomalies_gives_the_alerts_of_the_events():
+    event = json.loads(event_text("cost_eventbridge"))["detail"]
+
+    def pascal(found):
+        if isinstance(found, list):
+            return [pascal(one) for one in found]
+        return {f"{name[0].upper()}{name[1:]}": pascal(value) for name, value in found.items()} if isinstance(found, dict) else found
+
+    past = pascal({name: value for name, value in event.items() if name not in ("monitorName", "anomalyDetailsLink", "accountId")})
+    answer = json.dumps({"Anomalies": [past, {**past, "AnomalyId": "another"}], "NextPageToken": "x"})
+    first, second = (sources.read(body, ())[0] for body in sources.split(answer))
+    (live,) = sources.read(event_text("cost_eventbridge"), ())
+    assert (first.alert_event_id, first.timestamp, first.anomaly_score) == (live.alert_event_id, live.timestamp, live.anomaly_score)
+    assert (first.impacted_metric, first.root_cause, first.direction) == (live.impacted_metric, live.root_cause, live.direction)
+    assert second.event_id == "another"
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=4), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+    st.sampled_from(["Message", "TopicArn", "Records", "body", "requestContext", "http", "hits", "_source", "Anomalies", "detail", "source", "x"]),
+    inner, max_size=4), max_leaves=12))  # fmt: skip
+def test_splitting_never_surprises_and_is_done_once(event):
+    for body in sources.split(json.dumps(event)):
+        try:
+            sources.read(body, ())
+        except AlertError:
+            continue
