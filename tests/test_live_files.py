@@ -180,6 +180,7 @@ def test_the_time_for_a_gzip_file_grows_with_its_members():
         (gzip.compress(GOOD)[:-8] + b"\1" * 8, "the file is not a valid gzip file (Error -3 while decompressing data: incorrect data check)"),
         (gzip.compress(GOOD)[:10] + b"\xff" * 50, "the file is not a valid gzip file"),
     ],
+    ids=["plain", "without its end", "header cut", "trailing bytes", "wrong check sum", "broken data"],
 )
 def test_a_broken_gzip_file_is_skipped_as_a_whole(data, problem):
     assert problem_of(shop(compression="gzip"), data).startswith(problem)
