@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from anomalake import files
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
 from anomalake.dashboards import definition, preview
@@ -26,5 +27,5 @@ def write(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Pa
     made = definition.definition(metric_set, window)
     html = preview.page(made, connection, {name: f"temp.{name}" for name in definition.DATASETS}, metric_set.title, now)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(html, "utf-8")
+    files.write(file, html)
     return len(html.encode())
