@@ -51,18 +51,17 @@ def leased(store: Store, metric_set: MetricSet, now: datetime, length: timedelta
     key, began, over = layout.lease_key(metric_set), time.monotonic(), threading.Event()
     mine = Lease("", now.isoformat(timespec="seconds"), socket.gethostname(), os.getpid(), os.urandom(8).hex())
 
-    def lasting(more: timedelta) -> bytes:
-        until = now + timedelta(seconds=time.monotonic() - began) + more
-        return msgspec.json.encode(msgspec.structs.replace(mine, until=until.isoformat()))
+    def ending(at: datetime) -> bytes:
+        return msgspec.json.encode(msgspec.structs.replace(mine, until=at.isoformat()))
 
     def renew() -> None:
         while not over.wait(length.total_seconds() / 4):
             with contextlib.suppress(StorageError):  # the next time will do, or the lease ends
-                if not _write_over(store, key, mine, lasting(length)):
+                if not _write_over(store, key, mine, ending(now + timedelta(seconds=time.monotonic() - began) + length)):
                     warnings.warn(f"{key}: another run took the lease of this one, which goes on; the slower of them keeps nothing", stacklevel=2)
                     return
 
-    if not _take(store, key, lasting(length), now):
+    if not _take(store, key, ending(now + length), now):
         yield False
         return
     renewing = threading.Thread(target=renew, daemon=True)
@@ -73,7 +72,7 @@ def leased(store: Store, metric_set: MetricSet, now: datetime, length: timedelta
         over.set()
         renewing.join()
         with contextlib.suppress(StorageError):  # then it ends by itself
-            _write_over(store, key, mine, lasting(timedelta(0)))
+            _write_over(store, key, mine, ending(now))
 
 
 def holder(store: Store, metric_set: MetricSet) -> str:
