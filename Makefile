@@ -68,8 +68,9 @@ render: .venv/.local ## write what is made from src/metric_sets
 screenshot: .venv/.local ## the picture in the README (wants chromium and dashboard.html of `make demo`)
 	@$(BIN)/python docs/screenshot.py dashboard.html docs/dashboard.png
 
-clean: ## remove what was made here, the environment too
-	rm -rf .venv .aws-sam transformed.json lake dashboard.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove what was made here, the environment too; lakes of your own stay
+	@if [ -d demo-lake ]; then $(BIN)/python -m anomalake.demo.folder demo-lake; fi
+	rm -rf .venv .aws-sam transformed.json dashboard.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found (try: make PYTHON=/path/to/python3.13 ...)" >&2; exit 1; }

@@ -143,7 +143,8 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     from anomalake import intervals, live, metric_set
     from anomalake.detect.run import Detector
     from anomalake.detect.state import Memory
-    from anomalake.functions.detect import leased, run
+    from anomalake.functions.detect import run
+    from anomalake.functions.lease import leased
     from anomalake.functions.memory import remember
     from anomalake.functions.setting import Setting
     from anomalake.lake.store import ObjectStore

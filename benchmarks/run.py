@@ -104,7 +104,7 @@ def ingest(_: Path) -> None:
 
 def writers(folder: Path) -> None:
     """One key of a folder lake updated by eight processes at once."""
-    from anomalake.lake.store import FolderStore
+    from anomalake.lake.folder_store import FolderStore
 
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_write, args=(folder, number)) for number in range(WRITERS)]
@@ -121,7 +121,8 @@ def writers(folder: Path) -> None:
 
 
 def _write(folder: Path, writer: int) -> None:
-    from anomalake.lake.store import FolderStore, update
+    from anomalake.lake.folder_store import FolderStore
+    from anomalake.lake.store import update
 
     for number in range(WRITES):
         update(FolderStore(folder), "shared", lambda current, number=number: (current or b"") + f"{writer}:{number}\n".encode())

@@ -18,7 +18,9 @@ from anomalake import cli, metric_set, past
 from anomalake.credentials import open_lake
 from anomalake.detect.state import Memory
 from anomalake.errors import UserError
-from anomalake.functions import compaction, detect
+from anomalake.functions import compaction
+from anomalake.functions.lease import LEASE as DETECTOR_LEASE
+from anomalake.functions.lease import MAX_LEASE, holder, leased
 from anomalake.functions.memory import remember, said, tidy
 from anomalake.lake import layout
 from anomalake.metric_set import MetricSet
@@ -64,13 +66,17 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 def alone(job: Job, context: SparkContext, arguments: argparse.Namespace) -> Report:
     """Go through the past once the metric set's detector is this run's alone; a lease whose holder died is waited for."""
     length = timedelta(seconds=arguments.lease)
-    patient = time.monotonic() + max(length, detect.LEASE).total_seconds() + 60
+    if not timedelta(0) < length <= MAX_LEASE:
+        raise UserError(f"--lease: must be more than 0 and at most {MAX_LEASE.total_seconds():.0f} seconds")
+    patient = time.monotonic() + max(length, DETECTOR_LEASE).total_seconds() + 60
     while True:
-        with detect.leased(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length, renewed=True) as mine:
+        with leased(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length) as mine:
             if mine:
                 return backfill(job, context, arguments.parts or context.defaultParallelism, arguments.now or clock_now())
         if time.monotonic() > patient:
-            raise UserError(f"{job.metric_set.name}: another run of its detector is under way; try again when it has ended")
+            raise UserError(
+                f"{job.metric_set.name}: another run of its detector is under way: {holder(job.store, job.metric_set)}; try again when it has ended"
+            )
         time.sleep(min(5, arguments.lease))
 
 

@@ -24,7 +24,7 @@ from anomalake import sources
 from anomalake.functions import ingest as function
 from anomalake.functions.setting import setting
 from anomalake.lake import archive, encoding, layout, tables
-from anomalake.lake.store import FolderStore
+from anomalake.lake.folder_store import FolderStore
 from anomalake.metric_set import MetricSet, route
 
 SECONDS, BYTES = 1.0, 200_000_000

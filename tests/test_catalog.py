@@ -13,9 +13,9 @@ from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import views, views_of_all
 from anomalake.cloudformation import PREFIX
 from anomalake.lake import encoding, layout, tables
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.layout import GLUE_NAMES
-from anomalake.lake.store import FolderStore
 from conftest import alert_body, shop_text
 
 SETS = tuple(metric_set.parse(shop_text(zone, name=f"name: {name}"), name) for name, zone in (("shop", "UTC"), ("store", "America/New_York")))

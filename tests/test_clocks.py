@@ -7,7 +7,7 @@ import pytest
 
 from anomalake import laptop, metric_set
 from anomalake.catalog import duck
-from anomalake.lake.store import FolderStore
+from anomalake.lake.folder_store import FolderStore
 from conftest import shop_text
 
 HEADER = "platform,marketplace,timestamp,views,revenue\n"

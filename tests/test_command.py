@@ -34,29 +34,31 @@ def test_the_demo_on_a_slice_of_the_flights(here, capsys):
     assert [line.split()[0] for line in worst[:2]] == ["2013-02-08", "2013-02-09"]
     assert worst[0].split()[1] == "472"
     assert (here / "dashboard.html").stat().st_size < 5_000_000
-    status, out, _ = run("query", "SELECT sum(cancelled) AS n FROM anomalies_with_live WHERE date = '2013-02-09'", "--as", "json", capsys=capsys)
-    live = sum(float(line.split(",")[4]) for file in (here / "lake/flights/live").glob("*/*/*") for line in file.read_text().splitlines()[1:]
+    status, out, _ = run(
+        "query", "--lake", "demo-lake", "SELECT sum(cancelled) AS n FROM anomalies_with_live WHERE date = '2013-02-09'", "--as", "json", capsys=capsys
+    )
+    live = sum(float(line.split(",")[4]) for file in (here / "demo-lake/flights/live").glob("*/*/*") for line in file.read_text().splitlines()[1:]
                if "2013-02-08 19" <= line[:13] < "2013-02-09 19")  # fmt: skip
     assert json.loads(out) == {"n": live}
 
 
 def test_the_shop_is_found_out_and_a_second_run_begins_anew(here, capsys):
     status, out, _ = run("demo", "--dataset", "ecommerce", "--days", "40", "--format", "csv", capsys=capsys)
-    first = sorted(path.relative_to(here) for path in (here / "lake").rglob("*.csv"))
+    first = sorted(path.relative_to(here) for path in (here / "demo-lake").rglob("*.csv"))
     assert status == 0
     (answer,) = re.findall(r"Against the labels: (\d+) of (\d+) injected values found, (\d+) others flagged", out)
     found, known, others = map(int, answer)
     assert found >= 0.95 * known
     assert others <= 0.1 * known
     assert run("demo", "--dataset", "ecommerce", "--days", "40", "--format", "csv", capsys=capsys)[1] == out
-    assert sorted(path.relative_to(here) for path in (here / "lake").rglob("*.csv")) == first
+    assert sorted(path.relative_to(here) for path in (here / "demo-lake").rglob("*.csv")) == first
 
 
 def test_the_demo_touches_no_folder_that_is_not_its_own(here, capsys):
     (here / "lake").mkdir()
     (here / "lake" / "mine.txt").write_text("keep")
-    status, _, err = run("demo", capsys=capsys)
-    assert (status, "holds something that the demo did not make" in err) == (1, True)
+    status, _, err = run("demo", "--lake", "lake", capsys=capsys)
+    assert (status, "lake/mine.txt: was not made by the demo" in err) == (1, True)
     assert (here / "lake" / "mine.txt").read_text() == "keep"
 
 

@@ -14,8 +14,9 @@ from anomalake.errors import UserError
 from anomalake.functions import compaction, detect
 from anomalake.functions.setting import Setting
 from anomalake.lake import encoding, layout, tables
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import FORMATS, Format
-from anomalake.lake.store import FolderStore, StorageError
+from anomalake.lake.store import StorageError
 from conftest import shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")

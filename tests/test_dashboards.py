@@ -16,8 +16,8 @@ from anomalake import intervals, laptop, metric_set
 from anomalake.catalog import duck
 from anomalake.dashboards import definition, pages, preview
 from anomalake.errors import UserError
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
-from anomalake.lake.store import FolderStore
 from conftest import alert_body, shop_text
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -13,7 +13,8 @@ from anomalake.credentials import open_lake
 from anomalake.demo import run
 from anomalake.errors import UserError
 from anomalake.lake import encoding, layout, tables
-from anomalake.lake.store import FolderStore, ObjectStore, StorageError, Store, open_store
+from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
 from anomalake.parallel import in_order
 
 NOW = datetime(2026, 3, 9, 14, 25, 7)

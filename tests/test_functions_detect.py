@@ -1,7 +1,6 @@
 """The detect function: what is due, what it writes and sends, what it remembers, and that two runs of one metric set never cross."""
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -457,26 +456,6 @@ def test_what_fails_in_the_middle_of_a_run_is_done_again_to_the_same_end(chosen,
         run(chosen, then)
     assert stored(chosen) == stored(whole)
     assert state.dump(detect.run(SHOP, chosen, then, lambda: True)[1]) == state.dump(detect.run(SHOP, whole, then, lambda: True)[1])
-
-
-def test_a_lease_that_is_renewed_lasts_as_long_as_its_run_and_no_longer_than_it_may_after_its_death():
-    store, short = ObjectStore.memory(), timedelta(seconds=2)
-
-    def taken() -> bool:
-        with detect.leased(store, SHOP, datetime.now(UTC).replace(tzinfo=None)) as mine:
-            return mine
-
-    with detect.leased(store, SHOP, datetime.now(UTC).replace(tzinfo=None), short, renewed=True) as mine:
-        assert mine
-        for _ in range(3):
-            time.sleep(1)
-            assert not taken()
-    assert taken()
-    with detect.leased(store, SHOP, datetime.now(UTC).replace(tzinfo=None), short, renewed=True) as mine:
-        assert mine
-        store.put(layout.lease_key(SHOP), detect._lease(datetime.now(UTC).replace(tzinfo=None)))  # another run's, which has ended
-        time.sleep(1)
-        assert taken()  # it is not renewed over another's
 
 
 def test_an_hour_that_happens_twice_is_due_after_its_second_time():

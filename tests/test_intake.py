@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from anomalake import metric_set, replay
 from anomalake.lake import layout
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, chunks, ingest
-from anomalake.lake.store import FolderStore, ObjectStore
+from anomalake.lake.store import ObjectStore
 from conftest import alert_body, event_text, shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")

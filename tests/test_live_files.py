@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake import live, live_files, metric_set
-from anomalake.lake.store import FolderStore, ObjectStore, UnreadableError
+from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.store import ObjectStore, UnreadableError
 from conftest import shop_text
 
 WALL = datetime(2021, 2, 17, 11)

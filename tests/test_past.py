@@ -13,8 +13,9 @@ from anomalake.detect.state import Memory
 from anomalake.errors import UserError
 from anomalake.functions.memory import remember, said
 from anomalake.lake import layout
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import Format
-from anomalake.lake.store import FolderStore, Store
+from anomalake.lake.store import Store
 from anomalake.metric_set import MetricSet
 from anomalake.opinion import keep
 from conftest import shop_text

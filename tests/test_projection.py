@@ -20,7 +20,7 @@ from anomalake.cloudformation import PARAMETERS
 from anomalake.doctor import partitions
 from anomalake.doctor.scene import Finding, Scene, Stack
 from anomalake.errors import UserError
-from anomalake.lake.store import FolderStore
+from anomalake.lake.folder_store import FolderStore
 from anomalake.metric_set import MetricSet
 from conftest import shop_text
 from stack import REGION, TOP, Resource, _Scope, expand, project, read

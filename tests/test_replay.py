@@ -14,8 +14,9 @@ import pytest
 from anomalake import metric_set, replay
 from anomalake.cli import main
 from anomalake.lake import encoding, layout, tables
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
-from anomalake.lake.store import FolderStore, ObjectStore, StorageError, Store, open_store
+from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
 from conftest import alert_body, shop_text
 
 DAYS = 2

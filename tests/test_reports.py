@@ -16,8 +16,9 @@ from anomalake.catalog import duck
 from anomalake.errors import UserError
 from anomalake.functions.ingest import handler
 from anomalake.lake import encoding, tables
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
-from anomalake.lake.store import FolderStore, ObjectStore
+from anomalake.lake.store import ObjectStore
 from conftest import alert_body, event_text, shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")

@@ -12,7 +12,8 @@ import pytest
 import s3_server
 from anomalake.errors import UserError
 from anomalake.lake import store as store_module
-from anomalake.lake.store import FolderStore, ObjectStore, StorageError, Store, keep, open_store, update, within
+from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.store import ObjectStore, StorageError, Store, keep, open_store, update, within
 
 WRITERS, WRITES = 6, 15
 

@@ -338,7 +338,7 @@ def test_every_alarm_watches_a_metric_that_the_functions_give(stack, function_la
 
 
 def test_a_schedule_calls_the_detect_function_with_an_event_that_it_takes(stack):
-    from anomalake.functions import detect
+    from anomalake.functions import detect, lease
 
     (function,) = [item for item in of(stack, "AWS::Serverless::Function") if item.properties["Handler"] == "anomalake.functions.detect.handler"]
     arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function.properties['FunctionName']}"
@@ -349,7 +349,7 @@ def test_a_schedule_calls_the_detect_function_with_an_event_that_it_takes(stack)
         assert (one["Target"]["Arn"], one["Target"]["RoleArn"].rpartition("/")[2]) == (arn, stack["SchedulerRole"].properties["RoleName"])
         assert json.loads(one["Target"]["Input"]) == {"metricSet": item.name}
         assert one["GroupName"] == stack["Schedules"].properties["Name"]
-    assert detect.LEASE.total_seconds() > function.properties["Timeout"]
+    assert lease.LEASE.total_seconds() > function.properties["Timeout"]
     assert 30_000 <= detect.SPARE_MS < 1000 * function.properties["Timeout"] / 2
 
 

@@ -15,7 +15,8 @@ from anomalake.errors import UserError
 from anomalake.functions import detect
 from anomalake.functions.setting import Setting
 from anomalake.lake import layout
-from anomalake.lake.store import FolderStore, ObjectStore
+from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.store import ObjectStore
 from anomalake.metric_set import MetricSet
 from conftest import shop_text
 

@@ -17,8 +17,8 @@ from anomalake.catalog import duck, sql
 from anomalake.catalog.views import database, views, views_of_all
 from anomalake.key import series_key
 from anomalake.lake import encoding, layout, tables
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
-from anomalake.lake.store import FolderStore
 from conftest import alert_body, shop_text
 
 FORMATS = ("parquet", "csv")

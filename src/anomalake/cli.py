@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from anomalake import __version__, intervals, metric_set
+from anomalake import __version__, files, intervals, metric_set
 from anomalake.errors import UsageError, UserError
 from anomalake.lake.layout import FORMATS, GLUE_NAMES, Format, format_of
 from anomalake.lake.store import StorageError, Store
@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:
-        return int(arguments.run(arguments) or 0)
+        status = int(arguments.run(arguments) or 0)
+        _flush()
     except (UserError, StorageError) as error:
         _warn(str(error))
         return 2 if isinstance(error, UsageError) else 1
@@ -73,11 +74,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _warn("stopped")
         return 1
+    return status
+
+
+def _flush() -> None:
+    """Write what standard output still holds; an error of it is told here, not by the interpreter when it ends."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise UserError(f"standard output: {error.strerror}") from error
 
 
 def say(text: str) -> None:
     """A line to standard output, at once; control characters in it are escaped."""
-    print(lines(text), flush=True)  # noqa: T201
+    print(lines(text))  # noqa: T201
+    _flush()
 
 
 def _warn(text: str) -> None:
@@ -120,7 +134,7 @@ def _keep(proposed: "Proposal", arguments: Arguments) -> Path:
     if target.exists() and not arguments.force:
         raise UserError(f"{target}: exists already; name another file with --output, or overwrite it with --force")
     header = f"# Proposed by `anomalake {arguments.command} {Path(arguments.file).name}`. What the fields mean: docs/metric-sets.md\n"
-    target.write_text(header + proposed.text, "utf-8")
+    files.write(target, header + proposed.text)
     say(f"{target}\n\n{proposed.text}")
     if proposed.doubts:
         say("Unsure of:\n" + "\n".join(f"- {doubt}" for doubt in proposed.doubts) + "\n")
@@ -155,12 +169,12 @@ def _backtest(arguments: Arguments) -> int:
     from anomalake.catalog import duck
     from anomalake.dashboards import pages
     from anomalake.lake import layout
-    from anomalake.lake.store import FolderStore
+    from anomalake.lake.folder_store import FolderStore
 
     root = _lake_folder(arguments)
     if arguments.metric_set and Path(arguments.metric_set).is_file():
         item = metric_set.load(Path(arguments.metric_set))
-        sets = laptop.settle(Path(arguments.metric_set), item, root)
+        sets = laptop.settle(Path(arguments.metric_set), item, FolderStore(root))
     else:
         sets = _metric_set_path(arguments)
         item = _one(metric_set.load_all(sets))
@@ -203,7 +217,7 @@ def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
 def _detect(arguments: Arguments) -> int:
     from anomalake import laptop
     from anomalake.credentials import open_lake
-    from anomalake.functions import detect
+    from anomalake.functions import detect, lease
     from anomalake.functions.setting import Setting
 
     sets = metric_set.load_all(_metric_set_path(arguments))
@@ -214,9 +228,9 @@ def _detect(arguments: Arguments) -> int:
     form = _format(arguments, store, sets)
     for item in watched:
         say(item.path)
-        with detect.leased(store, item, now, detect.REBUILD_LEASE if arguments.rebuild else detect.LEASE) as mine:
+        with lease.leased(store, item, now) as mine:
             if not mine:
-                raise UserError(f"{item.name}: another run of its detector is under way; try again when it has ended (16 minutes at most)")
+                raise UserError(f"{item.name}: another run of its detector is under way: {lease.holder(store, item)}; try again when it has ended")
             if arguments.rebuild:
                 report = laptop.backtest(item, store, sets, form, now)
                 tell_of(report, item, arguments.lake)
@@ -399,7 +413,7 @@ def _preview(arguments: Arguments) -> int:
 
 
 def _render(arguments: Arguments) -> int:
-    from anomalake.lake.store import FolderStore
+    from anomalake.lake.folder_store import FolderStore
     from anomalake.render import FOLDERS, SCHEMAS, render
 
     top = Path(arguments.output)
@@ -414,7 +428,7 @@ def _render(arguments: Arguments) -> int:
         stale.append(name)
         if not arguments.check:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, "utf-8")
+            files.write(file, text)
             say(name)
     whole = Path(arguments.metric_set or "src/metric_sets").is_dir()  # one file says nothing of the others
     for file in sorted(
@@ -532,8 +546,9 @@ def _parser() -> argparse.ArgumentParser:
     _writes_a_metric_set(made)
     made = command(
         "demo", _demo, "run the whole pipeline on real or generated data and write its dashboard", "anomalake demo --dataset ecommerce",
-        "--lake", "--format", "--output",
+        "--format", "--output",
     )  # fmt: skip
+    made.add_argument("--lake", default="demo-lake", metavar="FOLDER", help="a lake of its own, or a fresh s3://BUCKET (default: %(default)s)")
     made.add_argument(
         "--dataset",
         choices=("flights", "ecommerce"),

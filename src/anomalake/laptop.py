@@ -22,6 +22,7 @@ from anomalake.errors import UserError
 from anomalake.functions import compaction
 from anomalake.functions.memory import remember, said, tidy
 from anomalake.lake import layout
+from anomalake.lake.folder_store import FolderStore, synced_together
 from anomalake.lake.layout import Format
 from anomalake.lake.store import Store
 from anomalake.live import Finding, Interval, source_of
@@ -66,7 +67,8 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[i
 
     files = (file(wall, (row for _, row in rows)) for wall, rows in itertools.groupby(records, key=lambda record: record[0]))
     written = in_order(store, lambda one: store.put(*one), files)
-    return sum(1 for _ in tqdm(written, desc="live data", unit=" intervals", disable=None, leave=False)), findings
+    with synced_together(store):
+        return sum(1 for _ in tqdm(written, desc="live data", unit=" intervals", disable=None, leave=False)), findings
 
 
 def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[Any]", list[Finding]]:
@@ -86,14 +88,12 @@ def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[
     return walls, findings
 
 
-def settle(metric_set_file: Path, metric_set: MetricSet, root: Path) -> Path:
+def settle(metric_set_file: Path, metric_set: MetricSet, store: FolderStore) -> Path:
     """Keep a copy of the metric set in the lake, so that later commands on this lake need no option; the folder of such copies."""
-    kept = root / METRIC_SETS
-    kept.mkdir(parents=True, exist_ok=True)
-    target = kept / f"{metric_set.name}.yaml"
-    if metric_set_file.resolve() != target.resolve():
-        target.write_text(metric_set_file.read_text("utf-8"), "utf-8")
-    return kept
+    key = f"{METRIC_SETS}/{metric_set.name}.yaml"
+    if metric_set_file.resolve() != (store.root / key).resolve():
+        store.put(key, metric_set_file.read_bytes())
+    return store.root / METRIC_SETS
 
 
 def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], form: Format, now: datetime | None = None) -> Report:
@@ -118,10 +118,11 @@ def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], f
             told.append(past.told(interval, past.values_of(interval, metric_set)))
             yield detector.score(interval)
 
-    for day, outcomes in days(scored()):
-        past.keep_day(store, metric_set, form, day, outcomes)
-        sent = past.send((alert for outcome in outcomes for alert in outcome.alerts), store, sets, form)
-        alerted, failed = alerted + sent[0], failed + sent[1]
+    with synced_together(store):  # before the memory says how far this came
+        for day, outcomes in days(scored()):
+            past.keep_day(store, metric_set, form, day, outcomes)
+            sent = past.send((alert for outcome in outcomes for alert in outcome.alerts), store, sets, form)
+            alerted, failed = alerted + sent[0], failed + sent[1]
     last = next(reversed(files))
     if detector.series:
         remember(store, metric_set, Memory(detector, after=last, alerts_from=last, silent=0), store.get(layout.state_key(metric_set)))

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from anomalake.lake.store import FolderStore, Store
+from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.store import Store
 
 REQUESTS = 16  # to a store over the network at a time
 _A = TypeVar("_A")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from anomalake import intervals, tabular
+from anomalake import files, intervals, tabular
 from anomalake.detect import model
 from anomalake.errors import UserError
 from anomalake.intervals import Frequency
@@ -68,10 +68,11 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
     quality = _not_ended(quality, rows[~ended], now)
     lengths = scored.groupby("series").agg(values=("value", "nunique"), scored=("score", "count"))
     out = scored.drop(columns="value").sort_values(["series", "timestamp"])
-    if target.suffix == ".csv":
-        out.to_csv(target, index=False)
-    else:
-        out.to_parquet(target, index=False)
+    with files.replacing(target) as file:
+        if target.suffix == ".csv":
+            out.to_csv(file, index=False)
+        else:
+            out.to_parquet(file, index=False)
     return quality._replace(constant=int((lengths["values"] <= 1).sum()), unscored=int((lengths["scored"] == 0).sum()))
 
 

@@ -23,9 +23,9 @@ from anomalake.catalog.views import database
 from anomalake.demo import flights, shop
 from anomalake.functions import compaction
 from anomalake.lake import encoding, layout, tables
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.layout import Format
-from anomalake.lake.store import FolderStore
 from anomalake.metric_set import MetricSet
 from conftest import Point, alert_body, event_text
 from stack import TOP, Resource

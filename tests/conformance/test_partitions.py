@@ -13,7 +13,7 @@ from anomalake import intervals, patterns
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
 from anomalake.dashboards import preview
-from anomalake.lake.store import FolderStore
+from anomalake.lake.folder_store import FolderStore
 from anomalake.live import folder, source_of
 from anomalake.metric_set import MetricSet
 

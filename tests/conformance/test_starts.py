@@ -9,7 +9,7 @@ import stack
 from anomalake import intervals
 from anomalake.catalog import duck, projection
 from anomalake.catalog.views import database
-from anomalake.lake.store import FolderStore
+from anomalake.lake.folder_store import FolderStore
 
 from . import lakes
 from .engine import Trino

@@ -12,7 +12,7 @@ from anomalake import intervals, live
 from anomalake.catalog import duck, sql
 from anomalake.catalog.views import database
 from anomalake.lake import layout
-from anomalake.lake.store import FolderStore
+from anomalake.lake.folder_store import FolderStore
 
 from .engine import Answer, Trino
 from .lakes import Lake

@@ -7,8 +7,8 @@ import pytest
 from anomalake import metric_set, sources
 from anomalake.alert import AlertError
 from anomalake.catalog import duck
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
-from anomalake.lake.store import FolderStore
 from conftest import event_text
 
 ARN = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:checkout-latency"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from anomalake import metric_set, sources
 from anomalake.alert import AlertError
 from anomalake.catalog import duck
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
-from anomalake.lake.store import FolderStore
 from conftest import event_text
 
 AWS_COST = (Path(__file__).parents[2] / "src/metric_sets/aws_cost.yaml").read_text("utf-8")

@@ -25,8 +25,9 @@ from anomalake.functions import detect
 from anomalake.functions.memory import recall
 from anomalake.functions.setting import Setting
 from anomalake.lake import encoding, layout, tables
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import Format, Table
-from anomalake.lake.store import FolderStore, Store, open_store
+from anomalake.lake.store import Store, open_store
 from conftest import shop_text
 from stack import expand, project
 from test_past import SHOP, backtest, contents, fill, same

@@ -23,8 +23,8 @@ from anomalake.catalog import sandbox, sql
 from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.errors import UserError
 from anomalake.lake import layout, tables
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import GLUE_NAMES, Format
-from anomalake.lake.store import FolderStore
 from anomalake.live import source_of
 from anomalake.metric_set import REPORT_ID, MetricSet
 

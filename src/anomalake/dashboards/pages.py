@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from anomalake import files
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
 from anomalake.dashboards import definition, preview
@@ -17,7 +18,7 @@ def write(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Pa
     with duck.explained():
         html = duck.interruptible(connection, lambda: _page(metric_set, connection))
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(html, "utf-8")
+    files.write(file, html)
     return len(html.encode())
 
 

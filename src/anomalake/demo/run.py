@@ -1,6 +1,7 @@
 """The demo: data laid out, detected, ingested, asked and drawn, with what to look at printed at the end; or a fresh deployment in S3 filled."""
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -17,16 +18,17 @@ from anomalake.catalog.views import database
 from anomalake.credentials import open_lake
 from anomalake.dashboards import pages
 from anomalake.demo import flights, shop
+from anomalake.demo.folder import begun_anew
 from anomalake.errors import UserError
 from anomalake.lake import layout
+from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import GLUE_NAMES, Format
-from anomalake.lake.store import FolderStore, Store
+from anomalake.lake.store import Store
 from anomalake.metric_set import MetricSet
 from anomalake.past import Report
 from anomalake.terminal import table
 
 Dataset = Literal["flights", "ecommerce"]
-MARKER = ".anomalake-demo"  # says that a folder is the demo's to begin anew
 
 # The worst local days of a measure by excess over what was expected, and the values of each dimension that made most of it.
 WORST_DAYS = """
@@ -55,19 +57,29 @@ QUESTIONS = {
 
 
 def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]) -> None:
-    """Fill the lake at `root` with a dataset (its first `days`, or all), write the page, and say what came out."""
-    _begin_anew(root)
+    """Fill the lake at `root` with a dataset (its first `days`, or all), write the page, and say what came out.
+
+    What an earlier demo wrote to `root` is deleted; `UserError` where `root` holds any other file.
+    """
+    if page.resolve().is_relative_to(root.resolve()):
+        raise UserError(f"--output {page}: lies in the demo's lake, which the next demo deletes; name a file outside of {root}")
+    with begun_anew(root) as store:
+        _fill_and_show(dataset, store, page, form=form, days=days, say=say)
+
+
+def _fill_and_show(dataset: Dataset, store: FolderStore, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]) -> None:
+    root = store.root
     with as_file(files("anomalake.demo") / "metric_sets" / f"{dataset}.yaml") as file:
         item = metric_set.load(file)
-        laptop.settle(file, item, root)
+        laptop.settle(file, item, store)
     made = shop.make() if dataset == "ecommerce" else None
     if made is not None:
-        made.labels.to_csv(root / "labels.csv", index=False)
+        store.put("labels.csv", made.labels.to_csv(index=False).encode())
     data = flights.load() if made is None else made.data
     if days is not None:
         times = data[item.timestamp.column]
         data = data[times < times.min().normalize() + pd.Timedelta(days=days)]
-    _through_the_pipeline(data, item, FolderStore(root), form, where=str(root), say=say)
+    _through_the_pipeline(data, item, store, form, where=str(root), say=say)
     connection, db = duck.connect(root, [item]), database(duck.PREFIX, item)
     measure = item.measures[0]
     say(f"\nThe worst local days of {measure.title.lower()}, by excess over what was expected:\n")
@@ -86,7 +98,8 @@ def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | N
     question, statement = QUESTIONS[dataset]
     say(f"\n{question}\n\n{statement}\n\n{table(*duck.query(connection, statement))}")
     size = pages.write(item, connection, page)
-    say(f'\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)\nask more    {_called()} query "SELECT ..."{_lake_option(root)}')
+    say(f"\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)")
+    say(f'ask more    {_called()} query --lake {shlex.quote(str(root))} "SELECT ..."')
 
 
 def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Callable[[str], None]) -> None:
@@ -128,20 +141,6 @@ def _called() -> str:
     """The command as it was called, for the next call: `.venv/bin/anomalake` from a Makefile."""
     called = Path(sys.argv[0])
     return "anomalake" if called.name != "anomalake" or shutil.which("anomalake") else os.path.relpath(called)
-
-
-def _lake_option(root: Path) -> str:
-    return "" if root == Path("lake") else f" --lake {root}"
-
-
-def _begin_anew(root: Path) -> None:
-    """An empty folder for the demo; `UserError` where something else lies there."""
-    if root.exists() and any(root.iterdir()):
-        if not (root / MARKER).exists():
-            raise UserError(f"{root}: holds something that the demo did not make; name another folder with --lake")
-        shutil.rmtree(root)
-    root.mkdir(parents=True, exist_ok=True)
-    (root / MARKER).write_text("Made by `anomalake demo`, which deletes this folder when it runs again.\n")
 
 
 def _against_labels(connection: duck.Connection, labels: pd.DataFrame, data: pd.DataFrame) -> str:

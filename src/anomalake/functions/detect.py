@@ -6,9 +6,7 @@ read. A run that is cut short did nothing that the next one would not do again, 
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -23,6 +21,7 @@ from anomalake.detect.state import Memory
 from anomalake.errors import UserError
 from anomalake.functions import compaction
 from anomalake.functions.ingest import take
+from anomalake.functions.lease import holder, leased
 from anomalake.functions.memory import recall, remember, said
 from anomalake.functions.setting import METRICS_NAMESPACE, MOST_BYTES, Setting, send, setting
 from anomalake.lake import encoding, layout, tables
@@ -33,8 +32,6 @@ from anomalake.live import Finding
 from anomalake.metric_set import MetricSet
 from anomalake.timeline import left_for_later, not_due
 
-LEASE = timedelta(minutes=16)  # longer than the function may run
-REBUILD_LEASE = timedelta(hours=3)
 SPARE_MS = 90_000  # of the function's time, for writing the state
 MOST_FINDINGS = 10  # of an interval, in the log
 MOST_WATCHED = 24  # intervals without data that are looked at again
@@ -69,7 +66,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     with leased(chosen.store, item, now) as mine:
         metrics.add_metric("RunsSkipped", "Count", int(not mine))
         if not mine:
-            logger.info("another run is under way", metric_set=item.name)
+            logger.info("another run is under way", metric_set=item.name, holder=holder(chosen.store, item))
             return {"metricSet": item.name, "skipped": "another run is under way"}
 
         def has_time() -> bool:
@@ -196,56 +193,3 @@ def _deliver(some: tuple[Alert, ...], chosen: Setting) -> None:
     send(chosen.queue, small)
     if large and (error := take(large, chosen).error) is not None:
         raise error
-
-
-# --- the lease
-
-
-@contextmanager
-def leased(store: Store, metric_set: MetricSet, now: datetime, length: timedelta = LEASE, *, renewed: bool = False) -> Iterator[bool]:
-    """Whether the metric set's detector is this run's alone, which it then is until the end, or for `length` where the run dies.
-
-    A lease that is `renewed` lasts as long as the run, however long that is, and no longer than `length` after it died.
-    """
-    lease, over = _take_lease(store, metric_set, now, length), threading.Event()
-
-    def renew() -> None:
-        nonlocal lease
-        while lease is not None and not over.wait(length.total_seconds() / 4):
-            with contextlib.suppress(StorageError):  # the next time will do, or the lease ends
-                lease = _renew_lease(store, metric_set, datetime.now(UTC).replace(tzinfo=None) + length, lease)
-
-    renewing = threading.Thread(target=renew, daemon=True)
-    if renewed:
-        renewing.start()
-    try:
-        yield lease is not None
-    finally:
-        over.set()
-        if renewed:
-            renewing.join()
-        if lease is not None:
-            store.replace(layout.lease_key(metric_set), _lease(now), lease)
-
-
-def _lease(until: datetime) -> bytes:
-    return json.dumps({"until": until.isoformat()}).encode()
-
-
-def _take_lease(store: Store, metric_set: MetricSet, now: datetime, length: timedelta) -> str | None:
-    """The version of the lease that is now this run's; None where another run has it."""
-    key, mine = layout.lease_key(metric_set), _lease(now + length)
-    if not store.create(key, mine):
-        current = store.get(key)
-        if current is None or datetime.fromisoformat(json.loads(current.data)["until"]) > now or not store.replace(key, mine, current.version):
-            return None
-    taken = store.get(key)
-    return taken.version if taken is not None and taken.data == mine else None
-
-
-def _renew_lease(store: Store, metric_set: MetricSet, until: datetime, lease: str) -> str | None:
-    """The version of the lease that lasts longer now; None where another run has it."""
-    key, mine = layout.lease_key(metric_set), _lease(until)
-    renewed = store.replace(key, mine, lease)
-    taken = store.get(key)
-    return taken.version if taken is not None and taken.data == mine and renewed else None

@@ -8,12 +8,10 @@ import contextlib
 import os
 import random
 import re
-import stat
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -101,6 +99,8 @@ def open_store(lake: str, credentials: "S3CredentialProvider | None" = None, pat
         return ObjectStore.memory()
     if not lake or "://" in lake:
         raise UserError(f"{lake!r} is no lake; name s3://bucket, or a folder")
+    from anomalake.lake.folder_store import FolderStore  # noqa: PLC0415  (it builds on this module)
+
     return FolderStore(Path(lake))
 
 
@@ -169,90 +169,6 @@ class _Within:
         return self._store(prefix).list(prefix, after)
 
 
-class FolderStore:
-    """A folder as the lake. New objects appear whole by a hard link; a replacement compares under a lock and renames."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def _path(self, key: str) -> Path:
-        if not key or key.startswith("/") or any(part in {"", ".", ".."} for part in key.split("/")):
-            raise ValueError(f"{key!r} is no key of a lake")
-        return self.root / key
-
-    def get(self, key: str, max_bytes: int | None = None) -> Stored | None:
-        """See `Store`."""
-        path = self._path(key)
-        try:
-            if max_bytes is not None:
-                _check_file(key, path, max_bytes)
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StorageError(f"{key}: {error}") from error
-        return Stored(data, sha256(data).hexdigest())
-
-    def recall(self, key: str) -> Stored | None:
-        """Nothing: to read a file costs little."""
-
-    def create(self, key: str, data: bytes) -> bool:
-        """See `Store`."""
-        return self._write(self._path(key), data, os.link)
-
-    def replace(self, key: str, data: bytes, version: str) -> bool:
-        """See `Store`."""
-        from filelock import FileLock  # noqa: PLC0415  (a folder is for laptops; the functions run without it)
-
-        target, locks = self._path(key), self.root / ".locks"
-        try:
-            locks.mkdir(parents=True, exist_ok=True)
-            with FileLock(locks / sha256(key.encode()).hexdigest()[:2]):
-                current = self.get(key)
-                if current is None or current.version != version:
-                    return False
-                return self._write(target, data, os.replace)
-        except OSError as error:
-            raise StorageError(f"{key}: {error}") from error
-
-    def put(self, key: str, data: bytes) -> None:
-        """See `Store`."""
-        self._write(self._path(key), data, os.replace)
-
-    def delete(self, key: str) -> None:
-        """See `Store`."""
-        try:
-            self._path(key).unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"{key}: {error}") from error
-
-    def _write(self, target: Path, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
-        """Write in a folder aside, then let it appear at once; False where `settle` finds it taken."""
-        temporary = self.root / ".writing" / os.urandom(16).hex()  # never a name from before: left by a kill, it may be an object's second name
-        try:
-            temporary.parent.mkdir(parents=True, exist_ok=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
-            try:
-                settle(temporary, target)
-            except FileExistsError:
-                return False
-            finally:
-                temporary.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"{target}: {error}") from error
-        return True
-
-    def list(self, prefix: str, after: str = "") -> Iterator[str]:
-        """See `Store`."""
-        for folder, folders, files in os.walk(self._path(prefix)):
-            place = Path(folder).relative_to(self.root).as_posix()
-            folders[:] = sorted(name for name in folders if f"{place}/{name}0" > after)  # "0" sorts right after "/"
-            for name in sorted(files):
-                if not name.startswith(".") and (key := f"{place}/{name}") > after:
-                    yield key
-
-
 class ObjectStore:
     """An S3 bucket, or memory, through obstore."""
 
@@ -312,7 +228,7 @@ class ObjectStore:
         try:
             answer = self._obstore.get(self._store, key)
             if max_bytes is not None and answer.meta["size"] > max_bytes:
-                raise UnreadableError(key, _too_large(max_bytes))
+                raise UnreadableError(key, too_large(max_bytes))
             data, tag = bytes(answer.bytes()), answer.meta["e_tag"]
         except (self._exceptions.NotFoundError, FileNotFoundError):
             return None
@@ -374,18 +290,7 @@ class ObjectStore:
         yield from sorted(listed)
 
 
-def _check_file(key: str, path: Path, max_bytes: int) -> None:
-    """Refuse a file that cannot be read in bounded time and memory: a pipe or device, a file that is too large, one without permission."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableError(key, "is not a regular file")
-    if status.st_size > max_bytes:
-        raise UnreadableError(key, _too_large(max_bytes))
-    if not os.access(path, os.R_OK):
-        raise UnreadableError(key, "cannot be opened: permission denied")
-
-
-def _too_large(max_bytes: int) -> str:
+def too_large(max_bytes: int) -> str:
     """The problem of an object with more bytes than one may have."""
     return f"has more than {max_bytes // 2**20} MiB, the limit for one file"
 

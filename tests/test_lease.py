@@ -1,0 +1,182 @@
+"""The lease of a detector: one run at a time, never for ever, and whoever waits learns for whom."""
+
+import json
+import os
+import socket
+import time
+import warnings
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake import cli
+from anomalake.functions import lease
+from anomalake.functions.lease import LEASE, MAX_LEASE, holder, leased
+from anomalake.lake import layout
+from anomalake.lake.store import ObjectStore, StorageError, open_store
+from traffic import SHOP
+
+NOW = datetime(2026, 11, 26, 12)
+KEY = layout.lease_key(SHOP)
+
+
+def taken(store: ObjectStore, now: datetime = NOW) -> bool:
+    with leased(store, SHOP, now) as mine:
+        return mine
+
+
+def until(moment: datetime) -> bytes:
+    return json.dumps({"until": moment.isoformat()}).encode()
+
+
+BROKEN = {
+    "empty": b"",
+    "blank": b" \n",
+    "no JSON": b"{",
+    "no text": b"\xff\xfe\x00",
+    "null": b"null",
+    "a list": b"[]",
+    "a text": b'"2026-11-26T12:05:00"',
+    "nested deeply": b"[" * 100_000,
+    "an object without a time": b"{}",
+    "a number": b'{"until": 1795694400}',
+    "null as the time": b'{"until": null}',
+    "no time": b'{"until": "soon"}',
+    "an empty time": b'{"until": ""}',
+    "a time that is none": b'{"until": "2026-02-30T12:00:00"}',
+    "a long text": json.dumps({"until": "9" * 100_000}).encode(),
+    "far ahead": until(NOW + timedelta(days=3650)),
+    "the last of all times": until(datetime.max),
+    "just too far ahead": until(NOW + MAX_LEASE + timedelta(seconds=1)),
+    "with a zone": until(NOW.replace(tzinfo=UTC) + timedelta(minutes=5)),
+    "with Z": b'{"until": "2026-11-26T12:05:00Z"}',
+    "of another kind": json.dumps({"until": (NOW + timedelta(minutes=5)).isoformat(), "process": "many"}).encode(),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_file_that_is_no_lease_of_a_running_detector_holds_nobody_up_and_is_named(name):
+    store = ObjectStore.memory()
+    store.put(KEY, BROKEN[name])
+    with pytest.warns(UserWarning, match=f"^{KEY}: is no lease of a running detector \\(.{{1,150}}\\); this run replaces it$"):
+        assert taken(store)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert taken(store)  # what it left is in order
+
+
+@given(
+    st.binary(max_size=60)
+    | st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists).map(lambda v: json.dumps({"until": v}).encode())
+)
+def test_whatever_the_file_holds_a_run_takes_place_within_the_longest_lease(data):
+    store = ObjectStore.memory()
+    store.put(KEY, data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert taken(store) or taken(store, NOW + MAX_LEASE)
+
+
+def test_a_lease_of_an_older_version_is_respected():
+    store = ObjectStore.memory()
+    store.put(KEY, until(NOW + timedelta(minutes=5)))
+    assert not taken(store)
+    assert holder(store, SHOP) == f"its lease {KEY} ends at 2026-11-26 12:05 UTC unless it is renewed"
+    assert taken(store, NOW + timedelta(minutes=5))
+
+
+def test_a_run_that_died_gives_way_after_the_length_of_a_lease_and_not_before(monkeypatch):
+    store = ObjectStore.memory()
+    with leased(store, SHOP, NOW):
+        left = store.get(KEY).data
+    store.put(KEY, left)
+    assert not taken(store, NOW + LEASE - timedelta(seconds=1))
+    assert taken(store, NOW + LEASE + timedelta(seconds=5))
+
+
+def test_every_run_renews_its_lease_as_long_as_it_works():
+    store, length = ObjectStore.memory(), timedelta(seconds=0.4)
+    ends = set[str]()
+    with leased(store, SHOP, NOW, length) as mine:
+        assert mine
+        began = time.monotonic()
+        while len(ends) < 8 and time.monotonic() - began < 60:
+            ends.add(json.loads(store.get(KEY).data)["until"])
+            time.sleep(0.02)
+        assert not taken(store, NOW)
+    assert len(ends) == 8
+    assert max(ends) > (NOW + length).isoformat()
+    assert taken(store, NOW + timedelta(seconds=time.monotonic() - began))
+
+
+def test_a_lease_that_another_run_took_is_not_renewed_over_it():
+    store, other = ObjectStore.memory(), until(NOW + timedelta(minutes=5))
+
+    def robbed() -> None:
+        with leased(store, SHOP, NOW, timedelta(seconds=0.2)):
+            store.put(KEY, other)
+            time.sleep(0.3)
+            assert store.get(KEY).data == other
+
+    with pytest.warns(UserWarning, match="another run took the lease"):
+        robbed()
+    assert store.get(KEY).data == other  # nor is it given back
+
+
+def test_a_lease_that_cannot_be_renewed_or_given_back_for_a_while_costs_no_run(monkeypatch):
+    store = ObjectStore.memory()
+
+    def down(*_: object) -> bool:
+        raise StorageError("down")
+
+    with leased(store, SHOP, NOW, timedelta(seconds=0.2)) as mine:
+        monkeypatch.setattr(store, "replace", down)
+        time.sleep(0.3)
+    assert mine
+    monkeypatch.undo()
+    assert taken(store, NOW + timedelta(minutes=5))
+
+
+def test_who_runs_is_named_to_who_must_wait():
+    store = ObjectStore.memory()
+    with leased(store, SHOP, NOW):
+        who = f"process {os.getpid()} on {socket.gethostname()}, since 2026-11-26T12:00:00 UTC; "
+        assert holder(store, SHOP) == f"{who}its lease {KEY} ends at 2026-11-26 12:16 UTC unless it is renewed"
+
+
+@pytest.mark.parametrize("option", [[], ["--rebuild"]])
+def test_the_command_names_the_run_it_waits_for_and_the_end_of_its_lease(option, tmp_path: Path, sets_folder, capsys):
+    lake, now = str(tmp_path / "lake"), datetime.now(UTC).replace(tzinfo=None)
+    arguments = ["detect", "--lake", lake, "--metric-set", str(sets_folder), *option]
+    with leased(open_store(lake), SHOP, now):
+        assert cli.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert f"shop: another run of its detector is under way: process {os.getpid()} on {socket.gethostname()}" in said
+    assert f"its lease {KEY} ends at {now + LEASE:%Y-%m-%d %H:%M} UTC unless it is renewed; try again when it has ended" in said
+
+
+@pytest.mark.parametrize("option", [[], ["--rebuild"]])
+def test_a_run_of_the_command_holds_a_lease_of_the_one_length(option, tmp_path: Path, sets_folder, monkeypatch):
+    seen = list[timedelta]()
+    real = lease._take
+
+    def noted(store, key, data, now):
+        seen.append(datetime.fromisoformat(json.loads(data)["until"]) - now)
+        return real(store, key, data, now)
+
+    monkeypatch.setattr(lease, "_take", noted)
+    cli.main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder), *option])
+    (length,) = seen
+    assert LEASE <= length < LEASE + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", until(datetime(2999, 1, 1))])
+def test_the_command_warns_of_a_broken_lease_and_runs(data, tmp_path: Path, sets_folder, capsys):
+    open_store(str(tmp_path)).put(KEY, data)
+    assert cli.main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder)]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith(f"anomalake: {KEY}: is no lease of a running detector")
+    assert "Traceback" not in said
