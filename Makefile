@@ -7,10 +7,11 @@ SAM := env SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam
 TEMPLATES = $(wildcard glue/template.json glue/sets/*.json quicksight/*.json quicksight/sets/*/*.json)
 WHEEL := dist/anomalake-$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)-py3-none-any.whl
 PROFILE := default
+VERSITYGW := v1.8.0
 ROUNDS := 150
 SECONDS := 60
 
-.PHONY: help demo test conformance backfill-test backfill-upload soak fuzz check build deploy bench bench-scale screenshot render clean
+.PHONY: help demo test s3-test conformance backfill-test backfill-upload soak fuzz check build deploy bench bench-scale screenshot render clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
@@ -19,6 +20,9 @@ demo: .venv/.local ## the whole pipeline on the New York flights of 2013, and it
 
 test: .venv/.dev ## the tests
 	@$(BIN)/python -m pytest -n 2
+
+s3-test: .venv/.dev .venv/go/$(VERSITYGW)/versitygw ## the tests of lakes in S3 on a real S3 server, versitygw (wants Go, once)
+	@$(BIN)/python tests/s3_real.py .venv/go/$(VERSITYGW)/versitygw
 
 backfill-test: .venv/.dev .venv/.spark $(WHEEL) ## the back-test in Spark, on local Spark (wants Java 17)
 	@java -version >/dev/null 2>&1 || { echo "Spark needs Java 17 (Debian: apt install openjdk-17-jre-headless)" >&2; exit 1; }
@@ -108,6 +112,11 @@ $(WHEEL): .venv/bin/python pyproject.toml README.md $(shell find src/anomalake -
 	@echo "installing the fuzzer (.ci/fuzz.txt)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement .ci/fuzz.txt
 	@touch $@
+
+.venv/go/$(VERSITYGW)/versitygw: | .venv/bin/python
+	@command -v go >/dev/null || { echo "Go is needed, to build versitygw (Debian: apt install golang-go, or https://go.dev/dl)" >&2; exit 1; }
+	@echo "building versitygw $(VERSITYGW), which takes about three minutes"
+	@GOBIN=$(CURDIR)/.venv/go/$(VERSITYGW) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)
 
 # It holds machine code for Lambda's Python, which need not be the one of .venv.
 .venv/.ric: .ci/ric.txt .venv/bin/python

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status = int(arguments.run(arguments) or 0)
-        _flush()
+        sys.stdout.flush()  # an error of it is reported below, not by the interpreter when it ends
     except (UserError, StorageError) as error:
         print(f"anomalake: {error}", file=sys.stderr)  # noqa: T201
         return 2 if isinstance(error, UsageError) else 1
@@ -62,7 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"anomalake: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        if error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what it still holds is not tried again when the interpreter ends
+        print(f"anomalake: {error.filename or 'standard output or a file'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         print("anomalake: stopped", file=sys.stderr)  # noqa: T201
@@ -70,21 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _flush() -> None:
-    """Write what standard output still holds; an error of it is told here, not by the interpreter when it ends."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise UserError(f"standard output: {error.strerror}") from error
-
-
 def say(text: str) -> None:
     """A line to standard output, at once."""
-    print(text)  # noqa: T201
-    _flush()
+    print(text, flush=True)  # noqa: T201
 
 
 # --- the commands
