@@ -1,7 +1,7 @@
 """The tests of lakes in S3 on a real server: `python tests/s3_real.py VERSITYGW`, by `make s3-test` (docs/testing.md).
 
-Starts versitygw on a free port of loopback, with a temporary folder behind it, runs each test that takes a lake in S3 there, and stops the server by its
-process id. Fails where a test is skipped, or where one of these tests did not reach the server.
+Starts versitygw on a free port of loopback, with a temporary folder behind it, runs each test that takes a lake in S3 there, and stops the server
+by its process id. Fails where a test is skipped, or where one of these tests did not reach the server.
 """
 
 import os
@@ -94,7 +94,7 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, said: 
 
 def main(server: str) -> int:
     """Run the tests; the exit status."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: pytest ends, and the server is stopped
     with tempfile.TemporaryDirectory(prefix="anomalake-s3-") as folder, running(server, Path(folder)) as (endpoint, log):
         os.environ.update({**KEYS, "ANOMALAKE_TEST_S3_ENDPOINT": endpoint, "ANOMALAKE_TEST_S3_BUCKET": BUCKET})
         os.environ.pop("AWS_PROFILE", None)

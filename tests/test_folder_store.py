@@ -303,3 +303,85 @@ def test_an_interrupted_write_leaves_the_file_as_it_was(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("old.txt", "before")]
+
+
+# --- the command on a full disk
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from anomalake import cli
+import anomalake.demo.run, anomalake.scoring, anomalake.proposal, anomalake.imported, anomalake.render
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+def on_a_full_disk(here: Path, bytes_left: int, *arguments: str) -> tuple[int, str]:
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", FULL, str(bytes_left), *arguments]
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    import pandas as pd
+
+    times = pd.date_range("2024-01-01", periods=100, freq="h").strftime("%Y-%m-%d %H:%M:%S")
+    pd.DataFrame({"when": times, "region": "north", "sales": range(100)}).to_csv(tmp_path / "sales.csv", index=False)
+    pd.DataFrame({"series": "north", "timestamp": times, "value": range(100)}).to_csv(tmp_path / "series.csv", index=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("init", "sales.csv", "--timezone", "UTC"), "sales.yaml"),
+        (("score", "series.csv", "scores.csv", "--frequency", "PT1H"), "scores.csv"),
+        (("score", "series.csv", "scores.parquet", "--frequency", "PT1H"), "scores.parquet"),
+        (("preview", "--metric-set", "shop.yaml"), "dashboard.html"),
+        (("render", "--metric-set", "shop.yaml"), "glue/schemas.json"),
+        (("ingest", "alert.json", "--metric-set", "shop.yaml"), "alerts/shop/v1/"),
+        (("backtest", "--metric-set", "shop.yaml"), "metric_sets/shop.yaml"),
+        (("demo", "--days", "2"), "demo-lake/.anomalake-demo"),
+    ],
+)
+def test_on_a_full_disk_the_command_names_the_file_and_leaves_nothing_in_the_way(arguments, named, data):
+    from conftest import alert_body, shop_text
+
+    (data / "shop.yaml").write_text(shop_text())
+    (data / "alert.json").write_text(alert_body())
+    (data / "lake").mkdir()
+    before = files_in(data)
+    status, err = on_a_full_disk(data, 20, *arguments)
+    assert status == 1
+    assert err.startswith("anomalake: ")
+    assert named in err.splitlines()[-1]
+    assert "File too large" in err
+    assert "Traceback" not in err
+    assert {name for name in files_in(data) - before if "/.locks/" not in name} <= {"demo-lake/.anomalake-demo", "demo-lake/.anomalake-demo.lock"}
+    again = subprocess.run([sys.executable, "-m", "anomalake.cli", *arguments], cwd=data, capture_output=True, text=True, check=False)
+    assert "exists already" not in again.stderr
+    assert again.returncode == (0 if arguments[0] != "backtest" else 1), again.stderr
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1 AS n", "SELECT n FROM UNNEST(sequence(1, 20000)) AS t(n)"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_that_is_full_is_named(sql, unbuffered, data):
+    from conftest import shop_text
+
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    (data / "shop.yaml").write_text(shop_text())
+    (data / "lake").mkdir()
+    command = [sys.executable, "-m", "anomalake.cli", "query", sql, "--metric-set", "shop.yaml"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=data, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "anomalake: standard output or a file: No space left on device\n")

@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status = int(arguments.run(arguments) or 0)
-        _flush()
+        sys.stdout.flush()  # an error of it is reported below, not by the interpreter when it ends
     except (UserError, StorageError) as error:
         _warn(str(error))
         return 2 if isinstance(error, UsageError) else 1
@@ -69,7 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        _warn(f"{error.filename or 'a file'}: {error.strerror or error}")
+        if error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what it still holds is not tried again when the interpreter ends
+        _warn(f"{error.filename or 'standard output or a file'}: {error.strerror or error}")
         return 1
     except KeyboardInterrupt:
         _warn("stopped")
@@ -77,21 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _flush() -> None:
-    """Write what standard output still holds; an error of it is told here, not by the interpreter when it ends."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise UserError(f"standard output: {error.strerror}") from error
-
-
 def say(text: str) -> None:
     """A line to standard output, at once; control characters in it are escaped."""
-    print(lines(text))  # noqa: T201
-    _flush()
+    print(lines(text), flush=True)  # noqa: T201
 
 
 def _warn(text: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from anomalake.errors import UserError
 from anomalake.lake.folder_store import LOCKS, WRITING, FolderStore, holder
@@ -27,12 +28,17 @@ class DemoFolder(FolderStore):
 
     def _write(self, key: str, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
         line = f"\n{sha256(data).hexdigest()} {key}\n".encode()  # it begins with a line's end: a full disk may have cut the line before
-        try:
-            with (self.root / MARKER).open("ab", buffering=0) as marker:
-                marker.write(line)
-        except OSError as error:
-            raise StorageError(f"{self.root / MARKER}: {error.strerror}") from error
+        _note(self.root, line, "ab")
         return super()._write(key, data, settle)
+
+
+def _note(root: Path, line: bytes, mode: Literal["ab", "wb"]) -> None:
+    """Write to the list in one go, and not beside it: a kill leaves no other file."""
+    try:
+        with (root / MARKER).open(mode, buffering=0) as marker:
+            marker.write(line)
+    except OSError as error:
+        raise StorageError(f"{root / MARKER}: {error.strerror}") from error
 
 
 @contextmanager
@@ -54,7 +60,7 @@ def begun_anew(root: Path) -> Iterator[DemoFolder]:
             for name in folders:
                 with contextlib.suppress(OSError):  # not empty: a link, or a file that came just now
                     (Path(folder) / name).rmdir()
-        (root / MARKER).write_text("# The files that `anomalake demo` wrote here, which the next demo deletes: SHA-256 and path\n")
+        _note(root, b"# The files that `anomalake demo` wrote here, which the next demo deletes: SHA-256 and path\n", "wb")
         yield DemoFolder(root)
 
 
