@@ -224,7 +224,7 @@ def test_an_object_that_vanishes_while_a_day_is_written_is_not_left_out(chosen, 
         run(chosen, fill(chosen, hour))
     real, gone = chosen.store.get, layout.table_key("observations", SHOP, FIRST + timedelta(hours=3), chosen.format)
     with monkeypatch.context() as vanishing:
-        vanishing.setattr(chosen.store, "get", lambda key: None if key == gone else real(key))
+        vanishing.setattr(chosen.store, "get", lambda key, *most: None if key == gone else real(key, *most))
         run(chosen, fill(chosen, 25))
     assert [one.step for one in compaction.read(chosen.store.get(layout.compaction_key(SHOP)))] == ["begun", "through"]
 

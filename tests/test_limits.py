@@ -71,18 +71,18 @@ def test_the_series_of_the_highest_score_stay_and_a_warning_names_the_interval(m
 def test_the_greatest_contributions_of_an_event_stay():
     shares = {"platform": {f"p{n}": float(n) for n in range(1_000)}}
     (unit,) = limits.units("dimensionContributions", alerts.parse(alert_body(contributions=shares)), SHOP).values()
-    assert {value for _, value, _ in unit[2]} == {f"p{n}" for n in range(500, 1_000)}
+    assert {value for _, value, _ in unit[-1]} == {f"p{n}" for n in range(500, 1_000)}
     long = {"platform": {"x" * 20_000 + str(n): float(n) for n in range(9)}}
     (unit,) = limits.units("dimensionContributions", alerts.parse(alert_body(contributions=long)), SHOP).values()
-    assert [share for *_, share in sorted(unit[2], key=lambda one: one[2])] == [7.0, 8.0]
+    assert [share for *_, share in sorted(unit[-1], key=lambda one: one[2])] == [7.0, 8.0]
 
 
 def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
     made = alerts.parse(alert_body(rootCause="é" * 5_000, consoleUrl="https://x/" + "y" * 5_000))
     (unit,) = limits.units("anomalyGroups", made, SHOP).values()
-    assert "é" * 2_000 in unit[2]
-    assert max(len(text) for text in unit[2] if isinstance(text, str)) == 2_000
-    assert not any("https://x" in text for text in unit[2] if isinstance(text, str))
+    assert "é" * 2_000 in unit[-1]
+    assert max(len(text) for text in unit[-1] if isinstance(text, str)) == 2_000
+    assert not any("https://x" in text for text in unit[-1] if isinstance(text, str))
 
 
 @pytest.mark.parametrize("more", [{"series": [({"platform": "x" * 5_001}, 1.0)]}, {"contributions": {"platform": {"x" * 5_001: 1.0}}}])

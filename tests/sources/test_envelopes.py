@@ -121,7 +121,12 @@ def test_the_answer_of_get_anomalies_gives_the_alerts_of_the_events():
     first, second = (sources.read(body, ())[0] for body in sources.split(answer))
     (live,) = sources.read(event_text("cost_eventbridge"), ())
     assert (first.alert_event_id, first.timestamp, first.anomaly_score) == (live.alert_event_id, live.timestamp, live.anomaly_score)
-    assert (first.impacted_metric, first.root_cause, first.direction) == (live.impacted_metric, live.root_cause, live.direction)
+    assert (first.root_cause, first.direction) == (live.root_cause, live.direction)
+    assert first.impacted_metric.dimension_contribution == live.impacted_metric.dimension_contribution
+    # The answer names neither the monitor nor the payer account, which are optional dimensions of the event's series.
+    (past_series,), (live_series,) = (one.impacted_metric.relevant_time_series for one in (first, live))
+    assert past_series.dimensions == live_series.dimensions
+    assert (past_series.metric_value, past_series.expected_value) == (live_series.metric_value, live_series.expected_value)
     assert second.event_id == "another"
 
 
