@@ -10,6 +10,7 @@ import pytest
 
 from anomalake import cli, intervals, laptop, live, metric_set, timeline
 from anomalake.catalog import duck
+from anomalake.dashboards import definition, pages
 from anomalake.detect import schedule
 from anomalake.errors import UserError
 from anomalake.functions import detect
@@ -105,6 +106,17 @@ def test_live_data_that_is_not_due_at_all_is_one_clear_message():
     write(store, item, {datetime(2026, 3, 2): 310.0})
     with pytest.raises(UserError, match=r"'sales' can be scored yet: left for later: the interval 2026-03-02 00:00:00 \(UTC\) is due at 2026-03-03"):
         laptop.backtest(item, store, (item,), "parquet", NOW)
+
+
+def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tmp_path, monkeypatch):
+    item, store = metric(), FolderStore(tmp_path / "lake")
+    write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0, datetime(1970, 1, 1): 5.0})
+    laptop.backtest(item, store, (item,), "parquet", NOW)
+    windows = []
+    original = definition.fitting
+    monkeypatch.setattr(definition, "fitting", lambda one, first, last: windows.append((first, last)) or original(one, first, last))
+    pages.write(item, duck.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
+    assert windows == [(datetime(2026, 1, 1), datetime(2026, 3, 1))]
 
 
 # --- the interval that is still running

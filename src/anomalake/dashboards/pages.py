@@ -1,5 +1,6 @@
 """The page of a lake: the metric set's own definition over the lake's views, with a window that fits the data."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,8 +30,18 @@ def _page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -> str:
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {db}.{name}")
         except duckdb.Error as error:
             raise UserError(f"{db}.{name}: cannot be read: {duck.one_line(error)}") from error
-    extent = " UNION ALL ".join(f"SELECT min(localtimestamp) AS first, max(localtimestamp) AS last FROM temp.{name}" for name in definition.DATASETS)
-    ((first, last),) = connection.sql(f"SELECT min(first), max(last) FROM ({extent})").fetchall()
+    # Live data may hold a date in 1970 or 2036, which is reported and not scored; the window follows the results where there are some.
+    results = [name for name in definition.DATASETS if name != "anomalies_with_live"]
+    first, last = _extent(connection, results)
+    if first is None:
+        first, last = _extent(connection, definition.DATASETS)
     window = definition.fitting(metric_set, first or now - timedelta(days=1), last or now)
     made = definition.definition(metric_set, window)
     return preview.page(made, connection, {name: f"temp.{name}" for name in definition.DATASETS}, metric_set.title, now)
+
+
+def _extent(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> tuple[datetime | None, datetime | None]:
+    """The first and the last local time in these datasets."""
+    parts = " UNION ALL ".join(f"SELECT min(localtimestamp) AS first, max(localtimestamp) AS last FROM temp.{name}" for name in names)
+    ((first, last),) = connection.sql(f"SELECT min(first), max(last) FROM ({parts})").fetchall()
+    return first, last
