@@ -249,7 +249,7 @@ def warn_of_partitions(item: MetricSet, store: Store, top: Path = Path()) -> Non
     told = samconfig.read_text("utf-8", "replace") if samconfig.is_file() else ""
     now = datetime.now(UTC).replace(tzinfo=None)
     for found, remedy in projection.of_profiles(live.files_by_interval(store, item), item, told, now):
-        print(f"anomalake: {found}; {remedy}", file=sys.stderr)  # noqa: T201
+        _warn(f"{found}; {remedy}")
 
 
 def _feedback(arguments: Arguments) -> int:

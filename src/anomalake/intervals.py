@@ -33,11 +33,6 @@ class Clock(NamedTuple):
         """The nominal length of an interval."""
         return STEP[self.frequency]
 
-    @property
-    def slots_per_day(self) -> int:
-        """1, 24, 144 or 288."""
-        return slots_per_day(self.frequency)
-
     def start(self, instant: datetime) -> datetime:
         """The start of the interval that holds the instant, both naive UTC."""
         if self.zone == "UTC":

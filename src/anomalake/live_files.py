@@ -24,7 +24,7 @@ MAX_LINE_BYTES = 2**20
 MAX_FINDINGS = 100  # kept to be named; the others are counted
 MAX_QUOTED_CHARACTERS = 100  # of the data, in a finding
 OTHER_HOUR = ""  # no problem: the row belongs to the other of the two intervals that share a folder
-MAX_CACHED_CHARACTERS = 64  # of a timestamp; longer ones are read anew each time, so that a cache stays small
+MAX_CACHED_CHARACTERS = 64  # of a timestamp; longer ones are parsed each time, so that the cache stays small
 
 # What counts as a number, here and in SQL. No two parts can match the same digits, so that every engine decides in linear time.
 NUMBER = r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"

@@ -121,7 +121,7 @@ def _monitored(value: str | None, causes: Sequence[_Cause]) -> tuple[alerts.Dime
 
 
 def _watch(anomaly: _Anomaly) -> tuple[alerts.DimensionValue, ...]:
-    """What was watched, whether or not a root cause names it: monitors and values that are anomalous on one day are told apart by it."""
+    """What was watched, whether or not a root cause names it: it keeps monitors and values of one day apart."""
     parts = anomaly.monitor_arn.split(":")
     known = {
         "monitor": anomaly.monitor_name or anomaly.monitor_arn.rpartition("/")[2],
