@@ -19,7 +19,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 START_SECONDS = 30  # until the server must answer
-FILES = ("store", "exactly_once", "storage_faults", "crash", "told_at_least_once", "replay", "command", "s3_conditions")
+FILES = ("store", "exactly_once", "storage_faults", "crash", "told_at_least_once", "replay", "command", "s3_conditions", "live_files")
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-secret", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
 BUCKET = "lake"
 

@@ -16,7 +16,7 @@ from anomalake.functions.setting import Setting
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import FORMATS, Format
-from anomalake.lake.store import StorageError
+from anomalake.lake.store import StorageError, UnreadableError
 from conftest import shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")
@@ -45,6 +45,11 @@ def run(chosen: Setting, now: datetime) -> None:
     detect.tidy_days(SHOP, chosen, memory, now, lambda: True)
 
 
+def days_of(chosen: Setting) -> list[compaction.Day]:
+    key = layout.compaction_key(SHOP)
+    return compaction.read(chosen.store.get(key), key)
+
+
 class Seen(NamedTuple):
     """The lake at a moment: its days on their way, and each object's rows as (interval, the whole row)."""
 
@@ -58,7 +63,7 @@ def look(chosen: Setting, table: layout.Table) -> Seen:
     for key in chosen.store.list(layout.folder(table, SHOP)):
         columns = encoding.decode(chosen.format, schema, chosen.store.get(key).data, key)
         objects[key] = [(row[place], row) for row in zip(*columns.values(), strict=True)]
-    return Seen(compaction.read(chosen.store.get(layout.compaction_key(SHOP))), objects)
+    return Seen(days_of(chosen), objects)
 
 
 def counted(way: list[compaction.Day], objects: dict[str, list]) -> list[tuple]:
@@ -182,13 +187,13 @@ def test_between_two_steps_lies_an_hour_however_often_it_runs(chosen):
     for hour in range(26):
         now = fill(chosen, hour)
         run(chosen, now)
-    began = compaction.read(chosen.store.get(layout.compaction_key(SHOP)))
+    began = days_of(chosen)
     assert [one.step for one in began if one.target] == ["written"]
     for minutes in (5, 30, 59):
         run(chosen, now + timedelta(minutes=minutes))
-        assert compaction.read(chosen.store.get(layout.compaction_key(SHOP))) == began
+        assert days_of(chosen) == began
     run(chosen, now + timedelta(minutes=60))
-    assert [one.step for one in compaction.read(chosen.store.get(layout.compaction_key(SHOP))) if one.target] == ["switched"]
+    assert [one.step for one in days_of(chosen) if one.target] == ["switched"]
 
 
 @pytest.mark.parametrize("hours", [26, 27, 28, 29])
@@ -219,6 +224,25 @@ def test_an_object_that_cannot_be_read_keeps_its_day_and_no_other_nor_the_detect
     assert chosen.store.get(broken).data == b""
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [b"garbage", b"\xff\n", b"{}\n", b"[1]\n", b'{"day":"2021-99-99","step":"through","since":"2021-03-02T00:00:00"}\n',
+     b'{"day":"2021-03-01","step":"through","since":"2021-03-02T00:00:00Z"}\n'],
+)  # fmt: skip
+def test_a_damaged_list_of_days_is_reported_with_what_to_do_and_a_rebuild_replaces_it(chosen, damage, caplog):
+    for hour in range(30):
+        run(chosen, fill(chosen, hour))
+    key = layout.compaction_key(SHOP)
+    chosen.store.put(key, damage)
+    with pytest.raises(UnreadableError, match=r"days.jsonl: is damaged: .*detect --rebuild"):
+        compaction.read(chosen.store.get(key), key)
+    run(chosen, fill(chosen, 30))  # scores, and warns
+    assert chosen.store.get(key).data == damage
+    laptop.backtest(SHOP, chosen.store, (SHOP,), chosen.format)
+    run(chosen, fill(chosen, 31))
+    assert chosen.store.get(key) is None or days_of(chosen)
+
+
 def test_an_object_that_vanishes_while_a_day_is_written_is_not_left_out(chosen, monkeypatch):
     for hour in range(25):
         run(chosen, fill(chosen, hour))
@@ -226,7 +250,7 @@ def test_an_object_that_vanishes_while_a_day_is_written_is_not_left_out(chosen, 
     with monkeypatch.context() as vanishing:
         vanishing.setattr(chosen.store, "get", lambda key, *most: None if key == gone else real(key, *most))
         run(chosen, fill(chosen, 25))
-    assert [one.step for one in compaction.read(chosen.store.get(layout.compaction_key(SHOP)))] == ["begun", "through"]
+    assert [one.step for one in days_of(chosen)] == ["begun", "through"]
 
 
 def test_a_memory_that_was_deleted_is_refused_where_days_were_compacted(chosen):
@@ -245,7 +269,7 @@ def test_a_day_that_is_too_large_stays_as_it_is(chosen, monkeypatch):
     for hour in range(40):
         run(chosen, fill(chosen, hour))
     assert by_day(chosen, "observations")["2021-03-01"] > 20
-    assert [one.step for one in compaction.read(chosen.store.get(layout.compaction_key(SHOP)))] == ["through"]
+    assert [one.step for one in days_of(chosen)] == ["through"]
 
 
 def test_a_daily_set_is_left_alone(chosen):

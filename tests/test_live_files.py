@@ -31,7 +31,7 @@ def shop(form="csv", compression="none", charset="UTF-8", **lines):
 
 
 def interval_of(item, *files, store=None):
-    """The interval of these files, with a good file before and after each."""
+    """The interval of these files, with a good file before them."""
     store = store or ObjectStore.memory()
     good = GOOD
     if item.source.format == "jsonl":
@@ -269,6 +269,18 @@ def test_an_interval_with_too_many_rows_skips_the_file_that_goes_beyond(monkeypa
     assert interval.findings == (
         live.Finding(
             "shop/live/20210217/1100/2", "the interval has more than 3 rows with this file, the limit for one interval; the file is skipped"
+        ),
+    )
+
+
+def test_an_interval_with_too_many_series_skips_the_file_that_goes_beyond(monkeypatch):
+    monkeypatch.setattr(live, "MAX_SERIES_PER_INTERVAL", 2)
+    known, new = (HEADER.encode() + b"".join(b"%s,us,2021-02-17 11:00:00,1,1\n" % name for name in names) for names in ((b"b",), (b"c",)))
+    interval = interval_of(shop(), known, new, known)
+    assert interval.values == {("a", "us"): (1.0, 1.0), ("b", "us"): (2.0, 1.0)}
+    assert interval.findings == (
+        live.Finding(
+            "shop/live/20210217/1100/2", "the interval has more than 2 series with this file, the limit for one interval; the file is skipped"
         ),
     )
 

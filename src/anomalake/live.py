@@ -5,7 +5,7 @@ interval or one that never happened, is left out; a measure that is no finite nu
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -28,6 +28,7 @@ from anomalake.metric_set import MetricSet, Source
 
 __all__ = ["Finding", "Row", "Series"]  # for those who read live data
 MAX_ROWS_PER_INTERVAL = 1_000_000  # in all its files
+MAX_SERIES_PER_INTERVAL = 50_000  # in all its files: the detector keeps each series that it ever saw, 12 kB a measure
 
 
 class Interval(NamedTuple):
@@ -112,13 +113,23 @@ def read(store: Store, metric_set: MetricSet, start: datetime, keys: Iterable[st
     found = 0
     for key in keys:
         contents = _contents(store, metric_set, start, key)
-        if len(rows) + len(contents.rows) > MAX_ROWS_PER_INTERVAL:
-            problem = f"the interval has more than {MAX_ROWS_PER_INTERVAL:,} rows with this file, the limit for one interval; the file is skipped"
+        if exceeded := _exceeded(rows, contents.rows):
+            problem = f"the interval has more than {exceeded} with this file, the limit for one interval; the file is skipped"
             contents = Contents((), (Finding(key, problem),), 1)
         rows.extend(contents.rows)
         findings.extend(contents.findings[: MAX_FINDINGS - len(findings)])
         found += contents.found
     return Interval(start, aggregate(rows, metric_set), len(rows), tuple(findings), found - len(findings))
+
+
+def _exceeded(rows: Sequence[Row], more: Sequence[Row]) -> str | None:
+    """The limit of one interval that its rows exceed together with those of one more file."""
+    count = len(rows) + len(more)
+    if count > MAX_ROWS_PER_INTERVAL:
+        return f"{MAX_ROWS_PER_INTERVAL:,} rows"
+    if count > MAX_SERIES_PER_INTERVAL and len({series for some in (rows, more) for series, _ in some}) > MAX_SERIES_PER_INTERVAL:
+        return f"{MAX_SERIES_PER_INTERVAL:,} series"
+    return None
 
 
 def _contents(store: Store, metric_set: MetricSet, start: datetime, key: str) -> Contents:

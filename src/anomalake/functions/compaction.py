@@ -8,13 +8,13 @@ may take: none sees a row twice, or not at all. Only who holds the detector's le
 import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.layout import Format, Table
-from anomalake.lake.store import StorageError, Store, Stored
+from anomalake.lake.store import StorageError, Store, Stored, UnreadableError
 from anomalake.metric_set import MetricSet
 from anomalake.parallel import in_order
 
@@ -34,7 +34,7 @@ class Day(msgspec.Struct, frozen=True):
 
     day: str
     step: Step
-    since: datetime
+    since: Annotated[datetime, msgspec.Meta(tz=False)]  # UTC
     target: str | None = None
     switched: bool | None = None
 
@@ -48,7 +48,7 @@ def compact(store: Store, metric_set: MetricSet, form: Format, *, after: datetim
         return 0  # an interval is a day already
     key = layout.compaction_key(metric_set)
     head = store.get(key)
-    known = read(head)
+    known = read(head, key)
     days = [one for one in known if one.step != "through"]
     through = next((one.day for one in known if one.step == "through"), None) or _day_before(_first(store, metric_set) or layout.date(after))
     kept: list[Day] = []
@@ -76,15 +76,30 @@ def compact(store: Store, metric_set: MetricSet, form: Format, *, after: datetim
     return len(kept)
 
 
-def read(head: Stored | None) -> list[Day]:
-    """The days that an object says are on their way, in their order, and how far all are begun."""
-    return [msgspec.json.decode(line, type=Day) for line in head.data.splitlines()] if head else []
+def read(head: Stored | None, key: str) -> list[Day]:
+    """The days being compacted, in their order, and the day up to which all are begun; `UnreadableError` where the object is damaged."""
+    try:
+        days = [msgspec.json.decode(line, type=Day) for line in head.data.splitlines()] if head else []
+        for one in days:
+            datetime.fromisoformat(one.day)
+    except (msgspec.DecodeError, ValueError) as error:
+        remedy = "restore an earlier version of this object, or score the live data again with `anomalake detect --rebuild`"
+        raise UnreadableError(key, f"is damaged: {error}; {remedy}") from error
+    return days
+
+
+def _read_if_whole(store: Store, key: str) -> list[Day]:
+    """The days being compacted; none where the object is damaged, as a rebuild writes the days again."""
+    try:
+        return read(store.get(key), key)
+    except UnreadableError:
+        return []
 
 
 def forget(store: Store, metric_set: MetricSet) -> None:
     """Before days are written anew: of those on their way only the objects that count stay, and none is left out any more."""
     key = layout.compaction_key(metric_set)
-    for one in read(store.get(key)):
+    for one in _read_if_whole(store, key):
         for table in layout.BY_DAY if one.target else ():
             for found in list(store.list(layout.day_folder(table, metric_set, one.day))):
                 if (_name(found) == one.target) != one.switched:
@@ -96,7 +111,8 @@ def amend(store: Store, metric_set: MetricSet, form: Format, table: Table, *, in
     """Write an interval's one record, in place of the one it has, in whichever objects of its day it counts."""
     day, schema = layout.date(instant), tables.schema(table, metric_set)
     mine = layout.table_key(table, metric_set, instant, form)
-    way = next((one for one in read(store.get(layout.compaction_key(metric_set))) if one.day == day and one.step != "through"), None)
+    head = layout.compaction_key(metric_set)
+    way = next((one for one in read(store.get(head), head) if one.day == day and one.step != "through"), None)
     elsewhere = False
     for key in [key for key in store.list(layout.day_folder(table, metric_set, day)) if key.endswith(f".{form}")]:
         rows = _rows(store, key, form, schema) if key != mine else []
