@@ -73,7 +73,7 @@ screenshot: .venv/.local ## the picture in the README (wants chromium and dashbo
 	@$(BIN)/python docs/screenshot.py dashboard.html docs/dashboard.png
 
 clean: ## remove what was made here, the environment too; lakes of your own stay
-	@if [ -d demo-lake ]; then $(BIN)/python -m anomalake.demo.folder demo-lake; fi
+	@if [ -d demo-lake ]; then $(BIN)/python -m anomalake.cli.demo.folder demo-lake; fi
 	rm -rf .venv .aws-sam transformed.json dashboard.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:

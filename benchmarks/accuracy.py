@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from anomalake import scoring
-from anomalake.demo import flights, shop
+from anomalake.cli import score_file
+from anomalake.cli.demo import flights, shop
 
 SEEDS = (101, 102, 103)
 WARM_UP = 28  # days before anything counts
@@ -50,7 +50,7 @@ def scored(values: np.ndarray, slots: int = 24, start: str = "2024-01-01") -> np
     times = pd.date_range(start, periods=len(values), freq=step)
     wide = pd.DataFrame(values, index=times, columns=[f"s{number:03d}" for number in range(values.shape[1])])
     rows = wide.rename_axis("timestamp").reset_index().melt("timestamp", var_name="series").dropna()
-    scores = scoring.scores(rows, frequency)
+    scores = score_file.scores(rows, frequency)
     found: np.ndarray = scores.pivot(index="timestamp", columns="series", values="score").reindex(index=times, columns=wide.columns).to_numpy()
     return found
 

@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 import riskloc
-from anomalake import metric_set
-from anomalake.demo import shop
+from anomalake.cli.demo import shop
 from anomalake.detect import cause
-from anomalake.detect.run import Detector
-from anomalake.live import Interval, Series
+from anomalake.detect.detector import Detector
+from anomalake.domain import metric_set
+from anomalake.lake.live_data import Interval, Series
 
 SEEDS, EVENTS = (101, 102, 103), 200
 OFF = (0.02, 0.05, 0.10)  # forecasts, relative

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from anomalake.dashboards.definition import MOST_POINTS
-from anomalake.detect.run import SHARD
+from anomalake.detect.detector import SHARD
 
 # List prices of us-east-1 in USD, without free allowances, as read in the autumn of 2026 (docs/scaling.md, "Prices").
 PRICES = {
@@ -140,13 +140,14 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     """One run of the detect function over an in-memory lake, when an hour or five minutes are due: processor time, requests, state, peak memory."""
     import numpy as np
 
-    from anomalake import intervals, live, metric_set
-    from anomalake.detect.run import Detector
+    from anomalake.detect.detector import Detector
     from anomalake.detect.state import Memory
+    from anomalake.domain import intervals, metric_set
     from anomalake.functions.detect import run
     from anomalake.functions.lease import leased
     from anomalake.functions.memory import remember
     from anomalake.functions.setting import Setting
+    from anomalake.lake import live_data
     from anomalake.lake.store import ObjectStore
 
     item = metric_set.parse(_SET.format(frequency=frequency), "cost")
@@ -156,7 +157,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     for _ in range(warm_days * PER_DAY[frequency]):
         wall += step
         values = zip(names, ((value,) for value in rng.poisson(level).tolist()), strict=True)
-        detector._points(live.Interval(wall, dict(values), series, ()), wall.toordinal(), intervals.slot(wall, item.frequency), [])
+        detector._points(live_data.Interval(wall, dict(values), series, ()), wall.toordinal(), intervals.slot(wall, item.frequency), [])
     store = _Counted(ObjectStore.memory())
     remember(store, item, Memory(detector, after=wall, alerts_from=wall, silent=0), None)  # type: ignore[arg-type]
     kept = sum(len(store.store.get(key).data) for key in store.store.list("detector"))
@@ -165,7 +166,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         wall += step
         counts = zip(names, rng.poisson(level).tolist(), strict=True)
         lines = "".join(f"{region},{product},{wall:%Y-%m-%d %H:%M:%S},{count}\n" for (region, product), count in counts)
-        store.store.put(f"{live.folder(item, wall)}/data.csv", f"region,product,timestamp,amount\n{lines}".encode())
+        store.store.put(f"{live_data.folder(item, wall)}/data.csv", f"region,product,timestamp,amount\n{lines}".encode())
         store.calls.clear()
         began, began_wall = time.process_time(), time.perf_counter()
         with leased(store, item, wall + step) as mine:  # type: ignore[arg-type]

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from anomalake import live, metric_set
-from anomalake.detect.run import Detector
+from anomalake.detect.detector import Detector
 from anomalake.detect.state import Memory
+from anomalake.domain import metric_set
 from anomalake.functions.memory import remember
-from anomalake.lake import encoding, tables
+from anomalake.lake import encoding, live_data, tables
 from anomalake.lake.store import ObjectStore
 
 SIZES = ((1, 10_000), (1, 50_000), (10, 5_000), (10, 50_000))  # measures, series
@@ -40,13 +40,13 @@ def limits(_: Path) -> None:
             values = np.round(usual * (1 + 0.3 * np.cos(wall.hour / 24 * 2 * np.pi)) * rng.normal(1, 0.05, usual.shape), 2)
             if hour < WARM_UP:  # learned only: nothing of it is written
                 known = zip((tuple(head.split(",")) for head in heads), map(tuple, values.tolist()), strict=True)
-                detector._points(live.Interval(wall, dict(known), series, ()), wall.toordinal(), wall.hour, [])
+                detector._points(live_data.Interval(wall, dict(known), series, ()), wall.toordinal(), wall.hour, [])
                 continue
             values[: series // 100] *= 3  # one in a hundred is an anomaly
             data = _file(wall, heads, values)
             clock = [time.perf_counter()]
-            rows = [row for row in live.parse(data, item, wall, "large.csv") if not isinstance(row, live.Finding)]
-            interval = live.Interval(wall, live.aggregate(rows, item), len(rows), ())
+            rows = [row for row in live_data.parse(data, item, wall, "large.csv") if not isinstance(row, live_data.Finding)]
+            interval = live_data.Interval(wall, live_data.aggregate(rows, item), len(rows), ())
             clock.append(time.perf_counter())
             scored = detector.score(interval)
             clock.append(time.perf_counter())

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalake.live import Series
+from anomalake.lake.live_data import Series
 
 Floats = NDArray[np.float64]
 Combination = tuple[tuple[str, str | None], ...]

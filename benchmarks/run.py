@@ -53,7 +53,7 @@ def demo(folder: Path) -> None:
     """`anomalake demo`: wall time, peak memory, the page's size and how long it takes to draw."""
     for dataset in ("flights", "ecommerce"):
         page, began = folder / f"{dataset}.html", time.perf_counter()
-        command = [sys.executable, "-m", "anomalake.cli", "demo", "--dataset", dataset, "--lake", str(folder / dataset), "--output", str(page)]
+        command = [sys.executable, "-m", "anomalake", "demo", "--dataset", dataset, "--lake", str(folder / dataset), "--output", str(page)]
         subprocess.run(command, check=True, capture_output=True)
         seconds, peak = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"demo {dataset}: {seconds:.1f} s, peak so far {peak:,.0f} MB, page {page.stat().st_size / 1e6:.2f} MB")
@@ -83,7 +83,7 @@ def _draw(chromium: str, page: Path, sheet: str, folder: Path) -> float:
 
 def ingest(_: Path) -> None:
     """One alert of 21 series and 2 dimensions into an in-memory lake: the median of `ROUNDS`, each into a timestamp of its own, then again."""
-    from anomalake import metric_set
+    from anomalake.domain import metric_set
     from anomalake.lake.ingest import Message
     from anomalake.lake.ingest import ingest as file
     from anomalake.lake.store import ObjectStore

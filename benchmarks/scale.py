@@ -22,17 +22,17 @@ import numpy as np
 
 import s3_server
 import stack
-from anomalake import intervals, live, metric_set
-from anomalake.alert import encode as told
 from anomalake.catalog import duck, projection
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import database
 from anomalake.dashboards.definition import MOST_POINTS
 from anomalake.detect import events
 from anomalake.detect.model import Points
-from anomalake.lake import encoding, layout, tables
+from anomalake.domain import intervals, metric_set
+from anomalake.domain.alert import encode as told
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.layout import GLUE_NAMES, Table
-from anomalake.metric_set import MetricSet
 
 SETS, YEAR, PER_DAY = 20, 365, 288
 REGIONS, PRODUCTS, MEASURES, AFFECTED = 5, 10, 2, 5  # 50 series; series of an event
@@ -132,7 +132,7 @@ def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> 
             for slot in range(slots):
                 wall = day + timedelta(minutes=5 * slot)
                 for lake in LAKES:
-                    _write(root / lake, f"{live.folder(sets[0], wall)}/data.csv", _live(wall, rng))
+                    _write(root / lake, f"{live_data.folder(sets[0], wall)}/data.csv", _live(wall, rng))
     for lake in LAKES:
         for item in sets[1:]:
             _link(root / lake, sets[0], item, today - timedelta(days=before_days))

@@ -1,7 +1,7 @@
 """The job that goes through a metric set's past in Spark: a back-test of years of live data, to the same tables and memory as one in one process.
 
 A job of AWS Glue 5, or on this machine `.venv/spark/bin/python glue/backfill.py --lake FOLDER --metric-set NAME`. What each part does is in
-`anomalake.past`; here Spark hands the parts around. docs/backfill.md says how to run it and what it guarantees.
+`anomalake.detect.backtest`; here Spark hands the parts around. docs/backfill.md says how to run it and what it guarantees.
 """
 
 import argparse
@@ -14,18 +14,20 @@ from pathlib import Path
 
 from pyspark import SparkConf, SparkContext, StorageLevel
 
-from anomalake import cli, metric_set, past
-from anomalake.credentials import open_lake
+from anomalake.cli.main import moment, tell_of, warn_of_partitions
+from anomalake.detect import backtest
+from anomalake.detect.backtest import Job, Report
 from anomalake.detect.state import Memory
-from anomalake.errors import UserError
+from anomalake.detect.timeline import clock_now, timeline
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
 from anomalake.functions.lease import LEASE as DETECTOR_LEASE
 from anomalake.functions.lease import MAX_LEASE, holder, leased
 from anomalake.functions.memory import remember, said, tidy
 from anomalake.lake import layout
-from anomalake.metric_set import MetricSet
-from anomalake.past import Job, Report
-from anomalake.timeline import clock_now, timeline
+from anomalake.lake.credentials import open_lake
 
 LEASE = 300  # seconds after which another run may begin where this one died; it is renewed as long as this one lives
 
@@ -42,9 +44,9 @@ def main(argv: list[str]) -> int:
     if item is None or item.source is None:
         known = ", ".join(one.name for one in sets if one.source is not None)
         raise UserError(f"--metric-set: {arguments.metric_set!r} is no metric set with a source in {arguments.metric_sets}; there are {known}")
-    report = alone(past.Job(arguments.lake, item, sets, arguments.format), context, arguments)
-    cli.tell_of(report, item, arguments.lake)
-    cli.warn_of_partitions(item, open_lake(arguments.lake))
+    report = alone(backtest.Job(arguments.lake, item, sets, arguments.format), context, arguments)
+    tell_of(report, item, arguments.lake)
+    warn_of_partitions(item, open_lake(arguments.lake))
     return 1 if report.failed or report.quarantined else 0
 
 
@@ -56,9 +58,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the lake's tables")
     parser.add_argument("--parts", type=int, default=0, help="parts that the series are cut into at least; as many as Spark has cores if not given")
     parser.add_argument("--region", default=os.environ.get("AWS_REGION", ""), help="of the bucket")
-    parser.add_argument(
-        "--now", type=cli.moment, help="intervals that are due at this time, 2026-07-01T11:00 in UTC, are processed (default: the clock)"
-    )
+    parser.add_argument("--now", type=moment, help="intervals that are due at this time, 2026-07-01T11:00 in UTC, are processed (default: the clock)")
     parser.add_argument("--lease", type=float, default=LEASE, help="seconds after which another run may begin where this one died")
     return parser.parse_known_args(argv)[0]  # Glue adds arguments of its own
 
@@ -82,44 +82,44 @@ def alone(job: Job, context: SparkContext, arguments: argparse.Namespace) -> Rep
 
 def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Report:
     """Read, learn, write and file the intervals that are due at `now` (naive UTC); then keep what was learned, where nobody else did meanwhile."""
-    head, feedback, before = job.store.get(layout.state_key(job.metric_set)), said(job.store, job.metric_set), past.quarantined(job.store)
+    head, feedback, before = job.store.get(layout.state_key(job.metric_set)), said(job.store, job.metric_set), backtest.quarantined(job.store)
     when = timeline(job.store, job.metric_set, now)
     compaction.forget(job.store, job.metric_set)
-    days = past.days_of(when.files)
+    days = backtest.days_of(when.files)
 
-    read = context.parallelize(days, len(days)).map(lambda day: past.read(job, day)).persist(StorageLevel.DISK_ONLY)
+    read = context.parallelize(days, len(days)).map(lambda day: backtest.read(job, day)).persist(StorageLevel.DISK_ONLY)
     told = [one for _, some in sorted(read.map(lambda one: (one.day, one.told)).collect()) for one in some]
-    firsts = read.map(lambda one: one.series).treeReduce(past.earlier)
-    course = past.course(job, days, firsts, told, feedback=feedback.feedback, parts=parts)
+    firsts = read.map(lambda one: one.series).treeReduce(backtest.earlier)
+    course = backtest.course(job, days, firsts, told, feedback=feedback.feedback, parts=parts)
     known = context.broadcast(course)
 
-    cut = read.flatMap(lambda one: past.cut(known.value, one)).repartitionAndSortWithinPartitions(max(1, len(course.pieces)), lambda key: key[0])
-    learned = cut.mapPartitionsWithIndex(lambda piece, blocks: ((_place(one, len(days)), one) for one in past.learn(known.value, piece, blocks)))
+    cut = read.flatMap(lambda one: backtest.cut(known.value, one)).repartitionAndSortWithinPartitions(max(1, len(course.pieces)), lambda key: key[0])
+    learned = cut.mapPartitionsWithIndex(lambda piece, blocks: ((_place(one, len(days)), one) for one in backtest.learn(known.value, piece, blocks)))
     by_day = learned.partitionBy(len(days) + 1, lambda key: key).values()  # the last part: what the model remembers
     found = by_day.mapPartitionsWithIndex(
-        lambda number, some: [past.write(known.value, number, some)] if number < len(days) else some
+        lambda number, some: [backtest.write(known.value, number, some)] if number < len(days) else some
     ).persist(StorageLevel.DISK_ONLY)  # fmt: skip
     events = found.filter(_is_found).flatMap(lambda one: one.events).collect()
-    moved, ongoing = past.groups(course, events)
+    moved, ongoing = backtest.groups(course, events)
     settled = context.broadcast(moved)
-    sent = found.filter(_is_found).map(lambda one: past.file(job, one, settled.value)).collect()
+    sent = found.filter(_is_found).map(lambda one: backtest.file(job, one, settled.value)).collect()
 
-    detector = past.detector(course, ongoing, found.filter(lambda one: not _is_found(one)).collect())
+    detector = backtest.detector(course, ongoing, found.filter(lambda one: not _is_found(one)).collect())
     if detector.series:
         last = next(reversed(when.files))
         remember(job.store, job.metric_set, Memory(detector, after=last, alerts_from=last, silent=0), head)
         tidy(job.store, job.metric_set)
     alerts, failed = (sum(some) for some in zip(*sent, strict=True))
-    return past.report(when, told, detector, (alerts, failed, past.quarantined(job.store) - before), feedback.problems)
+    return backtest.report(when, told, detector, (alerts, failed, backtest.quarantined(job.store) - before), feedback.problems)
 
 
-def _place(one: past.Points | past.Learned, days: int) -> int:
+def _place(one: backtest.Points | backtest.Learned, days: int) -> int:
     """The day that it belongs to; what the model remembers comes after the last."""
-    return one.day if isinstance(one, past.Points) else days
+    return one.day if isinstance(one, backtest.Points) else days
 
 
-def _is_found(one: past.Found | past.Learned) -> bool:
-    return isinstance(one, past.Found)
+def _is_found(one: backtest.Found | backtest.Learned) -> bool:
+    return isinstance(one, backtest.Found)
 
 
 def _sets(where: str) -> tuple[MetricSet, ...]:

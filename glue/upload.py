@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from anomalake.catalog.backfill import FOLDER, WHEEL
-from anomalake.credentials import open_lake
+from anomalake.lake.credentials import open_lake
 
 TOP = Path(__file__).parent.parent
 

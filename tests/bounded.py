@@ -21,11 +21,11 @@ from typing import Any
 
 import hostile
 from anomalake import sources
+from anomalake.domain.metric_set import MetricSet, route
 from anomalake.functions import ingest as function
 from anomalake.functions.setting import setting
 from anomalake.lake import archive, encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
-from anomalake.metric_set import MetricSet, route
 
 SECONDS, BYTES = 1.0, 200_000_000
 PREFIXES = re.compile(r"(anomalyResults|alerts|quarantine|notifications)(/[A-Za-z0-9_=-]+)*/[A-Za-z0-9-]+\.(parquet|csv|jsonl|json)")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import settings
 
 import s3_server
-from anomalake import metric_set
+from anomalake.domain import metric_set
+from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import setting
 from anomalake.lake.store import ObjectStore
-from anomalake.metric_set import MetricSet
 
 settings.register_profile("anomalake", deadline=None)  # no test measures time
 settings.load_profile("anomalake")

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anomalake import metric_set
-from anomalake.metric_set import MetricSet
+from anomalake.domain import metric_set
+from anomalake.domain.metric_set import MetricSet
 from conftest import alert_body, event_text, shop_text
 
 MIB = 1 << 20

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from cfnlint.decode import decode
 
-from anomalake.metric_set import MetricSet
-from anomalake.render import render
+from anomalake.cli.rendered_files import render
+from anomalake.domain.metric_set import MetricSet
 
 TOP = Path(__file__).parent.parent
 ACCOUNT, REGION = "111122223333", "eu-west-1"

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import pytest
 
-from anomalake import alert as alerts
-from anomalake import metric_set
-from anomalake.alert import AlertError
+from anomalake.domain import alert as alerts
+from anomalake.domain import metric_set
+from anomalake.domain.alert import AlertError
 from conftest import alert_body, shop_text
 
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 import sqlglot
 
-from anomalake import metric_set
 from anomalake.catalog import duck, glue, projection, sql
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import views, views_of_all
 from anomalake.cloudformation import PREFIX
+from anomalake.domain import metric_set
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest

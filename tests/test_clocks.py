@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from anomalake import laptop, metric_set
 from anomalake.catalog import duck
+from anomalake.cli import local_pipeline
+from anomalake.domain import metric_set
 from anomalake.lake.folder_store import FolderStore
 from conftest import shop_text
 
@@ -31,7 +32,7 @@ def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, tw
         files = 2 if twice and 0 <= (wall - datetime.fromisoformat(twice)) / timedelta(minutes=30) < (1 if "Lord" in zone else 2) else 1
         for number in range(files):
             store.put(f"shop/live/{wall:%Y%m%d/%H%M}/{number}.csv", f"{HEADER}pc,us,{wall:%Y-%m-%d %H:%M:%S},10,1\n".encode())
-    report = laptop.backtest(item, FolderStore(root), (item,), "parquet")
+    report = local_pipeline.run_backtest(item, FolderStore(root), (item,), "parquet")
     skipped = [wall for wall in walls if never and datetime.fromisoformat(never) <= wall < datetime.fromisoformat(never) + timedelta(hours=1)]
     assert report.found == len(skipped)
     assert all("never happened" in finding.problem for finding in report.findings)

@@ -9,14 +9,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from anomalake import cli, metric_set
+from anomalake.cli.main import main
+from anomalake.cli.rendered_files import SCHEMAS, render
+from anomalake.domain import metric_set
 from anomalake.lake.store import open_store
-from anomalake.render import SCHEMAS, render
 from conftest import alert_body, shop_text
 
 
 def run(*arguments: str, capsys) -> tuple[int, str, str]:
-    status = cli.main(list(arguments))
+    status = main(list(arguments))
     said = capsys.readouterr()
     return status, said.out, said.err
 
@@ -193,12 +194,12 @@ def test_a_mistake_gets_one_message_and_no_traceback(here, capsys, arguments, to
 def test_wrong_usage_exits_with_two_and_every_command_teaches():
     for arguments in (["nonsense"], ["demo", "--days", "0"], ["demo", "--dataset", "cars"], []):
         with pytest.raises(SystemExit) as caught:
-            cli.main(arguments)
+            main(arguments)
         assert caught.value.code == 2
-    told = subprocess.run([sys.executable, "-m", "anomalake.cli", "--help"], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run([sys.executable, "-m", "anomalake", "--help"], capture_output=True, text=True, check=True).stdout
     for command in ("init", "import-metric-set", "demo", "ingest", "backtest", "query", "preview", "render"):
         assert command in told
-        shown = subprocess.run([sys.executable, "-m", "anomalake.cli", command, "--help"], capture_output=True, text=True, check=True).stdout
+        shown = subprocess.run([sys.executable, "-m", "anomalake", command, "--help"], capture_output=True, text=True, check=True).stdout
         assert "Example:" in shown
 
 

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import pytest
 
-from anomalake import laptop, live, metric_set
 from anomalake.catalog import duck
-from anomalake.errors import UserError
+from anomalake.cli import local_pipeline
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
 from anomalake.functions import compaction, detect
 from anomalake.functions.setting import Setting
-from anomalake.lake import encoding, layout, tables
+from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import FORMATS, Format
 from anomalake.lake.store import StorageError, UnreadableError
@@ -35,7 +36,7 @@ def fill(chosen: Setting, hour: int) -> datetime:
     wall = FIRST + timedelta(hours=hour)
     if hour % 17 != 16:  # an hour now and then has none
         rows = "".join(f"{platform},us,{wall:%Y-%m-%d %H:%M:%S},{100 + wall.hour},0.5\n" for platform in ("app", "web"))
-        chosen.store.put(f"{live.folder(SHOP, wall)}/data.csv", (HEADER + rows).encode())
+        chosen.store.put(f"{live_data.folder(SHOP, wall)}/data.csv", (HEADER + rows).encode())
     return wall + timedelta(hours=1, minutes=5)
 
 
@@ -125,7 +126,7 @@ def test_a_day_s_object_is_to_the_byte_what_a_back_test_writes(chosen, tmp_path_
     other = Setting(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), chosen.format)
     for hour in range(3 * 24):
         fill(other, hour)
-    laptop.backtest(SHOP, other.store, (SHOP,), chosen.format)
+    local_pipeline.run_backtest(SHOP, other.store, (SHOP,), chosen.format)
     for table in layout.BY_DAY:
         key = layout.day_key(table, SHOP, "2021-03-01", chosen.format)
         assert chosen.store.get(key).data == other.store.get(key).data
@@ -170,7 +171,7 @@ def test_late_data_of_a_day_on_its_way_and_of_one_that_is_done_shows_once(chosen
 def test_a_day_whose_first_hours_a_rebuild_wrote_becomes_one_object_too(chosen):
     for hour in range(30):
         run(chosen, fill(chosen, hour))
-    laptop.backtest(SHOP, chosen.store, (SHOP,), chosen.format)
+    local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), chosen.format)
     wanted: set = set()
     for hour in range(30, 80):
         run(chosen, fill(chosen, hour))
@@ -217,7 +218,7 @@ def test_an_object_that_cannot_be_read_keeps_its_day_and_no_other_nor_the_detect
         now = fill(chosen, hour)
         if hour == 40:
             wall = FIRST + timedelta(hours=16)  # had no data in time, and has some now
-            chosen.store.put(f"{live.folder(SHOP, wall)}/data.csv", (HEADER + f"app,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n").encode())
+            chosen.store.put(f"{live_data.folder(SHOP, wall)}/data.csv", (HEADER + f"app,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n").encode())
         run(chosen, now)
     assert by_day(chosen, "observations")["2021-03-01"] > 1
     assert by_day(chosen, "observations")["2021-03-02"] == 1
@@ -238,7 +239,7 @@ def test_a_damaged_list_of_days_is_reported_with_what_to_do_and_a_rebuild_replac
         compaction.read(chosen.store.get(key), key)
     run(chosen, fill(chosen, 30))  # scores, and warns
     assert chosen.store.get(key).data == damage
-    laptop.backtest(SHOP, chosen.store, (SHOP,), chosen.format)
+    local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), chosen.format)
     run(chosen, fill(chosen, 31))
     assert chosen.store.get(key) is None or days_of(chosen)
 
@@ -260,7 +261,7 @@ def test_a_memory_that_was_deleted_is_refused_where_days_were_compacted(chosen):
         chosen.store.delete(key)
     with pytest.raises(UserError, match=r"state.json: is gone.*detect --rebuild"):
         run(chosen, fill(chosen, 30))
-    laptop.backtest(SHOP, chosen.store, (SHOP,), chosen.format)
+    local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), chosen.format)
     run(chosen, fill(chosen, 31))
 
 

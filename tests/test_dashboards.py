@@ -12,10 +12,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from anomalake import intervals, laptop, metric_set
 from anomalake.catalog import duck
+from anomalake.cli import local_pipeline
 from anomalake.dashboards import definition, pages, preview
-from anomalake.errors import UserError
+from anomalake.domain import intervals, metric_set
+from anomalake.domain.errors import UserError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
 from conftest import alert_body, shop_text
@@ -59,7 +60,7 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
     import pandas as pd
 
     rows = [(p, m, f"2021-02-17 {hour:02}:00:00", 10 + hour, 0.5) for hour in range(24) for p in ("pc", "app") for m in markets]
-    laptop.lay_out(pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), item, FolderStore(root))
+    local_pipeline.lay_out(pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), item, FolderStore(root))
     bodies = [
         alert_body("views", timestamp=f"2021-02-17T{hour}:00Z", event=f"e{hour}", score=score, consoleUrl=link,
                    series=[({"platform": "pc", "marketplace": m}, 99.0) for m in markets],

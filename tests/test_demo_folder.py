@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from anomalake import cli
-from anomalake.demo import folder
-from anomalake.demo.folder import LOCK, MARKER, DemoFolder, begun_anew, remove
-from anomalake.errors import UserError
+from anomalake.cli.demo import folder
+from anomalake.cli.demo.folder import LOCK, MARKER, DemoFolder, begun_anew, remove
+from anomalake.cli.main import main
+from anomalake.domain.errors import UserError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.store import StorageError
 
@@ -153,7 +153,7 @@ def test_two_demos_do_not_fill_one_folder_at_once(root):
 def test_make_clean_calls_what_removes_the_lake_of_the_demo_and_deletes_no_lake():
     makefile = (Path(__file__).parent.parent / "Makefile").read_text()
     recipe = makefile.partition("\nclean:")[2].partition("\n\n")[0]
-    assert "-m anomalake.demo.folder demo-lake" in recipe
+    assert "-m anomalake.cli.demo.folder demo-lake" in recipe
     assert not {"lake", "demo-lake"} & set(recipe.partition("rm -rf")[2].split())
 
 
@@ -162,7 +162,7 @@ def test_the_module_that_make_clean_calls_says_what_is_in_the_way(form, root):
     demo(root)
     if form == "file":
         (root / "mine.txt").write_text("mine")
-    done = subprocess.run([sys.executable, "-m", "anomalake.demo.folder", root], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "anomalake.cli.demo.folder", root], capture_output=True, text=True, check=False)
     assert (done.returncode, root.exists()) == ((1, True) if form == "file" else (0, False))
     assert done.stderr.startswith(f"{root}/mine.txt: was not made by the demo") == (form == "file")
 
@@ -214,7 +214,7 @@ def test_after_a_stop_at_any_operation_on_a_file_the_next_demo_works(before, kil
 def test_after_a_signal_at_several_moments_the_next_demo_works(stop, tmp_path):
     """The real command, stopped after a number of files that it wrote."""
     rng, root = random.Random(1), tmp_path / "demo-lake"
-    command = [sys.executable, "-m", "anomalake.cli", "demo", "--dataset", "ecommerce", "--days", "6", "--output", tmp_path / "page.html"]
+    command = [sys.executable, "-m", "anomalake", "demo", "--dataset", "ecommerce", "--days", "6", "--output", tmp_path / "page.html"]
     for files in (0, 1, rng.randrange(5, 140), 150):
         written = _changed(root)
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -264,25 +264,25 @@ def test_the_demo_has_a_folder_of_its_own_whatever_lake_the_environment_names(tm
     monkeypatch.setenv("ANOMALAKE_LAKE", str(tmp_path / "mine"))
     (tmp_path / "lake").mkdir()
     (tmp_path / "lake/mine.txt").write_text("keep")
-    assert cli.main(["demo", "--days", "3"]) == 0
+    assert main(["demo", "--days", "3"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"lake", "demo-lake", "dashboard.html"}
     assert 'query --lake demo-lake "SELECT ..."' in capsys.readouterr().out
-    assert cli.main(["query", "--lake", "demo-lake", "SELECT count(*) AS n FROM anomalies_with_live", "--as", "json"]) == 0
+    assert main(["query", "--lake", "demo-lake", "SELECT count(*) AS n FROM anomalies_with_live", "--as", "json"]) == 0
 
 
 def test_feedback_on_the_demo_is_never_deleted(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["demo", "--days", "2"]) == 0
-    assert cli.main(["feedback", "--lake", "demo-lake", "--measure", "cancelled", "--not-wanted"]) == 0
+    assert main(["demo", "--days", "2"]) == 0
+    assert main(["feedback", "--lake", "demo-lake", "--measure", "cancelled", "--not-wanted"]) == 0
     capsys.readouterr()
-    assert cli.main(["demo", "--days", "2"]) == 1
+    assert main(["demo", "--days", "2"]) == 1
     assert capsys.readouterr().err.startswith("anomalake: demo-lake/feedback/flights/v1/")
     assert len(list((tmp_path / "demo-lake/feedback").rglob("*.json"))) == 1
 
 
 def test_a_page_in_the_lake_of_the_demo_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["demo", "--output", "demo-lake/page.html"]) == 1
+    assert main(["demo", "--output", "demo-lake/page.html"]) == 1
     assert "name a file outside of demo-lake" in capsys.readouterr().err
     assert not (tmp_path / "demo-lake").exists()
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake import alert as alerts
-from anomalake import intervals, metric_set
 from anomalake.detect import events, model, score, state
-from anomalake.detect.run import Detector
-from anomalake.live import Interval
+from anomalake.detect.detector import Detector
+from anomalake.domain import alert as alerts
+from anomalake.domain import intervals, metric_set
+from anomalake.lake.live_data import Interval
 from conftest import shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from cfnlint.decode import decode
 
-from anomalake import cli, doctor, metric_set
+from anomalake import doctor
 from anomalake.catalog import glue
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import views, views_of_all
+from anomalake.cli.main import main
+from anomalake.domain import metric_set
 from anomalake.lake import tables
 from anomalake.lake.layout import GLUE_NAMES
 from conftest import shop_text
@@ -97,7 +99,7 @@ def test_the_readme_shows_its_two_commands_first():
 
 
 def test_commands_in_the_documentation_are_commands():
-    (choices,) = [action.choices for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    (choices,) = [action.choices for action in main._parser()._actions if isinstance(action, argparse._SubParsersAction)]
     for text in (README, *DOCS.values()):
         for command in re.findall(r"(?:^|[ `/])anomalake ([a-z-]+) ", text):
             assert command in {*choices, "and"}, command

@@ -18,9 +18,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from botocore.parsers import ResponseParserError
 from botocore.validate import ParamValidator
 
-from anomalake import cli, doctor, metric_set
+from anomalake import doctor
 from anomalake.catalog import views
+from anomalake.cli.main import main
 from anomalake.doctor.scene import Scene, Stack, declared
+from anomalake.domain import metric_set
 from conftest import shop_text
 from stack import expand, project
 
@@ -635,7 +637,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 
 def run(sets_folder: Any, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str, str]:
-    status = cli.main(["doctor", "--region", REGION, "--metric-set", str(sets_folder), *options])
+    status = main(["doctor", "--region", REGION, "--metric-set", str(sets_folder), *options])
     return (status, *capsys.readouterr())
 
 
@@ -655,7 +657,7 @@ def test_the_command_tells_people_and_programs_and_its_status_says_whether_there
 def test_the_region_of_the_aws_cli_s_variable_is_taken(aws, sets_folder, capsys, monkeypatch):
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_REGION", REGION)
-    assert cli.main(["doctor", "--metric-set", str(sets_folder)]) == 0
+    assert main(["doctor", "--metric-set", str(sets_folder)]) == 0
 
 
 def test_without_credentials_the_command_says_so_in_a_sentence(sets_folder, capsys, monkeypatch, tmp_path):
@@ -674,11 +676,11 @@ def test_a_missing_region_an_unknown_profile_and_wrong_usage_are_told_apart(sets
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    assert cli.main(["doctor", "--metric-set", str(sets_folder)]) == 1
+    assert main(["doctor", "--metric-set", str(sets_folder)]) == 1
     assert "--region" in capsys.readouterr().err
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    assert cli.main(["doctor", "--metric-set", str(sets_folder)]) == 1
+    assert main(["doctor", "--metric-set", str(sets_folder)]) == 1
     assert "AWS_PROFILE: The config profile (nobody) could not be found" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stopped:
-        cli.main(["doctor", "--as", "xml"])
+        main(["doctor", "--as", "xml"])
     assert stopped.value.code == 2

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from anomalake import cli, metric_set
+from anomalake.cli.main import main
 from anomalake.detect import feedback
+from anomalake.detect.detector import Detector
 from anomalake.detect.feedback import Feedback
-from anomalake.detect.run import Detector
-from anomalake.errors import UserError
-from anomalake.live import Interval
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.lake.live_data import Interval
 from conftest import shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")
@@ -91,13 +92,13 @@ def lake(tmp_path, capsys):
     (tmp_path / "shop.csv").write_text("\n".join(lines) + "\n")
     page = str(tmp_path / "page.html")
     arguments = ["--metric-set", str(tmp_path / "shop.yaml"), "--data", str(tmp_path / "shop.csv"), "--lake", str(tmp_path / "lake")]
-    assert cli.main(["backtest", *arguments, "--output", page]) == 0
+    assert main(["backtest", *arguments, "--output", page]) == 0
     assert "views: scored, 2 of 2 series" in capsys.readouterr().out
     return tmp_path / "lake"
 
 
 def ask(lake, capsys, sql: str) -> list[dict]:
-    assert cli.main(["query", sql, "--lake", str(lake), "--as", "json"]) == 0
+    assert main(["query", sql, "--lake", str(lake), "--as", "json"]) == 0
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -105,7 +106,7 @@ def test_the_command_marks_an_event_which_shows_in_the_log_and_the_newer_word_co
     events = {row["metricname"]: row["eventid"] for row in ask(lake, capsys, "SELECT metricname, eventid, feedback FROM anomaly_log")}
     assert set(events) == {"views", "missing data"}
     for name, words in (("views", ["--wanted"]), ("views", ["--not-wanted", "--note", "a sale"]), ("missing data", ["--not-wanted"])):
-        assert cli.main(["feedback", events[name], *words, "--lake", str(lake)]) == 0
+        assert main(["feedback", events[name], *words, "--lake", str(lake)]) == 0
     capsys.readouterr()
     assert {row["feedback"] for row in ask(lake, capsys, "SELECT feedback FROM anomaly_log")} == {"not wanted"}
     (row,) = ask(lake, capsys, "SELECT wanted, note, cardinality(series) AS n FROM feedback WHERE metricname = 'views'")
@@ -116,12 +117,12 @@ def test_the_command_marks_an_event_which_shows_in_the_log_and_the_newer_word_co
 
 def test_the_command_marks_series_and_a_rebuild_heeds_it(lake, capsys):
     since = "2021-01-10"
-    assert cli.main(["feedback", "--measure", "missing data", "--not-wanted", "--since", since, "--lake", str(lake)]) == 0
-    assert cli.main(["feedback", "--measure", "views", "--series", "platform=pc", "--wanted", "--since", since, "--lake", str(lake)]) == 0
+    assert main(["feedback", "--measure", "missing data", "--not-wanted", "--since", since, "--lake", str(lake)]) == 0
+    assert main(["feedback", "--measure", "views", "--series", "platform=pc", "--wanted", "--since", since, "--lake", str(lake)]) == 0
     capsys.readouterr()
     sql = "SELECT score FROM metrics_with_band WHERE metricname = 'views' AND key LIKE 'pc%' AND date = '2021-01-18'"
     before = ask(lake, capsys, sql)
-    assert cli.main(["detect", "--rebuild", "--lake", str(lake)]) == 0
+    assert main(["detect", "--rebuild", "--lake", str(lake)]) == 0
     assert "detector    383 intervals, 1 more without data" in capsys.readouterr().out
     after = ask(lake, capsys, sql)
     assert sum(row["score"] for row in after) > sum(row["score"] for row in before)
@@ -133,6 +134,6 @@ def test_the_command_marks_series_and_a_rebuild_heeds_it(lake, capsys):
      (["--measure", "views", "--series", "platform", "--wanted"], "is written NAME=VALUE"), (["--wanted"], "name an event, or a --measure")],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused_with_what_would_be_right(lake, capsys, arguments, told):
-    assert cli.main(["feedback", *arguments, "--lake", str(lake)]) in (1, 2)
+    assert main(["feedback", *arguments, "--lake", str(lake)]) in (1, 2)
     assert told in capsys.readouterr().err
     assert not list(lake.glob("feedback/**/*.json"))

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from anomalake import cli, laptop, live, metric_set
-from anomalake.credentials import open_lake
-from anomalake.demo import run
-from anomalake.errors import UserError
-from anomalake.lake import encoding, layout, tables
+from anomalake.cli import local_pipeline
+from anomalake.cli.demo import run
+from anomalake.cli.main import main
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.lake import encoding, layout, live_data, tables
+from anomalake.lake.credentials import open_lake
 from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.parallel import in_order
 from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
-from anomalake.parallel import in_order
 
 NOW = datetime(2026, 3, 9, 14, 25, 7)
-SHOP = metric_set.parse((files("anomalake.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8"), "ecommerce")
+SHOP = metric_set.parse((files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8"), "ecommerce")
 
 
 @pytest.fixture
@@ -53,14 +55,14 @@ def fill(lake: str, form: layout.Format = "parquet", days: int = 17) -> list[str
 
 def test_the_packaged_shop_is_the_one_that_is_deployed():
     deployed = Path(__file__).parent.parent / "src/metric_sets/ecommerce.yaml"
-    assert (files("anomalake.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8") == deployed.read_text("utf-8")
+    assert (files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8") == deployed.read_text("utf-8")
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_the_lake_is_filled_up_to_the_last_full_hour_and_what_to_look_at_is_said(bucket, form):
     said = "\n".join(fill(f"s3://{bucket}", form))
     store = open_store(f"s3://{bucket}")
-    walls = list(live.files_by_interval(store, SHOP))
+    walls = list(live_data.files_by_interval(store, SHOP))
     assert (walls[0], walls[-1], len(walls)) == (datetime(2026, 2, 20, 14), datetime(2026, 3, 9, 13), 17 * 24)
     assert observed(store, form) == 17 * 24 * 21 * 2
     for table in layout.GLUE_NAMES:
@@ -78,10 +80,10 @@ def test_the_lake_is_filled_up_to_the_last_full_hour_and_what_to_look_at_is_said
 def test_a_folder_gets_the_same_tables_as_a_bucket(bucket, tmp_path):
     fill(f"s3://{bucket}")
     s3, folder = open_store(f"s3://{bucket}"), FolderStore(tmp_path / "lake")
-    for keys in live.files_by_interval(s3, SHOP).values():
+    for keys in live_data.files_by_interval(s3, SHOP).values():
         for key in keys:
             folder.put(key, s3.get(key).data)
-    laptop.backtest(SHOP, folder, (SHOP,), "parquet")
+    local_pipeline.run_backtest(SHOP, folder, (SHOP,), "parquet")
     for prefix in ("anomalyResults", "alerts"):
         assert list(folder.list(prefix)) == list(s3.list(prefix)) != []
         assert all(folder.get(key).data == s3.get(key).data for key in s3.list(prefix))
@@ -98,8 +100,8 @@ def test_a_bucket_that_holds_the_shop_already_is_refused_and_left_as_it_is(bucke
 
 def test_the_command_fills_with_the_clock_of_this_machine(bucket, capsys):
     before = datetime.now(UTC).replace(tzinfo=None)
-    assert cli.main(["demo", "--lake", f"s3://{bucket}", "--days", "1"]) == 0
-    walls = list(live.files_by_interval(open_store(f"s3://{bucket}"), SHOP))
+    assert main(["demo", "--lake", f"s3://{bucket}", "--days", "1"]) == 0
+    walls = list(live_data.files_by_interval(open_store(f"s3://{bucket}"), SHOP))
     after = datetime.now(UTC).replace(tzinfo=None)
     assert len(walls) == 24
     assert before - timedelta(hours=2) < walls[-1] <= after - timedelta(hours=1)
@@ -108,12 +110,12 @@ def test_the_command_fills_with_the_clock_of_this_machine(bucket, capsys):
 
 
 def test_the_flights_are_refused_for_a_lake_in_s3(capsys):
-    assert cli.main(["demo", "--lake", "s3://bucket", "--dataset", "flights"]) == 1
+    assert main(["demo", "--lake", "s3://bucket", "--dataset", "flights"]) == 1
     assert "these are of 2013, which a deployed dashboard does not show by itself" in capsys.readouterr().err
 
 
 def test_a_bucket_that_is_not_there_is_told(bucket, capsys):
-    assert cli.main(["demo", "--lake", f"s3://{bucket}-not"]) == 1
+    assert main(["demo", "--lake", f"s3://{bucket}-not"]) == 1
     assert capsys.readouterr().err.startswith("anomalake: ")
 
 
@@ -161,10 +163,10 @@ def test_missing_credentials_are_told_before_anything_is_written(bucket, monkeyp
 
 
 def test_a_store_that_fails_stops_the_laying_out(bucket):
-    from anomalake.demo import shop
+    from anomalake.cli.demo import shop
 
     with pytest.raises(StorageError):
-        laptop.lay_out(shop.make(3).data, SHOP, open_store(f"s3://{bucket}-not"))
+        local_pipeline.lay_out(shop.make(3).data, SHOP, open_store(f"s3://{bucket}-not"))
 
 
 def test_what_a_store_answers_late_keeps_its_place():
@@ -188,14 +190,14 @@ def test_what_a_store_answers_late_keeps_its_place():
     ],
 )  # fmt: skip
 def test_a_lake_that_no_stack_can_have_is_refused_in_a_sentence(bucket, lake, told, capsys):
-    assert cli.main(["demo", "--lake", lake]) == 1
+    assert main(["demo", "--lake", lake]) == 1
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
 
 
 def test_a_bucket_that_is_not_there_is_told_in_a_sentence(bucket, capsys):
-    assert cli.main(["demo", "--lake", "s3://not-there-at-all"]) == 1
+    assert main(["demo", "--lake", "s3://not-there-at-all"]) == 1
     error = capsys.readouterr().err
     assert "NoSuchBucket" in error
     assert error.count("\n") == 1

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import metric_set
 from anomalake.detect import events
+from anomalake.detect.detector import Detector
 from anomalake.detect.filters import alerting
 from anomalake.detect.model import Points
-from anomalake.detect.run import Detector
-from anomalake.errors import UserError
-from anomalake.live import Interval
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.lake.live_data import Interval
 from conftest import shop_text
 
 WALL = datetime(2026, 7, 14, 11)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from anomalake import files
-from anomalake.errors import UserError
-from anomalake.lake import folder_store
+from anomalake.domain.errors import UserError
+from anomalake.lake import files, folder_store
 from anomalake.lake.folder_store import FolderStore, LockWait, synced_together
 from anomalake.lake.store import ObjectStore, StorageError, open_store
 
@@ -63,7 +62,7 @@ def test_a_writer_that_waits_goes_on_as_soon_as_the_stopped_one_is_gone(tmp_path
 
 
 def test_the_command_says_who_holds_it_up_and_ends(tmp_path, stopped_holder, monkeypatch, capsys):
-    from anomalake import cli
+    from anomalake.cli import main as command
 
     def opened(_: str) -> FolderStore:
         return FolderStore(tmp_path, LockWait(0.1, 0.3))
@@ -73,8 +72,8 @@ def test_the_command_says_who_holds_it_up_and_ends(tmp_path, stopped_holder, mon
         store.put("a", b"one")
         return int(store.replace("a", b"two", store.get("a").version))
 
-    monkeypatch.setattr(cli, "_ingest", written)
-    assert cli.main(["ingest", "x.json", "--lake", str(tmp_path)]) == 1
+    monkeypatch.setattr(command, "_ingest", written)
+    assert command.main(["ingest", "x.json", "--lake", str(tmp_path)]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(";")[0].split(" ")[:2] for line in lines] == [["anomalake:", "a:"]] * 2
     assert "waits for" in lines[0]
@@ -310,11 +309,12 @@ def test_an_interrupted_write_leaves_the_file_as_it_was(tmp_path):
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from anomalake import cli
-import anomalake.demo.run, anomalake.scoring, anomalake.proposal, anomalake.imported, anomalake.render
+from anomalake.cli.main import main
+import anomalake.cli.demo.run
+from anomalake.cli import lookout_metric_set, propose_metric_set, rendered_files, score_file
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-sys.exit(cli.main(sys.argv[2:]))
+sys.exit(main(sys.argv[2:]))
 """
 
 
@@ -366,7 +366,7 @@ def test_on_a_full_disk_the_command_names_the_file_and_leaves_nothing_in_the_way
     assert "File too large" in err
     assert "Traceback" not in err
     assert {name for name in files_in(data) - before if "/.locks/" not in name} <= {"demo-lake/.anomalake-demo", "demo-lake/.anomalake-demo.lock"}
-    again = subprocess.run([sys.executable, "-m", "anomalake.cli", *arguments], cwd=data, capture_output=True, text=True, check=False)
+    again = subprocess.run([sys.executable, "-m", "anomalake", *arguments], cwd=data, capture_output=True, text=True, check=False)
     assert "exists already" not in again.stderr
     assert again.returncode == (0 if arguments[0] != "backtest" else 1), again.stderr
 
@@ -380,7 +380,7 @@ def test_standard_output_that_is_full_is_named(sql, unbuffered, data):
         pytest.skip("needs /dev/full")
     (data / "shop.yaml").write_text(shop_text())
     (data / "lake").mkdir()
-    command = [sys.executable, "-m", "anomalake.cli", "query", sql, "--metric-set", "shop.yaml"]
+    command = [sys.executable, "-m", "anomalake", "query", sql, "--metric-set", "shop.yaml"]
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, cwd=data, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)

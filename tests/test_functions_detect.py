@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import intervals, laptop, live, metric_set
-from anomalake.detect import run as run_module
+from anomalake.cli import local_pipeline
+from anomalake.detect import detector as run_module
 from anomalake.detect import schedule, state
-from anomalake.errors import UserError
+from anomalake.domain import intervals, metric_set
+from anomalake.domain.errors import UserError
 from anomalake.functions import detect, setting
 from anomalake.functions.setting import Setting
-from anomalake.lake import encoding, layout, tables
+from anomalake.lake import encoding, layout, live_data, tables
+from anomalake.lake.live_data import Interval
 from anomalake.lake.store import ObjectStore, StorageError
-from anomalake.live import Interval
 from conftest import shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")
@@ -31,7 +32,7 @@ def fill(store: ObjectStore, walls, item: metric_set.MetricSet = SHOP, level: fl
     for wall in walls:
         views = odd.get(f"x{wall:%m%dT%H}", level + wall.hour + wall.day % 3)
         rows = "".join(f"{platform},us,{wall:%Y-%m-%d %H:%M:%S},{views},{0.5 + wall.hour / 100}\n" for platform in ("app", "web"))
-        store.put(f"{live.folder(item, wall)}/data.csv", (HEADER + rows).encode())
+        store.put(f"{live_data.folder(item, wall)}/data.csv", (HEADER + rows).encode())
 
 
 def hours(first: datetime, last: datetime) -> list[datetime]:
@@ -130,7 +131,7 @@ def test_data_that_comes_after_its_interval_was_gone_through_is_counted_and_scor
     assert [record[1] for record in rows(chosen, "dataHealth", datetime(2021, 3, 1, 10))] == ["late"]
     assert rows(chosen, "observations", datetime(2021, 3, 1, 10)) == []
     assert run(chosen, NOW + timedelta(hours=2)).late == 0
-    laptop.backtest(SHOP, chosen.store, (SHOP,), "parquet")
+    local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), "parquet")
     whole = layout.day_key("observations", SHOP, "2021-03-01", "parquet")
     found = encoding.decode("parquet", tables.schema("observations", SHOP), chosen.store.get(whole).data, whole)
     assert datetime(2021, 3, 1, 10) in found["timestamp"]
@@ -364,7 +365,7 @@ def test_only_what_the_memory_names_is_left_in_the_lake(chosen):
     assert len(stored(chosen, "detector")) == 2
     chosen.store.put(layout.shard_key(SHOP, "stray"), b"x")
     chosen.store.put("detector/shop/v1/state.npz", b"x")
-    laptop.backtest(SHOP, chosen.store, (SHOP,), "parquet")
+    local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), "parquet")
     assert len(stored(chosen, "detector")) == 2
 
 
@@ -394,7 +395,7 @@ def test_a_memory_of_a_newer_anomalake_or_another_schema_is_refused(monkeypatch)
 def test_a_back_test_leaves_the_memory_from_which_the_function_goes_on(chosen):
     walls = hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9))
     fill(chosen.store, walls)
-    laptop.backtest(SHOP, chosen.store, (SHOP,), "parquet")
+    local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), "parquet")
     fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=9_000.0)
     assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(scored=1, empty=0, due=0, alerts=1)
 
@@ -408,7 +409,7 @@ def test_before_any_live_data_nothing_is_remembered_so_that_a_history_laid_in_la
 
 def test_files_that_nothing_can_be_read_of_are_silence_from_the_first_day(chosen):
     for wall in hours(HOUR - timedelta(hours=5), HOUR - timedelta(hours=1)):
-        chosen.store.put(f"{live.folder(SHOP, wall)}/data.csv", b"another,header\n1,2\n")
+        chosen.store.put(f"{live_data.folder(SHOP, wall)}/data.csv", b"another,header\n1,2\n")
     done, memory = detect.run(SHOP, chosen, NOW, lambda: True)
     assert (done.scored, done.empty, memory.silent) == (0, 5, 5)
 
@@ -419,11 +420,11 @@ def test_hidden_files_are_none_live_or_in_a_back_test(chosen):
     other = Setting(ObjectStore.memory(), (SHOP,), "parquet")
     fill(other.store, walls)
     for name in ("_data.csv", ".data.csv.swp", "_temporary/0/data.csv"):
-        chosen.store.put(f"{live.folder(SHOP, walls[-1])}/{name}", f"{HEADER}app,us,{walls[-1]:%Y-%m-%d %H:%M:%S},999999,1\n".encode())
+        chosen.store.put(f"{live_data.folder(SHOP, walls[-1])}/{name}", f"{HEADER}app,us,{walls[-1]:%Y-%m-%d %H:%M:%S},999999,1\n".encode())
     for one in (chosen, other):
         run(one)
     assert stored(chosen) == stored(other)
-    assert live.files_by_interval(chosen.store, SHOP) == live.files_by_interval(other.store, SHOP)
+    assert live_data.files_by_interval(chosen.store, SHOP) == live_data.files_by_interval(other.store, SHOP)
 
 
 @pytest.mark.parametrize("down", ["live", "observations", "queue"])
@@ -490,6 +491,6 @@ def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
 
 def test_an_interval_whose_series_have_no_value_at_all_is_gone_through(chosen):
     fill(chosen.store, hours(HOUR - timedelta(days=5), datetime(2021, 3, 1, 8)))
-    chosen.store.put(f"{live.folder(SHOP, datetime(2021, 3, 1, 9))}/data.csv", f"{HEADER}app,us,2021-03-01 09:00:00,,\n".encode())
+    chosen.store.put(f"{live_data.folder(SHOP, datetime(2021, 3, 1, 9))}/data.csv", f"{HEADER}app,us,2021-03-01 09:00:00,,\n".encode())
     assert run(chosen) == detect.Run(scored=5 * 24, empty=0, due=0, alerts=0)
     assert not [key for key in stored(chosen) if "2021-03-01T0900Z" in key]

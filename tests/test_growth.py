@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anomalake import alert, live, patterns, proposal, tabular
 from anomalake.catalog import duck
-from anomalake.errors import UserError
-from anomalake.lake import encoding, layout
-from anomalake.live_files import NUMBER
+from anomalake.cli import propose_metric_set, read_table
+from anomalake.domain import alert, time_patterns
+from anomalake.domain.errors import UserError
+from anomalake.lake import encoding, layout, live_data
+from anomalake.lake.live_files import NUMBER
 from anomalake.sources import cloudwatch
 
 # Texts that make a badly written expression try each start with each end.
@@ -46,17 +47,17 @@ EXPRESSIONS = {
     "band": cloudwatch._BAND.search,
     "point": cloudwatch._POINT.findall,
     "lower bound": lambda text: cloudwatch._bounds("lower", text, 1),
-    "date pattern": lambda text: sum(1 for _ in patterns._TOKEN.finditer(text)),
-    "folder keys": patterns._FOLDER_KEYS.findall,
+    "date pattern": lambda text: sum(1 for _ in time_patterns._TOKEN.finditer(text)),
+    "folder keys": time_patterns._FOLDER_KEYS.findall,
     "archive key": layout._ARCHIVED.fullmatch,
     "interval key": layout._INTERVAL.fullmatch,
     "date in a key": layout._DATE.search,
-    "rate": proposal._AVERAGED.search,
-    "code": proposal._CODE.search,
-    "wall time": lambda text: live.read_wall(text, "yyyy-MM-dd HH:mm", "UTC"),
-    "UNIX time": lambda text: live.read_wall(text, patterns.UNIX, "UTC"),
-    "column name": lambda text: tabular.renamed([text]),
-    "numbers": lambda text: tabular.numbers(pd.Series([text], dtype=object)),
+    "rate": propose_metric_set._AVERAGED.search,
+    "code": propose_metric_set._CODE.search,
+    "wall time": lambda text: live_data.read_wall(text, "yyyy-MM-dd HH:mm", "UTC"),
+    "UNIX time": lambda text: live_data.read_wall(text, time_patterns.UNIX, "UTC"),
+    "column name": lambda text: read_table.renamed([text]),
+    "numbers": lambda text: read_table.numbers(pd.Series([text], dtype=object)),
 }
 
 
@@ -92,7 +93,7 @@ SAMPLES = [',"', '",', "',\n", ';"a', " '\"", ',"a\n', "a\n", '"\n', "|;,\t"]
 def test_the_delimiter_of_any_file_is_found_in_linear_time(tmp_path, sample):
     def work(text):
         (tmp_path / "data.csv").write_text(text)
-        tabular._delimiter(tmp_path / "data.csv")
+        read_table._delimiter(tmp_path / "data.csv")
 
     short, long = (seconds(work, sample * n) for n in (3_000, 12_000))
     assert long < 9 * max(short, 0.005)
@@ -103,16 +104,16 @@ def test_the_delimiter_of_any_file_is_found_in_linear_time(tmp_path, sample):
 def test_the_delimiter_is_found_beside_quotes_and_other_marks(tmp_path, delimiter, row):
     file = tmp_path / "data.csv"
     file.write_text(f"name{delimiter}time{delimiter}value\n" + f"{row.format(delimiter)}\n" * 20_000)
-    assert tabular._delimiter(file) == delimiter
+    assert read_table._delimiter(file) == delimiter
 
 
 def test_a_file_of_one_column_is_read_as_one(tmp_path):
     (tmp_path / "data.csv").write_text("time\n2021-01-01 00:00:00\n")
-    assert list(tabular.read(tmp_path / "data.csv").columns) == ["time"]
+    assert list(read_table.read(tmp_path / "data.csv").columns) == ["time"]
 
 
 def test_numbers_of_thousands_of_digits_are_not_numbers_and_raise_no_error():
-    found = tabular.numbers(pd.Series(["1", "1" * 5_000, None, "x", "-2.5e3"], dtype=object))
+    found = read_table.numbers(pd.Series(["1", "1" * 5_000, None, "x", "-2.5e3"], dtype=object))
     assert found.tolist()[0::4] == [1.0, -2_500.0]
     assert np.isnan(found.tolist()[1:4]).all()
 
@@ -120,10 +121,10 @@ def test_numbers_of_thousands_of_digits_are_not_numbers_and_raise_no_error():
 def test_a_file_with_a_number_of_thousands_of_digits_is_proposed_a_metric_set():
     times = [f"{datetime.fromtimestamp(1_600_000_000 + 3_600 * hour, UTC):%Y-%m-%d %H:%M:%S}" for hour in range(300)]
     table = pd.DataFrame({"time": times, "sales": [*["1"] * 299, "1" * 5_000]}, dtype=object)
-    assert "name: sales" in proposal.propose(table, "sales", "UTC").text
+    assert "name: sales" in propose_metric_set.propose(table, "sales", "UTC").text
 
 
 def test_a_path_with_a_brace_in_its_date_is_refused():
     for path in ("shop/{{yyyy{MM}}}/x", "{{" * 20_000):
         with pytest.raises(UserError, match="names no date"):
-            patterns.folder_pattern(path)
+            time_patterns.folder_pattern(path)

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from anomalake import cli, imported, metric_set
-from anomalake.errors import UserError
-from anomalake.metric_set import MetricSet, route
+from anomalake.cli import lookout_metric_set
+from anomalake.cli.main import main
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet, route
 
 CSV: dict[str, Any] = {
     "FileCompression": "NONE", "Charset": "UTF-8", "ContainsHeader": True, "Delimiter": ",", "QuoteSymbol": '"',
@@ -51,7 +53,7 @@ def s3(**replaced: Any) -> dict[str, Any]:
 
 def convert(answer: object) -> tuple[MetricSet, str]:
     """The metric set and its doubts, a line each."""
-    proposed = imported.convert(json.dumps(answer), "described.json")
+    proposed = lookout_metric_set.convert(json.dumps(answer), "described.json")
     return metric_set.parse(proposed.text, "proposed"), "\n".join(proposed.doubts)
 
 
@@ -221,26 +223,26 @@ def test_a_field_to_rename_is_told_to_be_renamed_in_the_data_and_in_the_answer()
 @pytest.mark.parametrize("text", ["", "METRICSET orders", "{'MetricSetName': 'orders'}", "[" * 100_000])
 def test_what_is_no_json_is_told_so(text):
     with pytest.raises(UserError, match=r"described.json: is not JSON .*describe-metric-set --output json"):
-        imported.convert(text, "described.json")
+        lookout_metric_set.convert(text, "described.json")
 
 
 def test_the_command_writes_the_set_says_its_doubts_and_writes_over_nothing(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("described.json").write_text(json.dumps(described(), indent=4))
-    assert cli.main(["import-metric-set", "described.json"]) == 0
+    assert main(["import-metric-set", "described.json"]) == 0
     said = capsys.readouterr().out
     assert metric_set.load(Path("orders.yaml")).name == "orders"
     assert "Unsure of:\n- source.path: the data lies in the bucket 'example-checkout'" in said
     assert "move orders.yaml to src/metric_sets/ and run `anomalake render`" in said
     Path("orders.yaml").write_text("mine")
-    assert cli.main(["import-metric-set", "described.json"]) == 1
+    assert main(["import-metric-set", "described.json"]) == 1
     assert "orders.yaml: exists already" in capsys.readouterr().err
     assert Path("orders.yaml").read_text() == "mine"
-    assert cli.main(["import-metric-set", "described.json", "--force"]) == 0
-    assert cli.main(["import-metric-set", "described.json", "--output", "other.yaml"]) == 0
+    assert main(["import-metric-set", "described.json", "--force"]) == 0
+    assert main(["import-metric-set", "described.json", "--output", "other.yaml"]) == 0
     assert Path("other.yaml").read_text() == Path("orders.yaml").read_text()
     Path("described.json").write_text("{}")
-    assert cli.main(["import-metric-set", "described.json", "--output", "third.yaml"]) == 1
+    assert main(["import-metric-set", "described.json", "--output", "third.yaml"]) == 1
     assert not Path("third.yaml").exists()
-    assert cli.main(["import-metric-set", "nowhere.json"]) == 1
+    assert main(["import-metric-set", "nowhere.json"]) == 1
     assert "nowhere.json: cannot be read" in capsys.readouterr().err

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake import metric_set, replay
-from anomalake.lake import layout
+from anomalake.domain import metric_set
+from anomalake.lake import layout, replay
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, chunks, ingest
 from anomalake.lake.store import ObjectStore

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import intervals, patterns
-from anomalake.errors import UserError
-from anomalake.intervals import Clock
+from anomalake.domain import intervals, time_patterns
+from anomalake.domain.errors import UserError
+from anomalake.domain.intervals import Clock
 
 NEW_YORK = "America/New_York"
 
@@ -89,18 +89,18 @@ def test_a_wall_time_that_clocks_skip_names_no_interval():
     ],
 )
 def test_a_java_pattern_is_translated(pattern, python, trino):
-    assert patterns.python_format(pattern) == python
-    assert patterns.trino_format(pattern) == trino
+    assert time_patterns.python_format(pattern) == python
+    assert time_patterns.trino_format(pattern) == trino
 
 
 @pytest.mark.parametrize("pattern", ["yy", "YYYY-MM-dd", "yyyy-MMM-dd", "yyyy 'open", "EEE"])
 def test_a_java_pattern_that_is_not_understood_is_refused(pattern):
     with pytest.raises(UserError, match="date pattern"):
-        patterns.python_format(pattern)
+        time_patterns.python_format(pattern)
 
 
 def test_what_stands_between_two_parts_of_a_folder_is_quoted_in_its_pattern():
-    assert patterns.folder_pattern("live/dt={{yyyyMMdd}}/hr={{HH}}/x") == ("live/dt=", "yyyyMMdd'/hr='HH", "/x")
+    assert time_patterns.folder_pattern("live/dt={{yyyyMMdd}}/hr={{HH}}/x") == ("live/dt=", "yyyyMMdd'/hr='HH", "/x")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_what_stands_between_two_parts_of_a_folder_is_quoted_in_its_pattern():
     ],
 )
 def test_the_folder_of_a_day_is_the_one_in_which_those_of_its_intervals_lie(path, day):
-    assert patterns.day_pattern(path) == day
+    assert time_patterns.day_pattern(path) == day
 
 
 @given(instants, st.sampled_from(sorted(available_timezones())))

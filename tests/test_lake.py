@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake import alert as alerts
-from anomalake import metric_set
+from anomalake.domain import alert as alerts
+from anomalake.domain import metric_set
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.store import ObjectStore

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import cli
+from anomalake.cli.main import main
 from anomalake.functions import lease
 from anomalake.functions.lease import LEASE, MAX_LEASE, holder, leased
 from anomalake.lake import layout
@@ -152,7 +152,7 @@ def test_the_command_names_the_run_it_waits_for_and_the_end_of_its_lease(option,
     lake, now = str(tmp_path / "lake"), datetime.now(UTC).replace(tzinfo=None)
     arguments = ["detect", "--lake", lake, "--metric-set", str(sets_folder), *option]
     with leased(open_store(lake), SHOP, now):
-        assert cli.main(arguments) == 1
+        assert main(arguments) == 1
     said = capsys.readouterr().err
     assert f"shop: another run of its detector is under way: process {os.getpid()} on {socket.gethostname()}" in said
     assert f"its lease {KEY} ends at {now + LEASE:%Y-%m-%d %H:%M} UTC unless it is renewed; try again when it has ended" in said
@@ -168,7 +168,7 @@ def test_a_run_of_the_command_holds_a_lease_of_the_one_length(option, tmp_path: 
         return real(store, key, data, now)
 
     monkeypatch.setattr(lease, "_take", noted)
-    cli.main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder), *option])
+    main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder), *option])
     (length,) = seen
     assert LEASE <= length < LEASE + timedelta(seconds=5)
 
@@ -176,7 +176,7 @@ def test_a_run_of_the_command_holds_a_lease_of_the_one_length(option, tmp_path: 
 @pytest.mark.parametrize("data", [b"", b"garbage", until(datetime(2999, 1, 1))])
 def test_the_command_warns_of_a_broken_lease_and_runs(data, tmp_path: Path, sets_folder, capsys):
     open_store(str(tmp_path)).put(KEY, data)
-    assert cli.main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder)]) == 0
+    assert main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder)]) == 0
     said = capsys.readouterr().err
     assert said.startswith(f"anomalake: {KEY}: is no lease of a running detector")
     assert "Traceback" not in said

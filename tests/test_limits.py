@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake import alert as alerts
-from anomalake import metric_set
-from anomalake.alert import AlertError
+from anomalake.domain import alert as alerts
+from anomalake.domain import metric_set
+from anomalake.domain.alert import AlertError
 from anomalake.lake import encoding, limits, tables
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.layout import table_key

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import live, live_files, metric_set
+from anomalake.domain import metric_set
+from anomalake.lake import live_data, live_files
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.store import ObjectStore, UnreadableError
 from conftest import shop_text
@@ -39,7 +40,7 @@ def interval_of(item, *files, store=None):
     good = gzip.compress(good) if item.source.compression == "gzip" else good
     for number, data in enumerate((good, *files)):
         store.put(f"shop/live/20210217/1100/{number}", data)
-    return live.read(store, item, WALL, live.files_of(store, item, WALL))
+    return live_data.read(store, item, WALL, live_data.files_of(store, item, WALL))
 
 
 def problem_of(item, data):
@@ -130,7 +131,7 @@ LONG = "y" * 5_000
     ],
 )
 def test_a_finding_quotes_at_most_100_characters_of_the_data(item, text):
-    (finding,) = (one for one in live.parse(text.encode(), item, WALL, "f") if isinstance(one, live.Finding))
+    (finding,) = (one for one in live_data.parse(text.encode(), item, WALL, "f") if isinstance(one, live_data.Finding))
     assert len(finding.problem) < 300
     assert "y" * 100 not in finding.problem
 
@@ -167,7 +168,7 @@ def test_a_gzip_file_of_several_members_is_read_whole(parts):
 
 def test_the_time_for_a_gzip_file_grows_with_its_members():
     item = shop(compression="gzip")
-    short, long = (seconds(lambda n=n: list(live.parse(gzip.compress(b"") * n, item, WALL, "f"))) for n in (10_000, 40_000))
+    short, long = (seconds(lambda n=n: list(live_data.parse(gzip.compress(b"") * n, item, WALL, "f"))) for n in (10_000, 40_000))
     assert long < 12 * short
 
 
@@ -195,7 +196,7 @@ def test_a_gzip_file_with_any_damage_is_read_as_gzip_reads_it(body, place, lengt
         expected = gzip.decompress(bytes(packed))
     except (OSError, EOFError, zlib.error):
         expected = None
-    source = live.source_of(shop(compression="gzip"))
+    source = live_data.source_of(shop(compression="gzip"))
     try:
         found = live_files._unpacked(bytes(packed), source)
     except live_files.FileError:
@@ -262,24 +263,24 @@ def test_nul_bytes_are_values_and_break_nothing():
 
 
 def test_an_interval_with_too_many_rows_skips_the_file_that_goes_beyond(monkeypatch):
-    monkeypatch.setattr(live, "MAX_ROWS_PER_INTERVAL", 3)
+    monkeypatch.setattr(live_data, "MAX_ROWS_PER_INTERVAL", 3)
     two = HEADER.encode() + b"b,us,2021-02-17 11:00:00,1,1\n" * 2
     interval = interval_of(shop(), two, two)
     assert interval.rows == 3
     assert interval.findings == (
-        live.Finding(
+        live_data.Finding(
             "shop/live/20210217/1100/2", "the interval has more than 3 rows with this file, the limit for one interval; the file is skipped"
         ),
     )
 
 
 def test_an_interval_with_too_many_series_skips_the_file_that_goes_beyond(monkeypatch):
-    monkeypatch.setattr(live, "MAX_SERIES_PER_INTERVAL", 2)
+    monkeypatch.setattr(live_data, "MAX_SERIES_PER_INTERVAL", 2)
     known, new = (HEADER.encode() + b"".join(b"%s,us,2021-02-17 11:00:00,1,1\n" % name for name in names) for names in ((b"b",), (b"c",)))
     interval = interval_of(shop(), known, new, known)
     assert interval.values == {("a", "us"): (1.0, 1.0), ("b", "us"): (2.0, 1.0)}
     assert interval.findings == (
-        live.Finding(
+        live_data.Finding(
             "shop/live/20210217/1100/2", "the interval has more than 2 series with this file, the limit for one interval; the file is skipped"
         ),
     )
@@ -310,7 +311,7 @@ def test_a_sparse_file_of_ten_gigabytes_a_pipe_and_a_device_cost_only_themselves
     os.mkfifo(folder / "2")
     (folder / "3").symlink_to("/dev/zero")
     (folder / "4").symlink_to("nowhere")
-    interval = live.read(store, shop(), WALL, live.files_of(store, shop(), WALL))
+    interval = live_data.read(store, shop(), WALL, live_data.files_of(store, shop(), WALL))
     assert interval.values == GOOD_VALUES
     assert [finding.problem for finding in interval.findings] == [
         "the file has more than 64 MiB, the limit for one file; the file is skipped",
@@ -348,16 +349,16 @@ def test_any_bytes_are_a_file_that_costs_only_itself(form, compression, data):
 
 def test_timestamps_of_any_length_fill_no_cache():
     item = shop(timestamp="timestamp: {column: timestamp, format: UNIX}")
-    live._cached_wall.cache_clear()
+    live_data._cached_wall.cache_clear()
     rows = "".join(f"a,us,{'0' * 10_000}{1613559600 + second},1,1\n" for second in range(50))
-    found = list(live.parse(f"{HEADER}{rows}".encode(), item, WALL, "f"))
+    found = list(live_data.parse(f"{HEADER}{rows}".encode(), item, WALL, "f"))
     assert found == [(("a", "us"), (1.0, 1.0))] * 50
-    assert live._cached_wall.cache_info().currsize == 0
+    assert live_data._cached_wall.cache_info().currsize == 0
 
 
 def test_rows_by_the_column_and_row_by_row_agree_on_a_byte_order_mark():
     for data in (b"\xef\xbb\xbf" + GOOD, b"\xef\xbb\xbf" + GOOD + b"x\n"):
-        assert next(live.parse(data, shop(), WALL, "f")) == (("a", "us"), (1.0, 1.0))
+        assert next(live_data.parse(data, shop(), WALL, "f")) == (("a", "us"), (1.0, 1.0))
 
 
 def test_the_limits_are_documented():
@@ -368,7 +369,7 @@ def test_the_limits_are_documented():
         live_files.MAX_UNPACKED_BYTES,
         live_files.MAX_LINES,
         live_files.MAX_LINE_BYTES,
-        live.MAX_ROWS_PER_INTERVAL,
+        live_data.MAX_ROWS_PER_INTERVAL,
         live_files.MAX_QUOTED_CHARACTERS,
     )
     assert sizes == (64 * 2**20, 1_000_000, 2**20, 1_000_000, 100)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from anomalake import metric_set
-from anomalake.errors import UserError
-from anomalake.key import series_key
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.domain.series_key import series_key
 from conftest import shop_text
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from anomalake import alert, metric_set, notification
 from anomalake.detect import events
+from anomalake.domain import alert, metric_set
 from anomalake.functions import ingest as function
-from anomalake.functions import setting
+from anomalake.functions import notification, setting
 from anomalake.functions.setting import Setting
 from anomalake.lake.ingest import Message
 from anomalake.lake.store import ObjectStore, StorageError

@@ -5,19 +5,20 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from anomalake import laptop, live, metric_set, past, timeline
-from anomalake.demo import shop
-from anomalake.detect import run
+from anomalake.cli import local_pipeline
+from anomalake.cli.demo import shop
+from anomalake.cli.give_feedback import keep
+from anomalake.detect import backtest, detector, timeline
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.state import Memory
-from anomalake.errors import UserError
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 from anomalake.functions.memory import remember, said
-from anomalake.lake import layout
+from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import Format
 from anomalake.lake.store import Store
-from anomalake.metric_set import MetricSet
-from anomalake.opinion import keep
 from conftest import shop_text
 
 SHOP = metric_set.parse(shop_text("Europe/Berlin"), "shop.yaml")
@@ -38,10 +39,12 @@ def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
     thin = (day == 24) & hour.between(9, 11) & (frame.platform != "pc_web")
     frame = frame[~(late | gone | gap | thin)].astype({"revenue": float})
     frame.loc[frame.index % 97 == 0, "revenue"] = np.nan
-    laptop.lay_out(frame, item, store)
+    local_pipeline.lay_out(frame, item, store)
     for wall, rows in frame[frame.index % 11 == 0].groupby("timestamp"):
         lines = "".join(f"{row.platform},{row.marketplace},{row.timestamp},{row.views},{row.revenue * 1.01:.3f}\n" for row in rows.itertuples())
-        store.put(f"{live.folder(item, wall.to_pydatetime())}/more.csv", f"{','.join(live.source_of(item).columns)}\n{lines}bad,row\n".encode())
+        store.put(
+            f"{live_data.folder(item, wall.to_pydatetime())}/more.csv", f"{','.join(live_data.source_of(item).columns)}\n{lines}bad,row\n".encode()
+        )
 
 
 def contents(store: Store) -> dict[str, bytes]:
@@ -56,47 +59,47 @@ def same(found: dict[str, bytes], wanted: dict[str, bytes]) -> None:
     assert [key for key in wanted if found[key] != wanted[key]] == []
 
 
-def backtest(store: FolderStore, item: MetricSet = SHOP, form: Format = "parquet") -> dict[str, bytes]:
+def in_one_process(store: FolderStore, item: MetricSet = SHOP, form: Format = "parquet") -> dict[str, bytes]:
     """What a back-test in one process writes."""
-    report = laptop.backtest(item, store, (item,), form)
+    report = local_pipeline.run_backtest(item, store, (item,), form)
     assert report.alerts > 20
     assert report.failed == report.quarantined == 0
     return contents(store)
 
 
-def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> past.Report:
+def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     """The same in parts, each of them done twice."""
-    job = past.Job(root, item, (item,), "parquet")
+    job = backtest.Job(root, item, (item,), "parquet")
     head, feedback = job.store.get(layout.state_key(item)), said(job.store, item).feedback
     when = timeline.timeline(job.store, item, timeline.clock_now())
-    days = past.days_of(when.files)
-    read = [past.read(job, day) for _ in range(2) for day in days][len(days) :]
-    firsts: dict[live.Series, tuple[int, int]] = {}
+    days = backtest.days_of(when.files)
+    read = [backtest.read(job, day) for _ in range(2) for day in days][len(days) :]
+    firsts: dict[live_data.Series, tuple[int, int]] = {}
     for one in reversed(read):
-        firsts = past.earlier(firsts, one.series)
-    known = past.course(job, days, firsts, [some for one in read for some in one.told], feedback=feedback, parts=parts)
-    cut = sorted((block for one in read for block in past.cut(known, one)), key=lambda block: block[0])
+        firsts = backtest.earlier(firsts, one.series)
+    known = backtest.course(job, days, firsts, [some for one in read for some in one.told], feedback=feedback, parts=parts)
+    cut = sorted((block for one in read for block in backtest.cut(known, one)), key=lambda block: block[0])
     learned = []
     for piece in range(len(known.pieces)):
         mine = [block for block in cut if block[0][0] == piece]
-        learned += [list(past.learn(known, piece, mine)) for _ in range(2)][1]
-    points = [one for one in learned if isinstance(one, past.Points)]
-    found = [past.write(known, day.number, [one for one in points if one.day == day.number]) for _ in range(2) for day in days]
-    moved, ongoing = past.groups(known, (event for one in found[: len(days)] for event in one.events))
-    sent = [past.file(job, one, moved) for one in found]
-    detector = past.detector(known, ongoing, [one for one in learned if isinstance(one, past.Learned)])
+        learned += [list(backtest.learn(known, piece, mine)) for _ in range(2)][1]
+    points = [one for one in learned if isinstance(one, backtest.Points)]
+    found = [backtest.write(known, day.number, [one for one in points if one.day == day.number]) for _ in range(2) for day in days]
+    moved, ongoing = backtest.groups(known, (event for one in found[: len(days)] for event in one.events))
+    sent = [backtest.file(job, one, moved) for one in found]
+    detector = backtest.detector(known, ongoing, [one for one in learned if isinstance(one, backtest.Learned)])
     last = next(reversed(when.files))
     if detector.series:
         remember(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
-    return past.report(when, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ())
+    return backtest.report(when, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ())
 
 
 @pytest.fixture(scope="module")
-def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], past.Report]:
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], backtest.Report]:
     """What a back-test in one process writes and reports."""
     store = FolderStore(tmp_path_factory.mktemp("wanted"))
     fill(store)
-    report = laptop.backtest(SHOP, store, (SHOP,), "parquet")
+    report = local_pipeline.run_backtest(SHOP, store, (SHOP,), "parquet")
     assert report.alerts > 50
     assert report.found > 100
     assert report.absent >= 5
@@ -112,14 +115,14 @@ def test_parts_write_and_report_what_a_backtest_in_one_process_does(tmp_path, wa
 
 
 def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "SHARD", 10)  # five series of two measures
+    monkeypatch.setattr(detector, "SHARD", 10)  # five series of two measures
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
         fill(store)
-        at = past.datetime(2021, 3, 14, 23)
+        at = backtest.datetime(2021, 3, 14, 23)
         keep(Feedback("views", at, wanted=False, direction="above", series=({"platform": "pc_web"},), said_at=at), SHOP, store)
         keep(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
-    expected = backtest(lakes[0])
+    expected = in_one_process(lakes[0])
     assert len([key for key in expected if "/shards/" in key]) == 5
     in_parts(str(lakes[1].root), 8)
     same(contents(lakes[1]), expected)
@@ -135,13 +138,13 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     rng = np.random.default_rng(3)
     for day in range(120):
-        wall = past.datetime(2021, 1, 1) + day * timedelta(days=1)
+        wall = backtest.datetime(2021, 1, 1) + day * timedelta(days=1)
         rows = [f"{platform},us,{wall:%Y-%m-%d},{int(rng.poisson(50)) * (5 if day == 100 else 1)},{rng.normal(5, 1):.2f}" for platform in "abc"]
         for store in lakes if not 60 <= day < 63 and day != 1 else []:
             some = rows[:1] if day < 30 else rows
-            text = "\n".join([",".join(live.source_of(item).columns), *(some if day else [])])
-            store.put(f"{live.folder(item, wall)}/data.csv", f"{text}\n".encode())
-    report = laptop.backtest(item, lakes[0], (item,), "parquet")
+            text = "\n".join([",".join(live_data.source_of(item).columns), *(some if day else [])])
+            store.put(f"{live_data.folder(item, wall)}/data.csv", f"{text}\n".encode())
+    report = local_pipeline.run_backtest(item, lakes[0], (item,), "parquet")
     assert report.alerts > 0
     assert in_parts(str(lakes[1].root), 2, item) == report
     same(contents(lakes[1]), contents(lakes[0]))
@@ -150,8 +153,8 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
 def test_live_data_of_which_nothing_can_be_read(tmp_path):
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
-        store.put(f"{live.folder(SHOP, past.datetime(2021, 3, 1))}/data.csv", b"nothing,of,what,is,wanted\n1,2,3,4,5\n")
-    report = laptop.backtest(SHOP, lakes[0], (SHOP,), "parquet")
+        store.put(f"{live_data.folder(SHOP, backtest.datetime(2021, 3, 1))}/data.csv", b"nothing,of,what,is,wanted\n1,2,3,4,5\n")
+    report = local_pipeline.run_backtest(SHOP, lakes[0], (SHOP,), "parquet")
     assert in_parts(str(lakes[1].root), 2) == report
     assert report.status == ("views: no data yet", "revenue: no data yet")
     same(contents(lakes[1]), {})

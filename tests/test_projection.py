@@ -13,15 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from anomalake import cli, doctor, intervals, live, metric_set, patterns
-from anomalake.alert import EARLIEST
+from anomalake import doctor
 from anomalake.catalog import projection
+from anomalake.cli.main import main
 from anomalake.cloudformation import PARAMETERS
 from anomalake.doctor import partitions
 from anomalake.doctor.scene import Finding, Scene, Stack
-from anomalake.errors import UserError
+from anomalake.domain import intervals, metric_set, time_patterns
+from anomalake.domain.alert import EARLIEST
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
-from anomalake.metric_set import MetricSet
 from conftest import shop_text
 from stack import REGION, TOP, Resource, _Scope, expand, project, read
 
@@ -58,7 +61,7 @@ def range_of(resources: dict[str, Resource], column: str = "slot") -> set[str]:
 def test_the_range_begins_with_the_folder_of_the_parameter_s_day_in_every_folder_pattern(path: str, day: date):
     pattern = projection.partition(path).pattern
     made = _Scope({}, {"LiveDataStart": str(day)}).resolve(projection.live_range(pattern))
-    assert made == f"{datetime(day.year, day.month, day.day):{patterns.python_format(pattern)}},NOW+1DAYS"
+    assert made == f"{datetime(day.year, day.month, day.day):{time_patterns.python_format(pattern)}},NOW+1DAYS"
     assert projection.start_of_range(made, pattern) == day
 
 
@@ -180,7 +183,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sets_folder: Path) -> 
 
 
 def run(*arguments: str, capsys) -> tuple[int, str]:
-    status = cli.main(list(arguments))
+    status = main(list(arguments))
     return status, capsys.readouterr().err
 
 
@@ -284,7 +287,7 @@ def cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
 
 
 def keys_of(item: MetricSet, *some: datetime) -> list[str]:
-    return [f"{live.folder(item, wall)}/data.csv" for wall in some]
+    return [f"{live_data.folder(item, wall)}/data.csv" for wall in some]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -293,7 +296,7 @@ def test_the_doctor_compares_the_first_folder_with_the_deployed_range_of_every_f
     made = cloud(*keys_of(item, datetime(2013, 2, 8, 5), datetime(2026, 1, 1)), sets=(item,))
     (told,) = made.findings()
     assert told.found == (
-        f"shop: there is live data from {live.folder(item, datetime(2013, 2, 8, 5))} on, but Athena shows it from 2020-01-01 on only "
+        f"shop: there is live data from {live_data.folder(item, datetime(2013, 2, 8, 5))} on, but Athena shows it from 2020-01-01 on only "
         "(LiveDataStart of the stack)"
     )
     assert told.remedy == 'deploy with LiveDataStart=2013-02-01 (`make deploy PARAMETERS="LiveDataStart=2013-02-01"`)'
@@ -396,5 +399,5 @@ def test_what_laptop_and_athena_call_live_data_is_one(tmp_path: Path):
             "shop/live/20210102/0100/_a", "shop/live/20210102/0200x/a", "shop/live/x/0200/a", "shop/live/20210132/0200/a"]  # fmt: skip
     for key in keys:
         FolderStore(tmp_path).put(key, json.dumps(key).encode())
-    assert list(live.files_by_interval(FolderStore(tmp_path), SHOP)) == [datetime(2021, 1, 1), datetime(2021, 1, 1, 5)]
-    assert [wall for key in keys if (wall := live.wall_of(SHOP, key))] == [datetime(2021, 1, 1), datetime(2021, 1, 1, 5)]
+    assert list(live_data.files_by_interval(FolderStore(tmp_path), SHOP)) == [datetime(2021, 1, 1), datetime(2021, 1, 1, 5)]
+    assert [wall for key in keys if (wall := live_data.wall_of(SHOP, key))] == [datetime(2021, 1, 1), datetime(2021, 1, 1, 5)]

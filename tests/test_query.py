@@ -18,11 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import cli, metric_set
 from anomalake.catalog import duck
-from anomalake.errors import UserError
+from anomalake.cli.main import main
+from anomalake.cli.terminal import json_line, lines, printable, table
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
 from anomalake.lake import encoding
-from anomalake.terminal import json_line, lines, printable, table
 from conftest import shop_text
 
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
@@ -44,7 +45,7 @@ def lake(tmp_path, monkeypatch):
 
 
 def asked(capsys, *arguments):
-    status = cli.main(["query", *arguments])
+    status = main(["query", *arguments])
     return status, *capsys.readouterr()
 
 
@@ -204,7 +205,7 @@ def test_a_live_file_that_cannot_be_opened_is_named_in_one_line(lake, capsys):
     for data in (b"not gzip at all", gzip.compress(ONE.encode() * 9_000)[:200]):
         broken.write_bytes(data)
         for arguments in (["query", "SELECT * FROM live"], ["preview"]):
-            status = cli.main(arguments)
+            status = main(arguments)
             err = capsys.readouterr().err
             assert status == 1
             assert str(broken) in err
@@ -223,8 +224,8 @@ def test_errors_of_the_engine_are_one_line(lake, capsys):
 
 def test_a_result_larger_than_memory_is_streamed(lake):
     code = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30,) * 2); from anomalake import cli; "
-        "sys.exit(cli.main(['query', \"SELECT n, repeat('x', 1000) FROM range(100000000) AS t(n)\", '--as', sys.argv[1]]))"
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30,) * 2); from anomalake.cli.main import main; "
+        "sys.exit(main(['query', \"SELECT n, repeat('x', 1000) FROM range(100000000) AS t(n)\", '--as', sys.argv[1]]))"
     )
     for shape in ("csv", "json", "table"):
         with subprocess.Popen([sys.executable, "-c", code, shape], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -237,7 +238,7 @@ def test_a_result_larger_than_memory_is_streamed(lake):
 
 
 def test_a_long_query_is_interrupted(lake):
-    script = "import sys; from anomalake import cli; print('ready', flush=True); sys.exit(cli.main(sys.argv[1:]))"
+    script = "import sys; from anomalake.cli.main import main; print('ready', flush=True); sys.exit(main(sys.argv[1:]))"
     statement = "SELECT count(*) FROM range(100000000) a, range(100000000) b"
     with subprocess.Popen([sys.executable, "-c", script, "query", statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
@@ -349,10 +350,10 @@ def test_a_table_of_hostile_names_and_values_keeps_its_lines():
 
 def test_what_senders_and_files_say_reaches_the_terminal_escaped(lake, capsys):
     (lake / "shop/live/20210217/1100/da\x1b]0;x\x07ta.csv").write_text(f"{HEADER}a,us,\x1b[2J,1,1\n")
-    assert cli.main(["backtest", "--metric-set", str(lake / "metric_sets/shop.yaml"), "--output", str(lake.parent / "page.html")]) in (0, 1)
+    assert main(["backtest", "--metric-set", str(lake / "metric_sets/shop.yaml"), "--output", str(lake.parent / "page.html")]) in (0, 1)
     (lake.parent / "alert\x1b.json").write_text('{"alertEventId": "\\u001b[31m\\n\\u202e"}')
-    assert cli.main(["ingest", str(lake.parent / "alert\x1b.json")]) == 1
-    assert cli.main(["ingest", str(lake.parent / "no\udcff\x1b[31m.json")]) == 1
+    assert main(["ingest", str(lake.parent / "alert\x1b.json")]) == 1
+    assert main(["ingest", str(lake.parent / "no\udcff\x1b[31m.json")]) == 1
     out, err = capsys.readouterr()
     assert "\\x1b[2J" in err
     assert not dangerous(out + err)
@@ -364,5 +365,5 @@ def test_error_messages_are_escaped(monkeypatch, capsys, text, lake):
         raise UserError(text)
 
     monkeypatch.setattr(metric_set, "load_all", fail)
-    assert cli.main(["query", "SELECT 1"]) == 1
+    assert main(["query", "SELECT 1"]) == 1
     assert not dangerous(capsys.readouterr().err.replace("\t", ""))

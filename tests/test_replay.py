@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from anomalake import metric_set, replay
-from anomalake.cli import main
-from anomalake.lake import encoding, layout, tables
+from anomalake.cli.main import main
+from anomalake.domain import metric_set
+from anomalake.lake import encoding, layout, replay, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
@@ -634,7 +634,7 @@ def test_a_replay_that_is_killed_leaves_no_process_behind_and_ends_the_same_when
     (tmp_path / "metric_sets/shop.yaml").write_text(shop_text())
     before = contents(tmp_path)
     shutil.rmtree(tmp_path / "anomalyResults")
-    command = [sys.executable, "-m", "anomalake.cli", "replay", "--lake", str(tmp_path), "--jobs", "2"]
+    command = [sys.executable, "-m", "anomalake", "replay", "--lake", str(tmp_path), "--jobs", "2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as process:
         try:
             until((tmp_path / "anomalyResults").exists)

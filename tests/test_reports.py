@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake import alert as alerts
-from anomalake import metric_set, opinion
-from anomalake.alert import Alert
 from anomalake.catalog import duck
-from anomalake.errors import UserError
+from anomalake.cli import give_feedback
+from anomalake.domain import alert as alerts
+from anomalake.domain import metric_set
+from anomalake.domain.alert import Alert
+from anomalake.domain.errors import UserError
 from anomalake.functions.ingest import handler
 from anomalake.lake import encoding, tables
 from anomalake.lake.folder_store import FolderStore
@@ -236,7 +237,7 @@ def test_feedback_on_an_event_is_about_the_series_that_its_latest_report_names()
     store = ObjectStore.memory()
     bodies = [report((PC, 1.0), (APP, 2.0), at=1), report((PC, 3.0), at=2), report((PC, 9.0), score=99, event="other")]
     ingest([Message(str(number), body) for number, body in enumerate(bodies)], store, (SHOP,), "parquet")
-    (found,) = opinion.of_event("5b0e7c9a", SHOP, store, "parquet")
+    (found,) = give_feedback.of_event("5b0e7c9a", SHOP, store, "parquet")
     assert found.series == (PC,)
 
 

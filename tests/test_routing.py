@@ -7,8 +7,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anomalake import metric_set
-from anomalake.errors import UserError
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
 from conftest import shop_text
 
 ALARM = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:"

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import intervals, metric_set
 from anomalake.dashboards import refresh
+from anomalake.domain import intervals, metric_set
+from anomalake.domain.metric_set import LARGEST_OFFSET, MetricSet
 from anomalake.lake import archive, layout
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
-from anomalake.metric_set import LARGEST_OFFSET, MetricSet
 from conftest import event_text, shop_text
 from stack import TOP, Resource, expand, project
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import s3_server
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
 from anomalake.lake import store as store_module
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.store import ObjectStore, StorageError, Store, keep, open_store, update, within

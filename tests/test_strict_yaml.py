@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from anomalake import expressions, metric_set, strict_yaml
-from anomalake.errors import UserError
+from anomalake.domain import expressions, metric_set, strict_yaml
+from anomalake.domain.errors import UserError
 from conftest import shop_text
 
 DOUBLING = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))

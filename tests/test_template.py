@@ -14,11 +14,12 @@ import botocore.validate
 import pytest
 import yaml
 
-from anomalake import cloudformation, metric_set
+from anomalake import cloudformation
 from anomalake.catalog.views import views, views_of_all
+from anomalake.cli.rendered_files import render
 from anomalake.dashboards import definition
-from anomalake.errors import UserError
-from anomalake.render import render
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
 from conftest import alert_body, event_text, shop_text
 from stack import ACCOUNT, REGION, TOP, Resource, _Scope, expand, project, read
 from test_dashboards import big, named

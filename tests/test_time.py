@@ -8,17 +8,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from anomalake import cli, intervals, laptop, live, metric_set, timeline
 from anomalake.catalog import duck
+from anomalake.cli import local_pipeline
+from anomalake.cli.main import main
 from anomalake.dashboards import definition, pages
-from anomalake.detect import schedule
-from anomalake.errors import UserError
+from anomalake.detect import schedule, timeline
+from anomalake.domain import intervals, metric_set
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import detect
 from anomalake.functions.setting import Setting
-from anomalake.lake import layout
+from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.store import ObjectStore
-from anomalake.metric_set import MetricSet
 from conftest import shop_text
 
 NOW = datetime(2026, 3, 2, 12)
@@ -40,7 +42,7 @@ def metric(frequency: str = "P1D", zone: str = "UTC", *, unix: bool = False, agg
 def write(store, item: MetricSet, rows: dict[datetime, float]) -> None:
     """One row each, by its wall time."""
     frame = pd.DataFrame({"at": [f"{wall:%Y-%m-%d %H:%M:%S}" for wall in rows], "amount": list(rows.values())})
-    laptop.lay_out(frame, item, store)
+    local_pipeline.lay_out(frame, item, store)
 
 
 def daily(count: int, last: datetime, level: float = 1000) -> dict[datetime, float]:
@@ -58,7 +60,7 @@ def alerts_of(store) -> list[str]:
 def test_a_row_in_the_future_is_named_and_moves_nothing():
     item, store = metric(), ObjectStore.memory()
     write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
-    report = laptop.backtest(item, store, (item,), "parquet", NOW)
+    report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert (report.intervals, report.absent, report.found) == (60, 0, 1)
     assert report.findings[0].where == "sales/live/20360301"
     assert "lies in the future" in report.findings[0].problem
@@ -77,7 +79,7 @@ def test_a_first_live_run_and_a_rebuild_stay_in_the_present_too(tmp_path, capsys
     (tmp_path / "sales.yaml").write_text(SALES)
     for more in ([], ["--rebuild"]):
         given = ["detect", "--lake", str(tmp_path / "lake"), "--metric-set", str(tmp_path / "sales.yaml"), "--now", "2026-03-02T12:00"]
-        assert cli.main([*given, *more]) == 0
+        assert main([*given, *more]) == 0
         out = capsys.readouterr()
         assert "sales/live/20360301: the interval lies in the future" in out.err
         assert "2036" not in out.out.replace("sales/live/20360301", "")
@@ -96,7 +98,7 @@ source: {path: "sales/live/{{yyyyMMdd}}", format: csv, columns: [at, amount]}
 def test_a_detector_that_an_older_run_moved_into_the_future_says_so():
     item, store = metric(), ObjectStore.memory()
     write(store, item, daily(60, datetime(2026, 3, 1)))
-    laptop.backtest(item, store, (item,), "parquet", NOW)
+    local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     with pytest.raises(UserError, match=r"processed intervals up to 2026-03-01 .* lies in the future.*`anomalake detect --rebuild`"):
         detect.run(item, Setting(store, (item,), "parquet"), datetime(2026, 2, 1), lambda: True)
 
@@ -105,13 +107,13 @@ def test_live_data_that_is_not_due_at_all_is_one_clear_message():
     item, store = metric(), ObjectStore.memory()
     write(store, item, {datetime(2026, 3, 2): 310.0})
     with pytest.raises(UserError, match=r"'sales' can be scored yet: left for later: the interval 2026-03-02 00:00:00 \(UTC\) is due at 2026-03-03"):
-        laptop.backtest(item, store, (item,), "parquet", NOW)
+        local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
 
 
 def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tmp_path, monkeypatch):
     item, store = metric(), FolderStore(tmp_path / "lake")
     write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0, datetime(1970, 1, 1): 5.0})
-    laptop.backtest(item, store, (item,), "parquet", NOW)
+    local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     windows = []
     original = definition.fitting
     monkeypatch.setattr(definition, "fitting", lambda one, first, last: windows.append((first, last)) or original(one, first, last))
@@ -126,7 +128,7 @@ def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tm
 def test_an_interval_is_scored_once_it_has_ended_and_its_offset_has_passed(offset):
     item, store = metric(offset=offset), ObjectStore.memory()
     write(store, item, daily(90, datetime(2026, 3, 1)) | {datetime(2026, 3, 2): 310.0})
-    report = laptop.backtest(item, store, (item,), "parquet", NOW)
+    report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert (report.intervals, report.alerts) == (90, 0)
     due = "00:00:00" if offset == 0 else "02:00:00"
     assert report.notes == (f"left for later: the interval 2026-03-02 00:00:00 (UTC) is due at 2026-03-03 {due} UTC; its data is not complete yet",)
@@ -149,7 +151,7 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
     rows += [("a", datetime(2026, 3, 2), 310.0), ("a", datetime(2036, 3, 1), 5.0)]
     pd.DataFrame(rows, columns=["series", "timestamp", "value"]).to_csv(tmp_path / "in.csv", index=False)
     given = ["score", str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), "--frequency", "P1D", "--now", "2026-03-02T12:00"]
-    assert cli.main(given) == 0
+    assert main(given) == 0
     out = pd.read_csv(tmp_path / "out.csv").set_index("timestamp")["score"]
     assert out.loc["2026-03-01"] >= 0
     assert out.loc[["2026-03-02", "2036-03-01"]].isna().all()
@@ -168,12 +170,12 @@ def test_one_very_old_row_is_named_and_costs_nothing(odd, frequency):
     step = intervals.STEP[frequency]
     rows = {datetime(2026, 2, 27) - step * back: 100.0 + back % 7 for back in range(240)}
     write(store, item, rows | {odd: 100.0})
-    report = laptop.backtest(item, store, (item,), "parquet", NOW)
+    report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert (report.intervals, report.absent, report.found) == (240, 0, 1)
     assert report.findings[0].where.startswith(f"sales/live/{odd:%Y%m%d}")
     alone = ObjectStore.memory()
     write(alone, item, rows)
-    laptop.backtest(item, alone, (item,), "parquet", NOW)
+    local_pipeline.run_backtest(item, alone, (item,), "parquet", NOW)
     results = [[(key, one.get(key).data) for key in one.list("anomalyResults")] for one in (store, alone)]
     assert results[0] == results[1]
 
@@ -197,7 +199,7 @@ def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_tha
         monkeypatch.setattr(schedule, "EDGE", edge)
         store = ObjectStore.memory()
         write(store, item, rows)
-        report = laptop.backtest(item, store, (item,), "parquet", NOW)
+        report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
         kept.append((report._replace(notes=()), [(key, store.get(key).data) for key in store.list("anomalyResults")]))
         assert bool(report.notes) == (edge == timedelta(days=30))
     assert kept[0] == kept[1]
@@ -239,7 +241,7 @@ def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[da
     ]
     locals_ = [intervals.to_wall(instant, item.timezone).hour for instant in instants]
     shaped = [(130 if hour in (8, 9) else 100) * (factor or {}).get(item.start(instant), 1) for instant, hour in zip(instants, locals_, strict=True)]
-    laptop.lay_out(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
+    local_pipeline.lay_out(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -250,7 +252,7 @@ def test_no_clock_change_is_an_anomaly(tmp_path, zone, frequency, aggregation, u
     item = metric(frequency, zone, unix=unix, aggregation=aggregation)
     store = FolderStore(tmp_path)
     feed(store, item, ZONES[zone], days=26 if frequency == "P1D" else 12)
-    report = laptop.backtest(item, store, (item,), "parquet", NOW)
+    report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert (report.alerts, report.found) == (0, 0)
     assert report.intervals > 13
 
@@ -260,7 +262,7 @@ def test_in_the_repeated_hour_many_times_the_usual_and_nothing_are_anomalies_and
     item, store = metric("PT1H", "America/New_York"), ObjectStore.memory()
     first = ZONES["America/New_York"]
     feed(store, item, first, days=12, factor={first: factor})
-    report = laptop.backtest(item, store, (item,), "parquet", NOW)
+    report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert report.alerts == found
     assert alerts_of(store) == ["2025-11-02T05:00Z[UTC]"] * found
 
@@ -279,7 +281,7 @@ def test_absolute_timestamps_keep_both_hours_apart_in_tables_and_views(tmp_path,
     store, first = FolderStore(tmp_path), ZONES[zone]
     second = first + (timedelta(minutes=30) if "Lord" in zone else timedelta(hours=1))
     feed(store, item, first, days=8, factor={second: 3})
-    report = laptop.backtest(item, store, (item,), "parquet", NOW)
+    report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert alerts_of(store) == [f"{second:%Y-%m-%dT%H:%M}Z[UTC]"]
     assert report.alerts == 1
     connection = duck.connect(tmp_path, [item])
@@ -316,9 +318,9 @@ def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monk
         for store in (ObjectStore.memory(), FolderStore(tmp_path / str(sorts))):
             walls = [datetime(2026, 1, 30) + timedelta(hours=hour) for hour in range(96)]
             for wall in walls:
-                store.put(f"{live.folder(item, wall)}/data.csv", b"x")
-            assert live.starts(store, item, walls[40]) == walls[41:]
-            listed = list(store.list("sales/live", f"{live.folder(item, walls[40])}/"))
+                store.put(f"{live_data.folder(item, wall)}/data.csv", b"x")
+            assert live_data.starts(store, item, walls[40]) == walls[41:]
+            listed = list(store.list("sales/live", f"{live_data.folder(item, walls[40])}/"))
             assert (len(listed) == 56) == sorts
 
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake import laptop, metric_set
 from anomalake.catalog import duck, sql
 from anomalake.catalog.views import database, views, views_of_all
-from anomalake.key import series_key
+from anomalake.cli import local_pipeline
+from anomalake.domain import metric_set
+from anomalake.domain.series_key import series_key
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
@@ -79,7 +80,7 @@ def lake(request, tmp_path_factory):
     root: Path = tmp_path_factory.mktemp(request.param)
     item = metric_set.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
-    laptop.lay_out(live, item, FolderStore(root))
+    local_pipeline.lay_out(live, item, FolderStore(root))
     outcome = ingest([Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param)
     assert (len(outcome.filed), outcome.quarantined, outcome.failed) == (12, (), ())
     return duck.connect(root, [item]), database("anomalake", item)
@@ -240,7 +241,7 @@ def test_every_view_gives_the_same_rows_in_both_formats(arrived, live, observed)
     for form in FORMATS:
         with tempfile.TemporaryDirectory() as root:
             store = FolderStore(Path(root))
-            laptop.lay_out(frame, shop, store)
+            local_pipeline.lay_out(frame, shop, store)
             outcome = ingest([Message(str(number), body) for number, body in enumerate(arrived)], store, (shop, other), form)
             assert (len(outcome.filed), outcome.quarantined, outcome.failed) == (len(arrived), (), ())
             data = encoding.encode_records(form, tables.schema("observations", shop), records)
@@ -300,7 +301,7 @@ def test_sql_and_python_compute_the_same_key(pair):
     st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1)), st.sampled_from([ZONE, "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])
 )
 def test_sql_and_python_agree_on_every_wall_time(wall, zone):
-    from anomalake import intervals
+    from anomalake.domain import intervals
 
     wall = wall.replace(microsecond=0)
     literal = f"TIMESTAMP '{wall:%Y-%m-%d %H:%M:%S}'"
@@ -329,7 +330,7 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
     text = shop_text(dimensions=f"dimensions: [{', '.join(names)}]").replace("columns: [platform, marketplace,", f"columns: [{', '.join(names)},")
     item = metric_set.parse(text.replace("{name: views,", "{name: anomalous,").replace(" views,", " anomalous,"), "shop")
     frame = pd.DataFrame([{**dict.fromkeys(names, "v"), "timestamp": "2021-02-17 11:00:00", "anomalous": 1, "revenue": 2.0}])
-    laptop.lay_out(frame, item, FolderStore(tmp_path))
+    local_pipeline.lay_out(frame, item, FolderStore(tmp_path))
     body = alert_body("revenue", series=[(dict.fromkeys(names, "v"), 9.0)], contributions={"wall": {"v": 100.0}})
     ingest([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
     connection = duck.connect(tmp_path, [item])
@@ -347,10 +348,10 @@ def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
     store.put(f"{folder}/.hidden.csv", f"{header}hidden,us,2021-02-17 11:00:00,8,1\n".encode())
     from datetime import datetime as moment
 
-    from anomalake import live
+    from anomalake.lake import live_data
 
-    (keys,) = live.files_by_interval(store, item).values()
-    read = live.read(store, item, moment(2021, 2, 17, 11), keys)
+    (keys,) = live_data.files_by_interval(store, item).values()
+    read = live_data.read(store, item, moment(2021, 2, 17, 11), keys)
     rows = duck.connect(store.root, [item]).sql("SELECT platform, marketplace, views, revenue FROM anomalake_shop.anomalies_with_live").fetchall()
     # What stands behind a closing quote is read otherwise by every reader ("abc"def); what matters is that it costs no other row.
     assert {(p, m): (v, r) for p, m, v, r in rows if p[:3] != "abc"} == {key: v for key, v in read.values.items() if key[0] != "abcdef"}
@@ -373,7 +374,8 @@ PATHS = (
 @pytest.mark.parametrize("zone", ["UTC", ZONE, "Europe/London", "Pacific/Kiritimati"])
 @pytest.mark.parametrize("frequency", ["PT5M", "PT1H"])
 def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them_is_not(tmp_path, path, zone, frequency):
-    from anomalake import intervals, live
+    from anomalake.domain import intervals
+    from anomalake.lake import live_data
 
     text = shop_text(zone, frequency=f"frequency: {frequency}").replace("{{yyyyMMdd}}/{{HHmm}}", path)
     item, store = metric_set.parse(text, "shop"), FolderStore(tmp_path)
@@ -383,13 +385,13 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
     walls = sorted({intervals.floor(intervals.to_wall(instant, zone), frequency) for instant in instants})
     header = "platform,marketplace,timestamp,views,revenue\n"
     for wall in walls:
-        place, data = live.folder(item, wall), f"{header}pc,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n".encode()
+        place, data = live_data.folder(item, wall), f"{header}pc,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n".encode()
         store.put(f"{place}/a.csv", data)
         for stray in (f"{place}x", f"{place}/_b", place.rpartition("/")[0], f"{place.rpartition('/')[0]}/{place}", place.replace("2021", "20x1")):
             store.put(f"{stray}/stray.csv", data)
-    for stray in {live.folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")}:  # no date, and none of this width
+    for stray in {live_data.folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")}:  # no date, and none of this width
         store.put(f"{stray}/a.csv", b"no data")
-    assert list(live.files_by_interval(store, item)) == walls
+    assert list(live_data.files_by_interval(store, item)) == walls
     connection = duck.connect(tmp_path, [item])
     rows = connection.sql('SELECT "localtimestamp", "timestamp", "date", views FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()
     assert rows == [(wall, intervals.to_utc(wall, zone), f"{intervals.to_utc(wall, zone):%Y-%m-%d}", 1.0) for wall in walls]
@@ -420,8 +422,8 @@ def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
     item = metric_set.parse(text.replace("/{{HHmm}}", ""), "shop")
     days = ["2018-11-03", "2018-11-04", "2018-11-05"]  # clocks skipped the midnight of the 4th
     frame = pd.DataFrame([{"platform": "p", "marketplace": "m", "timestamp": day, "views": 1, "revenue": 1.0} for day in days])
-    assert laptop.lay_out(frame, item, FolderStore(tmp_path)) == (3, [])
-    report = laptop.backtest(item, FolderStore(tmp_path), (item,), "parquet")
+    assert local_pipeline.lay_out(frame, item, FolderStore(tmp_path)) == (3, [])
+    report = local_pipeline.run_backtest(item, FolderStore(tmp_path), (item,), "parquet")
     assert (report.rows, report.found) == (3, 0)
     connection = duck.connect(tmp_path, [item])
     live = connection.sql('SELECT "timestamp" FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()

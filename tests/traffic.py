@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Sequence
 
-from anomalake import metric_set
+from anomalake.domain import metric_set
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.layout import Format
 from anomalake.lake.store import ObjectStore, Store

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from anomalake.errors import UserError
-from anomalake.metric_set import MetricSet
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 
 Node = dict[str, Any]
 

@@ -18,11 +18,11 @@ from artifacts import DETECT, INGEST, TOP, handled, shop_alert
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from anomalake import metric_set
 from anomalake.detect import state
-from anomalake.detect.run import Detector
+from anomalake.detect.detector import Detector
+from anomalake.domain import metric_set
 from anomalake.lake import layout
-from anomalake.live import Interval
+from anomalake.lake.live_data import Interval
 from conftest import shop_text, sqs_event
 from stack import ACCOUNT, REGION, Resource, expand, project
 

@@ -17,16 +17,17 @@ import pandas as pd
 import sqlglot
 
 import stack
-from anomalake import intervals, laptop, live, metric_set
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
-from anomalake.demo import flights, shop
+from anomalake.cli import local_pipeline
+from anomalake.cli.demo import flights, shop
+from anomalake.domain import intervals, metric_set
+from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
-from anomalake.lake import encoding, layout, tables
+from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.layout import Format
-from anomalake.metric_set import MetricSet
 from conftest import Point, alert_body, event_text
 from stack import TOP, Resource
 
@@ -96,7 +97,7 @@ def committed() -> tuple[MetricSet, ...]:
 
 def demonstrated() -> tuple[MetricSet, ...]:
     """Those of the demo, and the costs of AWS."""
-    folder = TOP / "src/anomalake/demo/metric_sets"
+    folder = TOP / "src/anomalake/cli/demo/metric_sets"
     return (
         metric_set.load(folder / "flights.yaml"),
         metric_set.load(folder / "ecommerce.yaml"),
@@ -169,8 +170,8 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
     known = known.assign(**{column: known[column] + MOVED})
     made = shop.make(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
     for item, data in zip(sets, (known, made), strict=False):
-        laptop.lay_out(data, item, store)
-        report = laptop.backtest(item, store, sets, form)
+        local_pipeline.lay_out(data, item, store)
+        report = local_pipeline.run_backtest(item, store, sets, form)
         assert (report.failed, report.quarantined) == (0, 0)
         assert report.alerts > 20
     on_their_way(store, sets[1], form, now)
@@ -222,7 +223,7 @@ def fill_awkward(root: Path, form: Format) -> None:
     _live_brief(store, brief)
     _live_island(store, island)
     for item in sets:
-        laptop.backtest(item, store, sets, form)
+        local_pipeline.run_backtest(item, store, sets, form)
     bodies = []
     places = (
         (town, _NEW_YORK, 60), (wide, _BERLIN, 60), (midnight, ("2021-03-14T05:00", "2021-11-07T04:00"), 1440),
@@ -295,8 +296,8 @@ def _live_town(store: FolderStore, item: MetricSet) -> None:
     for wall, lines in files.items():
         stray = f"pc,elsewhere,{wall + timedelta(hours=1):%m/%d/%Y %I:%M:%S %p},1,1"  # belongs in another folder
         text = "\n".join([",".join(item.source.columns if item.source else ()), *lines, stray, "pc,nowhen,yesterday,1,1"]) + "\n"
-        store.put(f"{live.folder(item, wall)}/part-0.csv", text.encode())
-        store.put(f"{live.folder(item, wall)}/_hidden.csv", text.encode())
+        store.put(f"{live_data.folder(item, wall)}/part-0.csv", text.encode())
+        store.put(f"{live_data.folder(item, wall)}/_hidden.csv", text.encode())
 
 
 def _live_wide(store: FolderStore, item: MetricSet) -> None:
@@ -312,7 +313,7 @@ def _live_wide(store: FolderStore, item: MetricSet) -> None:
                 row[item.dimension_names[3]] = None
                 del row[item.dimension_names[4]]
             lines.append(json.dumps(row, ensure_ascii=place % 3 == 0))
-        store.put(f"{live.folder(item, wall)}/{number}.json", ("\n".join([*lines, '{"at": ', ""])).encode())
+        store.put(f"{live_data.folder(item, wall)}/{number}.json", ("\n".join([*lines, '{"at": ', ""])).encode())
 
 
 def _live_midnight(store: FolderStore, item: MetricSet) -> None:
@@ -324,7 +325,7 @@ def _live_midnight(store: FolderStore, item: MetricSet) -> None:
                 for place, value in enumerate(VALUES)
                 if not set(value) & set("\r\n\u2028")
             ]
-            store.put(f"{live.folder(item, datetime(2021, month, day))}/day.csv.gz", packed(item, "\n".join(lines) + "\n"))
+            store.put(f"{live_data.folder(item, datetime(2021, month, day))}/day.csv.gz", packed(item, "\n".join(lines) + "\n"))
 
 
 def _live_brief(store: FolderStore, item: MetricSet) -> None:
@@ -332,7 +333,7 @@ def _live_brief(store: FolderStore, item: MetricSet) -> None:
     for number, wall in enumerate(_hours(("2021-03-13T23:30", "2021-11-07T03:00"), 12, 5)):
         rows = [{"at": f"{wall + timedelta(seconds=place * 31)}", "platform": value, "views": place} for place, value in enumerate(VALUES[:9])]
         text = "\n".join(map(json.dumps, rows)) + "\n"
-        place = live.folder(item, wall)
+        place = live_data.folder(item, wall)
         day = place[: place.index("/", len("brief/"))]
         store.put(f"{place}/{number}.json", text.encode())
         for stray in (
@@ -351,4 +352,4 @@ def _live_island(store: FolderStore, item: MetricSet) -> None:
     for number, instant in enumerate(_hours(_LORD_HOWE, 9, 10)):
         wall = intervals.to_wall(instant, item.timezone)
         lines = [f"{'abc'[place]},{wall + timedelta(minutes=place)},{number + place}" for place in range(3)]
-        store.put(f"{live.folder(item, wall)}/{number}.csv", ("\n".join(["platform,at,views", *lines]) + "\n").encode())
+        store.put(f"{live_data.folder(item, wall)}/{number}.csv", ("\n".join(["platform,at,views", *lines]) + "\n").encode())

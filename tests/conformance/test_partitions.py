@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
-from anomalake import intervals, patterns
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
 from anomalake.dashboards import preview
+from anomalake.domain import intervals, time_patterns
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.folder_store import FolderStore
-from anomalake.live import folder, source_of
-from anomalake.metric_set import MetricSet
+from anomalake.lake.live_data import folder, source_of
 
 from . import lakes
 from .engine import Trino
@@ -47,7 +47,7 @@ def reads(trino: Trino, statement: str) -> list[Read]:
 def live_text(item: MetricSet, wall: datetime) -> str:
     """A live file with one row of the interval."""
     source = source_of(item)
-    at = f"{wall:{patterns.python_format(item.timestamp.format)}}" if item.timestamp.format != patterns.UNIX else (
+    at = f"{wall:{time_patterns.python_format(item.timestamp.format)}}" if item.timestamp.format != time_patterns.UNIX else (
         f"{intervals.to_utc(wall, item.timezone).replace(tzinfo=UTC).timestamp():.0f}")  # fmt: skip
     row = dict.fromkeys(source.columns, "1") | {item.timestamp.column: at}
     line = json.dumps(row) if source.format == "jsonl" else source.delimiter.join(row.values())
@@ -66,7 +66,7 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(trino: T
     lake = every_lake["foldersparquet"]
     item = lake.sets[number]
     source, step = source_of(item), intervals.STEP[item.frequency]
-    prefix, pattern, _ = patterns.day_pattern(source.path) or patterns.folder_pattern(source.path)
+    prefix, pattern, _ = time_patterns.day_pattern(source.path) or time_patterns.folder_pattern(source.path)
     day = datetime(2022, 5, 17)
     walls = list(intervals.walls(day, day + timedelta(days=1) - step, item.frequency))
     there = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
@@ -87,7 +87,7 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(trino: T
     ]
     for key in stray:
         store.put(key, lakes.packed(item, live_text(item, walls[0])))
-    form = patterns.python_format(pattern)
+    form = time_patterns.python_format(pattern)
     first, last = (f"{wall:{form}}" for wall in (day - timedelta(days=3), day + timedelta(days=3)))
     (read,) = reads(trino, f"SELECT count(*) FROM \"{database(lake.name, item)}\".\"live\" WHERE slot BETWEEN '{first}' AND '{last}'")
     assert (read.ranges[0][0], read.ranges[-1][1]) == (first, last)
@@ -175,5 +175,5 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
 def folder_day(item: MetricSet, slot: str) -> str:
     """The local date of a folder of live data."""
     path = source_of(item).path
-    form = patterns.python_format((patterns.day_pattern(path) or patterns.folder_pattern(path)).pattern)
+    form = time_patterns.python_format((time_patterns.day_pattern(path) or time_patterns.folder_pattern(path)).pattern)
     return f"{datetime.strptime(slot, form):%Y-%m-%d}"

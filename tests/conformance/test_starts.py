@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import stack
-from anomalake import intervals
 from anomalake.catalog import duck, projection
 from anomalake.catalog.views import database
+from anomalake.domain import intervals
 from anomalake.lake.folder_store import FolderStore
 
 from . import lakes

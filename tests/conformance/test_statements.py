@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from anomalake import intervals, live
 from anomalake.catalog import duck, sql
 from anomalake.catalog.views import database
-from anomalake.lake import layout
+from anomalake.domain import intervals
+from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore
 
 from .engine import Answer, Trino
@@ -25,7 +25,7 @@ def days(lake: Lake, db: str) -> str:
     """The dates of which a database's metric set has live data or events, as SQL lists them; of an empty lake a week."""
     sets = [item for item in lake.sets if db in (lake.name, database(lake.name, item))]
     store = FolderStore(lake.root)
-    live_days = {(wall, item.timezone) for item in sets if item.source for wall in live.files_by_interval(store, item)}
+    live_days = {(wall, item.timezone) for item in sets if item.source for wall in live_data.files_by_interval(store, item)}
     found = {layout.date(intervals.to_utc(wall, zone)) for wall, zone in live_days}
     found |= {layout.day_of(key) for item in sets for key in store.list(layout.folder("anomalyGroups", item))}
     return ", ".join(f"'{day}'" for day in sorted(found) or [f"2026-01-0{day}" for day in range(1, 8)])

@@ -12,10 +12,11 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["anomalake"]):
-    from anomalake import alert as alerts
-    from anomalake import metric_set, sources
-    from anomalake.alert import AlertError
-    from anomalake.errors import UserError
+    from anomalake import sources
+    from anomalake.domain import alert as alerts
+    from anomalake.domain import metric_set
+    from anomalake.domain.alert import AlertError
+    from anomalake.domain.errors import UserError
     from anomalake.lake import encoding, tables
 
 import hostile

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from anomalake import metric_set, sources
-from anomalake.alert import AlertError
+from anomalake import sources
 from anomalake.catalog import duck
+from anomalake.domain import metric_set
+from anomalake.domain.alert import AlertError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
 from conftest import event_text

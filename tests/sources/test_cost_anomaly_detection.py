@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import metric_set, sources
-from anomalake.alert import AlertError
+from anomalake import sources
 from anomalake.catalog import duck
+from anomalake.domain import metric_set
+from anomalake.domain.alert import AlertError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
 from conftest import event_text

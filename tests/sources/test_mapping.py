@@ -6,10 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from anomalake import metric_set, sources
-from anomalake.alert import Alert, AlertError, ImpactedMetric
-from anomalake.errors import UserError
-from anomalake.metric_set import MAPPED
+from anomalake import sources
+from anomalake.domain import metric_set
+from anomalake.domain.alert import Alert, AlertError, ImpactedMetric
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MAPPED
 from conftest import event_text, shop_text
 
 GRAFANA = metric_set.load(Path(__file__).parents[2] / "docs/metric_sets/grafana.yaml")

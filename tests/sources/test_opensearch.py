@@ -5,7 +5,7 @@ import json
 import pytest
 
 from anomalake import sources
-from anomalake.alert import AlertError
+from anomalake.domain.alert import AlertError
 from conftest import event_text
 
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake import alert as alerts
-from anomalake import metric_set, sources
-from anomalake.alert import AlertError
+from anomalake import sources
+from anomalake.domain import alert as alerts
+from anomalake.domain import metric_set
+from anomalake.domain.alert import AlertError
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.store import ObjectStore
 from conftest import alert_body, event_text

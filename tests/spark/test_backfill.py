@@ -20,7 +20,7 @@ import pytest
 
 import s3_server
 import spark_job
-from anomalake import timeline
+from anomalake.detect import timeline
 from anomalake.functions import detect
 from anomalake.functions.memory import recall
 from anomalake.functions.setting import Setting

@@ -3,12 +3,13 @@
 Sources: "AWS Glue job parameters", "Using Python libraries with AWS Glue" and "Logging for AWS Glue jobs" in the Glue guide.
 """
 
-from anomalake import __version__, patterns
+from anomalake import __version__
 from anomalake.cloudformation import ACCOUNT, PREFIX, Node, allow, role, sub, use_key
+from anomalake.domain import time_patterns
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
+from anomalake.lake.live_data import source_of
 from anomalake.lake.tables import INGESTED
-from anomalake.live import source_of
-from anomalake.metric_set import MetricSet
 
 PARAMETERS = ("BackfillWorkerType", "BackfillWorkers")
 FOLDER = "backfill"  # of the lake: what `make backfill-upload` puts there
@@ -61,7 +62,7 @@ def _statements(metric_set: MetricSet) -> list[Node]:
     def objects(*folders: str) -> list[Node | str]:
         return [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}*") for folder in folders]
 
-    live = patterns.folder_pattern(source_of(metric_set).path).prefix
+    live = time_patterns.folder_pattern(source_of(metric_set).path).prefix
     filed = [f"{layout.folder(table, metric_set)}/" for table in INGESTED]
     written = [f"{layout.folder(table, metric_set)}/" for table in layout.BY_DAY]
     kept = [layout.archive_folder(metric_set.name) + "/", f"{layout.QUARANTINE}/"]

@@ -1,10 +1,10 @@
 """A metric set's detector in the stack: what it may read, when it runs, and the alarms when it is late or hears nothing. Pure."""
 
-from anomalake import intervals, patterns
 from anomalake.cloudformation import NOTHING, PREFIX, Node, allow, choose, sub
 from anomalake.detect import schedule
-from anomalake.live import source_of
-from anomalake.metric_set import MetricSet
+from anomalake.domain import intervals, time_patterns
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake.live_data import source_of
 
 SILENT_AFTER = {"P1D": 1, "PT1H": 2, "PT10M": 3, "PT5M": 6}  # intervals without live data in a row, before that is an alarm
 LATE_AFTER = 2  # intervals that are due and not scored, after a run
@@ -14,7 +14,7 @@ LATE_FOR = {"P1D": 2, "PT1H": 3, "PT10M": 3, "PT5M": 3}  # intervals for which t
 def resources(metric_set: MetricSet) -> Node:
     """The schedule, the permission to read the live data, and two alarms; all of them only where the detector is on."""
     seconds = int(intervals.STEP[metric_set.frequency].total_seconds())
-    name, prefix = metric_set.name, patterns.folder_pattern(source_of(metric_set).path).prefix
+    name, prefix = metric_set.name, time_patterns.folder_pattern(source_of(metric_set).path).prefix
     read = allow(["s3:GetObject"], [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{prefix}*")])
     made: Node = {
         "ReadLive": {

@@ -18,15 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlglot
 
-from anomalake import patterns
 from anomalake.catalog import sandbox, sql
 from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
-from anomalake.errors import UserError
+from anomalake.domain import time_patterns
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import REPORT_ID, MetricSet
 from anomalake.lake import layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import GLUE_NAMES, Format
-from anomalake.live import source_of
-from anomalake.metric_set import REPORT_ID, MetricSet
+from anomalake.lake.live_data import source_of
 
 PREFIX = "anomalake"
 BATCH = 1_000  # rows of a result at a time
@@ -81,7 +81,7 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
     _create(connection, views_of_all(sets, PREFIX, kept))
     paths = [PREFIX, *(database(PREFIX, item) for item in sets[:1] if len(sets) == 1)]
     connection.execute(f"SET search_path = '{','.join(paths)}'")
-    folders = [root / patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0] for item in sets if item.source is not None]
+    folders = [root / time_patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0] for item in sets if item.source is not None]
     sandbox.restrict(connection, root, folders)
     return connection
 
@@ -207,16 +207,16 @@ def _json_table(folder: Path, suffix: str, known: Sequence[tuple[str, str]]) -> 
 def _live_table(root: Path, metric_set: MetricSet) -> str:
     """The files of folders that are named as intervals are; every column a text, as Athena's CSV reader gives them, `slot` and `$path`."""
     source = source_of(metric_set)
-    prefix, pattern, suffix = patterns.folder_pattern(source.path)
-    day = patterns.day_pattern(source.path)
-    sample, slot = (datetime(2000, 1, 1).strftime(patterns.python_format(one)) for one in (pattern, day.pattern if day else pattern))
+    prefix, pattern, suffix = time_patterns.folder_pattern(source.path)
+    day = time_patterns.day_pattern(source.path)
+    sample, slot = (datetime(2000, 1, 1).strftime(time_patterns.python_format(one)) for one in (pattern, day.pattern if day else pattern))
     digits = "".join("[0-9]" if letter.isdigit() else glob.escape(letter) for letter in sample)
     base = f"{root}/{prefix}"
     files = f"{glob.escape(base)}{digits}{glob.escape(suffix)}/**/[!._]*"
     own = f"substr(_file, {len(base) + 1}, {len(slot)}) AS slot, 's3://lake/' || substr(_file, {len(str(root)) + 2}) AS \"$path\""
     seen = (  # no hidden files, as Athena sees them; no folder that only looks like a date
         f"WHERE NOT regexp_matches(substr(_file, {len(base) + len(sample) + len(suffix) + 1}), '/[._]') "
-        f"AND try_strptime(substr(_file, {len(base) + 1}, {len(sample)}), {sql.text(patterns.python_format(pattern))}) IS NOT NULL"
+        f"AND try_strptime(substr(_file, {len(base) + 1}, {len(sample)}), {sql.text(time_patterns.python_format(pattern))}) IS NOT NULL"
     )
     columns = ", ".join(f"{sql.text(column)}: 'VARCHAR'" for column in source.columns)
     if not any(Path(file).is_file() for file in glob.iglob(files, recursive=True)):  # noqa: PTH207  (DuckDB takes the same pattern)

@@ -9,16 +9,17 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 
-from anomalake import cloudformation, patterns
-from anomalake.alert import EARLIEST
+from anomalake import cloudformation
 from anomalake.catalog import backfill, detector, projection, sql
 from anomalake.catalog.saved import SavedQuery, saved_queries, saved_queries_of_all
 from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, literal, logical, logical_set, nested, role, sub, use_key
+from anomalake.domain import time_patterns
+from anomalake.domain.alert import EARLIEST
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format, Table
-from anomalake.live import source_of
-from anomalake.metric_set import MetricSet
+from anomalake.lake.live_data import source_of
 
 _PARQUET = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
@@ -103,7 +104,7 @@ def _crawler(metric_set: MetricSet) -> Node:
     crawled = f"{database(PREFIX, metric_set)}_crawled"
     folders = [layout.folder("metricValue_AnomalyScore", metric_set), layout.folder("dimensionContributions", metric_set)]
     if metric_set.source is not None:
-        folders.insert(0, patterns.folder_pattern(metric_set.source.path).prefix.rpartition("/")[0])
+        folders.insert(0, time_patterns.folder_pattern(metric_set.source.path).prefix.rpartition("/")[0])
     arn = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}"
     objects = [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}/*") for folder in folders]
     bucket = sub("arn:${AWS::Partition}:s3:::${Bucket}")
@@ -207,7 +208,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     prefix, pattern, suffix = projection.partition(source.path)
     steps = {"P1D": (1, "DAYS"), "PT1H": (1, "HOURS"), "PT10M": (10, "MINUTES"), "PT5M": (5, "MINUTES")}
     parameters = _projection(
-        "slot", pattern, projection.live_range(pattern), steps["P1D" if patterns.day_pattern(source.path) else metric_set.frequency]
+        "slot", pattern, projection.live_range(pattern), steps["P1D" if time_patterns.day_pattern(source.path) else metric_set.frequency]
     )
     parameters["storage.location.template"] = sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from anomalake.catalog import sql
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
 
 _ALLOWED = "a query is one SELECT, WITH, VALUES, DESCRIBE or SHOW statement"
 _READS = "a query reads the lake's views and tables only (docs/catalog.md)"

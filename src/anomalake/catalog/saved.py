@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from anomalake.catalog import sql
 from anomalake.catalog.views import database
-from anomalake.metric_set import MetricSet
+from anomalake.domain.metric_set import MetricSet
 
 _LAST_WEEK = "\"date\" >= date_format(current_timestamp - INTERVAL '7' DAY, '%Y-%m-%d')"
 _LAST_MONTH = "\"date\" >= date_format(current_timestamp - INTERVAL '30' DAY, '%Y-%m-%d')"

@@ -7,13 +7,13 @@ because it is computed from theirs. Joins use `timestamp` and `key` alone, which
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from anomalake import intervals, patterns
-from anomalake.alert import SEVERITY
 from anomalake.catalog import sql
+from anomalake.domain import intervals, time_patterns
+from anomalake.domain.alert import SEVERITY
+from anomalake.domain.metric_set import ANOMALY_COLUMNS, MetricSet
 from anomalake.lake import tables
 from anomalake.lake.layout import BY_DAY, GLUE_NAMES, Format, Table
-from anomalake.live import source_of
-from anomalake.metric_set import ANOMALY_COLUMNS, MetricSet
+from anomalake.lake.live_data import source_of
 
 FEEDBACK = "feedback"  # the table of what people said of events
 COMPACTION = "compaction"  # the table of days that are on their way into one object
@@ -100,21 +100,21 @@ def _report(column: str) -> str:
 
 
 def _live(metric_set: MetricSet, db: str) -> str:
-    """The queries `live_read` and `live_rows` of the live rows that lie in their folder's interval: `anomalake.live` in SQL.
+    """The queries `live_read` and `live_rows` of the live rows that lie in their folder's interval: `anomalake.lake.live_data` in SQL.
 
     `date` is computed of the partition column alone, so that a filter on it reaches the partitions. Those are days where a day has a folder, so that
     2,500 and not 700,000 are gone through; then there is a SELECT for each UTC day that a local day has a part in (decision 0011).
     """
-    source, zone, day = source_of(metric_set), metric_set.timezone, patterns.day_pattern(source_of(metric_set).path)
+    source, zone, day = source_of(metric_set), metric_set.timezone, time_patterns.day_pattern(source_of(metric_set).path)
     apart = metric_set.clock.absolute and zone != "UTC" and metric_set.frequency != "P1D"  # both occurrences of a repeated hour
-    form = sql.text(patterns.trino_format(patterns.folder_pattern(source.path).pattern))
+    form = sql.text(time_patterns.trino_format(time_patterns.folder_pattern(source.path).pattern))
     if day is None:
         start = f"date_parse(slot, {form})"
         # The second occurrence of an hour may have another UTC date than the first; three hours later that date has begun.
         shifts = ("", " + INTERVAL '3' HOUR") if apart else ("",)
         dates = [f"date_format({sql.wall_to_utc(start, zone)}{shift}, '%Y-%m-%d')" for shift in shifts]
     else:
-        start = f'try(date_parse(regexp_extract("$path", {sql.text(patterns.folder_regex(source.path))}, 1), {form}))'
+        start = f'try(date_parse(regexp_extract("$path", {sql.text(time_patterns.folder_regex(source.path))}, 1), {form}))'
         dates = [sql.days_later(sql.day_of("slot", day.pattern), part) for part in intervals.utc_days(zone)]
     wall = sql.wall_of(sql.name(metric_set.timestamp.column), metric_set.timestamp.format, zone)
     blank = source.format == "csv"
@@ -122,7 +122,7 @@ def _live(metric_set: MetricSet, db: str) -> str:
     measures = [(m, sql.number_of(sql.name(m))) for m in metric_set.measure_names]
     names = ", ".join(sql.name(column) for column, _ in (*dimensions, *measures))
     typed = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in (*dimensions, *measures))
-    happened = "" if zone == "UTC" or not patterns.has_hour(metric_set.timestamp.format) else (
+    happened = "" if zone == "UTC" or not time_patterns.has_hour(metric_set.timestamp.format) else (
         f" AND {sql.utc_to_wall(sql.wall_to_utc('_wall', zone), zone)} = _wall")  # fmt: skip
     rows = [
         f'SELECT {date} AS "date", "timestamp", "key", {names} FROM live_read'

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from anomalake import intervals
-from anomalake.alert import MISSING_DATA
-from anomalake.metric_set import ANOMALY_COLUMNS, Dimension, Measure, MetricSet
+from anomalake.domain import intervals
+from anomalake.domain.alert import MISSING_DATA
+from anomalake.domain.metric_set import ANOMALY_COLUMNS, Dimension, Measure, MetricSet
 
 Granularity = Literal["DAY", "HOUR", "MINUTE"]
 Definition = dict[str, Any]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import duckdb
 
-from anomalake import files
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
 from anomalake.dashboards import definition, preview
-from anomalake.errors import UserError
-from anomalake.metric_set import MetricSet
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake import files
 
 LIVE = "anomalies_with_live"
 

@@ -22,7 +22,7 @@ import duckdb
 import vl_convert
 
 from anomalake.catalog import sql
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
 
 MOST_ROWS = 200_000  # of one query's result; above it the drop-downs' columns are left out
 MOST_COLORS = 25  # of a chart whose own data is above that

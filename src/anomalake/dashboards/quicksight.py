@@ -6,16 +6,17 @@ Sources: the `AWS::QuickSight::*` pages of the CloudFormation guide; sets of per
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anomalake import cloudformation, patterns
+from anomalake import cloudformation
 from anomalake.catalog import views
 from anomalake.catalog.views import View, ViewColumn, database
 from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, logical, logical_set, nested, role, sub, use_key
 from anomalake.dashboards import definition, refresh, topic
 from anomalake.dashboards.definition import BAND, CONTRIBUTIONS, DATASETS, HEALTH, LIVE, LOG
 from anomalake.dashboards.refresh import Refreshes
-from anomalake.errors import UserError
+from anomalake.domain import time_patterns
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
-from anomalake.metric_set import MetricSet
 
 TYPES = {"varchar": "STRING", "double": "DECIMAL", "bigint": "INTEGER", "timestamp(3)": "DATETIME", "boolean": "BOOLEAN"}
 STACK_PARAMETERS = ("Prefix", "Bucket", "WorkGroup", "KmsKeyArn", "OwnerArn", "ReaderArn", "ImportMode", "Topics")
@@ -147,7 +148,7 @@ def _role(sets: Sequence[MetricSet]) -> Node:
     here = "${AWS::Region}:${AWS::AccountId}"
     bucket, glue = sub("arn:${AWS::Partition}:s3:::${Bucket}"), f"arn:${{AWS::Partition}}:glue:{here}"
     databases = [PREFIX, *(database(PREFIX, item) for item in sets)]
-    folders = [f"{layout.RESULTS}/", f"{layout.FEEDBACK}/", *(patterns.folder_pattern(item.source.path).prefix for item in sets if item.source)]
+    folders = [f"{layout.RESULTS}/", f"{layout.FEEDBACK}/", *(time_patterns.folder_pattern(item.source.path).prefix for item in sets if item.source)]
     results = sub("arn:${AWS::Partition}:s3:::${Bucket}/athena-results/*")
     statements = [
         allow(

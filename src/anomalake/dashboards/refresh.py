@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from anomalake.dashboards.definition import CONTRIBUTIONS, LIVE, LOG
-from anomalake.metric_set import MetricSet
+from anomalake.domain.metric_set import MetricSet
 
 # Days before a refresh of a daily set at which the detector's last interval may be filed: the interval's own, and one each for its start within a UTC
 # day, for the wait until the refresh, and for a run that is late.

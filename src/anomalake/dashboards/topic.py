@@ -3,7 +3,7 @@
 from typing import Any
 
 from anomalake.catalog.views import View
-from anomalake.metric_set import ANOMALY_COLUMNS, MetricSet
+from anomalake.domain.metric_set import ANOMALY_COLUMNS, MetricSet
 
 # Columns that every metric set has: friendly name, synonyms, aggregation (None: a dimension).
 _COMMON: dict[str, tuple[str, tuple[str, ...], str | None]] = {

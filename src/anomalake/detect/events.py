@@ -12,15 +12,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalake import alert as alerts
-from anomalake.alert import Alert
 from anomalake.detect import cause
 from anomalake.detect.filters import alerting
 from anomalake.detect.model import Floats, Points
 from anomalake.detect.score import distance_of, score_of
-from anomalake.key import series_key
-from anomalake.live import Series
-from anomalake.metric_set import MetricSet
+from anomalake.domain import alert as alerts
+from anomalake.domain.alert import Alert
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.series_key import series_key
+from anomalake.lake.live_data import Series
 
 SOURCE = "anomalake"
 LARGEST = 1e300

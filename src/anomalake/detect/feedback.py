@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalake.alert import MISSING_DATA
-from anomalake.errors import UserError
-from anomalake.live import Series
-from anomalake.metric_set import MetricSet
+from anomalake.domain.alert import MISSING_DATA
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake.live_data import Series
 
 WANTED, NOT_WANTED = 1.25, 0.5  # times the distance from what is expected
 LEAST, MOST = 0.125, 2.0  # however often it was said

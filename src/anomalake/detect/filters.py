@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalake.detect.model import Points
-from anomalake.live import Series
-from anomalake.metric_set import MetricSet
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake.live_data import Series
 
 
 def alerting(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], points: Points) -> NDArray[np.int64]:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from math import ceil
 
-from anomalake.intervals import Clock
-from anomalake.metric_set import MetricSet
+from anomalake.domain.intervals import Clock
+from anomalake.domain.metric_set import MetricSet
 
 # Days without data at the beginning and at the end of a gap that the detector walks through. It remembers four weeks of
 # arrivals (detect.completeness), so the days between change nothing.

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from anomalake.detect.detector import Detector, Ongoing, in_threads
 from anomalake.detect.model import State
-from anomalake.detect.run import Detector, Ongoing, in_threads
-from anomalake.errors import UserError
-from anomalake.metric_set import MetricSet
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 
 VERSION = 5
 _ARRAYS = tuple(field.name for field in fields(State) if field.name not in ("slots", "size", "day"))

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from anomalake import live, patterns
 from anomalake.catalog.views import database
 from anomalake.doctor.scene import Answer, Finding, Scene, ask, ask_all, declared, listed, results
-from anomalake.lake import layout
+from anomalake.domain import time_patterns
+from anomalake.lake import layout, live_data
 
 
 def _catalog_of(scene: Scene, name: str) -> dict[str, Answer] | None:
@@ -117,8 +117,8 @@ def data(scene: Scene) -> Iterator[Finding]:
         yield Finding("problem", f"there is no bucket {bucket!r}", "deploy again; a bucket that was deleted takes a new stack")
         return
     for item in scene.setting.sets:
-        if item.source and not _first_objects(scene, patterns.folder_pattern(item.source.path).prefix):
-            place = f"s3://{bucket}/{live.folder(item, datetime(2021, 2, 17))}/"
+        if item.source and not _first_objects(scene, time_patterns.folder_pattern(item.source.path).prefix):
+            place = f"s3://{bucket}/{live_data.folder(item, datetime(2021, 2, 17))}/"
             yield Finding("warning", f"{item.name}: there is no live data", f"put each interval's file in its folder, such as {place}")
         elif _first_objects(scene, layout.folder("metricValue_AnomalyScore", item) + "/"):
             yield Finding("ok", f"{item.name}: there are anomalies{' and live data' if item.source else ''}")

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
 from typing import NamedTuple
 
-from anomalake import intervals, live, patterns
-from anomalake.alert import EARLIEST
 from anomalake.catalog import projection
 from anomalake.catalog.projection import Outside
 from anomalake.catalog.views import database
 from anomalake.doctor.scene import Finding, Scene, ask
-from anomalake.lake import layout
+from anomalake.domain import intervals, time_patterns
+from anomalake.domain.alert import EARLIEST
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake import layout, live_data
 from anomalake.lake.layout import Table
-from anomalake.live import source_of
-from anomalake.metric_set import MetricSet
+from anomalake.lake.live_data import source_of
 
 _PAGES = 3  # of a thousand keys, that one question goes through
 _TABLES: tuple[Table, ...] = ("anomalyGroups", "observations")  # every alert is in the one, every interval of the detector in the other
@@ -51,20 +51,20 @@ def partitions(scene: Scene) -> Iterator[Finding]:
             command = f'{remedy} (`make deploy PARAMETERS="{projection.PARAMETER}={value}"`)' if remedy.startswith("deploy") else remedy
             yield Finding("warning", found, command)
         if not told and one.first is not None and one.whole:
-            place = live.folder(one.item, one.first)
+            place = live_data.folder(one.item, one.first)
             yield Finding("ok", f"{one.item.name}: Athena shows live data from {one.start} on, and the first lies in {place}")
         elif not told:
             yield _not_compared(scene, one)
 
 
 def _not_compared(scene: Scene, one: _Live) -> Finding:
-    prefix = patterns.folder_pattern(source_of(one.item).path).prefix
+    prefix = time_patterns.folder_pattern(source_of(one.item).path).prefix
     if one.first is not None:
         remedy = "`anomalake detect --rebuild` compares all of them; a `source.path` with the year first, then month and day, is compared here"
         return Finding("skipped", f"{one.item.name}: folders do not sort by date, and only the first {_PAGES},000 objects were compared", remedy)
     if not _keys(scene, prefix, most=1)[0]:
         return Finding("skipped", f"{one.item.name}: there is no live data to compare with the range of its partitions")
-    remedy = f"put each interval's file in its folder, such as {live.folder(one.item, datetime(2021, 2, 17))}/"
+    remedy = f"put each interval's file in its folder, such as {live_data.folder(one.item, datetime(2021, 2, 17))}/"
     return Finding("warning", f"{one.item.name}: none of the first {_PAGES},000 objects in {prefix} lies in the folder of an interval", remedy)
 
 
@@ -80,7 +80,7 @@ def _live(scene: Scene, item: MetricSet, now: datetime) -> _Live | Finding | Non
         found = f"{item.name}: the partitions of the live table range over {projected or 'nothing'}, which begins with no folder of {path}"
         return Finding("problem", found, "run `anomalake render` and deploy again; or the deployed version is older than this checkout")
     walls, whole = _walls(scene, item)
-    if patterns.sorts_by_date(patterns.folder_pattern(path).pattern):
+    if time_patterns.sorts_by_date(time_patterns.folder_pattern(path).pattern):
         whole = True
         if walls and intervals.to_utc(walls[0], item.timezone) < EARLIEST:
             walls = [walls[0], *_walls(scene, item, EARLIEST)[0]]
@@ -93,13 +93,13 @@ def _walls(scene: Scene, item: MetricSet, start: datetime | None = None) -> tupl
 
     Whether there are no more keys is the second answer.
     """
-    prefix, pattern, _ = patterns.folder_pattern(source_of(item).path)
-    after = prefix + start.strftime(patterns.python_format(pattern)) if start else ""  # a folder's keys come after its name
+    prefix, pattern, _ = time_patterns.folder_pattern(source_of(item).path)
+    after = prefix + start.strftime(time_patterns.python_format(pattern)) if start else ""  # a folder's keys come after its name
     found: list[datetime] = []
     for _ in range(_PAGES):
         keys, more = _keys(scene, prefix, after)
-        found += [wall for key in keys if (wall := live.wall_of(item, key)) is not None]
-        if not more or (found and patterns.sorts_by_date(pattern)):
+        found += [wall for key in keys if (wall := live_data.wall_of(item, key)) is not None]
+        if not more or (found and time_patterns.sorts_by_date(pattern)):
             return found, not more
         after = keys[-1]
     return found, False

@@ -10,12 +10,12 @@ from typing import Any, Literal, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
-from anomalake import patterns
 from anomalake.catalog import sql
 from anomalake.catalog.views import database, views, views_of_all
+from anomalake.domain import time_patterns
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format
-from anomalake.metric_set import MetricSet
 
 Status = Literal["ok", "warning", "problem", "skipped"]
 Clients = Callable[[str, str], Any]  # a service and a region -> its boto3 client
@@ -199,7 +199,7 @@ def declared(scene: Scene) -> dict[str, dict[str, Declared]]:
             own[name] = Declared({column.lower(): kind for column, kind in kinds.items()}, layout.folder(table, item))
         if item.source is not None:
             columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")
-            own["live"] = Declared(columns, patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0])
+            own["live"] = Declared(columns, time_patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0])
     every = [view for item in scene.setting.sets for view in views(item, scene.prefix, form)]
     for view in (*every, *views_of_all(scene.setting.sets, scene.prefix, form)):
         made[view.database][view.name] = Declared({column.name: sql.HIVE[column.type] for column in view.columns})

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.layout import Format, Table
+from anomalake.lake.parallel import in_order
 from anomalake.lake.store import StorageError, Store, Stored, UnreadableError
-from anomalake.metric_set import MetricSet
-from anomalake.parallel import in_order
 
 GRACE = timedelta(hours=1)  # between two steps; Athena ends a query after 30 minutes
 DAYS_A_RUN = 3  # that are begun in one run, until it has caught up

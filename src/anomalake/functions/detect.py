@@ -12,25 +12,25 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
-from anomalake import alert as alerts
-from anomalake import intervals, live
-from anomalake.alert import Alert
 from anomalake.detect import model, schedule, state
-from anomalake.detect.run import Detector, Health, Scored
+from anomalake.detect.detector import Detector, Health, Scored
 from anomalake.detect.state import Memory
-from anomalake.errors import UserError
+from anomalake.detect.timeline import left_for_later, not_due
+from anomalake.domain import alert as alerts
+from anomalake.domain import intervals
+from anomalake.domain.alert import Alert
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
 from anomalake.functions.ingest import take
 from anomalake.functions.lease import holder, leased
 from anomalake.functions.memory import recall, remember, said
 from anomalake.functions.setting import METRICS_NAMESPACE, MOST_BYTES, Setting, send, setting
-from anomalake.lake import encoding, layout, tables
+from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Table
+from anomalake.lake.live_data import Finding
 from anomalake.lake.store import StorageError, Store
-from anomalake.live import Finding
-from anomalake.metric_set import MetricSet
-from anomalake.timeline import left_for_later, not_due
 
 SPARE_MS = 90_000  # of the function's time, for writing the state
 MOST_FINDINGS = 10  # of an interval, in the log
@@ -104,7 +104,7 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
         if not has_time():
             break
         try:
-            interval = live.read(store, metric_set, start, live.files_of(store, metric_set, start))
+            interval = live_data.read(store, metric_set, start, live_data.files_of(store, metric_set, start))
         except StorageError as error:  # what was learned before is kept
             broken = error
             break
@@ -127,7 +127,7 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
         left = sum(1 for _ in schedule.due(metric_set, memory.after, last))
     if broken is not None:
         raise broken
-    findings, waiting = not_due(metric_set, live.starts(store, metric_set, last), now)
+    findings, waiting = not_due(metric_set, live_data.starts(store, metric_set, last), now)
     for finding in findings[:MOST_FINDINGS]:
         logger.warning("live data in the future", where=finding.where, problem=finding.problem, of=len(findings))
     return Run(scored, empty, left, sent, late, tuple(findings), tuple(left_for_later(metric_set, waiting))), memory
@@ -137,7 +137,7 @@ def _walked(store: Store, metric_set: MetricSet, after: datetime, last: datetime
     """The intervals to process; the live data is only listed as a whole where so many are due that the gaps in it matter."""
     if last - after <= 2 * schedule.EDGE:
         return schedule.due(metric_set, after, last)
-    return schedule.walked(metric_set, after, last, live.starts(store, metric_set))
+    return schedule.walked(metric_set, after, last, live_data.starts(store, metric_set))
 
 
 def tidy_days(metric_set: MetricSet, chosen: Setting, memory: Memory, now: datetime, has_time: Callable[[], bool]) -> None:
@@ -152,7 +152,7 @@ def tidy_days(metric_set: MetricSet, chosen: Setting, memory: Memory, now: datet
 
 def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) -> tuple[Memory, int]:
     """Count the intervals that had no data in time and have some now; they are not scored, and no longer watched."""
-    late = [start for start in memory.missed if live.files_of(store, metric_set, start)]
+    late = [start for start in memory.missed if live_data.files_of(store, metric_set, start)]
     for start in late:
         wall = metric_set.clock.wall(start)
         usual = memory.detector.arrived.usual(wall.toordinal(), intervals.slot(wall, metric_set.frequency))
@@ -166,7 +166,7 @@ def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) 
 def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
     """A detector that knows nothing: it learns from the live data of the last weeks first, and alerts on what comes after."""
     earliest = last - timedelta(days=model.HISTORY_DAYS)
-    first = next((start for start in live.starts(store, metric_set) if earliest <= start <= last), last)
+    first = next((start for start in live_data.starts(store, metric_set) if earliest <= start <= last), last)
     return Memory(Detector(metric_set), metric_set.clock.previous(first), last, 0)
 
 

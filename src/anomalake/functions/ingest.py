@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
-from anomalake import notification
-from anomalake.functions import http
+from anomalake.functions import http, notification
 from anomalake.functions.setting import METRICS_NAMESPACE, Setting, publish, setting
 from anomalake.lake import layout
 from anomalake.lake.ingest import Filed, Message, chunks, ingest

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
 from anomalake.lake.store import StorageError, Store, Stored
-from anomalake.metric_set import MetricSet
 
 LEASE = timedelta(minutes=16)  # longer than the function may run
 MAX_LEASE = timedelta(hours=1)  # none is longer, with a generous difference between two machines' clocks

@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 from anomalake.detect import feedback, state
+from anomalake.detect.detector import in_threads
 from anomalake.detect.feedback import Feedback
-from anomalake.detect.run import in_threads
 from anomalake.detect.state import Memory
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
 from anomalake.lake.store import StorageError, Store, Stored
-from anomalake.metric_set import MetricSet
 
 OLD_STATE = "state.npz"  # of versions before the memory was cut into shards
 

@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anomalake import metric_set
+from anomalake.domain import metric_set
+from anomalake.domain.metric_set import MetricSet
+from anomalake.functions.notification import Notice
 from anomalake.lake.layout import Format
 from anomalake.lake.store import PATIENT, Patience, StorageError, Store, open_store
-from anomalake.metric_set import MetricSet
-from anomalake.notification import Notice
 
 METRICS_NAMESPACE = "Anomalake"
 MOST_MESSAGES, MOST_BYTES = 10, 1_000_000  # of one request to SQS (the service takes 1 MiB)

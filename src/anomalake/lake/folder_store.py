@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from anomalake.files import sync, sync_folder
+from anomalake.lake.files import sync, sync_folder
 from anomalake.lake.store import StorageError, Store, Stored, UnreadableError, too_large
 
 WRITING, LOCKS = ".writing", ".locks"  # folders of the lake that hold no objects

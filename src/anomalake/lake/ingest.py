@@ -9,15 +9,15 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from anomalake import alert as alerts
-from anomalake import metric_set as metric_sets
 from anomalake import sources
-from anomalake.alert import Alert, AlertError
-from anomalake.errors import UserError
+from anomalake.domain import alert as alerts
+from anomalake.domain import metric_set as metric_sets
+from anomalake.domain.alert import Alert, AlertError
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet, printable
 from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import StorageError, Store, keep, update
-from anomalake.metric_set import MetricSet, printable
 
 MAX_EVENTS = 100  # in one message, which the ingest function has to file within its time
 MAX_REASON_CHARACTERS = 5_000

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.store import Store
-from anomalake.metric_set import MetricSet
 
 Format = Literal["parquet", "csv"]
 Table = Literal["metricValue_AnomalyScore", "dimensionContributions", "anomalyGroups", "observations", "dataHealth"]

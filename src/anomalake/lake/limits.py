@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from anomalake.alert import Alert
+from anomalake.domain.alert import Alert
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import tables
 from anomalake.lake.layout import Table
 from anomalake.lake.tables import Units
-from anomalake.metric_set import MetricSet
 
 MAX_INTERVAL_BYTES = 10_000_000  # of anomalous series, each counted as `ROW_BYTES` and `CHARACTER_BYTES` for each character of its values
 ROW_BYTES, CHARACTER_BYTES = 300, 4

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
 
 if TYPE_CHECKING:
     from obstore import PutMode

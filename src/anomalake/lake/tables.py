@@ -14,10 +14,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from anomalake.alert import MISSING_DATA, Alert, TimeSeries, dimension_values
-from anomalake.key import series_key
+from anomalake.domain.alert import MISSING_DATA, Alert, TimeSeries, dimension_values
+from anomalake.domain.metric_set import ANOMALY_COLUMNS, REPORT_ID, MetricSet
+from anomalake.domain.series_key import series_key
 from anomalake.lake.layout import Table
-from anomalake.metric_set import ANOMALY_COLUMNS, REPORT_ID, MetricSet
 
 Kind = Literal["string", "double", "bigint", "timestamp"]
 Units = Mapping[tuple[Any, ...], tuple[Any, ...]]  # identity -> unit

@@ -5,9 +5,9 @@ README.md beside this file shows how to add one; docs/alerts.md says what each g
 
 import msgspec
 
-from anomalake import alert as alerts
-from anomalake.alert import Alert, AlertError
-from anomalake.metric_set import MetricSet
+from anomalake.domain import alert as alerts
+from anomalake.domain.alert import Alert, AlertError
+from anomalake.domain.metric_set import MetricSet
 from anomalake.sources import cloudwatch, cost_anomaly_detection, envelopes, lookout_for_metrics, mapping, opensearch
 
 SOURCES = (lookout_for_metrics, cloudwatch, cost_anomaly_detection, opensearch)

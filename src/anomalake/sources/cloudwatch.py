@@ -12,9 +12,9 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from anomalake import alert as alerts
-from anomalake.alert import Alert, AlertError
-from anomalake.metric_set import column_from
+from anomalake.domain import alert as alerts
+from anomalake.domain.alert import Alert, AlertError
+from anomalake.domain.metric_set import column_from
 from anomalake.sources import cloudwatch_forms as forms
 
 SOURCE = "cloudwatch"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from anomalake import alert as alerts
+from anomalake.domain import alert as alerts
 
 _FEW = msgspec.Meta(max_length=500)  # an alarm has ten metrics or so
 Value = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]

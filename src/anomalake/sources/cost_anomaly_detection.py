@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from anomalake import alert as alerts
-from anomalake.alert import Alert
+from anomalake.domain import alert as alerts
+from anomalake.domain.alert import Alert
 
 SOURCE = "costanomalydetection"
 MEASURE = "cost"

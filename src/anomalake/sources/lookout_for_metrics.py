@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from anomalake import alert as alerts
-from anomalake.alert import Alert
+from anomalake.domain import alert as alerts
+from anomalake.domain.alert import Alert
 
 SOURCE = "lookoutmetrics"
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from anomalake import alert as alerts
-from anomalake import expressions, patterns
-from anomalake.alert import MOST_ALERTS, Alert, AlertError
-from anomalake.metric_set import MAPPED_ALWAYS, MAPPED_PLAIN, MetricSet
+from anomalake.domain import alert as alerts
+from anomalake.domain import expressions, time_patterns
+from anomalake.domain.alert import MOST_ALERTS, Alert, AlertError
+from anomalake.domain.metric_set import MAPPED_ALWAYS, MAPPED_PLAIN, MetricSet
 
 SOURCE = "mapping"
 PART = "anomalakeMapping"  # the field of a part that stands alone: the metric set whose mapping reads it; `part` is the part
@@ -136,7 +136,7 @@ def _time(field: str, found: object) -> object:
     if not isinstance(found, int | float) or isinstance(found, bool):
         return found
     try:
-        instant = datetime(1970, 1, 1) + timedelta(seconds=found / 1000 if found > patterns.UNIX_MILLISECONDS_FROM else found)
+        instant = datetime(1970, 1, 1) + timedelta(seconds=found / 1000 if found > time_patterns.UNIX_MILLISECONDS_FROM else found)
         return alerts.written(instant) if field == "timestamp" else f"{instant.isoformat(timespec='milliseconds')}Z"
     except OverflowError as error:
         raise AlertError(f"{field}: {found!r} is no time since 1970") from error

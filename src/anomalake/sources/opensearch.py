@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from anomalake import alert as alerts
-from anomalake.alert import MOST_ALERTS, Alert, AlertError
-from anomalake.metric_set import column_from
+from anomalake.domain import alert as alerts
+from anomalake.domain.alert import MOST_ALERTS, Alert, AlertError
+from anomalake.domain.metric_set import column_from
 
 SOURCE = "opensearch"
 DETECTOR = "arn:anomalake:opensearch:::AnomalyDetector:"  # OpenSearch has no ARN for a detector

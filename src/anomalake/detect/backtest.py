@@ -15,24 +15,22 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalake import alert as alerts
-from anomalake import intervals, live
-from anomalake.alert import MISSING_DATA, Alert, dimension_values
-from anomalake.credentials import open_lake
 from anomalake.detect import model
 from anomalake.detect.completeness import Completeness
+from anomalake.detect.detector import Arrival, Detector, Ongoing, Scored, arrive, grouped, outcome, stretches, usual_at
 from anomalake.detect.feedback import Feedback, weights
-from anomalake.detect.run import Arrival, Detector, Ongoing, Scored, arrive, grouped, outcome, stretches, usual_at
-from anomalake.functions.ingest import take
-from anomalake.functions.setting import Setting
-from anomalake.lake import encoding, layout, tables
-from anomalake.lake.ingest import Message
+from anomalake.detect.timeline import Timeline
+from anomalake.domain import alert as alerts
+from anomalake.domain import intervals
+from anomalake.domain.alert import MISSING_DATA, Alert, dimension_values
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake import encoding, layout, live_data, tables
+from anomalake.lake.credentials import open_lake
+from anomalake.lake.ingest import Message, chunks, ingest
 from anomalake.lake.layout import Format, Table
+from anomalake.lake.live_data import Finding, Interval, Series
+from anomalake.lake.parallel import in_order
 from anomalake.lake.store import Store
-from anomalake.live import Finding, Interval, Series
-from anomalake.metric_set import MetricSet
-from anomalake.parallel import in_order
-from anomalake.timeline import Timeline
 
 BATCH = 10  # messages that SQS hands to a function at a time
 MOST_FINDINGS = 20  # kept to be named; the others are counted
@@ -77,14 +75,14 @@ def keep_day(store: Store, metric_set: MetricSet, form: Format, day: str, outcom
 
 
 def send(some: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], form: Format) -> tuple[int, int]:
-    """Hand the alerts to the ingest function's code, as many at a time as SQS would; how many there were, and how many it did not take."""
-    sent = refused = 0
+    """File the alerts in batches of the size that SQS uses; returns how many there were and how many could not be filed."""
+    sent = failed = 0
     bodies = iter([alerts.encode(alert).decode() for alert in some])
     while batch := list(itertools.islice(bodies, BATCH)):
-        taken = take([Message(str(sent + number), body) for number, body in enumerate(batch)], Setting(store, sets, form))
-        refused += len(taken.failed)
+        messages = [Message(str(sent + number), body) for number, body in enumerate(batch)]
+        failed += sum(len(ingest(group, store, sets, form).failed) for group in chunks(messages))
         sent += len(batch)
-    return sent, refused
+    return sent, failed
 
 
 class Told(NamedTuple):
@@ -209,7 +207,7 @@ def read(job: Job, day: Day) -> Read:
     place: dict[Series, int] = {}
     parts: list[tuple[list[int], model.Floats]] = []
     like: list[Told] = []
-    for number, interval in enumerate(in_order(job.store, lambda one: live.read(job.store, item, *one), day.files)):
+    for number, interval in enumerate(in_order(job.store, lambda one: live_data.read(job.store, item, *one), day.files)):
         values = values_of(interval, item)
         like.append(told(interval, values))
         here = list(interval.values)

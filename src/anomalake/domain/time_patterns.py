@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Literal, NamedTuple
 
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
 
 UNIX = "UNIX"  # the one timestamp format that is not a pattern: seconds or milliseconds since 1970
 UNIX_MILLISECONDS_FROM = 94_694_400_000  # a UNIX timestamp above this is in milliseconds (the ended service's rule)

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
-from anomalake import intervals, patterns, tabular
-from anomalake.errors import UserError
-from anomalake.live import read_wall
-from anomalake.metric_set import GENERATED_COLUMNS, MOST_DIMENSIONS, MOST_MEASURES
+from anomalake.cli import read_table
+from anomalake.domain import intervals, time_patterns
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import GENERATED_COLUMNS, MOST_DIMENSIONS, MOST_MEASURES
+from anomalake.lake.live_data import read_wall
 
 LOOKED_AT = 5_000  # distinct timestamps
 MOST_VALUES = 1_000  # of a dimension
@@ -41,7 +42,7 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, told: Sequence
     zone = timezone or "UTC"
     if form.endswith("'Z'") and zone != "UTC":
         raise UserError(f"the timestamps of {column!r} end in Z, which means UTC; leave --timezone out")
-    if timezone is None and not form.endswith("'Z'") and form != patterns.UNIX:
+    if timezone is None and not form.endswith("'Z'") and form != time_patterns.UNIX:
         doubts.append("timezone: the data does not say; UTC is assumed. If the times are local, give --timezone Europe/Berlin or the like")
     frequency = _frequency(table[column], form, zone, doubts)
     dimensions, measures = _fields(table.drop(columns=column), doubts)
@@ -71,7 +72,7 @@ def _timestamps(table: pd.DataFrame, doubts: list[str]) -> tuple[str, str]:
         values = table[column].dropna().drop_duplicates().head(LOOKED_AT).tolist()
         fitting = [form for form in FORMATS if values and all(_fits(value, form) for value in values)]
         if not fitting and values and all(re.fullmatch(r"\d{9,10}(\d{3})?(\.\d+)?", value) for value in values):
-            fitting = [patterns.UNIX]
+            fitting = [time_patterns.UNIX]
         if fitting:
             found.append((str(column), fitting))
     if not found:
@@ -91,7 +92,7 @@ def _fits(value: str, form: str) -> bool:
     if len(value) > 32:
         return False
     try:
-        return datetime.strptime(value, patterns.python_format(form)).year >= 1970
+        return datetime.strptime(value, time_patterns.python_format(form)).year >= 1970
     except ValueError:
         return False
 
@@ -122,7 +123,7 @@ def _fields(table: pd.DataFrame, doubts: list[str]) -> tuple[list[str], list[tup
             continue
         values = table[name].dropna()
         distinct = values.nunique()
-        numbers = tabular.numbers(values)
+        numbers = read_table.numbers(values)
         if len(values) and numbers.notna().mean() > 0.99:
             if _CODE.search(name) and distinct <= MOST_VALUES:
                 dimensions.append(name)

@@ -12,21 +12,22 @@ from typing import Literal
 
 import pandas as pd
 
-from anomalake import laptop, live, metric_set
 from anomalake.catalog import duck
 from anomalake.catalog.views import database
-from anomalake.credentials import open_lake
+from anomalake.cli import local_pipeline
+from anomalake.cli.demo import flights, shop
+from anomalake.cli.demo.folder import begun_anew
+from anomalake.cli.terminal import table
 from anomalake.dashboards import pages
-from anomalake.demo import flights, shop
-from anomalake.demo.folder import begun_anew
-from anomalake.errors import UserError
-from anomalake.lake import layout
+from anomalake.detect.backtest import Report
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake import layout, live_data
+from anomalake.lake.credentials import open_lake
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import GLUE_NAMES, Format
 from anomalake.lake.store import Store
-from anomalake.metric_set import MetricSet
-from anomalake.past import Report
-from anomalake.terminal import table
 
 Dataset = Literal["flights", "ecommerce"]
 
@@ -69,9 +70,9 @@ def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | N
 
 def _fill_and_show(dataset: Dataset, store: FolderStore, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]) -> None:
     root = store.root
-    with as_file(files("anomalake.demo") / "metric_sets" / f"{dataset}.yaml") as file:
+    with as_file(files("anomalake.cli.demo") / "metric_sets" / f"{dataset}.yaml") as file:
         item = metric_set.load(file)
-        laptop.settle(file, item, store)
+        local_pipeline.settle(file, item, store)
     made = shop.make() if dataset == "ecommerce" else None
     if made is not None:
         store.put("labels.csv", made.labels.to_csv(index=False).encode())
@@ -110,10 +111,10 @@ def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Calla
     lake = f"s3://{lake.removeprefix('s3://').rstrip('/')}"
     if lake.removeprefix("s3://").count("/"):
         raise UserError(f"{lake}: a stack's lake is a whole bucket; name s3://BUCKET (the stack's output DataBucket)")
-    with as_file(files("anomalake.demo") / "metric_sets" / "ecommerce.yaml") as file:
+    with as_file(files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml") as file:
         item = metric_set.load(file)
     store = open_lake(lake)
-    kept = [*live.files_by_interval(store, item).values(), *(list(store.list(layout.folder(table, item))) for table in GLUE_NAMES)]
+    kept = [*live_data.files_by_interval(store, item).values(), *(list(store.list(layout.folder(table, item))) for table in GLUE_NAMES)]
     if held := [keys[0] for keys in kept if keys]:
         what = f"holds data of the metric set {item.name!r} already ({held[0]})"
         raise UserError(f"{lake}: {what}, and the demo deletes nothing in S3; name a fresh lake, or remove that data yourself")
@@ -129,9 +130,9 @@ def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Calla
 
 def _through_the_pipeline(data: pd.DataFrame, item: MetricSet, store: Store, form: Format, *, where: str, say: Callable[[str], None]) -> Report:
     """Lay the data out, detect, ingest, and say so; `where` is what to call the store."""
-    folders, _ = laptop.lay_out(data, item, store)
+    folders, _ = local_pipeline.lay_out(data, item, store)
     say(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {where}/{item.name}")
-    report = laptop.backtest(item, store, (item,), form)
+    report = local_pipeline.run_backtest(item, store, (item,), form)
     say(f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time")
     say(f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed} failed, {report.quarantined} quarantined")
     return report

@@ -3,7 +3,7 @@
 import os
 from importlib.util import find_spec
 
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
 from anomalake.lake.store import Store, open_store
 
 

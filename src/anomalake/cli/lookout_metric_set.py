@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from anomalake import metric_set
-from anomalake.errors import UserError
-from anomalake.patterns import UNIX
-from anomalake.proposal import Proposal, written
+from anomalake.cli.propose_metric_set import Proposal, written
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.domain.time_patterns import UNIX
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):

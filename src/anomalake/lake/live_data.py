@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from anomalake import intervals, live_files, patterns
-from anomalake.lake.store import Store, UnreadableError
-from anomalake.live_files import (
+from anomalake.domain import intervals, time_patterns
+from anomalake.domain.metric_set import MetricSet, Source
+from anomalake.lake import live_files
+from anomalake.lake.live_files import (
     MAX_CACHED_CHARACTERS,
     MAX_FINDINGS,
     MAX_UNPACKED_BYTES,
@@ -24,7 +25,7 @@ from anomalake.live_files import (
     is_number,
     quoted,
 )  # fmt: skip
-from anomalake.metric_set import MetricSet, Source
+from anomalake.lake.store import Store, UnreadableError
 
 __all__ = ["Finding", "Row", "Series"]  # for those who read live data
 MAX_ROWS_PER_INTERVAL = 1_000_000  # in all its files
@@ -55,8 +56,8 @@ def source_of(metric_set: MetricSet) -> Source:
 
 def folder(metric_set: MetricSet, wall: datetime) -> str:
     """The folder of the interval that starts at the wall time."""
-    prefix, pattern, suffix = patterns.folder_pattern(source_of(metric_set).path)
-    return prefix + wall.strftime(patterns.python_format(pattern)) + suffix
+    prefix, pattern, suffix = time_patterns.folder_pattern(source_of(metric_set).path)
+    return prefix + wall.strftime(time_patterns.python_format(pattern)) + suffix
 
 
 def files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> dict[datetime, list[str]]:
@@ -65,7 +66,7 @@ def files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> d
     Files in other folders are not live data.
     """
     found: dict[datetime, list[str]] = {}
-    for key in store.list(patterns.folder_pattern(source_of(metric_set).path).prefix.rpartition("/")[0], after):
+    for key in store.list(time_patterns.folder_pattern(source_of(metric_set).path).prefix.rpartition("/")[0], after):
         wall = wall_of(metric_set, key)
         if wall is not None:
             found.setdefault(wall, []).append(key)
@@ -74,10 +75,10 @@ def files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> d
 
 def wall_of(metric_set: MetricSet, key: str) -> datetime | None:
     """The wall time of the interval whose live file has this key; None where it is no live file."""
-    prefix, pattern, _ = patterns.folder_pattern(source_of(metric_set).path)
-    width = sum(len(text) for _, text in patterns.pieces(pattern))
+    prefix, pattern, _ = time_patterns.folder_pattern(source_of(metric_set).path)
+    width = sum(len(text) for _, text in time_patterns.pieces(pattern))
     try:
-        wall = datetime.strptime(key[len(prefix) : len(prefix) + width], patterns.python_format(pattern))
+        wall = datetime.strptime(key[len(prefix) : len(prefix) + width], time_patterns.python_format(pattern))
     except ValueError:
         return None
     return wall if _is_file_of(key, folder(metric_set, wall)) and intervals.floor(wall, metric_set.frequency) == wall else None
@@ -89,7 +90,7 @@ def starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -
     Where folders sort as their dates do, only the later folders are listed.
     """
     clock, key = metric_set.clock, ""
-    if after is not None and patterns.sorts_by_date(patterns.folder_pattern(source_of(metric_set).path).pattern):
+    if after is not None and time_patterns.sorts_by_date(time_patterns.folder_pattern(source_of(metric_set).path).pattern):
         key = f"{folder(metric_set, clock.wall(after))}/"
     found = (start for wall in files_by_interval(store, metric_set, key) for start in clock.starts_at(wall))
     return sorted(start for start in found if after is None or start > after)
@@ -200,9 +201,9 @@ def row_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
 
 @lru_cache(maxsize=4096)
 def _cached_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
-    found = read_instant(text) if form == patterns.UNIX else read_wall(text, form, clock.zone)
+    found = read_instant(text) if form == time_patterns.UNIX else read_wall(text, form, clock.zone)
     try:
-        return found if isinstance(found, str) else clock.start(found if form == patterns.UNIX else intervals.to_utc(found, clock.zone))
+        return found if isinstance(found, str) else clock.start(found if form == time_patterns.UNIX else intervals.to_utc(found, clock.zone))
     except OverflowError:
         return f"the timestamp {quoted(text)} lies outside the years 1 to 9999"
 
@@ -213,7 +214,7 @@ def read_instant(text: str) -> datetime | str:
         return f"the timestamp {quoted(text)} is not a UNIX time"
     number = float(text)
     try:
-        seconds = number / 1000 if number > patterns.UNIX_MILLISECONDS_FROM else number
+        seconds = number / 1000 if number > time_patterns.UNIX_MILLISECONDS_FROM else number
         return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError):
         return f"the timestamp {quoted(text)} is not a UNIX time"
@@ -227,16 +228,16 @@ def read_wall(text: str, form: str, zone: str) -> datetime | str:
 
 @lru_cache(maxsize=4096)
 def _cached_wall(text: str, form: str, zone: str) -> datetime | str:
-    if form == patterns.UNIX:
+    if form == time_patterns.UNIX:
         found = read_instant(text)
         try:
             return found if isinstance(found, str) else intervals.to_wall(found, zone)
         except OverflowError:
             return f"the timestamp {quoted(text)} lies outside the years 1 to 9999"
     try:
-        wall = datetime.strptime(text.strip(" "), patterns.python_format(form))
+        wall = datetime.strptime(text.strip(" "), time_patterns.python_format(form))
     except ValueError:
         return f"the timestamp {quoted(text)} is not written as {form}"
-    if patterns.has_hour(form) and not intervals.exists(wall, zone):
+    if time_patterns.has_hour(form) and not intervals.exists(wall, zone):
         return f"the timestamp {quoted(text)} never happened in {zone}: clocks skipped it"
     return wall

@@ -1,7 +1,7 @@
 """The demo's own folder: a lake whose marker lists every file that the demo wrote, so that the next demo deletes these and nothing else.
 
 A line is added before its file is written, so the list is complete whenever the demo is stopped. A file that is not listed, or has other content than
-the demo gave it, belongs to somebody else. `python -m anomalake.demo.folder FOLDER` removes such a lake.
+the demo gave it, belongs to somebody else. `python -m anomalake.cli.demo.folder FOLDER` removes such a lake.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
 from anomalake.lake.folder_store import LOCKS, WRITING, FolderStore, holder
 from anomalake.lake.store import StorageError
 

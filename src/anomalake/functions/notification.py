@@ -3,9 +3,9 @@
 import re
 from typing import NamedTuple
 
-from anomalake import intervals
-from anomalake.alert import Alert, TimeSeries, severity
-from anomalake.metric_set import MOST_DIMENSIONS, Measure, MetricSet, one_line, printable
+from anomalake.domain import intervals
+from anomalake.domain.alert import Alert, TimeSeries, severity
+from anomalake.domain.metric_set import MOST_DIMENSIONS, Measure, MetricSet, one_line, printable
 
 MOST_SUBJECT, MOST_SHORT = 99, 160  # characters that SNS takes as a subject, and that one SMS holds
 MOST_SERIES, MOST_VALUES = 5, 3

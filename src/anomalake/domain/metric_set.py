@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfoNotFoundError
 import msgspec
 import yaml
 
-from anomalake import expressions, intervals, patterns, strict_yaml
-from anomalake.errors import UserError
+from anomalake.domain import expressions, intervals, strict_yaml, time_patterns
+from anomalake.domain.errors import UserError
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 COLUMN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
@@ -181,7 +181,7 @@ class MetricSet(_Named, frozen=True, forbid_unknown_fields=True):
     @property
     def clock(self) -> intervals.Clock:
         """How intervals are counted."""
-        return intervals.Clock(self.frequency, self.timezone, absolute=self.timestamp.format == patterns.UNIX)
+        return intervals.Clock(self.frequency, self.timezone, absolute=self.timestamp.format == time_patterns.UNIX)
 
     @property
     def score_factor(self) -> float:
@@ -317,9 +317,9 @@ def _problems(item: MetricSet) -> list[_Problem]:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         check(False, "timezone", f"{item.timezone!r} is no time zone; use an IANA name such as UTC or Europe/Berlin")
         return found
-    if item.timestamp.format != patterns.UNIX:
+    if item.timestamp.format != time_patterns.UNIX:
         try:
-            patterns.check_moment(item.timestamp.format, hour=item.frequency != "P1D")
+            time_patterns.check_moment(item.timestamp.format, hour=item.frequency != "P1D")
         except UserError as error:
             check(False, "timestamp.format", f"{error}; or UNIX")
     check(len(item.measures) >= 1, "measures", "at least one is needed")
@@ -397,7 +397,7 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
     if source.path.partition("/")[0] in LAKE_FOLDERS:
         found.append(_Problem("source.path", f"{source.path!r} lies in a folder of the lake's own ({', '.join(sorted(LAKE_FOLDERS))}); use another"))
     try:
-        folder = patterns.python_format(patterns.folder_pattern(source.path).pattern)
+        folder = time_patterns.python_format(time_patterns.folder_pattern(source.path).pattern)
     except UserError as error:
         return [*found, _Problem("source.path", str(error))]
     day = datetime(2021, 1, 31)

@@ -15,21 +15,22 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from anomalake import intervals, live, past, patterns
-from anomalake.detect.run import Detector, Scored, days
+from anomalake.detect import backtest
+from anomalake.detect.backtest import Report, Told
+from anomalake.detect.detector import Detector, Scored, days
 from anomalake.detect.state import Memory
-from anomalake.errors import UserError
+from anomalake.detect.timeline import clock_now, timeline
+from anomalake.domain import intervals, time_patterns
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
 from anomalake.functions.memory import remember, said, tidy
-from anomalake.lake import layout
+from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore, synced_together
 from anomalake.lake.layout import Format
+from anomalake.lake.live_data import Finding, Interval, source_of
+from anomalake.lake.parallel import in_order
 from anomalake.lake.store import Store
-from anomalake.live import Finding, Interval, source_of
-from anomalake.metric_set import MetricSet
-from anomalake.parallel import in_order
-from anomalake.past import Report, Told
-from anomalake.timeline import clock_now, timeline
 
 METRIC_SETS = "metric_sets"  # the folder of a lake that keeps the metric sets it was filled by
 
@@ -48,7 +49,7 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[i
     frame, walls = frame[walls.notna()], walls[walls.notna()]
     texts = frame.loc[:, list(source.columns)].astype(object)
     if pd.api.types.is_datetime64_any_dtype(frame[column]):
-        texts[column] = frame[column].dt.strftime(patterns.python_format(metric_set.timestamp.format))
+        texts[column] = frame[column].dt.strftime(time_patterns.python_format(metric_set.timestamp.format))
     texts = texts.where(texts.notna(), "")
     order = np.argsort(walls.to_numpy(), kind="stable")
     records = zip(walls.iloc[order].tolist(), texts.iloc[order].itertuples(index=False, name=None), strict=True)
@@ -63,7 +64,7 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[i
             data = text.getvalue().encode(source.charset)
         except UnicodeEncodeError as error:
             raise UserError(f"metric set {metric_set.name!r}: the data cannot be written in source.charset {source.charset}: {error}") from error
-        return f"{live.folder(metric_set, wall)}/data.csv", data
+        return f"{live_data.folder(metric_set, wall)}/data.csv", data
 
     files = (file(wall, (row for _, row in rows)) for wall, rows in itertools.groupby(records, key=lambda record: record[0]))
     written = in_order(store, lambda one: store.put(*one), files)
@@ -77,8 +78,8 @@ def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[
     known: dict[object, datetime | None] = {}
     problems: dict[object, str] = {}
     for value in column.unique().tolist():
-        wall = value.to_pydatetime() if isinstance(value, pd.Timestamp) else live.read_wall("" if pd.isna(value) else str(value), form, zone)
-        if isinstance(wall, datetime) and patterns.has_hour(form) and not intervals.exists(wall, zone):
+        wall = value.to_pydatetime() if isinstance(value, pd.Timestamp) else live_data.read_wall("" if pd.isna(value) else str(value), form, zone)
+        if isinstance(wall, datetime) and time_patterns.has_hour(form) and not intervals.exists(wall, zone):
             wall = f"the timestamp {wall} never happened in {zone}: clocks skipped it"
         known[value] = intervals.floor(wall, metric_set.frequency) if isinstance(wall, datetime) else None
         if isinstance(wall, str):
@@ -96,7 +97,7 @@ def settle(metric_set_file: Path, metric_set: MetricSet, store: FolderStore) -> 
     return store.root / METRIC_SETS
 
 
-def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], form: Format, now: datetime | None = None) -> Report:
+def run_backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], form: Format, now: datetime | None = None) -> Report:
     """Process the set's live data in order of time: observations by the day, alerts through the ingest function's code in batches of SQS.
 
     `sets` are those of the lake, among which alerts are routed. Only intervals that are due at `now` (naive UTC; the clock, if not given) are
@@ -109,22 +110,22 @@ def backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], f
     detector = Detector(metric_set, feedback=feedback.feedback)
     alerted = failed = 0
     told: list[Told] = []
-    quarantined = past.quarantined(store)
+    quarantined = backtest.quarantined(store)
 
     def scored() -> Iterator[Scored]:
-        read = in_order(store, lambda one: live.read(store, metric_set, *one), files.items())
+        read = in_order(store, lambda one: live_data.read(store, metric_set, *one), files.items())
         interval: Interval
         for interval in tqdm(read, desc="detector", unit=" intervals", total=len(files), disable=None, leave=False):
-            told.append(past.told(interval, past.values_of(interval, metric_set)))
+            told.append(backtest.told(interval, backtest.values_of(interval, metric_set)))
             yield detector.score(interval)
 
     with synced_together(store):  # before the memory says how far this came
         for day, outcomes in days(scored()):
-            past.keep_day(store, metric_set, form, day, outcomes)
-            sent = past.send((alert for outcome in outcomes for alert in outcome.alerts), store, sets, form)
+            backtest.keep_day(store, metric_set, form, day, outcomes)
+            sent = backtest.send((alert for outcome in outcomes for alert in outcome.alerts), store, sets, form)
             alerted, failed = alerted + sent[0], failed + sent[1]
     last = next(reversed(files))
     if detector.series:
         remember(store, metric_set, Memory(detector, after=last, alerts_from=last, silent=0), store.get(layout.state_key(metric_set)))
         tidy(store, metric_set)
-    return past.report(when, told, detector, (alerted, failed, past.quarantined(store) - quarantined), feedback.problems)
+    return backtest.report(when, told, detector, (alerted, failed, backtest.quarantined(store) - quarantined), feedback.problems)

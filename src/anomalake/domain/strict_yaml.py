@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
 
 MAX_CHARACTERS = 200_000
 MAX_VALUES = 20_000  # fields, list elements and texts, those behind aliases counted where they are used

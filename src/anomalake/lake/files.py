@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
 
 # A filesystem that cannot sync a folder answers with one of the first two; a folder that this user may write but not read, with the others.
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM}

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from anomalake import __version__, files, intervals, metric_set
-from anomalake.errors import UsageError, UserError
+from anomalake import __version__
+from anomalake.cli.terminal import json_line, lines, printable, table_lines
+from anomalake.domain import intervals, metric_set
+from anomalake.domain.errors import UsageError, UserError
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake import files
 from anomalake.lake.layout import FORMATS, GLUE_NAMES, Format, format_of
 from anomalake.lake.store import StorageError, Store
-from anomalake.metric_set import MetricSet
-from anomalake.terminal import json_line, lines, printable, table_lines
 
 if TYPE_CHECKING:
-    from anomalake.past import Report
-    from anomalake.proposal import Proposal
+    from anomalake.cli.propose_metric_set import Proposal
+    from anomalake.detect.backtest import Report
 
 Arguments = argparse.Namespace
 Piece = TypeVar("Piece")
@@ -93,26 +95,28 @@ def _warn(text: str) -> None:
 
 
 def _init(arguments: Arguments) -> int:
-    from anomalake import proposal, tabular
+    from anomalake.cli import propose_metric_set, read_table
 
     file = Path(arguments.file)
-    table = tabular.read(file)
+    table = read_table.read(file)
     zone = arguments.timezone
     if zone is None and sys.stdin.isatty():
         zone = input("Which time zone are the timestamps in? An IANA name such as Europe/Berlin [UTC]: ").strip() or "UTC"
     if zone is not None:
         metric_set.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
-    if zone not in (None, "UTC") and tabular.has_zone(file):
+    if zone not in (None, "UTC") and read_table.has_zone(file):
         raise UserError(f"{file}: its timestamps carry a zone of their own and are read as UTC; leave --timezone out")
-    target = _keep(proposal.propose(table, arguments.name or metric_set.name_from(file.stem), zone, tabular.told(file, table)), arguments)
+    target = _keep(
+        propose_metric_set.propose(table, arguments.name or metric_set.name_from(file.stem), zone, read_table.told(file, table)), arguments
+    )
     say(f"Look at it, mend it, then: anomalake backtest --metric-set {target} --data {file}")
     return 0
 
 
 def _import_metric_set(arguments: Arguments) -> int:
-    from anomalake import imported
+    from anomalake.cli import lookout_metric_set
 
-    target = _keep(imported.convert(_read(arguments.file), arguments.file), arguments)
+    target = _keep(lookout_metric_set.convert(_read(arguments.file), arguments.file), arguments)
     say(f"Look at it, mend it, then: move {target} to src/metric_sets/ and run `anomalake render`")
     return 0
 
@@ -142,7 +146,7 @@ measures: [{{name: m, aggregation: SUM}}]
 
 
 def _demo(arguments: Arguments) -> int:
-    from anomalake.demo import run
+    from anomalake.cli.demo import run
 
     form = arguments.format or _chosen_format()
     if arguments.lake.startswith("s3://"):
@@ -155,8 +159,8 @@ def _demo(arguments: Arguments) -> int:
 
 
 def _backtest(arguments: Arguments) -> int:
-    from anomalake import laptop, tabular
     from anomalake.catalog import duck
+    from anomalake.cli import local_pipeline, read_table
     from anomalake.dashboards import pages
     from anomalake.lake import layout
     from anomalake.lake.folder_store import FolderStore
@@ -164,7 +168,7 @@ def _backtest(arguments: Arguments) -> int:
     root = _lake_folder(arguments)
     if arguments.metric_set and Path(arguments.metric_set).is_file():
         item = metric_set.load(Path(arguments.metric_set))
-        sets = laptop.settle(Path(arguments.metric_set), item, FolderStore(root))
+        sets = local_pipeline.settle(Path(arguments.metric_set), item, FolderStore(root))
     else:
         sets = _metric_set_path(arguments)
         item = _one(metric_set.load_all(sets))
@@ -175,11 +179,11 @@ def _backtest(arguments: Arguments) -> int:
     if item.source is None:
         raise UserError(f"metric set {item.name!r}: has no `source`, so there is no live data to go through")
     if arguments.data:
-        table = tabular.read(Path(arguments.data))
-        folders, placeless = laptop.lay_out(table, item, FolderStore(root))
+        table = read_table.read(Path(arguments.data))
+        folders, placeless = local_pipeline.lay_out(table, item, FolderStore(root))
         say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
-    report = laptop.backtest(item, FolderStore(root), metric_set.load_all(sets), form, arguments.now)
+    report = local_pipeline.run_backtest(item, FolderStore(root), metric_set.load_all(sets), form, arguments.now)
     tell_of(report, item, root)
     warn_of_partitions(item, FolderStore(root))
     size = pages.write(item, duck.connect(root, [item], form), Path(arguments.output))
@@ -205,10 +209,10 @@ def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
 
 
 def _detect(arguments: Arguments) -> int:
-    from anomalake import laptop
-    from anomalake.credentials import open_lake
+    from anomalake.cli import local_pipeline
     from anomalake.functions import detect, lease
     from anomalake.functions.setting import Setting
+    from anomalake.lake.credentials import open_lake
 
     sets = metric_set.load_all(_metric_set_path(arguments))
     if not (watched := [item for item in sets if item.source is not None]):
@@ -222,7 +226,7 @@ def _detect(arguments: Arguments) -> int:
             if not mine:
                 raise UserError(f"{item.name}: another run of its detector is under way: {lease.holder(store, item)}; try again when it has ended")
             if arguments.rebuild:
-                report = laptop.backtest(item, store, sets, form, now)
+                report = local_pipeline.run_backtest(item, store, sets, form, now)
                 tell_of(report, item, arguments.lake)
                 warn_of_partitions(item, store)
                 failed = failed or bool(report.failed or report.quarantined)
@@ -242,31 +246,31 @@ def _detect(arguments: Arguments) -> int:
 
 def warn_of_partitions(item: MetricSet, store: Store, top: Path = Path()) -> None:
     """Say which live data Athena does not show, by the `samconfig.toml` in the project's top."""
-    from anomalake import live
     from anomalake.catalog import projection
+    from anomalake.lake import live_data
 
     samconfig = top / "samconfig.toml"
     told = samconfig.read_text("utf-8", "replace") if samconfig.is_file() else ""
     now = datetime.now(UTC).replace(tzinfo=None)
-    for found, remedy in projection.of_profiles(live.files_by_interval(store, item), item, told, now):
+    for found, remedy in projection.of_profiles(live_data.files_by_interval(store, item), item, told, now):
         _warn(f"{found}; {remedy}")
 
 
 def _feedback(arguments: Arguments) -> int:
-    from anomalake import opinion
-    from anomalake.credentials import open_lake
+    from anomalake.cli import give_feedback
+    from anomalake.lake.credentials import open_lake
 
     item, now = _one(metric_set.load_all(_metric_set_path(arguments))), datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     store = open_lake(arguments.lake)
     if (arguments.event is None) == (arguments.measure is None):
         raise UsageError("name an event, or a --measure (with --series, if not all of its series are meant)")
     if arguments.event is not None:
-        found = opinion.of_event(arguments.event, item, store, _format(arguments, store, [item]))
+        found = give_feedback.of_event(arguments.event, item, store, _format(arguments, store, [item]))
     else:
-        found = [opinion.of_series(arguments.measure, arguments.since or now, arguments.direction, arguments.series or [], item)]
+        found = [give_feedback.of_series(arguments.measure, arguments.since or now, arguments.direction, arguments.series or [], item)]
     for one in found:
         said = msgspec.structs.replace(one, wanted=arguments.wanted, note=arguments.note, said_at=now)
-        say(opinion.keep(said, item, store))
+        say(give_feedback.keep(said, item, store))
         weight = "more" if arguments.wanted else "less"
         series = f"{len(said.series)} series" if said.series else "all series"
         say(f"  {said.metric_name}, {series}: anomalies {said.direction or 'on either side'} after {said.timestamp} UTC will weigh {weight}")
@@ -274,9 +278,9 @@ def _feedback(arguments: Arguments) -> int:
 
 
 def _score(arguments: Arguments) -> int:
-    from anomalake import scoring
+    from anomalake.cli import score_file
 
-    quality = scoring.score_file(Path(arguments.data), Path(arguments.scores), arguments.frequency, arguments.now)
+    quality = score_file.score_file(Path(arguments.data), Path(arguments.scores), arguments.frequency, arguments.now)
     say("\n".join([*quality.findings(), f"scores        {quality.values:,} in {arguments.scores}"]))
     return 0
 
@@ -290,7 +294,7 @@ def _tell(findings: Sequence[object], number: int, what: str) -> None:
 
 def _ingest(arguments: Arguments) -> int:
     from anomalake import sources
-    from anomalake.credentials import open_lake
+    from anomalake.lake.credentials import open_lake
     from anomalake.lake.ingest import Message, chunks, ingest
 
     sets = metric_set.load_all(_metric_set_path(arguments))
@@ -325,8 +329,8 @@ def _read(name: str) -> str:
 def _replay(arguments: Arguments) -> int:
     from tqdm import tqdm
 
-    from anomalake import replay
-    from anomalake.credentials import open_lake
+    from anomalake.lake import replay
+    from anomalake.lake.credentials import open_lake
 
     if arguments.quarantine and (arguments.table or arguments.start or arguments.end or arguments.re_route or arguments.exact):
         raise UsageError("--quarantine files what is there by today's metric sets; it goes with --lake, --metric-set, --format and --jobs only")
@@ -403,8 +407,8 @@ def _preview(arguments: Arguments) -> int:
 
 
 def _render(arguments: Arguments) -> int:
+    from anomalake.cli.rendered_files import FOLDERS, SCHEMAS, render
     from anomalake.lake.folder_store import FolderStore
-    from anomalake.render import FOLDERS, SCHEMAS, render
 
     top = Path(arguments.output)
     known = top / SCHEMAS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from anomalake.errors import UserError
+from anomalake.domain.errors import UserError
 
 
 def load() -> pd.DataFrame:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from anomalake.metric_set import MetricSet, Source
+from anomalake.domain.metric_set import MetricSet, Source
 
 # For a file, chosen so that the detect function (1,769 MB) reads the worst file that they allow; docs/metric-sets.md names them.
 MAX_UNPACKED_BYTES = 64 * 2**20  # as stored, and after gzip

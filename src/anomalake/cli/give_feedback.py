@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from anomalake import alert as alerts
 from anomalake.detect import feedback
 from anomalake.detect.feedback import Feedback
-from anomalake.errors import UserError
+from anomalake.domain import alert as alerts
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import Store
-from anomalake.metric_set import MetricSet
 
 
 def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> list[Feedback]:

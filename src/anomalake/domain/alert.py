@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from anomalake.metric_set import MetricSet
+from anomalake.domain.metric_set import MetricSet
 
 EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # naive UTC; what the tables' partitions cover
 MOST_ALERTS = 100  # of one event

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from anomalake import cloudformation
 from anomalake.catalog import glue
 from anomalake.dashboards import quicksight
-from anomalake.errors import UserError
-from anomalake.metric_set import MetricSet
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
 
 SCHEMAS = "glue/schemas.json"  # the dimensions and measures of every version that was ever rendered
 FOLDERS = ("glue/sets", "quicksight/sets")  # what lies there is rendered, all of it

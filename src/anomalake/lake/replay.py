@@ -16,17 +16,17 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple, TypeVar
 
-from anomalake import alert as alerts
 from anomalake import sources
-from anomalake.alert import AlertError
-from anomalake.credentials import open_lake
-from anomalake.errors import UserError
+from anomalake.domain import alert as alerts
+from anomalake.domain.alert import AlertError
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet, one_line, printable
 from anomalake.lake import archive, encoding, layout, limits, tables
+from anomalake.lake.credentials import open_lake
 from anomalake.lake.ingest import Filed, Message, ingest, understand
 from anomalake.lake.layout import Format, Table
+from anomalake.lake.parallel import in_order
 from anomalake.lake.store import StorageError, Store, Stored, keep
-from anomalake.metric_set import MetricSet, one_line, printable
-from anomalake.parallel import in_order
 
 MOST_TRIES = 20  # of a day, while others write in it
 MOST_FINDINGS = 20  # kept to be named; the others are counted

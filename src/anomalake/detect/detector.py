@@ -12,15 +12,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalake import intervals
-from anomalake.alert import MISSING_DATA, Alert, dimension_values
 from anomalake.detect import completeness, events, feedback, model
 from anomalake.detect.completeness import RECENT_DAYS, Completeness
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.filters import awake
-from anomalake.key import series_key
-from anomalake.live import Interval, Series
-from anomalake.metric_set import MetricSet
+from anomalake.domain import intervals
+from anomalake.domain.alert import MISSING_DATA, Alert, dimension_values
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.series_key import series_key
+from anomalake.lake.live_data import Interval, Series
 
 _key = lru_cache(maxsize=2**17)(series_key)
 SHARD = 20_000  # columns (series x measures) at most that are one shard of the state

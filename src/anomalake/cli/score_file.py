@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from anomalake import files, intervals, tabular
+from anomalake.cli import read_table
 from anomalake.detect import model
-from anomalake.errors import UserError
-from anomalake.intervals import Frequency
-from anomalake.metric_set import Alerts
-from anomalake.timeline import clock_now
+from anomalake.detect.timeline import clock_now
+from anomalake.domain import intervals
+from anomalake.domain.errors import UserError
+from anomalake.domain.intervals import Frequency
+from anomalake.domain.metric_set import Alerts
+from anomalake.lake import files
 
 COLUMNS = ("series", "timestamp", "value")
 DEFAULT_SENSITIVITY = Alerts().sensitivity
@@ -62,7 +64,7 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
         raise UserError(f"{target}: the scores are written as .csv or .parquet; name such a file")
     if target.resolve() == source.resolve():
         raise UserError(f"{target}: is the data itself; name another file for the scores")
-    rows, quality = _rows(tabular.texts(source), source, frequency)
+    rows, quality = _rows(read_table.texts(source), source, frequency)
     ended = rows["timestamp"] + intervals.STEP[frequency] <= now
     scored = pd.concat([scores(rows[ended], frequency), rows[~ended]])
     quality = _not_ended(quality, rows[~ended], now)
@@ -107,7 +109,7 @@ def _rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.D
         raise UserError(f"{source}: has no column {missing[0]!r}; the columns series, timestamp and value are wanted")
     step = intervals.STEP[frequency]
     times = pd.to_datetime(table["timestamp"], format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
-    numbers = tabular.numbers(table["value"])
+    numbers = read_table.numbers(table["value"])
     empty = table["value"].isna()
     readable = table["series"].notna() & times.notna() & (np.isfinite(numbers) | empty)
     if not (readable & ~empty).any():
