@@ -22,7 +22,7 @@ test: .venv/.dev ## the tests
 	@$(BIN)/python -m pytest -n 2
 
 s3-test: .venv/.dev .venv/go/$(VERSITYGW)/versitygw ## the tests of lakes in S3 on a real S3 server, versitygw (wants Go, once)
-	@$(BIN)/python tests/s3_real.py .venv/go/$(VERSITYGW)/versitygw
+	@$(BIN)/python tests/support/s3_real.py .venv/go/$(VERSITYGW)/versitygw
 
 backfill-test: .venv/.dev .venv/.spark $(WHEEL) ## the back-test in Spark, on local Spark (wants Java 17)
 	@java -version >/dev/null 2>&1 || { echo "Spark needs Java 17 (Debian: apt install openjdk-17-jre-headless)" >&2; exit 1; }
@@ -35,10 +35,10 @@ conformance: .venv/.dev ## every statement of the stack on Trino, which Athena r
 	@$(BIN)/python -m pytest -n 0 -rPs --durations 5 tests/conformance
 
 soak: .venv/.dev ## random faults and kills at ingest, for ROUNDS=150 rounds (some ten minutes); SEED=n repeats what was sent
-	@PYTHONPATH=tests $(BIN)/python -m soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+	@PYTHONPATH=tests/support:tests $(BIN)/python -m soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 fuzz: .venv/.dev .venv/.fuzz ## a fuzzer on what reads alerts: SECONDS=60 (Python 3.11 or 3.13 on x86_64 Linux)
-	@PYTHONPATH=tests $(BIN)/python tests/fuzz/run.py $(SECONDS)
+	@PYTHONPATH=tests/support $(BIN)/python tests/fuzz/run.py $(SECONDS)
 
 check: .venv/.dev .venv/.checkov .venv/.ric build ## the quick checks: lint, types, rendered files, templates, what was built
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where the job is run
+sys.path.append(str(Path(__file__).parent.parent / "tests/support"))  # where the job is run
 
 import numpy as np
 

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where the S3 server is
+sys.path.append(str(Path(__file__).parent.parent / "tests/support"))  # where the S3 server is
 
 import accuracy
 import causes

@@ -2,7 +2,7 @@
 
 Three lakes hold the same rows: `before` an object an interval; `after` an object a day of `observations` and `dataHealth`, but for the day that is
 not over, as compaction leaves it; `whole` an object a day of the three tables of the ingest function too, which nothing makes: it shows what that
-would be worth. DuckDB reads the folders, Trino the same files through S3's protocol (`tests/s3_server.py`), which counts requests and bytes.
+would be worth. DuckDB reads the folders, Trino the same files through S3's protocol (`tests/support/s3_server.py`), which counts requests and bytes.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.append(str(Path(__file__).parent.parent / "tests"))  # where Trino and the S3 server are
+sys.path += [str(Path(__file__).parent.parent / folder) for folder in ("tests", "tests/support")]  # where Trino and the S3 server are
 
 import numpy as np
 

@@ -1,9 +1,7 @@
-"""What several tests use: metric sets written as users write them, alerts as services send them, and moto's S3 server."""
+"""Fixtures that several tests use: the shop's metric set, a lake in memory, and moto's S3 server."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,32 +11,10 @@ from anomalake.domain import metric_set
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import setting
 from anomalake.lake.store import ObjectStore
+from examples import shop_text
 
 settings.register_profile("anomalake", deadline=None)  # no test measures time
 settings.load_profile("anomalake")
-
-SHOP = """
-name: shop
-frequency: PT1H
-timezone: {zone}
-timestamp: {{column: timestamp, format: "yyyy-MM-dd HH:mm:ss"}}
-dimensions: [platform, marketplace]
-measures:
-  - {{name: views, aggregation: SUM}}
-  - {{name: revenue, aggregation: AVG}}
-source:
-  path: "shop/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"
-  format: csv
-  columns: [platform, marketplace, timestamp, views, revenue]
-"""
-
-
-def shop_text(zone: str = "UTC", **replaced: str) -> str:
-    """The shop's YAML; each keyword replaces the line that begins with it."""
-    lines = SHOP.format(zone=zone).strip().split("\n")
-    for field, line in replaced.items():
-        lines = [line if old.startswith(f"{field}:") else old for old in lines]
-    return "\n".join(lines) + "\n"
 
 
 @pytest.fixture
@@ -66,64 +42,6 @@ def function_lake(monkeypatch: pytest.MonkeyPatch, sets_folder: Path) -> Iterato
     monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
     yield store
     setting.forget()
-
-
-Point = tuple[dict[str, str | None], float | None]
-
-
-def alert_body(
-    measure: str = "views",
-    *,
-    timestamp: str = "2021-02-17T11:00Z[UTC]",
-    event: str = "5b0e7c9a",
-    score: float | None = 71.5,
-    series: list[Point] | None = None,
-    contributions: dict[str, dict[str | None, float]] | None = None,
-    **more: Any,
-) -> str:
-    """An alert of the second generation for the shop."""
-    points: list[Point] = [({"platform": "pc_web", "marketplace": "us"}, 812.25), ({"platform": "mobile_app", "marketplace": "us"}, 377)]
-    shares: dict[str, dict[str | None, float]] = {"platform": {"pc_web": 64.0, "mobile_app": 36.0}, "marketplace": {"us": 100}}
-    body = {
-        "alertName": "shop-alert",
-        "alertArn": "arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:shop-alert",
-        "alertEventId": f"arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:shop-alert:event/{event}",
-        "alertDescription": None,
-        "anomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:111122223333:AnomalyDetector:shop",
-        "anomalyGroupId": event,
-        "consoleUrl": "https://eu-west-1.console.aws.amazon.com/lookoutmetrics/home#x",
-        "timestamp": timestamp,
-        "anomalyScore": score,
-        "impactedMetric": {
-            "metricName": measure,
-            "dimensionContribution": [
-                {
-                    "dimensionName": name,
-                    "dimensionValueContributions": [{"dimensionValue": v, "valueContribution": share} for v, share in values.items()],
-                }
-                for name, values in (shares if contributions is None else contributions).items()
-            ],
-            "relevantTimeSeries": [
-                {
-                    "timeSeriesId": f"id-{number}",
-                    "metricValue": value,
-                    "dimensions": [{"dimensionName": name, "dimensionValue": v} for name, v in dimensions.items()],
-                }
-                for number, (dimensions, value) in enumerate(points if series is None else series)
-            ],
-        },
-    }
-    return json.dumps({**body, **more})
-
-
-def event_text(name: str) -> str:
-    """An event of another service, of those in tests/events."""
-    return (Path(__file__).parent / "events" / f"{name}.json").read_text("utf-8")
-
-
-def sqs_event(*bodies: str) -> dict[str, Any]:
-    """An SQS batch; the messages' ids are m0, m1, ..."""
-    return {"Records": [{"eventSource": "aws:sqs", "messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]}
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from anomalake.cli.main import main
 from anomalake.domain import metric_set
 from anomalake.lake import tables
 from anomalake.lake.layout import GLUE_NAMES
-from conftest import shop_text
+from examples import shop_text
 
 TOP = Path(__file__).parent.parent
 DOCS = {path.name: path.read_text("utf-8") for path in (TOP / "docs").glob("*.md")}

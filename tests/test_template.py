@@ -20,9 +20,9 @@ from anomalake.cli.rendered_files import render
 from anomalake.dashboards import definition
 from anomalake.domain import metric_set
 from anomalake.domain.errors import UserError
-from conftest import alert_body, event_text, shop_text
+from examples import alert_body, event_text, shop_text
+from large_set import big, named
 from stack import ACCOUNT, REGION, TOP, Resource, _Scope, expand, project, read
-from test_dashboards import big, named
 
 OWNER = {"QuickSightOwner": "user/default/alice"}
 TEMPLATE = read(TOP / "template.yaml")

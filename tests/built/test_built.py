@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from artifacts import BUILD, DETECT, INGEST, MACHINES, TOP, Function, handled, run, shop_alert
 
-from conftest import sqs_event
+from examples import sqs_event
 
 FUNCTIONS = pytest.mark.parametrize("function", [INGEST, DETECT], ids=lambda function: function.id)
 ARCHITECTURES = pytest.mark.parametrize("architecture", MACHINES)

@@ -23,7 +23,7 @@ from anomalake.detect.detector import Detector
 from anomalake.domain import metric_set
 from anomalake.lake import layout
 from anomalake.lake.live_data import Interval
-from conftest import shop_text, sqs_event
+from examples import shop_text, sqs_event
 from stack import ACCOUNT, REGION, Resource, expand, project
 
 BUCKET = "lake-of-permissions"

@@ -16,7 +16,7 @@ import boto3
 import pytest
 from artifacts import HERE, INGEST, KEYS, TOP, python313, shop_alert
 
-from conftest import sqs_event
+from examples import sqs_event
 
 CLIENT = TOP / ".venv/ric"
 

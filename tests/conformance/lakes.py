@@ -28,7 +28,7 @@ from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.layout import Format
-from conftest import Point, alert_body, event_text
+from examples import Point, alert_body, event_text
 from stack import TOP, Resource
 
 MOVED = timedelta(weeks=522)  # the flights are of 2013; these stacks have the default of LiveDataStart, 2020

@@ -1,4 +1,4 @@
-"""`make fuzz`: gives the fuzzer the tests' events to begin with, and a time: `PYTHONPATH=tests python tests/fuzz/run.py SECONDS`.
+"""`make fuzz`: gives the fuzzer the tests' events to begin with, and a time: `PYTHONPATH=tests/support python tests/fuzz/run.py SECONDS`.
 
 What broke a promise of `target.py` is kept beside this file, its path is printed, and the exit status is 1.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import hostile
-from conftest import alert_body, event_text
+from examples import alert_body, event_text
 
 HERE = Path(__file__).parent
 

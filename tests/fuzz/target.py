@@ -1,7 +1,7 @@
 """What `make fuzz` drives: all that reads an alert, and both formats.
 
 A body is refused with the errors that say so and with no others; or its alerts can be written in both formats, read again, and are the same.
-`PYTHONPATH=tests python tests/fuzz/target.py FILE` does it once, with a file that was kept.
+`PYTHONPATH=tests/support python tests/fuzz/target.py FILE` does it once, with a file that was kept.
 """
 
 import copy

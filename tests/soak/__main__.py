@@ -23,7 +23,7 @@ import worker
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Format
 from anomalake.lake.store import Patience, open_store
-from conftest import shop_text
+from examples import shop_text
 
 HURRIED = Patience(connect=0.5, request=0.5, whole=3, tries=4)
 LONGEST = 300.0  # seconds of a round

@@ -10,7 +10,7 @@ from anomalake.domain import metric_set
 from anomalake.domain.alert import AlertError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
-from conftest import event_text
+from examples import event_text
 
 ARN = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:checkout-latency"
 FORMS = ("cloudwatch_eventbridge", "cloudwatch_lambda", "cloudwatch_sns")

@@ -14,7 +14,7 @@ from anomalake.domain import metric_set
 from anomalake.domain.alert import AlertError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
-from conftest import event_text
+from examples import event_text
 
 AWS_COST = (Path(__file__).parents[2] / "src/metric_sets/aws_cost.yaml").read_text("utf-8")
 MONITOR = "arn:aws:ce::111122223333:anomalymonitor/3f1c9a52-77de-4f60-9d1b-2b8c0f6ad9e4"

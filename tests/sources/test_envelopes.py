@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anomalake import sources
 from anomalake.domain.alert import AlertError
-from conftest import alert_body, event_text
+from examples import alert_body, event_text
 
 ONE, TWO = alert_body(event="one"), alert_body("revenue", event="two")
 

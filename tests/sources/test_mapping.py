@@ -11,7 +11,7 @@ from anomalake.domain import metric_set
 from anomalake.domain.alert import Alert, AlertError, ImpactedMetric
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MAPPED
-from conftest import event_text, shop_text
+from examples import event_text, shop_text
 
 GRAFANA = metric_set.load(Path(__file__).parents[2] / "docs/metric_sets/grafana.yaml")
 SERIES = "[{metricValue: value, dimensions: [{dimensionName: 'platform', dimensionValue: platform}]}]"

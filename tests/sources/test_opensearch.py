@@ -6,7 +6,7 @@ import pytest
 
 from anomalake import sources
 from anomalake.domain.alert import AlertError
-from conftest import event_text
+from examples import event_text
 
 
 def read(**replaced):

@@ -18,7 +18,7 @@ from anomalake.domain import metric_set
 from anomalake.domain.alert import AlertError
 from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.store import ObjectStore
-from conftest import alert_body, event_text
+from examples import alert_body, event_text
 
 TOP = Path(__file__).parents[2]
 EXAMPLES = metric_set.load_all(TOP / "docs/metric_sets") + metric_set.load_all(TOP / "src/metric_sets")

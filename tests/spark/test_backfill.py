@@ -28,9 +28,9 @@ from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import Store, open_store
-from conftest import shop_text
+from examples import shop_text
+from shop_history import SHOP, contents, fill, in_one_process, same
 from stack import expand, project
-from test_past import SHOP, backtest, contents, fill, same
 
 LEASE = "4"  # seconds
 
@@ -68,7 +68,7 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What a back-test in one process writes."""
     store = FolderStore(tmp_path_factory.mktemp("wanted"))
     fill(store)
-    return backtest(store)
+    return in_one_process(store)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_in_s3_and_in_csv_with_the_permissions_of_the_job_s_role(s3_lake, s3_end
     folder, store = FolderStore(tmp_path / "wanted"), open_store(s3_lake)
     for one in (folder, store):
         fill(one, days=17)
-    expected = backtest(folder, form="csv")
+    expected = in_one_process(folder, form="csv")
     s3_server.requests(s3_endpoint)
     run(s3_lake, tmp_path, form="csv")
     prefix = f"/{s3_lake.removeprefix('s3://')}/"

@@ -1,0 +1,203 @@
+"""`anomalake demo --lake s3://...` fills a fresh deployment: the generated shop up to now, and nothing is deleted. On moto's S3 server."""
+
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from anomalake.cli import local_pipeline
+from anomalake.cli.demo import run
+from anomalake.cli.main import main
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.lake import encoding, layout, live_data, tables
+from anomalake.lake.credentials import open_lake
+from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.parallel import in_order
+from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
+
+NOW = datetime(2026, 3, 9, 14, 25, 7)
+SHOP = metric_set.parse((files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8"), "ecommerce")
+
+
+@pytest.fixture
+def bucket(s3_endpoint, monkeypatch, tmp_path: Path) -> str:
+    """A new bucket, its keys in the environment, and no file of AWS settings but those a test writes."""
+    import boto3
+
+    for variable, value in {
+        "AWS_ENDPOINT_URL": s3_endpoint, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(variable, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    name = f"fill-{os.urandom(6).hex()}"
+    boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=name)
+    return name
+
+
+def observed(store: Store, form: layout.Format) -> int:
+    schema = tables.schema("observations", SHOP)
+    keys = list(store.list(layout.folder("observations", SHOP)))
+    return sum(len(encoding.decode(form, schema, store.get(key).data, key)["timestamp"]) for key in keys)
+
+
+def fill(lake: str, form: layout.Format = "parquet", days: int = 17) -> list[str]:
+    said: list[str] = []
+    run.fill(lake, form=form, days=days, now=NOW, say=said.append)
+    return said
+
+
+def test_the_packaged_shop_is_the_one_that_is_deployed():
+    deployed = Path(__file__).parents[2] / "src/metric_sets/ecommerce.yaml"
+    assert (files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8") == deployed.read_text("utf-8")
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_the_lake_is_filled_up_to_the_last_full_hour_and_what_to_look_at_is_said(bucket, form):
+    said = "\n".join(fill(f"s3://{bucket}", form))
+    store = open_store(f"s3://{bucket}")
+    walls = list(live_data.files_by_interval(store, SHOP))
+    assert (walls[0], walls[-1], len(walls)) == (datetime(2026, 2, 20, 14), datetime(2026, 3, 9, 13), 17 * 24)
+    assert observed(store, form) == 17 * 24 * 21 * 2
+    for table in layout.GLUE_NAMES:
+        keys = list(store.list(layout.folder(table, SHOP)))
+        assert keys, table
+        assert all(key.endswith(f".{form}") for key in keys)
+    assert list(store.list("alerts"))
+    assert not list(store.list("quarantine"))
+    assert "QuickSight dashboard" in said
+    assert "SELECT * FROM anomalake_ecommerce.anomaly_log" in said
+    assert "credentials those of this environment" in said
+    assert not list(Path().glob("*.html"))
+
+
+def test_a_folder_gets_the_same_tables_as_a_bucket(bucket, tmp_path):
+    fill(f"s3://{bucket}")
+    s3, folder = open_store(f"s3://{bucket}"), FolderStore(tmp_path / "lake")
+    for keys in live_data.files_by_interval(s3, SHOP).values():
+        for key in keys:
+            folder.put(key, s3.get(key).data)
+    local_pipeline.run_backtest(SHOP, folder, (SHOP,), "parquet")
+    for prefix in ("anomalyResults", "alerts"):
+        assert list(folder.list(prefix)) == list(s3.list(prefix)) != []
+        assert all(folder.get(key).data == s3.get(key).data for key in s3.list(prefix))
+
+
+@pytest.mark.parametrize("held", ["ecommerce/live/20260101/0000/mine.csv", f"{layout.folder('anomalyGroups', SHOP)}/date=2026-01-01/x.parquet"])
+def test_a_bucket_that_holds_the_shop_already_is_refused_and_left_as_it_is(bucket, held):
+    store = open_store(f"s3://{bucket}")
+    store.put(held, b"mine")
+    with pytest.raises(UserError, match=f"holds data of the metric set 'ecommerce' already \\({held}\\), and the demo deletes nothing in S3"):
+        fill(f"s3://{bucket}")
+    assert [key for top in ("ecommerce", "anomalyResults") for key in store.list(top)] == [held]
+
+
+def test_the_command_fills_with_the_clock_of_this_machine(bucket, capsys):
+    before = datetime.now(UTC).replace(tzinfo=None)
+    assert main(["demo", "--lake", f"s3://{bucket}", "--days", "1"]) == 0
+    walls = list(live_data.files_by_interval(open_store(f"s3://{bucket}"), SHOP))
+    after = datetime.now(UTC).replace(tzinfo=None)
+    assert len(walls) == 24
+    assert before - timedelta(hours=2) < walls[-1] <= after - timedelta(hours=1)
+    assert "504 rows in 24 folders" in capsys.readouterr().out
+    assert not Path("dashboard.html").exists()
+
+
+def test_the_flights_are_refused_for_a_lake_in_s3(capsys):
+    assert main(["demo", "--lake", "s3://bucket", "--dataset", "flights"]) == 1
+    assert "these are of 2013, which a deployed dashboard does not show by itself" in capsys.readouterr().err
+
+
+def test_a_bucket_that_is_not_there_is_told(bucket, capsys):
+    assert main(["demo", "--lake", f"s3://{bucket}-not"]) == 1
+    assert capsys.readouterr().err.startswith("anomalake: ")
+
+
+def without_keys(monkeypatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+
+
+def test_credentials_of_a_profile_are_taken_where_the_environment_has_none(bucket, monkeypatch):
+    without_keys(monkeypatch)
+    Path("credentials").write_text("[shop]\naws_access_key_id = of-the-profile\naws_secret_access_key = secret\n")
+    monkeypatch.setenv("AWS_PROFILE", "shop")
+    store = open_lake(f"s3://{bucket}")
+    store.put("a/b", b"written")
+    assert store.get("a/b").data == b"written"
+    assert store._store.credential_provider.credentials.access_key == "of-the-profile"
+
+
+@pytest.mark.parametrize(
+    ("environment", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
+        ({}, "eu-west-3"),
+    ],
+)
+def test_the_region_is_the_environments_or_the_profiles(bucket, monkeypatch, environment, region):
+    without_keys(monkeypatch)
+    Path("config").write_text("[profile shop]\nregion = eu-west-3\naws_access_key_id = key\naws_secret_access_key = secret\n")
+    monkeypatch.setenv("AWS_PROFILE", "shop")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert open_lake(f"s3://{bucket}")._store.credential_provider.config["region"] == region
+
+
+@pytest.mark.parametrize(("profile", "told"), [(None, "none were found"), ("nobody", "nobody")])
+def test_missing_credentials_are_told_before_anything_is_written(bucket, monkeypatch, profile, told):
+    without_keys(monkeypatch)
+    if profile:
+        monkeypatch.setenv("AWS_PROFILE", profile)
+    with pytest.raises(UserError, match=f"AWS credentials: .*{told}.*; set AWS_PROFILE"):
+        open_lake(f"s3://{bucket}")
+
+
+def test_a_store_that_fails_stops_the_laying_out(bucket):
+    from anomalake.cli.demo import shop
+
+    with pytest.raises(StorageError):
+        local_pipeline.lay_out(shop.make(3).data, SHOP, open_store(f"s3://{bucket}-not"))
+
+
+def test_what_a_store_answers_late_keeps_its_place():
+    second_is_done = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert second_is_done.wait(60)
+        if item == 1:
+            second_is_done.set()
+        return item
+
+    assert list(in_order(ObjectStore.memory(), work, range(200))) == list(range(200))
+
+
+@pytest.mark.parametrize(
+    ("lake", "told"),
+    [
+        ("s3://lake three", "names no bucket"), ("s3://", "names no bucket"), ("s3://b", "names no bucket"),
+        ("s3://bucket/sub/folder", "a stack's lake is a whole bucket"),
+    ],
+)  # fmt: skip
+def test_a_lake_that_no_stack_can_have_is_refused_in_a_sentence(bucket, lake, told, capsys):
+    assert main(["demo", "--lake", lake]) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_bucket_that_is_not_there_is_told_in_a_sentence(bucket, capsys):
+    assert main(["demo", "--lake", "s3://not-there-at-all"]) == 1
+    error = capsys.readouterr().err
+    assert "NoSuchBucket" in error
+    assert error.count("\n") == 1

@@ -1,0 +1,369 @@
+"""`anomalake query`: one statement that reads the lake, and output that neither a spreadsheet nor a terminal runs."""
+
+import contextlib
+import csv
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake.catalog import duck
+from anomalake.cli.main import main
+from anomalake.cli.terminal import json_line, lines, printable, table
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.lake import encoding
+from examples import shop_text
+
+HEADER = "platform,marketplace,timestamp,views,revenue\n"
+ONE = f"{HEADER}a,us,2021-02-17 11:00:00,1,2\n"
+
+
+@pytest.fixture
+def lake(tmp_path, monkeypatch):
+    """A lake with one row of live data, beside a folder that is not the lake."""
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "lake"
+    (root / "metric_sets").mkdir(parents=True)
+    (root / "metric_sets/shop.yaml").write_text(shop_text())
+    (root / "shop/live/20210217/1100").mkdir(parents=True)
+    (root / "shop/live/20210217/1100/data.csv").write_text(ONE)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret.csv").write_text("secret\n42\n")
+    return root
+
+
+def asked(capsys, *arguments):
+    status = main(["query", *arguments])
+    return status, *capsys.readouterr()
+
+
+OUTSIDE = "SELECT * FROM read_csv('{outside}')"
+READS = [
+    "SELECT * FROM read_csv('/etc/passwd')",
+    "SELECT * FROM read_csv_auto(['/etc/passwd'])",
+    "SELECT * FROM READ_TEXT('/etc/passwd')",
+    "SELECT * FROM read_blob('/etc/passwd')",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM '/etc/passwd'",
+    'SELECT * FROM "outside/secret.csv"',
+    "SELECT * FROM 'lake/shop/live/20210217/1100/data.csv'",
+    "SELECT * FROM read_csv('lake/shop/live/20210217/1100/data.csv')",
+    "SELECT * FROM read_parquet('lake/**')",
+    "SELECT * FROM read_json_objects('lake/**')",
+    "SELECT * FROM parquet_metadata('lake/x.parquet')",
+    "SELECT * FROM sniff_csv('lake/shop/live/20210217/1100/data.csv')",
+    "SELECT * FROM read_duckdb('x.db')",
+    "SELECT * FROM 'https://example.com/a.parquet'",
+    "SELECT * FROM query('SELECT 1')",
+    "SELECT * FROM query_table('live')",
+    "SELECT * FROM duckdb_settings()",
+    "SELECT * FROM duckdb_secrets()",
+    "SELECT * FROM json_execute_serialized_sql('{}')",
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM read_text('/etc/passwd'))",
+    "SELECT (SELECT max(content) FROM read_text('/etc/passwd'))",
+    "WITH c AS (SELECT * FROM read_text('/etc/passwd')) SELECT * FROM c",
+    "SELECT * FROM live, LATERAL (SELECT * FROM glob('/etc/*')) x",
+    "DESCRIBE SELECT * FROM read_csv('/etc/passwd')",
+    "SUMMARIZE '/etc/passwd'",
+    "SELECT * FROM enable_logging(storage_path => 'lake/log')",
+]
+WRITES = [
+    "COPY (SELECT 1) TO 'lake/evil.csv'",
+    "COPY live TO '/tmp/evil.csv'",
+    "WITH c AS (COPY (SELECT 1) TO 'lake/evil.csv') SELECT 1",
+    "EXPORT DATABASE 'lake/evil'",
+    "IMPORT DATABASE 'lake/evil'",
+    "ATTACH 'lake/evil.csv' AS evil",
+    "ATTACH ':memory:' AS evil",
+    "DETACH memory",
+    "USE memory",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "FORCE INSTALL httpfs",
+    "SET threads = 1",
+    "RESET threads",
+    "SET enable_external_access = true",
+    "SET VARIABLE x = 1",
+    "PRAGMA database_list",
+    "PRAGMA version",
+    "CALL pragma_version()",
+    "CREATE TABLE t AS SELECT 1",
+    "CREATE OR REPLACE VIEW anomaly_log AS SELECT 1",
+    "CREATE MACRO m(a) AS a",
+    "CREATE SECRET (TYPE s3)",
+    "DROP VIEW anomaly_log",
+    "ALTER VIEW anomaly_log RENAME TO x",
+    "INSERT INTO live VALUES (1)",
+    "DELETE FROM live",
+    "UPDATE live SET views = 1",
+    "BEGIN",
+    "CHECKPOINT",
+    "VACUUM",
+    "PREPARE p AS SELECT 1",
+    "EXECUTE p",
+    "EXPLAIN ANALYZE SELECT 1",
+]
+
+
+@pytest.mark.parametrize("statement", READS)
+def test_a_query_that_reads_anything_but_the_lakes_views_is_refused(lake, capsys, statement):
+    status, out, err = asked(capsys, statement)
+    assert (status, out) == (1, "")
+    assert "a query reads the lake's views and tables only (docs/catalog.md)" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("statement", WRITES)
+def test_a_statement_that_does_anything_but_read_is_refused_and_leaves_nothing(lake, capsys, statement):
+    before = sorted(lake.rglob("*"))
+    status, out, err = asked(capsys, statement)
+    assert (status, out) == (1, "")
+    assert "a query is one SELECT, WITH, VALUES, DESCRIBE or SHOW statement" in err
+    assert err.count("\n") == 1
+    assert sorted(lake.rglob("*")) == before
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1; SELECT 2", "SELECT 1; COPY (SELECT 1) TO 'lake/evil.csv'", "", " ; -- nothing", "/* nothing */"])
+def test_a_query_is_exactly_one_statement(lake, capsys, statement):
+    status, out, err = asked(capsys, statement)
+    assert (status, out) == (1, "")
+    assert "statements; a query is one SELECT" in err
+    assert not (lake / "evil.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "first"),
+    [
+        ("SELECT views FROM live;", ("1",)),
+        ("-- a comment\nSELECT views FROM anomalake_shop.live", ("1",)),
+        ("WITH c AS (SELECT views FROM live) SELECT * FROM c", ("1",)),
+        ("SELECT n FROM UNNEST(ARRAY[7]) AS t(n)", (7,)),
+        ("SELECT n FROM UNNEST(SEQUENCE(7, 8)) AS t(n)", (7,)),
+        ("VALUES (1)", (1,)),
+        ("SELECT count(*) FROM anomalies_with_live", (1,)),
+        ("SELECT count(*) FROM information_schema.tables WHERE table_name = 'anomaly_log'", (1,)),
+    ],
+)
+def test_queries_over_the_views_are_answered(lake, statement, first):
+    sets = metric_set.load_all(lake / "metric_sets")
+    assert duck.query(duck.connect(lake, sets), statement)[1][0] == first
+
+
+@pytest.mark.parametrize("statement", ["DESCRIBE anomaly_log", "SHOW TABLES"])
+def test_metadata_of_the_views_is_shown(lake, statement):
+    sets = metric_set.load_all(lake / "metric_sets")
+    assert duck.query(duck.connect(lake, sets), statement)[1]
+
+
+def test_duckdb_itself_keeps_the_connection_in_the_lake(lake):
+    connection = duck.connect(lake, metric_set.load_all(lake / "metric_sets"))
+    for statement in (
+        f"SELECT * FROM read_csv('{lake.parent}/outside/secret.csv')",
+        "SELECT * FROM read_text('/etc/passwd')",
+        f"COPY (SELECT 1) TO '{lake.parent}/evil.csv'",
+        "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+        "LOAD httpfs",
+        "INSTALL httpfs",
+        "SELECT * FROM lake",  # a variable of this test
+    ):
+        with pytest.raises(duck.duckdb.Error):
+            connection.execute(statement).fetchall()
+
+
+def test_live_files_and_folders_that_are_links_are_still_read(lake):
+    elsewhere = lake.parent / "elsewhere"
+    (elsewhere / "1200").mkdir(parents=True)
+    (elsewhere / "1200/data.csv").write_text(ONE.replace(" 11:", " 12:"))
+    (lake.parent / "outside/more.csv").write_text(ONE)
+    (lake / "shop/live/20210217/1100/link.csv").symlink_to(lake.parent / "outside/more.csv")
+    (lake / "shop/live/20210217/1200").symlink_to(elsewhere / "1200")
+    sets = metric_set.load_all(lake / "metric_sets")
+    connection = duck.connect(lake, sets)
+    assert duck.query(connection, "SELECT count(*) FROM live")[1] == [(3,)]
+    with pytest.raises(duck.duckdb.Error):
+        connection.execute(f"SELECT * FROM read_csv('{lake.parent}/outside/secret.csv')")
+
+
+def test_a_live_file_that_cannot_be_opened_is_named_in_one_line(lake, capsys):
+    (lake / "metric_sets/shop.yaml").write_text(shop_text().replace("format: csv", "format: csv\n  compression: gzip"))
+    (lake / "shop/live/20210217/1100/data.csv").unlink()
+    (lake / "shop/live/20210217/1100/good.gz").write_bytes(gzip.compress(ONE.encode()))
+    broken = lake / "shop/live/20210217/1100/broken.gz"
+    for data in (b"not gzip at all", gzip.compress(ONE.encode() * 9_000)[:200]):
+        broken.write_bytes(data)
+        for arguments in (["query", "SELECT * FROM live"], ["preview"]):
+            status = main(arguments)
+            err = capsys.readouterr().err
+            assert status == 1
+            assert str(broken) in err
+            assert err.count("\n") == 1
+
+
+def test_errors_of_the_engine_are_one_line(lake, capsys):
+    for statement in ("SELECT nothing FROM live", "SELEC 1", "SELECT * FROM nowhere", "SELECT sum(x", "SELECT CAST('x' AS integer)"):
+        status, _, err = asked(capsys, statement)
+        assert (status, err.count("\n")) == (1, 1)
+        assert err.startswith("anomalake: the SQL could not be ")
+
+
+# --- large results and interrupts
+
+
+def test_a_result_larger_than_memory_is_streamed(lake):
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30,) * 2); from anomalake.cli.main import main; "
+        "sys.exit(main(['query', \"SELECT n, repeat('x', 1000) FROM range(100000000) AS t(n)\", '--as', sys.argv[1]]))"
+    )
+    for shape in ("csv", "json", "table"):
+        with subprocess.Popen([sys.executable, "-c", code, shape], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            read = sum(len(process.stdout.read(2**20)) for _ in range(20))
+            process.stdout.close()
+            assert read == 20 * 2**20
+            assert process.stderr.read() == b""
+            assert process.wait(60) == 0
+
+
+def test_a_long_query_is_interrupted(lake):
+    script = "import sys; from anomalake.cli.main import main; print('ready', flush=True); sys.exit(main(sys.argv[1:]))"
+    statement = "SELECT count(*) FROM range(100000000) a, range(100000000) b"
+    with subprocess.Popen([sys.executable, "-c", script, "query", statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        while processor_seconds(process.pid) < 10:  # far more than it takes to begin the query
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
+        assert process.stderr.read() == "anomalake: stopped\n"
+        assert process.returncode == 1
+
+
+def processor_seconds(pid):
+    """The processor seconds that a process used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# --- output
+
+HOSTILE = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@a",
+    " =1",
+    "\t=1",
+    "\uff1d1",
+    "a,b",
+    'a"b',
+    "line\nbreak",
+    "\x1b[31mred",
+    "\x07",
+    "\x7f",
+    "\x9b31m",
+    "\u202etxt",
+    "\u2066x",
+    "",
+    "%41",
+]
+
+
+def one_row(lake, values):
+    """A query that gives the values as columns, whatever they are."""
+    return "SELECT " + ", ".join(f"{' || '.join(f'chr({ord(c)})' for c in value) or chr(39) * 2} AS c{n}" for n, value in enumerate(values))
+
+
+def dangerous(text):
+    return [char for char in text if unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp"} and char != "\n"]
+
+
+@pytest.mark.parametrize("arguments", [["--as", "csv"], ["--raw"], ["--as", "json"], ["--as", "table"]])
+def test_no_control_character_reaches_the_output(lake, capsys, arguments):
+    status, out, _ = asked(capsys, one_row(lake, HOSTILE), *arguments)
+    assert status == 0
+    assert not dangerous(out)
+    assert out.count("\n") == {"table": 3, "json": 1}.get(arguments[-1], 2)
+
+
+def test_csv_output_is_encoded_as_the_lakes_csv_and_raw_output_is_not(lake, capsys):
+    _, out, _ = asked(capsys, one_row(lake, HOSTILE), "--as", "csv")
+    cells = out.split("\n")[1].split(",")
+    assert [unquote(cell) if cell != '""' else "" for cell in cells] == HOSTILE
+    assert not any(cell[:1] in set("=+-@\t \uff1d") for cell in cells)
+    assert cells[:10] == [encoding._encode_text(value) for value in HOSTILE[:10]]
+    _, out, _ = asked(capsys, one_row(lake, HOSTILE), "--raw")
+    rows = list(csv.reader(io.StringIO(out, newline="")))
+    assert rows[1] == [printable(value) for value in HOSTILE]
+
+
+def test_json_output_gives_every_value_back(lake, capsys):
+    _, out, _ = asked(capsys, one_row(lake, HOSTILE), "--as", "json")
+    assert list(json.loads(out).values()) == HOSTILE
+
+
+def test_numbers_times_nulls_and_column_names_are_cells_too(lake, capsys):
+    statement = (
+        "SELECT -1 AS \"=a\", -1.5 AS b, CAST(-2 AS decimal(4, 1)) AS c, NULL AS d, TIMESTAMP '2021-02-17 11:00:00' AS e, DATE '2021-02-17' AS f"
+    )
+    assert asked(capsys, statement, "--as", "csv")[1] == "%3Da,b,c,d,e,f\n-1,-1.5,-2.0,,2021-02-17 11:00:00,2021-02-17\n"
+
+
+def test_raw_output_is_csv(lake, capsys):
+    assert asked(capsys, "SELECT 1", "--raw", "--as", "json")[0] == 2
+    assert asked(capsys, "SELECT 'a,b' AS x, '=1' AS y", "--raw")[1] == 'x,y\n"a,b",=1\n'
+
+
+@given(st.text())
+def test_printable_text_shows_every_character_and_no_control_character(text):
+    shown = printable(text)
+    assert shown.isprintable()
+    assert not text.isprintable() or shown == text
+    assert json_line(text).isprintable()
+    assert json.loads(json_line(text)) == text
+    assert not dangerous(lines(text).replace("\t", ""))
+    cell = encoding.safe_cell(text)
+    assert cell.isprintable()
+    assert ("" if cell == '""' else unquote(cell)) == text
+
+
+def test_a_table_of_hostile_names_and_values_keeps_its_lines():
+    text = table(["a\x1b[2J", "b"], [["x\r\ny" * 50, "\u202e"], [None, datetime(2021, 2, 17)]])
+    assert text.count("\n") == 3
+    assert not dangerous(text)
+
+
+def test_what_senders_and_files_say_reaches_the_terminal_escaped(lake, capsys):
+    (lake / "shop/live/20210217/1100/da\x1b]0;x\x07ta.csv").write_text(f"{HEADER}a,us,\x1b[2J,1,1\n")
+    assert main(["backtest", "--metric-set", str(lake / "metric_sets/shop.yaml"), "--output", str(lake.parent / "page.html")]) in (0, 1)
+    (lake.parent / "alert\x1b.json").write_text('{"alertEventId": "\\u001b[31m\\n\\u202e"}')
+    assert main(["ingest", str(lake.parent / "alert\x1b.json")]) == 1
+    assert main(["ingest", str(lake.parent / "no\udcff\x1b[31m.json")]) == 1
+    out, err = capsys.readouterr()
+    assert "\\x1b[2J" in err
+    assert not dangerous(out + err)
+
+
+@pytest.mark.parametrize("text", ["\x1b[0m", "a\nb\tc", "\u202e"])
+def test_error_messages_are_escaped(monkeypatch, capsys, text, lake):
+    def fail(*_):
+        raise UserError(text)
+
+    monkeypatch.setattr(metric_set, "load_all", fail)
+    assert main(["query", "SELECT 1"]) == 1
+    assert not dangerous(capsys.readouterr().err.replace("\t", ""))

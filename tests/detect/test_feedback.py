@@ -1,0 +1,139 @@
+"""Feedback: what it says of events, what it does to later ones, and that it shows in the tables."""
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from anomalake.cli.main import main
+from anomalake.detect import feedback
+from anomalake.detect.detector import Detector
+from anomalake.detect.feedback import Feedback
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from anomalake.lake.live_data import Interval
+from examples import shop_text
+
+SHOP = metric_set.parse(shop_text(), "shop.yaml")
+PC, APP = ("pc", "us"), ("app", "us")
+START = datetime(2021, 1, 4)
+EARLY, LATE = START + timedelta(days=15), START + timedelta(days=16)
+
+
+def alerts(*said: Feedback, odd: float = 125.0) -> list[tuple[datetime, float, set[str]]]:
+    """The events of views after fifteen quiet days, when both series are far from 100 at two times: when, score, platforms."""
+    detector, found = Detector(SHOP, feedback=said), []
+    for hour in range(16 * 24 + 1):
+        wall = START + timedelta(hours=hour)
+        value = odd if wall in (EARLY, LATE) else 100.0 + wall.hour % 3 - wall.day % 2
+        for one in detector.score(Interval(wall, {PC: (value, None), APP: (value, None)}, 2, ())).alerts:
+            platforms = {d.dimension_value for s in one.impacted_metric.relevant_time_series for d in s.dimensions if d.dimension_name == "platform"}
+            found.append((wall, one.anomaly_score, platforms))
+    return found
+
+
+def said(wanted: bool, **more) -> Feedback:
+    return Feedback("views", EARLY, wanted, **more)
+
+
+def test_what_was_not_wanted_loses_severity_later_and_not_before():
+    (first, score, _), (second, again, _) = alerts()
+    less = alerts(said(False))
+    assert less[0] == (first, score, {"pc", "app"})
+    assert not less[1:] or (less[1][0] == second and less[1][1] < again)
+
+
+def test_what_was_wanted_gains_severity():
+    (_, score, _), (_, again, _) = alerts()
+    before, after = alerts(said(True))
+    assert before[1] == score
+    assert after[1] > again
+
+
+def test_it_holds_for_the_series_measure_and_direction_that_are_named():
+    assert alerts(said(False, direction="below")) == alerts()
+    assert alerts(Feedback("revenue", EARLY, wanted=False)) == alerts()
+    often = [said(False, series=({"platform": "pc"},))] * 6
+    assert [platforms for _, _, platforms in alerts(*often)] == [{"pc", "app"}, {"app"}]
+    assert [platforms for _, _, platforms in alerts(*[said(False, series=({"platform": "pc", "marketplace": "de"},))] * 6)] == [{"pc", "app"}] * 2
+
+
+def test_however_often_it_is_said_it_weighs_no_less_than_an_eighth_and_no_more_than_twice():
+    low = feedback.weights([said(False)] * 50, SHOP, [PC], "above")
+    high = feedback.weights([said(True)] * 50, SHOP, [PC], "above")
+    assert (low.tolist(), high.tolist()) == ([[0.125, 1.0]], [[2.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "is no feedback"), ("[]", "is no feedback"), ('{"metricName": "views"}', "timestamp"),
+        ('{"metricName": "clicks", "timestamp": "2021-01-01T00:00:00", "wanted": true}', "no measure 'clicks'; there are views, revenue, missing"),
+        ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00Z", "wanted": true}', "without a zone"),
+        ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "direction": "up"}', "must be above, below or null"),
+        ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "series": [{"os": "x"}]}', "no dimension 'os'; there are"),
+    ],
+)  # fmt: skip
+def test_a_file_that_says_nothing_is_named_with_what_is_wrong(text, told):
+    with pytest.raises(UserError, match=told):
+        feedback.parse(text.encode(), SHOP, "feedback/shop/v1/x.json")
+
+
+@pytest.fixture
+def lake(tmp_path, capsys):
+    """A lake with an event of both series of views, and of missing data."""
+    (tmp_path / "shop.yaml").write_text(shop_text())
+    lines = ["platform,marketplace,timestamp,views,revenue"]
+    for hour in range(16 * 24):
+        wall = START + timedelta(hours=hour)
+        value = 1000 if wall == EARLY else 100 + wall.hour % 3 - wall.day % 2
+        if wall != EARLY + timedelta(hours=5):
+            lines += [f"{platform},us,{wall},{value},1" for platform in ("pc", "app")]
+    (tmp_path / "shop.csv").write_text("\n".join(lines) + "\n")
+    page = str(tmp_path / "page.html")
+    arguments = ["--metric-set", str(tmp_path / "shop.yaml"), "--data", str(tmp_path / "shop.csv"), "--lake", str(tmp_path / "lake")]
+    assert main(["backtest", *arguments, "--output", page]) == 0
+    assert "views: scored, 2 of 2 series" in capsys.readouterr().out
+    return tmp_path / "lake"
+
+
+def ask(lake, capsys, sql: str) -> list[dict]:
+    assert main(["query", sql, "--lake", str(lake), "--as", "json"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_command_marks_an_event_which_shows_in_the_log_and_the_newer_word_counts(lake, capsys):
+    events = {row["metricname"]: row["eventid"] for row in ask(lake, capsys, "SELECT metricname, eventid, feedback FROM anomaly_log")}
+    assert set(events) == {"views", "missing data"}
+    for name, words in (("views", ["--wanted"]), ("views", ["--not-wanted", "--note", "a sale"]), ("missing data", ["--not-wanted"])):
+        assert main(["feedback", events[name], *words, "--lake", str(lake)]) == 0
+    capsys.readouterr()
+    assert {row["feedback"] for row in ask(lake, capsys, "SELECT feedback FROM anomaly_log")} == {"not wanted"}
+    (row,) = ask(lake, capsys, "SELECT wanted, note, cardinality(series) AS n FROM feedback WHERE metricname = 'views'")
+    assert row == {"wanted": False, "note": "a sale", "n": 2}
+    (file,) = [file for file in lake.glob("feedback/shop/v1/*.json") if "views" in file.read_text()]
+    assert json.loads(file.read_text())["series"] == [{"platform": "app", "marketplace": "us"}, {"platform": "pc", "marketplace": "us"}]
+
+
+def test_the_command_marks_series_and_a_rebuild_heeds_it(lake, capsys):
+    since = "2021-01-10"
+    assert main(["feedback", "--measure", "missing data", "--not-wanted", "--since", since, "--lake", str(lake)]) == 0
+    assert main(["feedback", "--measure", "views", "--series", "platform=pc", "--wanted", "--since", since, "--lake", str(lake)]) == 0
+    capsys.readouterr()
+    sql = "SELECT score FROM metrics_with_band WHERE metricname = 'views' AND key LIKE 'pc%' AND date = '2021-01-18'"
+    before = ask(lake, capsys, sql)
+    assert main(["detect", "--rebuild", "--lake", str(lake)]) == 0
+    assert "detector    383 intervals, 1 more without data" in capsys.readouterr().out
+    after = ask(lake, capsys, sql)
+    assert sum(row["score"] for row in after) > sum(row["score"] for row in before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(["nonsense", "--wanted"], "no event has the id 'nonsense'"), (["--measure", "clicks", "--wanted"], "there is no measure 'clicks'"),
+     (["--measure", "views", "--series", "platform", "--wanted"], "is written NAME=VALUE"), (["--wanted"], "name an event, or a --measure")],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_with_what_would_be_right(lake, capsys, arguments, told):
+    assert main(["feedback", *arguments, "--lake", str(lake)]) in (1, 2)
+    assert told in capsys.readouterr().err
+    assert not list(lake.glob("feedback/**/*.json"))

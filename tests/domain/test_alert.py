@@ -1,0 +1,142 @@
+"""The alert: both generations, and every trap of its JSON."""
+
+import json
+from datetime import datetime
+
+import pytest
+
+from anomalake.domain import alert as alerts
+from anomalake.domain import metric_set
+from anomalake.domain.alert import AlertError
+from examples import alert_body, shop_text
+
+
+def test_an_alert_of_the_first_generation_lacks_group_and_link():
+    body = json.loads(alert_body())
+    del body["consoleUrl"], body["anomalyGroupId"]
+    found = alerts.parse(json.dumps(body))
+    assert (found.console_url, found.anomaly_group_id, found.alert_description) == (None, None, None)
+    assert found.event_id == "5b0e7c9a"
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2022-03-04T05:25Z[UTC]", datetime(2022, 3, 4, 5, 25)),
+        ("2022-03-04T05:25:30Z[UTC]", datetime(2022, 3, 4, 5, 25, 30)),
+        ("2022-03-04T05:25:30.123456789Z", datetime(2022, 3, 4, 5, 25, 30)),
+        ("2021-02-14T04:00Z[Atlantic/St_Helena]", datetime(2021, 2, 14, 4)),
+        ("2021-02-14T04:00+05:30[Asia/Kolkata]", datetime(2021, 2, 13, 22, 30)),
+        ("2021-02-14T04:00-03:00", datetime(2021, 2, 14, 7)),
+        ("2021-02-14T04:00:05.000+0130", datetime(2021, 2, 14, 2, 30, 5)),
+        ("2021-07-01T04:00[Europe/Berlin]", datetime(2021, 7, 1, 2)),
+    ],
+)
+def test_a_timestamp_is_read_by_its_offset_or_else_its_zone(text, instant):
+    assert alerts.read_timestamp(text) == instant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2022-03-04T05:25",
+        "2022-02-30T05:25Z",
+        "2022-03-04T05:25[No/Where]",
+        "1969-12-31T23:00Z",
+        "2100-01-01T00:00Z",
+        "2022-03-04T05:25+99:00",
+    ],
+)
+def test_a_timestamp_that_names_no_instant_is_refused_with_the_text(text):
+    with pytest.raises(AlertError, match="timestamp"):
+        alerts.parse(alert_body(timestamp=text))
+
+
+def test_values_may_be_whole_numbers_decimals_or_missing():
+    body = alert_body(series=[({"platform": "a"}, 377), ({"platform": "b"}, 0.5), ({"platform": "c"}, None)], contributions={"platform": {"a": 100}})
+    assert [series.metric_value for series in alerts.parse(body).impacted_metric.relevant_time_series] == [377.0, 0.5, None]
+
+
+def test_an_alert_without_series_or_score_is_an_alert(shop):
+    found = alerts.parse(alert_body(series=[], contributions={}, score=None))
+    alerts.fit(found, shop)
+    assert found.anomaly_score is None
+
+
+def test_the_event_id_is_shared_by_two_alert_configurations():
+    one, other = (json.loads(alert_body()) for _ in range(2))
+    other["alertEventId"] = "arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:pager:event/5b0e7c9a"
+    assert alerts.parse(json.dumps(one)).event_id == alerts.parse(json.dumps(other)).event_id == "5b0e7c9a"
+    other["alertEventId"] = "no-slash"
+    assert alerts.parse(json.dumps(other)).event_id == "no-slash"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"anomalyScore": 101}, "anomalyScore: 101 must be from 0 to 100"),
+        ({"anomalyScore": "high"}, "anomalyScore"),
+        ({"impactedMetric": None}, "impactedMetric"),
+        ({"alertEventId": ""}, "alertEventId: is empty"),
+        ({"alertEventId": None}, "alertEventId"),
+        ({"alertEventId": "x" * 513}, "alertEventId: has 513 characters; at most 512 are taken"),
+        ({"anomalyDetectorArn": ":" * 513}, "anomalyDetectorArn: has 513 characters"),
+        ({"anomalyScore": 10**400}, r"not an alert: Number out of range - at `\$.anomalyScore`"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(change, told):
+    with pytest.raises(AlertError, match=told):
+        alerts.parse(alert_body(**change))
+
+
+def test_a_number_beyond_a_double_is_told_from_broken_json():
+    with pytest.raises(AlertError, match="not an alert: Number out of range"):
+        alerts.parse(alert_body(score=5).replace('"anomalyScore": 5', '"anomalyScore": 1e999'))
+
+
+def test_a_reason_that_quotes_a_long_text_is_cut(shop):
+    with pytest.raises(AlertError) as caught:
+        alerts.fit(alerts.parse(alert_body("x" * 1_000_000)), shop)
+    assert str(caught.value).startswith("metricName: the metric set 'shop' has no measure 'xxx")
+    assert len(str(caught.value)) == alerts.MOST_REASON
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "[]", "null", "[" * 100_000, '{"a": "\\ud800"}', alert_body(score=5).replace('"anomalyScore": 5', '"anomalyScore": 1e999'), "\ud800"],
+)
+def test_what_is_no_alert_is_refused_and_never_surprises(body):
+    with pytest.raises(AlertError):
+        alerts.parse(body)
+
+
+def test_what_has_a_new_name_is_known_by_its_former_ones_too():
+    text = shop_text().replace("[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures")
+    item = metric_set.parse(text.replace("views, aggregation", "views, formerly: [clicks, hits], aggregation"), "shop.yaml")
+    for former in ("clicks", "hits", "views"):
+        series, shares = [({"channel": "pc", "marketplace": "us"}, 1)], {"channel": {"pc": 100}, "platform": {"pc": 100}}
+        found = alerts.fit(alerts.parse(alert_body(former, series=series, contributions=shares)), item).impacted_metric
+        assert found.metric_name == "views"
+        assert [one.dimension_name for one in found.relevant_time_series[0].dimensions] == ["platform", "marketplace"]
+        assert [one.dimension_name for one in found.dimension_contribution] == ["platform", "platform"]
+
+
+def test_a_series_that_names_a_dimension_by_both_its_names_is_refused():
+    text = shop_text().replace("[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures")
+    with pytest.raises(AlertError, match="names a dimension twice: platform, platform"):
+        alerts.fit(alerts.parse(alert_body(series=[({"channel": "pc", "platform": "pc"}, 1)])), metric_set.parse(text, "shop.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (alert_body("clicks"), "has no measure 'clicks'; it has views, revenue"),
+        (alert_body(series=[({"country": "de"}, 1)]), "has no dimension 'country'; it has platform, marketplace"),
+        (alert_body(contributions={"country": {"de": 100}}), "has no dimension 'country'"),
+    ],
+)
+def test_what_the_metric_set_does_not_have_is_named(shop, body, told):
+    with pytest.raises(AlertError, match=told):
+        alerts.fit(alerts.parse(body), shop)

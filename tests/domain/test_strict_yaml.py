@@ -1,0 +1,120 @@
+"""YAML and JMESPath that blow up: refused in words that fit on a screen, by work that does not grow with what they blow up to."""
+
+import json
+
+import pytest
+
+from anomalake.domain import expressions, metric_set, strict_yaml
+from anomalake.domain.errors import UserError
+from examples import shop_text
+
+DOUBLING = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"version: {'9' * 5_000}", "line 1: a number of 5,000 characters; at most 40 are read"),
+        (f"version: 0x{'f' * 50_000}", "line 1: a number of 50,002 characters"),
+        (f"version: 1{':59' * 20_000}", "a number of 60,001 characters"),
+        (f"version: 1{':59' * 20_000}.5", "a number of"),
+        (f"version: {'9' * 5_000}.0", "a number of 5,002 characters"),
+        ("version: !!int x", "is not YAML that can be read"),
+        ("version: !!bool maybe", "is not YAML that can be read"),
+        ("version: !!float x", "is not YAML that can be read"),
+        ("version: !!python/object:os.system x", "could not determine a constructor"),
+        ("mapping:\n" + "".join(f"  a{n}: x\n" for n in range(12_000)), "more than 20,000 values"),
+        ("measures: [" + "{}, " * 30_000 + "{}]", "more than 20,000 values"),
+        (DOUBLING, "more than 20,000 values"),
+        (DOUBLING.replace("[*", "{<<: [*").replace("]\n", "]}\n"), "is not YAML that can be read"),
+        ("a: &a [*a]", "an alias in line 1 stands inside of what it names"),
+        ("a: &a {b: *a}", "an alias in line 1 stands inside"),
+        ("a" * 200_001, "is longer than 200,000 characters"),
+        ("? [a, b]\n: c", "the name of a field must be a text"),
+        ("? {a: b}\n: c", "the name of a field must be a text"),
+        (f"{'x' * 1_000}: 1\n{'x' * 1_000}: 2", "stands twice"),
+        ("[" * 5_000, "nested too deeply"),
+        ("{a: " * 5_000, "nested too deeply"),
+        ('label: "\\ud800"', "half of a surrogate pair"),
+        ('label: "\\U00110000"', "is not YAML that can be read"),
+        ("label: \x07", "is not YAML that can be read"),
+        ("", "holds no metric set"),
+    ],
+)
+def test_a_file_that_blows_up_is_refused_in_words(text, told):
+    with pytest.raises(UserError) as caught:
+        metric_set.parse(text, "shop.yaml")
+    assert told in str(caught.value)
+    assert len(str(caught.value)) < 500
+    assert str(caught.value).startswith("shop.yaml: ")
+
+
+def test_work_on_fields_grows_with_their_number_only():
+    def composed(count: int) -> int:
+        loader = strict_yaml._Loader("\n".join(f"a{n}: {n}" for n in range(count)))
+        assert len(loader.get_single_data()) == count
+        return len(loader.sizes)
+
+    assert composed(4_000) <= 4 * composed(1_000)
+
+
+def test_an_alias_may_be_used_as_often_as_a_metric_set_needs():
+    text = shop_text() + "alerts: {snoozed: [{until: &day 2026-08-01, measures: &all [views, revenue]}, {until: *day, measures: *all}]}\n"
+    first, second = metric_set.parse(text, "shop.yaml").alerts.snoozed
+    assert first == second
+
+
+def test_a_message_about_ten_thousand_names_is_short():
+    names = ", ".join(f"d{n}" for n in range(9_000))
+    for text in (
+        shop_text(dimensions=f"dimensions: [{names}]"),
+        shop_text().replace("columns: [platform", f"columns: [{names}"),
+        shop_text() + f"alerts: {{measures: [{names}]}}\n",
+        shop_text() + f"mapping: {{{', '.join(f'd{n}: x' for n in range(9_000))}}}\n",
+    ):
+        with pytest.raises(UserError) as caught:
+            metric_set.parse(text, "shop.yaml")
+        assert len(str(caught.value)) < 1_000
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        " | ".join(["[@, @]"] * 60),
+        " | ".join(["[@, @][]"] * 60),
+        " | ".join(["{a: @, b: @}"] * 60),
+        " | ".join(["join('', [@, @])"] * 60),
+        " | ".join(["to_string(@)"] * 60),
+        " | ".join(["map(&[@, @], @)", "@[]"] * 30),
+        "[" + ", ".join(["@[*].[@[*]]"] * 40) + "]" + " | [@, @][] | [][]" * 20,
+    ],
+)
+@pytest.mark.parametrize("document", ["x", ["x", "y"], {"a": '"\\"'}])
+def test_an_expression_that_doubles_ends_in_an_error_or_a_bounded_result(expression, document):
+    try:
+        found = expressions.search(expression, document)
+    except (ValueError, TypeError):
+        return
+    assert len(json.dumps(found)) < 20 * expressions.MAX_EVALUATION_COST
+
+
+def test_an_expression_that_is_too_long_is_refused_by_the_metric_set():
+    with pytest.raises(UserError, match=r"mapping.metricName: '.*' is no JMESPath: it has 5001 characters; at most 4000 are taken"):
+        metric_set.parse(shop_text() + f"mapping: {{timestamp: t, metricName: {'a' * 5_001}}}\n", "shop.yaml")
+
+
+def test_expressions_find_what_the_library_finds():
+    document = {"a": [{"b": 1, "c": "x"}, {"b": 2, "c": "y"}], "n": {"m": [1, 2, [3]]}}
+    import jmespath
+
+    for expression in (
+        "a[?b > `1`].c",
+        "a[*].{x: b, y: c}",
+        "n.m[]",
+        "sort_by(a, &b)[-1]",
+        "join('-', a[].c)",
+        "length(a)",
+        "nothing",
+        "a[?b == `1`] | [0]",
+    ):
+        assert expressions.search(expression, document) == jmespath.search(expression, document)

@@ -1,0 +1,98 @@
+"""HTTP calls of the ingest function, and lists that a pipe hands over: the answer says what came of the body."""
+
+import base64
+import json
+
+import pytest
+
+from anomalake.functions import ingest as function
+from anomalake.functions import setting
+from anomalake.lake.store import ObjectStore, StorageError
+from examples import alert_body
+
+
+@pytest.fixture
+def lake(monkeypatch, function_lake):
+    """The function's lake, of CSV tables."""
+    monkeypatch.setenv("ANOMALAKE_FORMAT", "csv")
+    return function_lake
+
+
+def url(body, method="POST", **more):
+    return {"version": "2.0", "requestContext": {"http": {"method": method, "path": "/"}}, "body": body, "isBase64Encoded": False, **more}
+
+
+def api(body, method="POST", **more):
+    return {"httpMethod": method, "path": "/", "requestContext": {"stage": "prod"}, "body": body, "isBase64Encoded": False, **more}
+
+
+def call(event):
+    response = function.handler(event, None)
+    assert set(response) == {"statusCode", "headers", "body", "isBase64Encoded"}
+    assert response["headers"]["content-type"] == "application/json"
+    return response["statusCode"], json.loads(response["body"])
+
+
+def quarantined(store):
+    return [json.loads(store.get(key).data)["body"] for key in store.list("quarantine")]
+
+
+@pytest.mark.parametrize("form", [url, api])
+def test_an_alert_that_is_filed_is_answered_with_200_and_counts(lake, form):
+    assert call(form(alert_body())) == (200, {"filed": 1, "quarantined": 0})
+    assert call(form(base64.b64encode(alert_body("revenue").encode()).decode(), isBase64Encoded=True)) == (200, {"filed": 1, "quarantined": 0})
+    assert call(form(f"[{alert_body()}, {alert_body('revenue')}]"))[1]["filed"] == 2
+    assert quarantined(lake) == []
+
+
+@pytest.mark.parametrize("form", [url, api])
+def test_what_is_not_understood_is_kept_and_answered_with_422_and_in_part_with_202(lake, form):
+    status, told = call(form("{"))
+    assert (status, told["filed"], told["quarantined"]) == (422, 0, 1)
+    assert told["reasons"][0].startswith("not JSON")
+    status, told = call(form(f"[{alert_body()}, {alert_body('clicks')}]"))
+    assert (status, told["filed"], told["quarantined"]) == (202, 1, 1)
+    assert "has no measure 'clicks'" in told["reasons"][0]
+    assert sorted(quarantined(lake)) == sorted(["{", alert_body("clicks")])
+
+
+@pytest.mark.parametrize("body", ["%%%", base64.b64encode(b"\x1f\x8b\xff").decode()])
+def test_a_body_that_is_no_base64_of_a_text_is_kept_as_it_came(lake, body):
+    status, told = call(url(body, isBase64Encoded=True))
+    assert (status, quarantined(lake)) == (422, [body])
+    assert told["reasons"] == ["the body is not the base64 of a UTF-8 text; send JSON in UTF-8, not compressed"]
+
+
+@pytest.mark.parametrize("form", [url, api])
+def test_calls_without_an_alert_keep_nothing(lake, form):
+    assert call(form(None))[0] == call(form(" \n"))[0] == 400
+    assert call(form(alert_body(), "GET"))[0] == 405
+    assert list(lake.list("")) == []
+
+
+@pytest.mark.parametrize("form", [url, api])
+def test_storage_that_is_down_is_answered_with_503_so_that_the_caller_tries_again(lake, monkeypatch, form):
+    class Down(ObjectStore):
+        def create(self, key, data):
+            raise StorageError(f"{key}: down")
+
+    monkeypatch.setattr(setting, "open_store", lambda name, **_: Down.memory())
+    setting.forget()
+    for body in (alert_body(), "{"):
+        response = function.handler(form(body), None)
+        assert (response["statusCode"], response["headers"]["retry-after"]) == (503, "60")
+
+
+def test_the_list_that_a_pipe_makes_of_a_queue_is_answered_as_a_batch(lake, monkeypatch):
+    records = [{"eventSource": "aws:sqs", "messageId": f"m{n}", "body": body} for n, body in enumerate([alert_body(), "{"])]
+    assert function.handler(records, None) == {"batchItemFailures": []}
+    assert (len(list(lake.list("anomalyResults"))), quarantined(lake)) == (3, ["{"])
+
+
+def test_a_list_of_alerts_and_a_text_of_one_are_filed(lake):
+    alerts = [json.loads(alert_body()), alert_body("revenue"), {"x": 1}]
+    assert function.handler(alerts, None) == {"filed": 2, "quarantined": 1}
+    assert function.handler(alert_body(), None) == {"filed": 1, "quarantined": 0}
+    assert function.handler([json.loads(alert_body())], None) == {"filed": 1, "quarantined": 0}
+    many = [json.loads(alert_body(event=f"e{n}")) for n in range(150)]
+    assert function.handler(many, None) == {"filed": 150, "quarantined": 0}

@@ -1,0 +1,129 @@
+"""Live data: what is read of a file, and what is counted and named instead."""
+
+import gzip
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake.domain import metric_set
+from anomalake.lake import live_data, live_files
+from anomalake.lake.live_data import Finding
+from anomalake.lake.store import ObjectStore
+from examples import shop_text
+
+WALL = datetime(2021, 2, 17, 11)
+SHOP = metric_set.parse(shop_text(), "shop")
+HEADER = "platform,marketplace,timestamp,views,revenue\n"
+
+
+def parsed(text: str, item=None, wall=WALL):
+    found = list(live_data.parse(text.encode(), item or metric_set.parse(shop_text(), "shop"), wall, "f.csv"))
+    return [one for one in found if not isinstance(one, Finding)], [one for one in found if isinstance(one, Finding)]
+
+
+def test_rows_are_read_with_their_hostile_values():
+    values = ['pc "web"', "a,b", "line\nbreak", "</script>", "🦀", " blank "]
+    text = HEADER + "".join(f'"{v.replace(chr(34), chr(34) * 2)}",us,2021-02-17 11:30:00,1,2.5\n' for v in values)
+    rows, findings = parsed(text)
+    assert not findings
+    assert rows == [((value, "us"), (1.0, 2.5)) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("a,us,2021-02-17 12:00:00,1,1", "lies outside the interval of its folder, 2021-02-17 11:00"),
+        ("a,us,yesterday,1,1", "'yesterday' is not written as yyyy-MM-dd HH:mm:ss"),
+        ("a,us,,1,1", "'' is not written as"),
+        ("a,us,2021-02-17 11:00:00,1", "4 cells where source.columns names 5"),
+        ("a,us,2021-02-17 11:00:00,many,1", "views: 'many' is not a number; it counts as missing"),
+        ("a,us,2021-02-17 11:00:00,NaN,1", "views: 'NaN' is not a number"),
+        ("a,us,2021-02-17 11:00:00,1e999,1", "views: '1e999' is beyond the range of a number"),
+        ("a,us,2021-02-17 11:00:00,1_000,1", "views: '1_000' is not a number"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_its_line_and_stops_nothing(line, told):
+    rows, findings = parsed(f"{HEADER}a,us,2021-02-17 11:00:00,1,1\n{line}\nb,us,2021-02-17 11:59:59,-2,\n")
+    (finding,) = findings
+    assert finding.where == "f.csv:3"
+    assert told in finding.problem
+    assert rows[0] == (("a", "us"), (1.0, 1.0))
+    assert rows[-1] == (("b", "us"), (-2.0, None))
+
+
+def test_a_header_that_differs_costs_the_file():
+    rows, findings = parsed("marketplace,platform,timestamp,views,revenue\nus,a,2021-02-17 11:00:00,1,1\n")
+    assert not rows
+    assert "is not the metric set's source.columns" in findings[0].problem
+
+
+def test_a_file_that_is_no_text_is_named():
+    item = metric_set.parse(shop_text().replace("format: csv", "format: csv\n  compression: gzip"), "shop")
+    packed = gzip.compress((HEADER + "a,us,2021-02-17 11:00:00,1,1\n").encode())
+    assert [one for one in live_data.parse(packed, item, WALL, "f") if not isinstance(one, Finding)] == [(("a", "us"), (1.0, 1.0))]
+    (finding,) = live_data.parse(b"plain", item, WALL, "f")
+    assert "the file is not a valid gzip file" in finding.problem
+
+
+def test_a_row_that_is_not_in_the_charset_costs_no_other():
+    found = list(live_data.parse(HEADER.encode() + b"\xe9,us,2021-02-17 11:00:00,1,1\nb,us,2021-02-17 11:00:00,2,2\n", SHOP, WALL, "f"))
+    assert [one.where for one in found if isinstance(one, Finding)] == ["f:2"]
+    assert [one for one in found if not isinstance(one, Finding)] == [(("b", "us"), (2.0, 2.0))]
+
+
+def test_a_sum_beyond_what_a_number_can_be_is_missing():
+    assert live_data.aggregate([(("a", "us"), (1e308, 1.0)), (("a", "us"), (1e308, 1.0))], SHOP) == {("a", "us"): (None, 1.0)}
+
+
+def test_json_lines_tell_null_from_empty():
+    item = metric_set.parse(shop_text().replace("format: csv", "format: jsonl"), "shop")
+    rows, findings = parsed(
+        '{"platform": "", "timestamp": "2021-02-17 11:00:00", "views": 3, "revenue": "4.5"}\n\n{"platform": {}}\nnot json\n'
+        '{"platform": ["a"], "timestamp": "2021-02-17 11:00:00"}\n',
+        item,
+    )
+    assert rows == [(("", None), (3.0, 4.5))]
+    assert [finding.where for finding in findings] == ["f.csv:3", "f.csv:4", "f.csv:5"]
+
+
+@pytest.mark.parametrize("text", ["1613559600", "1613559600000", "1613559600.0"])
+def test_unix_time_is_read_in_seconds_and_milliseconds(text):
+    item = metric_set.parse(shop_text(timestamp="timestamp: {column: timestamp, format: UNIX}"), "shop")
+    rows, findings = parsed(f"{HEADER}a,us,{text},1,1\n", item)
+    assert (len(rows), findings) == (1, [])
+
+
+CELLS = ["pc", "", "a|b", '"q,1"', '"x\ny"', "é", " pc ", '"un']
+STAMPS = ["2021-02-17 11:00:00", " 2021-02-17 11:59:59", "2021-02-17 11:30:00", "2021-02-17 12:00:00"]
+NUMBERS = ["1", "", " 2 ", "-0", "1.5e3", "1e400", "nan", "1_0", "x"]
+ROW = st.tuples(*(st.sampled_from(some) for some in (CELLS, CELLS, STAMPS[:3] * 5 + STAMPS, NUMBERS[:2] * 5 + NUMBERS, NUMBERS[:2] * 5 + NUMBERS)))
+
+
+@given(st.lists(ROW | st.lists(st.sampled_from(CELLS), max_size=6), max_size=6), st.booleans())
+def test_a_file_that_is_read_by_the_column_is_read_as_it_is_row_by_row(rows, broken):
+    data = (HEADER + "".join(",".join(row) + "\n" for row in rows)).encode() + b"\xff" * broken
+    with pytest.MonkeyPatch.context() as patch:
+        fast = list(live_data.parse(data, SHOP, WALL, "f.csv"))
+        patch.setattr(live_files, "_sound_rows", lambda *_: None)
+        assert repr(list(live_data.parse(data, SHOP, WALL, "f.csv"))) == repr(fast)
+
+
+def test_several_rows_of_a_series_are_added_or_averaged_as_the_measure_says(shop):
+    rows, _ = parsed(HEADER + "a,us,2021-02-17 11:00:00,1,1\na,us,2021-02-17 11:10:00,2,4\na,us,2021-02-17 11:20:00,,\n")
+    assert live_data.aggregate(rows, shop) == {("a", "us"): (3.0, 2.5)}
+
+
+def test_only_folders_that_are_intervals_hold_live_data(shop):
+    store = ObjectStore.memory()
+    for key in (
+        "20210217/1100/a.csv",
+        "20210217/1100/b.csv",
+        "20210217/1130/a.csv",
+        "2021021/1100/a.csv",
+        "20210217/1200/deeper/a.csv",
+        "readme.txt",
+    ):
+        store.put(f"shop/live/{key}", b"")
+    assert {wall: len(keys) for wall, keys in live_data.files_by_interval(store, shop).items()} == {WALL: 2, datetime(2021, 2, 17, 12): 1}

@@ -1,0 +1,311 @@
+"""Several reports of one event, and several events of one series: the latest report is shown, no event and no value is lost, in any order."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomalake.catalog import duck
+from anomalake.cli import give_feedback
+from anomalake.domain import alert as alerts
+from anomalake.domain import metric_set
+from anomalake.domain.alert import Alert
+from anomalake.domain.errors import UserError
+from anomalake.functions.ingest import handler
+from anomalake.lake import encoding, tables
+from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.store import ObjectStore
+from examples import alert_body, event_text, shop_text
+
+SHOP = metric_set.parse(shop_text(), "shop.yaml")
+COST = metric_set.load(Path(__file__).parents[2] / "src/metric_sets/aws_cost.yaml")
+TIME = datetime(2021, 2, 17, 11)
+FORMATS = ("parquet", "csv")
+PC, APP = {"platform": "pc", "marketplace": "us"}, {"platform": "app", "marketplace": "us"}
+
+
+def report(*points, at=None, score=50, shares=None, **more) -> str:
+    """A report of an event of the shop; `at` is its minute."""
+    reported = {} if at is None else {"reportedAt": f"2021-02-17T12:{at:02}:00Z"}
+    return alert_body(series=list(points), score=score, contributions=shares or {}, **reported, **more)
+
+
+def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duck.Connection:
+    outcome = ingest([Message(str(number), body) for number, body in enumerate(bodies)], FolderStore(tmp_path), (item,), form)
+    assert (outcome.quarantined, outcome.failed) == ((), ())
+    return duck.connect(tmp_path, [item], form)
+
+
+def shown(bodies, form="parquet") -> list[tuple]:
+    """Platform, value, score, event and event rank of the rows, without what was replaced."""
+    some = tables.merge(tables.units("metricValue_AnomalyScore", alerts.parse(body), SHOP) for body in bodies)
+    table = tables.rows("metricValue_AnomalyScore", some, SHOP, TIME)
+    columns = ("platform", "viewsAnomalyMetricValue", "viewsGroupScore", "viewsEventId", "eventRank")
+    return [row for row in zip(*(table[name] for name in columns), strict=True) if row[-1] >= 0]
+
+
+# --- properties of the merge, over reports that disagree on everything
+
+points = st.lists(st.tuples(st.sampled_from([PC, APP, {}]), st.sampled_from([None, 1.0, 2.0])), max_size=3)
+reports = st.builds(
+    lambda series, at, score, event, measure, shares: report(*series, at=at, score=score, event=event, measure=measure, shares=shares),
+    points,
+    st.sampled_from([None, 1, 2, 3]),
+    st.sampled_from([None, 20, 80]),
+    st.sampled_from(["e1", "e2"]),
+    st.sampled_from(["views", "revenue"]),
+    st.sampled_from([None, {"platform": {"pc": 100.0}}, {"platform": {"app": 100.0}}]),
+)
+
+
+def units(table, body) -> tables.Units:
+    return tables.units(table, alerts.parse(body), SHOP)
+
+
+@given(st.sampled_from(tables.INGESTED), st.tuples(reports, reports, reports))
+def test_the_merge_is_commutative_associative_and_idempotent(table, three):
+    a, b, c = (units(table, body) for body in three)
+    assert tables.merge([a, b]) == tables.merge([b, a])
+    assert tables.merge([tables.merge([a, b]), c]) == tables.merge([a, tables.merge([b, c])])
+    assert tables.merge([a, b, a, b]) == tables.merge([a, b])
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(tables.INGESTED), st.lists(reports, min_size=1, max_size=6), st.sampled_from(FORMATS), st.randoms())
+def test_stopping_after_any_report_and_going_on_from_the_rows_gives_the_same_rows(table, some, form, random):
+    expected = tables.rows(table, tables.merge(units(table, body) for body in some), SHOP, TIME)
+    random.shuffle(some)
+    schema, known = tables.schema(table, SHOP), {}
+    for body in some:
+        rows = tables.rows(table, tables.merge([known, units(table, body)]), SHOP, TIME)
+        known = tables.units_of(table, encoding.decode(form, schema, encoding.encode(form, schema, rows), "here"), SHOP)
+    assert tables.rows(table, known, SHOP, TIME) == expected
+
+
+def valued(alert: Alert) -> bool:
+    return any(one.metric_value is not None for one in alert.impacted_metric.relevant_time_series)
+
+
+@given(st.lists(reports, min_size=1, max_size=6))
+def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known(some):
+    read = [alerts.parse(body) for body in some]
+    table = tables.rows("metricValue_AnomalyScore", tables.merge(units("metricValue_AnomalyScore", body) for body in some), SHOP, TIME)
+    found = {}
+    for row in zip(*table.values(), strict=True):
+        cells = dict(zip(table, row, strict=True))
+        for measure in SHOP.measure_names:
+            if cells["eventRank"] >= 0 and cells[f"{measure}EventId"] is not None:
+                found[cells["key"], measure, cells[f"{measure}EventId"]] = cells[f"{measure}AnomalyMetricValue"]
+    expected = {}
+    for measure, event in {(one.impacted_metric.metric_name, one.event_id) for one in read}:
+        mine = [
+            one for one in read if (one.impacted_metric.metric_name, one.event_id) == (measure, event) and one.impacted_metric.relevant_time_series
+        ]
+        latest = max(((valued(one), one.reported_at or "") for one in mine), default=None)
+        for one in mine:
+            if (valued(one), one.reported_at or "") == latest:
+                for series in one.impacted_metric.relevant_time_series:
+                    key = tables.series_key(alerts.dimension_values(series, SHOP))
+                    values = [
+                        (valued(other), other.reported_at or "", same.metric_value)
+                        for other in mine
+                        for same in other.impacted_metric.relevant_time_series
+                        if tables.series_key(alerts.dimension_values(same, SHOP)) == key and same.metric_value is not None
+                    ]
+                    newest = max((made for *made, _ in values), default=None)
+                    expected[key, measure, event] = {value for *made, value in values if made == newest} or {None}
+    assert found.keys() == expected.keys()
+    for place, value in found.items():
+        assert value in expected[place]
+
+
+# --- one event, several reports
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_latest_report_wins_though_its_score_and_value_are_lower(order):
+    first, last = report((PC, 900.0), at=1, score=90), report((PC, 400.0), at=2, score=40)
+    assert shown([first, last][::order]) == [("pc", 400.0, 40.0, "5b0e7c9a", 0)]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("at", [None, 2])
+def test_a_report_without_a_value_never_replaces_one_with(order, at):
+    known, null = report((PC, 900.0), at=None if at is None else 1, score=20), report((PC, None), at=at, score=90)
+    assert shown([known, null][::order]) == [("pc", 900.0, 20.0, "5b0e7c9a", 0)]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_series_that_a_later_report_names_without_a_value_keeps_its_last_one(order):
+    first, last = report((PC, 1.0), (APP, 2.0), at=1), report((PC, 3.0), (APP, None), at=2)
+    assert sorted(row[:2] for row in shown([first, last][::order])) == [("app", 2.0), ("pc", 3.0)]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_series_that_a_later_report_no_longer_names_is_not_shown(order):
+    first, last = report((PC, 1.0), (APP, 2.0), at=1), report((PC, 3.0), at=2)
+    assert [row[:2] for row in shown([first, last][::order])] == [("pc", 3.0)]
+
+
+def test_reports_without_a_time_add_their_series_as_two_alert_configurations_of_one_event_do():
+    assert sorted(row[0] for row in shown([report((PC, 1.0)), report((APP, 2.0))])) == ["app", "pc"]
+
+
+def test_a_report_with_a_time_ranks_above_one_without():
+    assert shown([report((PC, 1.0), score=90), report((PC, 2.0), at=1, score=10)]) == [("pc", 2.0, 10.0, "5b0e7c9a", 0)]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("order", [1, -1])
+def test_contributions_root_cause_and_score_come_from_the_same_report(tmp_path, form, order):
+    first = report((PC, 1.0), at=1, score=90, shares={"platform": {"pc": 100.0}}, rootCause="old")
+    last = report((PC, 2.0), at=2, score=40, shares={"marketplace": {"us": 100.0}}, rootCause="new")
+    connection = lake(tmp_path, [first, last][::order], form)
+    assert connection.sql("SELECT groupscore, rootcause, reportedat FROM anomaly_log").fetchall() == [(40.0, "new", datetime(2021, 2, 17, 12, 2))]
+    assert connection.sql("SELECT dimensionname, groupscore, value FROM anomalies_with_contributions").fetchall() == [("marketplace", 40.0, 2.0)]
+    assert connection.sql("SELECT value, groupscore FROM all_anomalies").fetchall() == [(2.0, 40.0)]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_contributions_of_an_earlier_report_are_not_shown_with_a_later_one_that_has_none(tmp_path, order):
+    first, last = report((PC, 1.0), at=1, shares={"platform": {"pc": 100.0}}), report((PC, 2.0), at=2)
+    assert lake(tmp_path, [first, last][::order]).sql("SELECT * FROM anomalies_with_contributions").fetchall() == []
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_messages_of_one_state_complete_each_other(tmp_path, order):
+    """As SNS, which leaves out the money of the root causes, and EventBridge do seconds apart."""
+    told, tersely = report((PC, 1.0), at=1, shares={"platform": {"pc": 100.0}}), report((PC, 1.0), at=2)
+    connection = lake(tmp_path, [told, tersely][::order])
+    assert connection.sql("SELECT dimensionvalue, valuecontribution FROM anomalies_with_contributions").fetchall() == [("pc", 100.0)]
+
+
+def test_an_update_of_a_cost_anomaly_whose_spend_fell_is_what_is_shown(tmp_path):
+    first = json.loads(event_text("cost_eventbridge"))
+    fallen = {
+        **first["detail"],
+        "impact": {"totalActualSpend": 1200.0, "totalExpectedSpend": 1100.25},
+        "rootCauses": first["detail"]["rootCauses"][:1],
+    }
+    later = {**first, "time": "2026-07-15T16:20:00Z", "detail": fallen}
+    connection = lake(tmp_path, [json.dumps(later), json.dumps(first)], item=COST)
+    assert connection.sql("SELECT value, expectedvalue FROM all_anomalies").fetchall() == [(1200.0, 1100.25)]
+    assert connection.sql("SELECT dimensionvalue FROM anomalies_with_contributions WHERE dimensionname = 'linked_account'").fetchall() == [
+        ("111122223333",)
+    ]
+
+
+def test_a_cost_anomaly_whose_root_causes_come_later_has_one_row(tmp_path):
+    first = json.loads(event_text("cost_eventbridge"))
+    bare = {**first, "time": "2026-07-14T08:00:00Z", "detail": {**first["detail"], "rootCauses": []}}
+    assert lake(tmp_path, [json.dumps(bare), json.dumps(first)], item=COST).sql(
+        "SELECT service, costanomalymetricvalue FROM anomalies_with_live"
+    ).fetchall() == [("Amazon EC2", 1500.25)]
+
+
+# --- one series, several events
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_two_events_of_one_series_are_each_found_and_a_join_shows_the_first(tmp_path, form):
+    shares = {"platform": {"pc": 100.0}}
+    connection = lake(tmp_path, [report((PC, 1.0), score=80, event="a", shares=shares), report((PC, 2.0), score=30, event="b", shares=shares)], form)
+    assert connection.sql("SELECT eventid, value FROM all_anomalies ORDER BY 1").fetchall() == [("a", 1.0), ("b", 2.0)]
+    assert connection.sql("SELECT viewseventid, viewsanomalymetricvalue FROM anomalies_with_live").fetchall() == [("a", 1.0)]
+    assert connection.sql("SELECT eventid, value FROM anomalies_with_contributions ORDER BY 1").fetchall() == [("a", 1.0), ("b", 2.0)]
+
+
+def test_an_event_without_a_value_is_not_shown_before_one_with_whatever_its_score():
+    assert shown([report((PC, None), score=99, event="z"), report((PC, 5.0), score=10, event="a")]) == [
+        ("pc", 5.0, 10.0, "a", 0),
+        ("pc", None, 99.0, "z", 1),
+    ]
+
+
+def test_two_measures_of_a_series_stand_in_one_row():
+    bodies = [report((PC, 1.0), event="a"), report((PC, 2.0), event="b", measure="revenue")]
+    some = tables.merge(units("metricValue_AnomalyScore", body) for body in bodies)
+    assert tables.rows("metricValue_AnomalyScore", some, SHOP, TIME)["eventRank"] == [0]
+
+
+def test_feedback_on_an_event_is_about_the_series_that_its_latest_report_names():
+    store = ObjectStore.memory()
+    bodies = [report((PC, 1.0), (APP, 2.0), at=1), report((PC, 3.0), at=2), report((PC, 9.0), score=99, event="other")]
+    ingest([Message(str(number), body) for number, body in enumerate(bodies)], store, (SHOP,), "parquet")
+    (found,) = give_feedback.of_event("5b0e7c9a", SHOP, store, "parquet")
+    assert found.series == (PC,)
+
+
+# --- objects of before
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_lake_that_an_older_anomalake_wrote_is_named_with_the_command_that_rebuilds_it(tmp_path, form):
+    lake(tmp_path, [report((PC, 1.0), shares={"platform": {"pc": 100.0}})], form)
+    store = FolderStore(tmp_path)
+    for table in tables.INGESTED:
+        (key,) = store.list(f"anomalyResults/{table}")
+        schema = tables.schema(table, SHOP)
+        old = [column for column in schema if not column.name.endswith(("eportId", "eventRank"))]
+        columns = encoding.decode(form, schema, store.get(key).data, key)
+        store.put(key, encoding.encode(form, old, {column.name: columns[column.name] for column in old}))
+    with pytest.raises(UserError, match=r"lacks the columns .*eventRank, as an older Anomalake wrote it; `anomalake replay --lake "):
+        duck.connect(tmp_path, [SHOP])
+    outcome = ingest([Message("m", report((PC, 1.0)))], store, (SHOP,), form)
+    assert outcome.failed == ("m",)
+    assert "`anomalake replay`" in str(outcome.error)
+
+
+def test_an_optional_dimension_is_kept_where_the_set_declares_it_and_costs_nothing_where_not():
+    body = json.loads(report(({"marketplace": "us"}, 1.0)))
+    body["impactedMetric"]["relevantTimeSeries"][0]["optionalDimensions"] = [
+        {"dimensionName": "platform", "dimensionValue": "pc"},
+        {"dimensionName": "marketplace", "dimensionValue": "never"},
+        {"dimensionName": "statistic", "dimensionValue": "p99"},
+    ]
+    (series,) = alerts.fit(alerts.parse(json.dumps(body)), SHOP).impacted_metric.relevant_time_series
+    assert alerts.dimension_values(series, SHOP) == ("pc", "us")
+    assert series.optional_dimensions == ()
+
+
+@pytest.mark.parametrize("text", ["2021-02-17T11:00:00.5+02:00", "2021-02-17T09:00:00.500Z", "2021-02-17T09:00:00.500123Z"])
+def test_a_report_time_is_in_utc_to_the_millisecond(text):
+    assert alerts.report_time(text) == "2021-02-17T09:00:00.500Z"
+
+
+@given(st.lists(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)), min_size=2, max_size=5))
+def test_report_times_sort_as_the_times_do(some):
+    some = [one.replace(microsecond=one.microsecond // 1000 * 1000) for one in some]
+    assert [alerts.report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(alerts.report_time(f"{one.isoformat()}Z") for one in some)
+
+
+def test_a_report_time_that_cannot_be_read_is_refused_by_name():
+    with pytest.raises(alerts.AlertError, match="reportedAt: 'today' is not written like"):
+        alerts.parse(json.dumps({**json.loads(alert_body()), "reportedAt": "today"}))
+
+
+def test_the_direction_follows_from_value_and_expected_value_of_all_series():
+    alert = alerts.parse(alert_body())
+    (one, _) = alert.impacted_metric.relevant_time_series
+
+    def of(*numbers):
+        series = tuple(msgspec.structs.replace(one, metric_value=value, expected_value=expected) for value, expected in numbers)
+        metric = msgspec.structs.replace(alert.impacted_metric, relevant_time_series=series)
+        return alerts.directed(msgspec.structs.replace(alert, impacted_metric=metric)).direction
+
+    assert (of((5.0, 3.0)), of((3.0, 5.0)), of((5.0, 5.0)), of((5.0, None)), of()) == ("above", "below", None, None, None)
+    assert of((5.0, 3.0), (1.0, 9.0), (7.0, None)) == "below"
+    assert of((1e308, -1e308), (1e308, -1e308), (-1e308, 1e308)) == "above"
+
+
+def test_an_sns_event_of_the_function_keeps_when_each_message_was_sent(function_lake):
+    assert isinstance(function_lake, ObjectStore)
+    sns = [{"Sns": {"Message": alert_body(event=name), "TopicArn": "t", "Timestamp": "2021-02-17T12:00:00.000Z"}} for name in ("a", "b")]
+    handler({"Records": sns}, None)
+    archived = [function_lake.get(key).data.decode() for key in function_lake.list("alerts")]
+    assert sum(text.count("2021-02-17T12:00:00.000Z") for text in archived) == 2

@@ -1,0 +1,119 @@
+"""Which metric set an alert belongs to: the nearest claim counts, and the line that quarantine names works for any detector's name."""
+
+import re
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from anomalake.domain import metric_set
+from anomalake.domain.errors import UserError
+from examples import shop_text
+
+ALARM = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:"
+MAPPING = "mapping: {metricName: m, timestamp: t}\n"
+
+
+def one(name: str, *detectors: str, more: str = "") -> metric_set.MetricSet:
+    claims = yaml.safe_dump({"alerts": {"detectors": list(detectors)}}, allow_unicode=True, default_style='"') if detectors else ""
+    return metric_set.parse(shop_text(name=f"name: {name}") + claims + more, f"{name}.yaml")
+
+
+OTHER = one("other", "nobody")
+NAMES = [
+    *(
+        "yes",
+        "null",
+        "1234",
+        "1e3",
+        "0x1F",
+        "~",
+        "a, b",
+        "api: 5xx",
+        "x:y:z",
+        "[cpu]",
+        "{a}",
+        "*",
+        "cpu [high]?",
+        "#1",
+        "- a",
+        "'",
+        '"',
+        "\\",
+        "a  b",
+    ),
+    *(" a ", "@x", "`x`", "%x", "&x", "!x", "| x", "> x", "🦀", "é", "2026-07-14", "a\nb", "\t", "\x85", "\u2028", "${x}", "=", "<<", "..."),
+]
+
+
+def _paste(called: str) -> None:
+    with pytest.raises(UserError) as caught:
+        metric_set.route(ALARM + called, (OTHER,))
+    line = re.search(r"write `(alerts: \{detectors: \[.*\]\})`, or add", str(caught.value))[1]
+    assert line.isprintable()
+    pasted = metric_set.parse(shop_text() + line + "\n", "shop.yaml")
+    assert metric_set.route(ALARM + called, (OTHER, pasted)) is pasted
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_line_that_quarantine_names_works_when_it_is_pasted(name):
+    _paste(name)
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60))
+def test_the_line_that_quarantine_names_works_whatever_the_alarm_is_called(name):
+    _paste(name)
+
+
+@pytest.mark.parametrize(
+    ("arn", "name"),
+    [
+        (ALARM + "api: 5xx/a:b", "api: 5xx/a:b"),
+        ("arn:aws:cloudwatch::1:alarm:x", "x"),
+        ("arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout", "checkout"),
+        ("arn:aws:ce::1:anomalymonitor/a-b:c", "anomalymonitor/a-b:c"),
+        ("arn:anomalake:opensearch:::AnomalyDetector:a:b", "a:b"),
+        ("no arn:x", "x"),
+        ("plain", "plain"),
+    ],
+)
+def test_a_detector_is_called_what_follows_its_type(arn, name):
+    assert metric_set.detector_name(arn) == name
+
+
+@pytest.mark.parametrize("name", ["a[b]c", "*", "x?y", "[!a]"])
+def test_a_name_is_compared_literally_before_it_is_a_pattern(name):
+    literal, wide = one("literal", name), one("wide", "[ab*x]*", "?*")
+    assert metric_set.route(ALARM + name, (wide, literal)) is literal
+
+
+def test_a_set_that_takes_every_detector_takes_none_that_another_set_claims():
+    everything, shop, named = one("everything", "*"), one("shop", more=MAPPING), one("named", "checkout")
+    sets = (everything, shop, named)
+    assert metric_set.route(shop.mapping_arn, sets) is shop
+    assert metric_set.route(shop.detector_arn, sets) is shop
+    assert metric_set.route("arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout", sets) is named
+    assert metric_set.route("arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:shop", sets) is shop
+    assert metric_set.route(ALARM + "anything", sets) is everything
+
+
+def test_alerts_that_a_mapping_makes_stay_in_its_set_and_a_renamed_set_may_claim_its_old_detector():
+    shop, other = one("shop", more=MAPPING), one("other", "shop")
+    assert metric_set.route(shop.mapping_arn, (other, shop)) is shop
+    assert metric_set.route(shop.detector_arn, (other, shop)) is other
+
+
+def test_two_sets_of_equal_claim_are_named():
+    for claims in (("checkout", "checkout"), ("check*", "*out")):
+        with pytest.raises(UserError, match=r"claimed by several metric sets \(a, b\)"):
+            metric_set.route("arn:aws:x:eu:1:AnomalyDetector:checkout", (one("a", claims[0]), one("b", claims[1])))
+
+
+@settings(deadline=None, max_examples=30)
+@example("old: name")
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
+def test_a_literal_arn_leads_to_its_set(text):
+    item = one("item", ALARM + text)
+    assert metric_set.route(ALARM + text, (one("wide", "*"), item)) is item

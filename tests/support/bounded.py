@@ -1,0 +1,161 @@
+"""Delivers the hostile events to the ingest function under limits, in a process of its own: `python tests/support/bounded.py LAKE` (a folder, or `memory://`).
+
+Each event has a second of processor time a message and 200 MB more memory than there was before it; the process may write into the lake only, and
+read only what belongs to Python, to time zones and to the lake. Each line of the output that begins with FAULT tells of an event that broke a rule;
+the last line of the error output names the event that was under way.
+"""
+
+import json
+import os
+import re
+import resource
+import signal
+import sys
+import traceback
+import zoneinfo
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hostile
+from anomalake import sources
+from anomalake.domain.metric_set import MetricSet, route
+from anomalake.functions import ingest as function
+from anomalake.functions.setting import setting
+from anomalake.lake import archive, encoding, layout, tables
+from anomalake.lake.folder_store import FolderStore
+
+SECONDS, BYTES = 1.0, 200_000_000
+PREFIXES = re.compile(r"(anomalyResults|alerts|quarantine|notifications)(/[A-Za-z0-9_=-]+)*/[A-Za-z0-9-]+\.(parquet|csv|jsonl|json)")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+TOP = Path(__file__).parents[2]
+
+
+class TooLong(BaseException):
+    """The processor time is used up; nothing in the function catches this."""
+
+
+def _alarm(*_: object) -> None:
+    raise TooLong
+
+
+def _memory() -> int:
+    """Bytes of private memory that the process may write to, which is what RLIMIT_DATA counts."""
+    return 1024 * int(re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
+
+
+@contextmanager
+def limits(messages: int) -> Iterator[None]:
+    """A second for each message, and 200 MB on top of what there is."""
+    resource.setrlimit(resource.RLIMIT_DATA, (_memory() + BYTES, resource.RLIM_INFINITY))
+    signal.setitimer(signal.ITIMER_PROF, SECONDS * messages)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+class Watch:
+    """What the process opens, writes and calls that is none of the function's business."""
+
+    def __init__(self, lake: str) -> None:
+        self.seen: list[str] = []
+        self.lake = os.path.realpath(lake)
+        own = [sys.prefix, sys.base_prefix, TOP, *zoneinfo.TZPATH, "/proc/self/status", *sys.path[1:], lake, os.environ["ANOMALAKE_METRIC_SETS"]]
+        self.readable = tuple(map(os.path.realpath, own))
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, details: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(details[0], str | bytes):
+            path = os.path.realpath(os.fsdecode(details[0]))
+            allowed = (self.lake,) if details[2] & WRITING else self.readable
+        elif event in ("os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.rename", "os.link", "os.symlink"):
+            path, allowed = os.path.realpath(os.fsdecode(details[1 if event in ("os.rename", "os.link", "os.symlink") else 0])), (self.lake,)
+        elif event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork"):
+            path, allowed = str(details), ()
+        else:
+            return
+        if not any(path == one or path.startswith(f"{one}/") for one in allowed):
+            self.seen.append(f"{event} {path}")
+
+
+def fault(what: str, told: str) -> None:
+    """One line of the output."""
+    sys.stdout.write(ascii(f"FAULT {what}: {told}"[:2_000])[1:-1] + "\n")
+
+
+def deliver(delivery: hostile.Delivery, watch: Watch) -> None:
+    """Hand the event over; what the function does wrong by itself is a fault."""
+    what = "; ".join(message.what for message in delivery.messages)
+    sys.stderr.write(ascii(what) + "\n")
+    try:
+        with limits(len(delivery.messages)):
+            answer = function.handler(delivery.event, None)
+    except TooLong:
+        fault(what, f"took more than {SECONDS} s\n{traceback.format_exc(limit=-3)}".replace("\n", " | "))
+    except Exception as error:  # noqa: BLE001  (that there is none is what is tested)
+        fault(what, f"raised {type(error).__name__}: {error}")
+    else:
+        if answer.get("batchItemFailures"):
+            fault(what, f"is to be sent again: {answer}")
+    if watch.seen:
+        fault(what, f"touched {watch.seen}")
+        watch.seen.clear()
+
+
+def _whereabouts(body: str, archived: Collection[str], reasons: Collection[str], sets: tuple[MetricSet, ...]) -> set[str]:
+    """What became of a body: of itself, or of each event in it, or of each alert of an event."""
+    became = {name for name, where in ((hostile.FILED, archived), (hostile.KEPT, reasons)) if body in where}
+    events = [] if became else sources.split(body)
+    smaller = events if len(events) > 1 else [] if became else sources.parts(body, sets)
+    return became.union(*(_whereabouts(one, archived, reasons, sets) for one in smaller if one != body)) or {hostile.NOTHING}
+
+
+def check(deliveries: list[hostile.Delivery]) -> None:
+    """Compare what the lake holds with what must have become of each message."""
+    chosen = setting(function.HURRIED)  # the one that the function has opened
+    store, sets = chosen.store, chosen.sets
+    folder = Path(os.environ["ANOMALAKE_LAKE"])
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.parent.name != ".locks")
+    for key in files if isinstance(store, FolderStore) else store.list(""):
+        if not PREFIXES.fullmatch(key):
+            fault(key, "is no key of the lake")
+    archived = {body for key in store.list("alerts") for body in archive.unpack(store.get(key).data)}
+    reasons = {kept["body"]: kept["reason"] for key in store.list("quarantine") for kept in [json.loads(store.get(key).data)]}
+    events = defaultdict(set)
+    for item in sets:
+        for key in store.list(layout.folder("anomalyGroups", item)):
+            columns = encoding.decode(chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key)
+            events[item.name].update(zip(columns["timestamp"], columns["metricName"], columns["eventId"], strict=True))
+    for message in (message for delivery in deliveries for message in delivery.messages):
+        became = _whereabouts(message.body, archived, reasons, sets)
+        if not became <= message.becomes:
+            fault(message.what, f"became {became}, not {set(message.becomes)}: {reasons.get(message.body)}")
+        elif message.body in reasons:
+            reason = reasons[message.body]
+            if not reason or len(reason) > 5_000 or "fault of Anomalake" in reason or not re.search(message.reason, reason, re.DOTALL):
+                fault(message.what, f"is in quarantine because {reason!r}, not {message.reason!r}")
+        elif message.body in archived:
+            for alert in sources.read(message.body, sets):
+                item = route(alert.anomaly_detector_arn, sets)
+                if (item.start(alert.instant), alert.impacted_metric.metric_name, alert.event_id) not in events[item.name]:
+                    fault(message.what, "is archived and in no table")
+
+
+def main(lake: str) -> None:
+    """Deliver all, then compare."""
+    signal.signal(signal.SIGPROF, _alarm)
+    function.handler(json.loads(json.dumps(hostile.Fresh().alert(score=99, alertName="the first loads what is loaded once"))), None)
+    deliveries = list(hostile.deliveries())
+    watch = Watch(lake)
+    for delivery in deliveries:
+        deliver(delivery, watch)
+    check(deliveries)
+    sys.stdout.write(f"DELIVERED {sum(len(delivery.messages) for delivery in deliveries)}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,27 @@
+"""A metric set of ten dimensions and ten measures with awkward names, and a search in nested definitions."""
+
+from anomalake.domain import metric_set
+
+BIG = """
+name: big
+frequency: PT5M
+timezone: Europe/Berlin
+timestamp: {column: at, format: UNIX}
+dimensions: [%s]
+measures: [%s]
+source: {path: "x/{{yyyy}}/{{MM}}/{{dd}}/{{HHmm}}", format: csv, columns: [at, %s]}
+"""
+
+
+def big() -> metric_set.MetricSet:
+    """Ten dimensions and ten measures, with awkward names."""
+    dimensions, measures = [f"D-{n}_x" for n in range(10)], [f"0m-{n}" for n in range(10)]
+    listed = ", ".join(f'{{name: {m}, aggregation: {"AVG" if m[-1] in "13" else "SUM"}, label: "<{m}> & more"}}' for m in measures)
+    return metric_set.parse(BIG % (", ".join(dimensions), listed, ", ".join([*dimensions, *measures])), "big")
+
+
+def named(node: object, name: str) -> list:
+    """Every value of the field in the definition."""
+    if isinstance(node, dict):
+        return [found for key, value in node.items() for found in ([value] if key == name else []) + named(value, name)]
+    return [found for value in node for found in named(value, name)] if isinstance(node, list) else []

@@ -1,0 +1,72 @@
+"""Alerts that disagree with each other, how they arrive, and what the lake must hold in the end, whatever happened on the way."""
+
+import json
+import random
+from collections.abc import Sequence
+
+from anomalake.domain import metric_set
+from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.layout import Format
+from anomalake.lake.store import ObjectStore, Store
+from examples import alert_body, shop_text
+
+SHOP = metric_set.parse(shop_text(), "shop.yaml")
+TIMES = ("2021-02-17T11:00Z", "2021-02-17T12:00Z", "2021-02-18T00:00Z")
+KEPT = ("anomalyResults", "quarantine", "alerts")  # what the lake must hold; `.writing` and `.locks` of a folder are left out
+
+Objects = dict[str, bytes]
+
+
+def bodies(rng: random.Random, count: int) -> list[str]:
+    """Alerts over few times, events and series, so that several report one event or one cell with other scores or none; every tenth is garbage."""
+    return [_garbage(rng) if number % 10 == 9 else _alert(rng) for number in range(count)]
+
+
+def _alert(rng: random.Random) -> str:
+    series = [
+        ({"platform": platform, "marketplace": rng.choice(["us", "de", None])}, rng.choice([0.0, 1.5, -3.0, 812.25, None]))
+        for platform in rng.sample(["pc_web", "mobile_app", "=1+1", 'a,"b"\n'], 2)
+    ]
+    shares = {"platform": {"pc_web": rng.choice([36.0, 64.0]), None: 10.0}, "marketplace": {rng.choice(["us", "de"]): 100.0}}
+    return alert_body(
+        rng.choice(["views", "revenue"]), timestamp=rng.choice(TIMES), event=rng.choice(["e1", "e2", "e3"]),
+        score=rng.choice([None, 0.0, 55.5, 71.5, 90.0]), series=series, contributions=shares, alertName=rng.choice(["first", "second"]),
+    )  # fmt: skip
+
+
+def _garbage(rng: random.Random) -> str:
+    return rng.choice(['{"alertName": ', alert_body("clicks", event=str(rng.random())), json.dumps({"detail-type": str(rng.random())})])
+
+
+def messages(some: Sequence[str]) -> list[Message]:
+    """Each body as a message with an id of its own."""
+    return [Message(f"m{number}", body) for number, body in enumerate(some)]
+
+
+def batches(rng: random.Random, some: Sequence[Message], largest: int = 10) -> list[list[Message]]:
+    """The messages in another order, cut into batches of 1 to `largest`, as SQS hands them out."""
+    left, cut = rng.sample(some, len(some)), list[list[Message]]()
+    while left:
+        size = rng.randint(1, largest)
+        cut.append(left[:size])
+        left = left[size:]
+    return cut
+
+
+def objects(store: Store) -> Objects:
+    """Everything that the lake must hold."""
+    return {key: stored.data for folder in KEPT for key in store.list(folder) if (stored := store.get(key))}
+
+
+def settled(some: Objects) -> tuple[Objects, set[str]]:
+    """What is the same byte for byte however the messages came, tables and quarantine; and the bodies in the archive, which lie there by batch."""
+    archived = {json.loads(line)["body"] for key, data in some.items() if key.startswith("alerts/") for line in data.splitlines()}
+    return {key: data for key, data in some.items() if not key.startswith("alerts/")}, archived
+
+
+def clean(form: Format, *given: Sequence[str]) -> Objects:
+    """What the lake holds when one process files the batches in that order and nothing happens."""
+    store = ObjectStore.memory()
+    for batch in given:
+        assert not ingest(messages(batch), store, (SHOP,), form).failed
+    return objects(store)
