@@ -23,7 +23,9 @@ def main(template: Path, transformed: Path) -> None:
     """The template, transformed; what SAM refuses is said, with exit status 1."""
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # only the ARNs' partition follows from it
     try:
-        found = SamTemplateValidator(yaml_parse(template.read_text("utf-8")), _NoManagedPolicies()).get_translated_template_if_valid()
+        found = SamTemplateValidator(
+            yaml_parse(template.read_text("utf-8")), _NoManagedPolicies()
+        ).get_translated_template_if_valid()
     except InvalidSamDocumentException as error:
         sys.exit(f"{template}: {error}")
     transformed.parent.mkdir(parents=True, exist_ok=True)

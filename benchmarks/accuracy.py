@@ -41,7 +41,12 @@ def judge(label: np.ndarray, score: np.ndarray) -> Result:
     flagged = score >= 50
     at_50 = 2 * (flagged & label).sum() / (flagged.sum() + label.sum())
     best = int(f1.argmax())
-    return Result(float(np.sum(np.diff(recall, prepend=0) * precision)), float(f1[best]), float(score[order][last][best]), float(at_50))
+    return Result(
+        float(np.sum(np.diff(recall, prepend=0) * precision)),
+        float(f1[best]),
+        float(score[order][last][best]),
+        float(at_50),
+    )
 
 
 def scored(values: np.ndarray, slots: int = 24, start: str = "2024-01-01") -> np.ndarray:
@@ -51,7 +56,11 @@ def scored(values: np.ndarray, slots: int = 24, start: str = "2024-01-01") -> np
     wide = pd.DataFrame(values, index=times, columns=[f"s{number:03d}" for number in range(values.shape[1])])
     rows = wide.rename_axis("timestamp").reset_index().melt("timestamp", var_name="series").dropna()
     scores = score_file.scores(rows, frequency)
-    found: np.ndarray = scores.pivot(index="timestamp", columns="series", values="score").reindex(index=times, columns=wide.columns).to_numpy()
+    found: np.ndarray = (
+        scores.pivot(index="timestamp", columns="series", values="score")
+        .reindex(index=times, columns=wide.columns)
+        .to_numpy()
+    )
     return found
 
 
@@ -99,10 +108,16 @@ def quiet(seed: int) -> dict[str, tuple[np.ndarray, int]]:
     season = hourly / hourly.mean(axis=0)
     return {
         "hourly, normal noise of 5 %": (hourly * rng.normal(1, 0.05, hourly.shape), 24),
-        "hourly, heavy tails (Student's t, 4)": (np.maximum(hourly * (1 + 0.05 * rng.standard_t(4, hourly.shape)), 0), 24),
+        "hourly, heavy tails (Student's t, 4)": (
+            np.maximum(hourly * (1 + 0.05 * rng.standard_t(4, hourly.shape)), 0),
+            24,
+        ),
         "hourly counts (Poisson)": (rng.poisson(hourly).astype(float), 24),
         "hourly sparse counts (Poisson, mean 0.2)": (rng.poisson(0.2 * season).astype(float), 24),
-        "hourly sparse counts in bursts (negative binomial, mean 0.5)": (rng.negative_binomial(0.2, 0.2 / (0.2 + 0.5 * season)).astype(float), 24),
+        "hourly sparse counts in bursts (negative binomial, mean 0.5)": (
+            rng.negative_binomial(0.2, 0.2 / (0.2 + 0.5 * season)).astype(float),
+            24,
+        ),
         "daily, normal noise of 5 %": (daily * rng.normal(1, 0.05, daily.shape), 1),
         "daily counts (Poisson)": (rng.poisson(daily).astype(float), 1),
         "five minutes, normal noise of 5 %": (fine * rng.normal(1, 0.05, fine.shape), 288),
@@ -120,7 +135,9 @@ def accuracy(_: Path) -> None:
         _row(f"the shop, {measure}", judge(label.ravel(), scored(values, start="2021-01-01").ravel()))
     for name, result in flight_days(scored, tuple(FLIGHTS)).items():
         _row(f"flights, cancellations, {name}", result)
-    print(f"\n| without anomalies; alarms a series and week from score | {' | '.join(map(str, THRESHOLDS))} |\n|---|{'---|' * len(THRESHOLDS)}")
+    print(
+        f"\n| without anomalies; alarms a series and week from score | {' | '.join(map(str, THRESHOLDS))} |\n|---|{'---|' * len(THRESHOLDS)}"
+    )
     for kind, (values, slots) in quiet(SEEDS[0]).items():
         score = scored(values, slots)[WARM_UP * slots :]
         weeks = score.size / slots / 7
@@ -128,15 +145,25 @@ def accuracy(_: Path) -> None:
 
 
 def _row(name: str, result: Result) -> None:
-    print(f"| {name} | {result.average_precision:.3f} | {result.best_f1:.3f} | {result.best_threshold:.0f} | {result.f1_at_50:.4f} |")
+    print(
+        f"| {name} | {result.average_precision:.3f} | {result.best_f1:.3f} | {result.best_threshold:.0f} | {result.f1_at_50:.4f} |"
+    )
 
 
 def shop_cells() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The demo's shop by measure: values and labels as [hour, series]."""
     made, keys = shop.make(), ["platform", "marketplace"]
-    wide = {measure: made.data.pivot(index="timestamp", columns=keys, values=measure) for measure in ("views", "revenue")}
+    wide = {
+        measure: made.data.pivot(index="timestamp", columns=keys, values=measure) for measure in ("views", "revenue")
+    }
     struck = {measure: made.labels[made.labels.measure == measure].assign(one=1) for measure in wide}
-    label = {measure: struck[measure].pivot(index="timestamp", columns=keys, values="one").reindex_like(wide[measure]).notna() for measure in wide}
+    label = {
+        measure: struck[measure]
+        .pivot(index="timestamp", columns=keys, values="one")
+        .reindex_like(wide[measure])
+        .notna()
+        for measure in wide
+    }
     return {measure: (values.to_numpy(float), label[measure].to_numpy()) for measure, values in wide.items()}
 
 

@@ -14,13 +14,21 @@ def alert(number: int, measure: str, event: int = 0, owner: str = "") -> str:
         {
             "timeSeriesId": f"{p}-{m}",
             "metricValue": 100.5 + number,
-            "dimensions": [{"dimensionName": "platform", "dimensionValue": p}, {"dimensionName": "marketplace", "dimensionValue": m}],
+            "dimensions": [
+                {"dimensionName": "platform", "dimensionValue": p},
+                {"dimensionName": "marketplace", "dimensionValue": m},
+            ],
         }
         for p in platforms
         for m in markets
     ]
     shares = [
-        {"dimensionName": name, "dimensionValueContributions": [{"dimensionValue": v, "valueContribution": 100 / len(values)} for v in values]}
+        {
+            "dimensionName": name,
+            "dimensionValueContributions": [
+                {"dimensionValue": v, "valueContribution": 100 / len(values)} for v in values
+            ],
+        }
         for name, values in (("platform", platforms), ("marketplace", markets))
     ]
     body = {

@@ -47,7 +47,9 @@ def main() -> None:
     points = chosen.series * chosen.days * 24
     print(f"live data    {points:,} points, {time.monotonic() - began:.0f} s", flush=True)
     began, peak, seconds = time.monotonic(), 0, dict[int, float]()
-    with spark_job.started(["--lake", lake, "--metric-set", "big", "--metric-sets", chosen.folder / "sets"], chosen.folder, memory="4g") as process:
+    with spark_job.started(
+        ["--lake", lake, "--metric-set", "big", "--metric-sets", chosen.folder / "sets"], chosen.folder, memory="4g"
+    ) as process:
         while process.poll() is None:
             members = spark_job.members(process)
             peak = max(peak, sum(one.memory for one in members.values()))
@@ -63,7 +65,11 @@ def files(series: int, days: int) -> Iterator[tuple[str, str]]:
     """The live data, a file an hour: counts with a level, a day and a week of each series' own."""
     rng = np.random.default_rng(11)
     names = [f"r{number % 100:02},product-{number // 100:04}" for number in range(series)]
-    level, peak, weekend = 10 ** rng.uniform(0.5, 3.5, series), rng.uniform(10, 22, series), rng.uniform(0.6, 1.2, series)
+    level, peak, weekend = (
+        10 ** rng.uniform(0.5, 3.5, series),
+        rng.uniform(10, 22, series),
+        rng.uniform(0.6, 1.2, series),
+    )
     for hour in range(24 * days):
         at = BEGIN + timedelta(hours=hour)
         usual = level * (1 + 0.5 * np.cos((at.hour - peak) / 24 * 2 * np.pi)) * (weekend if at.weekday() >= 5 else 1)

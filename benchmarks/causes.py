@@ -67,12 +67,18 @@ def causes(_: Path) -> None:
                 sides = "to one side" if one_side else "to either side"
                 print(f"root cause, {sides}, forecasts off by {off:.0%}, {number} causes: {_beside(some)}", flush=True)
                 wide = [one for one in some if one.fewest >= WIDE]
-                print(f"  ... the {len(wide)} events whose causes have {WIDE} series and more: {_beside(wide)}", flush=True)
+                print(
+                    f"  ... the {len(wide)} events whose causes have {WIDE} series and more: {_beside(wide)}",
+                    flush=True,
+                )
     own = [_Event(*made[:4], off, truth) for seed in SEEDS for *made, truth, off in riskloc.events(seed, OWN_EVENTS)]
     print(f"root cause, RiskLoc's own kind of events: {_beside(own)}", flush=True)
     for times in (5, 10, 30):
         agreed, errors = _contributions(times)
-        print(f"contributions, deviations {times} times the noise: top-1 {agreed:.2%}, mean error {errors:.3f} points", flush=True)
+        print(
+            f"contributions, deviations {times} times the noise: top-1 {agreed:.2%}, mean error {errors:.3f} points",
+            flush=True,
+        )
     for seeds in (SEEDS, (7,)):
         print(f"contributions, the demo's shop, seeds {', '.join(map(str, seeds))}: {_demo(seeds)}", flush=True)
 
@@ -89,7 +95,9 @@ def _beside(some: list[_Event]) -> str:
         found = [way(one) for one in some]
         each = 1000 * (time.process_time() - began) / len(some)
         hits = sum(len(one.truth & named) for one, named in zip(some, found, strict=True))
-        cells.append(f"{name} F1 {2 * hits / (sum(map(len, found)) + sum(len(one.truth) for one in some)):.3f}, {each:.1f} ms")
+        cells.append(
+            f"{name} F1 {2 * hits / (sum(map(len, found)) + sum(len(one.truth) for one in some)):.3f}, {each:.1f} ms"
+        )
     return "; ".join(cells)
 
 
@@ -117,7 +125,11 @@ def _event(generator: np.random.Generator, number: int, off: float, one_side: bo
             if truth and generator.random() < 0.2:
                 truth, moved, value, fewest = set(), np.zeros(len(series), bool), usual.copy(), len(series)
             continue
-        value[mine] *= generator.uniform(0.2, 0.7) if (generator.random() < 0.5 if falls is None else falls) else generator.uniform(1.5, 3)
+        value[mine] *= (
+            generator.uniform(0.2, 0.7)
+            if (generator.random() < 0.5 if falls is None else falls)
+            else generator.uniform(1.5, 3)
+        )
         truth.add(combination)
         moved |= mine
         fewest = min(fewest, int(mine.sum()))
@@ -141,14 +153,20 @@ def _contributions(times: float) -> tuple[float, float]:
             if hour >= HISTORY * 24 and hour % 5 == 0:
                 chosen = generator.choice(len(series), generator.integers(2, 8), replace=False)
                 injected[chosen] = times * 0.05 * mean[chosen] * generator.uniform(0.7, 1.4, len(chosen))
-            scored = detector.score(Interval(wall, {one: (float(v),) for one, v in zip(series, value + injected, strict=True)}, len(series), ()))
+            scored = detector.score(
+                Interval(
+                    wall, {one: (float(v),) for one, v in zip(series, value + injected, strict=True)}, len(series), ()
+                )
+            )
             if not injected.any() or not scored.alerts:
                 continue
             for place, dimension in enumerate(scored.alerts[0].impacted_metric.dimension_contribution):
                 truth: dict[str, float] = {}
                 for one, extra in zip(series, injected, strict=True):
                     truth[one[place]] = truth.get(one[place], 0.0) + 100 * extra / injected.sum()
-                told = {share.dimension_value: share.value_contribution for share in dimension.dimension_value_contributions}
+                told = {
+                    share.dimension_value: share.value_contribution for share in dimension.dimension_value_contributions
+                }
                 agreed.append(max(told, key=told.__getitem__) == max(truth, key=truth.__getitem__))
                 errors += [abs(told.get(name, 0) - share) for name, share in truth.items()]
     return float(np.mean(agreed)), float(np.mean(errors))
@@ -164,7 +182,9 @@ def _demo(seeds: tuple[int, ...]) -> str:
         cells = dict(list(made.labels.groupby(["timestamp", "measure"])))
         struck += len(cells)
         for hour, rows in made.data.groupby("timestamp"):
-            values = {(row.platform, row.marketplace): (float(row.views), float(row.revenue)) for row in rows.itertuples()}
+            values = {
+                (row.platform, row.marketplace): (float(row.views), float(row.revenue)) for row in rows.itertuples()
+            }
             for alert in detector.score(Interval(hour.to_pydatetime(), values, len(rows), ())).alerts:
                 measure = alert.impacted_metric.metric_name
                 events += 1
@@ -172,14 +192,23 @@ def _demo(seeds: tuple[int, ...]) -> str:
                     false += 1
                     continue
                 mine = list(cells[hour, measure].itertuples())
-                value = {(cell.platform, cell.marketplace): values[cell.platform, cell.marketplace][measure == "revenue"] for cell in mine}
-                injected = {series: abs(value[series] - value[series] / cell.factor) for series, cell in zip(value, mine, strict=True)}
+                value = {
+                    (cell.platform, cell.marketplace): values[cell.platform, cell.marketplace][measure == "revenue"]
+                    for cell in mine
+                }
+                injected = {
+                    series: abs(value[series] - value[series] / cell.factor)
+                    for series, cell in zip(value, mine, strict=True)
+                }
                 known = {series: abs(value[series] - cell.usual) for series, cell in zip(value, mine, strict=True)}
                 for place, (names, dimension) in enumerate(
                     zip((shop.PLATFORMS, shop.MARKETPLACES), alert.impacted_metric.dimension_contribution, strict=True)
                 ):
                     truth = _shares(injected, names, place)
-                    shares = {share.dimension_value: share.value_contribution for share in dimension.dimension_value_contributions}
+                    shares = {
+                        share.dimension_value: share.value_contribution
+                        for share in dimension.dimension_value_contributions
+                    }
                     found.append(_compared(truth, [shares.get(name, 0.0) for name in names]))
                     exact.append(_compared(truth, _shares(known, names, place)))
                     carried += sum(share > 0 for share in truth)
@@ -194,9 +223,14 @@ def _demo(seeds: tuple[int, ...]) -> str:
 
 def _shares(weights: dict[tuple[str, str], float], names: tuple[str, ...], place: int) -> list[float]:
     """The per cent of each value of a dimension."""
-    return [100 * sum(weight for series, weight in weights.items() if series[place] == name) / sum(weights.values()) for name in names]
+    return [
+        100 * sum(weight for series, weight in weights.items() if series[place] == name) / sum(weights.values())
+        for name in names
+    ]
 
 
 def _compared(truth: list[float], told: list[float]) -> tuple[bool, list[float]]:
     """Whether the greatest share that is told is the greatest in truth, or within `TIE` of it; and the errors."""
-    return truth[int(np.argmax(told))] >= max(truth) - TIE, [abs(one - other) for one, other in zip(truth, told, strict=True)]
+    return truth[int(np.argmax(told))] >= max(truth) - TIE, [
+        abs(one - other) for one, other in zip(truth, told, strict=True)
+    ]

@@ -39,9 +39,14 @@ PRICES = {
 Frequency = Literal["PT1H", "PT5M"]
 DAYS = 30.4
 PER_DAY: dict[Frequency, int] = {"PT1H": 24, "PT5M": 288}
-WINDOW = {frequency: MOST_POINTS // day + 3 for frequency, day in PER_DAY.items()}  # days that a dashboard reads at first
+WINDOW = {
+    frequency: MOST_POINTS // day + 3 for frequency, day in PER_DAY.items()
+}  # days that a dashboard reads at first
 # Measured: `--measure` (seconds of one core, requests, bytes), benchmarks/scale.py (bytes of a row).
-RUN_SECONDS: dict[Frequency, tuple[float, float]] = {"PT1H": (0.01, 62e-6), "PT5M": (0.02, 600e-6)}  # a run, and each series more
+RUN_SECONDS: dict[Frequency, tuple[float, float]] = {
+    "PT1H": (0.01, 62e-6),
+    "PT5M": (0.02, 600e-6),
+}  # a run, and each series more
 STATE_BYTES: dict[Frequency, float] = {"PT1H": 950, "PT5M": 10_800}  # a series, packed
 RUN_WRITES, RUN_READS = 8, 4  # of a run, without the shards
 ROW_BYTES, SMALL_ROW_BYTES = 25, 51  # of `observations`: in an object a day, in one of 100 rows
@@ -54,7 +59,12 @@ INCIDENTS = 3  # a week
 START_SECONDS = 1.0  # of a function that was not there, and what it waits for S3: 30 ms a request
 S3_SECONDS = 0.030
 LOG_BYTES = 3_000  # a run
-VIEWERS, VISITS, VISUALS, LIVE_VISUALS = 5, 22, 20, 5  # who look, how often a month, queries each time, and how many of these read live data
+VIEWERS, VISITS, VISUALS, LIVE_VISUALS = (
+    5,
+    22,
+    20,
+    5,
+)  # who look, how often a month, queries each time, and how many of these read live data
 COLUMNS = 0.6  # of a row's bytes, those of the columns that a chart asks for
 POLLS = 5 * 3 * 60 * 24 * DAYS  # Lambda's five pollers of a queue, 20 seconds each
 
@@ -71,7 +81,9 @@ class Size(NamedTuple):
     frequency: Frequency
 
 
-SIZES = tuple(Size(series, sets, frequency) for frequency in PER_DAY for series, sets in ((10, 1), (1_000, 5), (50_000, 20)))
+SIZES = tuple(
+    Size(series, sets, frequency) for frequency in PER_DAY for series, sets in ((10, 1), (1_000, 5), (50_000, 20))
+)
 
 
 def alerts(size: Size) -> float:
@@ -88,7 +100,12 @@ def month(size: Size) -> dict[str, float]:
     each = size.series / size.sets
     shards = math.ceil(each / SHARD)
     fixed, slope = RUN_SECONDS[size.frequency]
-    seconds = fixed + slope * each + S3_SECONDS * (RUN_WRITES + RUN_READS + 2 * shards) + (START_SECONDS if size.frequency == "PT1H" else 0)
+    seconds = (
+        fixed
+        + slope * each
+        + S3_SECONDS * (RUN_WRITES + RUN_READS + 2 * shards)
+        + (START_SECONDS if size.frequency == "PT1H" else 0)
+    )
     rows_a_month = size.series * day * DAYS
     kept = 12 * rows_a_month * ROW_BYTES + 12 * told * ALERT_BYTES
     superseded = rows_a_month * SMALL_ROW_BYTES + day * 1.5 * size.series * STATE_BYTES[size.frequency]
@@ -96,11 +113,15 @@ def month(size: Size) -> dict[str, float]:
     scanned_live = max(10e6, 2 * each * day * window * LIVE_ROW_BYTES)
     # A query lists each day of each of two tables, of live data outside UTC twice; it reads days, and the intervals of live data and of the open day.
     lists = (VISUALS - LIVE_VISUALS) * 2 * (window + 1) + LIVE_VISUALS * 3 * (window + 1)
-    reads = (VISUALS - LIVE_VISUALS) * (window + day / 2 + window / DAYS * told / size.sets) + LIVE_VISUALS * 2 * window * day
+    reads = (VISUALS - LIVE_VISUALS) * (
+        window + day / 2 + window / DAYS * told / size.sets
+    ) + LIVE_VISUALS * 2 * window * day
     return {
-        "detect function": runs * (seconds * 1769 / 1024 * p["Lambda GB-second, arm64"] + p["Lambda request"] + p["Scheduler call"]),
+        "detect function": runs
+        * (seconds * 1769 / 1024 * p["Lambda GB-second, arm64"] + p["Lambda request"] + p["Scheduler call"]),
         "ingest function": told * (ALERT_SECONDS * 0.5 * p["Lambda GB-second, arm64"] + p["Lambda request"]),
-        "S3 requests": (runs * (RUN_WRITES + shards) + told * ALERT_WRITES) * p["S3 PUT, LIST"] + runs * (RUN_READS + shards) * p["S3 GET"],
+        "S3 requests": (runs * (RUN_WRITES + shards) + told * ALERT_WRITES) * p["S3 PUT, LIST"]
+        + runs * (RUN_READS + shards) * p["S3 GET"],
         "S3 storage, a year": kept / 1e9 * p["S3 GB-month"],
         "S3 storage, old versions": superseded / 1e9 * p["S3 GB-month"],
         "compaction": size.sets * DAYS * 2 * (day * p["S3 GET"] + 4 * p["S3 PUT, LIST"]),
@@ -109,7 +130,11 @@ def month(size: Size) -> dict[str, float]:
         "CloudWatch metrics, dashboard": (4 + 6 * size.sets) * p["CloudWatch metric"] + p["CloudWatch dashboard"],
         "CloudWatch logs": (runs + told) * LOG_BYTES / 1e9 * p["CloudWatch logs GB"],
         "dashboards: S3 requests": VIEWERS * VISITS * (lists * p["S3 PUT, LIST"] + reads * p["S3 GET"]),
-        "dashboards: Athena": VIEWERS * VISITS * ((VISUALS - LIVE_VISUALS) * scanned + LIVE_VISUALS * scanned_live) / 1e12 * p["Athena TB"],
+        "dashboards: Athena": VIEWERS
+        * VISITS
+        * ((VISUALS - LIVE_VISUALS) * scanned + LIVE_VISUALS * scanned_live)
+        / 1e12
+        * p["Athena TB"],
     }
 
 
@@ -157,7 +182,12 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     for _ in range(warm_days * PER_DAY[frequency]):
         wall += step
         values = zip(names, ((value,) for value in rng.poisson(level).tolist()), strict=True)
-        detector._points(live_data.Interval(wall, dict(values), series, ()), wall.toordinal(), intervals.slot(wall, item.frequency), [])
+        detector._points(
+            live_data.Interval(wall, dict(values), series, ()),
+            wall.toordinal(),
+            intervals.slot(wall, item.frequency),
+            [],
+        )
     store = _Counted(ObjectStore.memory())
     remember(store, item, Memory(detector, after=wall, alerts_from=wall, silent=0), None)  # type: ignore[arg-type]
     kept = sum(len(store.store.get(key).data) for key in store.store.list("detector"))
@@ -166,7 +196,9 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         wall += step
         counts = zip(names, rng.poisson(level).tolist(), strict=True)
         lines = "".join(f"{region},{product},{wall:%Y-%m-%d %H:%M:%S},{count}\n" for (region, product), count in counts)
-        store.store.put(f"{live_data.folder(item, wall)}/data.csv", f"region,product,timestamp,amount\n{lines}".encode())
+        store.store.put(
+            f"{live_data.folder(item, wall)}/data.csv", f"region,product,timestamp,amount\n{lines}".encode()
+        )
         store.calls.clear()
         began, began_wall = time.process_time(), time.perf_counter()
         with leased(store, item, wall + step) as mine:  # type: ignore[arg-type]
@@ -178,7 +210,10 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         calls = ", ".join(f"{name} {store.calls.count(name)}" for name in sorted(set(store.calls)))
         load, which = os.getloadavg()[0], "first" if first else "second"
         told = f"{frequency}, {series:,} series, {which} run: {used:.3f} s of a core ({took:.2f} s, load {load:.1f})"
-        print(f"{told}; state {kept / series:,.0f} bytes a series; peak {peak:,.0f} MB; {calls}; {done.alerts} alerts", flush=True)
+        print(
+            f"{told}; state {kept / series:,.0f} bytes a series; peak {peak:,.0f} MB; {calls}; {done.alerts} alerts",
+            flush=True,
+        )
 
 
 _SET = """

@@ -92,9 +92,14 @@ def load(_: Path) -> None:
                         s3_server.create_bucket(endpoint, bucket)
                         count = fewest if lane.size == 1 else fewest * BATCH // lane.distinct
                         for known in (False, True):
-                            jobs = [Job(lane.system, bucket, _batches(lane, worker, count, known)) for worker in range(workers)]
+                            jobs = [
+                                Job(lane.system, bucket, _batches(lane, worker, count, known))
+                                for worker in range(workers)
+                            ]
                             runs[lane, known].append(_run(pool, endpoint, jobs))
-            print(f"{workers} worker{'s' * (workers > 1)}, medians of {ROUNDS} rounds; at timestamps that are new / known:")
+            print(
+                f"{workers} worker{'s' * (workers > 1)}, medians of {ROUNDS} rounds; at timestamps that are new / known:"
+            )
             medians = {place: Run(*map(statistics.median, zip(*some, strict=True))) for place, some in runs.items()}
             for lane in LANES:
                 reference = [medians[Lane(REFERENCE, 1, lane.distinct), known] for known in (False, True)]
@@ -123,14 +128,19 @@ def _told(runs: Sequence[Run], reference: Sequence[Run]) -> str:
 
 def _batches(lane: Lane, worker: int, count: int, known: bool) -> list[list[str]]:
     """The worker's alerts, at timestamps that no other worker has."""
-    bodies = [body for ten in range(count // BATCH) for body in _ten(400 * worker + ten * lane.distinct, lane.distinct, known)]
+    bodies = [
+        body for ten in range(count // BATCH) for body in _ten(400 * worker + ten * lane.distinct, lane.distinct, known)
+    ]
     return [bodies[first : first + lane.size] for first in range(0, count, lane.size)]
 
 
 def _ten(first: int, distinct: int, known: bool) -> list[str]:
     """Alerts of so many timestamps, from the first on, of both measures in turn; where they are known, other events of the other measure."""
     places = [(one % distinct, one // distinct) for one in range(BATCH)]
-    return [alert(first + place, MEASURES[(place + event + known) % 2], event=event + BATCH * known) for place, event in places]
+    return [
+        alert(first + place, MEASURES[(place + event + known) % 2], event=event + BATCH * known)
+        for place, event in places
+    ]
 
 
 def contention(_: Path) -> None:
@@ -141,7 +151,9 @@ def contention(_: Path) -> None:
             for system in (REFERENCE, "parquet", "csv"):
                 bucket = f"contention-{times}-{system}"
                 s3_server.create_bucket(endpoint, bucket)
-                work = pool.map(_work, [Job(system, bucket, _shared(worker) * times) for worker in range(WRITERS)], chunksize=1)
+                work = pool.map(
+                    _work, [Job(system, bucket, _shared(worker) * times) for worker in range(WRITERS)], chunksize=1
+                )
                 cells, shares, doubled = pool.apply(_found, (bucket,))
                 print(
                     f"{WRITERS} writers of the same {SHARED} timestamps, each alert {'once' if times == 1 else 'twice'}, {system}: "
@@ -168,11 +180,19 @@ def _found(bucket: str) -> tuple[int, int, int]:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{folder}/")
         keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
         objects = [(key, io.BytesIO(client.get_object(Bucket=bucket, Key=key)["Body"].read())) for key in keys]
-        tables.append(pd.concat([pd.read_parquet(data) if key.endswith(".parquet") else pd.read_csv(data) for key, data in objects]))
+        tables.append(
+            pd.concat(
+                [pd.read_parquet(data) if key.endswith(".parquet") else pd.read_csv(data) for key, data in objects]
+            )
+        )
     values, shares = tables
     cells = sum(int(values[f"{measure}AnomalyMetricValue"].notna().sum()) for measure in MEASURES)
     distinct = shares.drop_duplicates(["timestamp", "metricName", "dimensionName", "dimensionValue"])
-    return cells, len(distinct), len(shares) - len(distinct) + int(values.duplicated(["timestamp", "platform", "marketplace"]).sum())
+    return (
+        cells,
+        len(distinct),
+        len(shares) - len(distinct) + int(values.duplicated(["timestamp", "platform", "marketplace"]).sum()),
+    )
 
 
 def volume(_: Path) -> None:
@@ -185,15 +205,24 @@ def volume(_: Path) -> None:
                 send(_ten(number, 1, known=False))
             count = BATCH * (number + 1)
             if count in (EARLY, BATCH * VOLUME):
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-                print(f"{count:,} alerts in batches of ten: {count / (time.monotonic() - began):,.0f} alerts/s, peak memory {peak:.0f} MB")
+                peak = (
+                    resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+                )
+                print(
+                    f"{count:,} alerts in batches of ten: {count / (time.monotonic() - began):,.0f} alerts/s, peak memory {peak:.0f} MB"
+                )
 
 
 @contextmanager
 def _server() -> Iterator[str]:
     """The S3 server, to which this process and those it starts send everything; its bucket `warm` is there."""
     with s3_server.running() as endpoint:
-        names = {"ENDPOINT_URL_S3": endpoint, "ACCESS_KEY_ID": "testing", "SECRET_ACCESS_KEY": "testing", "REGION": "us-east-1"}
+        names = {
+            "ENDPOINT_URL_S3": endpoint,
+            "ACCESS_KEY_ID": "testing",
+            "SECRET_ACCESS_KEY": "testing",
+            "REGION": "us-east-1",
+        }
         os.environ.update({f"AWS_{name}": value for name, value in names.items()})
         os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
         s3_server.create_bucket(endpoint, "warm")
@@ -251,15 +280,23 @@ def _sender(system: str, bucket: str) -> Callable[[Sequence[str]], int]:
 
     from anomalake.functions import ingest, setting
 
-    os.environ |= {"ANOMALAKE_LAKE": f"s3://{bucket}", "ANOMALAKE_METRIC_SETS": str(METRIC_SETS), "ANOMALAKE_FORMAT": system}
+    os.environ |= {
+        "ANOMALAKE_LAKE": f"s3://{bucket}",
+        "ANOMALAKE_METRIC_SETS": str(METRIC_SETS),
+        "ANOMALAKE_FORMAT": system,
+    }
     setting.forget()
     setting.setting(ingest.HURRIED)
 
     def queued(bodies: Sequence[str]) -> int:
-        records = [{"eventSource": "aws:sqs", "messageId": str(number), "body": body} for number, body in enumerate(bodies)]
+        records = [
+            {"eventSource": "aws:sqs", "messageId": str(number), "body": body} for number, body in enumerate(bodies)
+        ]
         again = 0
         while True:
-            failed = {item["itemIdentifier"] for item in ingest.handler({"Records": records}, None)["batchItemFailures"]}
+            failed = {
+                item["itemIdentifier"] for item in ingest.handler({"Records": records}, None)["batchItemFailures"]
+            }
             if not failed:
                 return again
             records = [record for record in records if record["messageId"] in failed]

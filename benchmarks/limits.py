@@ -31,13 +31,18 @@ def limits(_: Path) -> None:
     for measures, series in SIZES:
         item = metric_set.parse(_text(measures), "large.yaml")
         rng, detector = np.random.default_rng(3), Detector(item)
-        heads = [",".join(f"v{(number // 5**place) % 5 if place < 9 else number}" for place in range(DIMENSIONS)) for number in range(series)]
+        heads = [
+            ",".join(f"v{(number // 5**place) % 5 if place < 9 else number}" for place in range(DIMENSIONS))
+            for number in range(series)
+        ]
         usual = rng.lognormal(5, 1, (series, measures))
         seconds: dict[str, list[float]] = {"read": [], "score": [], "encode": []}
         alerts = observations = 0
         for hour in range(WARM_UP + TIMES):
             wall = START + timedelta(hours=hour)
-            values = np.round(usual * (1 + 0.3 * np.cos(wall.hour / 24 * 2 * np.pi)) * rng.normal(1, 0.05, usual.shape), 2)
+            values = np.round(
+                usual * (1 + 0.3 * np.cos(wall.hour / 24 * 2 * np.pi)) * rng.normal(1, 0.05, usual.shape), 2
+            )
             if hour < WARM_UP:  # learned only: nothing of it is written
                 known = zip((tuple(head.split(",")) for head in heads), map(tuple, values.tolist()), strict=True)
                 detector._points(live_data.Interval(wall, dict(known), series, ()), wall.toordinal(), wall.hour, [])
@@ -45,7 +50,9 @@ def limits(_: Path) -> None:
             values[: series // 100] *= 3  # one in a hundred is an anomaly
             data = _file(wall, heads, values)
             clock = [time.perf_counter()]
-            rows = [row for row in live_data.parse(data, item, wall, "large.csv") if not isinstance(row, live_data.Finding)]
+            rows = [
+                row for row in live_data.parse(data, item, wall, "large.csv") if not isinstance(row, live_data.Finding)
+            ]
             interval = live_data.Interval(wall, live_data.aggregate(rows, item), len(rows), ())
             clock.append(time.perf_counter())
             scored = detector.score(interval)
@@ -83,7 +90,10 @@ def _text(measures: int) -> str:
 
 def _file(wall: datetime, heads: list[str], values: np.ndarray) -> bytes:
     """The interval's live file."""
-    text, columns = io.StringIO(), [f"d{place}" for place in range(DIMENSIONS)] + [f"m{number}" for number in range(values.shape[1])]
+    text, columns = (
+        io.StringIO(),
+        [f"d{place}" for place in range(DIMENSIONS)] + [f"m{number}" for number in range(values.shape[1])],
+    )
     text.write(f"timestamp,{','.join(columns)}\n")
     for head, row in zip(heads, values.tolist(), strict=True):
         text.write(f"{wall},{head},{','.join(map(str, row))}\n")

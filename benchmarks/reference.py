@@ -31,7 +31,13 @@ def file(client: Any, bucket: str, body: str) -> None:
         for share in dimension["dimensionValueContributions"]
     ]
     _update(client, bucket, f"{VALUES}/{timestamp}.csv", pd.DataFrame(values), _filled)
-    _update(client, bucket, f"{CONTRIBUTIONS}/{timestamp}.csv", pd.DataFrame(shares), lambda known, arrived: pd.concat([known, arrived]))
+    _update(
+        client,
+        bucket,
+        f"{CONTRIBUTIONS}/{timestamp}.csv",
+        pd.DataFrame(shares),
+        lambda known, arrived: pd.concat([known, arrived]),
+    )
 
 
 def _filled(known: pd.DataFrame, arrived: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +45,13 @@ def _filled(known: pd.DataFrame, arrived: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([known, arrived]).groupby("key", as_index=False).last()
 
 
-def _update(client: Any, bucket: str, key: str, arrived: pd.DataFrame, change: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]) -> None:
+def _update(
+    client: Any,
+    bucket: str,
+    key: str,
+    arrived: pd.DataFrame,
+    change: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame],
+) -> None:
     try:
         known = client.get_object(Bucket=bucket, Key=key)["Body"].read()
     except client.exceptions.NoSuchKey:

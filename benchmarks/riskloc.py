@@ -89,7 +89,10 @@ def _search(leaves: _Leaves, least: float, pruned: dict[int, NDArray[np.int64]])
                 if power[number] <= best:
                     break
                 if abnormal[number] and _risk(here, group == number) >= RISK:
-                    best, cause = float(power[number]), tuple(zip(some, map(int, np.unravel_index(elements[number], sizes)), strict=True))
+                    best, cause = (
+                        float(power[number]),
+                        tuple(zip(some, map(int, np.unravel_index(elements[number], sizes)), strict=True)),
+                    )
                     break
         if cause is not None:
             return cause
@@ -117,7 +120,9 @@ def events(seed: int, count: int) -> Iterator[tuple[list[str], list[Series], Flo
     """
     rng = np.random.default_rng([seed, 77])
     names = [chr(97 + place) for place in range(len(SIZES))]
-    series: list[Series] = list(itertools.product(*([f"{name}{i}" for i in range(size)] for name, size in zip(names, SIZES, strict=True))))
+    series: list[Series] = list(
+        itertools.product(*([f"{name}{i}" for i in range(size)] for name, size in zip(names, SIZES, strict=True)))
+    )
     codes = np.indices(SIZES).reshape(len(SIZES), -1).T
     for _ in range(count):
         noise = rng.uniform(0, 0.25)
@@ -131,11 +136,16 @@ def events(seed: int, count: int) -> Iterator[tuple[list[str], list[Series], Flo
             mine = np.any([np.all(codes[:, some] == one, axis=1) for one in chosen], axis=0)
             severity, deviation = rng.uniform(0.2, 1) + noise, rng.uniform(0, 0.1)
             sides[0][mine] = np.maximum(sides[1][mine] * (1 - rng.normal(severity, deviation, int(mine.sum()))), 0)
-            truth |= {tuple((names[place], f"{names[place]}{code}") for place, code in zip(some, one, strict=True)) for one in chosen}
+            truth |= {
+                tuple((names[place], f"{names[place]}{code}") for place, code in zip(some, one, strict=True))
+                for one in chosen
+            }
         yield names, series, value, expected, truth, noise
 
 
-def _anomalies(rng: np.random.Generator, codes: NDArray[np.int64], value: Floats) -> list[tuple[list[int], list[tuple[int, ...]]]]:
+def _anomalies(
+    rng: np.random.Generator, codes: NDArray[np.int64], value: Floats
+) -> list[tuple[list[int], list[tuple[int, ...]]]]:
     """One to three times dimensions and one to three combinations of their values; no value of an earlier one is used again, nor its dimensions."""
     made: list[tuple[list[int], list[tuple[int, ...]]]] = []
     wanted = int(rng.integers(1, 4))

@@ -16,7 +16,10 @@ FIRST = 14  # days of history before anything is scored
 TREES, SAMPLE = 50, 512
 KEPT = {24: 28, 1: 365}  # days that the forecaster looks back, by slots a day
 CLIPPED = 4.0  # scales; a value further off is history only as if it were so far off
-JUMPS = {"trend_jump": 12, "low_pass_jump": 12}  # these curves are computed at every twelfth hour: the same within a per mille, seven times as fast
+JUMPS = {
+    "trend_jump": 12,
+    "low_pass_jump": 12,
+}  # these curves are computed at every twelfth hour: the same within a per mille, seven times as fast
 LEAST = 0.5  # of the forecaster's scale: a count's root is off by that by chance alone
 
 
@@ -31,9 +34,17 @@ def forest(values: np.ndarray, slots: int, weekday: int) -> np.ndarray:
     score = np.full(values.shape, np.nan)
     for column in range(values.shape[1]):
         value = np.sqrt(values[:, column])
-        size = float(np.nanstd(value[: FIRST * slots])) or 1.0  # the calendar weighs as much as what is usual to and fro
+        size = (
+            float(np.nanstd(value[: FIRST * slots])) or 1.0
+        )  # the calendar weighs as much as what is usual to and fro
         points = np.column_stack([value, *(size * part for part in calendar)]).tolist()
-        options: Any = {"dimensions": len(points[0]), "shingle_size": 1, "num_trees": TREES, "sample_size": SAMPLE, "random_seed": 1}
+        options: Any = {
+            "dimensions": len(points[0]),
+            "shingle_size": 1,
+            "num_trees": TREES,
+            "sample_size": SAMPLE,
+            "random_seed": 1,
+        }
         trees = RandomCutForest(options)
         for number, point in enumerate(points):
             if not np.isnan(point[0]):
@@ -69,7 +80,9 @@ def main() -> None:
     name, source, target = sys.argv[1:]
     given = np.load(source)
     way = {"forest": forest, "forecaster": forecaster}[name]
-    way(given["values"][: (FIRST + 3) * int(given["slots"]), :1], int(given["slots"]), int(given["weekday"]))  # imports, and compiles what is
+    way(
+        given["values"][: (FIRST + 3) * int(given["slots"]), :1], int(given["slots"]), int(given["weekday"])
+    )  # imports, and compiles what is
     began = time.process_time()
     score = way(given["values"], int(given["slots"]), int(given["weekday"]))
     np.savez(target, score=score, seconds=time.process_time() - began)

@@ -43,9 +43,15 @@ def _row(folder: Path, name: str, judged: Callable[[accuracy.Way], accuracy.Resu
     for rival in (None, *RIVALS):
         taken: list[float] = []
 
-        def way(values: np.ndarray, slots: int, start: str, rival: str | None = rival, taken: list[float] = taken) -> np.ndarray:
+        def way(
+            values: np.ndarray, slots: int, start: str, rival: str | None = rival, taken: list[float] = taken
+        ) -> np.ndarray:
             began = time.process_time()
-            score, seconds = (accuracy.scored(values, slots, start), None) if rival is None else _rival(folder, rival, values, slots, start)
+            score, seconds = (
+                (accuracy.scored(values, slots, start), None)
+                if rival is None
+                else _rival(folder, rival, values, slots, start)
+            )
             taken.append(values.size / (seconds or time.process_time() - began))
             return score
 
@@ -58,6 +64,10 @@ def _rival(folder: Path, rival: str, values: np.ndarray, slots: int, start: str)
     """The rival's scores, and the seconds they took."""
     source, target = folder / "values.npz", folder / "scores.npz"
     np.savez(source, values=values, slots=slots, weekday=datetime.date.fromisoformat(start).weekday())
-    subprocess.run([PYTHON, Path(__file__).parent / "rival_scores.py", rival, source, target], check=True, env={"OPENBLAS_NUM_THREADS": "1"})
+    subprocess.run(
+        [PYTHON, Path(__file__).parent / "rival_scores.py", rival, source, target],
+        check=True,
+        env={"OPENBLAS_NUM_THREADS": "1"},
+    )
     with np.load(target) as made:
         return made["score"], float(made["seconds"])

@@ -33,7 +33,10 @@ COLD_ROUNDS = 9
 TOP = Path(__file__).parent.parent
 BUILD = TOP / ".aws-sam/build"
 # What starts a function, its logical id, and the layers it runs on.
-FUNCTIONS = {"anomalake.functions.ingest": ("IngestFunction", ("Base",)), "anomalake.functions.detect": ("DetectFunction", ("Base", "Numpy"))}
+FUNCTIONS = {
+    "anomalake.functions.ingest": ("IngestFunction", ("Base",)),
+    "anomalake.functions.detect": ("DetectFunction", ("Base", "Numpy")),
+}
 
 
 def main() -> None:
@@ -53,7 +56,18 @@ def demo(folder: Path) -> None:
     """`anomalake demo`: wall time, peak memory, the page's size and how long it takes to draw."""
     for dataset in ("flights", "ecommerce"):
         page, began = folder / f"{dataset}.html", time.perf_counter()
-        command = [sys.executable, "-m", "anomalake", "demo", "--dataset", dataset, "--lake", str(folder / dataset), "--output", str(page)]
+        command = [
+            sys.executable,
+            "-m",
+            "anomalake",
+            "demo",
+            "--dataset",
+            dataset,
+            "--lake",
+            str(folder / dataset),
+            "--output",
+            str(page),
+        ]
         subprocess.run(command, check=True, capture_output=True)
         seconds, peak = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"demo {dataset}: {seconds:.1f} s, peak so far {peak:,.0f} MB, page {page.stat().st_size / 1e6:.2f} MB")
@@ -65,14 +79,32 @@ def demo(folder: Path) -> None:
         blank = folder / "blank.html"
         blank.write_text("<!doctype html><title>blank</title>")
         for sheet in ("overview", measures, "contributions"):
-            drawn, empty = (statistics.median(_draw(chromium, one, sheet, folder) for _ in range(5)) for one in (page, blank))
-            print(f"  {sheet}: loaded and drawn in {drawn - empty:.2f} s more than a blank page's {empty:.2f} s (headless Chromium, medians of 5)")
+            drawn, empty = (
+                statistics.median(_draw(chromium, one, sheet, folder) for _ in range(5)) for one in (page, blank)
+            )
+            print(
+                f"  {sheet}: loaded and drawn in {drawn - empty:.2f} s more than a blank page's {empty:.2f} s (headless Chromium, medians of 5)"
+            )
 
 
 def _draw(chromium: str, page: Path, sheet: str, folder: Path) -> float:
     """Seconds of a whole Chromium that opens the sheet, waits until it is drawn, and ends."""
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    command = [chromium, *flags, f"--user-data-dir={folder / 'profile'}", "--window-size=1500,1200", "--virtual-time-budget=10000", "--dump-dom"]
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
+    command = [
+        chromium,
+        *flags,
+        f"--user-data-dir={folder / 'profile'}",
+        "--window-size=1500,1200",
+        "--virtual-time-budget=10000",
+        "--dump-dom",
+    ]
     began = time.perf_counter()
     dom = subprocess.run([*command, f"file://{page}#{sheet}"], capture_output=True, text=True, check=True).stdout
     seconds = time.perf_counter() - began
@@ -98,7 +130,10 @@ def ingest(_: Path) -> None:
                 times.append(1000 * (time.perf_counter() - began))
                 if len(outcome.filed) != 1:
                     raise RuntimeError(f"the alert was not filed: {outcome}")
-        told = ", ".join(f"{name} {statistics.median(times):.2f} ms" for name, times in (("new timestamp", first), ("known timestamp", again)))
+        told = ", ".join(
+            f"{name} {statistics.median(times):.2f} ms"
+            for name, times in (("new timestamp", first), ("known timestamp", again))
+        )
         print(f"ingest one alert, 21 series, {form}: median {told} ({ROUNDS} each)")
 
 
@@ -117,7 +152,9 @@ def writers(folder: Path) -> None:
     stored = FolderStore(folder).get("shared")
     lines = stored.data.decode().split() if stored else []
     lost = WRITERS * WRITES - len(set(lines))
-    print(f"{WRITERS} processes, {WRITES} updates each of one key in a folder: {seconds:.1f} s with their start, {lost} updates lost")
+    print(
+        f"{WRITERS} processes, {WRITES} updates each of one key in a folder: {seconds:.1f} s with their start, {lost} updates lost"
+    )
 
 
 def _write(folder: Path, writer: int) -> None:
@@ -125,7 +162,11 @@ def _write(folder: Path, writer: int) -> None:
     from anomalake.lake.store import update
 
     for number in range(WRITES):
-        update(FolderStore(folder), "shared", lambda current, number=number: (current or b"") + f"{writer}:{number}\n".encode())
+        update(
+            FolderStore(folder),
+            "shared",
+            lambda current, number=number: (current or b"") + f"{writer}:{number}\n".encode(),
+        )
 
 
 def detector(_: Path) -> None:
@@ -178,7 +219,9 @@ def cold(folder: Path) -> None:
         for name, (folders, code) in parts.items():
             times[name].append(float(_alone(python, folders, timed.format(code))))
     for name, some in times.items():
-        print(f"cold import, {name}: median {statistics.median(some):,.0f} ms ({COLD_ROUNDS} processes, {min(some):,.0f} to {max(some):,.0f})")
+        print(
+            f"cold import, {name}: median {statistics.median(some):,.0f} ms ({COLD_ROUNDS} processes, {min(some):,.0f} to {max(some):,.0f})"
+        )
     _peak(python)
 
 
@@ -195,15 +238,26 @@ def _built(module: str) -> list[Path]:
 
 def _alone(python: str, folders: list[Path], code: str, stdin: str = "", **environment: str) -> str:
     """The last line that the code prints, with nothing on the path but the standard library and the folders."""
-    command = [python, "-I", "-S", "-B", "-c", f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}; {code}"]
-    return subprocess.run(command, input=stdin, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout.splitlines()[-1]
+    command = [
+        python,
+        "-I",
+        "-S",
+        "-B",
+        "-c",
+        f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}; {code}",
+    ]
+    return subprocess.run(
+        command, input=stdin, stdout=subprocess.PIPE, text=True, check=True, env=environment
+    ).stdout.splitlines()[-1]
 
 
 def _peak(python: str) -> None:
     """The ingest function's memory for one batch of ten alerts, each of a timestamp of its own, into moto's S3."""
     with s3_server.running() as endpoint:
         s3_server.create_bucket(endpoint, "lake")
-        records = [{"eventSource": "aws:sqs", "messageId": str(number), "body": alert(number, "views")} for number in range(10)]
+        records = [
+            {"eventSource": "aws:sqs", "messageId": str(number), "body": alert(number, "views")} for number in range(10)
+        ]
         module = "anomalake.functions.ingest"
         code = (
             f"import json, resource; from {module} import handler; answer = handler(json.load(sys.stdin), None); "
@@ -220,7 +274,9 @@ def _peak(python: str) -> None:
         answer, peak = json.loads(_alone(python, _built(module), code, json.dumps({"Records": records}), **environment))
     if answer != {"batchItemFailures": []}:
         raise RuntimeError(f"the batch was not filed: {answer}")
-    print(f"the ingest function's peak memory for a batch of ten alerts: {peak * (1 if sys.platform == 'darwin' else 1024) / 1e6:.0f} MB")
+    print(
+        f"the ingest function's peak memory for a batch of ten alerts: {peak * (1 if sys.platform == 'darwin' else 1024) / 1e6:.0f} MB"
+    )
 
 
 PARTS = {

@@ -16,7 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path += [str(Path(__file__).parent.parent / folder) for folder in ("tests", "tests/support")]  # where Trino and the S3 server are
+sys.path += [
+    str(Path(__file__).parent.parent / folder) for folder in ("tests", "tests/support")
+]  # where Trino and the S3 server are
 
 import numpy as np
 
@@ -80,23 +82,36 @@ class Asked(NamedTuple):
 def main() -> None:
     """Make the lakes, count, ask."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--before-days", type=int, default=BEFORE_DAYS, help="days of which `before` has objects of single intervals")
+    parser.add_argument(
+        "--before-days", type=int, default=BEFORE_DAYS, help="days of which `before` has objects of single intervals"
+    )
     parser.add_argument("--engine", choices=["duckdb", "trino"], action="append", help="only this one (default: both)")
-    parser.add_argument("--live", action="store_true", help="only how long a query of live data is planned, by what its folders are")
+    parser.add_argument(
+        "--live", action="store_true", help="only how long a query of live data is planned, by what its folders are"
+    )
     chosen = parser.parse_args()
     if chosen.live:
         live_plans()
         return
     engines = chosen.engine or ["duckdb", "trino"]
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {SETS} metric sets, {len(SERIES)} series x {MEASURES} measures each, five minutes")
+    print(
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {SETS} metric sets, {len(SERIES)} series x {MEASURES} measures each, five minutes"
+    )
     with tempfile.TemporaryDirectory() as made:
         for rate in (RATE, HIGH):
             root = Path(made) / f"rate{rate}"
-            sets = [metric_set.parse(TEXT.format(name=NAME.format(number)), "scale") for number in range(SETS if rate == RATE else 1)]
+            sets = [
+                metric_set.parse(TEXT.format(name=NAME.format(number)), "scale")
+                for number in range(SETS if rate == RATE else 1)
+            ]
             fill(root, sets, rate, chosen.before_days)
             asked = queries(sets)
             if rate == HIGH:  # the tables of the ingest function alone
-                asked = [one for one in asked if one.name in {"worst events of the week", "who contributed", "alerts an hour"}]
+                asked = [
+                    one
+                    for one in asked
+                    if one.name in {"worst events of the week", "who contributed", "alerts an hour"}
+                ]
             for engine in engines:
                 answers = dict(in_duckdb(root, sets, asked) if engine == "duckdb" else in_trino(root, sets, asked))
                 table(engine, rate, asked, answers, chosen.before_days)
@@ -123,7 +138,9 @@ def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> 
                 if compacted and whole:
                     _write(root / lake, layout.day_key(name, sets[0], f"{day:%Y-%m-%d}", "parquet"), whole)
                 elif not compacted and (name not in layout.BY_DAY or number < before_days):
-                    for instant, data in (single or _encoded(sets[0], name, columns, places, day, singly=True)[1]).items():
+                    for instant, data in (
+                        single or _encoded(sets[0], name, columns, places, day, singly=True)[1]
+                    ).items():
                         _write(root / lake, layout.table_key(name, sets[0], instant, "parquet"), data)
             sizes.setdefault(f"{name}, an interval", []).extend(map(len, single.values()))
             if whole and not open_day:
@@ -136,7 +153,9 @@ def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> 
     for lake in LAKES:
         for item in sets[1:]:
             _link(root / lake, sets[0], item, today - timedelta(days=before_days))
-    print(f"\n{rate} anomalous intervals a set and day; lakes made in {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"\n{rate} anomalous intervals a set and day; lakes made in {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}"
+    )
     if rate == RATE:
         _counted(sizes, alerts, days, before_days)
 
@@ -158,12 +177,29 @@ def _day(
     lower, upper = expected - 4 * expected**0.5, expected + 4 * expected**0.5
     instants = np.datetime64(day, "ms") + np.arange(slots) * np.timedelta64(5, "m")
     keys = np.array(["|".join(one) for one in SERIES], object)
-    texts = [np.tile(np.repeat(column, MEASURES), slots) for column in (keys, *(np.array(one, object) for one in zip(*SERIES, strict=True)))]
+    texts = [
+        np.tile(np.repeat(column, MEASURES), slots)
+        for column in (keys, *(np.array(one, object) for one in zip(*SERIES, strict=True)))
+    ]
     numbers = [events.figures(column.ravel()) for column in (value, expected, lower, upper, score)]
-    cells = [texts[0], np.repeat(instants, width), *texts[1:], np.tile(np.array(item.measure_names, object), slots * series), *numbers]
-    yield "observations", _named("observations", item, cells), {slot: slice(slot * width, (slot + 1) * width) for slot in range(slots)}
+    cells = [
+        texts[0],
+        np.repeat(instants, width),
+        *texts[1:],
+        np.tile(np.array(item.measure_names, object), slots * series),
+        *numbers,
+    ]
+    yield (
+        "observations",
+        _named("observations", item, cells),
+        {slot: slice(slot * width, (slot + 1) * width) for slot in range(slots)},
+    )
     counts = [np.full(slots, count) for count in (series, series, series, series, 0)]
-    yield "dataHealth", _named("dataHealth", item, [instants, np.full(slots, "scored", object), *counts]), {s: slice(s, s + 1) for s in range(slots)}
+    yield (
+        "dataHealth",
+        _named("dataHealth", item, [instants, np.full(slots, "scored", object), *counts]),
+        {s: slice(s, s + 1) for s in range(slots)},
+    )
     rows: dict[Table, list[tables.Columns]] = {table: [] for table in tables.INGESTED}
     for slot in struck:
         wall = day + timedelta(minutes=5 * slot)
@@ -179,7 +215,11 @@ def _day(
         for slot, one in zip(struck, some, strict=True):
             count = len(one["timestamp"])
             places[slot], end = slice(end, end + count), end + count
-        yield table, {column.name: [cell for one in some for cell in one[column.name]] for column in tables.schema(table, item)}, places
+        yield (
+            table,
+            {column.name: [cell for one in some for cell in one[column.name]] for column in tables.schema(table, item)},
+            places,
+        )
 
 
 def _named(table: Table, item: MetricSet, cells: Sequence[Any]) -> tables.Columns:
@@ -195,7 +235,9 @@ def _encoded(
     if not singly:
         return whole, {}
     return whole, {
-        day + timedelta(minutes=5 * slot): encoding.encode("parquet", schema, {name: column[place] for name, column in columns.items()})
+        day + timedelta(minutes=5 * slot): encoding.encode(
+            "parquet", schema, {name: column[place] for name, column in columns.items()}
+        )
         for slot, place in places.items()
     }
 
@@ -226,8 +268,12 @@ def _link(root: Path, first: MetricSet, item: MetricSet, since: datetime) -> Non
 def _counted(sizes: dict[str, list[int]], alerts: Sequence[int], days: int, before_days: int) -> None:
     """Objects and bytes of a year of all sets, by table: mean sizes of the first set's, times as many as there would be."""
     a_year = SETS * YEAR
-    print(f"of a year and {SETS} sets: sizes are means of one set's ({days} days; of single intervals {before_days} days and what is anomalous)")
-    print(f"{'table':<28}{'objects, an interval':>22}{'kB each':>9}{'GB':>8}{'objects, a day':>16}{'kB each':>9}{'GB':>8}")
+    print(
+        f"of a year and {SETS} sets: sizes are means of one set's ({days} days; of single intervals {before_days} days and what is anomalous)"
+    )
+    print(
+        f"{'table':<28}{'objects, an interval':>22}{'kB each':>9}{'GB':>8}{'objects, a day':>16}{'kB each':>9}{'GB':>8}"
+    )
     for table in GLUE_NAMES:
         single, whole = statistics.mean(sizes[f"{table}, an interval"]), statistics.mean(sizes[f"{table}, a day"])
         many, share = a_year * (PER_DAY if table in layout.BY_DAY else RATE), len(sizes[f"{table}, a day"]) / days
@@ -286,7 +332,9 @@ def in_trino(root: Path, sets: Sequence[MetricSet], asked: Sequence[Query]) -> I
         for lake in ("warm", *LAKES):
             lakes.declare(lake, "parquet", sets, template=project, root=root / lake, endpoint=endpoint)
         with engine.running(endpoint, Path(scratch) / "trino") as trino:
-            for lake, one in [("warm", some) for some in asked if some.lakes == LAKES] + [(lake, some) for some in asked for lake in some.lakes]:
+            for lake, one in [("warm", some) for some in asked if some.lakes == LAKES] + [
+                (lake, some) for some in asked for lake in some.lakes
+            ]:
                 schema, sql = (_renamed(text, lake) for text in (one.schema, one.sql))
                 s3_server.requests(endpoint)
                 began = time.perf_counter()
@@ -296,7 +344,10 @@ def in_trino(root: Path, sets: Sequence[MetricSet], asked: Sequence[Query]) -> I
                 objects = {call["path"] for call in seen if call["path"].endswith((".parquet", ".csv"))}
                 lists = sum(call["path"].strip("/") == lake for call in seen)
                 if lake != "warm":
-                    yield (lake, one.name), Asked(seconds, len(answer.rows), len(objects), lists, answer.stats["physicalInputBytes"])
+                    yield (
+                        (lake, one.name),
+                        Asked(seconds, len(answer.rows), len(objects), lists, answer.stats["physicalInputBytes"]),
+                    )
 
 
 def live_plans() -> None:
@@ -322,7 +373,10 @@ def live_plans() -> None:
                 trino.query("EXPLAIN " + _renamed(asked.sql, name), _renamed(asked.schema, name))
                 seconds, since = time.perf_counter() - began, (today.date() - projection.DEFAULT_START).days
                 folders = since * (1 if name.startswith("days") else intervals.slots_per_day(kinds[name].frequency))
-                print(f"{name}: planned in {seconds:.1f} s, {folders:,} folders, load {os.getloadavg()[0]:.1f}", flush=True)
+                print(
+                    f"{name}: planned in {seconds:.1f} s, {folders:,} folders, load {os.getloadavg()[0]:.1f}",
+                    flush=True,
+                )
 
 
 def _renamed(text: str, lake: str) -> str:
@@ -330,7 +384,9 @@ def _renamed(text: str, lake: str) -> str:
     return text.replace(duck.PREFIX, lake)
 
 
-def table(engine: str, rate: int, asked: Sequence[Query], answers: dict[tuple[str, str], Asked], before_days: int) -> None:
+def table(
+    engine: str, rate: int, asked: Sequence[Query], answers: dict[tuple[str, str], Asked], before_days: int
+) -> None:
     """Seconds by query and lake; of Trino, objects, lists and bytes besides."""
     kinds = "" if engine == "duckdb" else ", objects read + lists, MB scanned, USD by Athena"
     print(f"\n{engine}, {rate} anomalous intervals a set and day, load {os.getloadavg()[0]:.1f}: seconds{kinds}")
@@ -344,9 +400,12 @@ def table(engine: str, rate: int, asked: Sequence[Query], answers: dict[tuple[st
             part = f" of {before_days} days" if lake == "before" and one.days > before_days else ""
             cost = 5 * max(BILLED_LEAST, got.scanned) / TERABYTE
             told.append(
-                f"{got.seconds:.2f}{part}" + ("" if engine == "duckdb" else f", {got.objects:,}+{got.lists}, {got.scanned / 1e6:.2f}, {cost:.5f}")
+                f"{got.seconds:.2f}{part}"
+                + ("" if engine == "duckdb" else f", {got.objects:,}+{got.lists}, {got.scanned / 1e6:.2f}, {cost:.5f}")
             )
-        print(f"| {one.name} ({one.days} d, {answers['after', one.name].rows:,} rows) | {' | '.join(told)} |", flush=True)
+        print(
+            f"| {one.name} ({one.days} d, {answers['after', one.name].rows:,} rows) | {' | '.join(told)} |", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -49,10 +49,17 @@ def main(where: str | None) -> None:
             folder_store.sync, folder_store.sync_folder = synced if waits else (lambda _: None, lambda _: None)
             return statistics.median(work(Path(folder) / str(next(numbers))) for _ in range(ROUNDS))
 
-        print(f"an alert of a new timestamp: {measured(filed):.2f} ms; without waiting for the disk {measured(filed, waits=False):.2f} ms")
-        each, one = measured(lambda root: laid_out(root, together=False)), measured(lambda root: laid_out(root, together=True))
+        print(
+            f"an alert of a new timestamp: {measured(filed):.2f} ms; without waiting for the disk {measured(filed, waits=False):.2f} ms"
+        )
+        each, one = (
+            measured(lambda root: laid_out(root, together=False)),
+            measured(lambda root: laid_out(root, together=True)),
+        )
         none = measured(lambda root: laid_out(root, together=True), waits=False)
-        print(f"{OBJECTS:,} intervals laid out: {each:.1f} s synced one by one, {one:.1f} s together; without waiting {none:.1f} s")
+        print(
+            f"{OBJECTS:,} intervals laid out: {each:.1f} s synced one by one, {one:.1f} s together; without waiting {none:.1f} s"
+        )
 
 
 if __name__ == "__main__":

@@ -14,9 +14,22 @@ def main(page: str, picture: str, sheet: str = "measure-cancelled") -> int:
         print(f"wanted: chromium (Debian: apt install chromium) and {page} (make demo)", file=sys.stderr)  # noqa: T201
         return 1
     with tempfile.TemporaryDirectory() as profile:
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--hide-scrollbars"]
+        flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--hide-scrollbars",
+        ]
         size = ["--window-size=1400,1040", "--virtual-time-budget=20000", f"--user-data-dir={profile}"]
-        command = [chromium, *flags, *size, f"--screenshot={Path(picture).resolve()}", f"file://{Path(page).resolve()}#{sheet}"]
+        command = [
+            chromium,
+            *flags,
+            *size,
+            f"--screenshot={Path(picture).resolve()}",
+            f"file://{Path(page).resolve()}#{sheet}",
+        ]
         return subprocess.run(command, capture_output=True, check=False).returncode
 
 

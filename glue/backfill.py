@@ -37,13 +37,20 @@ def main(argv: list[str]) -> int:
     arguments = _arguments(argv)
     if arguments.region:
         os.environ["AWS_REGION"] = arguments.region
-    conf = SparkConf().setAppName("anomalake-backfill").set("spark.driver.maxResultSize", "0").set("spark.executorEnv.AWS_REGION", arguments.region)
+    conf = (
+        SparkConf()
+        .setAppName("anomalake-backfill")
+        .set("spark.driver.maxResultSize", "0")
+        .set("spark.executorEnv.AWS_REGION", arguments.region)
+    )
     context = SparkContext.getOrCreate(conf)
     sets = _sets(arguments.metric_sets)
     item = next((one for one in sets if one.name == arguments.metric_set), None)
     if item is None or item.source is None:
         known = ", ".join(one.name for one in sets if one.source is not None)
-        raise UserError(f"--metric-set: {arguments.metric_set!r} is no metric set with a source in {arguments.metric_sets}; there are {known}")
+        raise UserError(
+            f"--metric-set: {arguments.metric_set!r} is no metric set with a source in {arguments.metric_sets}; there are {known}"
+        )
     report = alone(backtest.Job(arguments.lake, item, sets, arguments.format), context, arguments)
     tell_of(report, item, arguments.lake)
     warn_of_partitions(item, open_lake(arguments.lake))
@@ -54,12 +61,25 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", required=True, help="s3://BUCKET, or a folder")
     parser.add_argument("--metric-set", required=True, help="whose past: its name")
-    parser.add_argument("--metric-sets", default="src/metric_sets", help="the folder of the metric sets; s3://BUCKET/FOLDER too")
+    parser.add_argument(
+        "--metric-sets", default="src/metric_sets", help="the folder of the metric sets; s3://BUCKET/FOLDER too"
+    )
     parser.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the lake's tables")
-    parser.add_argument("--parts", type=int, default=0, help="parts that the series are cut into at least; as many as Spark has cores if not given")
+    parser.add_argument(
+        "--parts",
+        type=int,
+        default=0,
+        help="parts that the series are cut into at least; as many as Spark has cores if not given",
+    )
     parser.add_argument("--region", default=os.environ.get("AWS_REGION", ""), help="of the bucket")
-    parser.add_argument("--now", type=moment, help="intervals that are due at this time, 2026-07-01T11:00 in UTC, are processed (default: the clock)")
-    parser.add_argument("--lease", type=float, default=LEASE, help="seconds after which another run may begin where this one died")
+    parser.add_argument(
+        "--now",
+        type=moment,
+        help="intervals that are due at this time, 2026-07-01T11:00 in UTC, are processed (default: the clock)",
+    )
+    parser.add_argument(
+        "--lease", type=float, default=LEASE, help="seconds after which another run may begin where this one died"
+    )
     return parser.parse_known_args(argv)[0]  # Glue adds arguments of its own
 
 
@@ -72,7 +92,9 @@ def alone(job: Job, context: SparkContext, arguments: argparse.Namespace) -> Rep
     while True:
         with leased(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length) as mine:
             if mine:
-                return backfill(job, context, arguments.parts or context.defaultParallelism, arguments.now or clock_now())
+                return backfill(
+                    job, context, arguments.parts or context.defaultParallelism, arguments.now or clock_now()
+                )
         if time.monotonic() > patient:
             raise UserError(
                 f"{job.metric_set.name}: another run of its detector is under way: {holder(job.store, job.metric_set)}; try again when it has ended"
@@ -82,7 +104,11 @@ def alone(job: Job, context: SparkContext, arguments: argparse.Namespace) -> Rep
 
 def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Report:
     """Read, learn, write and file the intervals that are due at `now` (naive UTC); then keep what was learned, where nobody else did meanwhile."""
-    head, feedback, before = job.store.get(layout.state_key(job.metric_set)), said(job.store, job.metric_set), backtest.quarantined(job.store)
+    head, feedback, before = (
+        job.store.get(layout.state_key(job.metric_set)),
+        said(job.store, job.metric_set),
+        backtest.quarantined(job.store),
+    )
     when = timeline(job.store, job.metric_set, now)
     compaction.forget(job.store, job.metric_set)
     days = backtest.days_of(when.files)
@@ -93,8 +119,12 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
     course = backtest.course(job, days, firsts, told, feedback=feedback.feedback, parts=parts)
     known = context.broadcast(course)
 
-    cut = read.flatMap(lambda one: backtest.cut(known.value, one)).repartitionAndSortWithinPartitions(max(1, len(course.pieces)), lambda key: key[0])
-    learned = cut.mapPartitionsWithIndex(lambda piece, blocks: ((_place(one, len(days)), one) for one in backtest.learn(known.value, piece, blocks)))
+    cut = read.flatMap(lambda one: backtest.cut(known.value, one)).repartitionAndSortWithinPartitions(
+        max(1, len(course.pieces)), lambda key: key[0]
+    )
+    learned = cut.mapPartitionsWithIndex(
+        lambda piece, blocks: ((_place(one, len(days)), one) for one in backtest.learn(known.value, piece, blocks))
+    )
     by_day = learned.partitionBy(len(days) + 1, lambda key: key).values()  # the last part: what the model remembers
     found = by_day.mapPartitionsWithIndex(
         lambda number, some: [backtest.write(known.value, number, some)] if number < len(days) else some
@@ -110,7 +140,9 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
         remember(job.store, job.metric_set, Memory(detector, after=last, alerts_from=last, silent=0), head)
         tidy(job.store, job.metric_set)
     alerts, failed = (sum(some) for some in zip(*sent, strict=True))
-    return backtest.report(when, told, detector, (alerts, failed, backtest.quarantined(job.store) - before), feedback.problems)
+    return backtest.report(
+        when, told, detector, (alerts, failed, backtest.quarantined(job.store) - before), feedback.problems
+    )
 
 
 def _place(one: backtest.Points | backtest.Learned, days: int) -> int:

@@ -70,7 +70,12 @@ def test_every_output_of_the_stack_is_named():
 
 
 def test_every_alarm_is_described_with_what_to_do():
-    alarms = [resource["Properties"] for made in (TEMPLATE, SET_TEMPLATE) for resource in made["Resources"].values() if "Alarm" in resource["Type"]]
+    alarms = [
+        resource["Properties"]
+        for made in (TEMPLATE, SET_TEMPLATE)
+        for resource in made["Resources"].values()
+        if "Alarm" in resource["Type"]
+    ]
     assert len(alarms) == 6 + 2
     for alarm in alarms:
         name = alarm["AlarmName"]["Fn::Sub"].replace("${Prefix}", "<prefix>").replace("-shop-", "-<set>-")
@@ -91,7 +96,9 @@ def test_links_between_the_pages_lead_somewhere():
             assert target.exists(), f"{page.name}: {link}"
             if anchor:
                 titles = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.MULTILINE)
-                assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, f"{page.name}: {link}#{anchor}"
+                assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, (
+                    f"{page.name}: {link}#{anchor}"
+                )
 
 
 def test_the_readme_shows_its_two_commands_first():
@@ -99,7 +106,9 @@ def test_the_readme_shows_its_two_commands_first():
 
 
 def test_commands_in_the_documentation_are_commands():
-    (choices,) = [action.choices for action in main._parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    (choices,) = [
+        action.choices for action in main._parser()._actions if isinstance(action, argparse._SubParsersAction)
+    ]
     for text in (README, *DOCS.values()):
         for command in re.findall(r"(?:^|[ `/])anomalake ([a-z-]+) ", text):
             assert command in {*choices, "and"}, command

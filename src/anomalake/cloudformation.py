@@ -71,7 +71,9 @@ def template(description: str, parameters: Sequence[str], conditions: Sequence[s
         "Parameters": {name: PARAMETERS[name] for name in parameters},
     }
     if any(resource["Type"] == "AWS::CloudFormation::Stack" for resource in resources.values()):
-        made["Metadata"] = {"cfn-lint": {"config": {"ignore_checks": ["W3002"]}}}  # `sam deploy` packages the nested templates
+        made["Metadata"] = {
+            "cfn-lint": {"config": {"ignore_checks": ["W3002"]}}
+        }  # `sam deploy` packages the nested templates
     if conditions:
         made["Conditions"] = {name: CONDITIONS[name] for name in conditions}
     return {**made, "Resources": resources}
@@ -80,7 +82,11 @@ def template(description: str, parameters: Sequence[str], conditions: Sequence[s
 def nested(file: str, parameters: Sequence[str], *, after: Sequence[str] = (), **values: Node) -> Node:
     """A nested stack from a file beside the template, whose parameters are this template's own or given."""
     properties = {"TemplateURL": file, "Parameters": {**{name: {"Ref": name} for name in parameters}, **values}}
-    return {"Type": "AWS::CloudFormation::Stack", **({"DependsOn": list(after)} if after else {}), "Properties": properties}
+    return {
+        "Type": "AWS::CloudFormation::Stack",
+        **({"DependsOn": list(after)} if after else {}),
+        "Properties": properties,
+    }
 
 
 def sub(text: str) -> Node:
@@ -115,14 +121,21 @@ def allow(actions: Sequence[str], resources: Sequence[Node | str], **more: Any) 
 
 def role(name: str, service: str, statements: Sequence[Node], description: str, **condition: Mapping[str, Any]) -> Node:
     """A role of its own for a service of AWS."""
-    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole", **({"Condition": condition} if condition else {})}
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+        **({"Condition": condition} if condition else {}),
+    }
     return {
         "Type": "AWS::IAM::Role",
         "Properties": {
             "RoleName": sub(name),
             "Description": description,
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-            "Policies": [{"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements)}}],
+            "Policies": [
+                {"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": list(statements)}}
+            ],
         },
     }
 

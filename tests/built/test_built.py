@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import pyarrow.parquet as pq
 import pytest
-from artifacts import BUILD, DETECT, INGEST, MACHINES, TOP, Function, handled, run, shop_alert
 
+from artifacts import BUILD, DETECT, INGEST, MACHINES, TOP, Function, handled, run, shop_alert
 from examples import sqs_event
 
 FUNCTIONS = pytest.mark.parametrize("function", [INGEST, DETECT], ids=lambda function: function.id)
@@ -44,7 +44,11 @@ def test_the_ingest_function_files_alerts_in_s3_and_merges_what_comes_later(buck
         for table in ("anomalyGroups", "dimensionContributions", "metricValue_AnomalyScore")
     ]
     (row,) = pq.read_table(io.BytesIO(bucket.Object(results[2]).get()["Body"].read())).to_pylist()
-    assert (row["platform"], row["viewsAnomalyMetricValue"], row["revenueAnomalyMetricValue"]) == ("pc_web", 812.25, 99.5)
+    assert (row["platform"], row["viewsAnomalyMetricValue"], row["revenueAnomalyMetricValue"]) == (
+        "pc_web",
+        812.25,
+        99.5,
+    )
 
 
 @FUNCTIONS
@@ -56,9 +60,14 @@ def test_a_function_imports_from_its_artifacts_alone(function: Function):
 def test_a_function_holds_its_metric_sets_and_no_module_that_it_does_not_import(function: Function):
     _, modules = run(function, f"import {function.module}\nanswer = None")
     code = BUILD / function.id
-    held = {".".join(path.relative_to(code).with_suffix("").parts).removesuffix(".__init__") for path in (code / "anomalake").rglob("*.py")}
+    held = {
+        ".".join(path.relative_to(code).with_suffix("").parts).removesuffix(".__init__")
+        for path in (code / "anomalake").rglob("*.py")
+    }
     assert held - modules == set()
-    assert {path.name for path in (code / "metric_sets").iterdir()} == {path.name for path in (TOP / "src/metric_sets").iterdir()}
+    assert {path.name for path in (code / "metric_sets").iterdir()} == {
+        path.name for path in (TOP / "src/metric_sets").iterdir()
+    }
 
 
 def test_the_base_layer_has_clients_for_sqs_and_sns(s3_endpoint: str):

@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, unquote
 
 import boto3
 import pytest
-from artifacts import DETECT, INGEST, TOP, handled, shop_alert
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -23,6 +22,7 @@ from anomalake.detect.detector import Detector
 from anomalake.domain import metric_set
 from anomalake.lake import layout
 from anomalake.lake.live_data import Interval
+from artifacts import DETECT, INGEST, TOP, handled, shop_alert
 from examples import shop_text, sqs_event
 from stack import ACCOUNT, REGION, Resource, expand, project
 
@@ -30,9 +30,9 @@ BUCKET = "lake-of-permissions"
 # What Lambda itself does with a function's role, and no call of the function's shows.
 PLATFORM = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
             "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}  # fmt: skip
-DAILY = shop_text(name="name: daily", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}").replace(
-    "shop/live/{{yyyyMMdd}}/{{HHmm}}", "daily/live/{{yyyyMMdd}}"
-)
+DAILY = shop_text(
+    name="name: daily", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}"
+).replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", "daily/live/{{yyyyMMdd}}")
 
 
 class Call(NamedTuple):
@@ -75,17 +75,30 @@ class Recorder:
 
 def calls(environ: dict[str, Any], body: bytes, status: int) -> list[Call]:
     """What IAM would be asked for one request."""
-    target, method, path = environ.get("HTTP_X_AMZ_TARGET", ""), environ["REQUEST_METHOD"], unquote(environ["PATH_INFO"]).lstrip("/")
+    target, method, path = (
+        environ.get("HTTP_X_AMZ_TARGET", ""),
+        environ["REQUEST_METHOD"],
+        unquote(environ["PATH_INFO"]).lstrip("/"),
+    )
     if target.startswith("AmazonSQS."):
         queue = json.loads(body)["QueueUrl"].rpartition("/")[2]
-        return [Call("sqs:" + target.partition(".")[2].removesuffix("Batch"), f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")]
+        return [
+            Call("sqs:" + target.partition(".")[2].removesuffix("Batch"), f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
+        ]
     form = parse_qs(body.decode()) if "form-urlencoded" in environ.get("CONTENT_TYPE", "") else {}
     if "Action" in form:
-        return [Call(f"sns:{form['Action'][0]}", f"arn:aws:sns:{REGION}:{ACCOUNT}:{form['TopicArn'][0].rpartition(':')[2]}")]
+        return [
+            Call(f"sns:{form['Action'][0]}", f"arn:aws:sns:{REGION}:{ACCOUNT}:{form['TopicArn'][0].rpartition(':')[2]}")
+        ]
     bucket, _, key = path.partition("/")
     assert bucket == BUCKET, path
-    if method == "POST" and environ["QUERY_STRING"].startswith("delete"):  # several objects at once, each of which has to be allowed
-        return [Call("s3:DeleteObject", f"arn:aws:s3:::{bucket}/{name}") for name in re.findall("<Key>(.*?)</Key>", body.decode())]
+    if method == "POST" and environ["QUERY_STRING"].startswith(
+        "delete"
+    ):  # several objects at once, each of which has to be allowed
+        return [
+            Call("s3:DeleteObject", f"arn:aws:s3:::{bucket}/{name}")
+            for name in re.findall("<Key>(.*?)</Key>", body.decode())
+        ]
     if not key:
         assert (method, "list-type=2" in environ["QUERY_STRING"]) == ("GET", True), environ["QUERY_STRING"]
         return [Call("s3:ListBucket", f"arn:aws:s3:::{bucket}")]
@@ -128,7 +141,12 @@ def made(recorder, tmp_path_factory) -> Made:
     sets.mkdir()
     shutil.copy(TOP / "src/metric_sets/ecommerce.yaml", sets)
     (sets / "daily.yaml").write_text(DAILY)
-    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1", "endpoint_url": endpoint}
+    keys = {
+        "aws_access_key_id": "testing",
+        "aws_secret_access_key": "testing",
+        "region_name": "us-east-1",
+        "endpoint_url": endpoint,
+    }
     bucket, sqs = boto3.resource("s3", **keys).Bucket(BUCKET), boto3.client("sqs", **keys)
     bucket.create()
     hourly(bucket)
@@ -153,7 +171,11 @@ def made(recorder, tmp_path_factory) -> Made:
         assert handled(DETECT, {"metricSet": "ecommerce"}, **environment)[0]["alerts"] == 0
         assert handled(DETECT, {"metricSet": "daily"}, **environment)[0]["alerts"] == 1
 
-    found = Made(application.during(ingest), application.during(detect), expand(project(top, metric_set.load_all(sets)), ExistingBucket=BUCKET))
+    found = Made(
+        application.during(ingest),
+        application.during(detect),
+        expand(project(top, metric_set.load_all(sets)), ExistingBucket=BUCKET),
+    )
     waiting = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
     assert waiting == {"ApproximateNumberOfMessages": "1"}  # the other was too large, and filed at once
     return found
@@ -175,7 +197,13 @@ def on_their_way(bucket: Any, item: metric_set.MetricSet) -> None:
     some = ((7, "begun", False), (6, "switched", True), (0, "through", None))
     days = [(f"{last_hour() - timedelta(days=ago):%Y-%m-%d}", step, switched) for ago, step, switched in some]
     lines = [
-        {"day": day, "step": step, "since": "2021-01-01T00:00:00", "target": None if switched is None else day, "switched": switched}
+        {
+            "day": day,
+            "step": step,
+            "since": "2021-01-01T00:00:00",
+            "target": None if switched is None else day,
+            "switched": switched,
+        }
         for day, step, switched in days
     ]
     bucket.put_object(Key=layout.compaction_key(item), Body="".join(json.dumps(line) + "\n" for line in lines).encode())
@@ -201,8 +229,13 @@ def daily(bucket: Any) -> None:
     yesterday = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
     for number in range(20):
         wall = yesterday - timedelta(days=number)
-        rows = "".join(f"platform-{n},us,{wall:%Y-%m-%d},{5_000 if number == 0 else 100 + wall.day % 3},1\n" for n in range(4_000))
-        bucket.put_object(Key=f"daily/live/{wall:%Y%m%d}/data.csv", Body=f"platform,marketplace,timestamp,views,revenue\n{rows}".encode())
+        rows = "".join(
+            f"platform-{n},us,{wall:%Y-%m-%d},{5_000 if number == 0 else 100 + wall.day % 3},1\n" for n in range(4_000)
+        )
+        bucket.put_object(
+            Key=f"daily/live/{wall:%Y%m%d}/data.csv",
+            Body=f"platform,marketplace,timestamp,views,revenue\n{rows}".encode(),
+        )
 
 
 Permission = tuple[str, str]
@@ -212,16 +245,24 @@ def permissions(stack: dict[str, Resource], role: str) -> set[Permission]:
     """Every action and resource that a role is allowed: its own, its managed policies', and what nested stacks add to it."""
     own = stack[role].properties
     documents = [policy["PolicyDocument"] for policy in own["Policies"]]
-    managed = {f"arn:aws:iam::{ACCOUNT}:policy/{r.properties['ManagedPolicyName']}": r for r in stack.values() if r.type == "AWS::IAM::ManagedPolicy"}
+    managed = {
+        f"arn:aws:iam::{ACCOUNT}:policy/{r.properties['ManagedPolicyName']}": r
+        for r in stack.values()
+        if r.type == "AWS::IAM::ManagedPolicy"
+    }
     documents += [managed[arn].properties["PolicyDocument"] for arn in own["ManagedPolicyArns"]]
     documents += [
-        r.properties["PolicyDocument"] for r in stack.values() if r.type == "AWS::IAM::RolePolicy" and r.properties["RoleName"] == own["RoleName"]
+        r.properties["PolicyDocument"]
+        for r in stack.values()
+        if r.type == "AWS::IAM::RolePolicy" and r.properties["RoleName"] == own["RoleName"]
     ]
     found = set()
     for statement in (one for document in documents for one in document["Statement"]):
         assert statement["Effect"] == "Allow"
         assert "Condition" not in statement, "conditions are not decided here"
-        actions, resources = ([one] if isinstance(one, str) else one for one in (statement["Action"], statement["Resource"]))
+        actions, resources = (
+            [one] if isinstance(one, str) else one for one in (statement["Action"], statement["Resource"])
+        )
         found |= {(action, resource) for action in actions for resource in resources}
     return found
 
@@ -238,7 +279,9 @@ def test_every_call_of_a_function_is_allowed(made: Made, role: str, function: st
 
 
 def test_every_permission_is_used_by_a_function_that_has_it(made: Made):
-    failure = f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"  # Lambda sends there what a direct call failed with
+    failure = (
+        f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"  # Lambda sends there what a direct call failed with
+    )
     held, used = set[Permission](), set[Permission]()
     for role, seen in (("IngestRole", made.ingest), ("DetectRole", made.detect)):
         allowed = {one for one in permissions(made.stack, role) if one[0] not in PLATFORM and one[1] != failure}
@@ -249,8 +292,16 @@ def test_every_permission_is_used_by_a_function_that_has_it(made: Made):
 
 def test_lambda_may_do_what_it_does_with_the_roles(made: Made):
     for role in ("IngestRole", "DetectRole"):
-        assert {action for action, _ in permissions(made.stack, role)} >= {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments"}
-    assert {action for action, _ in permissions(made.stack, "IngestRole")} >= {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+        assert {action for action, _ in permissions(made.stack, role)} >= {
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "xray:PutTraceSegments",
+        }
+    assert {action for action, _ in permissions(made.stack, "IngestRole")} >= {
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+    }
 
 
 def test_the_environment_that_the_template_sets_is_the_one_that_the_functions_read():

@@ -14,8 +14,8 @@ from typing import Any
 
 import boto3
 import pytest
-from artifacts import HERE, INGEST, KEYS, TOP, python313, shop_alert
 
+from artifacts import HERE, INGEST, KEYS, TOP, python313, shop_alert
 from examples import sqs_event
 
 CLIENT = TOP / ".venv/ric"
@@ -84,7 +84,9 @@ def lambda_(s3_endpoint: str) -> Iterator[tuple[RuntimeApi, Any, subprocess.Pope
                    "AWS_LAMBDA_FUNCTION_NAME": "anomalake-ingest", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13", "AWS_ENDPOINT_URL": s3_endpoint,
                    "POWERTOOLS_SERVICE_NAME": "anomalake-ingest", "ANOMALAKE_LAKE": f"s3://{bucket.name}",
                    "ANOMALAKE_METRIC_SETS": "metric_sets"}  # fmt: skip
-    process = subprocess.Popen([python313(), "-I", "-S", "-B", "-c", command], cwd=code, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [python313(), "-I", "-S", "-B", "-c", command], cwd=code, env=environment, stdout=subprocess.PIPE, text=True
+    )
     yield api, bucket, process
     process.kill()
     process.wait()
@@ -104,7 +106,11 @@ def test_the_function_answers_events_one_after_another_and_logs_metrics_that_clo
     metrics = [line for line in told if "_aws" in line]
     assert [line["AlertsFiled"] for line in metrics] == [[1.0], [1.0], [0.0]]
     (directive,) = metrics[0]["_aws"]["CloudWatchMetrics"]
-    assert (directive["Namespace"], directive["Dimensions"], metrics[0]["service"]) == ("Anomalake", [["service"]], "anomalake-ingest")
+    assert (directive["Namespace"], directive["Dimensions"], metrics[0]["service"]) == (
+        "Anomalake",
+        [["service"]],
+        "anomalake-ingest",
+    )
     assert [line["message"] for line in told if line.get("level") == "WARNING"] == ["quarantined"]
 
 

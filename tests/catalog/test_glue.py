@@ -18,7 +18,10 @@ from anomalake.lake.ingest import Message, ingest
 from anomalake.lake.layout import GLUE_NAMES
 from examples import alert_body, shop_text
 
-SETS = tuple(metric_set.parse(shop_text(zone, name=f"name: {name}"), name) for name, zone in (("shop", "UTC"), ("store", "America/New_York")))
+SETS = tuple(
+    metric_set.parse(shop_text(zone, name=f"name: {name}"), name)
+    for name, zone in (("shop", "UTC"), ("store", "America/New_York"))
+)
 RESOURCES = [r for made in (*map(glue.set_template, SETS), glue.template(SETS)) for r in made["Resources"].values()]
 
 
@@ -34,14 +37,21 @@ def branches(node):
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
-    made = [v for s in SETS for v in views(s, PREFIX, ("csv", "parquet")[side])] + list(views_of_all(SETS, PREFIX, ("csv", "parquet")[side]))
+    made = [v for s in SETS for v in views(s, PREFIX, ("csv", "parquet")[side])] + list(
+        views_of_all(SETS, PREFIX, ("csv", "parquet")[side])
+    )
     assert len(inputs("VIRTUAL_VIEW")) == len(made) == 2 * 5 + 4
     for table, view in zip(inputs("VIRTUAL_VIEW"), made, strict=True):
         start, encoded, end = branches(table["ViewOriginalText"])[side]["Fn::Join"][1]
         text = encoded["Fn::Base64"]["Fn::Sub"].replace("${Prefix}", PREFIX)
         assert len(base64.b64encode(text.encode())) < 409_600
         entry = json.loads(text)
-        assert (start, end, entry["originalSql"], entry["schema"]) == ("/* Presto View: ", " */", view.sql, view.database)
+        assert (start, end, entry["originalSql"], entry["schema"]) == (
+            "/* Presto View: ",
+            " */",
+            view.sql,
+            view.database,
+        )
         listed = [(column["Name"], column["Type"]) for column in table["StorageDescriptor"]["Columns"]]
         assert listed == [(column["name"], sql.HIVE[column["type"]]) for column in entry["columns"]]
         (statement,) = sqlglot.parse(view.sql, read="trino")
@@ -50,13 +60,20 @@ def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
 
 
 def test_the_lake_s_tables_are_declared_as_they_are_written():
-    assert {table["Name"] for table in inputs("EXTERNAL_TABLE")} == {*GLUE_NAMES.values(), "live", "feedback", "compaction"}
+    assert {table["Name"] for table in inputs("EXTERNAL_TABLE")} == {
+        *GLUE_NAMES.values(),
+        "live",
+        "feedback",
+        "compaction",
+    }
     for table in (table for table in inputs("EXTERNAL_TABLE") if table["Name"] not in {"feedback", "compaction"}):
         for parameters in branches(table["Parameters"]):
             (partition,) = table["PartitionKeys"]
             assert parameters["projection.enabled"] == "true"
             projected = parameters[f"projection.{partition['Name']}.range"]
-            assert projected == ("2000-01-01,NOW+1DAYS" if partition["Name"] == "date" else projection.live_range("yyyyMMdd"))
+            assert projected == (
+                "2000-01-01,NOW+1DAYS" if partition["Name"] == "date" else projection.live_range("yyyyMMdd")
+            )
     for (table, name), declared in zip(GLUE_NAMES.items(), inputs("EXTERNAL_TABLE")[: len(GLUE_NAMES)], strict=True):
         csv, parquet = branches(declared["StorageDescriptor"])
         assert declared["Name"] == name
@@ -64,12 +81,25 @@ def test_the_lake_s_tables_are_declared_as_they_are_written():
         assert {c["Type"] for c in csv["Columns"]} == {"string"}
         as_csv, as_parquet = branches(declared["Parameters"])
         assert (as_csv["skip.header.line.count"], "skip.header.line.count" in as_parquet) == ("1", False)
-        assert [c["Type"] for c in parquet["Columns"]] == [sql.HIVE[sql.TRINO[c.kind]] for c in tables.schema(table, SETS[0])]
+        assert [c["Type"] for c in parquet["Columns"]] == [
+            sql.HIVE[sql.TRINO[c.kind]] for c in tables.schema(table, SETS[0])
+        ]
 
 
 def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
     text = json.dumps(RESOURCES)
-    own = {"Prefix", "Bucket", "!date", "!slot", "Year", "Month", "Day", "AWS::Partition", "AWS::Region", "AWS::AccountId"}
+    own = {
+        "Prefix",
+        "Bucket",
+        "!date",
+        "!slot",
+        "Year",
+        "Month",
+        "Day",
+        "AWS::Partition",
+        "AWS::Region",
+        "AWS::AccountId",
+    }
     assert {part.split("}")[0] for part in text.split("${")[1:]} <= own
 
 
@@ -79,7 +109,9 @@ def test_no_two_metric_sets_become_one_resource():
     assert len({stack["Properties"]["TemplateURL"] for stack in stacks}) == len(stacks) == 4
 
 
-SAVED = [(q, item) for item in SETS for q in saved_queries(item, duck.PREFIX)] + [(q, None) for q in saved_queries_of_all(SETS, duck.PREFIX)]
+SAVED = [(q, item) for item in SETS for q in saved_queries(item, duck.PREFIX)] + [
+    (q, None) for q in saved_queries_of_all(SETS, duck.PREFIX)
+]
 
 
 @pytest.mark.parametrize(("query", "item"), SAVED, ids=[query.name for query, _ in SAVED])
@@ -89,7 +121,10 @@ def test_a_saved_query_answers_on_an_empty_lake_and_on_one_with_events(tmp_path,
     assert rows == []
     now = datetime.now(UTC).replace(tzinfo=None, minute=0, second=0, microsecond=0)
     for one in SETS:
-        body = alert_body(timestamp=f"{now:%Y-%m-%dT%H:%M}Z", anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:{one.name}")
+        body = alert_body(
+            timestamp=f"{now:%Y-%m-%dT%H:%M}Z",
+            anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:{one.name}",
+        )
         assert ingest([Message("m", body)], FolderStore(tmp_path), SETS, "parquet").filed
         point = ("pc_web|us", now, "pc_web", "us", "views", 812.25, 400.0, 300.0, 500.0, 71.5)
         for table, row in (("observations", point), ("dataHealth", (now, "thin", 9, 21, 9, 9, 0))):

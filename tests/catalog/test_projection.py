@@ -50,7 +50,9 @@ SHOP = shop()
 
 
 def range_of(resources: dict[str, Resource], column: str = "slot") -> set[str]:
-    tables = [one.properties["TableInput"]["Parameters"] for one in resources.values() if one.type == "AWS::Glue::Table"]
+    tables = [
+        one.properties["TableInput"]["Parameters"] for one in resources.values() if one.type == "AWS::Glue::Table"
+    ]
     return {table[f"projection.{column}.range"] for table in tables if f"projection.{column}.range" in table}
 
 
@@ -106,14 +108,26 @@ ZONES = ("UTC", "Pacific/Kiritimati", "America/Los_Angeles", "Europe/Berlin")
 walls = st.datetimes(datetime(1969, 1, 1), datetime(2099, 12, 31)).map(lambda wall: intervals.floor(wall, "PT1H"))
 
 
-@given(st.lists(walls, max_size=8), st.sampled_from(ZONES), st.sampled_from(DAYS), st.datetimes(datetime(2005, 1, 1), datetime(2090, 1, 1)))
-def test_each_interval_is_shown_or_is_outside_for_one_reason(some: list[datetime], zone: str, start: date, now: datetime):
+@given(
+    st.lists(walls, max_size=8),
+    st.sampled_from(ZONES),
+    st.sampled_from(DAYS),
+    st.datetimes(datetime(2005, 1, 1), datetime(2090, 1, 1)),
+)
+def test_each_interval_is_shown_or_is_outside_for_one_reason(
+    some: list[datetime], zone: str, start: date, now: datetime
+):
     found = projection.outside(some, shop(zone=zone), start, now)
     old = {wall for wall in some if intervals.to_utc(wall, zone) < EARLIEST}
-    first, last = datetime(start.year, start.month, start.day), datetime(now.year, now.month, now.day) + timedelta(days=2)
+    first, last = (
+        datetime(start.year, start.month, start.day),
+        datetime(now.year, now.month, now.day) + timedelta(days=2),
+    )
     assert found.before_tables == min(old, default=None)
     assert found.before_start == min((wall for wall in some if wall < first and wall not in old), default=None)
-    assert found.after_end == max((wall for wall in some if wall >= last and wall >= first and wall not in old), default=None)
+    assert found.after_end == max(
+        (wall for wall in some if wall >= last and wall >= first and wall not in old), default=None
+    )
 
 
 @given(st.lists(walls, min_size=1), st.sampled_from(ZONES))
@@ -131,15 +145,23 @@ def test_the_first_day_of_the_range_is_shown_whole_on_the_set_s_own_clock():
     for zone in ZONES:
         item = shop(zone=zone)
         assert projection.outside([datetime(2020, 1, 1)], item, start, now) == (None, None, None)
-        assert projection.outside([datetime(2019, 12, 31, 23)], item, start, now).before_start == datetime(2019, 12, 31, 23)
+        assert projection.outside([datetime(2019, 12, 31, 23)], item, start, now).before_start == datetime(
+            2019, 12, 31, 23
+        )
         assert projection.outside([datetime(2026, 7, 15, 23)], item, start, now) == (None, None, None)
         assert projection.outside([datetime(2026, 7, 16)], item, start, now).after_end == datetime(2026, 7, 16)
 
 
 def test_the_first_hours_of_2000_east_of_greenwich_lie_before_the_tables_days():
     first = [datetime(2000, 1, 1, hour) for hour in range(24)]
-    assert projection.outside(first, shop(zone="Asia/Tokyo"), date(2000, 1, 1), datetime(2026, 1, 1)).before_tables == first[0]
-    assert projection.outside(first, shop(zone="America/New_York"), date(2000, 1, 1), datetime(2026, 1, 1)).before_tables is None
+    assert (
+        projection.outside(first, shop(zone="Asia/Tokyo"), date(2000, 1, 1), datetime(2026, 1, 1)).before_tables
+        == first[0]
+    )
+    assert (
+        projection.outside(first, shop(zone="America/New_York"), date(2000, 1, 1), datetime(2026, 1, 1)).before_tables
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,11 +169,23 @@ def test_the_first_hours_of_2000_east_of_greenwich_lie_before_the_tables_days():
     [
         ("", {"default": "2020-01-01"}),
         ('[default.deploy.parameters]\nparameter_overrides = ["Prefix=anomalake"]', {"default": "2020-01-01"}),
-        ('[default.deploy.parameters]\nparameter_overrides = ["Prefix=a", "LiveDataStart=2013-01-01"]', {"default": "2013-01-01"}),
-        ('[default.deploy.parameters]\nparameter_overrides = \'Prefix="a" LiveDataStart="2013-01-01"\'', {"default": "2013-01-01"}),
-        ('[default.deploy.parameters]\nparameter_overrides = "ParameterKey=LiveDataStart,ParameterValue=2013-01-01"', {"default": "2013-01-01"}),
+        (
+            '[default.deploy.parameters]\nparameter_overrides = ["Prefix=a", "LiveDataStart=2013-01-01"]',
+            {"default": "2013-01-01"},
+        ),
+        (
+            '[default.deploy.parameters]\nparameter_overrides = \'Prefix="a" LiveDataStart="2013-01-01"\'',
+            {"default": "2013-01-01"},
+        ),
+        (
+            '[default.deploy.parameters]\nparameter_overrides = "ParameterKey=LiveDataStart,ParameterValue=2013-01-01"',
+            {"default": "2013-01-01"},
+        ),
         ('[default.deploy.parameters.parameter_overrides]\nLiveDataStart = "2013-01-01"', {"default": "2013-01-01"}),
-        ('[prod.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2013-01-01"]', {"default": "2020-01-01", "prod": "2013-01-01"}),
+        (
+            '[prod.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2013-01-01"]',
+            {"default": "2020-01-01", "prod": "2013-01-01"},
+        ),
         ('[default.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2013-99-01"]', {"default": "2020-01-01"}),
         ("version = 0.1\n[default.build.parameters]\ncached = true", {"default": "2020-01-01"}),
         ("not = [toml", {"default": "2020-01-01"}),
@@ -163,7 +197,9 @@ def test_the_start_that_a_profile_deploys_is_read_from_samconfig(text: str, star
 
 def test_this_project_s_samconfig_deploys_the_default():
     assert set(projection.configured_starts((TOP / "samconfig.toml").read_text())) == {"default", "prod"}
-    assert set(projection.configured_starts((TOP / "samconfig.toml").read_text()).values()) == {projection.DEFAULT_START}
+    assert set(projection.configured_starts((TOP / "samconfig.toml").read_text()).values()) == {
+        projection.DEFAULT_START
+    }
 
 
 # --- the command says so
@@ -189,18 +225,29 @@ def run(*arguments: str, capsys) -> tuple[int, str]:
 
 BACKTEST = ("backtest", "--metric-set", "sets/shop.yaml", "--data", "data.csv")
 REBUILD = ("detect", "--rebuild", "--metric-set", "sets/shop.yaml")
-TOLD = "anomalake: shop: there is live data from shop/live/20190306/0500 on, but Athena shows it from 2020-01-01 on only"
+TOLD = (
+    "anomalake: shop: there is live data from shop/live/20190306/0500 on, but Athena shows it from 2020-01-01 on only"
+)
 
 
-def test_a_back_test_and_a_rebuild_name_the_first_folder_that_athena_does_not_show_and_the_parameter(here: Path, capsys):
+def test_a_back_test_and_a_rebuild_name_the_first_folder_that_athena_does_not_show_and_the_parameter(
+    here: Path, capsys
+):
     (here / "data.csv").write_text(csv_of(datetime(2019, 3, 6, 5)))
     for command in (BACKTEST, REBUILD):
         status, err = run(*command, capsys=capsys)
         assert status == 0
         assert f"{TOLD} (the default of LiveDataStart); deploy with LiveDataStart=2019-03-01\n" in err
-    (here / "samconfig.toml").write_text('[prod.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2019-03-06"]\n')
-    assert f"{TOLD} (LiveDataStart of the profile default in samconfig.toml); deploy with" in run(*REBUILD, capsys=capsys)[1]
-    (here / "samconfig.toml").write_text('[default.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2019-03-06"]\n')
+    (here / "samconfig.toml").write_text(
+        '[prod.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2019-03-06"]\n'
+    )
+    assert (
+        f"{TOLD} (LiveDataStart of the profile default in samconfig.toml); deploy with"
+        in run(*REBUILD, capsys=capsys)[1]
+    )
+    (here / "samconfig.toml").write_text(
+        '[default.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2019-03-06"]\n'
+    )
     assert "Athena" not in run(*REBUILD, capsys=capsys)[1]
 
 
@@ -211,14 +258,18 @@ def test_data_that_athena_shows_is_no_reason_to_warn(here: Path, capsys):
 
 
 def test_data_before_2000_is_told_apart_since_no_parameter_shows_it():
-    lies = projection.outside([datetime(1970, 1, 1), datetime(2019, 3, 6)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1))
+    lies = projection.outside(
+        [datetime(1970, 1, 1), datetime(2019, 3, 6)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
+    )
     old, early = projection.warnings(SHOP, lies, projection.DEFAULT_START, "x")
     assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000 (UTC)" in old.found
     assert early.remedy == "deploy with LiveDataStart=2019-03-01"
 
 
 def test_data_of_the_future_is_told_with_the_day_up_to_which_athena_shows_it():
-    lies = projection.outside([datetime(2026, 1, 1), datetime(2036, 1, 1)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1))
+    lies = projection.outside(
+        [datetime(2026, 1, 1), datetime(2036, 1, 1)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
+    )
     (told,) = projection.warnings(SHOP, lies, projection.DEFAULT_START, "x")
     assert told.found == "shop: shop/live/20360101/0000 lies in the future; Athena shows live data up to tomorrow"
 
@@ -228,7 +279,9 @@ def render_in(here: Path, capsys, *more: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("variable", [None, "elsewhere"])
-def test_render_warns_where_the_lake_on_this_machine_holds_data_before_the_start(here: Path, capsys, monkeypatch, variable: str | None):
+def test_render_warns_where_the_lake_on_this_machine_holds_data_before_the_start(
+    here: Path, capsys, monkeypatch, variable: str | None
+):
     if variable:
         monkeypatch.setenv("ANOMALAKE_LAKE", variable)
     assert render_in(here, capsys) == (0, "")
@@ -236,7 +289,9 @@ def test_render_warns_where_the_lake_on_this_machine_holds_data_before_the_start
     for more in ((), ("--check",)):
         status, err = render_in(here, capsys, *more)
         assert (status, err.startswith(TOLD)) == (0, True)
-    (here / "samconfig.toml").write_text('[default.deploy.parameters]\nparameter_overrides = "LiveDataStart=2019-03-01"\n')
+    (here / "samconfig.toml").write_text(
+        '[default.deploy.parameters]\nparameter_overrides = "LiveDataStart=2019-03-01"\n'
+    )
     assert render_in(here, capsys) == (0, "")
 
 
@@ -266,7 +321,9 @@ class Cloud:
                 self.of["glue"].create_database(DatabaseInput=one.properties["DatabaseInput"])
         for one in expand(folder / "template.yaml", ExistingBucket=BUCKET, **parameters).values():
             if one.type == "AWS::Glue::Table":
-                self.of["glue"].create_table(DatabaseName=one.properties["DatabaseName"], TableInput=one.properties["TableInput"])
+                self.of["glue"].create_table(
+                    DatabaseName=one.properties["DatabaseName"], TableInput=one.properties["TableInput"]
+                )
 
     def _count(self, **_: Any) -> None:
         self.lists += 1
@@ -306,7 +363,11 @@ def test_the_doctor_compares_the_first_folder_with_the_deployed_range_of_every_f
 
 def test_a_stack_that_was_deployed_with_the_value_is_ok(cloud):
     (told,) = cloud(*keys_of(SHOP, datetime(2013, 2, 8, 5)), LiveDataStart="2013-02-01").findings()
-    assert told == ("ok", "shop: Athena shows live data from 2013-02-01 on, and the first lies in shop/live/20130208/0500", "")
+    assert told == (
+        "ok",
+        "shop: Athena shows live data from 2013-02-01 on, and the first lies in shop/live/20130208/0500",
+        "",
+    )
 
 
 def test_the_one_parameter_is_given_so_that_it_shows_the_live_data_of_all_sets(cloud):
@@ -325,8 +386,12 @@ def test_a_broken_date_does_not_hide_the_first_folder_that_the_tables_can_hold(c
 
 def test_folders_and_rows_of_the_future_are_reported_and_tomorrow_s_are_not(cloud):
     tomorrow, later = TODAY + timedelta(days=1), TODAY + timedelta(days=3660)
-    rows = [f"anomalyResults/{table}/shop/v1/date={{0:%Y-%m-%d}}/x.parquet" for table in ("anomalyGroups", "observations")]
-    made = cloud(*keys_of(SHOP, TODAY, tomorrow, later), *(row.format(day) for row in rows for day in (tomorrow, later)))
+    rows = [
+        f"anomalyResults/{table}/shop/v1/date={{0:%Y-%m-%d}}/x.parquet" for table in ("anomalyGroups", "observations")
+    ]
+    made = cloud(
+        *keys_of(SHOP, TODAY, tomorrow, later), *(row.format(day) for row in rows for day in (tomorrow, later))
+    )
     assert [one.found for one in made.findings()] == [
         f"shop: anomalyGroups has rows of {later:%Y-%m-%d}, in the future; Athena shows rows up to tomorrow",
         f"shop: observations has rows of {later:%Y-%m-%d}, in the future; Athena shows rows up to tomorrow",
@@ -335,13 +400,18 @@ def test_folders_and_rows_of_the_future_are_reported_and_tomorrow_s_are_not(clou
 
 
 def test_nothing_of_today_and_tomorrow_is_outside(cloud):
-    made = cloud(*keys_of(SHOP, TODAY, TODAY + timedelta(days=1, hours=23)), f"anomalyResults/observations/shop/v1/date={TODAY:%Y-%m-%d}/x.parquet")
+    made = cloud(
+        *keys_of(SHOP, TODAY, TODAY + timedelta(days=1, hours=23)),
+        f"anomalyResults/observations/shop/v1/date={TODAY:%Y-%m-%d}/x.parquet",
+    )
     assert {one.status for one in made.findings()} == {"ok"}
 
 
 def test_rows_before_2000_are_reported(cloud):
     made = cloud(*keys_of(SHOP, datetime(2021, 1, 1)), "anomalyResults/observations/shop/v1/date=1999-12-31/x.parquet")
-    assert [one.found for one in made.told("warning")] == ["shop: observations has rows of 1999-12-31; Athena shows them from 2000-01-01 on"]
+    assert [one.found for one in made.told("warning")] == [
+        "shop: observations has rows of 1999-12-31; Athena shows them from 2000-01-01 on"
+    ]
 
 
 def test_the_doctor_asks_for_a_few_pages_however_many_objects_lie_there(tmp_path: Path):
@@ -351,13 +421,20 @@ def test_the_doctor_asks_for_a_few_pages_however_many_objects_lie_there(tmp_path
     def list_objects_v2(**parameters: Any) -> dict[str, Any]:
         asked.append(parameters["Prefix"])
         start = len(asked) * 1000
-        return {"Contents": [{"Key": f"{parameters['Prefix']}0-{start + number:09}"} for number in range(parameters["MaxKeys"])], "IsTruncated": True}
+        return {
+            "Contents": [
+                {"Key": f"{parameters['Prefix']}0-{start + number:09}"} for number in range(parameters["MaxKeys"])
+            ],
+            "IsTruncated": True,
+        }
 
     table = {"Table": {"Name": "live", "Parameters": {"projection.slot.range": "20200101,NOW+1DAYS"}}}
     clients = {"s3": type("S3", (), {"list_objects_v2": staticmethod(list_objects_v2)}),
                "glue": type("Glue", (), {"get_table": staticmethod(lambda **_: table)})}  # fmt: skip
     scene = Scene(
-        lambda service, _: clients[service], doctor.Setting("anomalake", REGION, "", (SHOP,)), stack=Stack("", "", {}, {"DataBucket": BUCKET})
+        lambda service, _: clients[service],
+        doctor.Setting("anomalake", REGION, "", (SHOP,)),
+        stack=Stack("", "", {}, {"DataBucket": BUCKET}),
     )
     (told,) = partitions.partitions(scene)
     assert told.found == "shop: none of the first 3,000 objects in shop/live/ lies in the folder of an interval"
@@ -370,7 +447,9 @@ def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_looke
     assert [one.status for one in made.findings()] == ["ok"]
     monkeypatch.setattr(partitions, "_PAGES", 1)
     asked = partitions._keys
-    monkeypatch.setattr(partitions, "_keys", lambda scene, prefix, after="", most=1000: asked(scene, prefix, after, min(most, 1)))
+    monkeypatch.setattr(
+        partitions, "_keys", lambda scene, prefix, after="", most=1000: asked(scene, prefix, after, min(most, 1))
+    )
     (told,) = made.findings()
     assert (told.status, "do not sort by date" in told.found) == ("skipped", True)
 
@@ -378,7 +457,10 @@ def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_looke
 def test_a_lake_without_live_data_and_a_set_without_a_source_have_nothing_to_compare(cloud):
     outside = metric_set.parse(shop_text(name="name: alone").partition("source:")[0], "alone.yaml")
     (told,) = cloud(sets=(SHOP, outside)).findings()
-    assert (told.status, told.found) == ("skipped", "shop: there is no live data to compare with the range of its partitions")
+    assert (told.status, told.found) == (
+        "skipped",
+        "shop: there is no live data to compare with the range of its partitions",
+    )
 
 
 def test_a_deployed_range_that_is_not_this_checkout_s_is_a_problem_in_words(cloud):
@@ -386,7 +468,10 @@ def test_a_deployed_range_that_is_not_this_checkout_s_is_a_problem_in_words(clou
     database, moved = "anomalake_shop", shop("shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}")
     made.sets = (moved,)
     (told,) = made.told("problem")
-    assert "range over 20200101,NOW+1DAYS, which begins with no folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}" in told.found
+    assert (
+        "range over 20200101,NOW+1DAYS, which begins with no folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}"
+        in told.found
+    )
     made.of["glue"].update_table(DatabaseName=database, TableInput={"Name": "live"})
     assert "range over nothing" in made.told("problem")[0].found
     made.of["glue"].delete_table(DatabaseName=database, Name="live")
@@ -399,5 +484,11 @@ def test_what_laptop_and_athena_call_live_data_is_one(tmp_path: Path):
             "shop/live/20210102/0100/_a", "shop/live/20210102/0200x/a", "shop/live/x/0200/a", "shop/live/20210132/0200/a"]  # fmt: skip
     for key in keys:
         FolderStore(tmp_path).put(key, json.dumps(key).encode())
-    assert list(live_data.files_by_interval(FolderStore(tmp_path), SHOP)) == [datetime(2021, 1, 1), datetime(2021, 1, 1, 5)]
-    assert [wall for key in keys if (wall := live_data.wall_of(SHOP, key))] == [datetime(2021, 1, 1), datetime(2021, 1, 1, 5)]
+    assert list(live_data.files_by_interval(FolderStore(tmp_path), SHOP)) == [
+        datetime(2021, 1, 1),
+        datetime(2021, 1, 1, 5),
+    ]
+    assert [wall for key in keys if (wall := live_data.wall_of(SHOP, key))] == [
+        datetime(2021, 1, 1),
+        datetime(2021, 1, 1, 5),
+    ]

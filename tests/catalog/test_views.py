@@ -53,10 +53,17 @@ def frames() -> tuple[pd.DataFrame, list[dict]]:
         points = []
         for _ in range(int(rng.integers(0, 6))):
             platform, market = PLATFORMS[int(rng.integers(3))], VALUES[int(rng.integers(len(VALUES)))]
-            named = {name: v for name, v in (("platform", platform), ("marketplace", market)) if v is not None or rng.random() < 0.5}
+            named = {
+                name: v
+                for name, v in (("platform", platform), ("marketplace", market))
+                if v is not None or rng.random() < 0.5
+            }
             if named not in [p[0] for p in points]:
                 points.append((named, float(rng.integers(1, 500))))
-        shares: dict[str, dict[str | None, float]] = {"platform": {"pc": 70.0, None: 30.0}, "marketplace": {VALUES[number % 9]: 60.0, "never": 40.0}}
+        shares: dict[str, dict[str | None, float]] = {
+            "platform": {"pc": 70.0, None: 30.0},
+            "marketplace": {VALUES[number % 9]: 60.0, "never": 40.0},
+        }
         body = json.loads(
             alert_body(
                 ["views", "revenue"][number % 2],
@@ -81,7 +88,9 @@ def lake(request, tmp_path_factory):
     item = metric_set.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
     local_pipeline.lay_out(live, item, FolderStore(root))
-    outcome = ingest([Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param)
+    outcome = ingest(
+        [Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param
+    )
     assert (len(outcome.filed), outcome.quarantined, outcome.failed) == (12, (), ())
     return duck.connect(root, [item]), database("anomalake", item)
 
@@ -113,10 +122,16 @@ def test_live_joins_anomalies_and_nothing_of_either_is_missing(lake):
     wall = pd.to_datetime(live.timestamp).dt.floor("h")
     live["timestamp"] = wall.dt.tz_localize(ZONE).dt.tz_convert("UTC").dt.tz_localize(None)
     keys = ["timestamp", "platform", "marketplace"]
-    live = live.groupby(keys, as_index=False).agg(views=("views", "sum"), revenue=("revenue", "mean")).assign(alive=True)
+    live = (
+        live.groupby(keys, as_index=False).agg(views=("views", "sum"), revenue=("revenue", "mean")).assign(alive=True)
+    )
     wide = anomalies_in_pandas().pivot(index=keys, columns="measure", values=["value", "score", "expected"])
     wide.columns = [f"{measure}_{what}" for what, measure in wide.columns]
-    expected = live.merge(wide.reset_index().assign(anomalous=True), on=keys, how="outer").sort_values(keys).reset_index(drop=True)
+    expected = (
+        live.merge(wide.reset_index().assign(anomalous=True), on=keys, how="outer")
+        .sort_values(keys)
+        .reset_index(drop=True)
+    )
     view = view.sort_values(keys).reset_index(drop=True)
     assert len(view) == len(expected)
     for column, other in {
@@ -148,7 +163,11 @@ def test_contributions_meet_the_series_that_carry_them_and_their_shares_give_the
                 if weight.isna().any() or weight.sum() == 0:
                     weight = pd.Series(1.0, carrying.index)
                 place = (event, dimension["dimensionName"], share["dimensionValue"])
-                found[place] = sorted(share["valueContribution"] * weight / weight.sum()) if len(carrying) else [share["valueContribution"]]
+                found[place] = (
+                    sorted(share["valueContribution"] * weight / weight.sum())
+                    if len(carrying)
+                    else [share["valueContribution"]]
+                )
     grouped = {
         (event, name, None if pd.isna(value) else value): sorted(rows.contributionshare)
         for (event, name, value), rows in view.groupby(["eventid", "dimensionname", "dimensionvalue"], dropna=False)
@@ -175,7 +194,10 @@ def test_all_metric_sets_are_asked_at_once(lake):
     ((anomalies,),) = connection.sql("SELECT count(*) FROM anomalake.all_anomalies").fetchall()
     assert anomalies == len(anomalies_in_pandas())
     for name, of in (("all_contributions", "anomalies_with_contributions"), ("all_anomaly_log", "anomaly_log")):
-        counts = {connection.sql(f"SELECT count(*) FROM {table}").fetchall()[0][0] for table in (f"anomalake.{name}", f"{db}.{of}")}
+        counts = {
+            connection.sql(f"SELECT count(*) FROM {table}").fetchall()[0][0]
+            for table in (f"anomalake.{name}", f"{db}.{of}")
+        }
         assert len(counts) == 1
     assert connection.sql("SELECT DISTINCT metricset FROM anomalake.all_anomaly_log").fetchall() == [("shop",)]
 
@@ -183,7 +205,9 @@ def test_all_metric_sets_are_asked_at_once(lake):
 # Texts that CSV readers, SQL or spreadsheets could take for something else, at any place where an alert may have a text.
 TRAPS = ["", '""', "%", "\0", "=1;2", "a\nb", "\\N", "\ufeff", "\uff1d1", "-1\t2"]
 wild = st.one_of(st.sampled_from(TRAPS), st.text(st.characters(exclude_categories=["Cs"])))
-plain = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4)  # live files cannot hold line breaks
+plain = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4
+)  # live files cannot hold line breaks
 places = st.one_of(st.none(), wild, st.sampled_from(["pc", "us"]))
 real = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([-0.0, 3.0, 1e-7, 1e22]))
 
@@ -192,7 +216,11 @@ real = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False), st
 def wild_alerts(draw):
     """An alert of `shop` or `other`, with any text and number where one may stand."""
     name, shares = draw(st.sampled_from(["shop", "other"])), st.dictionaries(places, st.floats(-1e9, 1e9), max_size=3)
-    series = draw(st.lists(st.tuples(st.fixed_dictionaries({}, optional={"platform": places, "marketplace": places}), real), max_size=4))
+    series = draw(
+        st.lists(
+            st.tuples(st.fixed_dictionaries({}, optional={"platform": places, "marketplace": places}), real), max_size=4
+        )
+    )
     body = json.loads(
         alert_body(
             draw(st.sampled_from(["views", "revenue"])),
@@ -202,7 +230,13 @@ def wild_alerts(draw):
             series=series,
             contributions=draw(st.dictionaries(st.sampled_from(["platform", "marketplace"]), shares)),
             anomalyDetectorArn=f"{draw(wild)}:{name}",
-            **draw(st.fixed_dictionaries(dict.fromkeys(["alertName", "anomalyGroupId", "consoleUrl", "source", "direction", "rootCause"], places))),
+            **draw(
+                st.fixed_dictionaries(
+                    dict.fromkeys(
+                        ["alertName", "anomalyGroupId", "consoleUrl", "source", "direction", "rootCause"], places
+                    )
+                )
+            ),
         )
     )
     for one in body["impactedMetric"]["relevantTimeSeries"]:
@@ -224,7 +258,10 @@ def rows_of_every_view(connection, sets) -> dict[str, tuple]:
     return {
         name: (
             [column[:2] for column in connection.sql(f"DESCRIBE {name}").fetchall()],
-            sorted(repr([f"{cell:.9g}" if isinstance(cell, float) else cell for cell in row]) for row in connection.sql(f"FROM {name}").fetchall()),
+            sorted(
+                repr([f"{cell:.9g}" if isinstance(cell, float) else cell for cell in row])
+                for row in connection.sql(f"FROM {name}").fetchall()
+            ),
         )
         for name in names
     }
@@ -233,23 +270,35 @@ def rows_of_every_view(connection, sets) -> dict[str, tuple]:
 @settings(max_examples=6)
 @given(st.lists(wild_alerts(), min_size=6, max_size=16), live_rows, seen)
 def test_every_view_gives_the_same_rows_in_both_formats(arrived, live, observed):
-    shop, other = metric_set.parse(shop_text(ZONE), "shop"), metric_set.parse(shop_text(name="name: other").partition("source:")[0], "other")
-    frame = pd.DataFrame(live, columns=["platform", "marketplace", "views", "revenue"]).assign(timestamp="2021-03-13 23:10:00")
+    shop, other = (
+        metric_set.parse(shop_text(ZONE), "shop"),
+        metric_set.parse(shop_text(name="name: other").partition("source:")[0], "other"),
+    )
+    frame = pd.DataFrame(live, columns=["platform", "marketplace", "views", "revenue"]).assign(
+        timestamp="2021-03-13 23:10:00"
+    )
     at = datetime(2021, 3, 14, 4)
-    records = [(series_key(names), at, *names, "views", value, expected, None, None, 50.0) for *names, value, expected in observed]
+    records = [
+        (series_key(names), at, *names, "views", value, expected, None, None, 50.0)
+        for *names, value, expected in observed
+    ]
     found = []
     for form in FORMATS:
         with tempfile.TemporaryDirectory() as root:
             store = FolderStore(Path(root))
             local_pipeline.lay_out(frame, shop, store)
-            outcome = ingest([Message(str(number), body) for number, body in enumerate(arrived)], store, (shop, other), form)
+            outcome = ingest(
+                [Message(str(number), body) for number, body in enumerate(arrived)], store, (shop, other), form
+            )
             assert (len(outcome.filed), outcome.quarantined, outcome.failed) == (len(arrived), (), ())
             data = encoding.encode_records(form, tables.schema("observations", shop), records)
             store.put(layout.table_key("observations", shop, at, form), data)
             found.append(rows_of_every_view(duck.connect(store.root, [shop, other], form), (shop, other)))
     assert found[0] == found[1]
     assert all(
-        rows for name, (_, rows) in found[0].items() if name.endswith(("shop.anomalies_with_live", "shop.metrics_with_band", "all_anomaly_log"))
+        rows
+        for name, (_, rows) in found[0].items()
+        if name.endswith(("shop.anomalies_with_live", "shop.metrics_with_band", "all_anomaly_log"))
     )
 
 
@@ -281,24 +330,36 @@ def test_any_value_survives_to_the_typed_view(form, tmp_path):
         "\u2028",
     ]
     series = [({"platform": value, "marketplace": "us"}, float(n)) for n, value in enumerate([*values, None])]
-    ingest([Message("m", alert_body(series=series, contributions={"platform": {"": 1.5}}))], FolderStore(tmp_path), (item,), form)
+    ingest(
+        [Message("m", alert_body(series=series, contributions={"platform": {"": 1.5}}))],
+        FolderStore(tmp_path),
+        (item,),
+        form,
+    )
     connection = duck.connect(tmp_path, [item])
-    rows = connection.sql('SELECT platform, "key", viewsanomalymetricvalue FROM anomalake_shop.anomalies_with_live').fetchall()
+    rows = connection.sql(
+        'SELECT platform, "key", viewsanomalymetricvalue FROM anomalake_shop.anomalies_with_live'
+    ).fetchall()
     assert {(value, key, number) for value, key, number in rows} == {
         (value, series_key([value, "us"]), float(n)) for n, value in enumerate([*values, None])
     }
-    assert connection.sql("SELECT dimensionvalue, contributionshare FROM anomalake_shop.anomalies_with_contributions").fetchall() == [("", 1.5)]
+    assert connection.sql(
+        "SELECT dimensionvalue, contributionshare FROM anomalake_shop.anomalies_with_contributions"
+    ).fetchall() == [("", 1.5)]
 
 
 @given(st.lists(hostile, min_size=2, max_size=2))
 def test_sql_and_python_compute_the_same_key(pair):
     literals = ["CAST(NULL AS varchar)" if value is None else sql.text(value) for value in pair]
-    (row,) = CONNECTION.execute(f"SELECT {duck.to_duckdb('SELECT ' + sql.key(literals)).removeprefix('SELECT ')}").fetchall()
+    (row,) = CONNECTION.execute(
+        f"SELECT {duck.to_duckdb('SELECT ' + sql.key(literals)).removeprefix('SELECT ')}"
+    ).fetchall()
     assert row == (series_key(pair),)
 
 
 @given(
-    st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1)), st.sampled_from([ZONE, "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])
+    st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1)),
+    st.sampled_from([ZONE, "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"]),
 )
 def test_sql_and_python_agree_on_every_wall_time(wall, zone):
     from anomalake.domain import intervals
@@ -319,7 +380,9 @@ def test_an_empty_lake_answers_every_view_with_no_rows(tmp_path):
     sets = [metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("one", "two")]
     for form in FORMATS:
         connection = duck.connect(tmp_path, sets, form)
-        names = connection.sql("SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        names = connection.sql(
+            "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
         assert len(names) == 2 * 13 + 4
         for (name,) in names:
             assert connection.sql(f"SELECT * FROM {name}").fetchall() == []
@@ -327,23 +390,36 @@ def test_an_empty_lake_answers_every_view_with_no_rows(tmp_path):
 
 def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
     names = ["series", "total", "weight", "start", "wall", "alive", "filename", "file", "_x"[1:], "one"]
-    text = shop_text(dimensions=f"dimensions: [{', '.join(names)}]").replace("columns: [platform, marketplace,", f"columns: [{', '.join(names)},")
-    item = metric_set.parse(text.replace("{name: views,", "{name: anomalous,").replace(" views,", " anomalous,"), "shop")
-    frame = pd.DataFrame([{**dict.fromkeys(names, "v"), "timestamp": "2021-02-17 11:00:00", "anomalous": 1, "revenue": 2.0}])
+    text = shop_text(dimensions=f"dimensions: [{', '.join(names)}]").replace(
+        "columns: [platform, marketplace,", f"columns: [{', '.join(names)},"
+    )
+    item = metric_set.parse(
+        text.replace("{name: views,", "{name: anomalous,").replace(" views,", " anomalous,"), "shop"
+    )
+    frame = pd.DataFrame(
+        [{**dict.fromkeys(names, "v"), "timestamp": "2021-02-17 11:00:00", "anomalous": 1, "revenue": 2.0}]
+    )
     local_pipeline.lay_out(frame, item, FolderStore(tmp_path))
     body = alert_body("revenue", series=[(dict.fromkeys(names, "v"), 9.0)], contributions={"wall": {"v": 100.0}})
     ingest([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
     connection = duck.connect(tmp_path, [item])
-    ((wall, value, flagged, live),) = connection.sql("SELECT wall, anomalous, isanomaly, haslive FROM anomalake_shop.anomalies_with_live").fetchall()
+    ((wall, value, flagged, live),) = connection.sql(
+        "SELECT wall, anomalous, isanomaly, haslive FROM anomalake_shop.anomalies_with_live"
+    ).fetchall()
     assert (wall, value, flagged, live) == ("v", 1.0, True, True)
-    assert connection.sql("SELECT contributionshare FROM anomalake_shop.anomalies_with_contributions").fetchall() == [(100.0,)]
+    assert connection.sql("SELECT contributionshare FROM anomalake_shop.anomalies_with_contributions").fetchall() == [
+        (100.0,)
+    ]
 
 
 def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
     item = metric_set.parse(shop_text(), "shop")
     header, folder = "platform,marketplace,timestamp,views,revenue\n", "shop/live/20210217/1100"
     store = FolderStore(tmp_path / "p=zz")
-    store.put(f"{folder}/a.csv", f'\ufeff{header}"abc"def,us,2021-02-17 11:00:00,1,1\n pc,us, 2021-02-17 11:59:00 ,2, 2 \r\n\nshort,row\n'.encode())
+    store.put(
+        f"{folder}/a.csv",
+        f'\ufeff{header}"abc"def,us,2021-02-17 11:00:00,1,1\n pc,us, 2021-02-17 11:59:00 ,2, 2 \r\n\nshort,row\n'.encode(),
+    )
     store.put(f"{folder}/deeper/b.csv", f"{header}nested,us,2021-02-17 11:00:00,4,1e999\n".encode())
     store.put(f"{folder}/.hidden.csv", f"{header}hidden,us,2021-02-17 11:00:00,8,1\n".encode())
     from datetime import datetime as moment
@@ -352,9 +428,15 @@ def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
 
     (keys,) = live_data.files_by_interval(store, item).values()
     read = live_data.read(store, item, moment(2021, 2, 17, 11), keys)
-    rows = duck.connect(store.root, [item]).sql("SELECT platform, marketplace, views, revenue FROM anomalake_shop.anomalies_with_live").fetchall()
+    rows = (
+        duck.connect(store.root, [item])
+        .sql("SELECT platform, marketplace, views, revenue FROM anomalake_shop.anomalies_with_live")
+        .fetchall()
+    )
     # What stands behind a closing quote is read otherwise by every reader ("abc"def); what matters is that it costs no other row.
-    assert {(p, m): (v, r) for p, m, v, r in rows if p[:3] != "abc"} == {key: v for key, v in read.values.items() if key[0] != "abcdef"}
+    assert {(p, m): (v, r) for p, m, v, r in rows if p[:3] != "abc"} == {
+        key: v for key, v in read.values.items() if key[0] != "abcdef"
+    }
     assert set(read.values) == {("abcdef", "us"), (" pc", "us"), ("nested", "us")}
     assert len(rows) == 3
 
@@ -373,28 +455,44 @@ PATHS = (
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("zone", ["UTC", ZONE, "Europe/London", "Pacific/Kiritimati"])
 @pytest.mark.parametrize("frequency", ["PT5M", "PT1H"])
-def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them_is_not(tmp_path, path, zone, frequency):
+def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them_is_not(
+    tmp_path, path, zone, frequency
+):
     from anomalake.domain import intervals
     from anomalake.lake import live_data
 
     text = shop_text(zone, frequency=f"frequency: {frequency}").replace("{{yyyyMMdd}}/{{HHmm}}", path)
     item, store = metric_set.parse(text, "shop"), FolderStore(tmp_path)
     instants = [
-        datetime(2021, month, day, 22) + number * intervals.STEP[frequency] for month, day in ((3, 13), (10, 30)) for number in range(0, 50, 3)
+        datetime(2021, month, day, 22) + number * intervals.STEP[frequency]
+        for month, day in ((3, 13), (10, 30))
+        for number in range(0, 50, 3)
     ]
     walls = sorted({intervals.floor(intervals.to_wall(instant, zone), frequency) for instant in instants})
     header = "platform,marketplace,timestamp,views,revenue\n"
     for wall in walls:
         place, data = live_data.folder(item, wall), f"{header}pc,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n".encode()
         store.put(f"{place}/a.csv", data)
-        for stray in (f"{place}x", f"{place}/_b", place.rpartition("/")[0], f"{place.rpartition('/')[0]}/{place}", place.replace("2021", "20x1")):
+        for stray in (
+            f"{place}x",
+            f"{place}/_b",
+            place.rpartition("/")[0],
+            f"{place.rpartition('/')[0]}/{place}",
+            place.replace("2021", "20x1"),
+        ):
             store.put(f"{stray}/stray.csv", data)
-    for stray in {live_data.folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")}:  # no date, and none of this width
+    for stray in {
+        live_data.folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")
+    }:  # no date, and none of this width
         store.put(f"{stray}/a.csv", b"no data")
     assert list(live_data.files_by_interval(store, item)) == walls
     connection = duck.connect(tmp_path, [item])
-    rows = connection.sql('SELECT "localtimestamp", "timestamp", "date", views FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()
-    assert rows == [(wall, intervals.to_utc(wall, zone), f"{intervals.to_utc(wall, zone):%Y-%m-%d}", 1.0) for wall in walls]
+    rows = connection.sql(
+        'SELECT "localtimestamp", "timestamp", "date", views FROM anomalake_shop.anomalies_with_live ORDER BY 1'
+    ).fetchall()
+    assert rows == [
+        (wall, intervals.to_utc(wall, zone), f"{intervals.to_utc(wall, zone):%Y-%m-%d}", 1.0) for wall in walls
+    ]
 
 
 def test_what_lies_beside_the_folders_of_intervals_is_not_opened(tmp_path):
@@ -410,7 +508,10 @@ def test_what_lies_beside_the_folders_of_intervals_is_not_opened(tmp_path):
 @pytest.mark.parametrize("root", [".", "./", "lake/..", "lake/../../{name}"])
 def test_a_lake_is_read_by_whatever_name_its_folder_is_given(tmp_path, monkeypatch, root):
     item, store = metric_set.parse(shop_text(), "shop"), FolderStore(tmp_path)
-    store.put("shop/live/20210217/1100/a.csv", b"platform,marketplace,timestamp,views,revenue\npc,us,2021-02-17 11:00:00,1,1\n")
+    store.put(
+        "shop/live/20210217/1100/a.csv",
+        b"platform,marketplace,timestamp,views,revenue\npc,us,2021-02-17 11:00:00,1,1\n",
+    )
     (tmp_path / "lake").mkdir()
     monkeypatch.chdir(tmp_path)
     connection = duck.connect(Path(root.format(name=tmp_path.name)), [item])
@@ -418,10 +519,14 @@ def test_a_lake_is_read_by_whatever_name_its_folder_is_given(tmp_path, monkeypat
 
 
 def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
-    text = shop_text("America/Sao_Paulo", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}")
+    text = shop_text(
+        "America/Sao_Paulo", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}"
+    )
     item = metric_set.parse(text.replace("/{{HHmm}}", ""), "shop")
     days = ["2018-11-03", "2018-11-04", "2018-11-05"]  # clocks skipped the midnight of the 4th
-    frame = pd.DataFrame([{"platform": "p", "marketplace": "m", "timestamp": day, "views": 1, "revenue": 1.0} for day in days])
+    frame = pd.DataFrame(
+        [{"platform": "p", "marketplace": "m", "timestamp": day, "views": 1, "revenue": 1.0} for day in days]
+    )
     assert local_pipeline.lay_out(frame, item, FolderStore(tmp_path)) == (3, [])
     report = local_pipeline.run_backtest(item, FolderStore(tmp_path), (item,), "parquet")
     assert (report.rows, report.found) == (3, 0)
@@ -436,10 +541,21 @@ def test_a_contribution_is_split_by_deviation_or_equally_where_one_is_unknown(tm
     item = metric_set.parse(shop_text(), "shop")
     series = [({"platform": "pc", "marketplace": "us"}, 30.0), ({"platform": "pc", "marketplace": "de"}, 10.0)]
     for hour, expected in (("11", [0.0, 0.0]), ("12", [0.0, None]), ("13", [30.0, 10.0])):
-        body = json.loads(alert_body(timestamp=f"2021-02-17T{hour}:00Z", series=series, contributions={"platform": {"pc": 80.0}}))
+        body = json.loads(
+            alert_body(timestamp=f"2021-02-17T{hour}:00Z", series=series, contributions={"platform": {"pc": 80.0}})
+        )
         for one, value in zip(body["impactedMetric"]["relevantTimeSeries"], expected, strict=True):
             one["expectedValue"] = value
         ingest([Message("m", json.dumps(body))], FolderStore(tmp_path), (item,), "parquet")
-    statement = 'SELECT hour("timestamp"), marketplace, contributionshare FROM anomalake_shop.anomalies_with_contributions'
+    statement = (
+        'SELECT hour("timestamp"), marketplace, contributionshare FROM anomalake_shop.anomalies_with_contributions'
+    )
     shares = {(hour, market): share for hour, market, share in duck.connect(tmp_path, [item]).sql(statement).fetchall()}
-    assert shares == {(11, "us"): 60.0, (11, "de"): 20.0, (12, "us"): 40.0, (12, "de"): 40.0, (13, "us"): 40.0, (13, "de"): 40.0}
+    assert shares == {
+        (11, "us"): 60.0,
+        (11, "de"): 20.0,
+        (12, "us"): 40.0,
+        (12, "de"): 40.0,
+        (13, "us"): 40.0,
+        (13, "de"): 40.0,
+    }

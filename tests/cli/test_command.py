@@ -36,7 +36,13 @@ def test_the_demo_on_a_slice_of_the_flights(here, capsys):
     assert worst[0].split()[1] == "472"
     assert (here / "dashboard.html").stat().st_size < 5_000_000
     status, out, _ = run(
-        "query", "--lake", "demo-lake", "SELECT sum(cancelled) AS n FROM anomalies_with_live WHERE date = '2013-02-09'", "--as", "json", capsys=capsys
+        "query",
+        "--lake",
+        "demo-lake",
+        "SELECT sum(cancelled) AS n FROM anomalies_with_live WHERE date = '2013-02-09'",
+        "--as",
+        "json",
+        capsys=capsys,
     )
     live = sum(float(line.split(",")[4]) for file in (here / "demo-lake/flights/live").glob("*/*/*") for line in file.read_text().splitlines()[1:]
                if "2013-02-08 19" <= line[:13] < "2013-02-09 19")  # fmt: skip
@@ -66,7 +72,15 @@ def test_the_demo_touches_no_folder_that_is_not_its_own(here, capsys):
 def hourly(rows: int = 24 * 20) -> pd.DataFrame:
     times = pd.date_range("2024-01-01", periods=rows, freq="h")
     spike = [900.0 if n == 24 * 15 + 6 else 100.0 + n % 24 for n in range(rows)]
-    return pd.DataFrame({"when": times.strftime("%d.%m.%Y %H:%M"), "Region Name": "north", "Umsatz": spike, "zip": "01067", "rate": 0.25})
+    return pd.DataFrame(
+        {
+            "when": times.strftime("%d.%m.%Y %H:%M"),
+            "Region Name": "north",
+            "Umsatz": spike,
+            "zip": "01067",
+            "rate": 0.25,
+        }
+    )
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -83,7 +97,11 @@ def test_a_first_dashboard_of_ones_own_data_is_two_commands_away(here, capsys, k
     assert (item.frequency, item.timezone, item.dimension_names) == ("PT1H", "Europe/Berlin", ("Region_Name", "zip"))
     assert [(m.name, m.aggregation) for m in item.measures] == [("Umsatz", "SUM"), ("rate", "AVG")]
     assert item.timestamp.format == ("dd.MM.yyyy HH:mm" if kind == "csv" else "yyyy-MM-dd HH:mm:ss")
-    for doubt in ("'Region Name' is called 'Region_Name'", "'zip' holds numbers, but is named like a code", "'rate' looks like a rate"):
+    for doubt in (
+        "'Region Name' is called 'Region_Name'",
+        "'zip' holds numbers, but is named like a code",
+        "'rate' looks like a rate",
+    ):
         assert doubt in out
     status, out, err = run("backtest", "--metric-set", "sales.yaml", "--data", f"sales.{kind}", capsys=capsys)
     assert (status, err) == (0, "")
@@ -94,7 +112,9 @@ def test_a_first_dashboard_of_ones_own_data_is_two_commands_away(here, capsys, k
 
 
 def test_init_says_what_it_was_unsure_of(here, capsys):
-    pd.DataFrame({"day": ["01/02/2024", "02/02/2024", "03/02/2024"], "n": [1, 2, 3], "note": ["x", "y", "z"]}).to_csv("d.csv", index=False)
+    pd.DataFrame({"day": ["01/02/2024", "02/02/2024", "03/02/2024"], "n": [1, 2, 3], "note": ["x", "y", "z"]}).to_csv(
+        "d.csv", index=False
+    )
     status, out, _ = run("init", "d.csv", capsys=capsys)
     assert status == 0
     assert "timestamp.format: 'dd/MM/yyyy' was taken; 'MM/dd/yyyy' would fit every row as well" in out
@@ -134,7 +154,10 @@ def test_rows_that_cannot_be_read_are_counted_and_named_and_stop_nothing(here, c
     hourly().to_csv("sales.csv", index=False)
     run("init", "sales.csv", capsys=capsys)
     lines = (here / "sales.csv").read_text().splitlines()
-    lines[5], lines[7] = lines[5].replace("01.01.2024", "32.01.2024"), lines[7].replace(",01067", ",01067").replace("106.0", "many")
+    lines[5], lines[7] = (
+        lines[5].replace("01.01.2024", "32.01.2024"),
+        lines[7].replace(",01067", ",01067").replace("106.0", "many"),
+    )
     (here / "sales.csv").write_text("\n".join(lines))
     status, out, err = run("backtest", "--metric-set", "sales.yaml", "--data", "sales.csv", capsys=capsys)
     assert status == 0
@@ -196,10 +219,14 @@ def test_wrong_usage_exits_with_two_and_every_command_teaches():
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2
-    told = subprocess.run([sys.executable, "-m", "anomalake", "--help"], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, "-m", "anomalake", "--help"], capture_output=True, text=True, check=True
+    ).stdout
     for command in ("init", "import-metric-set", "demo", "ingest", "backtest", "query", "preview", "render"):
         assert command in told
-        shown = subprocess.run([sys.executable, "-m", "anomalake", command, "--help"], capture_output=True, text=True, check=True).stdout
+        shown = subprocess.run(
+            [sys.executable, "-m", "anomalake", command, "--help"], capture_output=True, text=True, check=True
+        ).stdout
         assert "Example:" in shown
 
 
@@ -214,7 +241,11 @@ def test_render_check_names_what_differs(here, capsys):
     (here / "src/metric_sets/shop.yaml").write_text(shop_text())
     assert run("render", "--check", capsys=capsys)[0] == 1
     status, out, _ = run("render", capsys=capsys)
-    assert (status, {"glue/schemas.json", "glue/template.json", "glue/sets/shop.json", "quicksight/sets/shop/topic.json"} <= set(out.split())) == (
+    assert (
+        status,
+        {"glue/schemas.json", "glue/template.json", "glue/sets/shop.json", "quicksight/sets/shop/topic.json"}
+        <= set(out.split()),
+    ) == (
         0,
         True,
     )
@@ -251,7 +282,11 @@ def test_a_broken_memory_of_schemas_is_told_in_a_sentence(here, capsys):
     (here / "glue").mkdir()
     (here / "glue/schemas.json").write_text("<<<<<<< HEAD")
     status, _, err = run("render", capsys=capsys)
-    assert (status, err.startswith("anomalake: glue/schemas.json: is not JSON"), (here / "glue/template.json").exists()) == (1, True, False)
+    assert (
+        status,
+        err.startswith("anomalake: glue/schemas.json: is not JSON"),
+        (here / "glue/template.json").exists(),
+    ) == (1, True, False)
 
 
 def test_render_refuses_a_changed_schema_under_an_old_version_and_leaves_the_old_files(here, capsys):
@@ -274,7 +309,13 @@ def test_a_lake_keeps_one_format(here, capsys):
     Path("sets").mkdir()
     (here / "sets" / "shop.yaml").write_text(shop_text())
     Path("a.json").write_text(alert_body())
-    Path("b.ndjson").write_text("\ufeff" + alert_body("revenue", alertName="line\u2028separator") + "\n" + alert_body("revenue", event="x") + "\n")
+    Path("b.ndjson").write_text(
+        "\ufeff"
+        + alert_body("revenue", alertName="line\u2028separator")
+        + "\n"
+        + alert_body("revenue", event="x")
+        + "\n"
+    )
     Path("c.json").write_text("[" + alert_body(event="y") + "," + alert_body(event="z") + "]")
     assert run("ingest", "a.json", "--metric-set", "sets", "--format", "csv", capsys=capsys)[0] == 0
     assert "5 alerts" not in run("ingest", "b.ndjson", "c.json", "--metric-set", "sets", capsys=capsys)[1]
@@ -287,7 +328,19 @@ def test_alerts_are_filed_in_s3_in_the_format_that_the_lake_has(sets_folder, s3_
     (tmp_path / "a.json").write_text(alert_body())
     (tmp_path / "b.json").write_text(alert_body(event="b"))
     for name, *form in (("a.json", "--format", "csv"), ("b.json",)):
-        assert run("ingest", str(tmp_path / name), "--lake", s3_lake, "--metric-set", str(sets_folder), *form, capsys=capsys)[0] == 0
+        assert (
+            run(
+                "ingest",
+                str(tmp_path / name),
+                "--lake",
+                s3_lake,
+                "--metric-set",
+                str(sets_folder),
+                *form,
+                capsys=capsys,
+            )[0]
+            == 0
+        )
     assert {key.rpartition(".")[2] for key in open_store(s3_lake).list("anomalyResults")} == {"csv"}
 
 

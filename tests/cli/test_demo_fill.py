@@ -20,7 +20,9 @@ from anomalake.lake.parallel import in_order
 from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
 
 NOW = datetime(2026, 3, 9, 14, 25, 7)
-SHOP = metric_set.parse((files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8"), "ecommerce")
+SHOP = metric_set.parse(
+    (files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8"), "ecommerce"
+)
 
 
 @pytest.fixture
@@ -55,7 +57,9 @@ def fill(lake: str, form: layout.Format = "parquet", days: int = 17) -> list[str
 
 def test_the_packaged_shop_is_the_one_that_is_deployed():
     deployed = Path(__file__).parents[2] / "src/metric_sets/ecommerce.yaml"
-    assert (files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8") == deployed.read_text("utf-8")
+    assert (files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8") == deployed.read_text(
+        "utf-8"
+    )
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
@@ -89,11 +93,17 @@ def test_a_folder_gets_the_same_tables_as_a_bucket(bucket, tmp_path):
         assert all(folder.get(key).data == s3.get(key).data for key in s3.list(prefix))
 
 
-@pytest.mark.parametrize("held", ["ecommerce/live/20260101/0000/mine.csv", f"{layout.folder('anomalyGroups', SHOP)}/date=2026-01-01/x.parquet"])
+@pytest.mark.parametrize(
+    "held",
+    ["ecommerce/live/20260101/0000/mine.csv", f"{layout.folder('anomalyGroups', SHOP)}/date=2026-01-01/x.parquet"],
+)
 def test_a_bucket_that_holds_the_shop_already_is_refused_and_left_as_it_is(bucket, held):
     store = open_store(f"s3://{bucket}")
     store.put(held, b"mine")
-    with pytest.raises(UserError, match=f"holds data of the metric set 'ecommerce' already \\({held}\\), and the demo deletes nothing in S3"):
+    with pytest.raises(
+        UserError,
+        match=f"holds data of the metric set 'ecommerce' already \\({held}\\), and the demo deletes nothing in S3",
+    ):
         fill(f"s3://{bucket}")
     assert [key for top in ("ecommerce", "anomalyResults") for key in store.list(top)] == [held]
 
@@ -144,7 +154,9 @@ def test_credentials_of_a_profile_are_taken_where_the_environment_has_none(bucke
 )
 def test_the_region_is_the_environments_or_the_profiles(bucket, monkeypatch, environment, region):
     without_keys(monkeypatch)
-    Path("config").write_text("[profile shop]\nregion = eu-west-3\naws_access_key_id = key\naws_secret_access_key = secret\n")
+    Path("config").write_text(
+        "[profile shop]\nregion = eu-west-3\naws_access_key_id = key\naws_secret_access_key = secret\n"
+    )
     monkeypatch.setenv("AWS_PROFILE", "shop")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)

@@ -19,7 +19,11 @@ from anomalake.domain.errors import UserError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.store import StorageError
 
-KEYS = ("ecommerce/live/20260101/0000/data.csv", "anomalyResults/observations/ecommerce/v1/date=2026-01-01/2026-01-01.parquet", "labels.csv")
+KEYS = (
+    "ecommerce/live/20260101/0000/data.csv",
+    "anomalyResults/observations/ecommerce/v1/date=2026-01-01/2026-01-01.parquet",
+    "labels.csv",
+)
 
 
 def fill(store: DemoFolder) -> None:
@@ -38,7 +42,11 @@ def demo(root: Path) -> None:
 
 
 def content(root: Path) -> dict[str, bytes]:
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file() and ".locks" not in path.parts}
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and ".locks" not in path.parts
+    }
 
 
 @pytest.fixture
@@ -72,7 +80,9 @@ def test_a_lake_that_holds_anything_else_is_refused_and_left_as_it_is(name, root
     for refused in (demo, remove):
         with pytest.raises(UserError) as told:
             refused(root)
-        assert str(told.value).startswith(f"{made}: was not made by the demo, so nothing here is deleted; name another folder with --lake")
+        assert str(told.value).startswith(
+            f"{made}: was not made by the demo, so nothing here is deleted; name another folder with --lake"
+        )
     assert before is None or {key: data for key, data in content(root).items() if key != "a-link"} == before
     made.unlink()
     demo(root)
@@ -145,7 +155,9 @@ def test_a_lake_of_the_demo_begins_anew_and_can_be_removed(root):
 def test_two_demos_do_not_fill_one_folder_at_once(root):
     with begun_anew(root) as store:
         store.put("labels.csv", b"")
-        with pytest.raises(UserError, match=f"^{root}: another demo is writing to it, .*; name another folder with --lake"):
+        with pytest.raises(
+            UserError, match=f"^{root}: another demo is writing to it, .*; name another folder with --lake"
+        ):
             demo(root)
         assert store.get("labels.csv") is not None
 
@@ -162,7 +174,9 @@ def test_the_module_that_make_clean_calls_says_what_is_in_the_way(form, root):
     demo(root)
     if form == "file":
         (root / "mine.txt").write_text("mine")
-    done = subprocess.run([sys.executable, "-m", "anomalake.cli.demo.folder", root], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "anomalake.cli.demo.folder", root], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, root.exists()) == ((1, True) if form == "file" else (0, False))
     assert done.stderr.startswith(f"{root}/mine.txt: was not made by the demo") == (form == "file")
 
@@ -214,7 +228,18 @@ def test_after_a_stop_at_any_operation_on_a_file_the_next_demo_works(before, kil
 def test_after_a_signal_at_several_moments_the_next_demo_works(stop, tmp_path):
     """The real command, stopped after a number of files that it wrote."""
     rng, root = random.Random(1), tmp_path / "demo-lake"
-    command = [sys.executable, "-m", "anomalake", "demo", "--dataset", "ecommerce", "--days", "6", "--output", tmp_path / "page.html"]
+    command = [
+        sys.executable,
+        "-m",
+        "anomalake",
+        "demo",
+        "--dataset",
+        "ecommerce",
+        "--days",
+        "6",
+        "--output",
+        tmp_path / "page.html",
+    ]
     for files in (0, 1, rng.randrange(5, 140), 150):
         written = _changed(root)
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -59,11 +59,22 @@ def convert(answer: object) -> tuple[MetricSet, str]:
 
 def test_a_set_with_its_files_in_s3_is_taken_over_whole():
     item, doubts = convert(described())
-    assert (item.name, item.version, item.description, item.frequency, item.timezone) == ("orders", 1, "Orders by shop", "PT1H", "Europe/Berlin")
+    assert (item.name, item.version, item.description, item.frequency, item.timezone) == (
+        "orders",
+        1,
+        "Orders by shop",
+        "PT1H",
+        "Europe/Berlin",
+    )
     assert item.timestamp == metric_set.Timestamp("sold_at", "yyyy-MM-dd HH:mm:ss")
     assert item.dimension_names == ("platform", "marketplace")
-    assert [(measure.name, measure.aggregation) for measure in item.measures] == [("orders", "SUM"), ("order_value", "AVG")]
-    assert item.source == metric_set.Source("orders/live/{{yyyyMMdd}}/{{HHmm}}", "csv", tuple(CSV["HeaderList"]), offset=600)
+    assert [(measure.name, measure.aggregation) for measure in item.measures] == [
+        ("orders", "SUM"),
+        ("order_value", "AVG"),
+    ]
+    assert item.source == metric_set.Source(
+        "orders/live/{{yyyyMMdd}}/{{HHmm}}", "csv", tuple(CSV["HeaderList"]), offset=600
+    )
     assert [line.partition(":")[0] for line in doubts.splitlines()] == ["source.path", "alerts.sensitivity"]
     assert "the bucket 'example-checkout'; give that to the stack as its existing bucket" in doubts
 
@@ -82,7 +93,9 @@ def test_the_wrapping_of_an_sdk_is_no_field():
     assert convert(described(ResponseMetadata={"HTTPStatusCode": 200})) == convert(described())
 
 
-@pytest.mark.parametrize(("given", "taken"), [("Orders-EU", "orders_eu"), ("2023-shop_1", "shop_1"), ("A" * 63, "a" * 41), ("1-", "metrics")])
+@pytest.mark.parametrize(
+    ("given", "taken"), [("Orders-EU", "orders_eu"), ("2023-shop_1", "shop_1"), ("A" * 63, "a" * 41), ("1-", "metrics")]
+)
 def test_a_name_is_brought_into_the_pattern_and_said(given, taken):
     item, doubts = convert(described(MetricSetName=given))
     assert item.name == taken
@@ -95,9 +108,25 @@ def test_defaults_of_what_the_answer_leaves_out():
 
 
 def test_csv_options_are_taken_over():
-    item, _ = convert(described({"Delimiter": "\t", "QuoteSymbol": "'", "ContainsHeader": False, "FileCompression": "GZIP", "Charset": "iso-8859-1"}))
+    item, _ = convert(
+        described(
+            {
+                "Delimiter": "\t",
+                "QuoteSymbol": "'",
+                "ContainsHeader": False,
+                "FileCompression": "GZIP",
+                "Charset": "iso-8859-1",
+            }
+        )
+    )
     source = item.source
-    assert (source.delimiter, source.quote, source.header, source.compression, source.charset) == ("\t", "'", False, "gzip", "ISO-8859-1")
+    assert (source.delimiter, source.quote, source.header, source.compression, source.charset) == (
+        "\t",
+        "'",
+        False,
+        "gzip",
+        "ISO-8859-1",
+    )
 
 
 def test_an_unknown_order_of_columns_is_proposed_and_doubted():
@@ -135,13 +164,19 @@ def test_a_charset_that_is_not_read_becomes_utf_8_and_is_doubted(answer):
 
 @pytest.mark.parametrize("given", ["UNIX", "unix"])
 def test_unix_timestamps_are_unix(given):
-    assert convert(described(TimestampColumn={"ColumnName": "sold_at", "ColumnFormat": given}))[0].timestamp.format == "UNIX"
+    assert (
+        convert(described(TimestampColumn={"ColumnName": "sold_at", "ColumnFormat": given}))[0].timestamp.format
+        == "UNIX"
+    )
 
 
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        ({"RedshiftSourceConfig": {"TableName": "orders"}}, "source: left out, since RedshiftSourceConfig is not read here"),
+        (
+            {"RedshiftSourceConfig": {"TableName": "orders"}},
+            "source: left out, since RedshiftSourceConfig is not read here",
+        ),
         ({"RDSSourceConfig": {"TableName": "orders"}}, "source: left out, since RDSSourceConfig is not read here"),
         (None, "source: left out, since the answer names none"),
     ],
@@ -173,7 +208,10 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
         (described(MetricList=[{"MetricName": "orders"}]), "MetricList[0]: lacks the field `AggregationFunction`"),
         (described(Measures=ONE), "has the unknown field `Measures`"),
         (described(Offset="ten"), "Offset: Expected `int`, got `str`"),
-        (described(MetricList=TWICE), "MetricList: the measure 'latency' stands 2 times (AVG in Shop, AVG in Warehouse)"),
+        (
+            described(MetricList=TWICE),
+            "MetricList: the measure 'latency' stands 2 times (AVG in Shop, AVG in Warehouse)",
+        ),
         (described(MetricList=[]), "MetricList: at least one is needed"),
         (
             described(MetricList=[{"MetricName": "orders", "AggregationFunction": "MAX"}]),
@@ -188,8 +226,14 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
             described(TimestampColumn={"ColumnName": "sold_at", "ColumnFormat": "yyyy-MM-dd'T'HH:mm:ssXXX"}),
             "TimestampColumn.ColumnFormat: the date pattern \"yyyy-MM-dd'T'HH:mm:ssXXX\" has 'XXX'; understood are",
         ),
-        (described({"HeaderList": ["sold_at", "platform"]}), "CsvFormatDescriptor.HeaderList: must name 'marketplace' once"),
-        (described({"Charset": "Morse"}), "CsvFormatDescriptor.Charset: 'Morse' is no charset; UTF-8 and ISO-8859-1 are read"),
+        (
+            described({"HeaderList": ["sold_at", "platform"]}),
+            "CsvFormatDescriptor.HeaderList: must name 'marketplace' once",
+        ),
+        (
+            described({"Charset": "Morse"}),
+            "CsvFormatDescriptor.Charset: 'Morse' is no charset; UTF-8 and ISO-8859-1 are read",
+        ),
         (described({"FileCompression": "ZIP"}), "FileCompression: 'zip' must be none or gzip"),
         (described({"Delimiter": ";;"}), "CsvFormatDescriptor.Delimiter: ';;' must be one ASCII character"),
         (described(MetricSource=s3(FileFormatDescriptor=None)), "lacks the field `FileFormatDescriptor`"),
@@ -198,8 +242,14 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
             described(MetricSource=s3(TemplatedPathList=["orders/{{yyyyMMdd}}"])),
             "TemplatedPathList: 'orders/{{yyyyMMdd}}' must be as in s3://bucket/",
         ),
-        (described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}"])), "gives two intervals of PT1H one folder"),
-        (described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}/{{kk}}"])), "TemplatedPathList: the path 'live/{{yyyyMMdd}}/{{kk}}'"),
+        (
+            described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}"])),
+            "gives two intervals of PT1H one folder",
+        ),
+        (
+            described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}/{{kk}}"])),
+            "TemplatedPathList: the path 'live/{{yyyyMMdd}}/{{kk}}'",
+        ),
         (
             {"AnomalyDetectorName": "checkout", "AnomalyDetectorConfig": {}},
             "is an answer of describe-anomaly-detector; give that of describe-metric-set",

@@ -135,7 +135,10 @@ def test_a_statement_that_does_anything_but_read_is_refused_and_leaves_nothing(l
     assert sorted(lake.rglob("*")) == before
 
 
-@pytest.mark.parametrize("statement", ["SELECT 1; SELECT 2", "SELECT 1; COPY (SELECT 1) TO 'lake/evil.csv'", "", " ; -- nothing", "/* nothing */"])
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT 1; SELECT 2", "SELECT 1; COPY (SELECT 1) TO 'lake/evil.csv'", "", " ; -- nothing", "/* nothing */"],
+)
 def test_a_query_is_exactly_one_statement(lake, capsys, statement):
     status, out, err = asked(capsys, statement)
     assert (status, out) == (1, "")
@@ -213,7 +216,13 @@ def test_a_live_file_that_cannot_be_opened_is_named_in_one_line(lake, capsys):
 
 
 def test_errors_of_the_engine_are_one_line(lake, capsys):
-    for statement in ("SELECT nothing FROM live", "SELEC 1", "SELECT * FROM nowhere", "SELECT sum(x", "SELECT CAST('x' AS integer)"):
+    for statement in (
+        "SELECT nothing FROM live",
+        "SELEC 1",
+        "SELECT * FROM nowhere",
+        "SELECT sum(x",
+        "SELECT CAST('x' AS integer)",
+    ):
         status, _, err = asked(capsys, statement)
         assert (status, err.count("\n")) == (1, 1)
         assert err.startswith("anomalake: the SQL could not be ")
@@ -228,7 +237,9 @@ def test_a_result_larger_than_memory_is_streamed(lake):
         "sys.exit(main(['query', \"SELECT n, repeat('x', 1000) FROM range(100000000) AS t(n)\", '--as', sys.argv[1]]))"
     )
     for shape in ("csv", "json", "table"):
-        with subprocess.Popen([sys.executable, "-c", code, shape], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            [sys.executable, "-c", code, shape], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
             assert process.stdout is not None
             read = sum(len(process.stdout.read(2**20)) for _ in range(20))
             process.stdout.close()
@@ -240,7 +251,9 @@ def test_a_result_larger_than_memory_is_streamed(lake):
 def test_a_long_query_is_interrupted(lake):
     script = "import sys; from anomalake.cli.main import main; print('ready', flush=True); sys.exit(main(sys.argv[1:]))"
     statement = "SELECT count(*) FROM range(100000000) a, range(100000000) b"
-    with subprocess.Popen([sys.executable, "-c", script, "query", statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "query", statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout.readline() == "ready\n"
         while processor_seconds(process.pid) < 10:  # far more than it takes to begin the query
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -286,7 +299,9 @@ HOSTILE = [
 
 def one_row(lake, values):
     """A query that gives the values as columns, whatever they are."""
-    return "SELECT " + ", ".join(f"{' || '.join(f'chr({ord(c)})' for c in value) or chr(39) * 2} AS c{n}" for n, value in enumerate(values))
+    return "SELECT " + ", ".join(
+        f"{' || '.join(f'chr({ord(c)})' for c in value) or chr(39) * 2} AS c{n}" for n, value in enumerate(values)
+    )
 
 
 def dangerous(text):
@@ -318,10 +333,10 @@ def test_json_output_gives_every_value_back(lake, capsys):
 
 
 def test_numbers_times_nulls_and_column_names_are_cells_too(lake, capsys):
-    statement = (
-        "SELECT -1 AS \"=a\", -1.5 AS b, CAST(-2 AS decimal(4, 1)) AS c, NULL AS d, TIMESTAMP '2021-02-17 11:00:00' AS e, DATE '2021-02-17' AS f"
+    statement = "SELECT -1 AS \"=a\", -1.5 AS b, CAST(-2 AS decimal(4, 1)) AS c, NULL AS d, TIMESTAMP '2021-02-17 11:00:00' AS e, DATE '2021-02-17' AS f"
+    assert (
+        asked(capsys, statement, "--as", "csv")[1] == "%3Da,b,c,d,e,f\n-1,-1.5,-2.0,,2021-02-17 11:00:00,2021-02-17\n"
     )
-    assert asked(capsys, statement, "--as", "csv")[1] == "%3Da,b,c,d,e,f\n-1,-1.5,-2.0,,2021-02-17 11:00:00,2021-02-17\n"
 
 
 def test_raw_output_is_csv(lake, capsys):
@@ -350,7 +365,9 @@ def test_a_table_of_hostile_names_and_values_keeps_its_lines():
 
 def test_what_senders_and_files_say_reaches_the_terminal_escaped(lake, capsys):
     (lake / "shop/live/20210217/1100/da\x1b]0;x\x07ta.csv").write_text(f"{HEADER}a,us,\x1b[2J,1,1\n")
-    assert main(["backtest", "--metric-set", str(lake / "metric_sets/shop.yaml"), "--output", str(lake.parent / "page.html")]) in (0, 1)
+    assert main(
+        ["backtest", "--metric-set", str(lake / "metric_sets/shop.yaml"), "--output", str(lake.parent / "page.html")]
+    ) in (0, 1)
     (lake.parent / "alert\x1b.json").write_text('{"alertEventId": "\\u001b[31m\\n\\u202e"}')
     assert main(["ingest", str(lake.parent / "alert\x1b.json")]) == 1
     assert main(["ingest", str(lake.parent / "no\udcff\x1b[31m.json")]) == 1

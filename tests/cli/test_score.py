@@ -43,7 +43,9 @@ def test_every_row_gets_a_score_and_the_spike_the_greatest(tmp_path: Path, capsy
     assert worst.upper < 5000
 
 
-@pytest.mark.parametrize(("frequency", "step", "slots"), [("P1D", "D", 1), ("PT10M", "10min", 144), ("PT5M", "5min", 288)])
+@pytest.mark.parametrize(
+    ("frequency", "step", "slots"), [("P1D", "D", 1), ("PT10M", "10min", 144), ("PT5M", "5min", 288)]
+)
 def test_every_frequency_is_scored(tmp_path: Path, capsys, frequency, step, slots):
     data(60 if slots == 1 else 10, step, slots).to_parquet(tmp_path / "in.parquet")
     assert run(capsys, tmp_path / "in.parquet", tmp_path / "out.parquet", "--frequency", frequency)[0] == 0
@@ -83,7 +85,9 @@ def test_values_of_one_interval_are_added_up(tmp_path: Path, capsys):
     frame = data()
     frame.to_parquet(tmp_path / "whole.parquet")
     halves = frame.assign(value=frame.value / 2)
-    pd.concat([halves, halves.assign(timestamp=halves.timestamp + pd.Timedelta("20min"))]).to_parquet(tmp_path / "halves.parquet")
+    pd.concat([halves, halves.assign(timestamp=halves.timestamp + pd.Timedelta("20min"))]).to_parquet(
+        tmp_path / "halves.parquet"
+    )
     for name in ("whole", "halves"):
         assert run(capsys, tmp_path / f"{name}.parquet", tmp_path / f"{name}.csv", "--frequency", "PT1H")[0] == 0
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "whole.csv"), pd.read_csv(tmp_path / "halves.csv"))

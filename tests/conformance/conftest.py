@@ -47,9 +47,18 @@ def trino(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
 def every_lake(endpoint: str, buckets: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lake]:
     """Lakes in both formats, by name: `emptyparquet` and so on; `folders` is for live data that a test puts there."""
     found, now = {}, datetime.now(UTC).replace(tzinfo=None)
-    kinds = {"empty": lakes.committed(), "demo": lakes.demonstrated(), "awkward": lakes.awkward(), "folders": lakes.awkward()}
+    kinds = {
+        "empty": lakes.committed(),
+        "demo": lakes.demonstrated(),
+        "awkward": lakes.awkward(),
+        "folders": lakes.awkward(),
+    }
     for kind, sets in kinds.items():
-        template = stack.TOP / "template.yaml" if kind == "empty" else stack.project(tmp_path_factory.mktemp(f"{kind}-project"), sets)
+        template = (
+            stack.TOP / "template.yaml"
+            if kind == "empty"
+            else stack.project(tmp_path_factory.mktemp(f"{kind}-project"), sets)
+        )
         for form in FORMATS:
             root = buckets / (kind + form)
             root.mkdir()

@@ -87,12 +87,20 @@ def java() -> Path:
     homes = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
     found = shutil.which("java")
     tried: list[str] = []
-    for program in [*(home / "bin/java" for home in homes), *([Path(found)] if found else []), *sorted(Path("/usr/lib/jvm").glob("*/bin/java"))]:
+    for program in [
+        *(home / "bin/java" for home in homes),
+        *([Path(found)] if found else []),
+        *sorted(Path("/usr/lib/jvm").glob("*/bin/java")),
+    ]:
         if not program.exists():
             tried.append(f"{program}: is not there")
             continue
-        told = subprocess.run([program, "-XshowSettings:properties", "-version"], capture_output=True, text=True, check=False).stderr
-        version = next((line.split("=")[1].strip() for line in told.splitlines() if "java.specification.version =" in line), "?")
+        told = subprocess.run(
+            [program, "-XshowSettings:properties", "-version"], capture_output=True, text=True, check=False
+        ).stderr
+        version = next(
+            (line.split("=")[1].strip() for line in told.splitlines() if "java.specification.version =" in line), "?"
+        )
         if version.isdigit() and int(version) >= JAVA:
             return program
         tried.append(f"{program}: Java {version}")
@@ -115,10 +123,20 @@ def home() -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as made:
         artifact = f"io.trino:trino-server:{VERSION}:tar.gz"
-        command = [maven, "--batch-mode", "--no-transfer-progress", "--quiet", _FETCH, f"-Dartifact={artifact}", f"-DoutputDirectory={made}"]
+        command = [
+            maven,
+            "--batch-mode",
+            "--no-transfer-progress",
+            "--quiet",
+            _FETCH,
+            f"-Dartifact={artifact}",
+            f"-DoutputDirectory={made}",
+        ]
         fetched = subprocess.run(command, capture_output=True, text=True, check=False)
         if fetched.returncode:
-            raise UnavailableError(f"Maven could not fetch {artifact}:\n{fetched.stdout[-3000:]}{fetched.stderr[-1000:]}")
+            raise UnavailableError(
+                f"Maven could not fetch {artifact}:\n{fetched.stdout[-3000:]}{fetched.stderr[-1000:]}"
+            )
         subprocess.run(["tar", "-xzf", f"{made}/trino-server-{VERSION}.tar.gz", "-C", made], check=True)
         server = Path(made) / f"trino-server-{VERSION}"
         for plugin in [*(server / "plugin").iterdir(), *(server / "secrets-plugin").iterdir()]:
@@ -160,7 +178,9 @@ def running(endpoint: str, folder: Path) -> Iterator["Trino"]:
         while not (trino.ready() and trino.query("SELECT 1 FROM system.runtime.nodes WHERE state = 'active'").rows):
             if process.poll() is not None or time.monotonic() - began > START:
                 end = (folder / "server.log").read_text("utf-8", "replace")[-4000:]
-                raise UnavailableError(f"Trino {VERSION} did not start within {START:.0f} s (exit status {process.returncode}); its log ends:\n{end}")
+                raise UnavailableError(
+                    f"Trino {VERSION} did not start within {START:.0f} s (exit status {process.returncode}); its log ends:\n{end}"
+                )
             time.sleep(0.2)
         yield trino
     finally:
@@ -204,7 +224,9 @@ class Trino(NamedTuple):
             "X-Trino-Client-Capabilities": "PARAMETRIC_DATETIME",
             **({"X-Trino-Schema": schema} if schema else {}),
         }
-        request = urllib.request.Request(f"{self.address}/v1/statement", data=statement.encode(), headers=headers, method="POST")
+        request = urllib.request.Request(
+            f"{self.address}/v1/statement", data=statement.encode(), headers=headers, method="POST"
+        )
         columns: list[dict[str, Any]] = []
         rows: list[list[Any]] = []
         while True:
@@ -218,7 +240,10 @@ class Trino(NamedTuple):
             request = urllib.request.Request(page["nextUri"], headers=headers)
         types = [column["type"] for column in columns]
         read = [_READ.get(kind.split("(")[0], _same) for kind in types]
-        typed = [tuple(None if cell is None else convert(cell) for convert, cell in zip(read, row, strict=True)) for row in rows]
+        typed = [
+            tuple(None if cell is None else convert(cell) for convert, cell in zip(read, row, strict=True))
+            for row in rows
+        ]
         return Answer([column["name"] for column in columns], types, typed, page["stats"])
 
 

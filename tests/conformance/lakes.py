@@ -67,14 +67,27 @@ class Lake(NamedTuple):
         return statement
 
     def _databases(self) -> list[tuple[str, str]]:
-        return [(self.name, duck.PREFIX), *((database(self.name, item), database(duck.PREFIX, item)) for item in self.sets)]
+        return [
+            (self.name, duck.PREFIX),
+            *((database(self.name, item), database(duck.PREFIX, item)) for item in self.sets),
+        ]
 
 
-def declare(name: str, form: Format, sets: Sequence[MetricSet], *, template: Path, root: Path, endpoint: str, **parameters: str) -> Lake:
+def declare(
+    name: str, form: Format, sets: Sequence[MetricSet], *, template: Path, root: Path, endpoint: str, **parameters: str
+) -> Lake:
     """Create what the stack declares, through Glue's API; the folder `root`, of the same name, is served as its bucket."""
-    resources = stack.expand(template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=name, Format=form, **parameters)
+    resources = stack.expand(
+        template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=name, Format=form, **parameters
+    )
     lake = Lake(name, form, tuple(sets), resources, root)
-    glue = boto3.client("glue", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+    glue = boto3.client(
+        "glue",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
     for made in lake.of("AWS::Glue::Database"):
         glue.create_database(DatabaseInput=made["DatabaseInput"])
     for made in lake.of("AWS::Glue::Table"):
@@ -155,7 +168,9 @@ WIDE_DIMENSIONS = tuple(f"D-{number}_x" for number in range(10))
 def awkward() -> tuple[MetricSet, ...]:
     """Every frequency, most in zones whose clocks change, each with another form of live data; one has ten dimensions."""
     listed = ", ".join(WIDE_DIMENSIONS)
-    return tuple(metric_set.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT, _BRIEF, _ISLAND))
+    return tuple(
+        metric_set.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT, _BRIEF, _ISLAND)
+    )
 
 
 # --- what lies in them
@@ -177,7 +192,11 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
     on_their_way(store, sets[1], form, now)
     bodies = [event_text("cost_eventbridge")]
     cost = json.loads(bodies[0])
-    cost["detail"] |= {"anomalyId": "another", "anomalyStartDate": f"{now - timedelta(days=3):%Y-%m-%dT00:00:00Z}", "anomalyEndDate": None}
+    cost["detail"] |= {
+        "anomalyId": "another",
+        "anomalyStartDate": f"{now - timedelta(days=3):%Y-%m-%dT00:00:00Z}",
+        "anomalyEndDate": None,
+    }
     bodies.append(json.dumps(cost))
     assert len(ingest([Message(str(n), body) for n, body in enumerate(bodies)], store, sets, form).filed) == 2
 
@@ -208,7 +227,10 @@ VALUES = (
     "line\nbreak", "carriage\r\nreturn", "tab\there", "it's", "semi;colon", "%null", "NULL", "\\N", "null", "ünï", "日本", "\u2028",
     "e\u0301", "a" * 300,
 )  # fmt: skip
-_NEW_YORK = ("2021-03-14T05:00", "2021-11-07T03:00")  # UTC; the hours around a clock that skips two to three, and one that repeats one to two
+_NEW_YORK = (
+    "2021-03-14T05:00",
+    "2021-11-07T03:00",
+)  # UTC; the hours around a clock that skips two to three, and one that repeats one to two
 _BERLIN = ("2021-03-27T23:00", "2021-10-30T23:00")
 _LORD_HOWE = ("2021-04-03T14:00", "2021-10-02T14:00")
 
@@ -231,9 +253,14 @@ def fill_awkward(root: Path, form: Format) -> None:
     )  # fmt: skip
     for item, instants, minutes in places:
         for start in instants:
-            bodies += [_alert(item, datetime.fromisoformat(start) + timedelta(minutes=minutes * number), number) for number in range(6)]
+            bodies += [
+                _alert(item, datetime.fromisoformat(start) + timedelta(minutes=minutes * number), number)
+                for number in range(6)
+            ]
     for start in range(0, len(bodies), 10):
-        outcome = ingest([Message(str(n), body) for n, body in enumerate(bodies[start : start + 10])], store, sets, form)
+        outcome = ingest(
+            [Message(str(n), body) for n, body in enumerate(bodies[start : start + 10])], store, sets, form
+        )
         assert (outcome.quarantined, outcome.failed) == ((), ())
     said = [{"eventId": f"town-{number}", "metricName": "views", "timestamp": "2021-03-14T05:00Z", "wanted": number % 2 == 0, "direction": None,
              "series": [{"platform": "pc", "marketplace": VALUES[number]}], "note": VALUES[number] + "\n", "saidAt": f"2021-03-15T00:0{number}:00Z"}
@@ -265,12 +292,18 @@ def _alert(item: MetricSet, instant: datetime, number: int) -> str:
     ))  # fmt: skip
     for place, one in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
         if number % 3 and place % 4 != 1 and one["metricValue"] is not None:
-            one |= {"expectedValue": one["metricValue"] / 3, "lowerBound": one["metricValue"] / 4, "upperBound": one["metricValue"] / 2}
+            one |= {
+                "expectedValue": one["metricValue"] / 3,
+                "lowerBound": one["metricValue"] / 4,
+                "upperBound": one["metricValue"] / 2,
+            }
     return json.dumps(body)
 
 
 def _quoted(value: str, delimiter: str, quote: str) -> str:
-    return quote + value.replace(quote, quote * 2) + quote if any(mark in value for mark in (delimiter, quote)) else value
+    return (
+        quote + value.replace(quote, quote * 2) + quote if any(mark in value for mark in (delimiter, quote)) else value
+    )
 
 
 def _on_a_line() -> list[str]:
@@ -278,10 +311,31 @@ def _on_a_line() -> list[str]:
 
 
 def _hours(starts: Sequence[str], count: int, minutes: int) -> list[datetime]:
-    return [datetime.fromisoformat(start) + timedelta(minutes=minutes * number) for start in starts for number in range(count)]
+    return [
+        datetime.fromisoformat(start) + timedelta(minutes=minutes * number)
+        for start in starts
+        for number in range(count)
+    ]
 
 
-NUMBERS = ("17", "-3.25", "1e3", " 4 ", "", "x", "NaN", "1e999", "0x10", "1_000", "Infinity", "5.", ".5", "+7", "0", "9007199254740993")
+NUMBERS = (
+    "17",
+    "-3.25",
+    "1e3",
+    " 4 ",
+    "",
+    "x",
+    "NaN",
+    "1e999",
+    "0x10",
+    "1_000",
+    "Infinity",
+    "5.",
+    ".5",
+    "+7",
+    "0",
+    "9007199254740993",
+)
 
 
 def _live_town(store: FolderStore, item: MetricSet) -> None:
@@ -291,11 +345,20 @@ def _live_town(store: FolderStore, item: MetricSet) -> None:
         wall = intervals.to_wall(instant, item.timezone)
         for place, value in enumerate(_on_a_line()):
             at = wall + timedelta(minutes=(place * 7) % 60)
-            cells = ("pc" if place % 2 else "", value, f"{at:%m/%d/%Y %I:%M:%S %p}", NUMBERS[(number + place) % len(NUMBERS)], f"{place / 7:.4f}")
+            cells = (
+                "pc" if place % 2 else "",
+                value,
+                f"{at:%m/%d/%Y %I:%M:%S %p}",
+                NUMBERS[(number + place) % len(NUMBERS)],
+                f"{place / 7:.4f}",
+            )
             files.setdefault(wall, []).append(",".join(_quoted(cell, ",", '"') for cell in cells))
     for wall, lines in files.items():
         stray = f"pc,elsewhere,{wall + timedelta(hours=1):%m/%d/%Y %I:%M:%S %p},1,1"  # belongs in another folder
-        text = "\n".join([",".join(item.source.columns if item.source else ()), *lines, stray, "pc,nowhen,yesterday,1,1"]) + "\n"
+        text = (
+            "\n".join([",".join(item.source.columns if item.source else ()), *lines, stray, "pc,nowhen,yesterday,1,1"])
+            + "\n"
+        )
         store.put(f"{live_data.folder(item, wall)}/part-0.csv", text.encode())
         store.put(f"{live_data.folder(item, wall)}/_hidden.csv", text.encode())
 
@@ -306,7 +369,9 @@ def _live_wide(store: FolderStore, item: MetricSet) -> None:
         wall = intervals.to_wall(instant, item.timezone)
         lines, seconds = [], instant.replace(tzinfo=UTC).timestamp()
         for place in range(12):
-            row: dict[str, Any] = {"at": int(seconds) + place} if place % 2 else {"at": str(int(seconds * 1000) + place)}
+            row: dict[str, Any] = (
+                {"at": int(seconds) + place} if place % 2 else {"at": str(int(seconds * 1000) + place)}
+            )
             row |= {name: VALUES[(place + at * 3) % len(VALUES)] for at, name in enumerate(item.dimension_names)}
             row |= {"hits": place, "Spent-Time": f"{place}.5", "9lives": None, "unused": {"deep": [1]}}
             if place % 5 == 0:
@@ -325,13 +390,19 @@ def _live_midnight(store: FolderStore, item: MetricSet) -> None:
                 for place, value in enumerate(VALUES)
                 if not set(value) & set("\r\n\u2028")
             ]
-            store.put(f"{live_data.folder(item, datetime(2021, month, day))}/day.csv.gz", packed(item, "\n".join(lines) + "\n"))
+            store.put(
+                f"{live_data.folder(item, datetime(2021, month, day))}/day.csv.gz",
+                packed(item, "\n".join(lines) + "\n"),
+            )
 
 
 def _live_brief(store: FolderStore, item: MetricSet) -> None:
     """Intervals on both sides of midnight; beside their folders, in those of days, what is none of theirs."""
     for number, wall in enumerate(_hours(("2021-03-13T23:30", "2021-11-07T03:00"), 12, 5)):
-        rows = [{"at": f"{wall + timedelta(seconds=place * 31)}", "platform": value, "views": place} for place, value in enumerate(VALUES[:9])]
+        rows = [
+            {"at": f"{wall + timedelta(seconds=place * 31)}", "platform": value, "views": place}
+            for place, value in enumerate(VALUES[:9])
+        ]
         text = "\n".join(map(json.dumps, rows)) + "\n"
         place = live_data.folder(item, wall)
         day = place[: place.index("/", len("brief/"))]
@@ -352,4 +423,6 @@ def _live_island(store: FolderStore, item: MetricSet) -> None:
     for number, instant in enumerate(_hours(_LORD_HOWE, 9, 10)):
         wall = intervals.to_wall(instant, item.timezone)
         lines = [f"{'abc'[place]},{wall + timedelta(minutes=place)},{number + place}" for place in range(3)]
-        store.put(f"{live_data.folder(item, wall)}/{number}.csv", ("\n".join(["platform,at,views", *lines]) + "\n").encode())
+        store.put(
+            f"{live_data.folder(item, wall)}/{number}.csv", ("\n".join(["platform,at,views", *lines]) + "\n").encode()
+        )

@@ -38,9 +38,18 @@ def reads(trino: Trino, statement: str) -> list[Read]:
     found = []
     for table in json.loads(plan)["inputTableColumnInfos"]:
         where, constraint = table["table"]["schemaTable"], table["constraint"]
-        ranges = [one for column in constraint["columnConstraints"] if column["columnName"] in {"date", "slot"} for one in column["domain"]["ranges"]]
-        assert where["table"] in {"feedback", "compaction"} or ranges or constraint["none"], f"{where}: every partition is read, by\n{statement}"
-        found.append(Read(f"{where['schema']}.{where['table']}", [(one["low"]["value"], one["high"]["value"]) for one in ranges]))
+        ranges = [
+            one
+            for column in constraint["columnConstraints"]
+            if column["columnName"] in {"date", "slot"}
+            for one in column["domain"]["ranges"]
+        ]
+        assert where["table"] in {"feedback", "compaction"} or ranges or constraint["none"], (
+            f"{where}: every partition is read, by\n{statement}"
+        )
+        found.append(
+            Read(f"{where['schema']}.{where['table']}", [(one["low"]["value"], one["high"]["value"]) for one in ranges])
+        )
     return found
 
 
@@ -51,7 +60,9 @@ def live_text(item: MetricSet, wall: datetime) -> str:
         f"{intervals.to_utc(wall, item.timezone).replace(tzinfo=UTC).timestamp():.0f}")  # fmt: skip
     row = dict.fromkeys(source.columns, "1") | {item.timestamp.column: at}
     line = json.dumps(row) if source.format == "jsonl" else source.delimiter.join(row.values())
-    return (source.delimiter.join(source.columns) + "\n" if source.format == "csv" and source.header else "") + line + "\n"
+    return (
+        (source.delimiter.join(source.columns) + "\n" if source.format == "csv" and source.header else "") + line + "\n"
+    )
 
 
 def put_live(store: FolderStore, item: MetricSet, wall: datetime) -> None:
@@ -61,7 +72,9 @@ def put_live(store: FolderStore, item: MetricSet, wall: datetime) -> None:
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(trino: Trino, every_lake: dict[str, Lake], number: int) -> None:
+def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
+    trino: Trino, every_lake: dict[str, Lake], number: int
+) -> None:
     """Beside the folders of a day lie those of the days around it, and ones that only look like theirs."""
     lake = every_lake["foldersparquet"]
     item = lake.sets[number]
@@ -89,20 +102,29 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(trino: T
         store.put(key, lakes.packed(item, live_text(item, walls[0])))
     form = time_patterns.python_format(pattern)
     first, last = (f"{wall:{form}}" for wall in (day - timedelta(days=3), day + timedelta(days=3)))
-    (read,) = reads(trino, f"SELECT count(*) FROM \"{database(lake.name, item)}\".\"live\" WHERE slot BETWEEN '{first}' AND '{last}'")
+    (read,) = reads(
+        trino,
+        f"SELECT count(*) FROM \"{database(lake.name, item)}\".\"live\" WHERE slot BETWEEN '{first}' AND '{last}'",
+    )
     assert (read.ranges[0][0], read.ranges[-1][1]) == (first, last)
     dates = ", ".join(f"'{day + timedelta(days=number):%Y-%m-%d}'" for number in range(-3, 4))
-    seen = trino.query(f'SELECT "localtimestamp" FROM "{database(lake.name, item)}".anomalies_with_live WHERE "date" IN ({dates})').rows
+    seen = trino.query(
+        f'SELECT "localtimestamp" FROM "{database(lake.name, item)}".anomalies_with_live WHERE "date" IN ({dates})'
+    ).rows
     assert sorted(seen) == [(wall,) for wall in there]
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_a_filter_on_the_date_reaches_the_folders_of_live_data(trino: Trino, every_lake: dict[str, Lake], number: int) -> None:
+def test_a_filter_on_the_date_reaches_the_folders_of_live_data(
+    trino: Trino, every_lake: dict[str, Lake], number: int
+) -> None:
     """Those of the local days that have a part in the UTC days that are asked for, and no others; of one day some, too."""
     lake = every_lake["foldersparquet"]
     item = lake.sets[number]
     statement = f"SELECT * FROM \"{database(lake.name, item)}\".anomalies_with_live WHERE \"date\" BETWEEN '2022-05-17' AND '2022-05-19'"
-    found = [one for table, ranges in reads(trino, statement) if table.endswith(".live") for both in ranges for one in both]
+    found = [
+        one for table, ranges in reads(trino, statement) if table.endswith(".live") for both in ranges for one in both
+    ]
     days = [folder_day(item, slot) for slot in found]
     around = intervals.walls(datetime(2022, 5, 15), datetime(2022, 5, 22), item.frequency)
     asked = [f"{wall:%Y-%m-%d}" for wall in around if 17 <= intervals.to_utc(wall, item.timezone).day <= 19]
@@ -125,19 +147,32 @@ class Asked:
 def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datetime, list[tuple[str, str]]]]:
     """Each dashboard of the stack: its id, its window as it opens, and what its visuals ask, in Athena's SQL and in DuckDB's."""
     connection = duck.connect(lake.root, lake.sets, lake.form)
-    names = {own["DataSetId"]: own["PhysicalTableMap"]["view"]["RelationalTable"] for own in lake.of("AWS::QuickSight::DataSet")}
+    names = {
+        own["DataSetId"]: own["PhysicalTableMap"]["view"]["RelationalTable"]
+        for own in lake.of("AWS::QuickSight::DataSet")
+    }
     for board in lake.of("AWS::QuickSight::Dashboard"):
         declared: dict[str, Any] = board["Definition"]
-        tables = {one["Identifier"]: names[one["DataSetArn"].rpartition("/")[2]] for one in declared["DataSetIdentifierDeclarations"]}
+        tables = {
+            one["Identifier"]: names[one["DataSetArn"].rpartition("/")[2]]
+            for one in declared["DataSetIdentifierDeclarations"]
+        }
         sources = {name: lake.as_duck(f'"{table["Schema"]}"."{table["Name"]}"') for name, table in tables.items()}
         asked = Asked(connection)
         preview.page(declared, asked, sources, "", now)  # type: ignore[arg-type]
         moments = preview._parameters(declared, now)
-        yield board["DashboardId"], moments["From"], moments["Until"], [(lake.as_athena(one), one) for one in dict.fromkeys(asked.statements)]
+        yield (
+            board["DashboardId"],
+            moments["From"],
+            moments["Until"],
+            [(lake.as_athena(one), one) for one in dict.fromkeys(asked.statements)],
+        )
 
 
 @pytest.mark.parametrize("name", ["emptyparquet", "emptycsv", "demoparquet", "democsv"])
-def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
+def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_does(
+    trino: Trino, every_lake: dict[str, Lake], name: str
+) -> None:
     """The plans are those of one lake, since the others' differ in nothing but the files; of CSV's the ones that read live data."""
     lake, now = every_lake[name], datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     connection = duck.connect(lake.root, lake.sets, lake.form)
@@ -147,13 +182,19 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
     for board, start, end, statements in dashboards(lake, now):
         first, last = (f"{moment:%Y-%m-%d}" for moment in (start - BEFORE, end + AFTER))
         assert statements, board
-        chosen = [one for one, _ in statements if name == "demoparquet" or (name == "democsv" and "anomalies_with_live" in one)]
+        chosen = [
+            one
+            for one, _ in statements
+            if name == "demoparquet" or (name == "democsv" and "anomalies_with_live" in one)
+        ]
         with ThreadPoolExecutor(2) as pool:  # most of a query is waiting for files
             plans = list(pool.map(lambda one: reads(trino, one), chosen))
             answers = list(pool.map(trino.query, [one for one, _ in statements]))
         for statement, plan in zip(chosen, plans, strict=True):
             for table, ranges in plan:
-                days = [folder_day(of_live[table], slot) if table in of_live else slot for both in ranges for slot in both]
+                days = [
+                    folder_day(of_live[table], slot) if table in of_live else slot for both in ranges for slot in both
+                ]
                 assert all(first <= one <= last for one in days), (
                     f"{board}: {table} of {min(days)} to {max(days)}, not {first} to {last}\n{statement}"
                 )
@@ -161,7 +202,9 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
                     most = max(most, (datetime.fromisoformat(max(days)) - datetime.fromisoformat(min(days))).days + 1)
         for (statement, in_duck), answer in zip(statements, answers, strict=True):
             known = connection.sql(in_duck).fetchall()
-            if len(known) < preview.MOST_TABLE_ROWS:  # of more than it shows, a table shows what comes first, and which of equals does is open
+            if (
+                len(known) < preview.MOST_TABLE_ROWS
+            ):  # of more than it shows, a table shows what comes first, and which of equals does is open
                 problems += [f"{board}: {found}\n{statement}" for found in differences(answer, answer.names, known)]
             rows += len(answer.rows)
         planned, asked = planned + len(plans), asked + len(answers)
@@ -169,7 +212,9 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
     assert asked > 15
     assert planned > {"demoparquet": 30, "democsv": 2}.get(name, -1)
     assert (rows > 1000) == name.startswith("demo")
-    print(f"{name}: {planned} queries of dashboards planned, {asked} of them run, {most} days read by each at most, {rows} rows")
+    print(
+        f"{name}: {planned} queries of dashboards planned, {asked} of them run, {most} days read by each at most, {rows} rows"
+    )
 
 
 def folder_day(item: MetricSet, slot: str) -> str:

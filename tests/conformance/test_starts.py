@@ -26,10 +26,19 @@ def test_live_data_is_shown_from_the_parameter_s_day_on_and_the_rest_is_what_is_
     name = f"since{first:%Y}"
     (buckets / name).mkdir()
     template = stack.project(tmp_path, sets)
-    lake = lakes.declare(name, "parquet", sets, template=template, root=buckets / name, endpoint=endpoint, LiveDataStart=start)
+    lake = lakes.declare(
+        name, "parquet", sets, template=template, root=buckets / name, endpoint=endpoint, LiveDataStart=start
+    )
     store, shown = FolderStore(lake.root), 0
-    days = [datetime.combine(first, time.min), datetime(1995, 5, 5), datetime.combine((now + timedelta(days=2)).date(), time.min)]
-    walls_of = {item.name: {day + number * intervals.STEP[item.frequency] for day in days for number in (-1, 0, 1)} for item in sets}
+    days = [
+        datetime.combine(first, time.min),
+        datetime(1995, 5, 5),
+        datetime.combine((now + timedelta(days=2)).date(), time.min),
+    ]
+    walls_of = {
+        item.name: {day + number * intervals.STEP[item.frequency] for day in days for number in (-1, 0, 1)}
+        for item in sets
+    }
     for item in sets:
         for wall in walls_of[item.name]:
             put_live(store, item, wall)
@@ -45,6 +54,8 @@ def test_live_data_is_shown_from_the_parameter_s_day_on_and_the_rest_is_what_is_
         reported = {wall for wall in walls if any(projection.outside([wall], item, first, now))}
         before_tables = {wall for wall in there if projection.outside([wall], item, first, now).before_tables}
         assert there - before_tables == here - reported
-        assert {wall.date() for wall in before_tables} <= {first}  # the first hours of 2000 east of Greenwich: of live data only
+        assert {wall.date() for wall in before_tables} <= {
+            first
+        }  # the first hours of 2000 east of Greenwich: of live data only
         shown += len(there)
     assert shown == len(sets) * (2 + 1)  # the first two of the first day, and the last of tomorrow

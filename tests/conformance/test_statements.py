@@ -25,7 +25,9 @@ def days(lake: Lake, db: str) -> str:
     """The dates of which a database's metric set has live data or events, as SQL lists them; of an empty lake a week."""
     sets = [item for item in lake.sets if db in (lake.name, database(lake.name, item))]
     store = FolderStore(lake.root)
-    live_days = {(wall, item.timezone) for item in sets if item.source for wall in live_data.files_by_interval(store, item)}
+    live_days = {
+        (wall, item.timezone) for item in sets if item.source for wall in live_data.files_by_interval(store, item)
+    }
     found = {layout.date(intervals.to_utc(wall, zone)) for wall, zone in live_days}
     found |= {layout.day_of(key) for item in sets for key in store.list(layout.folder("anomalyGroups", item))}
     return ", ".join(f"'{day}'" for day in sorted(found) or [f"2026-01-0{day}" for day in range(1, 8)])
@@ -48,7 +50,9 @@ def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[An
     if answer.names != list(names):
         return [f"columns: {answer.names}, DuckDB: {list(names)}"]
     ours, theirs = (sorted(some, key=lambda row: [told(cell) for cell in row]) for some in (answer.rows, rows))
-    if len(ours) == len(theirs) and all(same(a, b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True)):
+    if len(ours) == len(theirs) and all(
+        same(a, b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True)
+    ):
         return []
     known, here = Counter(tuple(map(told, row)) for row in ours), Counter(tuple(map(told, row)) for row in theirs)
     lacks = [dict(zip(names, row, strict=True)) for row in theirs if tuple(map(told, row)) not in known]
@@ -64,7 +68,9 @@ def test_every_view_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, L
     for db, view in lake.relations("VIRTUAL_VIEW"):
         statement = f'SELECT * FROM "{db}"."{view}" WHERE "date" IN ({days(lake, db)})'
         answer = trino.query(statement)
-        problems += [f"{db}.{view}: {found}" for found in differences(answer, *duck.query(connection, lake.as_duck(statement)))]
+        problems += [
+            f"{db}.{view}: {found}" for found in differences(answer, *duck.query(connection, lake.as_duck(statement)))
+        ]
         counts[f"{db}.{view}"] = len(answer.rows)
     assert not problems, "\n".join(problems)
     assert counts
@@ -79,19 +85,28 @@ def test_every_saved_query_answers_as_duckdb_does(trino: Trino, every_lake: dict
     saved = lake.of("AWS::Athena::NamedQuery")
     for query in saved:
         answer = trino.query(query["QueryString"], schema=query["Database"])
-        problems += [f"{query['Name']}: {found}" for found in differences(answer, *duck.query(connection, lake.as_duck(query["QueryString"])))]
+        problems += [
+            f"{query['Name']}: {found}"
+            for found in differences(answer, *duck.query(connection, lake.as_duck(query["QueryString"])))
+        ]
         rows += len(answer.rows)
     assert not problems, "\n".join(problems)
     assert len(saved) >= len(lake.sets) * 4 + 2
     assert (rows > 0) == name.startswith("demo")
 
 
-@pytest.mark.parametrize("zone", ["America/New_York", "America/Havana", "Europe/Berlin", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    "zone",
+    ["America/New_York", "America/Havana", "Europe/Berlin", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe"],
+)
 def test_a_wall_time_is_its_first_instant(trino: Trino, zone: str) -> None:
     """Around every clock change of some years, the ones that skip midnight too."""
     hours = [datetime(2021, 1, 1) + timedelta(minutes=30 * number) for number in range(3 * 365 * 48)]
     walls = [
-        wall for wall in hours if intervals.to_utc(wall + timedelta(days=1), zone) - intervals.to_utc(wall - timedelta(days=1), zone) != timedelta(2)
+        wall
+        for wall in hours
+        if intervals.to_utc(wall + timedelta(days=1), zone) - intervals.to_utc(wall - timedelta(days=1), zone)
+        != timedelta(2)
     ]
     assert len(walls) >= 2 * 96  # two days of half hours around each change; Cairo has two in these years
     values = ", ".join(f"(TIMESTAMP '{wall}')" for wall in walls)

@@ -23,7 +23,9 @@ from examples import alert_body, shop_text
 from large_set import BIG, big, named
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: the page is not opened (Debian: apt install chromium)")
+browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium here: the page is not opened (Debian: apt install chromium)"
+)
 WINDOW = definition.Window(datetime(2021, 2, 17), datetime(2021, 2, 18), "HOUR")
 
 
@@ -37,8 +39,17 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
     markets = ["us", "</script><script>document.title='owned'</script>", '"><img src=x onerror=alert(1)>']
     import pandas as pd
 
-    rows = [(p, m, f"2021-02-17 {hour:02}:00:00", 10 + hour, 0.5) for hour in range(24) for p in ("pc", "app") for m in markets]
-    local_pipeline.lay_out(pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), item, FolderStore(root))
+    rows = [
+        (p, m, f"2021-02-17 {hour:02}:00:00", 10 + hour, 0.5)
+        for hour in range(24)
+        for p in ("pc", "app")
+        for m in markets
+    ]
+    local_pipeline.lay_out(
+        pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]),
+        item,
+        FolderStore(root),
+    )
     bodies = [
         alert_body("views", timestamp=f"2021-02-17T{hour}:00Z", event=f"e{hour}", score=score, consoleUrl=link,
                    series=[({"platform": "pc", "marketplace": m}, 99.0) for m in markets],
@@ -61,14 +72,24 @@ def opened(page: Path, sheet: str, width: int = 1400) -> tuple[str, dict[str, di
     """The page in Chromium at one sheet: its DOM, the marks of each visual, the body's data."""
     assert CHROMIUM is not None
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
-    command = [CHROMIUM, *flags.split(), f"--user-data-dir={page.parent / 'profile'}", f"--window-size={width},1200", "--virtual-time-budget=30000"]
-    dom = subprocess.run([*command, "--dump-dom", f"file://{page}#{sheet}"], capture_output=True, text=True, timeout=120, check=True).stdout
+    command = [
+        CHROMIUM,
+        *flags.split(),
+        f"--user-data-dir={page.parent / 'profile'}",
+        f"--window-size={width},1200",
+        "--virtual-time-budget=30000",
+    ]
+    dom = subprocess.run(
+        [*command, "--dump-dom", f"file://{page}#{sheet}"], capture_output=True, text=True, timeout=120, check=True
+    ).stdout
     dom = dom.split('<script id="data"')[0]  # what follows is the data and the library
     cards = re.findall(r"<section[^>]*>", dom)
     marks = {}
     for card in cards:
         attributes = dict(re.findall(r'data-([a-z-]+)="([^"]*)"', card))
-        marks[attributes["visual"]] = {"empty": 1} if "empty" in attributes else json.loads(unescape(attributes.get("marks", "{}")))
+        marks[attributes["visual"]] = (
+            {"empty": 1} if "empty" in attributes else json.loads(unescape(attributes.get("marks", "{}")))
+        )
     (body,) = re.findall(r"<body[^>]*>", dom)
     return dom, marks, dict(re.findall(r'data-([a-z-]+)="([^"]*)"', body))
 
@@ -136,7 +157,14 @@ def test_a_choice_in_a_drop_down_filters_what_is_drawn(hostile_page):
 @browser
 @pytest.mark.parametrize(
     ("aggregation", "athena"),
-    [("AVERAGE", "avg(x)"), ("SUM", "sum(x)"), ("MIN", "min(x)"), ("MAX", "max(x)"), ("COUNT", "count(x)"), ("DISTINCT_COUNT", "count(DISTINCT x)")],
+    [
+        ("AVERAGE", "avg(x)"),
+        ("SUM", "sum(x)"),
+        ("MIN", "min(x)"),
+        ("MAX", "max(x)"),
+        ("COUNT", "count(x)"),
+        ("DISTINCT_COUNT", "count(DISTINCT x)"),
+    ],
 )
 def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
     """Through a pivot by platform, whose cells stand in the page as text; the drop-downs' finer groups are aggregated again there."""
@@ -149,8 +177,16 @@ def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
     if "COUNT" in aggregation:
         value = {"CategoricalMeasureField": {"FieldId": "v", "Column": column, "AggregationFunction": aggregation}}
     else:
-        value = {"NumericalMeasureField": {"FieldId": "v", "Column": column, "AggregationFunction": {"SimpleNumericalAggregation": aggregation}}}
-    row = {"CategoricalDimensionField": {"FieldId": "r", "Column": {"DataSetIdentifier": "d", "ColumnName": "platform"}}}
+        value = {
+            "NumericalMeasureField": {
+                "FieldId": "v",
+                "Column": column,
+                "AggregationFunction": {"SimpleNumericalAggregation": aggregation},
+            }
+        }
+    row = {
+        "CategoricalDimensionField": {"FieldId": "r", "Column": {"DataSetIdentifier": "d", "ColumnName": "platform"}}
+    }
     pivot = {"FieldWells": {"PivotTableAggregatedFieldWells": {"Rows": [row], "Values": [value]}}}
     choice = {"FilterId": "f", "Column": {"DataSetIdentifier": "d", "ColumnName": "marketplace"}}
     listed = {"FilterListConfiguration": {"MatchOperator": "CONTAINS", "SelectAllOptions": "FILTER_ALL_VALUES"}}
@@ -166,11 +202,19 @@ def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
         ],
     }  # fmt: skip
     (tmp_path / "page.html").write_text(preview.page(made, connection, {"d": "d"}, "Sums", datetime(2021, 1, 1)))
-    for choice, where in (("s", "true"), ("s?marketplace=de", "marketplace = 'de'"), ("s?marketplace=%E2%81%A0(none)", "marketplace IS NULL")):
+    for choice, where in (
+        ("s", "true"),
+        ("s?marketplace=de", "marketplace = 'de'"),
+        ("s?marketplace=%E2%81%A0(none)", "marketplace IS NULL"),
+    ):
         dom, _, _ = opened(tmp_path / "page.html", choice)
         seen = re.findall(r"<tr><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", dom)
-        rows = connection.execute(f"SELECT coalesce(platform, chr(8288) || '(none)'), {athena} FROM d WHERE {where} GROUP BY 1 ORDER BY 1").fetchall()
-        assert sorted((name, float(number)) for name, number in seen) == sorted((name, float(number)) for name, number in rows)
+        rows = connection.execute(
+            f"SELECT coalesce(platform, chr(8288) || '(none)'), {athena} FROM d WHERE {where} GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        assert sorted((name, float(number)) for name, number in seen) == sorted(
+            (name, float(number)) for name, number in rows
+        )
 
 
 def content(html: str) -> dict:
@@ -183,7 +227,13 @@ def content(html: str) -> dict:
 
 
 def a_page(made: dict, connection: duckdb.DuckDBPyConnection) -> str:
-    return preview.page(made, connection, {name: f"anomalake_shop.{name}" for name in definition.DATASETS}, "Shop", datetime(2021, 2, 18))
+    return preview.page(
+        made,
+        connection,
+        {name: f"anomalake_shop.{name}" for name in definition.DATASETS},
+        "Shop",
+        datetime(2021, 2, 18),
+    )
 
 
 def test_the_page_follows_the_definition_and_the_datasets_alone(tmp_path):
@@ -216,16 +266,27 @@ def test_what_the_page_cannot_draw_is_refused_by_name(tmp_path):
     made = definition.definition(item, WINDOW)
     strange = copy.deepcopy(made)
     strange["Sheets"][0]["Visuals"].append({"SankeyDiagramVisual": {"VisualId": "flow", "ChartConfiguration": {}}})
-    with pytest.raises(UserError, match="visual flow on sheet overview: the preview cannot draw a SankeyDiagramVisual; it draws LineChartVisual"):
+    with pytest.raises(
+        UserError,
+        match="visual flow on sheet overview: the preview cannot draw a SankeyDiagramVisual; it draws LineChartVisual",
+    ):
         a_page(strange, connection)
     with pytest.raises(UserError, match="dataset 'anomaly_log' has no data"):
-        preview.page(made, connection, {name: name for name in definition.DATASETS if name != definition.LOG}, "x", datetime(2021, 1, 1))
+        preview.page(
+            made,
+            connection,
+            {name: name for name in definition.DATASETS if name != definition.LOG},
+            "x",
+            datetime(2021, 1, 1),
+        )
     calculated = copy.deepcopy(made)
     calculated["CalculatedFields"][-1]["Expression"] = "runningSum(sum({value}))"
     with pytest.raises(UserError, match="the preview cannot calculate"):
         a_page(calculated, connection)
     calculated["CalculatedFields"][4]["Expression"] = "concat({severity}, 'x')"
-    with pytest.raises(UserError, match="filter days-from-anomaly_log: the preview cannot read its NumericEqualityFilter"):
+    with pytest.raises(
+        UserError, match="filter days-from-anomaly_log: the preview cannot read its NumericEqualityFilter"
+    ):
         a_page(calculated, connection)
 
 
@@ -261,7 +322,9 @@ def test_the_analysis_over_all_metric_sets_is_drawn_too(tmp_path):
     made = definition.definition_of_all(WINDOW)
     datasets = {name: f"anomalake.{name}" for name in definition.ALL_DATASETS}
     seen = content(preview.page(made, connection, datasets, "all", datetime(2021, 2, 18)))
-    rows = {visual["id"]: seen["cubes"][visual["cube"]]["rows"] for sheet in seen["sheets"] for visual in sheet["visuals"]}
+    rows = {
+        visual["id"]: seen["cubes"][visual["cube"]]["rows"] for sheet in seen["sheets"] for visual in sheet["visuals"]
+    }
     assert (rows["log"], rows["series"]) == (3, 9)
     assert rows["pivot"] == 3 * (1 + 3)
 
@@ -301,5 +364,10 @@ def test_data_beyond_what_a_page_holds_is_cut_and_said(monkeypatch, tmp_path):
 
 
 def test_infinite_numbers_are_empty_and_whole_numbers_exact():
-    assert preview._pack([float("inf"), float("nan"), 1 / 3, 123456789.0], exact=False)["data"] == [None, None, 0.3333333, 123456789.0]
+    assert preview._pack([float("inf"), float("nan"), 1 / 3, 123456789.0], exact=False)["data"] == [
+        None,
+        None,
+        0.3333333,
+        123456789.0,
+    ]
     assert preview._pack([1234567890123, 0.123456789], exact=True)["data"] == [1234567890123, 0.123456789]

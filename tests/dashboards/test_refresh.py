@@ -33,9 +33,13 @@ class Copy(NamedTuple):
     days: int
     schedules: tuple[dict[str, Any], ...]
 
-    def shows(self, utcday: datetime, changed: datetime, kinds: tuple[str, ...] = ("FULL_REFRESH", "INCREMENTAL_REFRESH")) -> datetime | None:
+    def shows(
+        self, utcday: datetime, changed: datetime, kinds: tuple[str, ...] = ("FULL_REFRESH", "INCREMENTAL_REFRESH")
+    ) -> datetime | None:
         """When it shows a row of that `utcday` which changed then, by refreshes of these kinds; None where it does not within a year."""
-        seen = [self._sees(schedule, utcday, changed) for schedule in self.schedules if schedule["RefreshType"] in kinds]
+        seen = [
+            self._sees(schedule, utcday, changed) for schedule in self.schedules if schedule["RefreshType"] in kinds
+        ]
         return min((moment for moment in seen if moment), default=None)
 
     def _sees(self, schedule: dict[str, Any], utcday: datetime, changed: datetime) -> datetime | None:
@@ -49,13 +53,17 @@ def _starts(frequency: dict[str, Any], after: datetime) -> Iterator[datetime]:
     """The next starts of a schedule; an incremental one that missed a row misses it for ever, so a few are enough."""
     assert frequency["TimeZone"] == "UTC"
     if frequency["Interval"] == "HOURLY":
-        yield from (after + timedelta(hours=hours) for hours in (1, 2))  # the minute is QuickSight's choice: the longest wait
+        yield from (
+            after + timedelta(hours=hours) for hours in (1, 2)
+        )  # the minute is QuickSight's choice: the longest wait
         return
     hour, minute = map(int, frequency["TimeOfTheDay"].split(":"))
     start = after.replace(hour=hour, minute=minute, second=0, microsecond=0)
     for number in range(9):
         moment = start + number * DAY
-        if moment >= after and (frequency["Interval"] == "DAILY" or f"{moment:%A}".upper() == frequency["RefreshOnDay"]["DayOfWeek"]):
+        if moment >= after and (
+            frequency["Interval"] == "DAILY" or f"{moment:%A}".upper() == frequency["RefreshOnDay"]["DayOfWeek"]
+        ):
             yield moment
 
 
@@ -87,7 +95,14 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Copy]:
 
 def of_alerts(some: dict[str, Copy], start: str) -> dict[str, Copy]:
     """The datasets that alerts change."""
-    ends = ("anomalies-with-live", "anomalies-with-contributions", "anomaly-log", "all-anomalies", "all-contributions", "all-anomaly-log")
+    ends = (
+        "anomalies-with-live",
+        "anomalies-with-contributions",
+        "anomaly-log",
+        "all-anomalies",
+        "all-contributions",
+        "all-anomaly-log",
+    )
     return {name: copy for name, copy in some.items() if name.startswith(start) and name.endswith(ends)}
 
 
@@ -98,7 +113,11 @@ def cost_event(start: str, sent: datetime, identity: str) -> str:
     """An anomaly of Cost Anomaly Detection as its event of that time tells it: one message of several while it lasts."""
     event = json.loads(event_text("cost_eventbridge"))
     event["time"] = f"{sent:%Y-%m-%dT%H:%M:%SZ}"
-    event["detail"] |= {"anomalyId": identity, "anomalyStartDate": f"{start}T00:00:00Z", "anomalyEndDate": f"{sent:%Y-%m-%d}T00:00:00Z"}
+    event["detail"] |= {
+        "anomalyId": identity,
+        "anomalyStartDate": f"{start}T00:00:00Z",
+        "anomalyEndDate": f"{sent:%Y-%m-%d}T00:00:00Z",
+    }
     return json.dumps(event)
 
 
@@ -112,13 +131,20 @@ def archived(store: FolderStore) -> list[tuple[datetime, datetime]]:
         for body in archive.unpack(stored.data):
             event = json.loads(str(body))
             told = event.get("time") or event["anomalyEndDate"]
-            found.append((datetime.fromisoformat(place[1]), datetime.fromisoformat(told).astimezone(UTC).replace(tzinfo=None)))
+            found.append(
+                (datetime.fromisoformat(place[1]), datetime.fromisoformat(told).astimezone(UTC).replace(tzinfo=None))
+            )
     return found
 
 
-def test_each_message_of_an_anomaly_of_costs_is_shown_within_a_day_for_90_days_and_within_a_week_after(tmp_path: Path, both: dict[str, Copy]):
+def test_each_message_of_an_anomaly_of_costs_is_shown_within_a_day_for_90_days_and_within_a_week_after(
+    tmp_path: Path, both: dict[str, Copy]
+):
     store, began = FolderStore(tmp_path), datetime(2026, 3, 2)
-    later = [cost_event("2026-03-02", began + timedelta(days=days, hours=16), "one") for days in (1, 2, 4, 5, 9, 30, 61, 90, 91, 120, 400)]
+    later = [
+        cost_event("2026-03-02", began + timedelta(days=days, hours=16), "one")
+        for days in (1, 2, 4, 5, 9, 30, 61, 90, 91, 120, 400)
+    ]
     bodies = [event_text("cost_eventbridge"), event_text("cost_sns"), *later]
     for number, body in enumerate(bodies):
         assert ingest([Message(str(number), body)], store, (COST,), "parquet").filed
@@ -132,13 +158,16 @@ def test_each_message_of_an_anomaly_of_costs_is_shown_within_a_day_for_90_days_a
         for filed, sent in arrivals:
             shown = copy.shows(filed, sent)
             assert shown is not None, f"{name}: what arrived at {sent} under {filed:%Y-%m-%d} is never shown"
-            assert shown - sent <= (DAY if (sent - filed).days <= 90 else 7 * DAY), f"{name}: {sent} under {filed:%Y-%m-%d}"
+            assert shown - sent <= (DAY if (sent - filed).days <= 90 else 7 * DAY), (
+                f"{name}: {sent} under {filed:%Y-%m-%d}"
+            )
 
 
 SETS_OF_OTHERS = {
     "no source": shop_text(name="name: alone").partition("source:")[0],
     "no source, five minutes": shop_text(name="name: alone", frequency="frequency: PT5M").partition("source:")[0],
-    "a source, and alerts of another service": shop_text(name="name: alone") + "alerts: {detectors: ['anomalymonitor/*']}\n",
+    "a source, and alerts of another service": shop_text(name="name: alone")
+    + "alerts: {detectors: ['anomalymonitor/*']}\n",
     "daily, a source, and alerts of another service": shop_text(name="name: alone", frequency="frequency: P1D")
     + "alerts: {detectors: ['anomalymonitor/*']}\n",
 }
@@ -167,11 +196,25 @@ def test_new_alerts_of_a_set_with_a_finer_frequency_are_shown_within_an_hour(tmp
 # --- what the own detector files
 
 
-ZONES = ("UTC", "Asia/Tokyo", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Berlin", "Australia/Lord_Howe")
+ZONES = (
+    "UTC",
+    "Asia/Tokyo",
+    "America/New_York",
+    "Pacific/Kiritimati",
+    "Pacific/Pago_Pago",
+    "Europe/Berlin",
+    "Australia/Lord_Howe",
+)
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1))
 
 
-@given(moments, st.sampled_from(sorted(intervals.STEP)), st.sampled_from(ZONES), st.integers(0, LARGEST_OFFSET), st.integers(0, 3600))
+@given(
+    moments,
+    st.sampled_from(sorted(intervals.STEP)),
+    st.sampled_from(ZONES),
+    st.integers(0, LARGEST_OFFSET),
+    st.integers(0, 3600),
+)
 def test_an_interval_that_is_scored_in_time_is_in_the_next_incremental_refresh(
     at: datetime, frequency: str, zone: str, offset: int, late_seconds: int
 ):
@@ -199,7 +242,9 @@ def test_the_datasets_over_all_sets_look_back_as_far_as_the_latest_of_them(tmp_p
     late = metric_set.parse(shop_text(name="name: late") + "  offset: 200000\n", "late")
     made = spice(tmp_path, SHOP, late)
     assert {copy.days for name, copy in made.items() if name.startswith("anomalake-set-shop-")} == {4}
-    assert {copy.days for name, copy in made.items() if name.startswith(("anomalake-set-late-", "anomalake-all-"))} == {7}
+    assert {copy.days for name, copy in made.items() if name.startswith(("anomalake-set-late-", "anomalake-all-"))} == {
+        7
+    }
 
 
 # --- what changes old days: a rebuild, a replay, feedback on an old event, redriven dead letters, live data that came late
@@ -220,7 +265,11 @@ def test_what_changes_under_any_date_is_shown_within_a_week(both: dict[str, Copy
 
 def test_schedules_keep_quicksight_s_rules(tmp_path: Path):
     """At most five for a dataset, of one identity each; one hourly; an incremental one requires a window."""
-    texts = [SETS_OF_OTHERS["no source, five minutes"], shop_text(name="name: alone"), shop_text(name="name: alone", frequency="frequency: P1D")]
+    texts = [
+        SETS_OF_OTHERS["no source, five minutes"],
+        shop_text(name="name: alone"),
+        shop_text(name="name: alone", frequency="frequency: P1D"),
+    ]
     sets = [metric_set.parse(text.replace("alone", f"set{number}"), "x") for number, text in enumerate(texts)]
     for name, copy in spice(tmp_path, COST, *sets).items():
         kinds = [schedule["RefreshType"] for schedule in copy.schedules]
@@ -237,7 +286,11 @@ def test_schedules_keep_quicksight_s_rules(tmp_path: Path):
 
 def test_a_stack_that_asks_athena_each_time_has_neither_windows_nor_schedules(tmp_path: Path):
     made = expand(project(tmp_path, [COST, SHOP]), QuickSightOwner="user/default/alice").values()
-    assert [one.path for one in made if one.type == "AWS::QuickSight::RefreshSchedule" or "DataSetRefreshProperties" in one.properties] == []
+    assert [
+        one.path
+        for one in made
+        if one.type == "AWS::QuickSight::RefreshSchedule" or "DataSetRefreshProperties" in one.properties
+    ] == []
     assert len([one for one in made if one.type == "AWS::QuickSight::DataSet"]) == 14
 
 

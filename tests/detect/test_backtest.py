@@ -30,21 +30,29 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     firsts: dict[live_data.Series, tuple[int, int]] = {}
     for one in reversed(read):
         firsts = backtest.earlier(firsts, one.series)
-    known = backtest.course(job, days, firsts, [some for one in read for some in one.told], feedback=feedback, parts=parts)
+    known = backtest.course(
+        job, days, firsts, [some for one in read for some in one.told], feedback=feedback, parts=parts
+    )
     cut = sorted((block for one in read for block in backtest.cut(known, one)), key=lambda block: block[0])
     learned = []
     for piece in range(len(known.pieces)):
         mine = [block for block in cut if block[0][0] == piece]
         learned += [list(backtest.learn(known, piece, mine)) for _ in range(2)][1]
     points = [one for one in learned if isinstance(one, backtest.Points)]
-    found = [backtest.write(known, day.number, [one for one in points if one.day == day.number]) for _ in range(2) for day in days]
+    found = [
+        backtest.write(known, day.number, [one for one in points if one.day == day.number])
+        for _ in range(2)
+        for day in days
+    ]
     moved, ongoing = backtest.groups(known, (event for one in found[: len(days)] for event in one.events))
     sent = [backtest.file(job, one, moved) for one in found]
     detector = backtest.detector(known, ongoing, [one for one in learned if isinstance(one, backtest.Learned)])
     last = next(reversed(when.files))
     if detector.series:
         remember(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
-    return backtest.report(when, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ())
+    return backtest.report(
+        when, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +81,11 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
     for store in lakes:
         fill(store)
         at = backtest.datetime(2021, 3, 14, 23)
-        keep(Feedback("views", at, wanted=False, direction="above", series=({"platform": "pc_web"},), said_at=at), SHOP, store)
+        keep(
+            Feedback("views", at, wanted=False, direction="above", series=({"platform": "pc_web"},), said_at=at),
+            SHOP,
+            store,
+        )
         keep(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
     expected = in_one_process(lakes[0])
     assert len([key for key in expected if "/shards/" in key]) == 5
@@ -83,16 +95,21 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
 
 def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
     item = metric_set.parse(
-        shop_text("America/New_York", frequency="frequency: P1D", timestamp='timestamp: {column: timestamp, format: "yyyy-MM-dd"}').replace(
-            "{{yyyyMMdd}}/{{HHmm}}", "{{yyyyMMdd}}"
-        ),
+        shop_text(
+            "America/New_York",
+            frequency="frequency: P1D",
+            timestamp='timestamp: {column: timestamp, format: "yyyy-MM-dd"}',
+        ).replace("{{yyyyMMdd}}/{{HHmm}}", "{{yyyyMMdd}}"),
         "shop.yaml",
     )
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     rng = np.random.default_rng(3)
     for day in range(120):
         wall = backtest.datetime(2021, 1, 1) + day * timedelta(days=1)
-        rows = [f"{platform},us,{wall:%Y-%m-%d},{int(rng.poisson(50)) * (5 if day == 100 else 1)},{rng.normal(5, 1):.2f}" for platform in "abc"]
+        rows = [
+            f"{platform},us,{wall:%Y-%m-%d},{int(rng.poisson(50)) * (5 if day == 100 else 1)},{rng.normal(5, 1):.2f}"
+            for platform in "abc"
+        ]
         for store in lakes if not 60 <= day < 63 and day != 1 else []:
             some = rows[:1] if day < 30 else rows
             text = "\n".join([",".join(live_data.source_of(item).columns), *(some if day else [])])
@@ -106,7 +123,10 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
 def test_live_data_of_which_nothing_can_be_read(tmp_path):
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
-        store.put(f"{live_data.folder(SHOP, backtest.datetime(2021, 3, 1))}/data.csv", b"nothing,of,what,is,wanted\n1,2,3,4,5\n")
+        store.put(
+            f"{live_data.folder(SHOP, backtest.datetime(2021, 3, 1))}/data.csv",
+            b"nothing,of,what,is,wanted\n1,2,3,4,5\n",
+        )
     report = local_pipeline.run_backtest(SHOP, lakes[0], (SHOP,), "parquet")
     assert in_parts(str(lakes[1].root), 2) == report
     assert report.status == ("views: no data yet", "revenue: no data yet")
@@ -114,5 +134,7 @@ def test_live_data_of_which_nothing_can_be_read(tmp_path):
 
 
 def test_no_live_data_is_told(tmp_path):
-    with pytest.raises(UserError, match="holds no live data of the metric set 'shop'; files belong in folders shop/live"):
+    with pytest.raises(
+        UserError, match="holds no live data of the metric set 'shop'; files belong in folders shop/live"
+    ):
         timeline.timeline(FolderStore(tmp_path), SHOP, timeline.clock_now())

@@ -15,7 +15,9 @@ SERIES = list(itertools.product(PLATFORMS, MARKETS, KINDS))
 NAMES = ("platform", "market", "kind")
 
 
-def found(changes: dict[tuple, float], seed: int = 1, series=SERIES, noise: float = 1.0, names=NAMES) -> tuple[Cause, ...]:
+def found(
+    changes: dict[tuple, float], seed: int = 1, series=SERIES, noise: float = 1.0, names=NAMES
+) -> tuple[Cause, ...]:
     """The causes where the series that fit (None: any) are so many times what is expected, and those beyond 4.3 spreads are anomalous."""
     generator = np.random.default_rng(seed)
     expected = np.exp(generator.normal(5, 0.6, len(series)))
@@ -57,7 +59,9 @@ def test_small_series_that_moved_with_the_cause_do_not_speak_against_it():
     expected = np.array([1000.0, 900, 8, 5, 700, 600, 9, 6])
     series = [(platform, f"m{number}") for platform in ("pc", "app") for number in range(4)]
     value = expected * np.array([0.5, 0.5, 0.5, 0.6, 1, 1, 1, 1])
-    assert values(cause.causes(("platform", "market"), series, value, expected, np.array([0, 1]))) == {(("platform", "pc"),)}
+    assert values(cause.causes(("platform", "market"), series, value, expected, np.array([0, 1]))) == {
+        (("platform", "pc"),)
+    }
 
 
 def test_what_nobody_knows_is_no_cause():
@@ -81,18 +85,35 @@ def test_the_order_of_the_series_does_not_matter(order, seed):
             value[i] = expected[i] * 2.0
     anomalous = np.flatnonzero(np.abs(value - expected) > 4.3 * np.sqrt(expected))
     place = {number: i for i, number in enumerate(order)}
-    again = cause.causes(NAMES, [SERIES[i] for i in order], value[list(order)], expected[list(order)], np.array([place[i] for i in anomalous]))
+    again = cause.causes(
+        NAMES,
+        [SERIES[i] for i in order],
+        value[list(order)],
+        expected[list(order)],
+        np.array([place[i] for i in anomalous]),
+    )
     assert again == one
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from(["x", "y"]), st.floats(), st.floats(), st.booleans()), max_size=12),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", None]), st.sampled_from(["x", "y"]), st.floats(), st.floats(), st.booleans()
+        ),
+        max_size=12,
+    ),
 )
 def test_whatever_the_numbers_what_is_explained_lies_between_nothing_and_all(rows):
     series = [row[:2] for row in rows]
     affected = np.array([i for i, row in enumerate(rows) if row[4]], np.int64)
     with np.errstate(all="ignore"):
-        some = cause.causes(("a", "b"), series, np.array([row[2] for row in rows], float), np.array([row[3] for row in rows], float), affected)
+        some = cause.causes(
+            ("a", "b"),
+            series,
+            np.array([row[2] for row in rows], float),
+            np.array([row[3] for row in rows], float),
+            affected,
+        )
     assert all(0 < one.explains <= 1 + 1e-9 for one in some)
     assert sum(one.explains for one in some) <= 1 + 1e-9
     assert len(set(values(some))) == len(some) <= cause.MOST_CAUSES

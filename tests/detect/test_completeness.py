@@ -12,7 +12,11 @@ MONDAY = 735_000 - 735_000 % 7 + 1  # an ordinal; ordinal 1 was a Monday
 def told(counts: list[int], slots: int = 24, sensitivity: float = 50) -> list[int]:
     """The places of the intervals that are told, counted from the first."""
     state = Completeness(slots)
-    return [number for number, count in enumerate(counts) if step(state, MONDAY + number // slots, number % slots, count, sensitivity)[2]]
+    return [
+        number
+        for number, count in enumerate(counts)
+        if step(state, MONDAY + number // slots, number % slots, count, sensitivity)[2]
+    ]
 
 
 def weeks(number: float, count: int = 20) -> list[int]:

@@ -123,7 +123,9 @@ def test_shares_add_up_to_one_hundred(weights):
 series = st.tuples(st.sampled_from(["pc", "app", None]), st.sampled_from(["us", "de", None]))
 
 
-@given(st.dictionaries(series, st.tuples(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 100)), min_size=1, max_size=9))
+@given(
+    st.dictionaries(series, st.tuples(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 100)), min_size=1, max_size=9)
+)
 def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
     value, expected, score = (np.array(column) for column in zip(*drawn.values(), strict=True))
     points = model.Points(value, expected, expected - 1, expected + 1, score)
@@ -135,7 +137,10 @@ def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
     assert alert is not None
     told = alerts.parse(alerts.encode(alert))
     alerts.fit(told, SHOP)
-    named = [{d.dimension_name: d.dimension_value for d in one.dimensions} for one in told.impacted_metric.relevant_time_series]
+    named = [
+        {d.dimension_name: d.dimension_value for d in one.dimensions}
+        for one in told.impacted_metric.relevant_time_series
+    ]
     assert {(one.get("platform"), one.get("marketplace")) for one in named} == affected
     assert told.anomaly_score >= max(score[score >= 50].round(2)) - 0.01
     for dimension in told.impacted_metric.dimension_contribution:
@@ -166,7 +171,9 @@ def test_a_second_run_gives_the_same_alerts_with_the_same_ids():
         values = season(20)
         values[15 * 24 + 3] *= 4
         for hour, (value,) in enumerate(values):
-            scored = detector.score(Interval(START + timedelta(hours=hour), {("pc", "us"): (float(value), None)}, 1, ()))
+            scored = detector.score(
+                Interval(START + timedelta(hours=hour), {("pc", "us"): (float(value), None)}, 1, ())
+            )
             found += [alerts.encode(alert) for alert in scored.alerts]
             assert [record[4:6] for record in scored.observations] == [("views", float(value))]
         return found
@@ -185,7 +192,9 @@ def test_amounts_that_come_now_and_then_are_no_anomalies_each_time_they_come(who
     assert (score[60 * 24 + 5] >= 50).all()
 
 
-def groups(walls: list[tuple[datetime, dict[tuple[str, str], float]]], zone: str = "UTC", *, kept: bool = False) -> list[str]:
+def groups(
+    walls: list[tuple[datetime, dict[tuple[str, str], float]]], zone: str = "UTC", *, kept: bool = False
+) -> list[str]:
     """The group of each event of these intervals, after fifteen quiet days, by turns above and below 100; the state kept and loaded after each."""
     item = metric_set.parse(shop_text(zone), "shop.yaml")
     detector, found = Detector(item), []
@@ -274,7 +283,9 @@ def test_huge_values_are_scored_and_their_shares_add_up():
     points = run(values)
     at = model.Points(*(column[25 * 24] for column in points))
     alert = events.event(SHOP, "views", START, [("pc", "us"), ("app", "us")], at)
-    assert [one.value_contribution for one in alert.impacted_metric.dimension_contribution[0].dimension_value_contributions] == [50, 50]
+    assert [
+        one.value_contribution for one in alert.impacted_metric.dimension_contribution[0].dimension_value_contributions
+    ] == [50, 50]
 
 
 @given(st.floats(1e-6, 1e9), st.floats(1e-9, 1e-5))
@@ -286,11 +297,18 @@ def test_a_value_outside_its_band_stays_outside_when_numbers_are_rounded(bound, 
 
 
 @given(
-    st.lists(st.floats() | st.floats(0, 1e9) | st.integers(0, 10**8).map(lambda n: n / 1000) | st.integers(-330, 308).map(lambda n: float(f"1e{n}")))
+    st.lists(
+        st.floats()
+        | st.floats(0, 1e9)
+        | st.integers(0, 10**8).map(lambda n: n / 1000)
+        | st.integers(-330, 308).map(lambda n: float(f"1e{n}"))
+    )
 )
 def test_numbers_are_rounded_as_a_text_of_six_figures_reads(numbers):
     edges = [x for number in numbers for x in (number, math.nextafter(number, 0), math.nextafter(number, math.inf))]
-    assert list(map(repr, events.figures(np.array(edges, float)).tolist())) == [repr(float(f"{number:.6g}")) for number in edges]
+    assert list(map(repr, events.figures(np.array(edges, float)).tolist())) == [
+        repr(float(f"{number:.6g}")) for number in edges
+    ]
 
 
 @given(st.floats(0, 1e280), st.floats(1e-6, 1))
@@ -329,7 +347,11 @@ def test_a_time_of_day_that_is_far_out_again_and_again_becomes_usual():
 @pytest.mark.parametrize("slots", [1, 24])
 def test_the_first_negative_value_is_scored_and_those_after_it_too(level, noise, slots):
     days = 40 if slots == 1 else 20
-    values = level * np.random.default_rng(9).normal(1, noise, (days * slots, 1)) if noise else np.full((days * slots, 1), level)
+    values = (
+        level * np.random.default_rng(9).normal(1, noise, (days * slots, 1))
+        if noise
+        else np.full((days * slots, 1), level)
+    )
     values[-3 * slots] = -4 * level
     points = run(values, slots=slots)
     flagged = np.flatnonzero(np.nan_to_num(points.score[:, 0]) >= 50).tolist()

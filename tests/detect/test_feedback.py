@@ -27,7 +27,12 @@ def alerts(*said: Feedback, odd: float = 125.0) -> list[tuple[datetime, float, s
         wall = START + timedelta(hours=hour)
         value = odd if wall in (EARLY, LATE) else 100.0 + wall.hour % 3 - wall.day % 2
         for one in detector.score(Interval(wall, {PC: (value, None), APP: (value, None)}, 2, ())).alerts:
-            platforms = {d.dimension_value for s in one.impacted_metric.relevant_time_series for d in s.dimensions if d.dimension_name == "platform"}
+            platforms = {
+                d.dimension_value
+                for s in one.impacted_metric.relevant_time_series
+                for d in s.dimensions
+                if d.dimension_name == "platform"
+            }
             found.append((wall, one.anomaly_score, platforms))
     return found
 
@@ -55,7 +60,9 @@ def test_it_holds_for_the_series_measure_and_direction_that_are_named():
     assert alerts(Feedback("revenue", EARLY, wanted=False)) == alerts()
     often = [said(False, series=({"platform": "pc"},))] * 6
     assert [platforms for _, _, platforms in alerts(*often)] == [{"pc", "app"}, {"app"}]
-    assert [platforms for _, _, platforms in alerts(*[said(False, series=({"platform": "pc", "marketplace": "de"},))] * 6)] == [{"pc", "app"}] * 2
+    assert [
+        platforms for _, _, platforms in alerts(*[said(False, series=({"platform": "pc", "marketplace": "de"},))] * 6)
+    ] == [{"pc", "app"}] * 2
 
 
 def test_however_often_it_is_said_it_weighs_no_less_than_an_eighth_and_no_more_than_twice():
@@ -91,7 +98,14 @@ def lake(tmp_path, capsys):
             lines += [f"{platform},us,{wall},{value},1" for platform in ("pc", "app")]
     (tmp_path / "shop.csv").write_text("\n".join(lines) + "\n")
     page = str(tmp_path / "page.html")
-    arguments = ["--metric-set", str(tmp_path / "shop.yaml"), "--data", str(tmp_path / "shop.csv"), "--lake", str(tmp_path / "lake")]
+    arguments = [
+        "--metric-set",
+        str(tmp_path / "shop.yaml"),
+        "--data",
+        str(tmp_path / "shop.csv"),
+        "--lake",
+        str(tmp_path / "lake"),
+    ]
     assert main(["backtest", *arguments, "--output", page]) == 0
     assert "views: scored, 2 of 2 series" in capsys.readouterr().out
     return tmp_path / "lake"
@@ -103,22 +117,48 @@ def ask(lake, capsys, sql: str) -> list[dict]:
 
 
 def test_the_command_marks_an_event_which_shows_in_the_log_and_the_newer_word_counts(lake, capsys):
-    events = {row["metricname"]: row["eventid"] for row in ask(lake, capsys, "SELECT metricname, eventid, feedback FROM anomaly_log")}
+    events = {
+        row["metricname"]: row["eventid"]
+        for row in ask(lake, capsys, "SELECT metricname, eventid, feedback FROM anomaly_log")
+    }
     assert set(events) == {"views", "missing data"}
-    for name, words in (("views", ["--wanted"]), ("views", ["--not-wanted", "--note", "a sale"]), ("missing data", ["--not-wanted"])):
+    for name, words in (
+        ("views", ["--wanted"]),
+        ("views", ["--not-wanted", "--note", "a sale"]),
+        ("missing data", ["--not-wanted"]),
+    ):
         assert main(["feedback", events[name], *words, "--lake", str(lake)]) == 0
     capsys.readouterr()
     assert {row["feedback"] for row in ask(lake, capsys, "SELECT feedback FROM anomaly_log")} == {"not wanted"}
     (row,) = ask(lake, capsys, "SELECT wanted, note, cardinality(series) AS n FROM feedback WHERE metricname = 'views'")
     assert row == {"wanted": False, "note": "a sale", "n": 2}
     (file,) = [file for file in lake.glob("feedback/shop/v1/*.json") if "views" in file.read_text()]
-    assert json.loads(file.read_text())["series"] == [{"platform": "app", "marketplace": "us"}, {"platform": "pc", "marketplace": "us"}]
+    assert json.loads(file.read_text())["series"] == [
+        {"platform": "app", "marketplace": "us"},
+        {"platform": "pc", "marketplace": "us"},
+    ]
 
 
 def test_the_command_marks_series_and_a_rebuild_heeds_it(lake, capsys):
     since = "2021-01-10"
     assert main(["feedback", "--measure", "missing data", "--not-wanted", "--since", since, "--lake", str(lake)]) == 0
-    assert main(["feedback", "--measure", "views", "--series", "platform=pc", "--wanted", "--since", since, "--lake", str(lake)]) == 0
+    assert (
+        main(
+            [
+                "feedback",
+                "--measure",
+                "views",
+                "--series",
+                "platform=pc",
+                "--wanted",
+                "--since",
+                since,
+                "--lake",
+                str(lake),
+            ]
+        )
+        == 0
+    )
     capsys.readouterr()
     sql = "SELECT score FROM metrics_with_band WHERE metricname = 'views' AND key LIKE 'pc%' AND date = '2021-01-18'"
     before = ask(lake, capsys, sql)

@@ -19,7 +19,9 @@ from examples import shop_text
 WALL = datetime(2026, 7, 14, 11)
 SERIES = [("pc", "us"), ("pc", "de"), ("app", "us"), ("app", None)]
 # By series: above by 10, below by 20, above by 30, below by 40; all anomalous.
-POINTS = Points(*(np.array(column, float) for column in ([110, 80, 130, 60], [100] * 4, [95] * 4, [105] * 4, [60, 70, 80, 90])))
+POINTS = Points(
+    *(np.array(column, float) for column in ([110, 80, 130, 60], [100] * 4, [95] * 4, [105] * 4, [60, 70, 80, 90]))
+)
 
 
 def shop(alerts: str = "{}", zone: str = "UTC") -> metric_set.MetricSet:
@@ -49,7 +51,10 @@ def places(alerts: str, measure: str = "views", wall: datetime = WALL) -> list[i
         ("{direction: below, minimumImpact: {views: 61}}", []),
         ("{snoozed: [{until: 2026-07-15}]}", []),
         ("{snoozed: [{until: 2026-07-14}]}", [0, 1, 2, 3]),
-        ("{snoozed: [{until: 2026-08-01, dimensions: {platform: [pc]}}, {until: 2026-08-01, dimensions: {marketplace: [null]}}]}", [2]),
+        (
+            "{snoozed: [{until: 2026-08-01, dimensions: {platform: [pc]}}, {until: 2026-08-01, dimensions: {marketplace: [null]}}]}",
+            [2],
+        ),
         ("{snoozed: [{until: 2026-08-01, measures: [revenue]}]}", [0, 1, 2, 3]),
         ("{snoozed: [{until: 2026-08-01, measures: [views], dimensions: {platform: [app]}}]}", [0, 1]),
     ],
@@ -74,7 +79,9 @@ def test_data_that_is_missing_is_no_event_where_all_that_lacks_is_snoozed_in_all
             for alert in detector.score(Interval(wall, values, len(values), ())).alerts:
                 assert alert.impacted_metric.metric_name == "missing data"
                 series = alert.impacted_metric.relevant_time_series
-                found.append({d.dimension_value for one in series for d in one.dimensions if d.dimension_name == "platform"})
+                found.append(
+                    {d.dimension_value for one in series for d in one.dimensions if d.dimension_name == "platform"}
+                )
         return found
 
     assert missed("{}") == [{"app", "pc"}]
@@ -103,14 +110,23 @@ def test_filters_only_take_away(scores, direction):
     ("alerts", "told"),
     [
         ("{measures: [clicks]}", "alerts.measures: 'clicks': there is no such measure; there are views, revenue"),
-        ("{dimensions: {country: [de]}}", "alerts.dimensions: 'country': there is no such dimension; there are platform, marketplace"),
+        (
+            "{dimensions: {country: [de]}}",
+            "alerts.dimensions: 'country': there is no such dimension; there are platform, marketplace",
+        ),
         ("{minimumImpact: {clicks: 1}}", "alerts.minimumImpact: 'clicks': there is no such measure"),
         ("{minimumImpact: {views: -1}}", "alerts.minimumImpact: views: -1 must be 0 or more"),
         ("{minimumImpact: {views: .nan}}", "alerts.minimumImpact: views: nan must be 0 or more"),
         ("{direction: sideways}", "alerts.direction: 'sideways' must be above or below"),
         ("{snoozed: [{until: tomorrow}]}", r"alerts.snoozed\[0\].until: 'tomorrow' must be a date such as 2026-08-01"),
-        ("{snoozed: [{until: 2026-08-01, dimensions: {x: []}}]}", r"alerts.snoozed\[0\].dimensions: 'x': there is no such dimension"),
-        ("{snoozed: [{until: 2026-08-01, series: x}]}", "unknown field .series.; known are until, dimensions, measures"),
+        (
+            "{snoozed: [{until: 2026-08-01, dimensions: {x: []}}]}",
+            r"alerts.snoozed\[0\].dimensions: 'x': there is no such dimension",
+        ),
+        (
+            "{snoozed: [{until: 2026-08-01, series: x}]}",
+            "unknown field .series.; known are until, dimensions, measures",
+        ),
         ("{mininumImpact: {views: 1}}", "unknown field .mininumImpact.; known are .*minimumImpact"),
     ],
 )

@@ -27,7 +27,9 @@ NOW = datetime(2026, 3, 2, 12)
 FORMATS = {"P1D": "yyyy-MM-dd"}
 
 
-def metric(frequency: str = "P1D", zone: str = "UTC", *, unix: bool = False, aggregation: str = "SUM", offset: int = 0) -> MetricSet:
+def metric(
+    frequency: str = "P1D", zone: str = "UTC", *, unix: bool = False, aggregation: str = "SUM", offset: int = 0
+) -> MetricSet:
     """One measure, no dimensions."""
     form = "UNIX" if unix else "yyyy-MM-dd HH:mm:ss"
     folder = "{{yyyyMMdd}}" if frequency == "P1D" else "{{yyyyMMdd}}/{{HHmm}}"
@@ -51,7 +53,11 @@ def daily(count: int, last: datetime, level: float = 1000) -> dict[datetime, flo
 
 
 def alerts_of(store) -> list[str]:
-    return [json.loads(json.loads(line)["body"])["timestamp"] for key in store.list(layout.ARCHIVE) for line in store.get(key).data.splitlines()]
+    return [
+        json.loads(json.loads(line)["body"])["timestamp"]
+        for key in store.list(layout.ARCHIVE)
+        for line in store.get(key).data.splitlines()
+    ]
 
 
 # --- the future
@@ -78,7 +84,15 @@ def test_a_first_live_run_and_a_rebuild_stay_in_the_present_too(tmp_path, capsys
     assert (memory.after, len(done.findings)) == (datetime(2026, 3, 1), 1)
     (tmp_path / "sales.yaml").write_text(SALES)
     for more in ([], ["--rebuild"]):
-        given = ["detect", "--lake", str(tmp_path / "lake"), "--metric-set", str(tmp_path / "sales.yaml"), "--now", "2026-03-02T12:00"]
+        given = [
+            "detect",
+            "--lake",
+            str(tmp_path / "lake"),
+            "--metric-set",
+            str(tmp_path / "sales.yaml"),
+            "--now",
+            "2026-03-02T12:00",
+        ]
         assert main([*given, *more]) == 0
         out = capsys.readouterr()
         assert "sales/live/20360301: the interval lies in the future" in out.err
@@ -99,14 +113,19 @@ def test_a_detector_that_an_older_run_moved_into_the_future_says_so():
     item, store = metric(), ObjectStore.memory()
     write(store, item, daily(60, datetime(2026, 3, 1)))
     local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-    with pytest.raises(UserError, match=r"processed intervals up to 2026-03-01 .* lies in the future.*`anomalake detect --rebuild`"):
+    with pytest.raises(
+        UserError, match=r"processed intervals up to 2026-03-01 .* lies in the future.*`anomalake detect --rebuild`"
+    ):
         detect.run(item, Setting(store, (item,), "parquet"), datetime(2026, 2, 1), lambda: True)
 
 
 def test_live_data_that_is_not_due_at_all_is_one_clear_message():
     item, store = metric(), ObjectStore.memory()
     write(store, item, {datetime(2026, 3, 2): 310.0})
-    with pytest.raises(UserError, match=r"'sales' can be scored yet: left for later: the interval 2026-03-02 00:00:00 \(UTC\) is due at 2026-03-03"):
+    with pytest.raises(
+        UserError,
+        match=r"'sales' can be scored yet: left for later: the interval 2026-03-02 00:00:00 \(UTC\) is due at 2026-03-03",
+    ):
         local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
 
 
@@ -116,7 +135,9 @@ def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tm
     local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     windows = []
     original = definition.fitting
-    monkeypatch.setattr(definition, "fitting", lambda one, first, last: windows.append((first, last)) or original(one, first, last))
+    monkeypatch.setattr(
+        definition, "fitting", lambda one, first, last: windows.append((first, last)) or original(one, first, last)
+    )
     pages.write(item, duck.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
     assert windows == [(datetime(2026, 1, 1), datetime(2026, 3, 1))]
 
@@ -131,7 +152,9 @@ def test_an_interval_is_scored_once_it_has_ended_and_its_offset_has_passed(offse
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert (report.intervals, report.alerts) == (90, 0)
     due = "00:00:00" if offset == 0 else "02:00:00"
-    assert report.notes == (f"left for later: the interval 2026-03-02 00:00:00 (UTC) is due at 2026-03-03 {due} UTC; its data is not complete yet",)
+    assert report.notes == (
+        f"left for later: the interval 2026-03-02 00:00:00 (UTC) is due at 2026-03-03 {due} UTC; its data is not complete yet",
+    )
     write(store, item, {datetime(2026, 3, 2): 1020.0})
     chosen, midnight = Setting(store, (item,), "parquet"), datetime(2026, 3, 3)
     assert detect.run(item, chosen, midnight + timedelta(seconds=offset - 1), lambda: True)[0].scored == 0
@@ -143,14 +166,24 @@ def test_the_live_run_says_what_it_leaves_for_later():
     item, store = metric("PT1H"), ObjectStore.memory()
     write(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(10 * 24)})
     done, _ = detect.run(item, Setting(store, (item,), "parquet"), NOW + timedelta(minutes=20), lambda: True)
-    assert done.notes == ("left for later: the interval 2026-03-02 12:00:00 (UTC) is due at 2026-03-02 13:00:00 UTC; its data is not complete yet",)
+    assert done.notes == (
+        "left for later: the interval 2026-03-02 12:00:00 (UTC) is due at 2026-03-02 13:00:00 UTC; its data is not complete yet",
+    )
 
 
 def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys):
     rows = [("a", start, value) for start, value in daily(40, datetime(2026, 3, 1)).items()]
     rows += [("a", datetime(2026, 3, 2), 310.0), ("a", datetime(2036, 3, 1), 5.0)]
     pd.DataFrame(rows, columns=["series", "timestamp", "value"]).to_csv(tmp_path / "in.csv", index=False)
-    given = ["score", str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), "--frequency", "P1D", "--now", "2026-03-02T12:00"]
+    given = [
+        "score",
+        str(tmp_path / "in.csv"),
+        str(tmp_path / "out.csv"),
+        "--frequency",
+        "P1D",
+        "--now",
+        "2026-03-02T12:00",
+    ]
     assert main(given) == 0
     out = pd.read_csv(tmp_path / "out.csv").set_index("timestamp")["score"]
     assert out.loc["2026-03-01"] >= 0
@@ -163,7 +196,9 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
 # --- very old dates
 
 
-@pytest.mark.parametrize("odd", [datetime(1970, 1, 1), datetime(1999, 12, 31), datetime(2000, 1, 1), datetime(2001, 1, 1)])
+@pytest.mark.parametrize(
+    "odd", [datetime(1970, 1, 1), datetime(1999, 12, 31), datetime(2000, 1, 1), datetime(2001, 1, 1)]
+)
 @pytest.mark.parametrize("frequency", ["P1D", "PT1H", "PT5M"])
 def test_one_very_old_row_is_named_and_costs_nothing(odd, frequency):
     item, store = metric(frequency), ObjectStore.memory()
@@ -240,7 +275,10 @@ def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[da
         for instant in instants
     ]
     locals_ = [intervals.to_wall(instant, item.timezone).hour for instant in instants]
-    shaped = [(130 if hour in (8, 9) else 100) * (factor or {}).get(item.start(instant), 1) for instant, hour in zip(instants, locals_, strict=True)]
+    shaped = [
+        (130 if hour in (8, 9) else 100) * (factor or {}).get(item.start(instant), 1)
+        for instant, hour in zip(instants, locals_, strict=True)
+    ]
     local_pipeline.lay_out(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
 
 

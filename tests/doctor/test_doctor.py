@@ -103,9 +103,12 @@ def catalog(**changed: Any) -> Callable[..., Any]:
     stack = Stack("", "", {}, {"DataBucket": BUCKET})
     scene = Scene(Aws({}), doctor.Setting("anomalake", REGION, "", (SHOP,)), stack=stack)
     databases = {
-        name: {table: (whole.columns, f"s3://{BUCKET}/{whole.folder}/") for table, whole in there.items()} for name, there in declared(scene).items()
+        name: {table: (whole.columns, f"s3://{BUCKET}/{whole.folder}/") for table, whole in there.items()}
+        for name, there in declared(scene).items()
     }
-    databases["anomalake_shop_crawled"] = {f"crawled_{name}": one for name, one in databases["anomalake_shop"].items() if "anomal" in name}
+    databases["anomalake_shop_crawled"] = {
+        f"crawled_{name}": one for name, one in databases["anomalake_shop"].items() if "anomal" in name
+    }
     databases = {**databases, **changed}
 
     def get_tables(DatabaseName: str, NextToken: str = "0", **_: Any) -> Any:  # noqa: N803
@@ -113,10 +116,19 @@ def catalog(**changed: Any) -> Callable[..., Any]:
             return f"EntityNotFoundException: Database {DatabaseName} not found."
         place = int(NextToken)
         page = [
-            {"Name": name, "StorageDescriptor": {"Columns": [{"Name": c, "Type": t} for c, t in columns.items()], "Location": location}}
+            {
+                "Name": name,
+                "StorageDescriptor": {
+                    "Columns": [{"Name": c, "Type": t} for c, t in columns.items()],
+                    "Location": location,
+                },
+            }
             for name, (columns, location) in list(databases[DatabaseName].items())[place : place + 1]
         ]
-        return {"TableList": page, **({"NextToken": str(place + 1)} if place + 1 < len(databases[DatabaseName]) else {})}
+        return {
+            "TableList": page,
+            **({"NextToken": str(place + 1)} if place + 1 < len(databases[DatabaseName]) else {}),
+        }
 
     return get_tables
 
@@ -128,7 +140,10 @@ def tables_of(database: str) -> dict[str, Any]:
         answer = get_tables(DatabaseName=database, **page)
         for table in answer["TableList"]:
             descriptor = table["StorageDescriptor"]
-            found[table["Name"]] = ({column["Name"]: column["Type"] for column in descriptor["Columns"]}, descriptor["Location"])
+            found[table["Name"]] = (
+                {column["Name"]: column["Type"] for column in descriptor["Columns"]},
+                descriptor["Location"],
+            )
         if "NextToken" not in answer:
             return found
         page = {"NextToken": answer["NextToken"]}
@@ -172,12 +187,32 @@ def stack(status: str = "UPDATE_COMPLETE", *, quicksight: bool = True, **paramet
     return {"Stacks": [one]}
 
 
-def event(status: str, reason: str = "", *, resource: str = "anomalake", kind: str = "AWS::CloudFormation::Stack", own: str = STACK_ID) -> Answers:
+def event(
+    status: str,
+    reason: str = "",
+    *,
+    resource: str = "anomalake",
+    kind: str = "AWS::CloudFormation::Stack",
+    own: str = STACK_ID,
+) -> Answers:
     known = {"LogicalResourceId": resource, "ResourceType": kind, "PhysicalResourceId": own, "ResourceStatus": status}
-    return {"StackId": STACK_ID, "EventId": "e", "StackName": "anomalake", "Timestamp": NOW, "ResourceStatusReason": reason, **known}
+    return {
+        "StackId": STACK_ID,
+        "EventId": "e",
+        "StackName": "anomalake",
+        "Timestamp": NOW,
+        "ResourceStatusReason": reason,
+        **known,
+    }
 
 
-def workgroup(state: str = "ENABLED", *, enforced: bool = True, location: str = f"s3://{BUCKET}/athena-results/", engine: str = "3") -> Answers:
+def workgroup(
+    state: str = "ENABLED",
+    *,
+    enforced: bool = True,
+    location: str = f"s3://{BUCKET}/athena-results/",
+    engine: str = "3",
+) -> Answers:
     configuration = {
         "ResultConfiguration": {"OutputLocation": location} if location else {},
         "EnforceWorkGroupConfiguration": enforced,
@@ -188,12 +223,23 @@ def workgroup(state: str = "ENABLED", *, enforced: bool = True, location: str = 
 
 def data_sets(mode: str = "DIRECT_QUERY") -> Answers:
     names = [f"anomalake-set-shop-{view.name.replace('_', '-')}" for view in views.views(SHOP, "anomalake", "parquet")]
-    names += ["anomalake-all-anomalies", "anomalake-all-contributions", "anomalake-all-anomaly-log", "anomalake-all-data-health"]
+    names += [
+        "anomalake-all-anomalies",
+        "anomalake-all-contributions",
+        "anomalake-all-anomaly-log",
+        "anomalake-all-data-health",
+    ]
     return {"DataSetSummaries": [{"DataSetId": name, "ImportMode": mode} for name in names]}
 
 
 def ingestion(status: str, day: int = 1, **more: Any) -> Answers:
-    return {"Arn": "arn", "IngestionId": f"i{day}", "IngestionStatus": status, "CreatedTime": NOW.replace(day=day), **more}
+    return {
+        "Arn": "arn",
+        "IngestionId": f"i{day}",
+        "IngestionStatus": status,
+        "CreatedTime": NOW.replace(day=day),
+        **more,
+    }
 
 
 def lake_settings(*principals: str) -> Answers:
@@ -210,13 +256,21 @@ def board(status: str = "CREATION_SUCCESSFUL", *errors: Any) -> Answers:
 
 
 HEALTHY: Answers = {
-    "sts.get_caller_identity": {"Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/engineer/me", "UserId": "A:me"},
-    "quicksight.describe_account_subscription": {"AccountInfo": {"Edition": "ENTERPRISE", "AccountSubscriptionStatus": "ACCOUNT_CREATED"}},
+    "sts.get_caller_identity": {
+        "Account": ACCOUNT,
+        "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/engineer/me",
+        "UserId": "A:me",
+    },
+    "quicksight.describe_account_subscription": {
+        "AccountInfo": {"Edition": "ENTERPRISE", "AccountSubscriptionStatus": "ACCOUNT_CREATED"}
+    },
     "quicksight.list_users": {"UserList": [user()["User"]]},
     "quicksight.describe_user": user(),
     "lakeformation.get_data_lake_settings": lake_settings("IAM_ALLOWED_PRINCIPALS"),
     "glue.get_data_catalog_encryption_settings": {
-        "DataCatalogEncryptionSettings": {"EncryptionAtRest": {"CatalogEncryptionMode": "SSE-KMS", "SseAwsKmsKeyId": "alias/lake"}}
+        "DataCatalogEncryptionSettings": {
+            "EncryptionAtRest": {"CatalogEncryptionMode": "SSE-KMS", "SseAwsKmsKeyId": "alias/lake"}
+        }
     },
     "cloudformation.describe_stacks": stack(),
     "athena.get_work_group": workgroup(),
@@ -224,11 +278,15 @@ HEALTHY: Answers = {
     "glue.get_table": {"Table": {"Name": "live", "Parameters": {"projection.slot.range": "20200101,NOW+1DAYS"}}},
     "s3.list_objects_v2": objects(shop=3, anomalyResults=2),
     "iam.simulate_principal_policy": simulated(),
-    "quicksight.describe_data_source": {"DataSource": {"DataSourceId": "anomalake", "Type": "ATHENA", "Status": "CREATION_SUCCESSFUL"}},
+    "quicksight.describe_data_source": {
+        "DataSource": {"DataSourceId": "anomalake", "Type": "ATHENA", "Status": "CREATION_SUCCESSFUL"}
+    },
     "quicksight.list_data_sets": data_sets(),
     "quicksight.describe_analysis": {"Analysis": board()},
     "quicksight.describe_dashboard": {"Dashboard": {"Version": board()}},
-    "quicksight.describe_dashboard_permissions": {"Permissions": [{"Principal": ANA, "Actions": ["quicksight:DescribeDashboard"]}]},
+    "quicksight.describe_dashboard_permissions": {
+        "Permissions": [{"Principal": ANA, "Actions": ["quicksight:DescribeDashboard"]}]
+    },
 }
 ABSENT = "ValidationError: Stack with id anomalake does not exist"
 
@@ -250,7 +308,12 @@ def the(checks: list[doctor.Check], name: str, status: str) -> doctor.Check:
 
 def test_a_healthy_deployment_is_ok_everywhere_and_only_the_key_is_pointed_at():
     checks = examine()
-    assert {check.name for check in checks} == {"credentials", *doctor.BEFORE, *doctor.AFTER_LAKE, *doctor.AFTER_QUICKSIGHT}
+    assert {check.name for check in checks} == {
+        "credentials",
+        *doctor.BEFORE,
+        *doctor.AFTER_LAKE,
+        *doctor.AFTER_QUICKSIGHT,
+    }
     assert [(check.name, check.status) for check in checks if check.status != "ok"] == [("encryption", "warning")]
     assert "alias/lake" in the(checks, "encryption", "warning").found
     assert ROLE in the(checks, "encryption", "warning").remedy
@@ -282,7 +345,9 @@ def test_what_aws_denies_is_skipped_with_the_permission_that_is_missing(operatio
 
 
 def test_where_everything_is_denied_the_doctor_could_not_do_its_work():
-    denied = dict.fromkeys((name.replace(".", "__") for name in HEALTHY if not name.startswith("sts")), "AccessDeniedException: no")
+    denied = dict.fromkeys(
+        (name.replace(".", "__") for name in HEALTHY if not name.startswith("sts")), "AccessDeniedException: no"
+    )
     checks = examine("ana", **denied)
     assert {check.status for check in checks[1:]} == {"skipped"}
     assert not doctor.healthy(checks)
@@ -315,13 +380,19 @@ def test_without_credentials_or_network_that_is_all_it_says(answer: Any, remedy:
     ],
 )
 def test_a_missing_or_standard_subscription_is_a_problem_where_somebody_is_to_own_dashboards(answer: Any, found: str):
-    assert found in the(examine("ana", quicksight__describe_account_subscription=answer), "subscription", "problem").found
+    assert (
+        found in the(examine("ana", quicksight__describe_account_subscription=answer), "subscription", "problem").found
+    )
     bare = examine(quicksight__describe_account_subscription=answer, cloudformation__describe_stacks=ABSENT)
     assert found in the(bare, "subscription", "warning").found
 
 
-def _elsewhere(answer: Any, said: str = "Operation is being called from endpoint eu-west-1, but your identity region is us-east-1.") -> Any:
-    return lambda region, **_: answer if region == "us-east-1" else f"AccessDeniedException: {said} Please use the us-east-1 endpoint."
+def _elsewhere(
+    answer: Any, said: str = "Operation is being called from endpoint eu-west-1, but your identity region is us-east-1."
+) -> Any:
+    return lambda region, **_: (
+        answer if region == "us-east-1" else f"AccessDeniedException: {said} Please use the us-east-1 endpoint."
+    )
 
 
 @pytest.mark.parametrize("comma", [",", ""])
@@ -345,7 +416,9 @@ def test_an_owner_or_a_stack_of_another_identity_region_is_a_problem():
 
 
 def test_an_owner_who_does_not_exist_is_a_problem_and_the_remedy_lists_who_does():
-    check = the(examine("bob", quicksight__describe_user="ResourceNotFoundException: User bob not found"), "people", "problem")
+    check = the(
+        examine("bob", quicksight__describe_user="ResourceNotFoundException: User bob not found"), "people", "problem"
+    )
     assert "'bob' is no QuickSight user" in check.found
     assert "list-users" in check.remedy
 
@@ -357,8 +430,16 @@ def test_a_reader_cannot_own_and_somebody_inactive_is_pointed_out():
 
 def test_groups_and_names_with_slashes_are_understood():
     group = {"Group": {"GroupName": "analysts"}}
-    aws = Aws({**HEALTHY, "quicksight.describe_group": group, "cloudformation.describe_stacks": stack(QuickSightReader="group/default/analysts")})
-    checks = list(doctor.examine(aws, doctor.Setting("anomalake", REGION, "AWSReservedSSO_Admin_1/ana@example.com", (SHOP,))))
+    aws = Aws(
+        {
+            **HEALTHY,
+            "quicksight.describe_group": group,
+            "cloudformation.describe_stacks": stack(QuickSightReader="group/default/analysts"),
+        }
+    )
+    checks = list(
+        doctor.examine(aws, doctor.Setting("anomalake", REGION, "AWSReservedSSO_Admin_1/ana@example.com", (SHOP,)))
+    )
     asked = {operation: parameters for _, operation, parameters in aws.asked}
     assert asked["describe_user"]["UserName"] == "AWSReservedSSO_Admin_1/ana@example.com"
     assert asked["describe_group"]["GroupName"] == "analysts"
@@ -383,7 +464,9 @@ def test_lake_formation_without_grants_for_the_role_is_a_problem_and_with_them_o
     check = the(examine(lakeformation__list_permissions=others, **guarded), "lake-formation", "problem")
     assert "out of anomalake, anomalake_shop" in check.found
     assert ROLE in check.remedy
-    described = the(examine(lakeformation__list_permissions=_grants(ROLE, "DESCRIBE"), **guarded), "lake-formation", "warning")
+    described = the(
+        examine(lakeformation__list_permissions=_grants(ROLE, "DESCRIBE"), **guarded), "lake-formation", "warning"
+    )
     assert "no SELECT on all tables of anomalake, anomalake_shop" in described.found
     for principal in (ROLE, "IAM_ALLOWED_PRINCIPALS"):
         the(examine(lakeformation__list_permissions=_grants(principal, "ALL"), **guarded), "lake-formation", "ok")
@@ -391,14 +474,20 @@ def test_lake_formation_without_grants_for_the_role_is_a_problem_and_with_them_o
 
 def test_a_catalog_that_is_not_encrypted_is_a_warning():
     off = {"DataCatalogEncryptionSettings": {"EncryptionAtRest": {"CatalogEncryptionMode": "DISABLED"}}}
-    assert "not encrypted" in the(examine(glue__get_data_catalog_encryption_settings=off), "encryption", "warning").found
+    assert (
+        "not encrypted" in the(examine(glue__get_data_catalog_encryption_settings=off), "encryption", "warning").found
+    )
 
 
 # --- the stack
 
 
-BOOM = event("CREATE_FAILED", "no permission to PassRole", resource="Source", kind="AWS::QuickSight::DataSource", own="anomalake")
-CANCELLED = event("CREATE_FAILED", "Resource creation cancelled", resource="Other", kind="AWS::Glue::Table", own="other")
+BOOM = event(
+    "CREATE_FAILED", "no permission to PassRole", resource="Source", kind="AWS::QuickSight::DataSource", own="anomalake"
+)
+CANCELLED = event(
+    "CREATE_FAILED", "Resource creation cancelled", resource="Other", kind="AWS::Glue::Table", own="other"
+)
 OLD = event("UPDATE_FAILED", "an older story", resource="Old", kind="AWS::Glue::Table", own="old")
 
 
@@ -412,7 +501,9 @@ OLD = event("UPDATE_FAILED", "an older story", resource="Old", kind="AWS::Glue::
 )
 def test_a_failed_stack_names_what_failed_first_in_its_last_operation(status: str, verdict: str, remedy: str):
     events = [event(status), CANCELLED, BOOM, event("CREATE_IN_PROGRESS", "User Initiated"), OLD]
-    checks = examine(cloudformation__describe_stacks=stack(status), cloudformation__describe_stack_events={"StackEvents": events})
+    checks = examine(
+        cloudformation__describe_stacks=stack(status), cloudformation__describe_stack_events={"StackEvents": events}
+    )
     check = the(checks, "stack", verdict)
     assert "Source (AWS::QuickSight::DataSource): no permission to PassRole" in check.found
     assert remedy in check.remedy
@@ -429,7 +520,10 @@ def test_a_failure_in_a_nested_stack_is_followed_to_where_it_happened():
 
 
 def test_a_stack_under_way_is_to_be_waited_for():
-    assert "through" in the(examine(cloudformation__describe_stacks=stack("UPDATE_IN_PROGRESS")), "stack", "warning").remedy
+    assert (
+        "through"
+        in the(examine(cloudformation__describe_stacks=stack("UPDATE_IN_PROGRESS")), "stack", "warning").remedy
+    )
 
 
 # --- the lake and its catalog
@@ -450,7 +544,10 @@ def test_a_workgroup_that_quicksight_cannot_use_is_told(answer: Any, status: str
 
 
 def test_a_missing_database_and_a_missing_table_are_problems():
-    assert "no database 'anomalake_shop'" in the(examine(glue__get_tables=catalog(anomalake_shop=None)), "catalog", "problem").found
+    assert (
+        "no database 'anomalake_shop'"
+        in the(examine(glue__get_tables=catalog(anomalake_shop=None)), "catalog", "problem").found
+    )
     fewer = {name: table for name, table in tables_of("anomalake_shop").items() if name != "anomaly_log"}
     check = the(examine(glue__get_tables=catalog(anomalake_shop=fewer)), "catalog", "problem")
     assert check.found == "anomalake_shop: anomaly_log is missing"
@@ -475,14 +572,22 @@ def test_a_csv_lake_is_held_against_the_csv_catalog():
 
 def test_before_the_first_crawl_the_doctor_says_how_to_start_it_and_a_failed_one_is_a_problem():
     empty = {"glue__get_tables": catalog(anomalake_shop_crawled={})}
-    assert "start-crawler --name anomalake_shop" in the(examine(glue__get_crawler={"Crawler": {}}, **empty), "crawled", "skipped").remedy
+    assert (
+        "start-crawler --name anomalake_shop"
+        in the(examine(glue__get_crawler={"Crawler": {}}, **empty), "crawled", "skipped").remedy
+    )
     failed = {"Crawler": {"LastCrawl": {"Status": "FAILED", "ErrorMessage": "Insufficient Lake Formation permissions"}}}
     assert "Insufficient" in the(examine(glue__get_crawler=failed, **empty), "crawled", "problem").found
 
 
 def test_files_with_other_columns_than_declared_are_found_by_their_place():
     columns, location = tables_of("anomalake_shop")["anomalygroups"]
-    there = {"whatever": ({**{name: kind for name, kind in columns.items() if name != "rootcause"}, "extra": "string"}, location)}
+    there = {
+        "whatever": (
+            {**{name: kind for name, kind in columns.items() if name != "rootcause"}, "extra": "string"},
+            location,
+        )
+    }
     found = the(examine(glue__get_tables=catalog(anomalake_shop_crawled=there)), "crawled", "problem").found
     assert "anomalygroups is declared with rootcause, which the files lack" in found
     assert "anomalygroups has extra in the files" in found
@@ -493,7 +598,10 @@ def test_headers_that_the_crawler_did_not_recognise_are_counted_only_and_another
     unnamed = {f"col{number}": "string" for number in range(len(columns))}
     the(examine(glue__get_tables=catalog(anomalake_shop_crawled={"t": (unnamed, location)})), "crawled", "ok")
     fewer = {"t": ({"col0": "string"}, location)}
-    assert "has 1 columns" in the(examine(glue__get_tables=catalog(anomalake_shop_crawled=fewer)), "crawled", "problem").found
+    assert (
+        "has 1 columns"
+        in the(examine(glue__get_tables=catalog(anomalake_shop_crawled=fewer)), "crawled", "problem").found
+    )
     older = {"t": (columns, location.replace("/v1/", "/v0/"))}
     assert "shop/v1" in the(examine(glue__get_tables=catalog(anomalake_shop_crawled=older)), "crawled", "warning").found
 
@@ -513,7 +621,9 @@ def test_a_lake_without_live_data_without_anomalies_or_with_quarantine_is_told()
 
 def test_a_metric_set_without_live_data_of_its_own_waits_for_alerts():
     outside = metric_set.parse(shop_text().partition("source:")[0], "shop.yaml")
-    assert "no alert has arrived" in the(examine(sets=(outside,), s3__list_objects_v2=objects()), "data", "warning").found
+    assert (
+        "no alert has arrived" in the(examine(sets=(outside,), s3__list_objects_v2=objects()), "data", "warning").found
+    )
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
@@ -529,10 +639,14 @@ def test_the_rendered_catalog_put_into_glue_is_what_the_doctor_expects(form: str
                 client.create_database(DatabaseInput=one.properties["DatabaseInput"])
         for one in resources:
             if one.type == "AWS::Glue::Table":
-                client.create_table(DatabaseName=one.properties["DatabaseName"], TableInput=one.properties["TableInput"])
+                client.create_table(
+                    DatabaseName=one.properties["DatabaseName"], TableInput=one.properties["TableInput"]
+                )
         fake = Aws({**HEALTHY, "cloudformation.describe_stacks": stack(Format=form)})
         setting = doctor.Setting("anomalake", REGION, "", (SHOP,))
-        checks = list(doctor.examine(lambda service, region: client if service == "glue" else fake(service, region), setting))
+        checks = list(
+            doctor.examine(lambda service, region: client if service == "glue" else fake(service, region), setting)
+        )
     assert [check.status for check in checks if check.name == "catalog"] == ["ok", "ok"]
     assert "not encrypted" in the(checks, "encryption", "warning").found
     assert "start-crawler" in the(checks, "crawled", "skipped").remedy
@@ -555,14 +669,23 @@ def test_what_the_role_may_not_do_is_named_and_conditions_are_no_verdict():
 def test_a_data_source_that_failed_or_is_missing_is_a_problem():
     error = {"Type": "ACCESS_DENIED", "Message": "Insufficient permissions"}
     failed = {"DataSource": {"Status": "CREATION_FAILED", "ErrorInfo": error}}
-    assert "ACCESS_DENIED Insufficient" in the(examine(quicksight__describe_data_source=failed), "data-source", "problem").found
+    assert (
+        "ACCESS_DENIED Insufficient"
+        in the(examine(quicksight__describe_data_source=failed), "data-source", "problem").found
+    )
     missing = "ResourceNotFoundException: DataSource anomalake is not found"
-    assert "no QuickSight data source" in the(examine(quicksight__describe_data_source=missing), "data-source", "problem").found
+    assert (
+        "no QuickSight data source"
+        in the(examine(quicksight__describe_data_source=missing), "data-source", "problem").found
+    )
 
 
 def test_missing_datasets_are_named():
     fewer = {"DataSetSummaries": data_sets()["DataSetSummaries"][1:]}
-    assert "anomalake-set-shop-anomalies-with-live" in the(examine(quicksight__list_data_sets=fewer), "datasets", "problem").found
+    assert (
+        "anomalake-set-shop-anomalies-with-live"
+        in the(examine(quicksight__list_data_sets=fewer), "datasets", "problem").found
+    )
 
 
 @pytest.mark.parametrize(
@@ -579,8 +702,14 @@ def test_missing_datasets_are_named():
     ],
 )
 def test_the_last_refresh_of_a_spice_dataset_counts(ingestions: list[Any], status: str, found: str):
-    checks = examine(quicksight__list_data_sets=data_sets("SPICE"), quicksight__list_ingestions={"Ingestions": ingestions})
-    told = [check.found for check in checks if check.name == "datasets" and check.status == status and "anomalake-" in check.found]
+    checks = examine(
+        quicksight__list_data_sets=data_sets("SPICE"), quicksight__list_ingestions={"Ingestions": ingestions}
+    )
+    told = [
+        check.found
+        for check in checks
+        if check.name == "datasets" and check.status == status and "anomalake-" in check.found
+    ]
     assert len(told) == 9
     assert found in told[0]
 
@@ -590,19 +719,32 @@ def test_a_full_refresh_that_failed_is_a_problem_though_later_incremental_ones_w
     failed = ingestion("FAILED", 1, RequestType="FULL_REFRESH", ErrorInfo={"Type": "QUERY_TIMEOUT", "Message": "slow"})
     pages = {
         None: {"Ingestions": [ingestion("COMPLETED", 2, RequestType="INCREMENTAL_REFRESH")] * 100, "NextToken": "more"},
-        "more": {"Ingestions": [ingestion("COMPLETED", 1, RequestType="INCREMENTAL_REFRESH")] * 68 + [failed], "NextToken": "even more"},
+        "more": {
+            "Ingestions": [ingestion("COMPLETED", 1, RequestType="INCREMENTAL_REFRESH")] * 68 + [failed],
+            "NextToken": "even more",
+        },
     }
-    checks = examine(quicksight__list_data_sets=data_sets("SPICE"), quicksight__list_ingestions=lambda NextToken=None, **_: pages[NextToken])  # noqa: N803
+    checks = examine(
+        quicksight__list_data_sets=data_sets("SPICE"),
+        quicksight__list_ingestions=lambda NextToken=None, **_: pages[NextToken],
+    )  # noqa: N803
     told = [check for check in checks if check.name == "datasets" and "anomaly-log" in check.found]
     assert [check.status for check in told if "set-shop" in check.found] == ["problem", "ok"]
-    assert "anomalake-set-shop-anomaly-log: the last full refresh is FAILED QUERY_TIMEOUT slow" in [check.found for check in told]
-    assert "anomalake-set-shop-anomaly-log: the last incremental refresh is COMPLETED" in [check.found for check in told]
+    assert "anomalake-set-shop-anomaly-log: the last full refresh is FAILED QUERY_TIMEOUT slow" in [
+        check.found for check in told
+    ]
+    assert "anomalake-set-shop-anomaly-log: the last incremental refresh is COMPLETED" in [
+        check.found for check in told
+    ]
 
 
 def test_errors_in_analyses_and_dashboards_and_missing_ones_are_problems():
     error = {"Type": "COLUMN_TYPE_MISMATCH", "Message": "groupscore"}
     failed = board("CREATION_FAILED", error)
-    checks = examine(quicksight__describe_analysis={"Analysis": failed}, quicksight__describe_dashboard="ResourceNotFoundException: not found")
+    checks = examine(
+        quicksight__describe_analysis={"Analysis": failed},
+        quicksight__describe_dashboard="ResourceNotFoundException: not found",
+    )
     told = [check.found for check in checks if (check.name, check.status) == ("dashboards", "problem")]
     assert told == [
         "the analysis anomalake-set-shop is CREATION_FAILED: COLUMN_TYPE_MISMATCH: groupscore", "the dashboard anomalake-set-shop is missing",
@@ -612,14 +754,19 @@ def test_errors_in_analyses_and_dashboards_and_missing_ones_are_problems():
 
 def test_an_owner_without_permission_on_a_dashboard_sees_nothing_which_is_a_problem():
     others = {"Permissions": [{"Principal": ANA.replace("ana", "bob"), "Actions": ["quicksight:DescribeDashboard"]}]}
-    assert "anomalake-set-shop" in the(examine(quicksight__describe_dashboard_permissions=others), "sharing", "problem").found
+    assert (
+        "anomalake-set-shop"
+        in the(examine(quicksight__describe_dashboard_permissions=others), "sharing", "problem").found
+    )
     the(examine("ana"), "sharing", "ok")
 
 
 @pytest.mark.parametrize("answer", [{}, ResponseParserError("not XML")])
 def test_what_answers_and_is_not_aws_is_told_as_that(answer: Any):
     def clients(service: str, region: str) -> Any:
-        return SimpleNamespace(get_caller_identity=lambda: (_ for _ in ()).throw(answer) if isinstance(answer, Exception) else answer)
+        return SimpleNamespace(
+            get_caller_identity=lambda: (_ for _ in ()).throw(answer) if isinstance(answer, Exception) else answer
+        )
 
     (check,) = doctor.examine(clients, doctor.Setting("anomalake", REGION, "", (SHOP,)))
     assert (check.name, check.status) == ("credentials", "problem")
@@ -661,7 +808,13 @@ def test_the_region_of_the_aws_cli_s_variable_is_taken(aws, sets_folder, capsys,
 
 
 def test_without_credentials_the_command_says_so_in_a_sentence(sets_folder, capsys, monkeypatch, tmp_path):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+    for name in (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_PROFILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))

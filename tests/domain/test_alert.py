@@ -55,8 +55,15 @@ def test_a_timestamp_that_names_no_instant_is_refused_with_the_text(text):
 
 
 def test_values_may_be_whole_numbers_decimals_or_missing():
-    body = alert_body(series=[({"platform": "a"}, 377), ({"platform": "b"}, 0.5), ({"platform": "c"}, None)], contributions={"platform": {"a": 100}})
-    assert [series.metric_value for series in alerts.parse(body).impacted_metric.relevant_time_series] == [377.0, 0.5, None]
+    body = alert_body(
+        series=[({"platform": "a"}, 377), ({"platform": "b"}, 0.5), ({"platform": "c"}, None)],
+        contributions={"platform": {"a": 100}},
+    )
+    assert [series.metric_value for series in alerts.parse(body).impacted_metric.relevant_time_series] == [
+        377.0,
+        0.5,
+        None,
+    ]
 
 
 def test_an_alert_without_series_or_score_is_an_alert(shop):
@@ -105,7 +112,16 @@ def test_a_reason_that_quotes_a_long_text_is_cut(shop):
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{", "[]", "null", "[" * 100_000, '{"a": "\\ud800"}', alert_body(score=5).replace('"anomalyScore": 5', '"anomalyScore": 1e999'), "\ud800"],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "[" * 100_000,
+        '{"a": "\\ud800"}',
+        alert_body(score=5).replace('"anomalyScore": 5', '"anomalyScore": 1e999'),
+        "\ud800",
+    ],
 )
 def test_what_is_no_alert_is_refused_and_never_surprises(body):
     with pytest.raises(AlertError):
@@ -113,10 +129,17 @@ def test_what_is_no_alert_is_refused_and_never_surprises(body):
 
 
 def test_what_has_a_new_name_is_known_by_its_former_ones_too():
-    text = shop_text().replace("[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures")
-    item = metric_set.parse(text.replace("views, aggregation", "views, formerly: [clicks, hits], aggregation"), "shop.yaml")
+    text = shop_text().replace(
+        "[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures"
+    )
+    item = metric_set.parse(
+        text.replace("views, aggregation", "views, formerly: [clicks, hits], aggregation"), "shop.yaml"
+    )
     for former in ("clicks", "hits", "views"):
-        series, shares = [({"channel": "pc", "marketplace": "us"}, 1)], {"channel": {"pc": 100}, "platform": {"pc": 100}}
+        series, shares = (
+            [({"channel": "pc", "marketplace": "us"}, 1)],
+            {"channel": {"pc": 100}, "platform": {"pc": 100}},
+        )
         found = alerts.fit(alerts.parse(alert_body(former, series=series, contributions=shares)), item).impacted_metric
         assert found.metric_name == "views"
         assert [one.dimension_name for one in found.relevant_time_series[0].dimensions] == ["platform", "marketplace"]
@@ -124,9 +147,14 @@ def test_what_has_a_new_name_is_known_by_its_former_ones_too():
 
 
 def test_a_series_that_names_a_dimension_by_both_its_names_is_refused():
-    text = shop_text().replace("[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures")
+    text = shop_text().replace(
+        "[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures"
+    )
     with pytest.raises(AlertError, match="names a dimension twice: platform, platform"):
-        alerts.fit(alerts.parse(alert_body(series=[({"channel": "pc", "platform": "pc"}, 1)])), metric_set.parse(text, "shop.yaml"))
+        alerts.fit(
+            alerts.parse(alert_body(series=[({"channel": "pc", "platform": "pc"}, 1)])),
+            metric_set.parse(text, "shop.yaml"),
+        )
 
 
 @pytest.mark.parametrize(

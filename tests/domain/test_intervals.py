@@ -26,12 +26,17 @@ def test_a_skipped_wall_time_does_not_exist():
 
 
 def test_intervals_follow_the_wall_clock_where_the_offset_is_no_whole_hour():
-    assert Clock("PT1H", "Asia/Kolkata").start(datetime(2021, 1, 1, 6, 40)) == datetime(2021, 1, 1, 6, 30)  # 12:10 -> 12:00
+    assert Clock("PT1H", "Asia/Kolkata").start(datetime(2021, 1, 1, 6, 40)) == datetime(
+        2021, 1, 1, 6, 30
+    )  # 12:10 -> 12:00
     assert Clock("P1D", "Asia/Kolkata").start(datetime(2021, 1, 1, 20)) == datetime(2021, 1, 1, 18, 30)
 
 
 zones = st.sampled_from(
-    sorted(available_timezones() & {"UTC", NEW_YORK, "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"})
+    sorted(
+        available_timezones()
+        & {"UTC", NEW_YORK, "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"}
+    )
 )
 instants = st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1))
 
@@ -44,7 +49,9 @@ def test_the_start_of_an_interval_starts_itself_and_lies_before_what_it_holds(in
     assert timedelta(0) <= instant - start < clock.step + timedelta(hours=1)
 
 
-clocks = st.builds(Clock, st.sampled_from(sorted(intervals.STEP)), st.sampled_from(sorted(available_timezones())), st.booleans())
+clocks = st.builds(
+    Clock, st.sampled_from(sorted(intervals.STEP)), st.sampled_from(sorted(available_timezones())), st.booleans()
+)
 
 
 @given(st.datetimes(datetime(2012, 1, 1), datetime(2030, 1, 1)), clocks)
@@ -64,7 +71,10 @@ def test_the_time_that_an_interval_holds_grows_and_shrinks_with_the_clock():
     assert hour.length(datetime(2021, 11, 7, 5)) == timedelta(hours=2)
     assert hour.end(datetime(2021, 11, 7, 5)) == datetime(2021, 11, 7, 7)
     day = Clock("P1D", NEW_YORK)
-    assert [day.length(datetime(2021, 11, 7, 4)), day.length(datetime(2021, 3, 14, 5))] == [timedelta(hours=25), timedelta(hours=23)]
+    assert [day.length(datetime(2021, 11, 7, 4)), day.length(datetime(2021, 3, 14, 5))] == [
+        timedelta(hours=25),
+        timedelta(hours=23),
+    ]
     assert Clock("PT1H", "Australia/Lord_Howe").length(datetime(2021, 10, 2, 15, 30)) == timedelta(minutes=30)
 
 
@@ -126,4 +136,9 @@ def test_every_utc_day_of_a_local_one_is_known(instant, zone):
 
 
 def test_a_zone_on_one_side_of_greenwich_has_two_utc_days_in_a_local_one():
-    assert [intervals.utc_days(zone) for zone in ("UTC", NEW_YORK, "Asia/Kolkata", "Europe/London")] == [(0,), (0, 1), (-1, 0), (-1, 0)]
+    assert [intervals.utc_days(zone) for zone in ("UTC", NEW_YORK, "Asia/Kolkata", "Europe/London")] == [
+        (0,),
+        (0, 1),
+        (-1, 0),
+        (-1, 0),
+    ]

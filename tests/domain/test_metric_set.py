@@ -30,11 +30,23 @@ def test_a_metric_set_says_its_fields_and_fills_in_the_rest():
         ("frequency", "frequency: PT2H", r"frequency: 'PT2H' must be P1D, PT1H, PT10M or PT5M"),
         ("timezone", "timezone: Mars/Olympus", r"timezone: 'Mars/Olympus' is no time zone; use an IANA name"),
         ("timezone", "timezone: ../../etc/passwd", r"is no time zone"),
-        ("timestamp", "timestamp: {column: timestamp, format: 'QQ'}", r"timestamp.format: the date pattern 'QQ' has 'QQ'; understood are yyyy"),
+        (
+            "timestamp",
+            "timestamp: {column: timestamp, format: 'QQ'}",
+            r"timestamp.format: the date pattern 'QQ' has 'QQ'; understood are yyyy",
+        ),
         ("timestamp", "timestamp: {column: when, format: UNIX}", r"source.columns: must name 'when' once"),
-        ("dimensions", "dimensions: [platform, Platform]", r"dimensions\[1\].name: 'Platform' collides with dimensions 'platform'"),
+        (
+            "dimensions",
+            "dimensions: [platform, Platform]",
+            r"dimensions\[1\].name: 'Platform' collides with dimensions 'platform'",
+        ),
         ("dimensions", "dimensions: [platform, key]", r"'key' collides with a column that the tables generate"),
-        ("dimensions", "dimensions: [platform, viewsEventId]", r"collides with a column generated for the measure 'views'"),
+        (
+            "dimensions",
+            "dimensions: [platform, viewsEventId]",
+            r"collides with a column generated for the measure 'views'",
+        ),
         ("dimensions", "dimensions: [a, b, c, d, e, f, g, h, i, j, k]", r"dimensions: 11 are too many; at most 10"),
         ("dimensions", "dimensions: ['a b', marketplace]", r"'a b' must start with a letter or digit"),
         ("dimensions", "dimension: [platform]", r"has the unknown field `dimension`; known are name, frequency"),
@@ -50,7 +62,11 @@ def test_a_metric_set_says_its_fields_and_fills_in_the_rest():
             "name: shop\nmapping: {metricName: m, timestamp: t, score: s}",
             r"mapping.score: is no field that a mapping gives; known are each, ",
         ),
-        ("name", "name: shop\nmapping: {metricName: 'a[', timestamp: t}", r"mapping.metricName: 'a\[' is no JMESPath: "),
+        (
+            "name",
+            "name: shop\nmapping: {metricName: 'a[', timestamp: t}",
+            r"mapping.metricName: 'a\[' is no JMESPath: ",
+        ),
         ("name", "name: shop\nmapping: {metricName: '', timestamp: t}", r"mapping.metricName: '' is no JMESPath: "),
         ("name", "name: shop\nmapping: {metricName: 1, timestamp: t}", r"mapping\[...\]: Expected `str`"),
     ],
@@ -65,15 +81,47 @@ def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told
     ("old", "new", "told"),
     [
         ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', "path: shop/live", "names no date"),
-        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', 'path: "shop/live/{{yyyy^MM^dd}}/{{HHmm}}"', r"has '\^'; it may hold"),
-        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', 'path: "shop/live/{{yyyyMMdd}}"', "gives two intervals of PT1H one folder"),
-        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', 'path: "shop/{{MMdd}}/{{HHmm}}"', "one folder; it needs all of year"),
-        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', 'path: "shop/{{yyyyMMdd}}/{{hhmm}}"', "'hh' in its date; folders are named by"),
-        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', 'path: "../{{yyyyMMdd}}/{{HHmm}}"', "must be a path inside the lake"),
-        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', 'path: "{{yyyyMMdd}}/{{HHmm}}"', "must begin with a folder of its own"),
+        (
+            'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
+            'path: "shop/live/{{yyyy^MM^dd}}/{{HHmm}}"',
+            r"has '\^'; it may hold",
+        ),
+        (
+            'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
+            'path: "shop/live/{{yyyyMMdd}}"',
+            "gives two intervals of PT1H one folder",
+        ),
+        (
+            'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
+            'path: "shop/{{MMdd}}/{{HHmm}}"',
+            "one folder; it needs all of year",
+        ),
+        (
+            'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
+            'path: "shop/{{yyyyMMdd}}/{{hhmm}}"',
+            "'hh' in its date; folders are named by",
+        ),
+        (
+            'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
+            'path: "../{{yyyyMMdd}}/{{HHmm}}"',
+            "must be a path inside the lake",
+        ),
+        (
+            'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
+            'path: "{{yyyyMMdd}}/{{HHmm}}"',
+            "must begin with a folder of its own",
+        ),
         ("format: csv", "format: csv\n  delimiter: '\"'", "must differ"),
-        ("[platform, marketplace, timestamp, views, revenue]", "[platform, marketplace, timestamp, views]", "must name 'revenue' once"),
-        ("[platform, marketplace, timestamp, views, revenue]", "[platform, marketplace, timestamp, views, revenue, slot]", "'slot' collides"),
+        (
+            "[platform, marketplace, timestamp, views, revenue]",
+            "[platform, marketplace, timestamp, views]",
+            "must name 'revenue' once",
+        ),
+        (
+            "[platform, marketplace, timestamp, views, revenue]",
+            "[platform, marketplace, timestamp, views, revenue, slot]",
+            "'slot' collides",
+        ),
         ("format: csv", "format: xml", "source.format: 'xml' must be csv or jsonl"),
         ("format: csv", "format: csv\n  delimiter: ';;'", "source.delimiter: ';;' must be one ASCII character"),
         ("format: csv", "format: csv\n  charset: klingon", "source.charset: 'klingon' must be UTF-8 or ISO-8859-1"),
@@ -88,10 +136,26 @@ def test_a_mistake_in_the_source_is_told(old, new, told):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("views, aggregation", "views, formerly: [revenue], aggregation", r"measures\[0\].formerly: 'revenue' would name two of the measures"),
-        ("views, aggregation", "views, formerly: [views], aggregation", r"measures\[0\].formerly: 'views' would name two"),
-        ("views, aggregation", "views, formerly: [hits, hits], aggregation", r"measures\[0\].formerly: 'hits' would name two"),
-        ("[platform,", "[{name: platform, formerly: [marketplace]},", r"dimensions\[0\].formerly: 'marketplace' would name two of the dimensions"),
+        (
+            "views, aggregation",
+            "views, formerly: [revenue], aggregation",
+            r"measures\[0\].formerly: 'revenue' would name two of the measures",
+        ),
+        (
+            "views, aggregation",
+            "views, formerly: [views], aggregation",
+            r"measures\[0\].formerly: 'views' would name two",
+        ),
+        (
+            "views, aggregation",
+            "views, formerly: [hits, hits], aggregation",
+            r"measures\[0\].formerly: 'hits' would name two",
+        ),
+        (
+            "[platform,",
+            "[{name: platform, formerly: [marketplace]},",
+            r"dimensions\[0\].formerly: 'marketplace' would name two of the dimensions",
+        ),
     ],
 )
 def test_a_former_name_leads_to_one(old, new, told):
@@ -112,7 +176,10 @@ def test_a_folder_without_metric_sets_and_one_with_a_name_twice_are_told(tmp_pat
     ("detectors", "arn"),
     [
         ("[checkout]", "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout"),
-        ("['arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout']", "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout"),
+        (
+            "['arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout']",
+            "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout",
+        ),
         ("['check*']", "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout"),
         ("['*:eu-west-1:*']", "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout"),
         ("[]", "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:shop"),

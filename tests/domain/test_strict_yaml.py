@@ -59,7 +59,10 @@ def test_work_on_fields_grows_with_their_number_only():
 
 
 def test_an_alias_may_be_used_as_often_as_a_metric_set_needs():
-    text = shop_text() + "alerts: {snoozed: [{until: &day 2026-08-01, measures: &all [views, revenue]}, {until: *day, measures: *all}]}\n"
+    text = (
+        shop_text()
+        + "alerts: {snoozed: [{until: &day 2026-08-01, measures: &all [views, revenue]}, {until: *day, measures: *all}]}\n"
+    )
     first, second = metric_set.parse(text, "shop.yaml").alerts.snoozed
     assert first == second
 
@@ -99,7 +102,9 @@ def test_an_expression_that_doubles_ends_in_an_error_or_a_bounded_result(express
 
 
 def test_an_expression_that_is_too_long_is_refused_by_the_metric_set():
-    with pytest.raises(UserError, match=r"mapping.metricName: '.*' is no JMESPath: it has 5001 characters; at most 4000 are taken"):
+    with pytest.raises(
+        UserError, match=r"mapping.metricName: '.*' is no JMESPath: it has 5001 characters; at most 4000 are taken"
+    ):
         metric_set.parse(shop_text() + f"mapping: {{timestamp: t, metricName: {'a' * 5_001}}}\n", "shop.yaml")
 
 

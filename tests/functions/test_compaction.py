@@ -114,7 +114,10 @@ def test_the_views_say_the_same_at_every_step_as_without_compaction(chosen, tmp_
         if hour > 46:
             for view in ("metrics_with_band", "data_health"):
                 statement = f'SELECT * FROM {view} ORDER BY "timestamp", 6, 7, 8'
-                one, two = (duck.query(duck.connect(Path(setting.store.root), [SHOP], chosen.format), statement) for setting in (chosen, other))
+                one, two = (
+                    duck.query(duck.connect(Path(setting.store.root), [SHOP], chosen.format), statement)
+                    for setting in (chosen, other)
+                )
                 assert one == two
     assert by_day(chosen, "observations")["2021-03-01"] == 1
     assert by_day(other, "observations")["2021-03-01"] > 20
@@ -218,7 +221,9 @@ def test_an_object_that_cannot_be_read_keeps_its_day_and_no_other_nor_the_detect
         now = fill(chosen, hour)
         if hour == 40:
             wall = FIRST + timedelta(hours=16)  # had no data in time, and has some now
-            chosen.store.put(f"{live_data.folder(SHOP, wall)}/data.csv", (HEADER + f"app,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n").encode())
+            chosen.store.put(
+                f"{live_data.folder(SHOP, wall)}/data.csv", (HEADER + f"app,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n").encode()
+            )
         run(chosen, now)
     assert by_day(chosen, "observations")["2021-03-01"] > 1
     assert by_day(chosen, "observations")["2021-03-02"] == 1
@@ -282,9 +287,13 @@ def test_a_daily_set_is_left_alone(chosen):
 @pytest.mark.parametrize("form", FORMATS)
 def test_joined_objects_are_what_is_written_of_all_rows(form: Format):
     schema = tables.schema("observations", SHOP)
-    rows = [(f"k{n}", FIRST + timedelta(hours=n), '"', None, "views", float(n), None, None, None, None) for n in range(5)]
+    rows = [
+        (f"k{n}", FIRST + timedelta(hours=n), '"', None, "views", float(n), None, None, None, None) for n in range(5)
+    ]
     parts = [encoding.encode_records(form, schema, part) for part in (rows[:2], rows[2:3], rows[3:])]
     assert encoding.join(form, schema, parts, "here") == encoding.encode_records(form, schema, rows)
-    other = encoding.encode_records(form, tables.schema("dataHealth", SHOP), [detect.Health(FIRST, "late", 0, None, 0, 0, 0)])
+    other = encoding.encode_records(
+        form, tables.schema("dataHealth", SHOP), [detect.Health(FIRST, "late", 0, None, 0, 0, 0)]
+    )
     with pytest.raises(StorageError, match="here: an object of that day"):
         encoding.join(form, schema, [parts[0], other], "here")

@@ -31,7 +31,9 @@ def fill(store: ObjectStore, walls, item: metric_set.MetricSet = SHOP, level: fl
     """Live data of two series for each wall time: a level that moves a little; `odd` replaces the views of `%m%dT%H`."""
     for wall in walls:
         views = odd.get(f"x{wall:%m%dT%H}", level + wall.hour + wall.day % 3)
-        rows = "".join(f"{platform},us,{wall:%Y-%m-%d %H:%M:%S},{views},{0.5 + wall.hour / 100}\n" for platform in ("app", "web"))
+        rows = "".join(
+            f"{platform},us,{wall:%Y-%m-%d %H:%M:%S},{views},{0.5 + wall.hour / 100}\n" for platform in ("app", "web")
+        )
         store.put(f"{live_data.folder(item, wall)}/data.csv", (HEADER + rows).encode())
 
 
@@ -66,7 +68,9 @@ def test_a_first_run_learns_the_history_in_silence_and_the_next_ones_alert(chose
     assert [key for key in stored(chosen) if "observations" not in key and "dataHealth" not in key] == []
     fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=5_000.0)
     assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(scored=1, empty=0, due=0, alerts=1)
-    assert [key.split("/")[-1] for key in stored(chosen, "anomalyResults/anomalyGroups")] == ["2021-03-01T1000Z.parquet"]
+    assert [key.split("/")[-1] for key in stored(chosen, "anomalyResults/anomalyGroups")] == [
+        "2021-03-01T1000Z.parquet"
+    ]
 
 
 def test_a_first_run_alerts_on_its_newest_interval_and_goes_back_no_further_than_it_remembers(chosen):
@@ -78,7 +82,10 @@ def test_a_first_run_alerts_on_its_newest_interval_and_goes_back_no_further_than
 
 def test_intervals_that_were_missed_are_caught_up_in_order_with_the_same_result_as_in_time(chosen):
     other = Setting(ObjectStore.memory(), (SHOP,), "parquet")
-    history, later = hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)), hours(datetime(2021, 3, 1, 10), datetime(2021, 3, 2, 9))
+    history, later = (
+        hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)),
+        hours(datetime(2021, 3, 1, 10), datetime(2021, 3, 2, 9)),
+    )
     for one in (chosen, other):
         fill(one.store, history)
         run(one)
@@ -116,7 +123,11 @@ def test_data_that_does_not_arrive_is_told_once_and_again_after_it_came(chosen):
     (event,) = rows(chosen, "anomalyGroups", datetime(2021, 3, 1, 10))
     assert event[1:5] == ("missing data", 100.0, "below", 2)
     assert rows(chosen, "metricValue_AnomalyScore", datetime(2021, 3, 1, 10)) == []
-    assert {share[3]: share[4] for share in rows(chosen, "dimensionContributions", datetime(2021, 3, 1, 10))} == {"app": 50, "web": 50, "us": 100}
+    assert {share[3]: share[4] for share in rows(chosen, "dimensionContributions", datetime(2021, 3, 1, 10))} == {
+        "app": 50,
+        "web": 50,
+        "us": 100,
+    }
     fill(chosen.store, [datetime(2021, 3, 1, 13)])
     assert [run(chosen, NOW + timedelta(hours=n)).alerts for n in (4, 5)] == [0, 1]
 
@@ -160,7 +171,9 @@ def test_the_schedule_follows_frequency_and_offset(frequency, offset, wanted):
 @given(st.datetimes(datetime(2021, 1, 1), datetime(2021, 12, 31)), st.sampled_from(["PT1H", "P1D", "PT10M"]),
        st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata"]), st.integers(0, 432_000))  # fmt: skip
 def test_what_is_due_has_ended_and_what_is_not_due_has_not(now, frequency, zone, offset):
-    text = shop_text(zone, frequency=f"frequency: {frequency}").replace("format: csv", f"format: csv\n  offset: {offset}")
+    text = shop_text(zone, frequency=f"frequency: {frequency}").replace(
+        "format: csv", f"format: csv\n  offset: {offset}"
+    )
     item = metric_set.parse(text, "shop")
     last = schedule.last_due(item, now)
     assert schedule.due_at(item, last) <= now < schedule.due_at(item, item.clock.following(last))
@@ -180,7 +193,10 @@ def test_the_hour_that_clocks_skip_is_never_due_and_the_one_they_repeat_is_due_o
 @pytest.fixture
 def function(function_lake):
     now = datetime.now(UTC).replace(tzinfo=None)
-    fill(function_lake, hours((now - timedelta(days=6)).replace(minute=0, second=0, microsecond=0), now - timedelta(hours=1)))
+    fill(
+        function_lake,
+        hours((now - timedelta(days=6)).replace(minute=0, second=0, microsecond=0), now - timedelta(hours=1)),
+    )
     return function_lake
 
 
@@ -216,7 +232,10 @@ def test_a_run_gives_its_lease_back_when_it_fails(function, monkeypatch):
     with pytest.raises(StorageError):
         detect.handler({"metricSet": "shop"}, Context())
     monkeypatch.undo()
-    assert json.loads(function.get(layout.lease_key(SHOP)).data)["until"] <= datetime.now(UTC).replace(tzinfo=None).isoformat()
+    assert (
+        json.loads(function.get(layout.lease_key(SHOP)).data)["until"]
+        <= datetime.now(UTC).replace(tzinfo=None).isoformat()
+    )
 
 
 def test_a_state_that_another_run_wrote_meanwhile_is_never_overwritten(chosen, monkeypatch):
@@ -224,7 +243,11 @@ def test_a_state_that_another_run_wrote_meanwhile_is_never_overwritten(chosen, m
     run(chosen)
     before = chosen.store.get(layout.state_key(SHOP)).data
     original = chosen.store.replace
-    monkeypatch.setattr(chosen.store, "replace", lambda key, data, version: False if key.endswith("state.json") else original(key, data, version))
+    monkeypatch.setattr(
+        chosen.store,
+        "replace",
+        lambda key, data, version: False if key.endswith("state.json") else original(key, data, version),
+    )
     with pytest.raises(StorageError, match="another run wrote it meanwhile"):
         run(chosen, NOW + timedelta(hours=1))
     assert chosen.store.get(layout.state_key(SHOP)).data == before
@@ -259,12 +282,17 @@ def test_alerts_go_to_the_queue_in_requests_that_it_takes(monkeypatch):
     sent = [[entry["MessageBody"] for entry in parameters["Entries"]] for _, parameters in queue.calls]
     assert [body for batch in sent for body in batch] == bodies
     assert all(len(batch) <= 10 and sum(map(len, batch)) <= 1_000_000 for batch in sent)
-    assert all(len({entry["Id"] for entry in parameters["Entries"]}) == len(parameters["Entries"]) for _, parameters in queue.calls)
+    assert all(
+        len({entry["Id"] for entry in parameters["Entries"]}) == len(parameters["Entries"])
+        for _, parameters in queue.calls
+    )
 
 
 def test_a_queue_that_takes_only_some_alerts_is_an_error(monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(queue, "send_message_batch", lambda **_: {"Failed": [{"Id": "0", "Code": "InternalError", "Message": "again"}]})
+    monkeypatch.setattr(
+        queue, "send_message_batch", lambda **_: {"Failed": [{"Id": "0", "Code": "InternalError", "Message": "again"}]}
+    )
     monkeypatch.setattr(setting, "_client", lambda service: queue)
     with pytest.raises(StorageError, match="took 1 of 2 alerts: InternalError again"):
         setting.send("url", ["a", "b"])
@@ -331,7 +359,9 @@ def test_a_memory_with_a_flipped_byte_is_the_same_or_refused_never_another(place
     data = bytearray(head if in_the_head else shards[name])
     data[place % len(data)] ^= mask
     try:
-        again = state.load(bytes(data) if in_the_head else head, (shards if in_the_head else {name: bytes(data)}).get, SHOP, "x")
+        again = state.load(
+            bytes(data) if in_the_head else head, (shards if in_the_head else {name: bytes(data)}).get, SHOP, "x"
+        )
     except UserError:
         return
     assert state.dump(again) == state.dump(a_memory())
@@ -343,7 +373,13 @@ def test_many_series_are_kept_in_shards_and_scored_as_in_one(monkeypatch):
     generator = np.random.default_rng(3)
     some = [
         Interval(
-            wall, {(f"p{n}", None): (float(v), 2.0) for n, v in enumerate(generator.poisson(50, 7 if wall < HOUR - timedelta(days=1) else 11))}, 1, ()
+            wall,
+            {
+                (f"p{n}", None): (float(v), 2.0)
+                for n, v in enumerate(generator.poisson(50, 7 if wall < HOUR - timedelta(days=1) else 11))
+            },
+            1,
+            (),
         )
         for wall in walls
     ]
@@ -420,7 +456,10 @@ def test_hidden_files_are_none_live_or_in_a_back_test(chosen):
     other = Setting(ObjectStore.memory(), (SHOP,), "parquet")
     fill(other.store, walls)
     for name in ("_data.csv", ".data.csv.swp", "_temporary/0/data.csv"):
-        chosen.store.put(f"{live_data.folder(SHOP, walls[-1])}/{name}", f"{HEADER}app,us,{walls[-1]:%Y-%m-%d %H:%M:%S},999999,1\n".encode())
+        chosen.store.put(
+            f"{live_data.folder(SHOP, walls[-1])}/{name}",
+            f"{HEADER}app,us,{walls[-1]:%Y-%m-%d %H:%M:%S},999999,1\n".encode(),
+        )
     for one in (chosen, other):
         run(one)
     assert stored(chosen) == stored(other)
@@ -438,7 +477,9 @@ def test_what_fails_in_the_middle_of_a_run_is_done_again_to_the_same_end(chosen,
     run(whole, then)
     with monkeypatch.context() as broken:
         if down == "queue":
-            broken.setattr(detect, "_deliver", lambda some, _: (_ for _ in ()).throw(StorageError("down")) if some else None)
+            broken.setattr(
+                detect, "_deliver", lambda some, _: (_ for _ in ()).throw(StorageError("down")) if some else None
+            )
         else:
             name = "get" if down == "live" else "put"
             original = getattr(chosen.store, name)
@@ -456,13 +497,19 @@ def test_what_fails_in_the_middle_of_a_run_is_done_again_to_the_same_end(chosen,
     else:
         run(chosen, then)
     assert stored(chosen) == stored(whole)
-    assert state.dump(detect.run(SHOP, chosen, then, lambda: True)[1]) == state.dump(detect.run(SHOP, whole, then, lambda: True)[1])
+    assert state.dump(detect.run(SHOP, chosen, then, lambda: True)[1]) == state.dump(
+        detect.run(SHOP, whole, then, lambda: True)[1]
+    )
 
 
 def test_an_hour_that_happens_twice_is_due_after_its_second_time():
     for frequency, wanted in (("PT1H", [1, 1, 2]), ("PT10M", [1, 1, 2])):
         item = metric_set.parse(shop_text("Europe/Berlin", frequency=f"frequency: {frequency}"), "shop")
-        moments = (datetime(2026, 10, 25, 0, 15), datetime(2026, 10, 25, 0, 59), datetime(2026, 10, 25, 2, 0))  # clocks go back at 1:00 UTC
+        moments = (
+            datetime(2026, 10, 25, 0, 15),
+            datetime(2026, 10, 25, 0, 59),
+            datetime(2026, 10, 25, 2, 0),
+        )  # clocks go back at 1:00 UTC
         assert [item.clock.wall(schedule.last_due(item, moment)).hour for moment in moments] == wanted
     assert schedule.timezone(item) == "UTC"
 
@@ -484,13 +531,18 @@ def test_requests_to_the_queue_are_counted_in_bytes(chosen, monkeypatch):
 
 
 def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
-    item = metric_set.parse(shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop")  # 4 November 2018 began at 1 o'clock
+    item = metric_set.parse(
+        shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop"
+    )  # 4 November 2018 began at 1 o'clock
     days = list(schedule.due(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))
     assert [item.clock.wall(day).day for day in days] == [3, 4, 5]
 
 
 def test_an_interval_whose_series_have_no_value_at_all_is_gone_through(chosen):
     fill(chosen.store, hours(HOUR - timedelta(days=5), datetime(2021, 3, 1, 8)))
-    chosen.store.put(f"{live_data.folder(SHOP, datetime(2021, 3, 1, 9))}/data.csv", f"{HEADER}app,us,2021-03-01 09:00:00,,\n".encode())
+    chosen.store.put(
+        f"{live_data.folder(SHOP, datetime(2021, 3, 1, 9))}/data.csv",
+        f"{HEADER}app,us,2021-03-01 09:00:00,,\n".encode(),
+    )
     assert run(chosen) == detect.Run(scored=5 * 24, empty=0, due=0, alerts=0)
     assert not [key for key in stored(chosen) if "2021-03-01T0900Z" in key]

@@ -19,11 +19,24 @@ def lake(monkeypatch, function_lake):
 
 
 def url(body, method="POST", **more):
-    return {"version": "2.0", "requestContext": {"http": {"method": method, "path": "/"}}, "body": body, "isBase64Encoded": False, **more}
+    return {
+        "version": "2.0",
+        "requestContext": {"http": {"method": method, "path": "/"}},
+        "body": body,
+        "isBase64Encoded": False,
+        **more,
+    }
 
 
 def api(body, method="POST", **more):
-    return {"httpMethod": method, "path": "/", "requestContext": {"stage": "prod"}, "body": body, "isBase64Encoded": False, **more}
+    return {
+        "httpMethod": method,
+        "path": "/",
+        "requestContext": {"stage": "prod"},
+        "body": body,
+        "isBase64Encoded": False,
+        **more,
+    }
 
 
 def call(event):
@@ -40,7 +53,10 @@ def quarantined(store):
 @pytest.mark.parametrize("form", [url, api])
 def test_an_alert_that_is_filed_is_answered_with_200_and_counts(lake, form):
     assert call(form(alert_body())) == (200, {"filed": 1, "quarantined": 0})
-    assert call(form(base64.b64encode(alert_body("revenue").encode()).decode(), isBase64Encoded=True)) == (200, {"filed": 1, "quarantined": 0})
+    assert call(form(base64.b64encode(alert_body("revenue").encode()).decode(), isBase64Encoded=True)) == (
+        200,
+        {"filed": 1, "quarantined": 0},
+    )
     assert call(form(f"[{alert_body()}, {alert_body('revenue')}]"))[1]["filed"] == 2
     assert quarantined(lake) == []
 
@@ -84,7 +100,9 @@ def test_storage_that_is_down_is_answered_with_503_so_that_the_caller_tries_agai
 
 
 def test_the_list_that_a_pipe_makes_of_a_queue_is_answered_as_a_batch(lake, monkeypatch):
-    records = [{"eventSource": "aws:sqs", "messageId": f"m{n}", "body": body} for n, body in enumerate([alert_body(), "{"])]
+    records = [
+        {"eventSource": "aws:sqs", "messageId": f"m{n}", "body": body} for n, body in enumerate([alert_body(), "{"])
+    ]
     assert function.handler(records, None) == {"batchItemFailures": []}
     assert (len(list(lake.list("anomalyResults"))), quarantined(lake)) == (3, ["{"])
 

@@ -39,7 +39,9 @@ def test_what_cannot_be_understood_goes_to_quarantine_and_costs_no_other(lake):
 def test_an_envelope_of_sns_is_opened(lake, depth):
     body = alert_body()
     for _ in range(depth):
-        body = json.dumps({"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:1:alerts", "MessageId": "1", "Message": body})
+        body = json.dumps(
+            {"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:1:alerts", "MessageId": "1", "Message": body}
+        )
     function.handler(sqs_event(body), None)
     assert len(results(lake)) == 3
 
@@ -50,7 +52,9 @@ def test_a_bare_alert_and_an_sns_event_are_filed(lake):
     assert function.handler(sns, None) == {"filed": 1, "quarantined": 0}
 
 
-def test_an_alert_put_on_an_event_bus_is_filed_and_an_event_of_an_aws_service_that_is_no_source_is_kept_in_quarantine(lake):
+def test_an_alert_put_on_an_event_bus_is_filed_and_an_event_of_an_aws_service_that_is_no_source_is_kept_in_quarantine(
+    lake,
+):
     event = {"version": "0", "source": "our.shop", "detail-type": "Anomaly", "detail": json.loads(alert_body())}
     assert function.handler(event, None) == {"filed": 1, "quarantined": 0}
     assert function.handler(sqs_event(json.dumps(event)), None) == {"batchItemFailures": []}
@@ -80,7 +84,17 @@ def test_a_dead_letter_of_a_direct_call_can_be_sent_again_as_it_is(lake):
 
 
 @pytest.mark.parametrize(
-    "event", [{}, {"Records": []}, {"Records": [1]}, {"Records": "x"}, [], "text", None, {"Records": [{"eventSource": "aws:sqs"}]}]
+    "event",
+    [
+        {},
+        {"Records": []},
+        {"Records": [1]},
+        {"Records": "x"},
+        [],
+        "text",
+        None,
+        {"Records": [{"eventSource": "aws:sqs"}]},
+    ],
 )
 def test_content_never_makes_it_raise(lake, event):
     assert function.handler(event, None)["quarantined"] == 1
@@ -118,6 +132,18 @@ def test_storage_that_is_down_names_the_messages_it_touched_and_no_other(lake, m
 
 def test_the_function_imports_only_what_it_runs_on():
     code = "import sys, anomalake.functions.ingest; print(*sorted(m for m in sys.modules))"
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
     assert "pyarrow" in loaded
-    assert not loaded & {"pandas", "awswrangler", "duckdb", "altair", "vl_convert", "sqlglot", "boto3", "tqdm", "filelock"}
+    assert not loaded & {
+        "pandas",
+        "awswrangler",
+        "duckdb",
+        "altair",
+        "vl_convert",
+        "sqlglot",
+        "boto3",
+        "tqdm",
+        "filelock",
+    }

@@ -61,7 +61,9 @@ BROKEN = {
 def test_a_file_that_is_no_lease_of_a_running_detector_holds_nobody_up_and_is_named(name):
     store = ObjectStore.memory()
     store.put(KEY, BROKEN[name])
-    with pytest.warns(UserWarning, match=f"^{KEY}: is no lease of a running detector \\(.{{1,150}}\\); this run replaces it$"):
+    with pytest.warns(
+        UserWarning, match=f"^{KEY}: is no lease of a running detector \\(.{{1,150}}\\); this run replaces it$"
+    ):
         assert taken(store)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -70,7 +72,9 @@ def test_a_file_that_is_no_lease_of_a_running_detector_holds_nobody_up_and_is_na
 
 @given(
     st.binary(max_size=60)
-    | st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists).map(lambda v: json.dumps({"until": v}).encode())
+    | st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists).map(
+        lambda v: json.dumps({"until": v}).encode()
+    )
 )
 def test_whatever_the_file_holds_a_run_takes_place_within_the_longest_lease(data):
     store = ObjectStore.memory()
@@ -155,7 +159,10 @@ def test_the_command_names_the_run_it_waits_for_and_the_end_of_its_lease(option,
         assert main(arguments) == 1
     said = capsys.readouterr().err
     assert f"shop: another run of its detector is under way: process {os.getpid()} on {socket.gethostname()}" in said
-    assert f"its lease {KEY} ends at {now + LEASE:%Y-%m-%d %H:%M} UTC unless it is renewed; try again when it has ended" in said
+    assert (
+        f"its lease {KEY} ends at {now + LEASE:%Y-%m-%d %H:%M} UTC unless it is renewed; try again when it has ended"
+        in said
+    )
 
 
 @pytest.mark.parametrize("option", [[], ["--rebuild"]])

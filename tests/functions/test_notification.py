@@ -16,7 +16,9 @@ from anomalake.lake.store import ObjectStore, StorageError
 from examples import alert_body, shop_text
 
 BERLIN = metric_set.parse(
-    shop_text("Europe/Berlin").replace("{name: views, aggregation: SUM}", "{name: views, aggregation: SUM, label: Page views, unit: clicks}")
+    shop_text("Europe/Berlin").replace(
+        "{name: views, aggregation: SUM}", "{name: views, aggregation: SUM, label: Page views, unit: clicks}"
+    )
     + "label: Web shop\n",
     "shop.yaml",
 )
@@ -47,7 +49,9 @@ def test_a_mail_says_what_when_how_severe_who_contributed_and_where_to_look():
 def test_a_short_message_fits_one_sms():
     made = told(contributions={"platform": {"x" * 300: 100.0}})
     assert len(made.short) == 160
-    assert made.short.startswith("Web shop: Page views anomalous, 2021-02-17 12:00 (Europe/Berlin), high, 71.5 of 100; platform xxx")
+    assert made.short.startswith(
+        "Web shop: Page views anomalous, 2021-02-17 12:00 (Europe/Berlin), high, 71.5 of 100; platform xxx"
+    )
 
 
 def test_without_a_link_the_dashboard_is_where_to_look_and_without_both_nothing_is_said():
@@ -138,7 +142,14 @@ def topic(monkeypatch) -> Topic:
 
 @pytest.fixture
 def chosen(shop) -> Setting:
-    return Setting(ObjectStore.memory(), (shop,), "parquet", topic="arn:topic", notify_score=60, dashboard="https://dash/{metric_set}")
+    return Setting(
+        ObjectStore.memory(),
+        (shop,),
+        "parquet",
+        topic="arn:topic",
+        notify_score=60,
+        dashboard="https://dash/{metric_set}",
+    )
 
 
 def take(chosen: Setting, *bodies: str) -> function.Taken:
@@ -146,7 +157,12 @@ def take(chosen: Setting, *bodies: str) -> function.Taken:
 
 
 def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chosen, topic):
-    bodies = [alert_body(event="a", score=60), alert_body(event="b", score=59.99), alert_body(event="c", score=None), alert_body(event="a", score=60)]
+    bodies = [
+        alert_body(event="a", score=60),
+        alert_body(event="b", score=59.99),
+        alert_body(event="c", score=None),
+        alert_body(event="a", score=60),
+    ]
     assert take(chosen, *bodies).told == 1
     assert take(chosen, *bodies).told == 0
     (sent,) = topic.published
@@ -164,10 +180,20 @@ def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chos
 
 def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboard_s_link(shop, topic):
     item = metric_set.parse(shop_text(name="name: my_shop"), "x")
-    chosen = Setting(ObjectStore.memory(), (item,), "parquet", topic="arn:topic", notify_score=60, dashboard="https://dash/p-set-{metric_set}")
+    chosen = Setting(
+        ObjectStore.memory(),
+        (item,),
+        "parquet",
+        topic="arn:topic",
+        notify_score=60,
+        dashboard="https://dash/p-set-{metric_set}",
+    )
     detector = {"anomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:my_shop", "consoleUrl": None}
     take(
-        chosen, alert_body(event="a", score=61, **detector), alert_body(event="a", score=90, **detector), alert_body(event="a", score=70, **detector)
+        chosen,
+        alert_body(event="a", score=61, **detector),
+        alert_body(event="a", score=90, **detector),
+        alert_body(event="a", score=70, **detector),
     )
     (sent,) = topic.published
     text = json.loads(sent["Message"])["email"]
@@ -176,7 +202,12 @@ def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboa
 
 
 def test_events_of_other_measures_and_moments_are_told_too(chosen, topic):
-    take(chosen, alert_body(event="a"), alert_body("revenue", event="a"), alert_body(event="a", timestamp="2021-02-17T12:00Z"))
+    take(
+        chosen,
+        alert_body(event="a"),
+        alert_body("revenue", event="a"),
+        alert_body(event="a", timestamp="2021-02-17T12:00Z"),
+    )
     assert len(topic.published) == 3
 
 

@@ -29,7 +29,9 @@ class Subscriber:
         self._sqs, sns = boto3.client("sqs", **keys), boto3.client("sns", **keys)
         self.topic: str = sns.create_topic(Name=name)["TopicArn"]
         self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
         sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn)
 
     def told(self) -> Counter[str]:
@@ -55,7 +57,11 @@ def test_whenever_the_function_is_killed_each_event_is_told_after_its_tables_and
     people, expected = Subscriber(s3_endpoint, f"people-{os.urandom(4).hex()}"), clean("csv", BATCH)
 
     def deliver(lake: str, step: int = 0) -> worker.Answer | None:
-        return worker.deliver([messages(BATCH)], {**environment, "ANOMALAKE_LAKE": lake, "ANOMALAKE_TOPIC_ARN": people.topic}, worker.Plan(step))
+        return worker.deliver(
+            [messages(BATCH)],
+            {**environment, "ANOMALAKE_LAKE": lake, "ANOMALAKE_TOPIC_ARN": people.topic},
+            worker.Plan(step),
+        )
 
     untroubled = deliver(f"{s3_lake}/untroubled")
     assert untroubled is not None
@@ -72,7 +78,9 @@ def test_whenever_the_function_is_killed_each_event_is_told_after_its_tables_and
         for event in early:
             keys = [key for key in expected if LOUD[event][:13] in key and key.startswith("anomalyResults/")]
             assert len(keys) == 3
-            assert all(found.get(key) == expected[key] for key in keys), f"step {step}: {event} was told before its tables were there"
+            assert all(found.get(key) == expected[key] for key in keys), (
+                f"step {step}: {event} was told before its tables were there"
+            )
         assert marked <= early.total() <= marked + 1
         again = deliver(lake)
         assert again is not None

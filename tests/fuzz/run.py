@@ -33,20 +33,36 @@ def main(seconds: int) -> int:
     """The exit status: 0, or 1 where something was found."""
     if importlib.util.find_spec("atheris") is None:
         python = f"Python {platform.python_version()} on {platform.machine()} {platform.system()}"
-        sys.stderr.write(f"atheris, the fuzzer, has wheels for Python 3.11 and 3.13 on x86_64 Linux only (.ci/fuzz.txt); this is {python}\n")
+        sys.stderr.write(
+            f"atheris, the fuzzer, has wheels for Python 3.11 and 3.13 on x86_64 Linux only (.ci/fuzz.txt); this is {python}\n"
+        )
         return 1
     bodies = [alert_body(), *map(event_text, hostile.FOREIGN)]
-    bodies += [json.dumps({"TopicArn": "t", "Message": bodies[0]}), *hostile.NAMES, json.dumps({"detail-type": "x", "source": "y", "detail": {}})]
+    bodies += [
+        json.dumps({"TopicArn": "t", "Message": bodies[0]}),
+        *hostile.NAMES,
+        json.dumps({"detail-type": "x", "source": "y", "detail": {}}),
+    ]
     before = set(HERE.iterdir())
     with tempfile.TemporaryDirectory() as folder:
         corpus, terms = Path(folder, "corpus"), Path(folder, "terms")
         corpus.mkdir()
         for number, body in enumerate(bodies):
             (corpus / str(number)).write_bytes(body.encode())
-        known = sorted({word for body in bodies[: len(hostile.FOREIGN) + 1] for word in words(json.loads(body)) if 0 < len(word) < 60})
+        known = sorted(
+            {
+                word
+                for body in bodies[: len(hostile.FOREIGN) + 1]
+                for word in words(json.loads(body))
+                if 0 < len(word) < 60
+            }
+        )
         terms.write_text("".join('"' + "".join(f"\\x{byte:02x}" for byte in word.encode()) + '"\n' for word in known))
         limits = [f"-max_total_time={seconds}", "-timeout=10", "-max_len=8192", "-verbosity=0", "-print_final_stats=1"]
-        run = subprocess.run([sys.executable, HERE / "target.py", *limits, f"-dict={terms}", f"-artifact_prefix={HERE}/", corpus], check=False)
+        run = subprocess.run(
+            [sys.executable, HERE / "target.py", *limits, f"-dict={terms}", f"-artifact_prefix={HERE}/", corpus],
+            check=False,
+        )
     for kept in sorted(set(HERE.iterdir()) - before - {HERE / "__pycache__"}):
         sys.stderr.write(f"kept: {kept}\n")
     return int(run.returncode != 0)

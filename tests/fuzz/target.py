@@ -35,7 +35,9 @@ def body_of(data: bytes) -> str:
 def read_and_write(data: bytes) -> None:
     """Raise where one of the two above does not hold."""
     try:
-        routed = [(alert, metric_set.route(alert.anomaly_detector_arn, SETS)) for alert in sources.read(body_of(data), SETS)]
+        routed = [
+            (alert, metric_set.route(alert.anomaly_detector_arn, SETS)) for alert in sources.read(body_of(data), SETS)
+        ]
         found = [(alerts.fit(alert, item), item) for alert, item in routed]
     except (AlertError, UserError):
         return

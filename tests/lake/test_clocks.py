@@ -20,7 +20,13 @@ HEADER = "platform,marketplace,timestamp,views,revenue\n"
         ("America/New_York", datetime(2013, 11, 2, 22), 8, "2013-11-03 01:00", None),
         ("America/New_York", datetime(2013, 3, 9, 22), 8, None, "2013-03-10 02:00"),
         ("Europe/Berlin", datetime(2021, 10, 30, 23), 8, "2021-10-31 02:00", None),
-        ("Australia/Lord_Howe", datetime(2021, 4, 3, 23), 6, "2021-04-04 01:30", None),  # clocks go back by half an hour
+        (
+            "Australia/Lord_Howe",
+            datetime(2021, 4, 3, 23),
+            6,
+            "2021-04-04 01:30",
+            None,
+        ),  # clocks go back by half an hour
     ],
 )
 def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, twice, never):  # noqa: PLR0917
@@ -29,16 +35,31 @@ def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, tw
     root, store = tmp_path / "lake", FolderStore(tmp_path / "lake")
     walls = [first + timedelta(minutes=30 * step) for step in range(2 * hours)]
     for wall in walls:  # one row an interval; an hour that happens twice brings two files to its folders
-        files = 2 if twice and 0 <= (wall - datetime.fromisoformat(twice)) / timedelta(minutes=30) < (1 if "Lord" in zone else 2) else 1
+        files = (
+            2
+            if twice
+            and 0 <= (wall - datetime.fromisoformat(twice)) / timedelta(minutes=30) < (1 if "Lord" in zone else 2)
+            else 1
+        )
         for number in range(files):
-            store.put(f"shop/live/{wall:%Y%m%d/%H%M}/{number}.csv", f"{HEADER}pc,us,{wall:%Y-%m-%d %H:%M:%S},10,1\n".encode())
+            store.put(
+                f"shop/live/{wall:%Y%m%d/%H%M}/{number}.csv", f"{HEADER}pc,us,{wall:%Y-%m-%d %H:%M:%S},10,1\n".encode()
+            )
     report = local_pipeline.run_backtest(item, FolderStore(root), (item,), "parquet")
-    skipped = [wall for wall in walls if never and datetime.fromisoformat(never) <= wall < datetime.fromisoformat(never) + timedelta(hours=1)]
+    skipped = [
+        wall
+        for wall in walls
+        if never and datetime.fromisoformat(never) <= wall < datetime.fromisoformat(never) + timedelta(hours=1)
+    ]
     assert report.found == len(skipped)
     assert all("never happened" in finding.problem for finding in report.findings)
     connection = duck.connect(root, [item])
-    live = connection.sql('SELECT "timestamp", localtimestamp, views FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()
-    seen = connection.sql("SELECT \"timestamp\", localtimestamp, value FROM metrics_with_band WHERE metricname = 'views' ORDER BY 1").fetchall()
+    live = connection.sql(
+        'SELECT "timestamp", localtimestamp, views FROM anomalake_shop.anomalies_with_live ORDER BY 1'
+    ).fetchall()
+    seen = connection.sql(
+        "SELECT \"timestamp\", localtimestamp, value FROM metrics_with_band WHERE metricname = 'views' ORDER BY 1"
+    ).fetchall()
     assert live == seen  # the detector and the SQL read the same
     assert [wall for _, wall, _ in live] == [wall for wall in walls if wall not in skipped]
     doubled = [wall for _, wall, views in live if views == 20]

@@ -18,7 +18,12 @@ from traffic import SHOP, Objects, messages, objects, settled
 NOON, MIDNIGHT = "2021-02-17T12:00Z", "2021-02-18T00:00Z"
 KNOWN = (alert_body(timestamp=NOON, event="a", score=40),)
 # One timestamp is known, one is new; two alerts are of one timestamp, one message is not understood.
-BATCH = (alert_body(timestamp=NOON, event="a", score=80), "{", alert_body("revenue", timestamp=NOON, event="b"), alert_body(timestamp=MIDNIGHT))
+BATCH = (
+    alert_body(timestamp=NOON, event="a", score=80),
+    "{",
+    alert_body("revenue", timestamp=NOON, event="b"),
+    alert_body(timestamp=MIDNIGHT),
+)
 SAME, OTHERWISE = (BATCH,), (BATCH[2:], BATCH[1:3], BATCH[:1])  # what comes again: the batch, or its messages in others
 
 clean = cache(traffic.clean)
@@ -55,7 +60,12 @@ def _fill(store: Store, what: Objects) -> None:
 
 
 def _deliver(form: str, lake: object, sets: Path, plan: worker.Plan) -> worker.Answer | None:
-    environment = {**os.environ, "ANOMALAKE_LAKE": str(lake), "ANOMALAKE_METRIC_SETS": str(sets), "ANOMALAKE_FORMAT": form}
+    environment = {
+        **os.environ,
+        "ANOMALAKE_LAKE": str(lake),
+        "ANOMALAKE_METRIC_SETS": str(sets),
+        "ANOMALAKE_FORMAT": form,
+    }
     return worker.deliver([messages(BATCH)], environment, plan)
 
 
@@ -86,7 +96,9 @@ def _has_archived_what_its_tables_hold(found: Objects, known: Objects, step: int
 def _delivered_again(again: Deliveries, failed: set[str], store: Store, form: str, step: int) -> None:
     ids = {message.body: message.id for message in messages(BATCH)}
     for bodies in again:
-        assert not ingest([Message(ids[body], body) for body in bodies if ids[body] in failed], store, (SHOP,), form).failed, f"step {step}"
+        assert not ingest(
+            [Message(ids[body], body) for body in bodies if ids[body] in failed], store, (SHOP,), form
+        ).failed, f"step {step}"
     found, expected = objects(store), clean(form, KNOWN, BATCH)
     assert settled(found) == settled(expected), f"step {step}"
     if again is SAME and len(failed) == len(BATCH):

@@ -28,10 +28,17 @@ def test_the_alerts_of_these_tests_disagree_on_cells_and_events():
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_processes_that_file_the_same_alerts_at_once_each_in_its_own_order_leave_what_one_leaves(form, lake, sets_folder):
+def test_processes_that_file_the_same_alerts_at_once_each_in_its_own_order_leave_what_one_leaves(
+    form, lake, sets_folder
+):
     rng = random.Random(SEED)
     given = bodies(rng, 50)
-    environment = {**os.environ, "ANOMALAKE_LAKE": lake, "ANOMALAKE_METRIC_SETS": str(sets_folder), "ANOMALAKE_FORMAT": form}
+    environment = {
+        **os.environ,
+        "ANOMALAKE_LAKE": lake,
+        "ANOMALAKE_METRIC_SETS": str(sets_folder),
+        "ANOMALAKE_FORMAT": form,
+    }
     sent = [messages(rng.sample(given, 20) + rng.choices(given, k=20)) for _ in range(WRITERS - 1)] + [messages(given)]
     rounds = 0
     while any(sent):

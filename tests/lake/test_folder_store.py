@@ -41,11 +41,18 @@ def test_a_stopped_writer_is_named_after_a_while_and_given_up_on_after_the_limit
     FolderStore(tmp_path).put("a", b"one")
     store = FolderStore(tmp_path, LockWait(notice_seconds=0.2, limit_seconds=0.5))
     lock = tmp_path / ".locks" / next((tmp_path / ".locks").iterdir()).name
-    who = f"process {stopped_holder.pid} \\({sys.executable} -c .*\\)" if Path("/proc/locks").exists() else "another process"
+    who = (
+        f"process {stopped_holder.pid} \\({sys.executable} -c .*\\)"
+        if Path("/proc/locks").exists()
+        else "another process"
+    )
     version = store.get("a").version
     with (
         pytest.warns(UserWarning, match=f"^a: waits for {who} to release {lock}; gives up after 0.5 seconds"),
-        pytest.raises(StorageError, match=f"^a: not written, because {who} held the lock {lock} for 0.5 seconds; resume that process"),
+        pytest.raises(
+            StorageError,
+            match=f"^a: not written, because {who} held the lock {lock} for 0.5 seconds; resume that process",
+        ),
     ):
         store.replace("a", b"two", version)
     assert store.get("a").data == b"one"
@@ -182,7 +189,9 @@ def test_objects_that_are_synced_together_are_on_the_disk_at_the_end_of_the_bloc
         for number in range(3):
             store.put(f"new/{number}", b"one")
         store.put("old", b"written over")
-        assert [one for one in record.done if one[0] == "fsync"] == [("fsync", ".writing/*")]  # of the one that is written over
+        assert [one for one in record.done if one[0] == "fsync"] == [
+            ("fsync", ".writing/*")
+        ]  # of the one that is written over
     ended = [name for what, name in record.done if what == "fsync"]
     assert sorted(ended[1:4]) == ["new/0", "new/1", "new/2"]
     assert set(ended[4:]) == {"new", "."}
@@ -335,7 +344,9 @@ def data(tmp_path: Path) -> Path:
 
     times = pd.date_range("2024-01-01", periods=100, freq="h").strftime("%Y-%m-%d %H:%M:%S")
     pd.DataFrame({"when": times, "region": "north", "sales": range(100)}).to_csv(tmp_path / "sales.csv", index=False)
-    pd.DataFrame({"series": "north", "timestamp": times, "value": range(100)}).to_csv(tmp_path / "series.csv", index=False)
+    pd.DataFrame({"series": "north", "timestamp": times, "value": range(100)}).to_csv(
+        tmp_path / "series.csv", index=False
+    )
     return tmp_path
 
 
@@ -365,8 +376,13 @@ def test_on_a_full_disk_the_command_names_the_file_and_leaves_nothing_in_the_way
     assert named in err.splitlines()[-1]
     assert "File too large" in err
     assert "Traceback" not in err
-    assert {name for name in files_in(data) - before if "/.locks/" not in name} <= {"demo-lake/.anomalake-demo", "demo-lake/.anomalake-demo.lock"}
-    again = subprocess.run([sys.executable, "-m", "anomalake", *arguments], cwd=data, capture_output=True, text=True, check=False)
+    assert {name for name in files_in(data) - before if "/.locks/" not in name} <= {
+        "demo-lake/.anomalake-demo",
+        "demo-lake/.anomalake-demo.lock",
+    }
+    again = subprocess.run(
+        [sys.executable, "-m", "anomalake", *arguments], cwd=data, capture_output=True, text=True, check=False
+    )
     assert "exists already" not in again.stderr
     assert again.returncode == (0 if arguments[0] != "backtest" else 1), again.stderr
 
@@ -383,5 +399,7 @@ def test_standard_output_that_is_full_is_named(sql, unbuffered, data):
     command = [sys.executable, "-m", "anomalake", "query", sql, "--metric-set", "shop.yaml"]
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, cwd=data, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=data, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert (done.returncode, done.stderr) == (1, "anomalake: standard output or a file: No space left on device\n")

@@ -23,11 +23,19 @@ dimensions: [host_keyword, zone]
 measures: [{name: requests, aggregation: SUM}]
 alerts: {detectors: ['*']}
 """
-NARROW = metric_set.parse(shop_text().replace("  - {name: revenue, aggregation: AVG}\n", "").replace("views, revenue]", "views]"), "shop.yaml")
-MAPPING = "mapping: {each: parts, metricName: m, timestamp: t, relevantTimeSeries: '[{metricValue: v}]', alertEventId: id}\n"
+NARROW = metric_set.parse(
+    shop_text().replace("  - {name: revenue, aggregation: AVG}\n", "").replace("views, revenue]", "views]"), "shop.yaml"
+)
+MAPPING = (
+    "mapping: {each: parts, metricName: m, timestamp: t, relevantTimeSeries: '[{metricValue: v}]', alertEventId: id}\n"
+)
 MAPPED = metric_set.parse(shop_text(name="name: mapped") + MAPPING, "mapped.yaml")
 WIDER = metric_set.parse(shop_text(name="name: mapped").replace("revenue", "clicks") + MAPPING, "mapped.yaml")
-GOOD, OTHER, STRANGE = alert_body(event="good"), alert_body("revenue", event="other"), alert_body("clicks", event="strange")
+GOOD, OTHER, STRANGE = (
+    alert_body(event="good"),
+    alert_body("revenue", event="other"),
+    alert_body("clicks", event="strange"),
+)
 
 
 def contents(store, *folders) -> dict[str, bytes]:
@@ -77,7 +85,9 @@ def test_parts_of_a_home_made_event_that_cannot_be_read_are_quarantined_alone_an
 def test_a_feature_that_the_set_lacks_is_quarantined_alone():
     result = json.loads(event_text("opensearch_result"))
     causes = {one["feature_id"] for one in result["relevant_attribution"] if one["data"]}
-    first, *others = (metric_set.column_from(one["feature_name"]) for one in result["feature_data"] if one["feature_id"] in causes)
+    first, *others = (
+        metric_set.column_from(one["feature_name"]) for one in result["feature_data"] if one["feature_id"] in causes
+    )
     assert others
     item = metric_set.parse(SEARCH_TEXT.replace("requests", first), "search.yaml")
     outcome, store = filed(json.dumps(result), (item,))
@@ -110,13 +120,23 @@ def test_quarantine_that_is_tried_again_keeps_only_what_is_still_not_understood(
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.permutations([GOOD, OTHER, STRANGE, "7", alert_body(event="later", timestamp="2021-02-18T10:00Z")]), st.data())
+@given(
+    st.permutations([GOOD, OTHER, STRANGE, "7", alert_body(event="later", timestamp="2021-02-18T10:00Z")]), st.data()
+)
 def test_tables_are_the_same_however_alerts_are_bundled_and_replay_gives_them_again(tmp_path_factory, bodies, data):
     cuts = sorted(data.draw(st.sets(st.integers(1, len(bodies) - 1))))
     bundles = [bodies[a:b] for a, b in zip([0, *cuts], [*cuts, len(bodies)], strict=True)]
-    alone, bundled = FolderStore(tmp_path_factory.mktemp("alone")), FolderStore(root := tmp_path_factory.mktemp("bundled"))
+    alone, bundled = (
+        FolderStore(tmp_path_factory.mktemp("alone")),
+        FolderStore(root := tmp_path_factory.mktemp("bundled")),
+    )
     ingest([Message(str(n), body) for n, body in enumerate(bodies)], alone, (SHOP,), "csv")
-    ingest([Message(str(n), f"[{','.join(some)}]" if len(some) > 1 else some[0]) for n, some in enumerate(bundles)], bundled, (SHOP,), "csv")
+    ingest(
+        [Message(str(n), f"[{','.join(some)}]" if len(some) > 1 else some[0]) for n, some in enumerate(bundles)],
+        bundled,
+        (SHOP,),
+        "csv",
+    )
     before = contents(bundled, "anomalyResults")
     assert before == contents(alone, "anomalyResults")
     for key in before:

@@ -32,7 +32,13 @@ def some_alerts(draw):
         series = [({"platform": value}, float(draw(st.integers(0, 2)))) for value in draw(SERIES)]
         shares = {"platform": {value or "": float(draw(st.integers(1, 3))) for value in draw(SERIES)}}
         return alerts.parse(
-            alert_body(draw(st.sampled_from(["views", "revenue"])), event=f"e{number % 4}", score=draw(SCORES), series=series, contributions=shares)
+            alert_body(
+                draw(st.sampled_from(["views", "revenue"])),
+                event=f"e{number % 4}",
+                score=draw(SCORES),
+                series=series,
+                contributions=shares,
+            )
         )
 
     return [one(number) for number in range(draw(st.integers(1, 7)))]
@@ -85,7 +91,9 @@ def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
     assert not any("https://x" in text for text in unit[-1] if isinstance(text, str))
 
 
-@pytest.mark.parametrize("more", [{"series": [({"platform": "x" * 5_001}, 1.0)]}, {"contributions": {"platform": {"x" * 5_001: 1.0}}}])
+@pytest.mark.parametrize(
+    "more", [{"series": [({"platform": "x" * 5_001}, 1.0)]}, {"contributions": {"platform": {"x" * 5_001: 1.0}}}]
+)
 def test_a_dimension_value_without_end_is_refused_in_words(more):
     with pytest.raises(AlertError, match="dimensionValue: has 5001 characters; at most 5000 are taken"):
         alerts.fit(alerts.parse(alert_body(**more)), SHOP)
@@ -102,7 +110,9 @@ def test_legal_batches_that_fill_one_interval_take_less_than_300_mb(tmp_path, ki
         "ANOMALAKE_LAKE": str(tmp_path / "lake"),
     }
     (tmp_path / "lake").mkdir()
-    run = subprocess.run([sys.executable, __file__, kind], env={**os.environ, **paths}, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, __file__, kind], env={**os.environ, **paths}, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr[-2_000:]
     assert 50 < int(run.stdout.split()[-1]) < 300
 
@@ -112,7 +122,10 @@ def _body(kind: str, number: int) -> str:
     found = json.loads(alert_body(event=f"e{number}"))
     values = [f"{number}.{place:x}" for place in range(14_000)]
     series = [{"dimensions": [{"dimensionName": "platform", "dimensionValue": value}]} for value in values]
-    shares = [{"valueContribution": 1, "dimensionValue": value} for value in [*values, *(f"+{value}" for value in values[:6_000])]]
+    shares = [
+        {"valueContribution": 1, "dimensionValue": value}
+        for value in [*values, *(f"+{value}" for value in values[:6_000])]
+    ]
     found["impactedMetric"]["relevantTimeSeries"] = series if kind == "series" else []
     found["impactedMetric"]["dimensionContribution"] = (
         [{"dimensionName": "platform", "dimensionValueContributions": shares}] if kind == "shares" else []

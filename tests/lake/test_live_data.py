@@ -62,19 +62,27 @@ def test_a_header_that_differs_costs_the_file():
 def test_a_file_that_is_no_text_is_named():
     item = metric_set.parse(shop_text().replace("format: csv", "format: csv\n  compression: gzip"), "shop")
     packed = gzip.compress((HEADER + "a,us,2021-02-17 11:00:00,1,1\n").encode())
-    assert [one for one in live_data.parse(packed, item, WALL, "f") if not isinstance(one, Finding)] == [(("a", "us"), (1.0, 1.0))]
+    assert [one for one in live_data.parse(packed, item, WALL, "f") if not isinstance(one, Finding)] == [
+        (("a", "us"), (1.0, 1.0))
+    ]
     (finding,) = live_data.parse(b"plain", item, WALL, "f")
     assert "the file is not a valid gzip file" in finding.problem
 
 
 def test_a_row_that_is_not_in_the_charset_costs_no_other():
-    found = list(live_data.parse(HEADER.encode() + b"\xe9,us,2021-02-17 11:00:00,1,1\nb,us,2021-02-17 11:00:00,2,2\n", SHOP, WALL, "f"))
+    found = list(
+        live_data.parse(
+            HEADER.encode() + b"\xe9,us,2021-02-17 11:00:00,1,1\nb,us,2021-02-17 11:00:00,2,2\n", SHOP, WALL, "f"
+        )
+    )
     assert [one.where for one in found if isinstance(one, Finding)] == ["f:2"]
     assert [one for one in found if not isinstance(one, Finding)] == [(("b", "us"), (2.0, 2.0))]
 
 
 def test_a_sum_beyond_what_a_number_can_be_is_missing():
-    assert live_data.aggregate([(("a", "us"), (1e308, 1.0)), (("a", "us"), (1e308, 1.0))], SHOP) == {("a", "us"): (None, 1.0)}
+    assert live_data.aggregate([(("a", "us"), (1e308, 1.0)), (("a", "us"), (1e308, 1.0))], SHOP) == {
+        ("a", "us"): (None, 1.0)
+    }
 
 
 def test_json_lines_tell_null_from_empty():
@@ -98,7 +106,12 @@ def test_unix_time_is_read_in_seconds_and_milliseconds(text):
 CELLS = ["pc", "", "a|b", '"q,1"', '"x\ny"', "é", " pc ", '"un']
 STAMPS = ["2021-02-17 11:00:00", " 2021-02-17 11:59:59", "2021-02-17 11:30:00", "2021-02-17 12:00:00"]
 NUMBERS = ["1", "", " 2 ", "-0", "1.5e3", "1e400", "nan", "1_0", "x"]
-ROW = st.tuples(*(st.sampled_from(some) for some in (CELLS, CELLS, STAMPS[:3] * 5 + STAMPS, NUMBERS[:2] * 5 + NUMBERS, NUMBERS[:2] * 5 + NUMBERS)))
+ROW = st.tuples(
+    *(
+        st.sampled_from(some)
+        for some in (CELLS, CELLS, STAMPS[:3] * 5 + STAMPS, NUMBERS[:2] * 5 + NUMBERS, NUMBERS[:2] * 5 + NUMBERS)
+    )
+)
 
 
 @given(st.lists(ROW | st.lists(st.sampled_from(CELLS), max_size=6), max_size=6), st.booleans())
@@ -111,7 +124,9 @@ def test_a_file_that_is_read_by_the_column_is_read_as_it_is_row_by_row(rows, bro
 
 
 def test_several_rows_of_a_series_are_added_or_averaged_as_the_measure_says(shop):
-    rows, _ = parsed(HEADER + "a,us,2021-02-17 11:00:00,1,1\na,us,2021-02-17 11:10:00,2,4\na,us,2021-02-17 11:20:00,,\n")
+    rows, _ = parsed(
+        HEADER + "a,us,2021-02-17 11:00:00,1,1\na,us,2021-02-17 11:10:00,2,4\na,us,2021-02-17 11:20:00,,\n"
+    )
     assert live_data.aggregate(rows, shop) == {("a", "us"): (3.0, 2.5)}
 
 
@@ -126,4 +141,7 @@ def test_only_folders_that_are_intervals_hold_live_data(shop):
         "readme.txt",
     ):
         store.put(f"shop/live/{key}", b"")
-    assert {wall: len(keys) for wall, keys in live_data.files_by_interval(store, shop).items()} == {WALL: 2, datetime(2021, 2, 17, 12): 1}
+    assert {wall: len(keys) for wall, keys in live_data.files_by_interval(store, shop).items()} == {
+        WALL: 2,
+        datetime(2021, 2, 17, 12): 1,
+    }

@@ -64,12 +64,18 @@ def seconds(work):
 
 @pytest.mark.parametrize("text", ["{}x", "-{}.", "{0}.{0}x", ".{}e", "{}e{}x", "1e{}x", "{}.{}.", " {}"])
 def test_the_time_to_decide_whether_a_cell_is_a_number_grows_with_its_length(text):
-    short, long = (seconds(lambda n=n: [live_files.is_number(text.format("1" * n, "2" * n)) for _ in range(20)]) for n in (20_000, 80_000))
+    short, long = (
+        seconds(lambda n=n: [live_files.is_number(text.format("1" * n, "2" * n)) for _ in range(20)])
+        for n in (20_000, 80_000)
+    )
     assert long < 16 * max(short, 0.002)
 
 
 def test_a_million_digits_are_read_as_quickly_as_they_are_long():
-    interval = interval_of(shop(), f"{HEADER}b,us,2021-02-17 11:00:00,{'1' * 500_000}x,1\nc,us,2021-02-17 11:00:00,0.{'1' * 500_000},1\n".encode())
+    interval = interval_of(
+        shop(),
+        f"{HEADER}b,us,2021-02-17 11:00:00,{'1' * 500_000}x,1\nc,us,2021-02-17 11:00:00,0.{'1' * 500_000},1\n".encode(),
+    )
     assert interval.values["b", "us"] == (None, 1.0)
     assert interval.values["c", "us"] == (0.1111111111111111, 1.0)
     (finding,) = interval.findings
@@ -87,7 +93,10 @@ def test_the_same_texts_are_numbers_as_before(text):
         ('{"views": 1%s}' % ("0" * 5_000), "the line is not a JSON object: Integer value out of range"),
         ('{"views": 1e999}', "the line is not a JSON object: Number out of range"),
         ('{"views": true}', "views: true is not a number; it counts as missing"),
-        ('{{"views": [{}]}}'.format(",".join("1" * 9_000)), "views: a JSON array is not a number; it counts as missing"),
+        (
+            '{{"views": [{}]}}'.format(",".join("1" * 9_000)),
+            "views: a JSON array is not a number; it counts as missing",
+        ),
         ('{"views": {"a": 1}}', "views: a JSON object is not a number; it counts as missing"),
         ('{"platform": {"a": 1}}', "the dimension value is a JSON object, not text"),
         ('{"platform": false}', "the dimension value is false, not text"),
@@ -137,7 +146,9 @@ def test_a_finding_quotes_at_most_100_characters_of_the_data(item, text):
 
 
 def test_of_a_million_findings_the_first_hundred_are_kept_and_the_others_are_counted():
-    interval = interval_of(shop(), (HEADER + "a,us,yesterday,1,1\n" * 20_000).encode(), (HEADER + "x\n" * 20_000).encode())
+    interval = interval_of(
+        shop(), (HEADER + "a,us,yesterday,1,1\n" * 20_000).encode(), (HEADER + "x\n" * 20_000).encode()
+    )
     assert interval.found == 40_000
     assert len(interval.findings) == live_files.MAX_FINDINGS == 100
     assert interval.findings[0].where == "shop/live/20210217/1100/1:2"
@@ -161,25 +172,35 @@ def test_a_file_that_unpacks_to_a_gigabyte_is_a_finding_and_is_never_unpacked():
 @pytest.mark.parametrize("parts", [2, 7, 3_000])
 def test_a_gzip_file_of_several_members_is_read_whole(parts):
     rows = [f"b{number},us,2021-02-17 11:00:00,{number},1\n" for number in range(parts)]
-    data = gzip.compress(HEADER.encode()) + b"\0" * 5 + b"".join(gzip.compress(row.encode()) for row in rows) + b"\0" * 100
+    data = (
+        gzip.compress(HEADER.encode()) + b"\0" * 5 + b"".join(gzip.compress(row.encode()) for row in rows) + b"\0" * 100
+    )
     interval = interval_of(shop(compression="gzip"), data)
     assert (len(interval.values), interval.found) == (parts + 1, 0)
 
 
 def test_the_time_for_a_gzip_file_grows_with_its_members():
     item = shop(compression="gzip")
-    short, long = (seconds(lambda n=n: list(live_data.parse(gzip.compress(b"") * n, item, WALL, "f"))) for n in (10_000, 40_000))
+    short, long = (
+        seconds(lambda n=n: list(live_data.parse(gzip.compress(b"") * n, item, WALL, "f"))) for n in (10_000, 40_000)
+    )
     assert long < 12 * short
 
 
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"plain text", "the file is not a valid gzip file (Error -3 while decompressing data: incorrect header check); the file is skipped"),
+        (
+            b"plain text",
+            "the file is not a valid gzip file (Error -3 while decompressing data: incorrect header check); the file is skipped",
+        ),
         (gzip.compress(GOOD)[:-9], "the gzip file ends too early; the file is skipped"),
         (gzip.compress(GOOD)[:5], "the gzip file ends too early; the file is skipped"),
         (gzip.compress(GOOD) + b"trailing", "the file is not a valid gzip file"),
-        (gzip.compress(GOOD)[:-8] + b"\1" * 8, "the file is not a valid gzip file (Error -3 while decompressing data: incorrect data check)"),
+        (
+            gzip.compress(GOOD)[:-8] + b"\1" * 8,
+            "the file is not a valid gzip file (Error -3 while decompressing data: incorrect data check)",
+        ),
         (gzip.compress(GOOD)[:10] + b"\xff" * 50, "the file is not a valid gzip file"),
     ],
     ids=["plain", "without its end", "header cut", "trailing bytes", "wrong check sum", "broken data"],
@@ -224,7 +245,10 @@ def test_a_file_with_too_many_lines_is_skipped_before_it_is_read(monkeypatch):
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_a_line_of_sixty_megabytes_is_a_finding_that_names_the_limit(form):
     data = HEADER.encode() + b"x" * 60_000_000
-    assert problem_of(shop(form), data) == "line 2 has more than 1,048,576 bytes, the limit for one line; the file is skipped"
+    assert (
+        problem_of(shop(form), data)
+        == "line 2 has more than 1,048,576 bytes, the limit for one line; the file is skipped"
+    )
 
 
 @given(st.lists(st.integers(0, 30), max_size=30), st.sampled_from(["\n", "\r", "\r\n"]), st.integers(1, 25))
@@ -269,19 +293,24 @@ def test_an_interval_with_too_many_rows_skips_the_file_that_goes_beyond(monkeypa
     assert interval.rows == 3
     assert interval.findings == (
         live_data.Finding(
-            "shop/live/20210217/1100/2", "the interval has more than 3 rows with this file, the limit for one interval; the file is skipped"
+            "shop/live/20210217/1100/2",
+            "the interval has more than 3 rows with this file, the limit for one interval; the file is skipped",
         ),
     )
 
 
 def test_an_interval_with_too_many_series_skips_the_file_that_goes_beyond(monkeypatch):
     monkeypatch.setattr(live_data, "MAX_SERIES_PER_INTERVAL", 2)
-    known, new = (HEADER.encode() + b"".join(b"%s,us,2021-02-17 11:00:00,1,1\n" % name for name in names) for names in ((b"b",), (b"c",)))
+    known, new = (
+        HEADER.encode() + b"".join(b"%s,us,2021-02-17 11:00:00,1,1\n" % name for name in names)
+        for names in ((b"b",), (b"c",))
+    )
     interval = interval_of(shop(), known, new, known)
     assert interval.values == {("a", "us"): (1.0, 1.0), ("b", "us"): (2.0, 1.0)}
     assert interval.findings == (
         live_data.Finding(
-            "shop/live/20210217/1100/2", "the interval has more than 2 series with this file, the limit for one interval; the file is skipped"
+            "shop/live/20210217/1100/2",
+            "the interval has more than 2 series with this file, the limit for one interval; the file is skipped",
         ),
     )
 
@@ -322,7 +351,9 @@ def test_a_sparse_file_of_ten_gigabytes_a_pipe_and_a_device_cost_only_themselves
 # --- anything else
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RecursionError("too deep"), ValueError("x" * 9_000), ZeroDivisionError("odd")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RecursionError("too deep"), ValueError("x" * 9_000), ZeroDivisionError("odd")]
+)
 def test_any_exception_in_a_file_costs_that_file_and_its_rows_only(monkeypatch, error):
     real = live_files._number
 

@@ -29,7 +29,10 @@ def bodies(days: int = DAYS) -> list[str]:
     for day in range(days):
         for hour in (9, 10):
             at = f"2021-02-{10 + day}T{hour:02}:00Z[UTC]"
-            series = [({"platform": "pc_web", "marketplace": "us"}, 100.0 + day), ({"marketplace": 'a "b", \\c\n=1'}, None)]
+            series = [
+                ({"platform": "pc_web", "marketplace": "us"}, 100.0 + day),
+                ({"marketplace": 'a "b", \\c\n=1'}, None),
+            ]
             found += [
                 alert_body(timestamp=at, event=f"v{day}", score=40.0 + hour, series=series),
                 alert_body(timestamp=at, event=f"v{day}", score=70.0, series=series[:1]),
@@ -45,13 +48,19 @@ def fill(lake: Path, some: list[str], *sets, form="parquet") -> None:
 
 def file(store: Store, some: list[str], *sets, form="parquet") -> None:
     for number in range(0, len(some), 7):
-        outcome = ingest([Message(str(i), body) for i, body in enumerate(some[number : number + 7])], store, sets or (SHOP,), form)
+        outcome = ingest(
+            [Message(str(i), body) for i, body in enumerate(some[number : number + 7])], store, sets or (SHOP,), form
+        )
         assert not outcome.failed
 
 
 def contents(lake: Path, below: str = "anomalyResults") -> dict[str, bytes]:
     """Every object below a folder of the lake."""
-    return {path.relative_to(lake).as_posix(): path.read_bytes() for path in sorted((lake / below).rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(lake).as_posix(): path.read_bytes()
+        for path in sorted((lake / below).rglob("*"))
+        if path.is_file()
+    }
 
 
 def objects(store: Store) -> dict[str, bytes]:
@@ -127,7 +136,10 @@ def test_an_event_that_the_archive_does_not_have_is_kept_and_told_and_dropped_wh
     changed = contents(lake)
     assert run(lake) == 0
     assert contents(lake) == changed
-    assert "3 times an event stands in a table of 'shop' and not in the archive; it was kept (--exact drops it)" in capsys.readouterr().err
+    assert (
+        "3 times an event stands in a table of 'shop' and not in the archive; it was kept (--exact drops it)"
+        in capsys.readouterr().err
+    )
     assert run(lake, "--exact") == 0
     assert contents(lake) == before
 
@@ -148,7 +160,10 @@ def test_another_format_takes_the_place_of_the_one_before_and_back_again(lake, t
     schema = tables.schema("observations", SHOP)
     rows = [("pc|us", datetime(2021, 2, 10), "pc", "us", "views", 1.5, None, 0.0, 3.0, None)]
     keys = {
-        form: [layout.table_key("observations", SHOP, datetime(2021, 2, 10), form), layout.day_key("observations", SHOP, "2021-03-01", form)]
+        form: [
+            layout.table_key("observations", SHOP, datetime(2021, 2, 10), form),
+            layout.day_key("observations", SHOP, "2021-03-01", form),
+        ]
         for form in ("parquet", "csv")
     }
     for key in keys["parquet"]:
@@ -174,7 +189,9 @@ def test_rows_that_only_the_tables_have_change_their_format_too(lake):
 def test_a_raised_version_fills_its_new_folder_and_leaves_the_old_one(lake, tmp_path):
     before = contents(lake)
     text = shop_text(dimensions="dimensions: [platform, marketplace, device]").replace("revenue", "turnover")
-    text = text.replace("name: turnover,", "name: turnover, formerly: [revenue],").replace("marketplace, timestamp", "marketplace, device, timestamp")
+    text = text.replace("name: turnover,", "name: turnover, formerly: [revenue],").replace(
+        "marketplace, timestamp", "marketplace, device, timestamp"
+    )
     (lake / "metric_sets/shop.yaml").write_text("version: 2\n" + text)
     item = metric_set.load(lake / "metric_sets/shop.yaml")
     assert run(lake) == 0
@@ -189,23 +206,37 @@ def test_a_raised_version_fills_its_new_folder_and_leaves_the_old_one(lake, tmp_
 
 def test_an_older_version_takes_nothing_that_was_filed_under_a_newer_one(lake):
     before = contents(lake)
-    fill(lake, [alert_body(timestamp="2021-02-10T09:00Z", event="new")], metric_set.parse("version: 2\n" + shop_text(), "shop.yaml"))
+    fill(
+        lake,
+        [alert_body(timestamp="2021-02-10T09:00Z", event="new")],
+        metric_set.parse("version: 2\n" + shop_text(), "shop.yaml"),
+    )
     assert run(lake) == 0
     assert {key: data for key, data in contents(lake).items() if "/v1/" in key} == before
 
 
 def test_alerts_of_a_measure_that_is_gone_are_named_and_cost_no_other(lake, tmp_path, capsys):
-    text = "version: 2\n" + shop_text().replace("  - {name: revenue, aggregation: AVG}\n", "").replace(", views, revenue]", ", views]")
+    text = "version: 2\n" + shop_text().replace("  - {name: revenue, aggregation: AVG}\n", "").replace(
+        ", views, revenue]", ", views]"
+    )
     (lake / "metric_sets/shop.yaml").write_text(text)
     assert run(lake) == 1
     assert "has no measure 'revenue'; it has views" in capsys.readouterr().err
     fill(tmp_path / "new", bodies(), metric_set.load(lake / "metric_sets/shop.yaml"))
-    assert contents(lake, "anomalyResults/anomalyGroups/shop/v2") == contents(tmp_path / "new", "anomalyResults/anomalyGroups/shop/v2")
+    assert contents(lake, "anomalyResults/anomalyGroups/shop/v2") == contents(
+        tmp_path / "new", "anomalyResults/anomalyGroups/shop/v2"
+    )
 
 
 def test_a_zone_that_changed_moves_alerts_to_the_interval_that_is_theirs_now(tmp_path):
-    some = [alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}") for day in range(10, 16) for hour in ("03", "20")]
-    old, new = (metric_set.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml") for zone in ("UTC", "Asia/Tokyo"))
+    some = [
+        alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}")
+        for day in range(10, 16)
+        for hour in ("03", "20")
+    ]
+    old, new = (
+        metric_set.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml") for zone in ("UTC", "Asia/Tokyo")
+    )
     fill(tmp_path, some, old)
     shutil.rmtree(tmp_path / "anomalyResults")
     (tmp_path / "shop.yaml").write_text(shop_text("Asia/Tokyo", frequency="frequency: P1D"))
@@ -217,13 +248,20 @@ def test_a_zone_that_changed_moves_alerts_to_the_interval_that_is_theirs_now(tmp
 def rows(lake: Path) -> dict[str, int]:
     """How many rows each Parquet object of the lake has, where it has some."""
     schema = {table: tables.schema(table, SHOP) for table in tables.INGESTED}
-    found = {key: len(encoding.decode("parquet", schema[key.split("/")[1]], data, key)["timestamp"]) for key, data in contents(lake).items()}
+    found = {
+        key: len(encoding.decode("parquet", schema[key.split("/")[1]], data, key)["timestamp"])
+        for key, data in contents(lake).items()
+    }
     return {key: count for key, count in found.items() if count}
 
 
 @pytest.mark.parametrize("zones", [("UTC", "Asia/Tokyo"), ("Asia/Tokyo", "UTC")])
 def test_exact_after_a_zone_changed_takes_what_lies_under_other_dates_for_known(tmp_path, zones, capsys):
-    some = [alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}") for day in range(10, 16) for hour in ("03", "20")]
+    some = [
+        alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}")
+        for day in range(10, 16)
+        for hour in ("03", "20")
+    ]
     old, new = (metric_set.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml") for zone in zones)
     fill(tmp_path, some, old)
     (tmp_path / "shop.yaml").write_text(shop_text(zones[1], frequency="frequency: P1D"))
@@ -261,12 +299,19 @@ def test_alerts_of_two_dates_in_one_body_do_not_stumble_over_a_damaged_object(tm
 
 def test_observations_outside_the_time_that_is_named_keep_their_format(lake):
     schema = tables.schema("observations", SHOP)
-    data = encoding.encode_records("parquet", schema, [("pc|us", datetime(2021, 2, 10), "pc", "us", "views", 1.5, None, 0.0, 3.0, None)])
+    data = encoding.encode_records(
+        "parquet", schema, [("pc|us", datetime(2021, 2, 10), "pc", "us", "views", 1.5, None, 0.0, 3.0, None)]
+    )
     for hour in (9, 10, 11):
         FolderStore(lake).put(layout.table_key("observations", SHOP, datetime(2021, 2, 10, hour), "parquet"), data)
     for day in ("2021-02-09", "2021-02-10", "2021-02-11"):
         FolderStore(lake).put(layout.day_key("observations", SHOP, day, "parquet"), data)
-    assert run(lake, "--format", "csv", "--table", "observations", "--from", "2021-02-10T10:00", "--to", "2021-02-10T11:00") == 0
+    assert (
+        run(
+            lake, "--format", "csv", "--table", "observations", "--from", "2021-02-10T10:00", "--to", "2021-02-10T11:00"
+        )
+        == 0
+    )
     converted = [key.rpartition("/")[2] for key in contents(lake) if key.endswith(".csv")]
     assert converted == ["2021-02-10.csv", "2021-02-10T1000Z.csv"]
 
@@ -301,7 +346,9 @@ def test_alerts_of_a_detector_that_no_set_names_any_more_stay_too(lake):
 
 def test_re_route_moves_alerts_where_they_belong_now_with_their_archive(rerouted, tmp_path, capsys):
     assert run(rerouted, "--re-route") == 0
-    assert f"shop/v1: {8 * DAYS} alerts in the archive of {DAYS} days, {8 * DAYS} of them moved" in capsys.readouterr().out
+    assert (
+        f"shop/v1: {8 * DAYS} alerts in the archive of {DAYS} days, {8 * DAYS} of them moved" in capsys.readouterr().out
+    )
     fill(tmp_path / "new", bodies(), *metric_set.load_all(rerouted / "metric_sets"))
     expected = contents(tmp_path / "new")
     after = contents(rerouted)
@@ -318,7 +365,10 @@ def test_re_route_moves_alerts_where_they_belong_now_with_their_archive(rerouted
 
 def test_re_route_leaves_what_belongs_where_it_is(tmp_path):
     lake, new = tmp_path / "lake", tmp_path / "new"
-    some = [body.replace("AnomalyDetector:shop", "AnomalyDetector:pager") if '"pager"' in body else body for body in bodies()]
+    some = [
+        body.replace("AnomalyDetector:shop", "AnomalyDetector:pager") if '"pager"' in body else body
+        for body in bodies()
+    ]
     fill(lake, some, metric_set.parse(shop_text() + "alerts: {detectors: [pager]}\n", "shop.yaml"))
     (lake / "metric_sets").mkdir()
     (lake / "metric_sets/shop.yaml").write_text(shop_text())
@@ -331,14 +381,23 @@ def test_re_route_leaves_what_belongs_where_it_is(tmp_path):
 
 
 def archived(lake: Path, name: str = "") -> list[str]:
-    return sorted({json.loads(line)["body"] for data in contents(lake, f"alerts/{name}").values() for line in data.decode().splitlines()})
+    return sorted(
+        {
+            json.loads(line)["body"]
+            for data in contents(lake, f"alerts/{name}").values()
+            for line in data.decode().splitlines()
+        }
+    )
 
 
 def mapping_sets(lake: Path, **each: str) -> tuple[metric_set.MetricSet, ...]:
     """Metric sets of these names that read home-made events; `each` says which parts of one."""
     (lake / "metric_sets").mkdir(parents=True, exist_ok=True)
     for name, parts in each.items():
-        text = shop_text(name=f"name: {name}") + f"mapping: {{each: {parts}, metricName: m, timestamp: t, alertEventId: id}}\n"
+        text = (
+            shop_text(name=f"name: {name}")
+            + f"mapping: {{each: {parts}, metricName: m, timestamp: t, alertEventId: id}}\n"
+        )
         (lake / f"metric_sets/{name}.yaml").write_text(text)
     return metric_set.load_all(lake / "metric_sets")
 
@@ -471,7 +530,10 @@ def test_alerts_that_arrive_at_any_call_are_not_lost(monkeypatch, lost):
     some = [body for body in bodies() if "2021-02-10T09" in body]
     high = next(body for body in some if '"anomalyScore": 70.0' in body)
     updates = [high.replace('"anomalyScore": 70.0', f'"anomalyScore": {71 + n}.5') for n in range(12)]
-    more = [alert_body(timestamp="2021-02-10T09:00Z", event=f"n{n}", score=85 + n / 2, series=[({"platform": f"p{n}"}, n)]) for n in range(12)]
+    more = [
+        alert_body(timestamp="2021-02-10T09:00Z", event=f"n{n}", score=85 + n / 2, series=[({"platform": f"p{n}"}, n)])
+        for n in range(12)
+    ]
     arriving = [body for pair in zip(more, updates, strict=True) for body in pair]
     job = replay.Job("lake", (SHOP,), SHOP, "csv")
     for number in range(len(arriving) + 1):  # the last one arrives at another call each time
@@ -490,7 +552,9 @@ def test_alerts_that_arrive_at_any_call_are_not_lost(monkeypatch, lost):
 # --- quarantine
 
 
-def test_what_is_understood_since_a_set_was_mended_leaves_quarantine_once_it_is_filed(lake, tmp_path, capsys, monkeypatch):
+def test_what_is_understood_since_a_set_was_mended_leaves_quarantine_once_it_is_filed(
+    lake, tmp_path, capsys, monkeypatch
+):
     strange = [body.replace("AnomalyDetector:shop", "AnomalyDetector:checkout") for body in bodies()]
     fill(lake, [*strange, "{", '"\ud800"'])
     assert len(contents(lake, "quarantine")) == len(set(strange)) + 2
@@ -507,7 +571,14 @@ def test_what_is_understood_since_a_set_was_mended_leaves_quarantine_once_it_is_
 
 
 def test_what_could_not_be_filed_stays_in_quarantine(lake, monkeypatch):
-    fill(lake, [alert_body(timestamp="2021-02-10T09:00Z", event="q").replace("AnomalyDetector:shop", "AnomalyDetector:checkout")])
+    fill(
+        lake,
+        [
+            alert_body(timestamp="2021-02-10T09:00Z", event="q").replace(
+                "AnomalyDetector:shop", "AnomalyDetector:checkout"
+            )
+        ],
+    )
     item = metric_set.parse(shop_text() + "alerts: {detectors: [checkout]}\n", "shop.yaml")
     before = contents(lake, "quarantine")
     for fails_at in range(3, 8):
@@ -529,7 +600,10 @@ def test_an_alert_that_cannot_be_filed_keeps_no_other_in_quarantine(lake, capsys
     left = {body for body in strange if "2021-02-10T09" in body}
     assert run(lake, "--quarantine") == 1
     assert {json.loads(data)["body"] for data in contents(lake, "quarantine").values()} == left
-    assert "could not be filed: anomalyResults/metricValue_AnomalyScore/shop/v1/date=2021-02-10/2021-02-10T0900Z" in capsys.readouterr().err
+    assert (
+        "could not be filed: anomalyResults/metricValue_AnomalyScore/shop/v1/date=2021-02-10/2021-02-10T0900Z"
+        in capsys.readouterr().err
+    )
     assert run(lake) == 1
     assert run(lake, "--quarantine") == 0
     assert archived(lake) == sorted({*bodies(), *strange})
@@ -635,7 +709,9 @@ def test_a_replay_that_is_killed_leaves_no_process_behind_and_ends_the_same_when
     before = contents(tmp_path)
     shutil.rmtree(tmp_path / "anomalyResults")
     command = [sys.executable, "-m", "anomalake", "replay", "--lake", str(tmp_path), "--jobs", "2"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
         try:
             until((tmp_path / "anomalyResults").exists)
         finally:
@@ -656,7 +732,9 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 def group(leader: int) -> list[str]:
     """The processes of a group that have not ended."""
     told = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
-    return [line for line in told.splitlines() if line.split()[0] == str(leader) and not line.split()[1].startswith("Z")]
+    return [
+        line for line in told.splitlines() if line.split()[0] == str(leader) and not line.split()[1].startswith("Z")
+    ]
 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2021-02-11T00:00+01:00"])

@@ -36,7 +36,9 @@ def report(*points, at=None, score=50, shares=None, **more) -> str:
 
 
 def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duck.Connection:
-    outcome = ingest([Message(str(number), body) for number, body in enumerate(bodies)], FolderStore(tmp_path), (item,), form)
+    outcome = ingest(
+        [Message(str(number), body) for number, body in enumerate(bodies)], FolderStore(tmp_path), (item,), form
+    )
     assert (outcome.quarantined, outcome.failed) == ((), ())
     return duck.connect(tmp_path, [item], form)
 
@@ -53,7 +55,9 @@ def shown(bodies, form="parquet") -> list[tuple]:
 
 points = st.lists(st.tuples(st.sampled_from([PC, APP, {}]), st.sampled_from([None, 1.0, 2.0])), max_size=3)
 reports = st.builds(
-    lambda series, at, score, event, measure, shares: report(*series, at=at, score=score, event=event, measure=measure, shares=shares),
+    lambda series, at, score, event, measure, shares: report(
+        *series, at=at, score=score, event=event, measure=measure, shares=shares
+    ),
     points,
     st.sampled_from([None, 1, 2, 3]),
     st.sampled_from([None, 20, 80]),
@@ -76,7 +80,9 @@ def test_the_merge_is_commutative_associative_and_idempotent(table, three):
 
 
 @settings(max_examples=60)
-@given(st.sampled_from(tables.INGESTED), st.lists(reports, min_size=1, max_size=6), st.sampled_from(FORMATS), st.randoms())
+@given(
+    st.sampled_from(tables.INGESTED), st.lists(reports, min_size=1, max_size=6), st.sampled_from(FORMATS), st.randoms()
+)
 def test_stopping_after_any_report_and_going_on_from_the_rows_gives_the_same_rows(table, some, form, random):
     expected = tables.rows(table, tables.merge(units(table, body) for body in some), SHOP, TIME)
     random.shuffle(some)
@@ -94,7 +100,9 @@ def valued(alert: Alert) -> bool:
 @given(st.lists(reports, min_size=1, max_size=6))
 def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known(some):
     read = [alerts.parse(body) for body in some]
-    table = tables.rows("metricValue_AnomalyScore", tables.merge(units("metricValue_AnomalyScore", body) for body in some), SHOP, TIME)
+    table = tables.rows(
+        "metricValue_AnomalyScore", tables.merge(units("metricValue_AnomalyScore", body) for body in some), SHOP, TIME
+    )
     found = {}
     for row in zip(*table.values(), strict=True):
         cells = dict(zip(table, row, strict=True))
@@ -104,7 +112,10 @@ def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known
     expected = {}
     for measure, event in {(one.impacted_metric.metric_name, one.event_id) for one in read}:
         mine = [
-            one for one in read if (one.impacted_metric.metric_name, one.event_id) == (measure, event) and one.impacted_metric.relevant_time_series
+            one
+            for one in read
+            if (one.impacted_metric.metric_name, one.event_id) == (measure, event)
+            and one.impacted_metric.relevant_time_series
         ]
         latest = max(((valued(one), one.reported_at or "") for one in mine), default=None)
         for one in mine:
@@ -115,7 +126,8 @@ def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known
                         (valued(other), other.reported_at or "", same.metric_value)
                         for other in mine
                         for same in other.impacted_metric.relevant_time_series
-                        if tables.series_key(alerts.dimension_values(same, SHOP)) == key and same.metric_value is not None
+                        if tables.series_key(alerts.dimension_values(same, SHOP)) == key
+                        and same.metric_value is not None
                     ]
                     newest = max((made for *made, _ in values), default=None)
                     expected[key, measure, event] = {value for *made, value in values if made == newest} or {None}
@@ -166,8 +178,12 @@ def test_contributions_root_cause_and_score_come_from_the_same_report(tmp_path, 
     first = report((PC, 1.0), at=1, score=90, shares={"platform": {"pc": 100.0}}, rootCause="old")
     last = report((PC, 2.0), at=2, score=40, shares={"marketplace": {"us": 100.0}}, rootCause="new")
     connection = lake(tmp_path, [first, last][::order], form)
-    assert connection.sql("SELECT groupscore, rootcause, reportedat FROM anomaly_log").fetchall() == [(40.0, "new", datetime(2021, 2, 17, 12, 2))]
-    assert connection.sql("SELECT dimensionname, groupscore, value FROM anomalies_with_contributions").fetchall() == [("marketplace", 40.0, 2.0)]
+    assert connection.sql("SELECT groupscore, rootcause, reportedat FROM anomaly_log").fetchall() == [
+        (40.0, "new", datetime(2021, 2, 17, 12, 2))
+    ]
+    assert connection.sql("SELECT dimensionname, groupscore, value FROM anomalies_with_contributions").fetchall() == [
+        ("marketplace", 40.0, 2.0)
+    ]
     assert connection.sql("SELECT value, groupscore FROM all_anomalies").fetchall() == [(2.0, 40.0)]
 
 
@@ -182,7 +198,9 @@ def test_two_messages_of_one_state_complete_each_other(tmp_path, order):
     """As SNS, which leaves out the money of the root causes, and EventBridge do seconds apart."""
     told, tersely = report((PC, 1.0), at=1, shares={"platform": {"pc": 100.0}}), report((PC, 1.0), at=2)
     connection = lake(tmp_path, [told, tersely][::order])
-    assert connection.sql("SELECT dimensionvalue, valuecontribution FROM anomalies_with_contributions").fetchall() == [("pc", 100.0)]
+    assert connection.sql("SELECT dimensionvalue, valuecontribution FROM anomalies_with_contributions").fetchall() == [
+        ("pc", 100.0)
+    ]
 
 
 def test_an_update_of_a_cost_anomaly_whose_spend_fell_is_what_is_shown(tmp_path):
@@ -195,9 +213,9 @@ def test_an_update_of_a_cost_anomaly_whose_spend_fell_is_what_is_shown(tmp_path)
     later = {**first, "time": "2026-07-15T16:20:00Z", "detail": fallen}
     connection = lake(tmp_path, [json.dumps(later), json.dumps(first)], item=COST)
     assert connection.sql("SELECT value, expectedvalue FROM all_anomalies").fetchall() == [(1200.0, 1100.25)]
-    assert connection.sql("SELECT dimensionvalue FROM anomalies_with_contributions WHERE dimensionname = 'linked_account'").fetchall() == [
-        ("111122223333",)
-    ]
+    assert connection.sql(
+        "SELECT dimensionvalue FROM anomalies_with_contributions WHERE dimensionname = 'linked_account'"
+    ).fetchall() == [("111122223333",)]
 
 
 def test_a_cost_anomaly_whose_root_causes_come_later_has_one_row(tmp_path):
@@ -214,10 +232,19 @@ def test_a_cost_anomaly_whose_root_causes_come_later_has_one_row(tmp_path):
 @pytest.mark.parametrize("form", FORMATS)
 def test_two_events_of_one_series_are_each_found_and_a_join_shows_the_first(tmp_path, form):
     shares = {"platform": {"pc": 100.0}}
-    connection = lake(tmp_path, [report((PC, 1.0), score=80, event="a", shares=shares), report((PC, 2.0), score=30, event="b", shares=shares)], form)
+    connection = lake(
+        tmp_path,
+        [report((PC, 1.0), score=80, event="a", shares=shares), report((PC, 2.0), score=30, event="b", shares=shares)],
+        form,
+    )
     assert connection.sql("SELECT eventid, value FROM all_anomalies ORDER BY 1").fetchall() == [("a", 1.0), ("b", 2.0)]
-    assert connection.sql("SELECT viewseventid, viewsanomalymetricvalue FROM anomalies_with_live").fetchall() == [("a", 1.0)]
-    assert connection.sql("SELECT eventid, value FROM anomalies_with_contributions ORDER BY 1").fetchall() == [("a", 1.0), ("b", 2.0)]
+    assert connection.sql("SELECT viewseventid, viewsanomalymetricvalue FROM anomalies_with_live").fetchall() == [
+        ("a", 1.0)
+    ]
+    assert connection.sql("SELECT eventid, value FROM anomalies_with_contributions ORDER BY 1").fetchall() == [
+        ("a", 1.0),
+        ("b", 2.0),
+    ]
 
 
 def test_an_event_without_a_value_is_not_shown_before_one_with_whatever_its_score():
@@ -254,7 +281,9 @@ def test_a_lake_that_an_older_anomalake_wrote_is_named_with_the_command_that_reb
         old = [column for column in schema if not column.name.endswith(("eportId", "eventRank"))]
         columns = encoding.decode(form, schema, store.get(key).data, key)
         store.put(key, encoding.encode(form, old, {column.name: columns[column.name] for column in old}))
-    with pytest.raises(UserError, match=r"lacks the columns .*eventRank, as an older Anomalake wrote it; `anomalake replay --lake "):
+    with pytest.raises(
+        UserError, match=r"lacks the columns .*eventRank, as an older Anomalake wrote it; `anomalake replay --lake "
+    ):
         duck.connect(tmp_path, [SHOP])
     outcome = ingest([Message("m", report((PC, 1.0)))], store, (SHOP,), form)
     assert outcome.failed == ("m",)
@@ -273,7 +302,9 @@ def test_an_optional_dimension_is_kept_where_the_set_declares_it_and_costs_nothi
     assert series.optional_dimensions == ()
 
 
-@pytest.mark.parametrize("text", ["2021-02-17T11:00:00.5+02:00", "2021-02-17T09:00:00.500Z", "2021-02-17T09:00:00.500123Z"])
+@pytest.mark.parametrize(
+    "text", ["2021-02-17T11:00:00.5+02:00", "2021-02-17T09:00:00.500Z", "2021-02-17T09:00:00.500123Z"]
+)
 def test_a_report_time_is_in_utc_to_the_millisecond(text):
     assert alerts.report_time(text) == "2021-02-17T09:00:00.500Z"
 
@@ -281,7 +312,9 @@ def test_a_report_time_is_in_utc_to_the_millisecond(text):
 @given(st.lists(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)), min_size=2, max_size=5))
 def test_report_times_sort_as_the_times_do(some):
     some = [one.replace(microsecond=one.microsecond // 1000 * 1000) for one in some]
-    assert [alerts.report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(alerts.report_time(f"{one.isoformat()}Z") for one in some)
+    assert [alerts.report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(
+        alerts.report_time(f"{one.isoformat()}Z") for one in some
+    )
 
 
 def test_a_report_time_that_cannot_be_read_is_refused_by_name():
@@ -294,18 +327,29 @@ def test_the_direction_follows_from_value_and_expected_value_of_all_series():
     (one, _) = alert.impacted_metric.relevant_time_series
 
     def of(*numbers):
-        series = tuple(msgspec.structs.replace(one, metric_value=value, expected_value=expected) for value, expected in numbers)
+        series = tuple(
+            msgspec.structs.replace(one, metric_value=value, expected_value=expected) for value, expected in numbers
+        )
         metric = msgspec.structs.replace(alert.impacted_metric, relevant_time_series=series)
         return alerts.directed(msgspec.structs.replace(alert, impacted_metric=metric)).direction
 
-    assert (of((5.0, 3.0)), of((3.0, 5.0)), of((5.0, 5.0)), of((5.0, None)), of()) == ("above", "below", None, None, None)
+    assert (of((5.0, 3.0)), of((3.0, 5.0)), of((5.0, 5.0)), of((5.0, None)), of()) == (
+        "above",
+        "below",
+        None,
+        None,
+        None,
+    )
     assert of((5.0, 3.0), (1.0, 9.0), (7.0, None)) == "below"
     assert of((1e308, -1e308), (1e308, -1e308), (-1e308, 1e308)) == "above"
 
 
 def test_an_sns_event_of_the_function_keeps_when_each_message_was_sent(function_lake):
     assert isinstance(function_lake, ObjectStore)
-    sns = [{"Sns": {"Message": alert_body(event=name), "TopicArn": "t", "Timestamp": "2021-02-17T12:00:00.000Z"}} for name in ("a", "b")]
+    sns = [
+        {"Sns": {"Message": alert_body(event=name), "TopicArn": "t", "Timestamp": "2021-02-17T12:00:00.000Z"}}
+        for name in ("a", "b")
+    ]
     handler({"Records": sns}, None)
     archived = [function_lake.get(key).data.decode() for key in function_lake.list("alerts")]
     assert sum(text.count("2021-02-17T12:00:00.000Z") for text in archived) == 2

@@ -16,7 +16,11 @@ MAPPING = "mapping: {metricName: m, timestamp: t}\n"
 
 
 def one(name: str, *detectors: str, more: str = "") -> metric_set.MetricSet:
-    claims = yaml.safe_dump({"alerts": {"detectors": list(detectors)}}, allow_unicode=True, default_style='"') if detectors else ""
+    claims = (
+        yaml.safe_dump({"alerts": {"detectors": list(detectors)}}, allow_unicode=True, default_style='"')
+        if detectors
+        else ""
+    )
     return metric_set.parse(shop_text(name=f"name: {name}") + claims + more, f"{name}.yaml")
 
 
@@ -43,7 +47,27 @@ NAMES = [
         "\\",
         "a  b",
     ),
-    *(" a ", "@x", "`x`", "%x", "&x", "!x", "| x", "> x", "🦀", "é", "2026-07-14", "a\nb", "\t", "\x85", "\u2028", "${x}", "=", "<<", "..."),
+    *(
+        " a ",
+        "@x",
+        "`x`",
+        "%x",
+        "&x",
+        "!x",
+        "| x",
+        "> x",
+        "🦀",
+        "é",
+        "2026-07-14",
+        "a\nb",
+        "\t",
+        "\x85",
+        "\u2028",
+        "${x}",
+        "=",
+        "<<",
+        "...",
+    ),
 ]
 
 

@@ -39,7 +39,11 @@ def test_of_many_that_create_one_object_one_does(bucket):
     client, name, prefix = bucket
     for number in range(ROUNDS):
         key = f"{prefix}/created/{number}"
-        answers = at_once(lambda n, key=key: status(lambda: client.put_object(Bucket=name, Key=key, Body=f"{n}".encode(), IfNoneMatch="*")))
+        answers = at_once(
+            lambda n, key=key: status(
+                lambda: client.put_object(Bucket=name, Key=key, Body=f"{n}".encode(), IfNoneMatch="*")
+            )
+        )
         assert answers.count(200) == 1, answers
         assert set(answers) <= {200, 409, 412}
         assert client.get_object(Bucket=name, Key=key)["Body"].read() == f"{answers.index(200)}".encode()
@@ -51,7 +55,9 @@ def test_of_many_that_replace_one_version_one_does(bucket):
     tag = client.put_object(Bucket=name, Key=key, Body=b"0")["ETag"]
     for number in range(ROUNDS):
         answers = at_once(
-            lambda n, tag=tag, number=number: status(lambda: client.put_object(Bucket=name, Key=key, Body=f"{number} {n}".encode(), IfMatch=tag))
+            lambda n, tag=tag, number=number: status(
+                lambda: client.put_object(Bucket=name, Key=key, Body=f"{number} {n}".encode(), IfMatch=tag)
+            )
         )
         assert answers.count(200) == 1, answers
         assert set(answers) <= {200, 409, 412}

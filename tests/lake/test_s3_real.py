@@ -47,7 +47,10 @@ def test_the_server_is_stopped_by_its_process_id_whatever_ends_the_tests(server,
 
 @pytest.mark.parametrize("server", [False], indirect=True)
 def test_a_server_that_does_not_start_ends_it_with_what_it_said(server, tmp_path):
-    with pytest.raises(SystemExit, match=r"does not answer on port \d+:\nno such backend"), s3_real.running(str(server), tmp_path):
+    with (
+        pytest.raises(SystemExit, match=r"does not answer on port \d+:\nno such backend"),
+        s3_real.running(str(server), tmp_path),
+    ):
         pytest.fail("it runs")
 
 
@@ -64,7 +67,9 @@ def test_a_test_that_is_skipped_or_does_not_reach_the_server_is_a_problem():
 
 
 def test_every_file_with_a_test_of_a_lake_in_s3_is_named():
-    files = [file for file in s3_real.TESTS.rglob("test_*.py") if file != Path(__file__) and "s3_lake" in file.read_text()]
+    files = [
+        file for file in s3_real.TESTS.rglob("test_*.py") if file != Path(__file__) and "s3_lake" in file.read_text()
+    ]
     using = {file.relative_to(s3_real.TESTS).as_posix() for file in files}
     assert using == set(s3_real.FILES)
 
@@ -74,7 +79,12 @@ def test_every_file_with_a_test_of_a_lake_in_s3_is_named():
 def test_a_run_that_is_stopped_stops_its_server(server, end, tmp_path):
     """The stand-in answers nothing, so that the run waits for its first answer."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen([sys.executable, s3_real.__file__, server], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, s3_real.__file__, server],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     found: list[Path] = []
     while not found and process.poll() is None:
         found = [file for file in tmp_path.glob("anomalake-s3-*/pid") if file.stat().st_size]

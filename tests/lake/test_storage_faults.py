@@ -22,7 +22,12 @@ from worker import of_sqs
 
 NOON, ONE = "2021-02-17T12:00Z", "2021-02-17T13:00Z"
 KNOWN = (alert_body(timestamp=NOON, event="a", score=40),)
-BATCH = (alert_body(timestamp=NOON, event="a", score=80), "{", alert_body("revenue", timestamp=NOON, event="b"), alert_body(timestamp=ONE))
+BATCH = (
+    alert_body(timestamp=NOON, event="a", score=80),
+    "{",
+    alert_body("revenue", timestamp=NOON, event="b"),
+    alert_body(timestamp=ONE),
+)
 FORM = "csv"
 HURRIED = Patience(connect=0.5, request=0.5, whole=4, tries=4)
 
@@ -66,7 +71,11 @@ def test_a_fault_at_any_request_of_a_batch_costs_nothing(fault, proxy, s3_lake, 
     assert handed_back(messages(BATCH)) == []
     requests, expected = list(proxy.seen), clean(FORM, KNOWN, BATCH)
     assert objects(lake.store) == expected
-    assert {(request.method, request.condition) for request in requests} == {("PUT", "create"), ("GET", ""), ("PUT", "replace")}
+    assert {(request.method, request.condition) for request in requests} == {
+        ("PUT", "create"),
+        ("GET", ""),
+        ("PUT", "replace"),
+    }
     for number, request in enumerate(requests, 1):
         if fault == "cut short" and request.method != "GET":
             continue  # the answer to a write has no body
@@ -107,14 +116,18 @@ def test_a_storm_of_other_writers_costs_nothing_nor_do_faults_in_it(fault, proxy
     ],
 )
 @pytest.mark.parametrize("fault", ["503 SlowDown", "reset after"])
-def test_what_stays_down_costs_the_messages_it_touches_until_they_are_sent_again(fault, down, named, *, proxy, s3_lake, monkeypatch):
+def test_what_stays_down_costs_the_messages_it_touches_until_they_are_sent_again(
+    fault, down, named, *, proxy, s3_lake, monkeypatch
+):
     lake = Lake(s3_lake, proxy, monkeypatch)
     proxy.begin(lambda _, request: fault if down in request.path else None)
     left = handed_back(messages(BATCH))
     assert tuple(message.id for message in left) == named
     if down == "alerts/":
         tables = {key: data for key, data in clean(FORM, KNOWN).items() if key.startswith("anomalyResults/")}
-        assert {key: lake.store.get(key).data for key in lake.store.list("anomalyResults")} == tables, "the tables hold what the archive does not"
+        assert {key: lake.store.get(key).data for key in lake.store.list("anomalyResults")} == tables, (
+            "the tables hold what the archive does not"
+        )
     tries = Counter(request.key for request in proxy.seen if down in request.path)
     assert max(tries.values()) <= HURRIED.tries
     assert fault != "503 SlowDown" or min(tries.values()) == HURRIED.tries  # it did try again
@@ -166,7 +179,9 @@ def short_time(monkeypatch) -> Context:
     return Context(3)
 
 
-def test_a_slow_store_takes_what_there_is_time_for_and_the_rest_is_handed_back_in_time(proxy, s3_lake, monkeypatch, short_time):
+def test_a_slow_store_takes_what_there_is_time_for_and_the_rest_is_handed_back_in_time(
+    proxy, s3_lake, monkeypatch, short_time
+):
     lake = Lake(s3_lake, proxy, monkeypatch)
     proxy.delay, short_time.end = 0.12, time.monotonic() + 3
     some = messages(MANY)

@@ -213,9 +213,13 @@ def _folder(root: Path) -> Store:
 def test_processes_that_update_one_object_at_once_lose_nothing(kind, request, tmp_path: Path):
     from functools import partial
 
-    open_it = partial(_folder, tmp_path) if kind == "folder" else partial(open_store, request.getfixturevalue("s3_lake"))
+    open_it = (
+        partial(_folder, tmp_path) if kind == "folder" else partial(open_store, request.getfixturevalue("s3_lake"))
+    )
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_append, args=(open_it, number)) for number in range(WRITERS if kind == "folder" else 3)]
+    writers = [
+        context.Process(target=_append, args=(open_it, number)) for number in range(WRITERS if kind == "folder" else 3)
+    ]
     for writer in writers:
         writer.start()
     for writer in writers:

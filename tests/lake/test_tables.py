@@ -72,18 +72,28 @@ def test_units_survive_being_rows_of_either_format(some, table, form):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_zero_and_minus_zero_are_one_number(form):
-    bodies = [alert_body(score=score, series=[({}, value)], contributions={"platform": {"pc": value}}) for score, value in ((0.0, -0.0), (-0.0, 0.0))]
+    bodies = [
+        alert_body(score=score, series=[({}, value)], contributions={"platform": {"pc": value}})
+        for score, value in ((0.0, -0.0), (-0.0, 0.0))
+    ]
     assert contents([bodies], form) == contents([bodies[::-1]], form)
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_two_events_of_one_series_are_both_kept_and_the_greater_score_is_shown_first(form):
     series = [({"platform": "pc", "marketplace": "us"}, 10.0)]
-    low, high = alert_body(event="z", score=20, series=series), alert_body(event="a", score=80, series=[(series[0][0], 5.0)])
+    low, high = (
+        alert_body(event="z", score=20, series=series),
+        alert_body(event="a", score=80, series=[(series[0][0], 5.0)]),
+    )
     found = contents([[low], [high], [low]], form)
     (key,) = [key for key in found if "metricValue" in key]
     table = encoding.decode(form, tables.schema("metricValue_AnomalyScore", SHOP), found[key], key)
-    assert (table["viewsAnomalyMetricValue"], table["viewsGroupScore"], table["viewsEventId"]) == ([5.0, 10.0], [80.0, 20.0], ["a", "z"])
+    assert (table["viewsAnomalyMetricValue"], table["viewsGroupScore"], table["viewsEventId"]) == (
+        [5.0, 10.0],
+        [80.0, 20.0],
+        ["a", "z"],
+    )
     assert table["eventRank"] == [0, 1]
 
 
@@ -92,7 +102,9 @@ def test_a_series_that_lacks_a_dimension_has_null_there_and_moves_no_other():
     found = contents([[alert_body(series=series)]], "parquet")
     (key,) = [key for key in found if "metricValue" in key]
     table = encoding.decode("parquet", tables.schema("metricValue_AnomalyScore", SHOP), found[key], key)
-    rows = dict(zip(zip(table["platform"], table["marketplace"], strict=True), table["viewsAnomalyMetricValue"], strict=True))
+    rows = dict(
+        zip(zip(table["platform"], table["marketplace"], strict=True), table["viewsAnomalyMetricValue"], strict=True)
+    )
     assert rows == {(None, "us"): 1.0, ("pc", "de"): 2.0, (None, None): 3.0}
 
 
@@ -108,7 +120,13 @@ def test_every_column_stands_in_every_object_in_the_same_order():
     some = contents([[alert_body("views")], [alert_body("revenue", timestamp="2021-02-17T12:00Z")]], "csv")
     headers = {data.split(b"\n")[0] for key, data in some.items() if "metricValue" in key}
     assert len(headers) == 1
-    assert headers.pop().decode().split(",")[:5] == ["key", "timestamp", "platform", "marketplace", "viewsAnomalyMetricValue"]
+    assert headers.pop().decode().split(",")[:5] == [
+        "key",
+        "timestamp",
+        "platform",
+        "marketplace",
+        "viewsAnomalyMetricValue",
+    ]
 
 
 SIGNS = "=+@＝＋－＠-"  # noqa: RUF001  (what a spreadsheet takes for the beginning of a formula)
@@ -124,7 +142,9 @@ def test_every_text_survives_in_both_formats_and_null_and_empty_stay_apart(form,
     assert encoding.decode(form, CELLS, encoding.encode(form, CELLS, columns), "here") == columns
 
 
-@pytest.mark.parametrize("text", ["", '""', "%", "%00", "\0", "\ufeff", "\r\n", "\u2028", '"', "\\N", "\\", " ", ",", ";", "NULL", "%22%22"])
+@pytest.mark.parametrize(
+    "text", ["", '""', "%", "%00", "\0", "\ufeff", "\r\n", "\u2028", '"', "\\N", "\\", " ", ",", ";", "NULL", "%22%22"]
+)
 @pytest.mark.parametrize("form", FORMATS)
 def test_texts_that_look_like_something_else_survive_in_both_formats(form, text):
     columns = {"a": [text, None, text], "b": [None, text, ""]}
@@ -132,7 +152,9 @@ def test_texts_that_look_like_something_else_survive_in_both_formats(form, text)
 
 
 @given(any_text, any_text)
-def test_a_csv_line_splits_at_no_separator_that_the_writer_did_not_mean_and_no_part_of_it_begins_as_a_formula_does(one, other):
+def test_a_csv_line_splits_at_no_separator_that_the_writer_did_not_mean_and_no_part_of_it_begins_as_a_formula_does(
+    one, other
+):
     data = encoding.encode("csv", CELLS, {"a": [one], "b": [other]})
     _, line, end = data.decode().split("\n")
     assert (len(line.splitlines()), line.count(","), end) == (1, 1, "")
@@ -143,8 +165,12 @@ def test_a_csv_line_splits_at_no_separator_that_the_writer_did_not_mean_and_no_p
 
 def test_an_object_of_other_columns_is_refused_with_what_to_do(shop):
     other = metric_set.parse(shop_text(dimensions="dimensions: [marketplace]"), "shop.yaml")
-    data = encoding.encode("csv", tables.schema("anomalyGroups", shop)[:3], {"timestamp": [], "metricName": [], "groupScore": []})
-    with pytest.raises(encoding.StorageError, match=r"some/key: has the columns timestamp, .*`version`.* rebuilt by `anomalake replay`"):
+    data = encoding.encode(
+        "csv", tables.schema("anomalyGroups", shop)[:3], {"timestamp": [], "metricName": [], "groupScore": []}
+    )
+    with pytest.raises(
+        encoding.StorageError, match=r"some/key: has the columns timestamp, .*`version`.* rebuilt by `anomalake replay`"
+    ):
         encoding.decode("csv", tables.schema("anomalyGroups", other), data, "some/key")
     with pytest.raises(encoding.StorageError, match="some/key: cannot be read as parquet"):
         encoding.decode("parquet", tables.schema("anomalyGroups", other), b"PAR1 not really", "some/key")
@@ -157,7 +183,11 @@ def test_the_archive_keeps_each_body_as_received_and_the_quarantine_each_that_wa
     batch = [Message(str(n), body) for n, body in enumerate([pretty, alert_body(event="other"), broken, surrogate])]
     outcome = ingest(batch, store, (SHOP,), "parquet")
     again = ingest(reversed(batch), store, (SHOP,), "parquet")
-    assert (len(outcome.filed), len(outcome.quarantined), outcome.failed) == (len(again.filed), len(again.quarantined), again.failed) == (2, 2, ())
+    assert (
+        (len(outcome.filed), len(outcome.quarantined), outcome.failed)
+        == (len(again.filed), len(again.quarantined), again.failed)
+        == (2, 2, ())
+    )
     (archived,) = store.list("alerts")
     assert archived.startswith("alerts/shop/v1/date=2021-02-17/")
     lines = store.get(archived).data.decode().splitlines()
@@ -168,7 +198,9 @@ def test_the_archive_keeps_each_body_as_received_and_the_quarantine_each_that_wa
 
 
 def test_layout_names_a_whole_day_by_its_date(shop):
-    assert layout.day_key("observations", shop, "2021-02-17", "parquet") == ("anomalyResults/observations/shop/v1/date=2021-02-17/2021-02-17.parquet")
+    assert layout.day_key("observations", shop, "2021-02-17", "parquet") == (
+        "anomalyResults/observations/shop/v1/date=2021-02-17/2021-02-17.parquet"
+    )
 
 
 @pytest.mark.parametrize("damaged", ["n/a", "17.02.2021"])
@@ -178,6 +210,11 @@ def test_an_object_that_somebody_damaged_is_a_storage_error_of_its_own_messages(
     (key,) = store.list("anomalyResults/metricValue_AnomalyScore")
     old = b"812.25" if damaged == "n/a" else b"2021-02-17 11:00:00"
     store.put(key, store.get(key).data.replace(old, damaged.encode()))
-    outcome = ingest([Message("same", alert_body("revenue")), Message("other", alert_body(timestamp="2021-02-17T12:00Z"))], store, (SHOP,), "csv")
+    outcome = ingest(
+        [Message("same", alert_body("revenue")), Message("other", alert_body(timestamp="2021-02-17T12:00Z"))],
+        store,
+        (SHOP,),
+        "csv",
+    )
     assert outcome.failed == ("same",)
     assert "cannot be read as csv" in str(outcome.error)

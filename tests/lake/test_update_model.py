@@ -82,7 +82,12 @@ class World:
         row = b"%d" % self.chance.randint(max(1, self.rows - 2), max(1, self.rows))
         began = self.begun[key, row] = self.now()
         try:
-            update(store, key, lambda current: b"\n".join(sorted({row, *(current or b"").split(b"\n")} - {b""})), likely=self.chance.random() < 0.5)
+            update(
+                store,
+                key,
+                lambda current: b"\n".join(sorted({row, *(current or b"").split(b"\n")} - {b""})),
+                likely=self.chance.random() < 0.5,
+            )
         except StorageError:
             self.begun[key, row] = 1 << 60  # it may be done, or not
             return

@@ -45,11 +45,15 @@ class Queue:
 
     def done(self, taken: list[Message], answer: worker.Answer | None) -> None:
         """What was not acknowledged waits again, and now and then what was."""
-        self._waiting += [message for message in taken if answer is None or message.id in answer.failed or self._rng.random() < 0.05]
+        self._waiting += [
+            message for message in taken if answer is None or message.id in answer.failed or self._rng.random() < 0.05
+        ]
 
 
 @contextmanager
-def lake_in(kind: str, rng: random.Random, folder: str, endpoint: str, did: Counter[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def lake_in(
+    kind: str, rng: random.Random, folder: str, endpoint: str, did: Counter[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
     """A new lake, and the variables by which the workers reach it."""
     if kind == "folder":
         yield f"{folder}/lake", {}
@@ -78,18 +82,37 @@ def fate(rng: random.Random, kind: str) -> worker.Plan:
     return worker.Plan(rng.randint(1, 100 if kind == "folder" else 40), fault, HURRIED)
 
 
-def run_round(rng: random.Random, kind: str, form: Format, endpoint: str, folder: str) -> tuple[Counter[str], list[str]]:
+def run_round(
+    rng: random.Random, kind: str, form: Format, endpoint: str, folder: str
+) -> tuple[Counter[str], list[str]]:
     """One round: what happened, and the keys in which the lake is not what it must be."""
     bodies, did, writers = traffic.bodies(rng, rng.randint(20, 60)), Counter[str](), rng.randint(2, 5)
-    did.update({"alerts": len(bodies), "writers": writers, "batches": 0, "requests failed": 0, "killed": 0, "messages handed back": 0})
+    did.update(
+        {
+            "alerts": len(bodies),
+            "writers": writers,
+            "batches": 0,
+            "requests failed": 0,
+            "killed": 0,
+            "messages handed back": 0,
+        }
+    )
     (sets := Path(folder, "sets")).mkdir()
     (sets / "shop.yaml").write_text(shop_text())
     queue, began = Queue(rng, bodies), time.monotonic()
     with lake_in(kind, random.Random(rng.random()), folder, endpoint, did) as (lake, way):
-        environment = {**os.environ, **way, "ANOMALAKE_LAKE": lake, "ANOMALAKE_METRIC_SETS": str(sets), "ANOMALAKE_FORMAT": form}
+        environment = {
+            **os.environ,
+            **way,
+            "ANOMALAKE_LAKE": lake,
+            "ANOMALAKE_METRIC_SETS": str(sets),
+            "ANOMALAKE_FORMAT": form,
+        }
         working = list[tuple[worker.Worker, list[Message], float]]()  # and when it is killed
         while True:
-            while len(working) < writers and (batches := [batch for _ in range(rng.randint(1, 3)) if (batch := queue.batch())]):
+            while len(working) < writers and (
+                batches := [batch for _ in range(rng.randint(1, 3)) if (batch := queue.batch())]
+            ):
                 killed_at = time.monotonic() + (rng.uniform(0, 0.5) if rng.random() < 0.15 else LONGEST)
                 taken = [message for batch in batches for message in batch]
                 working.append((worker.start(batches, environment, fate(rng, kind)), taken, killed_at))
@@ -131,7 +154,10 @@ def main() -> int:
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 did, differing = run_round(random.Random(f"{arguments.seed} {number}"), kind, form, endpoint, folder)
             said = ", ".join(f"{count} {name}" for name, count in did.items())
-            print(f"round {number + 1}: {kind}, {form}, {said}: {'NOT as it must be' if differing else 'as it must be'}", flush=True)
+            print(
+                f"round {number + 1}: {kind}, {form}, {said}: {'NOT as it must be' if differing else 'as it must be'}",
+                flush=True,
+            )
             if differing:
                 print(f"lost or doubled: {', '.join(differing)}")
                 print(f"again with: --rounds {number + 1} --seed {arguments.seed}")

@@ -33,7 +33,12 @@ def test_the_alert_is_the_newest_point_outside_the_band():
     (alert,) = read(event())
     (series,) = alert.impacted_metric.relevant_time_series
     assert alert.timestamp == "2026-07-14T11:10:00Z[UTC]"
-    assert (series.metric_value, series.lower_bound, series.upper_bound, alert.direction) == (48.5, 21.5, 37.25, "above")
+    assert (series.metric_value, series.lower_bound, series.upper_bound, alert.direction) == (
+        48.5,
+        21.5,
+        37.25,
+        "above",
+    )
     assert (alert.source, alert.alert_name, alert.anomaly_detector_arn) == ("cloudwatch", "checkout-latency", ARN)
     assert alert.alert_description == "Checkout answers unlike it usually does"
 
@@ -48,7 +53,13 @@ def test_names_that_a_column_may_not_have_are_written_with_underscores():
 def test_what_cloudwatch_does_not_say_is_null():
     (alert,) = read(event())
     (series,) = alert.impacted_metric.relevant_time_series
-    assert (alert.anomaly_score, alert.console_url, alert.anomaly_group_id, alert.root_cause, series.expected_value) == (None,) * 5
+    assert (
+        alert.anomaly_score,
+        alert.console_url,
+        alert.anomaly_group_id,
+        alert.root_cause,
+        series.expected_value,
+    ) == (None,) * 5
     assert alert.impacted_metric.dimension_contribution == ()
 
 
@@ -85,7 +96,9 @@ def test_without_points_the_time_is_that_of_the_change_and_the_values_are_null()
 
 def test_one_bound_is_enough():
     message = event("cloudwatch_sns")
-    message["NewStateReason"] = "Thresholds Crossed: 1 of the last 1 datapoints [3.5 (22/11/25 00:57:00)] was less than the lower thresholds [4.0]."
+    message["NewStateReason"] = (
+        "Thresholds Crossed: 1 of the last 1 datapoints [3.5 (22/11/25 00:57:00)] was less than the lower thresholds [4.0]."
+    )
     (alert,) = read(message)
     (series,) = alert.impacted_metric.relevant_time_series
     assert (alert.timestamp, alert.direction) == ("2025-11-22T00:57:00Z[UTC]", "below")
@@ -116,7 +129,9 @@ def test_statistic_namespace_account_region_and_alarm_are_optional_dimensions_in
 
 def test_a_metric_of_another_account_says_that_account():
     by_bus, message = event(), event("cloudwatch_sns")
-    by_bus["detail"]["configuration"]["metrics"][0]["accountId"] = message["Trigger"]["Metrics"][0]["AccountId"] = "444455556666"
+    by_bus["detail"]["configuration"]["metrics"][0]["accountId"] = message["Trigger"]["Metrics"][0]["AccountId"] = (
+        "444455556666"
+    )
     assert [optional(*read(one))["metric_account"] for one in (by_bus, message)] == ["444455556666"] * 2
 
 
@@ -127,7 +142,14 @@ def test_a_message_without_arn_says_the_region_by_its_display_name():
 
 
 def metric(name, query, namespace="AWS/ApplicationELB", stat="Sum", **dimensions):
-    return {"id": query, "metricStat": {"metric": {"namespace": namespace, "name": name, "dimensions": dimensions}, "period": 300, "stat": stat}}
+    return {
+        "id": query,
+        "metricStat": {
+            "metric": {"namespace": namespace, "name": name, "dimensions": dimensions},
+            "period": 300,
+            "stat": stat,
+        },
+    }
 
 
 def on_expression(expression, *metrics, label="Error rate"):
@@ -147,12 +169,25 @@ def test_an_expression_is_a_measure_of_what_all_its_metrics_share():
     assert alert.impacted_metric.metric_name == "Error_rate"
     assert alert.impacted_metric.relevant_time_series[0].dimensions == ()
     found = optional(alert)
-    assert (found["LoadBalancer"], found["metric_namespace"], found["metric_statistic"]) == ("app/one", "AWS/ApplicationELB", "Sum")
+    assert (found["LoadBalancer"], found["metric_namespace"], found["metric_statistic"]) == (
+        "app/one",
+        "AWS/ApplicationELB",
+        "Sum",
+    )
     assert "TargetGroup" not in found
 
 
 @pytest.mark.parametrize(
-    "expression", ["m1 / m2", "e2 * 100", "SUM(METRICS())", 'AVG(METRICS("m"))', "AVG(METRICS('m'))", "IF(m2 > 0, m1 / m2, 0)", "e1 + m1 / m2"]
+    "expression",
+    [
+        "m1 / m2",
+        "e2 * 100",
+        "SUM(METRICS())",
+        'AVG(METRICS("m"))',
+        "AVG(METRICS('m'))",
+        "IF(m2 > 0, m1 / m2, 0)",
+        "e1 + m1 / m2",
+    ],
 )
 def test_metrics_are_found_through_other_expressions_functions_and_circles(expression):
     one, two = metric("Errors", "m1", LoadBalancer="x"), metric("Requests", "m2", LoadBalancer="x", stat="Average")
@@ -164,13 +199,23 @@ def test_metrics_are_found_through_other_expressions_functions_and_circles(expre
 
 
 def test_a_name_in_quotes_is_no_metric_of_an_expression():
-    (alert,) = read(on_expression("SEARCH('{AWS/EC2,m2} m2', 'Sum') + m1", metric("Errors", "m1", Host="x"), metric("Requests", "m2", Host="y")))
+    (alert,) = read(
+        on_expression(
+            "SEARCH('{AWS/EC2,m2} m2', 'Sum') + m1",
+            metric("Errors", "m1", Host="x"),
+            metric("Requests", "m2", Host="y"),
+        )
+    )
     assert optional(alert)["Host"] == "x"
 
 
 def test_an_expression_without_metrics_still_says_account_region_and_alarm():
     (alert,) = read(on_expression("SEARCH('{AWS/EC2,InstanceId} CPU', 'Sum')"))
-    assert optional(alert) == {"metric_account": "111122223333", "metric_region": "eu-west-1", "alarm_name": "checkout-latency"}
+    assert optional(alert) == {
+        "metric_account": "111122223333",
+        "metric_region": "eu-west-1",
+        "alarm_name": "checkout-latency",
+    }
 
 
 CHECKOUT = """
@@ -198,7 +243,10 @@ def in_region(made, _):
 
 
 PAIRS = {
-    "load balancers": [on_expression("m1 / m2", metric("E", "m1", LoadBalancer=lb), metric("R", "m2", LoadBalancer=lb)) for lb in ("app/a", "app/b")],
+    "load balancers": [
+        on_expression("m1 / m2", metric("E", "m1", LoadBalancer=lb), metric("R", "m2", LoadBalancer=lb))
+        for lb in ("app/a", "app/b")
+    ],
     "statistics": [event(), another(lambda _, metrics: metrics[0]["metricStat"].update(stat="p99"))],
     "namespaces": [event(), another(lambda _, metrics: metrics[0]["metricStat"]["metric"].update(namespace="Other"))],
     "accounts": [event(), another(lambda _, metrics: metrics[0].update(accountId="444455556666"))],
@@ -209,12 +257,21 @@ PAIRS["load balancers"][1]["resources"] = [f"{ARN}-2"]
 
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize(("dimensions", "series"), [(ALL, 2), ("Service, Stage", 1)])
-def test_what_shares_measure_and_interval_is_two_series_where_the_set_tells_them_apart_and_two_events_anyway(tmp_path, pair, dimensions, series):
+def test_what_shares_measure_and_interval_is_two_series_where_the_set_tells_them_apart_and_two_events_anyway(
+    tmp_path, pair, dimensions, series
+):
     item = metric_set.parse(CHECKOUT % dimensions, "checkout")
-    outcome = ingest([Message(str(n), json.dumps(one)) for n, one in enumerate(PAIRS[pair])], FolderStore(tmp_path), (item,), "parquet")
+    outcome = ingest(
+        [Message(str(n), json.dumps(one)) for n, one in enumerate(PAIRS[pair])],
+        FolderStore(tmp_path),
+        (item,),
+        "parquet",
+    )
     assert (len(outcome.filed), outcome.quarantined) == (2, ())
     connection = duck.connect(tmp_path, [item])
-    assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [(2, series)]
+    assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [
+        (2, series)
+    ]
     assert len(connection.sql("SELECT * FROM anomalies_with_live").fetchall()) == series
 
 
@@ -232,7 +289,12 @@ def test_each_change_of_state_is_an_event_of_its_own():
 
 
 @pytest.mark.parametrize(
-    "metrics", [[], [{"id": "m1", "metricStat": {"metric": {"name": "Errors"}}}], [{"id": "a", "expression": "ANOMALY_DETECTION_BAND(m9)"}]]
+    "metrics",
+    [
+        [],
+        [{"id": "m1", "metricStat": {"metric": {"name": "Errors"}}}],
+        [{"id": "a", "expression": "ANOMALY_DETECTION_BAND(m9)"}],
+    ],
 )
 def test_an_alarm_on_no_band_is_refused(metrics):
     by_bus = event()

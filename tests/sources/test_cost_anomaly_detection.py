@@ -32,7 +32,9 @@ def read(event):
 
 def contributions(alert):
     return {
-        one.dimension_name: {value.dimension_value: value.value_contribution for value in one.dimension_value_contributions}
+        one.dimension_name: {
+            value.dimension_value: value.value_contribution for value in one.dimension_value_contributions
+        }
         for one in alert.impacted_metric.dimension_contribution
     }
 
@@ -40,7 +42,11 @@ def contributions(alert):
 def test_the_spend_of_the_anomaly_is_filed_under_the_day_it_began():
     alert = read(event_text("cost_eventbridge"))
     (series,) = alert.impacted_metric.relevant_time_series
-    assert (alert.timestamp, alert.impacted_metric.metric_name, alert.anomaly_score) == ("2026-07-13T00:00:00Z", "cost", 81.5)
+    assert (alert.timestamp, alert.impacted_metric.metric_name, alert.anomaly_score) == (
+        "2026-07-13T00:00:00Z",
+        "cost",
+        81.5,
+    )
     assert (series.metric_value, series.expected_value, alert.direction) == (1500.25, 1100.25, "above")
     assert (alert.source, alert.alert_name, alert.anomaly_detector_arn) == ("costanomalydetection", "services", MONITOR)
     assert alert.console_url.startswith("https://console.aws.amazon.com/cost-management/")
@@ -72,7 +78,11 @@ def optional(alert):
 
 @pytest.mark.parametrize("name", ["cost_eventbridge", "cost_sns"])
 def test_monitor_monitored_value_and_account_are_optional_dimensions(name):
-    assert optional(read(event_text(name))) == {"monitor": "services", "monitored_value": "Amazon EC2", "account": "111122223333"}
+    assert optional(read(event_text(name))) == {
+        "monitor": "services",
+        "monitored_value": "Amazon EC2",
+        "account": "111122223333",
+    }
 
 
 def test_a_monitor_without_name_is_named_by_its_id():
@@ -100,14 +110,19 @@ def test_two_values_or_monitors_of_one_day_are_two_series_and_in_a_set_of_before
         outcome = ingest([Message(str(n), body) for n, body in enumerate(bodies)], FolderStore(root), (item,), "csv")
         assert (len(outcome.filed), outcome.quarantined) == (2, ())
         connection = duck.connect(root, [item])
-        assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [(2, series)]
+        assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [
+            (2, series)
+        ]
         assert len(connection.sql("SELECT * FROM anomalies_with_live").fetchall()) == series
 
 
 def test_the_envelope_of_eventbridge_or_sns_says_when_it_was_reported():
     by_bus, message = json.loads(event_text("cost_eventbridge")), event_text("cost_sns")
     assert read(by_bus).reported_at == "2026-07-14T16:20:00.000Z"
-    assert read({"TopicArn": "t", "Message": message, "Timestamp": "2026-07-14T16:20:03.123Z"}).reported_at == "2026-07-14T16:20:03.123Z"
+    assert (
+        read({"TopicArn": "t", "Message": message, "Timestamp": "2026-07-14T16:20:03.123Z"}).reported_at
+        == "2026-07-14T16:20:03.123Z"
+    )
     assert (read(message).reported_at, read({**by_bus, "time": "soon"}).reported_at) == (None, None)
 
 
@@ -122,7 +137,12 @@ def test_the_message_of_sns_is_read_with_its_own_names_and_gaps():
 
 def test_a_later_message_about_an_anomaly_is_the_same_event():
     later = {**detail(), "anomalyEndDate": "2026-07-16T00:00:00Z", "impact": {"totalActualSpend": 2000.0}}
-    assert read(later).event_id == read(event_text("cost_sns")).event_id == read(event_text("cost_eventbridge")).event_id == detail()["anomalyId"]
+    assert (
+        read(later).event_id
+        == read(event_text("cost_sns")).event_id
+        == read(event_text("cost_eventbridge")).event_id
+        == detail()["anomalyId"]
+    )
 
 
 @pytest.mark.parametrize("score", [None, 1.2, -0.1])
@@ -136,13 +156,21 @@ def test_a_day_without_a_time_is_its_midnight():
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_contributions_add_up_to_one_hundred_or_there_are_none(money):
-    causes = [{"service": f"s{number % 3}", "region": f"r{number}", "impact": {"contribution": one}} for number, one in enumerate(money)]
+    causes = [
+        {"service": f"s{number % 3}", "region": f"r{number}", "impact": {"contribution": one}}
+        for number, one in enumerate(money)
+    ]
     found = contributions(read({**detail(), "rootCauses": causes}))
     assert set(found) == ({"service", "region"} if any(money) else set())
     assert all(round(100 * sum(shares.values())) == 10_000 for shares in found.values())
 
 
-@pytest.mark.parametrize(("field", "value"), [("anomalyId", ""), ("monitorArn", None), ("anomalyStartDate", "soon"), ("rootCauses", [1])])
+@pytest.mark.parametrize(
+    ("field", "value"), [("anomalyId", ""), ("monitorArn", None), ("anomalyStartDate", "soon"), ("rootCauses", [1])]
+)
 def test_a_field_that_is_wrong_is_named(field, value):
-    with pytest.raises(AlertError, match="timestamp" if field == "anomalyStartDate" else rf"not an anomaly of AWS Cost.* at `\$.{field}"):
+    with pytest.raises(
+        AlertError,
+        match="timestamp" if field == "anomalyStartDate" else rf"not an anomaly of AWS Cost.* at `\$.{field}",
+    ):
         read({**detail(), field: value})

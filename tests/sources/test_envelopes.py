@@ -25,14 +25,39 @@ WRAPPINGS = {
     "SQS record of a pipe": lambda body: {"eventSource": "aws:sqs", "messageId": "1", "body": body},
     "Kinesis event": lambda body: {"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": base64_of(body)}}]},
     "Kinesis record of a pipe": lambda body: {"eventSource": "aws:kinesis", "eventID": "1", "data": base64_of(body)},
-    "failed call": lambda body: {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": json.loads(body)},
+    "failed call": lambda body: {
+        "requestContext": {"condition": "RetriesExhausted"},
+        "requestPayload": json.loads(body),
+    },
     "own event": lambda body: {"detail-type": "x", "source": "shop", "detail": json.loads(body)},
-    "function URL": lambda body: {"version": "2.0", "requestContext": {"http": {"method": "POST"}}, "body": body, "isBase64Encoded": False},
-    "function URL, base64": lambda body: {"requestContext": {"http": {}}, "body": base64_of(body), "isBase64Encoded": True},
-    "REST API": lambda body: {"httpMethod": "POST", "requestContext": {"stage": "prod"}, "body": body, "isBase64Encoded": False},
-    "load balancer": lambda body: {"httpMethod": "POST", "requestContext": {"elb": {}}, "body": body, "isBase64Encoded": False},
+    "function URL": lambda body: {
+        "version": "2.0",
+        "requestContext": {"http": {"method": "POST"}},
+        "body": body,
+        "isBase64Encoded": False,
+    },
+    "function URL, base64": lambda body: {
+        "requestContext": {"http": {}},
+        "body": base64_of(body),
+        "isBase64Encoded": True,
+    },
+    "REST API": lambda body: {
+        "httpMethod": "POST",
+        "requestContext": {"stage": "prod"},
+        "body": body,
+        "isBase64Encoded": False,
+    },
+    "load balancer": lambda body: {
+        "httpMethod": "POST",
+        "requestContext": {"elb": {}},
+        "body": body,
+        "isBase64Encoded": False,
+    },
     "search hit": lambda body: {"_index": "i", "_id": "1", "_source": json.loads(body)},
-    "search response": lambda body: {"took": 1, "hits": {"total": {"value": 1}, "hits": [{"_source": json.loads(body)}]}},
+    "search response": lambda body: {
+        "took": 1,
+        "hits": {"total": {"value": 1}, "hits": [{"_source": json.loads(body)}]},
+    },
     "array": lambda body: [json.loads(body)],
     "array of texts": lambda body: [body],
     "text": lambda body: body,
@@ -62,12 +87,23 @@ def test_a_bare_byte_order_mark_is_no_part_of_the_event():
 LISTS = {
     "array": lambda *some: [json.loads(one) for one in some],
     "array of texts": lambda *some: list(some),
-    "SQS event": lambda *some: {"Records": [{"eventSource": "aws:sqs", "messageId": str(n), "body": one} for n, one in enumerate(some)]},
-    "list of a pipe": lambda *some: [{"eventSource": "aws:sqs", "messageId": str(n), "body": one} for n, one in enumerate(some)],
+    "SQS event": lambda *some: {
+        "Records": [{"eventSource": "aws:sqs", "messageId": str(n), "body": one} for n, one in enumerate(some)]
+    },
+    "list of a pipe": lambda *some: [
+        {"eventSource": "aws:sqs", "messageId": str(n), "body": one} for n, one in enumerate(some)
+    ],
     "search response": lambda *some: {"hits": {"hits": [{"_source": json.loads(one)} for one in some]}},
-    "array in an SNS notification": lambda *some: {"TopicArn": "t", "Message": json.dumps([json.loads(one) for one in some])},
+    "array in an SNS notification": lambda *some: {
+        "TopicArn": "t",
+        "Message": json.dumps([json.loads(one) for one in some]),
+    },
     "array in an HTTP call": lambda *some: {"requestContext": {"http": {}}, "body": "[" + ",".join(some) + "]"},
-    "array in an own event": lambda *some: {"detail-type": "x", "source": "s", "detail": [json.loads(one) for one in some]},
+    "array in an own event": lambda *some: {
+        "detail-type": "x",
+        "source": "s",
+        "detail": [json.loads(one) for one in some],
+    },
 }
 
 
@@ -114,19 +150,32 @@ def test_the_answer_of_get_anomalies_gives_the_alerts_of_the_events():
     def pascal(found):
         if isinstance(found, list):
             return [pascal(one) for one in found]
-        return {f"{name[0].upper()}{name[1:]}": pascal(value) for name, value in found.items()} if isinstance(found, dict) else found
+        return (
+            {f"{name[0].upper()}{name[1:]}": pascal(value) for name, value in found.items()}
+            if isinstance(found, dict)
+            else found
+        )
 
-    past = pascal({name: value for name, value in event.items() if name not in ("monitorName", "anomalyDetailsLink", "accountId")})
+    past = pascal(
+        {name: value for name, value in event.items() if name not in ("monitorName", "anomalyDetailsLink", "accountId")}
+    )
     answer = json.dumps({"Anomalies": [past, {**past, "AnomalyId": "another"}], "NextPageToken": "x"})
     first, second = (sources.read(body, ())[0] for body in sources.split(answer))
     (live,) = sources.read(event_text("cost_eventbridge"), ())
-    assert (first.alert_event_id, first.timestamp, first.anomaly_score) == (live.alert_event_id, live.timestamp, live.anomaly_score)
+    assert (first.alert_event_id, first.timestamp, first.anomaly_score) == (
+        live.alert_event_id,
+        live.timestamp,
+        live.anomaly_score,
+    )
     assert (first.root_cause, first.direction) == (live.root_cause, live.direction)
     assert first.impacted_metric.dimension_contribution == live.impacted_metric.dimension_contribution
     # The answer names neither the monitor nor the payer account, which are optional dimensions of the event's series.
     (past_series,), (live_series,) = (one.impacted_metric.relevant_time_series for one in (first, live))
     assert past_series.dimensions == live_series.dimensions
-    assert (past_series.metric_value, past_series.expected_value) == (live_series.metric_value, live_series.expected_value)
+    assert (past_series.metric_value, past_series.expected_value) == (
+        live_series.metric_value,
+        live_series.expected_value,
+    )
     assert second.event_id == "another"
 
 

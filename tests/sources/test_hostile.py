@@ -22,16 +22,33 @@ def environment(tmp_path, s3_endpoint):
     folder.mkdir()
     for name, text in hostile.SETS.items():
         (folder / f"{name}.yaml").write_text(text, "utf-8")
-    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
-    sns = boto3.client("sns", endpoint_url=s3_endpoint, region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s")
-    told = {"ANOMALAKE_TOPIC_ARN": sns.create_topic(Name="hostile")["TopicArn"], "ANOMALAKE_NOTIFY_SCORE": "90", "AWS_ENDPOINT_URL": s3_endpoint}
-    paths = {"PYTHONPATH": f"{TOP / 'src'}:{TOP / 'tests/support'}", "PYTHONDONTWRITEBYTECODE": "1", "ANOMALAKE_METRIC_SETS": str(folder)}
+    keys = {
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+    sns = boto3.client(
+        "sns", endpoint_url=s3_endpoint, region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s"
+    )
+    told = {
+        "ANOMALAKE_TOPIC_ARN": sns.create_topic(Name="hostile")["TopicArn"],
+        "ANOMALAKE_NOTIFY_SCORE": "90",
+        "AWS_ENDPOINT_URL": s3_endpoint,
+    }
+    paths = {
+        "PYTHONPATH": f"{TOP / 'src'}:{TOP / 'tests/support'}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "ANOMALAKE_METRIC_SETS": str(folder),
+    }
     return {**os.environ, **keys, **told, **paths}
 
 
 @LINUX
 @pytest.mark.parametrize(("where", "form"), [("folder", "csv"), ("memory://", "parquet")])
-def test_thousands_of_hostile_events_are_filed_or_kept_with_a_true_reason_within_a_second_and_200_mb_each(environment, tmp_path, where, form):
+def test_thousands_of_hostile_events_are_filed_or_kept_with_a_true_reason_within_a_second_and_200_mb_each(
+    environment, tmp_path, where, form
+):
     lake = str(tmp_path / "lake") if where == "folder" else where
     run = subprocess.run(
         [sys.executable, TOP / "tests/support/bounded.py", lake],
@@ -42,7 +59,9 @@ def test_thousands_of_hostile_events_are_filed_or_kept_with_a_true_reason_within
     assert not faults, f"{len(faults)} faults, the first:\n" + "\n".join(faults[:20])
     assert run.returncode == 0, f"it ended with {run.returncode} at {run.stderr[-2000:]}"
     assert int(lines.pop().removeprefix("DELIVERED ")) > 5_000
-    assert all(isinstance(json.loads(line), dict) for line in lines), "what the function writes to its log is one object a line"
+    assert all(isinstance(json.loads(line), dict) for line in lines), (
+        "what the function writes to its log is one object a line"
+    )
     assert {path.name for path in tmp_path.iterdir()} == ({"sets", "lake"} if where == "folder" else {"sets"})
 
 

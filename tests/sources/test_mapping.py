@@ -15,12 +15,25 @@ from examples import event_text, shop_text
 
 GRAFANA = metric_set.load(Path(__file__).parents[2] / "docs/metric_sets/grafana.yaml")
 SERIES = "[{metricValue: value, dimensions: [{dimensionName: 'platform', dimensionValue: platform}]}]"
-EVENT = {"kind": "anomaly", "metric": "views", "at": "2026-07-14T11:20:00Z", "score": 71.5, "value": 3, "platform": "pc"}
+EVENT = {
+    "kind": "anomaly",
+    "metric": "views",
+    "at": "2026-07-14T11:20:00Z",
+    "score": 71.5,
+    "value": 3,
+    "platform": "pc",
+}
 
 
 def mapped(name="shop", **mapping):
     """The shop with a mapping; each keyword replaces or adds a field."""
-    fields = {"metricName": "kind == 'anomaly' && metric", "timestamp": "at", "anomalyScore": "score", "relevantTimeSeries": SERIES, **mapping}
+    fields = {
+        "metricName": "kind == 'anomaly' && metric",
+        "timestamp": "at",
+        "anomalyScore": "score",
+        "relevantTimeSeries": SERIES,
+        **mapping,
+    }
     return metric_set.parse(shop_text(name=f"name: {name}") + f"mapping: {json.dumps(fields)}\n", name)
 
 
@@ -36,7 +49,12 @@ def test_a_mapping_gives_fields_of_an_alert_and_no_other():
 def test_an_event_is_an_alert_of_the_set_that_maps_it():
     (alert,) = read(EVENT)
     (series,) = alert.impacted_metric.relevant_time_series
-    assert (alert.impacted_metric.metric_name, alert.timestamp, alert.anomaly_score, alert.source) == ("views", EVENT["at"], 71.5, "mapping")
+    assert (alert.impacted_metric.metric_name, alert.timestamp, alert.anomaly_score, alert.source) == (
+        "views",
+        EVENT["at"],
+        71.5,
+        "mapping",
+    )
     assert (series.metric_value, series.dimensions[0].dimension_value) == (3.0, "pc")
     assert metric_set.route(alert.anomaly_detector_arn, (mapped("store"), mapped())).name == "shop"
 
@@ -44,7 +62,11 @@ def test_an_event_is_an_alert_of_the_set_that_maps_it():
 def test_the_worked_example_reads_grafana_s_firing_alerts():
     (alert,) = sources.read(event_text("mapping_grafana"), (GRAFANA,))
     (series,) = alert.impacted_metric.relevant_time_series
-    assert (alert.event_id, alert.source, alert.anomaly_score) == ("c6eadffa33fcdf37/2026-07-14T11:20:00Z", "grafana", None)
+    assert (alert.event_id, alert.source, alert.anomaly_score) == (
+        "c6eadffa33fcdf37/2026-07-14T11:20:00Z",
+        "grafana",
+        None,
+    )
     assert (series.metric_value, series.expected_value, series.dimensions[0].dimension_value) == (120.0, 400.0, "de")
     assert (alert.alert_name, alert.alert_description) == ("orders off", "fewer orders than usual")
 
@@ -57,12 +79,15 @@ def test_each_part_is_an_alert_of_its_own_and_an_empty_list_is_none():
 
 
 def test_an_id_is_made_of_measure_time_and_series_where_none_is_mapped():
-    (alert,), (again,), (later,) = (read({**EVENT, **more}) for more in ({}, {"score": 99, "value": 4}, {"at": "2026-07-14T11:25:00Z"}))
+    (alert,), (again,), (later,) = (
+        read({**EVENT, **more}) for more in ({}, {"score": 99, "value": 4}, {"at": "2026-07-14T11:25:00Z"})
+    )
     assert alert.event_id == again.event_id != later.event_id
 
 
 @pytest.mark.parametrize(
-    ("grade", "scale", "score"), [(0.29, "100", 29.0), (0.815, "1e2", 81.5), (0, "100", 0.0), (715, "0.1", 71.5), (None, "100", None)]
+    ("grade", "scale", "score"),
+    [(0.29, "100", 29.0), (0.815, "1e2", 81.5), (0, "100", 0.0), (715, "0.1", 71.5), (None, "100", None)],
 )
 def test_a_grade_is_scaled_to_a_score(grade, scale, score):
     assert read({**EVENT, "score": grade}, mapped(scale=scale))[0].anomaly_score == score
@@ -94,7 +119,8 @@ SERIES_EXPECTED = SERIES.replace("value,", "value, expectedValue: expected,")
 
 
 @pytest.mark.parametrize(
-    ("expected", "given", "direction"), [(5, None, "below"), (1, None, "above"), (3, None, None), (None, None, None), (5, "above", "above")]
+    ("expected", "given", "direction"),
+    [(5, None, "below"), (1, None, "above"), (3, None, None), (None, None, None), (5, "above", "above")],
 )
 def test_the_direction_follows_from_value_and_expected_value_where_the_event_says_none(expected, given, direction):
     item = mapped(relevantTimeSeries=SERIES_EXPECTED, direction="direction")
@@ -118,7 +144,10 @@ def test_the_time_of_the_report_may_be_mapped(at):
 )  # fmt: skip
 def test_the_innermost_envelope_says_when_it_was_reported_where_the_event_does_not(wrap):
     assert read(wrap(json.dumps(EVENT)))[0].reported_at == "2026-07-14T12:00:00.500Z"
-    assert read(wrap(json.dumps({**EVENT, "sent": 1_784_030_399})), mapped(reportedAt="sent"))[0].reported_at == "2026-07-14T11:59:59.000Z"
+    assert (
+        read(wrap(json.dumps({**EVENT, "sent": 1_784_030_399})), mapped(reportedAt="sent"))[0].reported_at
+        == "2026-07-14T11:59:59.000Z"
+    )
 
 
 @pytest.mark.parametrize("sent", ["soon", 5, None, {"a": 1}, "9999-01-01T00:00:00Z"])
@@ -134,29 +163,52 @@ def test_a_time_may_be_a_number_of_seconds_or_milliseconds(at):
 
 def test_what_the_expressions_do_not_find_is_null():
     (alert,) = read({**EVENT, "score": None, "value": None})
-    assert (alert.anomaly_score, alert.direction, alert.impacted_metric.relevant_time_series[0].metric_value) == (None, None, None)
+    assert (alert.anomaly_score, alert.direction, alert.impacted_metric.relevant_time_series[0].metric_value) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_every_set_that_maps_an_event_gets_it_and_one_that_cannot_read_it_costs_no_other():
-    assert [alert.anomaly_detector_arn.rpartition(":")[2] for alert in read(EVENT, mapped("a"), mapped("b"))] == ["a", "b"]
+    assert [alert.anomaly_detector_arn.rpartition(":")[2] for alert in read(EVENT, mapped("a"), mapped("b"))] == [
+        "a",
+        "b",
+    ]
     assert len(read(EVENT, mapped("a", anomalyScore="platform"), mapped("b"))) == 1
 
 
 @pytest.mark.parametrize(
     ("event", "more", "told"),
     [
-        ({**EVENT, "kind": "other"}, {}, r"an event of no known source, and not that of a mapping \(shop\); it has the fields kind, metric, at"),
+        (
+            {**EVENT, "kind": "other"},
+            {},
+            r"an event of no known source, and not that of a mapping \(shop\); it has the fields kind, metric, at",
+        ),
         ({}, {"metricName": "starts_with(kind, 'a') && metric"}, "an event of no known source"),
         ({"parts": {}}, {"each": "parts"}, "an event of no known source"),
         ({"parts": [1]}, {"each": "parts"}, "the mapping of 'shop': metricName: .* finds nothing"),
         ({"parts": [EVENT] * 101}, {"each": "parts"}, "an event of 101 alerts; at most 100 are taken"),
-        ({**EVENT, "more": "x" * 262_144}, {}, r"an event of no known source, and with 262\d{3} characters too long for a mapping"),
-        ({**EVENT, "score": "high"}, {}, r"the mapping of 'shop': not an alert: Expected `float \| null`, got `str` - at `\$.anomalyScore`"),
+        (
+            {**EVENT, "more": "x" * 262_144},
+            {},
+            r"an event of no known source, and with 262\d{3} characters too long for a mapping",
+        ),
+        (
+            {**EVENT, "score": "high"},
+            {},
+            r"the mapping of 'shop': not an alert: Expected `float \| null`, got `str` - at `\$.anomalyScore`",
+        ),
         ({**EVENT, "score": 101}, {}, "anomalyScore: 101 must be from 0 to 100"),
         ({**EVENT, "metric": "clicks"}, {}, "has no measure 'clicks'"),
         ({**EVENT, "at": "today"}, {}, "timestamp: 'today' is not written like"),
         ({**EVENT, "at": 1e300}, {}, "timestamp: 1e.300 is no time since 1970"),
-        ({**EVENT, "score": "1e999"}, {"anomalyScore": "to_number(score)"}, "anomalyScore: 'to_number.*' cannot be evaluated"),
+        (
+            {**EVENT, "score": "1e999"},
+            {"anomalyScore": "to_number(score)"},
+            "anomalyScore: 'to_number.*' cannot be evaluated",
+        ),
         (EVENT, {"direction": "nosuch(score)"}, "direction: 'nosuch.*' cannot be evaluated: Unknown function"),
     ],
 )

@@ -22,7 +22,11 @@ def test_each_feature_with_a_share_is_an_alert_of_its_own():
 
 @pytest.mark.parametrize("attribution", [None, [], [{"feature_id": "aF1", "data": 0}]])
 def test_without_shares_each_feature_is_one(attribution):
-    assert [alert.impacted_metric.metric_name for alert in read(relevant_attribution=attribution)] == ["requests", "error_rate", "bytes"]
+    assert [alert.impacted_metric.metric_name for alert in read(relevant_attribution=attribution)] == [
+        "requests",
+        "error_rate",
+        "bytes",
+    ]
 
 
 def test_score_time_value_and_the_likeliest_expected_value():
@@ -30,14 +34,24 @@ def test_score_time_value_and_the_likeliest_expected_value():
     (series,) = alert.impacted_metric.relevant_time_series
     assert (alert.anomaly_score, alert.timestamp, alert.source) == (86.42, "2026-07-14T11:00:00Z[UTC]", "opensearch")
     assert alert.anomaly_detector_arn == "arn:anomalake:opensearch:::AnomalyDetector:Zr4kqo0BtLw7xP2cVdQh"
-    assert (series.metric_value, series.expected_value, alert.direction, other.direction) == (120.0, 450.0, "below", "above")
-    assert {one.dimension_name: one.dimension_value for one in series.dimensions} == {"host_keyword": "web-7", "zone": "b"}
+    assert (series.metric_value, series.expected_value, alert.direction, other.direction) == (
+        120.0,
+        450.0,
+        "below",
+        "above",
+    )
+    assert {one.dimension_name: one.dimension_value for one in series.dimensions} == {
+        "host_keyword": "web-7",
+        "zone": "b",
+    }
 
 
 def test_what_opensearch_does_not_say_is_null():
     alert, _ = read(entity=None, expected_values=None)
     (series,) = alert.impacted_metric.relevant_time_series
-    assert (series.expected_value, series.lower_bound, series.upper_bound, alert.direction, alert.console_url) == (None,) * 5
+    assert (series.expected_value, series.lower_bound, series.upper_bound, alert.direction, alert.console_url) == (
+        None,
+    ) * 5
     assert (series.dimensions, alert.impacted_metric.dimension_contribution) == ((), ())
 
 
@@ -83,13 +97,22 @@ def test_an_anomaly_of_no_feature_is_refused_and_a_normal_result_without_feature
 
 
 LATE = {
-    "past_values": [{"feature_id": "aF1", "data": 90.0}, {"feature_id": "bF2", "data": 0.5}, {"feature_id": "cF3", "data": 1.0}],
+    "past_values": [
+        {"feature_id": "aF1", "data": 90.0},
+        {"feature_id": "bF2", "data": 0.5},
+        {"feature_id": "cF3", "data": 1.0},
+    ],
     "approx_anomaly_start_time": 1_784_023_200_000,  # 10:00, an hour before the data of the result
 }
 
 
 def test_an_anomaly_that_is_detected_late_is_of_the_past_values_and_their_time():
-    late = {"past_values": [{**one, "feature_id": other["feature_id"]} for one, other in zip(LATE["past_values"], features(), strict=True)]}
+    late = {
+        "past_values": [
+            {**one, "feature_id": other["feature_id"]}
+            for one, other in zip(LATE["past_values"], features(), strict=True)
+        ]
+    }
     alert, _ = read(**LATE | late)
     (series,) = alert.impacted_metric.relevant_time_series
     assert (alert.timestamp, series.metric_value, series.expected_value) == ("2026-07-14T10:00:00Z[UTC]", 90.0, 450.0)
@@ -131,4 +154,6 @@ def test_a_late_result_is_a_later_report_of_the_event_that_was_then():
 
 def test_the_detector_is_an_optional_dimension():
     (series,) = read()[0].impacted_metric.relevant_time_series
-    assert [(one.dimension_name, one.dimension_value) for one in series.optional_dimensions] == [("detector_id", "Zr4kqo0BtLw7xP2cVdQh")]
+    assert [(one.dimension_name, one.dimension_value) for one in series.optional_dimensions] == [
+        ("detector_id", "Zr4kqo0BtLw7xP2cVdQh")
+    ]

@@ -39,7 +39,10 @@ def damaged(draw):
     place, key = None, None
     inner = event
     while isinstance(inner, dict | list) and inner and (place is None or draw(st.booleans())):
-        place, key = inner, draw(st.sampled_from(sorted(inner)) if isinstance(inner, dict) else st.integers(0, len(inner) - 1))
+        place, key = (
+            inner,
+            draw(st.sampled_from(sorted(inner)) if isinstance(inner, dict) else st.integers(0, len(inner) - 1)),
+        )
         inner = place[key]
     place[key] = draw(JSON)
     return event
@@ -66,14 +69,35 @@ def test_ids_are_the_same_whenever_an_event_is_read(event):
 
 
 @pytest.mark.parametrize(
-    "body", ["", "[]", "null", "3", "[" * 100_000, '{"a":' * 100_000, '{"a": "\\ud800"}', "\ud800", '{"AlarmName": 1, "NewStateValue": 1}']
+    "body",
+    [
+        "",
+        "[]",
+        "null",
+        "3",
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"a": "\\ud800"}',
+        "\ud800",
+        '{"AlarmName": 1, "NewStateValue": 1}',
+    ],
 )
 def test_what_is_no_event_is_refused(body):
     with pytest.raises(AlertError):
         sources.read(body, EXAMPLES)
 
 
-@pytest.mark.parametrize("name", ["cloudwatch_eventbridge", "cloudwatch_lambda", "cloudwatch_sns", "cost_eventbridge", "cost_sns", "mapping_grafana"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cloudwatch_eventbridge",
+        "cloudwatch_lambda",
+        "cloudwatch_sns",
+        "cost_eventbridge",
+        "cost_sns",
+        "mapping_grafana",
+    ],
+)
 def test_an_event_finds_its_home_in_the_metric_sets_that_come_along(name):
     store = ObjectStore.memory()
     outcome = ingest([Message("m", event_text(name))], store, EXAMPLES, "csv")
@@ -81,7 +105,9 @@ def test_an_event_finds_its_home_in_the_metric_sets_that_come_along(name):
     assert len(outcome.filed) == 1
 
 
-@pytest.mark.parametrize("wrap", [lambda body: {"TopicArn": "t", "Message": body}, lambda body: {"Records": [{"Sns": {"Message": body}}]}])
+@pytest.mark.parametrize(
+    "wrap", [lambda body: {"TopicArn": "t", "Message": body}, lambda body: {"Records": [{"Sns": {"Message": body}}]}]
+)
 @pytest.mark.parametrize("name", sorted(EVENTS))
 def test_an_event_in_an_envelope_of_sns_is_the_event(name, wrap):
     body = json.dumps(EVENTS[name])
@@ -90,12 +116,17 @@ def test_an_event_in_an_envelope_of_sns_is_the_event(name, wrap):
 
 def test_jmespath_is_not_loaded_where_nothing_is_mapped():
     code = f"import sys; from anomalake import sources; sources.read({event_text('cost_sns')!r}, ()); print('jmespath' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )
 
 
 def test_the_readme_s_source_is_one(tmp_path):
     event, module = re.search(
-        r"```json\n(.*?)```.*?```python\n(.*?)```", (TOP / "src/anomalake/sources/README.md").read_text("utf-8"), re.DOTALL
+        r"```json\n(.*?)```.*?```python\n(.*?)```",
+        (TOP / "src/anomalake/sources/README.md").read_text("utf-8"),
+        re.DOTALL,
     ).groups()
     (tmp_path / "acme.py").write_text(module)
     spec = importlib.util.spec_from_file_location("acme", tmp_path / "acme.py")

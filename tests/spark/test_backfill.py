@@ -35,11 +35,26 @@ from stack import expand, project
 LEASE = "4"  # seconds
 
 
-def job(lake: Path | str, folder: Path, *more: str, form: Format = "parquet") -> AbstractContextManager["subprocess.Popen[bytes]"]:
+def job(
+    lake: Path | str, folder: Path, *more: str, form: Format = "parquet"
+) -> AbstractContextManager["subprocess.Popen[bytes]"]:
     """The job on the shop, in five parts."""
     (folder / "sets").mkdir(exist_ok=True)
     (folder / "sets/shop.yaml").write_text(shop_text("Europe/Berlin"))
-    named = ["--lake", lake, "--metric-set", "shop", "--metric-sets", folder / "sets", "--format", form, "--parts", "5", "--lease", LEASE]
+    named = [
+        "--lake",
+        lake,
+        "--metric-set",
+        "shop",
+        "--metric-sets",
+        folder / "sets",
+        "--format",
+        form,
+        "--parts",
+        "5",
+        "--lease",
+        LEASE,
+    ]
     return spark_job.started([*named, *more], folder)
 
 
@@ -127,7 +142,10 @@ def permissions() -> list[tuple[str, str]]:
         made = expand(project(Path(folder), [SHOP]))
     (document,) = [policy["PolicyDocument"] for policy in made["Catalog/SetShop/BackfillRole"].properties["Policies"]]
     return [
-        (action, arn.partition(":::")[2].partition("/")[2]) for one in document["Statement"] for action in one["Action"] for arn in one["Resource"]
+        (action, arn.partition(":::")[2].partition("/")[2])
+        for one in document["Statement"]
+        for action in one["Action"]
+        for arn in one["Resource"]
     ]
 
 
@@ -154,7 +172,11 @@ def test_the_live_detector_writes_the_same_rows_and_remembers_the_same(lake, tmp
     (one, _), (other, _) = recall(live, SHOP), recall(spark, SHOP)
     assert one is not None
     assert other is not None
-    assert (one.after, one.detector.series, one.detector.ongoing) == (other.after, other.detector.series, other.detector.ongoing)
+    assert (one.after, one.detector.series, one.detector.ongoing) == (
+        other.after,
+        other.detector.series,
+        other.detector.ongoing,
+    )
     assert one.detector.arrived.counts.tolist() == other.detector.arrived.counts.tolist()
     shards = [{key for key in store.list("detector") if "/shards/" in key} for store in (live, spark)]
     assert shards[0] == shards[1]  # named by their contents

@@ -13,7 +13,12 @@ TOP = Path(__file__).parents[2]
 BUILD = TOP / ".aws-sam/build"
 MACHINES = {"X86": 62, "Arm64": 183}  # e_machine of the ELF header: EM_X86_64, EM_AARCH64
 HERE = "Arm64" if platform.machine() in ("arm64", "aarch64") else "X86"
-KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
 
 
 class Function(NamedTuple):
@@ -73,11 +78,15 @@ def run(function: Function, code: str, **environment: str) -> tuple[Any, set[str
 def handled(function: Function, event: dict[str, Any], **environment: str) -> tuple[Any, set[str]]:
     """What the built handler answers to the event."""
     return run(
-        function, f"import json\nfrom {function.module} import handler\nanswer = handler(json.loads({json.dumps(event)!r}), None)", **environment
+        function,
+        f"import json\nfrom {function.module} import handler\nanswer = handler(json.loads({json.dumps(event)!r}), None)",
+        **environment,
     )
 
 
 def shop_alert(measure: str, value: float) -> str:
     """An alert of the metric set that comes with the repository."""
     detector = "arn:aws:lookoutmetrics:eu-west-1:111122223333:AnomalyDetector:ecommerce"
-    return alert_body(measure, series=[({"platform": "pc_web", "marketplace": "us"}, value)], anomalyDetectorArn=detector)
+    return alert_body(
+        measure, series=[({"platform": "pc_web", "marketplace": "us"}, value)], anomalyDetectorArn=detector
+    )

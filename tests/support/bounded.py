@@ -28,7 +28,9 @@ from anomalake.lake import archive, encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 
 SECONDS, BYTES = 1.0, 200_000_000
-PREFIXES = re.compile(r"(anomalyResults|alerts|quarantine|notifications)(/[A-Za-z0-9_=-]+)*/[A-Za-z0-9-]+\.(parquet|csv|jsonl|json)")
+PREFIXES = re.compile(
+    r"(anomalyResults|alerts|quarantine|notifications)(/[A-Za-z0-9_=-]+)*/[A-Za-z0-9-]+\.(parquet|csv|jsonl|json)"
+)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 TOP = Path(__file__).parents[2]
 
@@ -64,7 +66,16 @@ class Watch:
     def __init__(self, lake: str) -> None:
         self.seen: list[str] = []
         self.lake = os.path.realpath(lake)
-        own = [sys.prefix, sys.base_prefix, TOP, *zoneinfo.TZPATH, "/proc/self/status", *sys.path[1:], lake, os.environ["ANOMALAKE_METRIC_SETS"]]
+        own = [
+            sys.prefix,
+            sys.base_prefix,
+            TOP,
+            *zoneinfo.TZPATH,
+            "/proc/self/status",
+            *sys.path[1:],
+            lake,
+            os.environ["ANOMALAKE_METRIC_SETS"],
+        ]
         self.readable = tuple(map(os.path.realpath, own))
         sys.addaudithook(self._hook)
 
@@ -73,7 +84,10 @@ class Watch:
             path = os.path.realpath(os.fsdecode(details[0]))
             allowed = (self.lake,) if details[2] & WRITING else self.readable
         elif event in ("os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.rename", "os.link", "os.symlink"):
-            path, allowed = os.path.realpath(os.fsdecode(details[1 if event in ("os.rename", "os.link", "os.symlink") else 0])), (self.lake,)
+            path, allowed = (
+                os.path.realpath(os.fsdecode(details[1 if event in ("os.rename", "os.link", "os.symlink") else 0])),
+                (self.lake,),
+            )
         elif event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork"):
             path, allowed = str(details), ()
         else:
@@ -106,12 +120,16 @@ def deliver(delivery: hostile.Delivery, watch: Watch) -> None:
         watch.seen.clear()
 
 
-def _whereabouts(body: str, archived: Collection[str], reasons: Collection[str], sets: tuple[MetricSet, ...]) -> set[str]:
+def _whereabouts(
+    body: str, archived: Collection[str], reasons: Collection[str], sets: tuple[MetricSet, ...]
+) -> set[str]:
     """What became of a body: of itself, or of each event in it, or of each alert of an event."""
     became = {name for name, where in ((hostile.FILED, archived), (hostile.KEPT, reasons)) if body in where}
     events = [] if became else sources.split(body)
     smaller = events if len(events) > 1 else [] if became else sources.parts(body, sets)
-    return became.union(*(_whereabouts(one, archived, reasons, sets) for one in smaller if one != body)) or {hostile.NOTHING}
+    return became.union(*(_whereabouts(one, archived, reasons, sets) for one in smaller if one != body)) or {
+        hostile.NOTHING
+    }
 
 
 def check(deliveries: list[hostile.Delivery]) -> None:
@@ -119,12 +137,18 @@ def check(deliveries: list[hostile.Delivery]) -> None:
     chosen = setting(function.HURRIED)  # the one that the function has opened
     store, sets = chosen.store, chosen.sets
     folder = Path(os.environ["ANOMALAKE_LAKE"])
-    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.parent.name != ".locks")
+    files = (
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.parent.name != ".locks"
+    )
     for key in files if isinstance(store, FolderStore) else store.list(""):
         if not PREFIXES.fullmatch(key):
             fault(key, "is no key of the lake")
     archived = {body for key in store.list("alerts") for body in archive.unpack(store.get(key).data)}
-    reasons = {kept["body"]: kept["reason"] for key in store.list("quarantine") for kept in [json.loads(store.get(key).data)]}
+    reasons = {
+        kept["body"]: kept["reason"] for key in store.list("quarantine") for kept in [json.loads(store.get(key).data)]
+    }
     events = defaultdict(set)
     for item in sets:
         for key in store.list(layout.folder("anomalyGroups", item)):
@@ -136,19 +160,28 @@ def check(deliveries: list[hostile.Delivery]) -> None:
             fault(message.what, f"became {became}, not {set(message.becomes)}: {reasons.get(message.body)}")
         elif message.body in reasons:
             reason = reasons[message.body]
-            if not reason or len(reason) > 5_000 or "fault of Anomalake" in reason or not re.search(message.reason, reason, re.DOTALL):
+            if (
+                not reason
+                or len(reason) > 5_000
+                or "fault of Anomalake" in reason
+                or not re.search(message.reason, reason, re.DOTALL)
+            ):
                 fault(message.what, f"is in quarantine because {reason!r}, not {message.reason!r}")
         elif message.body in archived:
             for alert in sources.read(message.body, sets):
                 item = route(alert.anomaly_detector_arn, sets)
-                if (item.start(alert.instant), alert.impacted_metric.metric_name, alert.event_id) not in events[item.name]:
+                if (item.start(alert.instant), alert.impacted_metric.metric_name, alert.event_id) not in events[
+                    item.name
+                ]:
                     fault(message.what, "is archived and in no table")
 
 
 def main(lake: str) -> None:
     """Deliver all, then compare."""
     signal.signal(signal.SIGPROF, _alarm)
-    function.handler(json.loads(json.dumps(hostile.Fresh().alert(score=99, alertName="the first loads what is loaded once"))), None)
+    function.handler(
+        json.loads(json.dumps(hostile.Fresh().alert(score=99, alertName="the first loads what is loaded once"))), None
+    )
     deliveries = list(hostile.deliveries())
     watch = Watch(lake)
     for delivery in deliveries:

@@ -42,8 +42,14 @@ def alert_body(
     **more: Any,
 ) -> str:
     """An alert of the second generation for the shop."""
-    points: list[Point] = [({"platform": "pc_web", "marketplace": "us"}, 812.25), ({"platform": "mobile_app", "marketplace": "us"}, 377)]
-    shares: dict[str, dict[str | None, float]] = {"platform": {"pc_web": 64.0, "mobile_app": 36.0}, "marketplace": {"us": 100}}
+    points: list[Point] = [
+        ({"platform": "pc_web", "marketplace": "us"}, 812.25),
+        ({"platform": "mobile_app", "marketplace": "us"}, 377),
+    ]
+    shares: dict[str, dict[str | None, float]] = {
+        "platform": {"pc_web": 64.0, "mobile_app": 36.0},
+        "marketplace": {"us": 100},
+    }
     body = {
         "alertName": "shop-alert",
         "alertArn": "arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:shop-alert",
@@ -59,7 +65,9 @@ def alert_body(
             "dimensionContribution": [
                 {
                     "dimensionName": name,
-                    "dimensionValueContributions": [{"dimensionValue": v, "valueContribution": share} for v, share in values.items()],
+                    "dimensionValueContributions": [
+                        {"dimensionValue": v, "valueContribution": share} for v, share in values.items()
+                    ],
                 }
                 for name, values in (shares if contributions is None else contributions).items()
             ],
@@ -83,4 +91,8 @@ def event_text(name: str) -> str:
 
 def sqs_event(*bodies: str) -> dict[str, Any]:
     """An SQS batch; the messages' ids are m0, m1, ..."""
-    return {"Records": [{"eventSource": "aws:sqs", "messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]}
+    return {
+        "Records": [
+            {"eventSource": "aws:sqs", "messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)
+        ]
+    }

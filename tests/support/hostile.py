@@ -30,7 +30,10 @@ alerts: {detectors: [Zr4kqo0BtLw7xP2cVdQh]}
 
 # The metric sets by name, as people write them: those that come along, the shop, and one for OpenSearch.
 SETS = {
-    **{file.stem: file.read_text("utf-8") for file in (*(TOP / "docs/metric_sets").glob("*.yaml"), TOP / "src/metric_sets/aws_cost.yaml")},
+    **{
+        file.stem: file.read_text("utf-8")
+        for file in (*(TOP / "docs/metric_sets").glob("*.yaml"), TOP / "src/metric_sets/aws_cost.yaml")
+    },
     "shop": shop_text(),
     "search": SEARCH,
 }
@@ -87,7 +90,13 @@ class Fresh:
         """An alert for the shop; a keyword replaces a field of it or of what `conftest.alert_body` takes."""
         number = self._next()
         found: dict[str, Any] = json.loads(
-            alert_body(**{"timestamp": f"{datetime(2001, 1, 1) + timedelta(hours=3 * number):%Y-%m-%dT%H:%M}Z", "event": f"e{number}", **more})
+            alert_body(
+                **{
+                    "timestamp": f"{datetime(2001, 1, 1) + timedelta(hours=3 * number):%Y-%m-%dT%H:%M}Z",
+                    "event": f"e{number}",
+                    **more,
+                }
+            )
         )
         return found
 
@@ -132,7 +141,11 @@ def _mutated(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
         body = json.dumps(fresh.any(name), ensure_ascii=bool(number % 2))
         for _ in range(rng.randint(1, 5)):
             place = rng.randrange(len(body))
-            body = body[:place] + rng.choice(["", rng.choice(letters), rng.choice(letters) * 3]) + body[place + rng.randrange(3) :]
+            body = (
+                body[:place]
+                + rng.choice(["", rng.choice(letters), rng.choice(letters) * 3])
+                + body[place + rng.randrange(3) :]
+            )
         yield either(f"{name} with other letters, {number}", body)
 
 
@@ -141,7 +154,11 @@ def _repeated_keys(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
         for wrong in ('["x"]', "{}", "true"):
             body = json.dumps(fresh.alert())
             yield filed(f"{field} twice, the last one right", f'{{"{field}": {wrong}, {body[1:]}')
-            yield kept(f"{field} twice, the last one wrong", f'{body[:-1]}, "{field}": {wrong}}}', field if wrong != "{}" else "")
+            yield kept(
+                f"{field} twice, the last one wrong",
+                f'{body[:-1]}, "{field}": {wrong}}}',
+                field if wrong != "{}" else "",
+            )
     yield filed("a field ten thousand times", "{" + '"alertName": "x", ' * 10_000 + json.dumps(fresh.alert())[1:])
 
 
@@ -166,7 +183,26 @@ def _marks(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
 
 
 def _junk(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
-    for text in ("", " ", "{", "}", "[", '"', "\\", "<alert/>", "alert: 1", "%7B%7D", "\0" * 1000, "nul", "tru", "0x10", "'{}'", "{]", "{,}", "[1,]"):
+    for text in (
+        "",
+        " ",
+        "{",
+        "}",
+        "[",
+        '"',
+        "\\",
+        "<alert/>",
+        "alert: 1",
+        "%7B%7D",
+        "\0" * 1000,
+        "nul",
+        "tru",
+        "0x10",
+        "'{}'",
+        "{]",
+        "{,}",
+        "[1,]",
+    ):
         yield kept(f"the text {text[:9]!r}", text, "^not JSON")
     for text in ("null", "true", "0", "[]", "-0.0", "[5]", "[[]]", "[null, 7]"):
         yield kept(f"the JSON {text}", text, "the JSON is no object")
@@ -175,25 +211,54 @@ def _junk(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
     yield kept("a list of an empty object", "[{}]", "no known source")
     for number in range(300):
         length = rng.choice([1, 10, 100, 1000, 10_000])
-        yield kept(f"noise {number}", chr(0x21A2) + "".join(map(chr, rng.choices(range(0xD7FF), k=length))), "^not JSON")
+        yield kept(
+            f"noise {number}", chr(0x21A2) + "".join(map(chr, rng.choices(range(0xD7FF), k=length))), "^not JSON"
+        )
     for number in range(60):
         yield kept(
-            f"an object of somebody's, {number}", json.dumps({f"f{number}": rng.choice([None, 1, "x", [], {}])}), f"no known source.*f{number}"
+            f"an object of somebody's, {number}",
+            json.dumps({f"f{number}": rng.choice([None, 1, "x", [], {}])}),
+            f"no known source.*f{number}",
         )
 
 
 # --- damage to the content
 
-WRONG = (None, True, False, 0, -1, 7.5, 1e308, 2**70, "", "x", "../../etc/passwd", "\0", [], [[]], [None], ["x"] * 50, {}, {"a": 1}, {"": None})
+WRONG = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    7.5,
+    1e308,
+    2**70,
+    "",
+    "x",
+    "../../etc/passwd",
+    "\0",
+    [],
+    [[]],
+    [None],
+    ["x"] * 50,
+    {},
+    {"a": 1},
+    {"": None},
+)
 _TEXT, _TEXT_OR_NULL, _NUMBER, _NUMBER_OR_NULL = (str,), (str, type(None)), (int, float), (int, float, type(None))
 # What may stand in a field of an alert; the places of lists (`0`) hold objects.
 TYPES: dict[Any, tuple[type, ...]] = {
     **dict.fromkeys(("alertEventId", "anomalyDetectorArn", "timestamp", "metricName", "dimensionName"), _TEXT),
-    **dict.fromkeys(("alertName", "alertArn", "alertDescription", "anomalyGroupId", "consoleUrl", "timeSeriesId", "dimensionValue"), _TEXT_OR_NULL),
+    **dict.fromkeys(
+        ("alertName", "alertArn", "alertDescription", "anomalyGroupId", "consoleUrl", "timeSeriesId", "dimensionValue"),
+        _TEXT_OR_NULL,
+    ),
     **dict.fromkeys(("anomalyScore", "metricValue"), _NUMBER_OR_NULL),
     "valueContribution": _NUMBER,
     "impactedMetric": (dict,),
-    **dict.fromkeys(("dimensionContribution", "dimensionValueContributions", "relevantTimeSeries", "dimensions"), (list,)),
+    **dict.fromkeys(
+        ("dimensionContribution", "dimensionValueContributions", "relevantTimeSeries", "dimensions"), (list,)
+    ),
     0: (dict,),
 }
 
@@ -222,7 +287,9 @@ def change(event: Any, path: tuple[str | int, ...], act: Callable[[Any, Any], No
 def _silent(name: str, path: tuple[str | int, ...]) -> tuple[str, ...]:
     """`NOTHING` where the place decides whether an event tells of an anomaly at all."""
     last = path[-1]
-    return (NOTHING,) if last == "anomaly_grade" or (name == "mapping_grafana" and last in ("alerts", 0, "status")) else ()
+    return (
+        (NOTHING,) if last == "anomaly_grade" or (name == "mapping_grafana" and last in ("alerts", 0, "status")) else ()
+    )
 
 
 def _wrong_types(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
@@ -252,10 +319,20 @@ def _states(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
         for state in ("OK", "INSUFFICIENT_DATA"):
             body = json.dumps(fresh.foreign(name)).replace('"ALARM"', f'"{state}"')
             yield Message(f"{name} in the state {state}", body, frozenset({NOTHING}))
-        yield kept(f"{name} in no state", json.dumps(fresh.foreign(name)).replace('"ALARM"', '"alarm"'), "Invalid enum value 'alarm'")
+        yield kept(
+            f"{name} in no state",
+            json.dumps(fresh.foreign(name)).replace('"ALARM"', '"alarm"'),
+            "Invalid enum value 'alarm'",
+        )
     for grade in (0, 0.0, None):
-        yield Message(f"a grade of {grade}", json.dumps(fresh.foreign("opensearch_result") | {"anomaly_grade": grade}), frozenset({NOTHING}))
-    yield kept("a grade and no feature", json.dumps(fresh.foreign("opensearch_result") | {"feature_data": []}), "feature_data")
+        yield Message(
+            f"a grade of {grade}",
+            json.dumps(fresh.foreign("opensearch_result") | {"anomaly_grade": grade}),
+            frozenset({NOTHING}),
+        )
+    yield kept(
+        "a grade and no feature", json.dumps(fresh.foreign("opensearch_result") | {"feature_data": []}), "feature_data"
+    )
     yield kept("a grade of 2", json.dumps(fresh.foreign("opensearch_result") | {"anomaly_grade": 2}), "anomalyScore")
 
 
@@ -264,7 +341,23 @@ def _numbers(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
         return re.sub(rf'("{field}": )[-0-9.]+', lambda match: match[1] + literal, json.dumps(fresh.alert()))
 
     for field in ("anomalyScore", "metricValue", "valueContribution"):
-        for literal in ("NaN", "Infinity", "-Infinity", "+1", "01", "1.", ".5", "1e", "0x1", "1_000", "--1", "\u0661", "nan", "1,5", "- 1"):
+        for literal in (
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "+1",
+            "01",
+            "1.",
+            ".5",
+            "1e",
+            "0x1",
+            "1_000",
+            "--1",
+            "\u0661",
+            "nan",
+            "1,5",
+            "- 1",
+        ):
             yield kept(f"{field} {literal}", body_with(field, literal), "^not JSON|not an alert")
         for literal in ("1e999", "-1e999", f"1{'0' * 400}", f"-{'9' * 400}", "9" * 5000, "1e400000000"):
             yield kept(f"{field} {literal[:20]}", body_with(field, literal), "out of range|^not JSON")
@@ -286,7 +379,9 @@ def _numbers(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
                 else filed(f"{field} {literal[:20]}", body)
             )
     for score in (-0.001, 100.001, -1e-300, 1e9):
-        yield kept(f"a score of {score}", json.dumps(fresh.alert(score=score)), "anomalyScore: .* must be from 0 to 100")
+        yield kept(
+            f"a score of {score}", json.dumps(fresh.alert(score=score)), "anomalyScore: .* must be from 0 to 100"
+        )
 
 
 NAMES = (
@@ -308,22 +403,45 @@ def _names(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
         yield filed(f"the event id {name[:20]!r}", json.dumps(fresh.alert(event=name, score=95)))
         yield filed(f"the alert's id {name[:20]!r}", json.dumps(fresh.alert(alertEventId=name)))
         yield filed(
-            f"the name {name[:20]!r}", json.dumps(fresh.alert(alertName=name, consoleUrl=name, rootCause=name, direction=name, source=name, score=95))
+            f"the name {name[:20]!r}",
+            json.dumps(
+                fresh.alert(alertName=name, consoleUrl=name, rootCause=name, direction=name, source=name, score=95)
+            ),
         )
         yield filed(f"a detector of {name[:20]!r}", json.dumps(fresh.alert(anomalyDetectorArn=f"{name}:shop")))
-        yield kept(f"the detector {name[:20]!r}", json.dumps(fresh.alert(anomalyDetectorArn=name)), f"no metric set takes .* detector {quoted(name)}")
         yield kept(
-            f"the detector :{name[:20]!r}", json.dumps(fresh.alert(anomalyDetectorArn=f"x:{name}")), "no metric set takes the alerts of the detector"
+            f"the detector {name[:20]!r}",
+            json.dumps(fresh.alert(anomalyDetectorArn=name)),
+            f"no metric set takes .* detector {quoted(name)}",
         )
-        yield kept(f"the measure {name[:20]!r}", json.dumps(fresh.alert(measure=name)), f"metricName: .* has no measure {quoted(name)}")
         yield kept(
-            f"the dimension {name[:20]!r}", json.dumps(fresh.alert(series=[({name: "x"}, 1.0)])), f"dimensionName: .* has no dimension {quoted(name)}"
+            f"the detector :{name[:20]!r}",
+            json.dumps(fresh.alert(anomalyDetectorArn=f"x:{name}")),
+            "no metric set takes the alerts of the detector",
         )
-        yield kept(f"the share of {name[:20]!r}", json.dumps(fresh.alert(contributions={name: {"x": 1.0}})), "dimensionName: .* has no dimension")
+        yield kept(
+            f"the measure {name[:20]!r}",
+            json.dumps(fresh.alert(measure=name)),
+            f"metricName: .* has no measure {quoted(name)}",
+        )
+        yield kept(
+            f"the dimension {name[:20]!r}",
+            json.dumps(fresh.alert(series=[({name: "x"}, 1.0)])),
+            f"dimensionName: .* has no dimension {quoted(name)}",
+        )
+        yield kept(
+            f"the share of {name[:20]!r}",
+            json.dumps(fresh.alert(contributions={name: {"x": 1.0}})),
+            "dimensionName: .* has no dimension",
+        )
         yield kept(f"the timestamp {name[:20]!r}", json.dumps(fresh.alert(timestamp=name)), "^timestamp: ")
         yield either(f"the zone {name[:20]!r}", json.dumps(fresh.alert(timestamp=f"2021-02-17T11:00[{name}]")))
         yield filed(f"an unknown field {name[:20]!r}", json.dumps({name: name, **fresh.alert()}))
-        for kind, field in (("cloudwatch_lambda", "alarmArn"), ("cost_sns", "monitorArn"), ("opensearch_result", "detector_id")):
+        for kind, field in (
+            ("cloudwatch_lambda", "alarmArn"),
+            ("cost_sns", "monitorArn"),
+            ("opensearch_result", "detector_id"),
+        ):
             yield either(f"{kind} with the {field} {name[:20]!r}", json.dumps(fresh.foreign(kind) | {field: name}))
 
 
@@ -334,8 +452,12 @@ def _timestamps(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
         "UTC][UTC", "", "::1",
     )  # fmt: skip
     for zone in zones:
-        yield either(f"the zone {zone[:20]!r} beside an offset", json.dumps(fresh.alert(timestamp=f"2021-02-17T11:00Z[{zone}]")))
-        yield kept(f"the zone {zone[:20]!r}", json.dumps(fresh.alert(timestamp=f"2021-02-17T11:00[{zone}]")), "^timestamp: ")
+        yield either(
+            f"the zone {zone[:20]!r} beside an offset", json.dumps(fresh.alert(timestamp=f"2021-02-17T11:00Z[{zone}]"))
+        )
+        yield kept(
+            f"the zone {zone[:20]!r}", json.dumps(fresh.alert(timestamp=f"2021-02-17T11:00[{zone}]")), "^timestamp: "
+        )
     for when in (
         "1969-12-31T23:59:59Z", "1999-12-31T23:59Z", "2000-01-01T00:59+01:00", "2100-01-01T00:00Z", "2099-12-31T23:59-00:01",
         "9999-12-31T23:59-23:59", "0001-01-01T00:00+23:59", "0000-01-01T00:00Z", "-2021-02-17T11:00Z", "+12021-02-17T11:00Z",
@@ -362,7 +484,11 @@ def _empty(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
     for path in paths(fresh.alert()):
         if TYPES[path[-1]] in (_TEXT, _TEXT_OR_NULL):
             body = change(fresh.alert(), path, lambda inner, last: inner.__setitem__(last, ""))
-            yield kept(f"an empty {path}", body, reasons[str(path[-1])]) if path[-1] in reasons else filed(f"an empty {path}", body)
+            yield (
+                kept(f"an empty {path}", body, reasons[str(path[-1])])
+                if path[-1] in reasons
+                else filed(f"an empty {path}", body)
+            )
     yield filed("no series and no contributions", json.dumps(fresh.alert(series=[], contributions={})))
 
 
@@ -371,12 +497,18 @@ def _nested(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
         for open_, close in (("[", "]"), ('{"a":', "}")):
             inner = f"{open_ * depth}1{close * depth}"
             yield filed(f"{depth} deep in an unknown field", f'{json.dumps(fresh.alert())[:-1]}, "x": {inner}}}')
-            yield kept(f"{depth} deep in a field", f'{json.dumps(fresh.alert())[:-1]}, "alertName": {inner}}}', "alertName")
+            yield kept(
+                f"{depth} deep in a field", f'{json.dumps(fresh.alert())[:-1]}, "alertName": {inner}}}', "alertName"
+            )
             yield either(f"{depth} deep in an event bus's", f'{{"detail-type": "x", "source": "y", "detail": {inner}}}')
     for depth in (1_100, 5_000, 100_000):
         for open_, close in (("[", "]"), ('{"a":', "}")):
             inner = f"{open_ * depth}1{close * depth}"
-            for what, body in (("bare", inner), ("open", open_ * depth), ("in a field", f'{json.dumps(fresh.alert())[:-1]}, "x": {inner}}}')):
+            for what, body in (
+                ("bare", inner),
+                ("open", open_ * depth),
+                ("in a field", f'{json.dumps(fresh.alert())[:-1]}, "x": {inner}}}'),
+            ):
                 yield kept(f"{depth} deep, {what}", body, "nested too deeply")
 
 
@@ -392,7 +524,9 @@ def _enveloped(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
             body = json.dumps(fresh.alert())
             for _ in range(depth):
                 body = json.dumps(rng.choice(wraps)(body))
-            yield filed(f"{depth} envelopes", body) if depth <= 6 else kept(f"{depth} envelopes", body, "no known source")
+            yield (
+                filed(f"{depth} envelopes", body) if depth <= 6 else kept(f"{depth} envelopes", body, "no known source")
+            )
     for inner in (None, 1, [], {}, "", "x", "[", "null", "{}", "\0", {"Message": "x"}):
         for wrap in (
             {"TopicArn": "t", "Message": inner},
@@ -402,12 +536,21 @@ def _enveloped(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
         ):
             yield kept(f"an envelope around {inner!r}", json.dumps(wrap), "no known source|^not JSON|JSON is no object")
         yield kept(
-            f"an event around {inner!r}", json.dumps({"detail-type": "x", "source": "y", "detail": inner}), "no known source|no object|^not JSON"
+            f"an event around {inner!r}",
+            json.dumps({"detail-type": "x", "source": "y", "detail": inner}),
+            "no known source|no object|^not JSON",
         )
-        yield kept(f"an event of {inner!r}", json.dumps({**fresh.foreign("cloudwatch_eventbridge"), "detail": inner}), "detail|not an alarm")
+        yield kept(
+            f"an event of {inner!r}",
+            json.dumps({**fresh.foreign("cloudwatch_eventbridge"), "detail": inner}),
+            "detail|not an alarm",
+        )
     body = json.dumps(fresh.alert())
     yield filed("two records of SNS in one message", json.dumps({"Records": [{"Sns": {"Message": body}}] * 2}))
-    yield filed("a batch within a message", json.dumps({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": body}]}))
+    yield filed(
+        "a batch within a message",
+        json.dumps({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": body}]}),
+    )
 
 
 # --- events of which the outside is wrong
@@ -442,11 +585,21 @@ def whole_events() -> Iterator[Delivery]:
     ]
     for event in wholes:
         what, body = f"the event {str(event)[:60]!r}", as_kept(event)
-        with_alert = isinstance(event, dict) and isinstance(event.get("Records"), list) and json.dumps(record["body"]) in body
-        yield Delivery(event, (either(what, body) if with_alert else kept(what, body, "no known source|no object|^not JSON|nested"),))
+        with_alert = (
+            isinstance(event, dict) and isinstance(event.get("Records"), list) and json.dumps(record["body"]) in body
+        )
+        yield Delivery(
+            event,
+            (either(what, body) if with_alert else kept(what, body, "no known source|no object|^not JSON|nested"),),
+        )
     for identity in ("", "\0", "\ud800", "../../x", "x" * 10_000, "\n", "é", '"', "m"):
-        sound, broken = filed("a sound message", json.dumps(fresh.alert())), kept("a broken message", f"{identity!r}{{", "^not JSON")
-        records = [{"eventSource": "aws:sqs", "messageId": identity, "body": message.body} for message in (sound, broken)]
+        sound, broken = (
+            filed("a sound message", json.dumps(fresh.alert())),
+            kept("a broken message", f"{identity!r}{{", "^not JSON"),
+        )
+        records = [
+            {"eventSource": "aws:sqs", "messageId": identity, "body": message.body} for message in (sound, broken)
+        ]
         yield Delivery({"Records": records}, (sound, broken))
 
 
@@ -478,7 +631,12 @@ def worst_cases() -> Iterator[Message]:
         return full(alert(identity, relevantTimeSeries=["@@"]), item)
 
     def shares(item: Callable[[int], str], identity: str = "") -> str:
-        return full(alert(identity, dimensionContribution=[{"dimensionName": "platform", "dimensionValueContributions": ["@@"]}]), item)
+        return full(
+            alert(
+                identity, dimensionContribution=[{"dimensionName": "platform", "dimensionValueContributions": ["@@"]}]
+            ),
+            item,
+        )
 
     def dimensions(item: Callable[[int], str]) -> str:
         return full(alert(relevantTimeSeries=[{"dimensions": ["@@"]}]), item)
@@ -494,32 +652,58 @@ def worst_cases() -> Iterator[Message]:
     yield filed("long values of line breaks", series(lambda i: platform("\\n" * 2000 + str(i))))
     yield filed("values that are encoded at every second letter", series(lambda i: platform("a," * 100 + str(i))))
     yield filed("shares without values", shares(lambda i: '{"valueContribution":1}'))
-    yield filed("distinct shares of an event with a long id", shares(lambda i: f'{{"dimensionValue":"{i:x}","valueContribution":1}}', long))
-    yield filed("a dimension's shares again and again", full(alert(dimensionContribution=["@@"]), lambda i: '{"dimensionName":"platform"}'))
-    yield kept(
-        "a series of one dimension", full(alert(relevantTimeSeries=[{"dimensions": ["@@"]}]), lambda i: '{"dimensionName":"zone"}'), "twice: zone"
+    yield filed(
+        "distinct shares of an event with a long id",
+        shares(lambda i: f'{{"dimensionValue":"{i:x}","valueContribution":1}}', long),
     )
-    yield kept("a series of many", full(alert(relevantTimeSeries=[{"dimensions": ["@@"]}]), lambda i: f'{{"dimensionName":"{i:x}"}}'), "no dimension")
+    yield filed(
+        "a dimension's shares again and again",
+        full(alert(dimensionContribution=["@@"]), lambda i: '{"dimensionName":"platform"}'),
+    )
+    yield kept(
+        "a series of one dimension",
+        full(alert(relevantTimeSeries=[{"dimensions": ["@@"]}]), lambda i: '{"dimensionName":"zone"}'),
+        "twice: zone",
+    )
+    yield kept(
+        "a series of many",
+        full(alert(relevantTimeSeries=[{"dimensions": ["@@"]}]), lambda i: f'{{"dimensionName":"{i:x}"}}'),
+        "no dimension",
+    )
     for field in ("alertName", "consoleUrl", "rootCause", "alertDescription"):
         yield filed(f"a long {field}", json.dumps(fresh.alert(score=95) | {field: "é" * (MIB // 6 - 1000)}))
     yield kept("a long event id", json.dumps(fresh.alert(event="x" * MIB)), "^alertEventId: has 10")
-    yield kept("a long detector", json.dumps(fresh.alert(anomalyDetectorArn=":x" * (MIB // 2))), "^anomalyDetectorArn: has 10")
+    yield kept(
+        "a long detector", json.dumps(fresh.alert(anomalyDetectorArn=":x" * (MIB // 2))), "^anomalyDetectorArn: has 10"
+    )
     yield kept("a long measure", json.dumps(fresh.alert(measure="x" * MIB)), "^metricName: ")
     yield kept("a long timestamp", json.dumps(fresh.alert(timestamp="9" * MIB)), "^timestamp: ")
-    yield kept("a long fraction", json.dumps(fresh.alert(timestamp=f"2021-02-17T11:00:00.{'1' * MIB}x")), "^timestamp: ")
-    yield kept("a long zone", json.dumps(fresh.alert(timestamp=f"2021-02-17T11:00[{'a/' * (MIB // 2)}]")), "^timestamp: ")
+    yield kept(
+        "a long fraction", json.dumps(fresh.alert(timestamp=f"2021-02-17T11:00:00.{'1' * MIB}x")), "^timestamp: "
+    )
+    yield kept(
+        "a long zone", json.dumps(fresh.alert(timestamp=f"2021-02-17T11:00[{'a/' * (MIB // 2)}]")), "^timestamp: "
+    )
     yield kept("a long number", f'{{"alertEventId": {"9" * MIB}}}', "out of range")
     yield kept("a long key", f'{{"{"x" * MIB}": 1}}', "no known source")
     yield filed("many unknown fields", full(fresh.alert() | {"x": ["@@"]}, lambda i: "{}"))
     yield kept("many fields and no alert", json.dumps(dict.fromkeys(map(str, range(80_000)), 1)), "no known source")
     yield kept("brackets", "[" * MIB, "nested too deeply")
     yield kept("braces", '{"a":' * (MIB // 5), "nested too deeply")
-    yield kept("events in events", '{"detail-type":"a","source":"b","detail":' * (MIB // 41), "nested too deeply|^not JSON")
+    yield kept(
+        "events in events", '{"detail-type":"a","source":"b","detail":' * (MIB // 41), "nested too deeply|^not JSON"
+    )
     body = json.dumps(fresh.alert(alertName='"\\' * 5_000))
     for _ in range(4):
         body = json.dumps({"TopicArn": "t", "Message": body})
     yield filed("envelopes of backslashes", body)
-    for outside in (["@@"], {"Records": ["@@"]}, {"hits": {"hits": ["@@"]}}, {"Anomalies": ["@@"]}, {"TopicArn": "t", "Message": ["@@"]}):
+    for outside in (
+        ["@@"],
+        {"Records": ["@@"]},
+        {"hits": {"hits": ["@@"]}},
+        {"Anomalies": ["@@"]},
+        {"TopicArn": "t", "Message": ["@@"]},
+    ):
         for item in (
             "{}",
             "[[[[]]]]",
@@ -530,10 +714,16 @@ def worst_cases() -> Iterator[Message]:
             '{"eventSource":"aws:sqs","body":"[1]"}',
         ):
             yield kept(
-                f"a list of {item} in {json.dumps(outside)}", full(outside, lambda i, item=item: item), "more than 100 events|no known source|^not"
+                f"a list of {item} in {json.dumps(outside)}",
+                full(outside, lambda i, item=item: item),
+                "more than 100 events|no known source|^not",
             )
     yield kept("lines of JSON", '{"a":1}\n' * (MIB // 8), "more than 100 events")
-    yield kept("a hundred alerts of no set", json.dumps([fresh.alert(measure=f"m{n}") for n in range(100)]), "has no measure 'm0'.*'m9'")
+    yield kept(
+        "a hundred alerts of no set",
+        json.dumps([fresh.alert(measure=f"m{n}") for n in range(100)]),
+        "has no measure 'm0'.*'m9'",
+    )
     yield kept("a text in a text", json.dumps("x" * (MIB - 10)), "^not JSON")
     call = {"requestContext": {"http": {}}, "isBase64Encoded": True, "body": "A" * (MIB - 1000)}
     yield kept("a call with base64 of nothing", json.dumps(call), "^not JSON")
@@ -542,12 +732,27 @@ def worst_cases() -> Iterator[Message]:
     for item in ("1", "{}", '{"status":"firing"}', one):
         for most, why in ((MIB, "too long for a mapping"), (260_000, "")):
             body = full(grafana | {"alerts": ["@@"]}, lambda i, item=item: item, most)
-            yield Message(f"{len(body)} characters of {item[:20]} in a home-made event", body, frozenset({KEPT} if why else {KEPT, NOTHING}), why)
+            yield Message(
+                f"{len(body)} characters of {item[:20]} in a home-made event",
+                body,
+                frozenset({KEPT} if why else {KEPT, NOTHING}),
+                why,
+            )
     search = fresh.foreign("opensearch_result") | {"relevant_attribution": None}
-    for field, item in (("feature_data", '{"feature_id":"f"}'), ("entity", '{"name":"n","value":"v"}'), ("expected_values", "{}")):
-        yield kept(f"a result with many of {field}", full(search | {field: ["@@"]}, lambda i, item=item: item), f"length <= 100 .*{field}")
+    for field, item in (
+        ("feature_data", '{"feature_id":"f"}'),
+        ("entity", '{"name":"n","value":"v"}'),
+        ("expected_values", "{}"),
+    ):
+        yield kept(
+            f"a result with many of {field}",
+            full(search | {field: ["@@"]}, lambda i, item=item: item),
+            f"length <= 100 .*{field}",
+        )
     cost = fresh.foreign("cost_sns")
-    yield kept("an anomaly of many causes", full(cost | {"rootCauses": ["@@"]}, lambda i: "{}"), "length <= 1000 .*rootCauses")
+    yield kept(
+        "an anomaly of many causes", full(cost | {"rootCauses": ["@@"]}, lambda i: "{}"), "length <= 1000 .*rootCauses"
+    )
     alarm = fresh.foreign("cloudwatch_lambda")
     alarm["alarmData"]["configuration"]["metrics"] = ["@@"]
     yield kept("an alarm of many metrics", full(alarm, lambda i: '{"id":"m"}'), "length <= 500 .*metrics")
@@ -582,7 +787,10 @@ def deliveries() -> Iterator[Delivery]:
 
 
 def _batch(some: list[Message]) -> Delivery:
-    records = [{"eventSource": "aws:sqs", "messageId": f"m{number}", "body": message.body} for number, message in enumerate(some)]
+    records = [
+        {"eventSource": "aws:sqs", "messageId": f"m{number}", "body": message.body}
+        for number, message in enumerate(some)
+    ]
     return Delivery({"Records": records}, tuple(some))
 
 

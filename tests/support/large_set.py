@@ -16,7 +16,9 @@ source: {path: "x/{{yyyy}}/{{MM}}/{{dd}}/{{HHmm}}", format: csv, columns: [at, %
 def big() -> metric_set.MetricSet:
     """Ten dimensions and ten measures, with awkward names."""
     dimensions, measures = [f"D-{n}_x" for n in range(10)], [f"0m-{n}" for n in range(10)]
-    listed = ", ".join(f'{{name: {m}, aggregation: {"AVG" if m[-1] in "13" else "SUM"}, label: "<{m}> & more"}}' for m in measures)
+    listed = ", ".join(
+        f'{{name: {m}, aggregation: {"AVG" if m[-1] in "13" else "SUM"}, label: "<{m}> & more"}}' for m in measures
+    )
     return metric_set.parse(BIG % (", ".join(dimensions), listed, ", ".join([*dimensions, *measures])), "big")
 
 

@@ -23,7 +23,12 @@ FILES = (
     "lake/test_store.py", "lake/test_exactly_once.py", "lake/test_storage_faults.py", "lake/test_crash.py", "lake/test_replay.py",
     "lake/test_s3_conditions.py", "lake/test_live_files.py", "functions/test_notified_at_least_once.py", "cli/test_command.py",
 )  # fmt: skip
-KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-secret", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing-secret",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
 BUCKET = "lake"
 
 
@@ -50,7 +55,11 @@ class Reached:
 
     def problems(self) -> list[str]:
         """What shows that not all of them ran on the server."""
-        missing = [f"tests/{name}: has no test of a lake in S3" for name in FILES if not any(f"{name}::" in one for one in self.chosen)]
+        missing = [
+            f"tests/{name}: has no test of a lake in S3"
+            for name in FILES
+            if not any(f"{name}::" in one for one in self.chosen)
+        ]
         silent = [f"{one}: did not reach the server" for one in sorted(self.chosen - self.reached)]
         return missing + silent + [f"{one}: was skipped" for one in sorted(self.skipped)]
 
@@ -69,7 +78,18 @@ def running(server: str, folder: Path) -> Iterator[tuple[str, Path]]:
     data, log = folder / "data", folder / "access.log"
     data.mkdir()
     own = {"ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}
-    command = [server, "--port", f"127.0.0.1:{port}", "--health", "/health", "--quiet", "--access-log", str(log), "posix", str(data)]
+    command = [
+        server,
+        "--port",
+        f"127.0.0.1:{port}",
+        "--health",
+        "/health",
+        "--quiet",
+        "--access-log",
+        str(log),
+        "posix",
+        str(data),
+    ]
     with (folder / "server.log").open("w") as said:
         process = subprocess.Popen(command, env={**os.environ, **own}, stdout=said, stderr=said)
     try:
@@ -98,7 +118,10 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, said: 
 def main(server: str) -> int:
     """Run the tests; the exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: pytest ends, and the server is stopped
-    with tempfile.TemporaryDirectory(prefix="anomalake-s3-") as folder, running(server, Path(folder)) as (endpoint, log):
+    with (
+        tempfile.TemporaryDirectory(prefix="anomalake-s3-") as folder,
+        running(server, Path(folder)) as (endpoint, log),
+    ):
         os.environ.update({**KEYS, "ANOMALAKE_TEST_S3_ENDPOINT": endpoint, "ANOMALAKE_TEST_S3_BUCKET": BUCKET})
         os.environ.pop("AWS_PROFILE", None)
         os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
@@ -106,7 +129,9 @@ def main(server: str) -> int:
 
         boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket=BUCKET)
         plugin = Reached()
-        status = pytest.main(["-n", "0", "-p", "no:cacheprovider", *(str(TESTS / name) for name in FILES)], plugins=[plugin])
+        status = pytest.main(
+            ["-n", "0", "-p", "no:cacheprovider", *(str(TESTS / name) for name in FILES)], plugins=[plugin]
+        )
         requests = sum(1 for _ in log.open(errors="replace"))
     for problem in (problems := plugin.problems()):
         print(problem, file=sys.stderr)  # noqa: T201

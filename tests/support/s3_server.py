@@ -29,7 +29,9 @@ START = 30.0  # seconds until it must answer
 @contextmanager
 def running(*folder: Path) -> Iterator[str]:
     """The server's address, while it runs."""
-    process = subprocess.Popen([sys.executable, Path(__file__), "0", *folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [sys.executable, Path(__file__), "0", *folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         assert process.stdout is not None
         endpoint = f"http://127.0.0.1:{int(process.stdout.readline())}"
@@ -75,7 +77,11 @@ def named_endpoint() -> str | None:
 
 def leading_to(endpoint: str) -> dict[str, str]:
     """The variables by which a lake `s3://...` is found at the endpoint. Moto's server takes any credentials, another store those that are set."""
-    keys = {} if named_endpoint() else {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
+    keys = (
+        {}
+        if named_endpoint()
+        else {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
+    )
     return {"AWS_ENDPOINT_URL_S3": endpoint, "AWS_DEFAULT_REGION": "us-east-1", **keys}
 
 
@@ -113,7 +119,14 @@ def _one_at_a_time(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterabl
             if (close := getattr(answer, "close", None)) is not None:
                 close()
             received = int(environ.get("CONTENT_LENGTH") or 0)
-            seen.append({"method": environ["REQUEST_METHOD"], "path": environ["PATH_INFO"], "received": received, "sent": sum(map(len, sent))})
+            seen.append(
+                {
+                    "method": environ["REQUEST_METHOD"],
+                    "path": environ["PATH_INFO"],
+                    "received": received,
+                    "sent": sum(map(len, sent)),
+                }
+            )
             return sent
 
     return serve
@@ -128,7 +141,9 @@ def _from_folders(app: Callable[..., Iterable[bytes]], folder: Path) -> Callable
             return app(environ, start)
         if not key:
             asked = parse_qs(environ["QUERY_STRING"])
-            body = _listed(folder / bucket, asked.get("prefix", [""])[0], int(asked.get("max-keys", ["1000"])[0])).encode()
+            body = _listed(
+                folder / bucket, asked.get("prefix", [""])[0], int(asked.get("max-keys", ["1000"])[0])
+            ).encode()
             start("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
             return [body]
         file = folder / bucket / key
@@ -143,7 +158,13 @@ def _from_folders(app: Callable[..., Iterable[bytes]], folder: Path) -> Callable
             status, extra = "206 Partial Content", [("Content-Range", f"bytes {first}-{last}/{size}")]
         start(
             status,
-            [("Content-Length", str(last + 1 - first)), ("ETag", f'"{size}"'), ("Last-Modified", _MODIFIED), ("Accept-Ranges", "bytes"), *extra],
+            [
+                ("Content-Length", str(last + 1 - first)),
+                ("ETag", f'"{size}"'),
+                ("Last-Modified", _MODIFIED),
+                ("Accept-Ranges", "bytes"),
+                *extra,
+            ],
         )
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [file.read_bytes()[first : last + 1]]
 

@@ -32,9 +32,13 @@ def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
     frame.loc[frame.index % 97 == 0, "revenue"] = np.nan
     local_pipeline.lay_out(frame, item, store)
     for wall, rows in frame[frame.index % 11 == 0].groupby("timestamp"):
-        lines = "".join(f"{row.platform},{row.marketplace},{row.timestamp},{row.views},{row.revenue * 1.01:.3f}\n" for row in rows.itertuples())
+        lines = "".join(
+            f"{row.platform},{row.marketplace},{row.timestamp},{row.views},{row.revenue * 1.01:.3f}\n"
+            for row in rows.itertuples()
+        )
         store.put(
-            f"{live_data.folder(item, wall.to_pydatetime())}/more.csv", f"{','.join(live_data.source_of(item).columns)}\n{lines}bad,row\n".encode()
+            f"{live_data.folder(item, wall.to_pydatetime())}/more.csv",
+            f"{','.join(live_data.source_of(item).columns)}\n{lines}bad,row\n".encode(),
         )
 
 

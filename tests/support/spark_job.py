@@ -18,7 +18,12 @@ WHEEL = TOP / "dist" / WHEEL_NAME
 
 @contextmanager
 def started(
-    arguments: Sequence[str | Path], folder: Path, *, memory: str = "1g", wheel: Path = WHEEL, script: Path = TOP / "glue/backfill.py"
+    arguments: Sequence[str | Path],
+    folder: Path,
+    *,
+    memory: str = "1g",
+    wheel: Path = WHEEL,
+    script: Path = TOP / "glue/backfill.py",
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """The job's process, which is killed with all that it started at the end; what it says goes to `folder`/log, what Spark spills beside it.
 
@@ -67,9 +72,15 @@ def members(process: "subprocess.Popen[bytes]") -> dict[int, Member]:
             try:
                 if os.getsid(int(folder.name)) == process.pid:
                     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    memory = sum(int(line.split()[1]) for line in (folder / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+                    memory = sum(
+                        int(line.split()[1])
+                        for line in (folder / "smaps_rollup").read_text().splitlines()
+                        if line.startswith("Pss:")
+                    )
                     ticks = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
-                    found[int(folder.name)] = Member(command, 1024 * memory, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"))
+                    found[int(folder.name)] = Member(
+                        command, 1024 * memory, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+                    )
             except (ProcessLookupError, FileNotFoundError):
                 continue  # it has ended
     return found

@@ -67,7 +67,9 @@ def expand(file: Path = TOP / "template.yaml", path: str = "", **parameters: str
             assert other in template["Resources"], f"{file}: {name} depends on {other}, which is not there"
         properties = scope.resolve(resource.get("Properties", {}))
         if resource["Type"] == "AWS::CloudFormation::Stack":
-            found |= expand(file.parent / properties["TemplateURL"], f"{path}{name}/", **properties.get("Parameters", {}))
+            found |= expand(
+                file.parent / properties["TemplateURL"], f"{path}{name}/", **properties.get("Parameters", {})
+            )
         else:
             found[path + name] = Resource(path + name, resource["Type"], properties)
     for output in template.get("Outputs", {}).values():
@@ -166,7 +168,16 @@ class _Scope:
                 return f"arn:aws:iam::{ACCOUNT}:policy/{self.resolve(properties['ManagedPolicyName'])}"
             case "AWS::Glue::Database":
                 return self.resolve(properties["DatabaseInput"]["Name"])
-        for own in ("BucketName", "RoleName", "FunctionName", "LogGroupName", "Name", "AlarmName", "LayerName", "DashboardName"):
+        for own in (
+            "BucketName",
+            "RoleName",
+            "FunctionName",
+            "LogGroupName",
+            "Name",
+            "AlarmName",
+            "LayerName",
+            "DashboardName",
+        ):
             if own in properties:
                 return self.resolve(properties[own])
         raise AssertionError(f"what Ref gives of {name} is not known here")
@@ -183,7 +194,9 @@ class _Scope:
             "AWS::IAM::Role": lambda: f"arn:aws:iam::{ACCOUNT}:role/{own['RoleName']}",
             "AWS::Serverless::Function": lambda: f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{own['FunctionName']}",
             "AWS::Logs::LogGroup": lambda: f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{own['LogGroupName']}:*",
-            "AWS::QuickSight::DataSource": lambda: f"arn:aws:quicksight:{REGION}:{ACCOUNT}:datasource/{own['DataSourceId']}",
+            "AWS::QuickSight::DataSource": lambda: (
+                f"arn:aws:quicksight:{REGION}:{ACCOUNT}:datasource/{own['DataSourceId']}"
+            ),
             "AWS::QuickSight::Folder": lambda: f"arn:aws:quicksight:{REGION}:{ACCOUNT}:folder/{own['FolderId']}",
             "AWS::CloudWatch::Alarm": lambda: f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{own['AlarmName']}",
         }

@@ -12,7 +12,11 @@ from examples import alert_body, shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")
 TIMES = ("2021-02-17T11:00Z", "2021-02-17T12:00Z", "2021-02-18T00:00Z")
-KEPT = ("anomalyResults", "quarantine", "alerts")  # what the lake must hold; `.writing` and `.locks` of a folder are left out
+KEPT = (
+    "anomalyResults",
+    "quarantine",
+    "alerts",
+)  # what the lake must hold; `.writing` and `.locks` of a folder are left out
 
 Objects = dict[str, bytes]
 
@@ -24,10 +28,16 @@ def bodies(rng: random.Random, count: int) -> list[str]:
 
 def _alert(rng: random.Random) -> str:
     series = [
-        ({"platform": platform, "marketplace": rng.choice(["us", "de", None])}, rng.choice([0.0, 1.5, -3.0, 812.25, None]))
+        (
+            {"platform": platform, "marketplace": rng.choice(["us", "de", None])},
+            rng.choice([0.0, 1.5, -3.0, 812.25, None]),
+        )
         for platform in rng.sample(["pc_web", "mobile_app", "=1+1", 'a,"b"\n'], 2)
     ]
-    shares = {"platform": {"pc_web": rng.choice([36.0, 64.0]), None: 10.0}, "marketplace": {rng.choice(["us", "de"]): 100.0}}
+    shares = {
+        "platform": {"pc_web": rng.choice([36.0, 64.0]), None: 10.0},
+        "marketplace": {rng.choice(["us", "de"]): 100.0},
+    }
     return alert_body(
         rng.choice(["views", "revenue"]), timestamp=rng.choice(TIMES), event=rng.choice(["e1", "e2", "e3"]),
         score=rng.choice([None, 0.0, 55.5, 71.5, 90.0]), series=series, contributions=shares, alertName=rng.choice(["first", "second"]),
@@ -35,7 +45,13 @@ def _alert(rng: random.Random) -> str:
 
 
 def _garbage(rng: random.Random) -> str:
-    return rng.choice(['{"alertName": ', alert_body("clicks", event=str(rng.random())), json.dumps({"detail-type": str(rng.random())})])
+    return rng.choice(
+        [
+            '{"alertName": ',
+            alert_body("clicks", event=str(rng.random())),
+            json.dumps({"detail-type": str(rng.random())}),
+        ]
+    )
 
 
 def messages(some: Sequence[str]) -> list[Message]:
@@ -60,7 +76,12 @@ def objects(store: Store) -> Objects:
 
 def settled(some: Objects) -> tuple[Objects, set[str]]:
     """What is the same byte for byte however the messages came, tables and quarantine; and the bodies in the archive, which lie there by batch."""
-    archived = {json.loads(line)["body"] for key, data in some.items() if key.startswith("alerts/") for line in data.splitlines()}
+    archived = {
+        json.loads(line)["body"]
+        for key, data in some.items()
+        if key.startswith("alerts/")
+        for line in data.splitlines()
+    }
     return {key: data for key, data in some.items() if not key.startswith("alerts/")}, archived
 
 

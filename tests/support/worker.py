@@ -106,7 +106,11 @@ def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], pla
         publish(topic, notice)
 
     function.publish = publish_in_steps
-    failed = [item["itemIdentifier"] for batch in batches for item in function.handler(of_sqs(batch), None)["batchItemFailures"]]
+    failed = [
+        item["itemIdentifier"]
+        for batch in batches
+        for item in function.handler(of_sqs(batch), None)["batchItemFailures"]
+    ]
     answer = Answer(tuple(failed), steps.taken)
     if plan.fault == "kill":
         steps.next()  # all is done but to say so

@@ -46,11 +46,17 @@ def resources(metric_set: MetricSet, short: str) -> Node:
         "MaxRetries": 1,
         "Timeout": 2880,
     }
-    skipped = [{"id": "CKV_AWS_195", "comment": "the bucket encrypts what it writes, CloudWatch its log; there is no bookmark"}]
+    skipped = [
+        {"id": "CKV_AWS_195", "comment": "the bucket encrypts what it writes, CloudWatch its log; there is no bookmark"}
+    ]
     trust = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
     return {
         "BackfillRole": role(
-            f"{PREFIX}-${{AWS::Region}}-past-{short}", "glue.amazonaws.com", _statements(metric_set), f"Back-tests {name}.", **trust
+            f"{PREFIX}-${{AWS::Region}}-past-{short}",
+            "glue.amazonaws.com",
+            _statements(metric_set),
+            f"Back-tests {name}.",
+            **trust,
         ),
         "Backfill": {"Type": "AWS::Glue::Job", "Metadata": {"checkov": {"skip": skipped}}, "Properties": properties},
     }
@@ -69,7 +75,12 @@ def _statements(metric_set: MetricSet) -> list[Node]:
     memory = layout.state_key(metric_set).rpartition("/")[0] + "/"
     log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws-glue/{PREFIX}"
     return [
-        allow(["s3:GetObject"], objects(live, f"{FOLDER}/", f"{layout.feedback_folder(metric_set)}/", f"{layout.compaction_folder(metric_set)}/")),
+        allow(
+            ["s3:GetObject"],
+            objects(
+                live, f"{FOLDER}/", f"{layout.feedback_folder(metric_set)}/", f"{layout.compaction_folder(metric_set)}/"
+            ),
+        ),
         allow(["s3:GetObject", "s3:PutObject"], objects(*filed, *kept, memory)),
         allow(["s3:PutObject", "s3:DeleteObject"], objects(*written)),
         allow(["s3:DeleteObject"], objects(memory, f"{layout.compaction_folder(metric_set)}/")),

@@ -6,9 +6,19 @@ from anomalake.domain import intervals, time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.live_data import source_of
 
-SILENT_AFTER = {"P1D": 1, "PT1H": 2, "PT10M": 3, "PT5M": 6}  # intervals without live data in a row, before that is an alarm
+SILENT_AFTER = {
+    "P1D": 1,
+    "PT1H": 2,
+    "PT10M": 3,
+    "PT5M": 6,
+}  # intervals without live data in a row, before that is an alarm
 LATE_AFTER = 2  # intervals that are due and not scored, after a run
-LATE_FOR = {"P1D": 2, "PT1H": 3, "PT10M": 3, "PT5M": 3}  # intervals for which that lasts, or nothing runs, before it is an alarm
+LATE_FOR = {
+    "P1D": 2,
+    "PT1H": 3,
+    "PT10M": 3,
+    "PT5M": 3,
+}  # intervals for which that lasts, or nothing runs, before it is an alarm
 
 
 def resources(metric_set: MetricSet) -> Node:
@@ -55,7 +65,9 @@ def resources(metric_set: MetricSet) -> Node:
     return {key: {**resource, "Condition": "HasDetector"} for key, resource in made.items()}
 
 
-def _alarm(metric_set: MetricSet, kind: str, metric: str, threshold: int, *, missing: str, periods: int, told: str) -> Node:
+def _alarm(
+    metric_set: MetricSet, kind: str, metric: str, threshold: int, *, missing: str, periods: int, told: str
+) -> Node:
     return {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
@@ -63,7 +75,10 @@ def _alarm(metric_set: MetricSet, kind: str, metric: str, threshold: int, *, mis
             "AlarmDescription": f"{metric_set.title}: {told}",
             "Namespace": "Anomalake",
             "MetricName": metric,
-            "Dimensions": [{"Name": "service", "Value": sub(f"{PREFIX}-detect")}, {"Name": "MetricSet", "Value": metric_set.name}],
+            "Dimensions": [
+                {"Name": "service", "Value": sub(f"{PREFIX}-detect")},
+                {"Name": "MetricSet", "Value": metric_set.name},
+            ],
             "Statistic": "Minimum" if missing == "breaching" else "Maximum",
             "Period": int(intervals.STEP[metric_set.frequency].total_seconds()),
             "EvaluationPeriods": periods,

@@ -19,7 +19,16 @@ import pyarrow.parquet as pq
 import sqlglot
 
 from anomalake.catalog import sandbox, sql
-from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
+from anomalake.catalog.views import (
+    COMPACTION,
+    COMPACTION_COLUMNS,
+    FEEDBACK,
+    FEEDBACK_COLUMNS,
+    View,
+    database,
+    views,
+    views_of_all,
+)
 from anomalake.domain import time_patterns
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import REPORT_ID, MetricSet
@@ -43,7 +52,9 @@ CREATE MACRO is_finite(number) AS isfinite(number);
 """
 
 
-_LOCALTIMESTAMP = 'Athena takes localtimestamp for the present moment unless it stands in double quotes: "localtimestamp"'
+_LOCALTIMESTAMP = (
+    'Athena takes localtimestamp for the present moment unless it stands in double quotes: "localtimestamp"'
+)
 
 
 def to_duckdb(athena: str) -> str:
@@ -70,10 +81,16 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
         db = database(PREFIX, item)
         connection.execute(f"CREATE SCHEMA {sql.name(db)}")
         for table, known in GLUE_NAMES.items():
-            connection.execute(f"CREATE VIEW {sql.name(db)}.{sql.name(known)} AS {_lake_table(root, item, table, kept)}")
+            connection.execute(
+                f"CREATE VIEW {sql.name(db)}.{sql.name(known)} AS {_lake_table(root, item, table, kept)}"
+            )
         said, moving = root / layout.feedback_folder(item), root / layout.compaction_folder(item)
-        connection.execute(f"CREATE VIEW {sql.name(db)}.{sql.name(FEEDBACK)} AS {_json_table(said, 'json', FEEDBACK_COLUMNS)}")
-        connection.execute(f"CREATE VIEW {sql.name(db)}.{sql.name(COMPACTION)} AS {_json_table(moving, 'jsonl', COMPACTION_COLUMNS)}")
+        connection.execute(
+            f"CREATE VIEW {sql.name(db)}.{sql.name(FEEDBACK)} AS {_json_table(said, 'json', FEEDBACK_COLUMNS)}"
+        )
+        connection.execute(
+            f"CREATE VIEW {sql.name(db)}.{sql.name(COMPACTION)} AS {_json_table(moving, 'jsonl', COMPACTION_COLUMNS)}"
+        )
         if item.source is not None:
             connection.execute(f'CREATE VIEW {sql.name(db)}."live" AS {_live_table(root, item)}')
         _create(connection, views(item, PREFIX, kept))
@@ -81,7 +98,11 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
     _create(connection, views_of_all(sets, PREFIX, kept))
     paths = [PREFIX, *(database(PREFIX, item) for item in sets[:1] if len(sets) == 1)]
     connection.execute(f"SET search_path = '{','.join(paths)}'")
-    folders = [root / time_patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0] for item in sets if item.source is not None]
+    folders = [
+        root / time_patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0]
+        for item in sets
+        if item.source is not None
+    ]
     sandbox.restrict(connection, root, folders)
     return connection
 
@@ -136,9 +157,13 @@ def explained() -> Iterator[None]:
         first = error.errors[0] if error.errors else {"description": str(error), "line": 1, "col": 1}
         what, token, _ = str(first["description"]).partition("<Token ")
         found = f"{what}something else" if token else what.partition(" for <class")[0]
-        raise UserError(f"the SQL could not be understood at line {first['line']}, column {first['col']}: {one_line(found)}") from error
+        raise UserError(
+            f"the SQL could not be understood at line {first['line']}, column {first['col']}: {one_line(found)}"
+        ) from error
     except duckdb.IOException as error:
-        raise UserError(f"a file of the lake cannot be read: {one_line(error)}; repair it, or remove it from the folder") from error
+        raise UserError(
+            f"a file of the lake cannot be read: {one_line(error)}; repair it, or remove it from the folder"
+        ) from error
     except (sqlglot.errors.SqlglotError, duckdb.Error) as error:
         raise UserError(f"the SQL could not be run: {one_line(error)}") from error
 
@@ -159,16 +184,23 @@ def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Fo
     oldest = min(folder.rglob(f"*.{form}"), default=None)
     if oldest is None:
         kinds = {"string": "VARCHAR", "double": "DOUBLE", "bigint": "BIGINT", "timestamp": "TIMESTAMP_MS"}
-        nulls = [f"CAST(NULL AS {kinds[kind] if form == 'parquet' else 'VARCHAR'}) AS {sql.name(column)}" for column, kind in columns]
+        nulls = [
+            f"CAST(NULL AS {kinds[kind] if form == 'parquet' else 'VARCHAR'}) AS {sql.name(column)}"
+            for column, kind in columns
+        ]
         path = ', CAST(NULL AS VARCHAR) AS "$path"' if table in layout.BY_DAY else ""
         return f'SELECT {", ".join(nulls)}, CAST(NULL AS VARCHAR) AS "date"{path} WHERE false'
     _check(oldest, [column for column, _ in columns], root)
     files = sql.text(f"{glob.escape(str(folder))}/*/*.{form}")
-    partitions = "hive_partitioning = true, hive_types = {'date': VARCHAR}" + (", filename = '$path'" if table in layout.BY_DAY else "")
+    partitions = "hive_partitioning = true, hive_types = {'date': VARCHAR}" + (
+        ", filename = '$path'" if table in layout.BY_DAY else ""
+    )
     if form == "parquet":
         return f"SELECT * FROM read_parquet({files}, {partitions})"
     names = ", ".join(f"{sql.text(column.lower())}: 'VARCHAR'" for column, _ in columns)
-    texts = ", ".join(f"coalesce({sql.name(column)}, '') AS {sql.name(column)}" for column, _ in columns)  # an empty cell is '' in Athena
+    texts = ", ".join(
+        f"coalesce({sql.name(column)}, '') AS {sql.name(column)}" for column, _ in columns
+    )  # an empty cell is '' in Athena
     return (
         f"SELECT * REPLACE ({texts}) FROM read_csv({files}, {partitions}, auto_detect = false, header = true, "
         f"delim = ',', quote = '', escape = '', columns = {{{names}}})"
@@ -201,7 +233,9 @@ def _json_table(folder: Path, suffix: str, known: Sequence[tuple[str, str]]) -> 
         return f"SELECT {', '.join(nulls)} WHERE false"
     columns = ", ".join(f"{sql.text(column)}: {sql.text(kinds[kind])}" for column, kind in known)
     files = sql.text(f"{glob.escape(str(folder))}/*.{suffix}")
-    return f"SELECT * FROM read_json({files}, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true)"
+    return (
+        f"SELECT * FROM read_json({files}, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true)"
+    )
 
 
 def _live_table(root: Path, metric_set: MetricSet) -> str:
@@ -209,7 +243,10 @@ def _live_table(root: Path, metric_set: MetricSet) -> str:
     source = source_of(metric_set)
     prefix, pattern, suffix = time_patterns.folder_pattern(source.path)
     day = time_patterns.day_pattern(source.path)
-    sample, slot = (datetime(2000, 1, 1).strftime(time_patterns.python_format(one)) for one in (pattern, day.pattern if day else pattern))
+    sample, slot = (
+        datetime(2000, 1, 1).strftime(time_patterns.python_format(one))
+        for one in (pattern, day.pattern if day else pattern)
+    )
     digits = "".join("[0-9]" if letter.isdigit() else glob.escape(letter) for letter in sample)
     base = f"{root}/{prefix}"
     files = f"{glob.escape(base)}{digits}{glob.escape(suffix)}/**/[!._]*"
@@ -225,7 +262,9 @@ def _live_table(root: Path, metric_set: MetricSet) -> str:
     options = f"columns = {{{columns}}}, compression = '{packed}', filename = '_file', hive_partitioning = false, ignore_errors = true"
     if source.format == "jsonl":
         return f"SELECT * EXCLUDE (_file), {own} FROM read_json({sql.text(files)}, format = 'newline_delimited', {options}) {seen}"
-    quoting = f"delim = {sql.text(source.delimiter)}, quote = {sql.text(source.quote)}, escape = {sql.text(source.quote)}"
+    quoting = (
+        f"delim = {sql.text(source.delimiter)}, quote = {sql.text(source.quote)}, escape = {sql.text(source.quote)}"
+    )
     return (
         f"SELECT * EXCLUDE (_file), {own} FROM read_csv({sql.text(files)}, auto_detect = false, header = {str(source.header).lower()}, "
         f"{quoting}, encoding = '{CHARSETS[source.charset]}', strict_mode = false, {options}) {seen}"

@@ -12,8 +12,31 @@ from hashlib import sha256
 from anomalake import cloudformation
 from anomalake.catalog import backfill, detector, projection, sql
 from anomalake.catalog.saved import SavedQuery, saved_queries, saved_queries_of_all
-from anomalake.catalog.views import COMPACTION, COMPACTION_COLUMNS, FEEDBACK, FEEDBACK_COLUMNS, View, database, views, views_of_all
-from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, literal, logical, logical_set, nested, role, sub, use_key
+from anomalake.catalog.views import (
+    COMPACTION,
+    COMPACTION_COLUMNS,
+    FEEDBACK,
+    FEEDBACK_COLUMNS,
+    View,
+    database,
+    views,
+    views_of_all,
+)
+from anomalake.cloudformation import (
+    ACCOUNT,
+    NOTHING,
+    PREFIX,
+    Node,
+    allow,
+    choose,
+    literal,
+    logical,
+    logical_set,
+    nested,
+    role,
+    sub,
+    use_key,
+)
 from anomalake.domain import time_patterns
 from anomalake.domain.alert import EARLIEST
 from anomalake.domain.metric_set import MetricSet
@@ -32,15 +55,28 @@ _TEXT = {
 }
 _LAKE_CSV = {  # the cells never need a quote or an escape (lake.encoding)
     **_TEXT,
-    "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe", "Parameters": {"field.delim": ","}},
+    "SerdeInfo": {
+        "SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+        "Parameters": {"field.delim": ","},
+    },
 }
 
 
 CATALOG_PARAMETERS = ("Prefix", "Bucket", "Format", "WorkGroup", "KmsKeyArn", "CrawlerSchedule")
-SOURCE_PARAMETERS = (projection.PARAMETER, "DetectFunctionArn", "DetectRoleName", "SchedulerRoleArn", "AlarmTopicArn", *backfill.PARAMETERS)
+SOURCE_PARAMETERS = (
+    projection.PARAMETER,
+    "DetectFunctionArn",
+    "DetectRoleName",
+    "SchedulerRoleArn",
+    "AlarmTopicArn",
+    *backfill.PARAMETERS,
+)
 
 
-_JSON_LINES: Node = {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe", "Parameters": {"ignore.malformed.json": "TRUE"}}
+_JSON_LINES: Node = {
+    "SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe",
+    "Parameters": {"ignore.malformed.json": "TRUE"},
+}
 
 
 def set_file(metric_set: MetricSet) -> str:
@@ -55,7 +91,9 @@ def template(sets: Sequence[MetricSet]) -> Node:
     for parquet, csv in zip(views_of_all(sets, PREFIX, "parquet"), views_of_all(sets, PREFIX, "csv"), strict=True):
         resources[logical(parquet.name)] = _view(parquet, csv, "AllDatabase")
     resources |= _saved(saved_queries_of_all(sets, PREFIX), "AllDatabase")
-    made = cloudformation.template("Anomalake's catalog.", (*CATALOG_PARAMETERS, *SOURCE_PARAMETERS), ["IsCsv"], resources)
+    made = cloudformation.template(
+        "Anomalake's catalog.", (*CATALOG_PARAMETERS, *SOURCE_PARAMETERS), ["IsCsv"], resources
+    )
     if not any(item.source for item in sets):  # the stack gives them all the same
         made["Metadata"]["cfn-lint"]["config"]["ignore_checks"].append("W2001")
     return made
@@ -67,7 +105,9 @@ def _parameters(metric_set: MetricSet) -> tuple[str, ...]:
 
 def set_template(item: MetricSet) -> Node:
     """The template of one metric set: its database, tables, views, saved queries and crawler, and its detector's schedule and alarms."""
-    resources: Node = {"Database": _database(database(PREFIX, item), item.told or f"Anomalies and live data of {item.title}.")}
+    resources: Node = {
+        "Database": _database(database(PREFIX, item), item.told or f"Anomalies and live data of {item.title}.")
+    }
     for table in GLUE_NAMES:
         resources[logical(GLUE_NAMES[table])] = _lake_table(item, table, "Database")
     resources["Feedback"] = _json_table(FEEDBACK, FEEDBACK_COLUMNS, layout.feedback_folder(item), "Database")
@@ -82,7 +122,9 @@ def set_template(item: MetricSet) -> Node:
     if item.source is not None:
         resources |= detector.resources(item) | backfill.resources(item, _short(item))
         conditions += ["HasDetector", "HasAlarmTopic"]
-    return cloudformation.template(f"The metric set {item.name}: catalog and detector.", _parameters(item), conditions, resources)
+    return cloudformation.template(
+        f"The metric set {item.name}: catalog and detector.", _parameters(item), conditions, resources
+    )
 
 
 def _saved(queries: Sequence[SavedQuery], owner: str) -> Node:
@@ -102,7 +144,10 @@ def _saved(queries: Sequence[SavedQuery], owner: str) -> Node:
 def _crawler(metric_set: MetricSet) -> Node:
     """The crawler of the live data, the anomalies and the contributions, into a database of its own that nothing else reads."""
     crawled = f"{database(PREFIX, metric_set)}_crawled"
-    folders = [layout.folder("metricValue_AnomalyScore", metric_set), layout.folder("dimensionContributions", metric_set)]
+    folders = [
+        layout.folder("metricValue_AnomalyScore", metric_set),
+        layout.folder("dimensionContributions", metric_set),
+    ]
     if metric_set.source is not None:
         folders.insert(0, time_patterns.folder_pattern(metric_set.source.path).prefix.rpartition("/")[0])
     arn = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}"
@@ -122,7 +167,10 @@ def _crawler(metric_set: MetricSet) -> Node:
         use_key(["kms:Decrypt"]),
     ]  # fmt: skip
     trust = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
-    no_security_configuration = {"id": "CKV_AWS_195", "comment": "it writes no data: tables to the catalog, which the account encrypts, and a log"}
+    no_security_configuration = {
+        "id": "CKV_AWS_195",
+        "comment": "it writes no data: tables to the catalog, which the account encrypts, and a log",
+    }
     crawler = {
         "Name": sub(f"{PREFIX}_{metric_set.name}"),
         "Description": f"What lies in the folders of {metric_set.title}, to compare with what is declared.",
@@ -133,17 +181,31 @@ def _crawler(metric_set: MetricSet) -> Node:
         "Schedule": choose("HasCrawlerSchedule", {"ScheduleExpression": {"Ref": "CrawlerSchedule"}}, NOTHING),
     }
     return {
-        "CrawledDatabase": _database(crawled, "What the crawler found, to compare with what is declared; nothing reads it."),
-        "CrawlerRole": role(
-            f"{PREFIX}-${{AWS::Region}}-crawl-{_short(metric_set)}", "glue.amazonaws.com", statements, f"Crawls {metric_set.name}.", **trust
+        "CrawledDatabase": _database(
+            crawled, "What the crawler found, to compare with what is declared; nothing reads it."
         ),
-        "Crawler": {"Type": "AWS::Glue::Crawler", "Metadata": {"checkov": {"skip": [no_security_configuration]}}, "Properties": crawler},
+        "CrawlerRole": role(
+            f"{PREFIX}-${{AWS::Region}}-crawl-{_short(metric_set)}",
+            "glue.amazonaws.com",
+            statements,
+            f"Crawls {metric_set.name}.",
+            **trust,
+        ),
+        "Crawler": {
+            "Type": "AWS::Glue::Crawler",
+            "Metadata": {"checkov": {"skip": [no_security_configuration]}},
+            "Properties": crawler,
+        },
     }
 
 
 def _short(metric_set: MetricSet) -> str:
     """The set's name, so short that a role of it with the longest prefix and region keeps to 64 characters; distinct for each."""
-    return metric_set.name if len(metric_set.name) <= 12 else f"{metric_set.name[:5]}-{sha256(metric_set.name.encode()).hexdigest()[:6]}"
+    return (
+        metric_set.name
+        if len(metric_set.name) <= 12
+        else f"{metric_set.name[:5]}-{sha256(metric_set.name.encode()).hexdigest()[:6]}"
+    )
 
 
 def _database(name: str, description: str) -> Node:
@@ -208,7 +270,10 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     prefix, pattern, suffix = projection.partition(source.path)
     steps = {"P1D": (1, "DAYS"), "PT1H": (1, "HOURS"), "PT10M": (10, "MINUTES"), "PT5M": (5, "MINUTES")}
     parameters = _projection(
-        "slot", pattern, projection.live_range(pattern), steps["P1D" if time_patterns.day_pattern(source.path) else metric_set.frequency]
+        "slot",
+        pattern,
+        projection.live_range(pattern),
+        steps["P1D" if time_patterns.day_pattern(source.path) else metric_set.frequency],
     )
     parameters["storage.location.template"] = sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":
@@ -257,8 +322,19 @@ def _json_table(name: str, columns: Sequence[tuple[str, str]], folder: str, owne
 def _view(parquet: View, csv: View, owner: str) -> Node:
     def text(view: View) -> Node:
         columns = [{"name": column.name, "type": column.type} for column in view.columns]
-        entry = {"originalSql": view.sql, "catalog": "awsdatacatalog", "schema": view.database, "columns": columns, "runAsInvoker": True}
-        return {"Fn::Join": ["", ["/* Presto View: ", {"Fn::Base64": sub(literal(json.dumps(entry, separators=(",", ":"))))}, " */"]]}
+        entry = {
+            "originalSql": view.sql,
+            "catalog": "awsdatacatalog",
+            "schema": view.database,
+            "columns": columns,
+            "runAsInvoker": True,
+        }
+        return {
+            "Fn::Join": [
+                "",
+                ["/* Presto View: ", {"Fn::Base64": sub(literal(json.dumps(entry, separators=(",", ":"))))}, " */"],
+            ]
+        }
 
     original = text(parquet) if parquet.sql == csv.sql else {"Fn::If": ["IsCsv", text(csv), text(parquet)]}
     return _table(
@@ -271,7 +347,9 @@ def _view(parquet: View, csv: View, owner: str) -> Node:
             "ViewOriginalText": original,
             "ViewExpandedText": "/* Presto View */",
             "StorageDescriptor": {
-                "Columns": [{"Name": c.name, "Type": sql.HIVE[c.type], "Comment": c.comment[:255]} for c in parquet.columns],
+                "Columns": [
+                    {"Name": c.name, "Type": sql.HIVE[c.type], "Comment": c.comment[:255]} for c in parquet.columns
+                ],
                 "Location": "",
                 "SerdeInfo": {},
             },

@@ -65,7 +65,9 @@ def configured_starts(samconfig: str) -> dict[str, date]:
 def _overridden(overrides: object) -> date:
     """The start in what `parameter_overrides` holds: a text, a list of texts, or a table."""
     parts = [f"{name}={value}" for name, value in overrides.items()] if isinstance(overrides, Mapping) else overrides
-    found = _OVERRIDE.search(parts if isinstance(parts, str) else " ".join(map(str, parts)) if isinstance(parts, list) else "")
+    found = _OVERRIDE.search(
+        parts if isinstance(parts, str) else " ".join(map(str, parts)) if isinstance(parts, list) else ""
+    )
     try:
         return date.fromisoformat(found[1]) if found else DEFAULT_START
     except ValueError:  # the stack refuses it
@@ -116,11 +118,15 @@ def warnings(metric_set: MetricSet, lies: Outside, start: date, named: str, valu
         found.append(Warned(told, "if this date is a mistake, correct the data; DuckDB on a laptop shows it"))
     if lies.before_start is not None:
         place = live_data.folder(metric_set, lies.before_start)
-        told = f"{metric_set.name}: there is live data from {place} on, but Athena shows it from {start} on only ({named})"
+        told = (
+            f"{metric_set.name}: there is live data from {place} on, but Athena shows it from {start} on only ({named})"
+        )
         found.append(Warned(told, f"deploy with {PARAMETER}={value or suggested(lies.before_start)}"))
     if lies.after_end is not None:
         told = f"{metric_set.name}: {live_data.folder(metric_set, lies.after_end)} lies in the future; Athena shows live data up to tomorrow"
-        found.append(Warned(told, "if this date is a mistake, correct the data; Athena shows it once that day has come"))
+        found.append(
+            Warned(told, "if this date is a mistake, correct the data; Athena shows it once that day has come")
+        )
     return found
 
 

@@ -82,7 +82,9 @@ def _check_node(node: dict[str, Any]) -> None:
         name = str(node["function"].get("function_name"))
         if name.lower() not in _TABLE_FUNCTIONS:
             raise UserError(f"the SQL calls {name}(); {_READS}")
-    elif kind == "BASE_TABLE" and any(mark in node["table_name"] for mark in "./\\:*"):  # DuckDB would read a file of that name
+    elif kind == "BASE_TABLE" and any(
+        mark in node["table_name"] for mark in "./\\:*"
+    ):  # DuckDB would read a file of that name
         raise UserError(f"the SQL reads from '{node['table_name'][:100]}', which is a file; {_READS}")
 
 

@@ -54,7 +54,9 @@ def utc_to_wall(expression: str, zone: str) -> str:
 def day_of(expression: str, pattern: str) -> str:
     """The day, as 2021-02-17, of a text by a folder's date pattern; made of its parts, since DuckDB passes over files by what cannot fail alone."""
     places = time_patterns.places(pattern)
-    return " || '-' || ".join(f"substr({expression}, {at + 1}, {width})" for at, width in (places[letter] for letter in "yMd"))
+    return " || '-' || ".join(
+        f"substr({expression}, {at + 1}, {width})" for at, width in (places[letter] for letter in "yMd")
+    )
 
 
 def days_later(day: str, number: int) -> str:

@@ -17,7 +17,13 @@ from anomalake.lake.live_data import source_of
 
 FEEDBACK = "feedback"  # the table of what people said of events
 COMPACTION = "compaction"  # the table of days that are on their way into one object
-COMPACTION_COLUMNS = (("day", "string"), ("step", "string"), ("since", "string"), ("target", "string"), ("switched", "boolean"))
+COMPACTION_COLUMNS = (
+    ("day", "string"),
+    ("step", "string"),
+    ("since", "string"),
+    ("target", "string"),
+    ("switched", "boolean"),
+)
 FEEDBACK_COLUMNS = (
     ("eventId", "string"), ("metricName", "string"), ("timestamp", "string"), ("wanted", "boolean"), ("direction", "string"),
     ("series", "array<map<string,string>>"), ("note", "string"), ("saidAt", "string"),
@@ -46,7 +52,14 @@ class View(NamedTuple):
 _SUFFIX_COMMENTS = dict(
     zip(
         ANOMALY_COLUMNS,
-        ("value where anomalous", "severity of the event, 0-100", "expected value", "lower bound", "upper bound", "id of the event"),
+        (
+            "value where anomalous",
+            "severity of the event, 0-100",
+            "expected value",
+            "lower bound",
+            "upper bound",
+            "id of the event",
+        ),
         strict=True,
     )
 )
@@ -61,13 +74,24 @@ def views(metric_set: MetricSet, prefix: str, form: Format) -> tuple[View, ...]:
     """The views of one metric set over tables in the given format."""
     return tuple(
         make(metric_set, database(prefix, metric_set), form)
-        for make in (_anomalies_with_live, _anomalies_with_contributions, _anomaly_log, _metrics_with_band, _data_health)
+        for make in (
+            _anomalies_with_live,
+            _anomalies_with_contributions,
+            _anomaly_log,
+            _metrics_with_band,
+            _data_health,
+        )
     )
 
 
 def views_of_all(sets: Sequence[MetricSet], prefix: str, form: Format) -> tuple[View, ...]:
     """The views over all metric sets, in long form, in a database of their own."""
-    return (_all_anomalies(sets, prefix, form), _all_contributions(sets, prefix), _all_log(sets, prefix), _all_health(sets, prefix))
+    return (
+        _all_anomalies(sets, prefix, form),
+        _all_contributions(sets, prefix),
+        _all_log(sets, prefix),
+        _all_health(sets, prefix),
+    )
 
 
 # --- what the views are made of
@@ -105,8 +129,14 @@ def _live(metric_set: MetricSet, db: str) -> str:
     `date` is computed of the partition column alone, so that a filter on it reaches the partitions. Those are days where a day has a folder, so that
     2,500 and not 700,000 are gone through; then there is a SELECT for each UTC day that a local day has a part in (decision 0011).
     """
-    source, zone, day = source_of(metric_set), metric_set.timezone, time_patterns.day_pattern(source_of(metric_set).path)
-    apart = metric_set.clock.absolute and zone != "UTC" and metric_set.frequency != "P1D"  # both occurrences of a repeated hour
+    source, zone, day = (
+        source_of(metric_set),
+        metric_set.timezone,
+        time_patterns.day_pattern(source_of(metric_set).path),
+    )
+    apart = (
+        metric_set.clock.absolute and zone != "UTC" and metric_set.frequency != "P1D"
+    )  # both occurrences of a repeated hour
     form = sql.text(time_patterns.trino_format(time_patterns.folder_pattern(source.path).pattern))
     if day is None:
         start = f"date_parse(slot, {form})"
@@ -114,7 +144,9 @@ def _live(metric_set: MetricSet, db: str) -> str:
         shifts = ("", " + INTERVAL '3' HOUR") if apart else ("",)
         dates = [f"date_format({sql.wall_to_utc(start, zone)}{shift}, '%Y-%m-%d')" for shift in shifts]
     else:
-        start = f'try(date_parse(regexp_extract("$path", {sql.text(time_patterns.folder_regex(source.path))}, 1), {form}))'
+        start = (
+            f'try(date_parse(regexp_extract("$path", {sql.text(time_patterns.folder_regex(source.path))}, 1), {form}))'
+        )
         dates = [sql.days_later(sql.day_of("slot", day.pattern), part) for part in intervals.utc_days(zone)]
     wall = sql.wall_of(sql.name(metric_set.timestamp.column), metric_set.timestamp.format, zone)
     blank = source.format == "csv"
@@ -150,9 +182,13 @@ def _nulls(columns: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"CAST(NULL AS {kind}) AS {sql.name(column)}" for column, kind in columns)
 
 
-def _view(db: str, name: str, comment: str, body: str, columns: Sequence[ViewColumn], *, prelude: str = "", end: str = "") -> View:
+def _view(
+    db: str, name: str, comment: str, body: str, columns: Sequence[ViewColumn], *, prelude: str = "", end: str = ""
+) -> View:
     """A view that selects the columns, each cast to its type, from `body`."""
-    selected = ",\n  ".join(f"CAST({column.expression} AS {column.type}) AS {sql.name(column.name)}" for column in columns)
+    selected = ",\n  ".join(
+        f"CAST({column.expression} AS {column.type}) AS {sql.name(column.name)}" for column in columns
+    )
     return View(db, name, tuple(columns), f"{prelude}SELECT\n  {selected}\nFROM {body}{end}", comment)
 
 
@@ -160,7 +196,12 @@ def _when(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
     prefix = f"{table}." if table else ""
     return [
         ViewColumn("timestamp", "timestamp(3)", f'{prefix}"timestamp"', "start of the interval, UTC"),
-        ViewColumn("localtimestamp", "timestamp(3)", sql.utc_to_wall(f'{prefix}"timestamp"', metric_set.timezone), f"start, {metric_set.timezone}"),
+        ViewColumn(
+            "localtimestamp",
+            "timestamp(3)",
+            sql.utc_to_wall(f'{prefix}"timestamp"', metric_set.timezone),
+            f"start, {metric_set.timezone}",
+        ),
         *_days(f'{prefix}"date"'),
     ]
 
@@ -168,13 +209,21 @@ def _when(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
 def _days(date: str) -> list[ViewColumn]:
     return [
         ViewColumn("date", "varchar", date, "UTC date; filter on it to read fewer partitions"),
-        ViewColumn("utcday", "timestamp(3)", f"date_parse({date}, '%Y-%m-%d')", "the same as a timestamp, for tools that filter on times"),
+        ViewColumn(
+            "utcday",
+            "timestamp(3)",
+            f"date_parse({date}, '%Y-%m-%d')",
+            "the same as a timestamp, for tools that filter on times",
+        ),
     ]
 
 
 def _dimension_columns(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
     prefix = f"{table}." if table else ""
-    return [ViewColumn(d.name.lower(), "varchar", prefix + sql.name(d.name), d.told or f"dimension {d.title}") for d in metric_set.dimensions]
+    return [
+        ViewColumn(d.name.lower(), "varchar", prefix + sql.name(d.name), d.told or f"dimension {d.title}")
+        for d in metric_set.dimensions
+    ]
 
 
 def _anomaly_columns(metric_set: MetricSet, wrap: str) -> list[ViewColumn]:
@@ -196,7 +245,9 @@ def _anomaly_columns(metric_set: MetricSet, wrap: str) -> list[ViewColumn]:
 def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
     """Live FULL JOIN anomalies, as a union that is grouped: each table is read once, and filters reach both."""
     grouped = ["date", "timestamp", "key", *metric_set.dimension_names]
-    anomaly = [(m + s, "varchar" if s == "EventId" else "double") for m in metric_set.measure_names for s in ANOMALY_COLUMNS]
+    anomaly = [
+        (m + s, "varchar" if s == "EventId" else "double") for m in metric_set.measure_names for s in ANOMALY_COLUMNS
+    ]
     keys = ", ".join(map(sql.name, grouped))
     measures = ", ".join(map(sql.name, metric_set.measure_names))
     parts = [
@@ -225,7 +276,9 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("haslive", "boolean", "max(_alive) = 1", "there is live data of the series"),
     ]
     comment = "Live data with the anomalies of each series and interval, one row each; nothing of either is missing."
-    return _view(db, "anomalies_with_live", comment, _union(parts), columns, prelude=prelude + "\n", end=f"\nGROUP BY {keys}")
+    return _view(
+        db, "anomalies_with_live", comment, _union(parts), columns, prelude=prelude + "\n", end=f"\nGROUP BY {keys}"
+    )
 
 
 def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) -> View:
@@ -260,9 +313,7 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
         # `date` says no more than `timestamp`, but a filter on it passes a window only so.
         'FROM joined WINDOW one AS (PARTITION BY "date", "timestamp", metricname, eventid, dimensionname, dimensionvalue)\n)\n'
     )
-    share = (
-        "CASE WHEN _weighed = _series AND _total > 0 THEN valuecontribution * (_weight / _total) ELSE valuecontribution / CAST(_series AS double) END"
-    )
+    share = "CASE WHEN _weighed = _series AND _total > 0 THEN valuecontribution * (_weight / _total) ELSE valuecontribution / CAST(_series AS double) END"
     columns = [
         *_when(metric_set),
         ViewColumn("metricname", "varchar", "metricname", "the measure"),
@@ -280,7 +331,9 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
         ViewColumn("upperbound", "double", "upperbound", "upper bound"),
         *_anomaly_columns(metric_set, "{}"),
     ]
-    comment = "Each contribution with the affected series that carry its value; sum contributionshare, not valuecontribution."
+    comment = (
+        "Each contribution with the affected series that carry its value; sum contributionshare, not valuecontribution."
+    )
     return _view(db, "anomalies_with_contributions", comment, "weighed", columns, prelude=prelude)
 
 
@@ -290,7 +343,9 @@ def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
         *_when(metric_set),
         ViewColumn("metricname", "varchar", "metricname", "the measure"),
         ViewColumn("groupscore", "double", "groupscore", "severity, 0-100; null where the source gives none"),
-        ViewColumn("severity", "varchar", f"CASE WHEN groupscore IS NULL THEN 'unscored' {arms} END", "severity as a label"),
+        ViewColumn(
+            "severity", "varchar", f"CASE WHEN groupscore IS NULL THEN 'unscored' {arms} END", "severity as a label"
+        ),
         ViewColumn("direction", "varchar", "direction", "above or below what was expected"),
         ViewColumn("affectedseries", "bigint", "affectedseries", "number of anomalous series"),
         ViewColumn("eventid", "varchar", "eventid", "id of the event"),
@@ -307,7 +362,12 @@ def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
             "try(date_parse(substr(reportid, 3, 19), '%Y-%m-%dT%H:%i:%s'))",
             "when the report that is shown was made, UTC",
         ),
-        ViewColumn("feedback", "varchar", "CASE WHEN _wanted THEN 'wanted' WHEN NOT _wanted THEN 'not wanted' END", "what people said of it"),
+        ViewColumn(
+            "feedback",
+            "varchar",
+            "CASE WHEN _wanted THEN 'wanted' WHEN NOT _wanted THEN 'not wanted' END",
+            "what people said of it",
+        ),
     ]
     prelude = (
         f"WITH groups AS (\n{_typed('anomalyGroups', metric_set, db, form)}\n), said AS (\n"
@@ -337,15 +397,32 @@ def _metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
     anomalies = _anomalies(metric_set, db, form, first=True)
     prelude = f"WITH observations AS (\n{observations}\n), anomalies AS (\n{anomalies}\n)\n"
     body = 'observations o LEFT JOIN anomalies a ON a."timestamp" = o."timestamp" AND a."date" = o."date" AND a."key" = o."key"'
-    return _view(db, "metrics_with_band", "What the detector saw: value, expected value and band, for charts.", body, columns, prelude=prelude)
+    return _view(
+        db,
+        "metrics_with_band",
+        "What the detector saw: value, expected value and band, for charts.",
+        body,
+        columns,
+        prelude=prelude,
+    )
 
 
 def _data_health(metric_set: MetricSet, db: str, form: Format) -> View:
     columns = [
         *_when(metric_set),
-        ViewColumn("status", "varchar", "status", "scored, learning, thin (few series came), empty, late (its data came after it was gone through)"),
+        ViewColumn(
+            "status",
+            "varchar",
+            "status",
+            "scored, learning, thin (few series came), empty, late (its data came after it was gone through)",
+        ),
         ViewColumn("series", "bigint", "series", "series that have a value"),
-        ViewColumn("usualseries", "bigint", "usualseries", "how many have one at that time as a rule; null while that is not known"),
+        ViewColumn(
+            "usualseries",
+            "bigint",
+            "usualseries",
+            "how many have one at that time as a rule; null while that is not known",
+        ),
         ViewColumn("scoredseries", "bigint", "scoredseries", "series that have an expected value"),
         ViewColumn("rowsread", "bigint", "rowsread", "rows of the live data"),
         ViewColumn("rowsrefused", "bigint", "rowsrefused", "rows and values of it that could not be read"),
@@ -358,7 +435,12 @@ def _data_health(metric_set: MetricSet, db: str, form: Format) -> View:
     ]
     prelude = f"WITH health AS (\n{_typed('dataHealth', metric_set, db, form)}\n)\n"
     return _view(
-        db, "data_health", "What became of each interval of the live data: did it arrive, was it scored.", "health", columns, prelude=prelude
+        db,
+        "data_health",
+        "What became of each interval of the live data: did it arrive, was it scored.",
+        "health",
+        columns,
+        prelude=prelude,
     )
 
 
@@ -369,12 +451,20 @@ def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View
     parts, typed = [], []
     for number, item in enumerate(sets):
         typed.append(f"s{number} AS (\n{_anomalies(item, database(prefix, item), form, first=False)}\n)")
-        told = " || ', ' || ".join(f"{sql.text(d.name + '=')} || coalesce({sql.name(d.name)}, '(none)')" for d in item.dimensions) or "''"
+        told = (
+            " || ', ' || ".join(
+                f"{sql.text(d.name + '=')} || coalesce({sql.name(d.name)}, '(none)')" for d in item.dimensions
+            )
+            or "''"
+        )
         local = sql.utc_to_wall('"timestamp"', item.timezone)
         parts += [
             f'SELECT "timestamp", {local} AS "localtimestamp", "date", {sql.text(item.name)} AS metricset, {sql.text(m)} AS metricname, "key", '
             f"{told} AS dimensions, "
-            + ", ".join(f"{sql.name(m + suffix)} AS {sql.name(column)}" for suffix, column in zip(ANOMALY_COLUMNS, _LONG, strict=True))
+            + ", ".join(
+                f"{sql.name(m + suffix)} AS {sql.name(column)}"
+                for suffix, column in zip(ANOMALY_COLUMNS, _LONG, strict=True)
+            )
             + f" FROM s{number} WHERE {sql.name(m + 'EventId')} IS NOT NULL"
             for m in item.measure_names
         ]
@@ -383,7 +473,10 @@ def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View
         ViewColumn("metricname", "varchar", "metricname", "the measure"),
         ViewColumn("key", "varchar", '"key"', "the series"),
         ViewColumn("dimensions", "varchar", "dimensions", "its dimension values, for people"),
-        *(ViewColumn(c, "varchar" if c == "eventid" else "double", c, _SUFFIX_COMMENTS[s]) for s, c in zip(ANOMALY_COLUMNS, _LONG, strict=True)),
+        *(
+            ViewColumn(c, "varchar" if c == "eventid" else "double", c, _SUFFIX_COMMENTS[s])
+            for s, c in zip(ANOMALY_COLUMNS, _LONG, strict=True)
+        ),
     ]
     comment = "The anomalous series of all metric sets, one row for each series, measure and event."
     return _view(prefix, "all_anomalies", comment, _union(parts), columns, prelude=f"WITH {', '.join(typed)}\n")
@@ -403,8 +496,12 @@ def _all_when() -> list[ViewColumn]:
 
 def _over_all(sets: Sequence[MetricSet], prefix: str, view: View, *, name: str, comment: str, end: str = "") -> View:
     """A view of each set, one under the other, without the columns that only some have."""
-    own = {d.name.lower() for item in sets for d in item.dimensions} | {c.name for item in sets for c in _anomaly_columns(item, "{}")}
-    kept = [column for column in view.columns if column.name not in own and column.name not in {c.name for c in _all_when()}]
+    own = {d.name.lower() for item in sets for d in item.dimensions} | {
+        c.name for item in sets for c in _anomaly_columns(item, "{}")
+    }
+    kept = [
+        column for column in view.columns if column.name not in own and column.name not in {c.name for c in _all_when()}
+    ]
     inner = ", ".join(sql.name(column.name) for column in kept)
     parts = [
         f'SELECT "timestamp", "localtimestamp", "date", {sql.text(item.name)} AS metricset, {inner} '
@@ -424,9 +521,17 @@ def _all_contributions(sets: Sequence[MetricSet], prefix: str) -> View:
 def _all_log(sets: Sequence[MetricSet], prefix: str) -> View:
     view = _anomaly_log(sets[0], database(prefix, sets[0]), "parquet")
     order = '\nORDER BY "timestamp" DESC, metricset, metricname, eventid'
-    return _over_all(sets, prefix, view, name="all_anomaly_log", comment="The events of all metric sets, newest first.", end=order)
+    return _over_all(
+        sets, prefix, view, name="all_anomaly_log", comment="The events of all metric sets, newest first.", end=order
+    )
 
 
 def _all_health(sets: Sequence[MetricSet], prefix: str) -> View:
     view = _data_health(sets[0], database(prefix, sets[0]), "parquet")
-    return _over_all(sets, prefix, view, name="all_data_health", comment="What became of the live data of all metric sets, interval by interval.")
+    return _over_all(
+        sets,
+        prefix,
+        view,
+        name="all_data_health",
+        comment="What became of the live data of all metric sets, interval by interval.",
+    )

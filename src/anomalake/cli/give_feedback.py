@@ -22,11 +22,18 @@ def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> l
     `wanted` is True; the caller says what was said.
     """
     folder = layout.folder("anomalyGroups", metric_set)
-    newest_first = sorted(store.list(folder), reverse=True)  # an event is asked about when it is new; its rows are of one interval, so of one object
-    objects = ([row for row in _rows("anomalyGroups", [key], metric_set, store, form) if row["eventId"] == event] for key in newest_first)
+    newest_first = sorted(
+        store.list(folder), reverse=True
+    )  # an event is asked about when it is new; its rows are of one interval, so of one object
+    objects = (
+        [row for row in _rows("anomalyGroups", [key], metric_set, store, form) if row["eventId"] == event]
+        for key in newest_first
+    )
     groups = next(filter(None, objects), [])
     if not groups:
-        raise UserError(f'{metric_set.path}: no event has the id {event!r}; `anomalake query "SELECT eventid FROM anomaly_log"` lists them')
+        raise UserError(
+            f'{metric_set.path}: no event has the id {event!r}; `anomalake query "SELECT eventid FROM anomaly_log"` lists them'
+        )
     found = []
     for group in groups:
         measure, instant = group["metricName"], group["timestamp"]
@@ -36,11 +43,15 @@ def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> l
             rows = _rows("metricValue_AnomalyScore", keys, metric_set, store, form)
             current = [row for row in rows if row[f"{measure}EventId"] == event and row[tables.EVENT_RANK] >= 0]
             some = [{name: row[name] for name in metric_set.dimension_names} for row in current]
-        found.append(Feedback(measure, instant, wanted=True, event_id=event, direction=group["direction"], series=tuple(some)))
+        found.append(
+            Feedback(measure, instant, wanted=True, event_id=event, direction=group["direction"], series=tuple(some))
+        )
     return found
 
 
-def of_series(measure: str, since: datetime, direction: str | None, dimensions: Sequence[str], metric_set: MetricSet) -> Feedback:
+def of_series(
+    measure: str, since: datetime, direction: str | None, dimensions: Sequence[str], metric_set: MetricSet
+) -> Feedback:
     """The measure's series that have these dimension values (`name=value`; `name=` means that the series lacks it), from `since` on."""
     wanted: dict[str, str | None] = {}
     for one in dimensions:
@@ -56,14 +67,19 @@ def of_series(measure: str, since: datetime, direction: str | None, dimensions: 
 def keep(said: Feedback, metric_set: MetricSet, store: Store) -> str:
     """Write what was said, in place of what was said before of the same; the key."""
     name = alerts.identity(
-        said.metric_name, said.event_id or "", said.direction or "", *(() if said.event_id else (f"{said.timestamp}", f"{said.series}"))
+        said.metric_name,
+        said.event_id or "",
+        said.direction or "",
+        *(() if said.event_id else (f"{said.timestamp}", f"{said.series}")),
     )
     key = layout.feedback_key(metric_set, name)
     store.put(key, msgspec.json.encode(said) + b"\n")
     return key
 
 
-def _rows(table: Table, keys: Iterable[str], metric_set: MetricSet, store: Store, form: Format) -> Iterator[dict[str, Any]]:
+def _rows(
+    table: Table, keys: Iterable[str], metric_set: MetricSet, store: Store, form: Format
+) -> Iterator[dict[str, Any]]:
     """The rows of the table's objects."""
     schema = tables.schema(table, metric_set)
     for key in keys:

@@ -42,9 +42,13 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[i
     """
     source, column = source_of(metric_set), metric_set.timestamp.column
     if source.format != "csv" or source.compression != "none":
-        raise UserError(f"metric set {metric_set.name!r}: data is laid out as plain CSV only; put {source.format} files where source.path says")
+        raise UserError(
+            f"metric set {metric_set.name!r}: data is laid out as plain CSV only; put {source.format} files where source.path says"
+        )
     if missing := [name for name in source.columns if name not in frame.columns]:
-        raise UserError(f"the data has no column {missing[0]!r} of the metric set {metric_set.name!r}; it has {', '.join(map(str, frame.columns))}")
+        raise UserError(
+            f"the data has no column {missing[0]!r} of the metric set {metric_set.name!r}; it has {', '.join(map(str, frame.columns))}"
+        )
     walls, findings = _walls(frame[column], metric_set)
     frame, walls = frame[walls.notna()], walls[walls.notna()]
     texts = frame.loc[:, list(source.columns)].astype(object)
@@ -63,10 +67,14 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[i
         try:
             data = text.getvalue().encode(source.charset)
         except UnicodeEncodeError as error:
-            raise UserError(f"metric set {metric_set.name!r}: the data cannot be written in source.charset {source.charset}: {error}") from error
+            raise UserError(
+                f"metric set {metric_set.name!r}: the data cannot be written in source.charset {source.charset}: {error}"
+            ) from error
         return f"{live_data.folder(metric_set, wall)}/data.csv", data
 
-    files = (file(wall, (row for _, row in rows)) for wall, rows in itertools.groupby(records, key=lambda record: record[0]))
+    files = (
+        file(wall, (row for _, row in rows)) for wall, rows in itertools.groupby(records, key=lambda record: record[0])
+    )
     written = in_order(store, lambda one: store.put(*one), files)
     with synced_together(store):
         return sum(1 for _ in tqdm(written, desc="live data", unit=" intervals", disable=None, leave=False)), findings
@@ -78,14 +86,21 @@ def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[
     known: dict[object, datetime | None] = {}
     problems: dict[object, str] = {}
     for value in column.unique().tolist():
-        wall = value.to_pydatetime() if isinstance(value, pd.Timestamp) else live_data.read_wall("" if pd.isna(value) else str(value), form, zone)
+        wall = (
+            value.to_pydatetime()
+            if isinstance(value, pd.Timestamp)
+            else live_data.read_wall("" if pd.isna(value) else str(value), form, zone)
+        )
         if isinstance(wall, datetime) and time_patterns.has_hour(form) and not intervals.exists(wall, zone):
             wall = f"the timestamp {wall} never happened in {zone}: clocks skipped it"
         known[value] = intervals.floor(wall, metric_set.frequency) if isinstance(wall, datetime) else None
         if isinstance(wall, str):
             problems[value] = wall
     walls = column.map(known)
-    findings = [Finding(f"row {number + 1}", problems[column.iloc[number]]) for number in np.flatnonzero(walls.isna().to_numpy())]
+    findings = [
+        Finding(f"row {number + 1}", problems[column.iloc[number]])
+        for number in np.flatnonzero(walls.isna().to_numpy())
+    ]
     return walls, findings
 
 
@@ -97,7 +112,9 @@ def settle(metric_set_file: Path, metric_set: MetricSet, store: FolderStore) -> 
     return store.root / METRIC_SETS
 
 
-def run_backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], form: Format, now: datetime | None = None) -> Report:
+def run_backtest(
+    metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...], form: Format, now: datetime | None = None
+) -> Report:
     """Process the set's live data in order of time: observations by the day, alerts through the ingest function's code in batches of SQS.
 
     `sets` are those of the lake, among which alerts are routed. Only intervals that are due at `now` (naive UTC; the clock, if not given) are
@@ -126,6 +143,13 @@ def run_backtest(metric_set: MetricSet, store: Store, sets: tuple[MetricSet, ...
             alerted, failed = alerted + sent[0], failed + sent[1]
     last = next(reversed(files))
     if detector.series:
-        remember(store, metric_set, Memory(detector, after=last, alerts_from=last, silent=0), store.get(layout.state_key(metric_set)))
+        remember(
+            store,
+            metric_set,
+            Memory(detector, after=last, alerts_from=last, silent=0),
+            store.get(layout.state_key(metric_set)),
+        )
         tidy(store, metric_set)
-    return backtest.report(when, told, detector, (alerted, failed, backtest.quarantined(store) - quarantined), feedback.problems)
+    return backtest.report(
+        when, told, detector, (alerted, failed, backtest.quarantined(store) - quarantined), feedback.problems
+    )

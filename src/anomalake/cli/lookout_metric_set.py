@@ -121,10 +121,17 @@ def convert(text: str, where: str) -> Proposal:
     `where` is the name that errors give the answer. The YAML is a metric set that `metric_set.parse` takes.
     """
     answer = _decode(text, where)
-    repeated = [name for name, count in Counter(metric.metric_name for metric in answer.metric_list).items() if count > 1]
+    repeated = [
+        name for name, count in Counter(metric.metric_name for metric in answer.metric_list).items() if count > 1
+    ]
     if repeated:
-        kinds = [f"{m.aggregation_function} in {m.namespace}" if m.namespace else m.aggregation_function for m in answer.metric_list]
-        named = ", ".join(kind for kind, metric in zip(kinds, answer.metric_list, strict=True) if metric.metric_name == repeated[0])
+        kinds = [
+            f"{m.aggregation_function} in {m.namespace}" if m.namespace else m.aggregation_function
+            for m in answer.metric_list
+        ]
+        named = ", ".join(
+            kind for kind, metric in zip(kinds, answer.metric_list, strict=True) if metric.metric_name == repeated[0]
+        )
         raise UserError(
             f"{where}: MetricList: the measure {repeated[0]!r} stands {len(named.split(', '))} times ({named}), and a measure is one column of the "
             f"tables; keep one here, or name the others otherwise here and write them to the data under those names"
@@ -139,13 +146,17 @@ def convert(text: str, where: str) -> Proposal:
         "timezone": answer.timezone or "UTC",
         "timestamp": {"column": moment.column_name, "format": moment.column_format},
         "dimensions": list(answer.dimension_list),
-        "measures": [{"name": metric.metric_name, "aggregation": metric.aggregation_function} for metric in answer.metric_list],
+        "measures": [
+            {"name": metric.metric_name, "aggregation": metric.aggregation_function} for metric in answer.metric_list
+        ],
     }
     source = _source(answer, moment, where, doubts)
     if source is not None:
         document["source"] = source
     document["alerts"] = {"sensitivity": 50, "detectors": _detectors(answer, doubts)}
-    doubts.append("alerts.sensitivity: 50 was taken; the answer does not say it, it stood in each alert of the detector")
+    doubts.append(
+        "alerts.sensitivity: 50 was taken; the answer does not say it, it stood in each alert of the detector"
+    )
     doubts += [
         f"DimensionFilterList: the filter on {one.name!r} is not taken over; write only the rows that you want watched to the live data"
         for one in answer.dimension_filter_list
@@ -162,13 +173,21 @@ def _decode(text: str, where: str) -> _Answer:
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise UserError(f"{where}: is not JSON ({error}); save what `aws lookoutmetrics describe-metric-set --output json` printed") from error
+        raise UserError(
+            f"{where}: is not JSON ({error}); save what `aws lookoutmetrics describe-metric-set --output json` printed"
+        ) from error
     if not isinstance(document, dict):
-        raise UserError(f"{where}: holds no answer of describe-metric-set; that is a JSON object with MetricSetName, MetricList and more")
+        raise UserError(
+            f"{where}: holds no answer of describe-metric-set; that is a JSON object with MetricSetName, MetricList and more"
+        )
     if "AnomalyDetectorName" in document or "AnomalyDetectorConfig" in document:
-        raise UserError(f"{where}: is an answer of describe-anomaly-detector; give that of describe-metric-set, which names the measures")
+        raise UserError(
+            f"{where}: is an answer of describe-anomaly-detector; give that of describe-metric-set, which names the measures"
+        )
     if "MetricSetSummaryList" in document:
-        raise UserError(f"{where}: is an answer of list-metric-sets; give that of describe-metric-set, which names the measures")
+        raise UserError(
+            f"{where}: is an answer of list-metric-sets; give that of describe-metric-set, which names the measures"
+        )
     try:
         return msgspec.convert(document, _Answer)
     except msgspec.ValidationError as error:
@@ -177,7 +196,9 @@ def _decode(text: str, where: str) -> _Answer:
         problem = problem.replace("Object missing required field", "lacks the field").replace(
             "Object contains unknown field", "has the unknown field"
         )
-        raise UserError(f"{where}: {field + ': ' if field else ''}{problem}; wanted is the answer of describe-metric-set as it came") from error
+        raise UserError(
+            f"{where}: {field + ': ' if field else ''}{problem}; wanted is the answer of describe-metric-set as it came"
+        ) from error
 
 
 def _name(answer: _Answer, doubts: list[str]) -> str:
@@ -194,18 +215,26 @@ def _timestamp(answer: _Answer, where: str, doubts: list[str]) -> _TimestampColu
         return _TimestampColumn(given.column_name, UNIX if given.column_format.upper() == UNIX else given.column_format)
     lacking = "ColumnFormat" if given.column_name else "ColumnName"
     if answer.metric_source.s3_source_config is not None:
-        raise UserError(f"{where}: TimestampColumn: lacks the field `{lacking}`; add it, as in {_ASSUMED.column_format!r} for a format, or UNIX")
+        raise UserError(
+            f"{where}: TimestampColumn: lacks the field `{lacking}`; add it, as in {_ASSUMED.column_format!r} for a format, or UNIX"
+        )
     taken = _TimestampColumn(given.column_name or _ASSUMED.column_name, _ASSUMED.column_format)
-    doubts.append(f"timestamp: the answer has no {lacking}; column {taken.column_name!r} and format {taken.column_format!r} were taken")
+    doubts.append(
+        f"timestamp: the answer has no {lacking}; column {taken.column_name!r} and format {taken.column_format!r} were taken"
+    )
     return taken
 
 
 def _detectors(answer: _Answer, doubts: list[str]) -> list[str]:
     detector = (answer.anomaly_detector_arn or "").rpartition(":")[2]
     if not detector:
-        doubts.append("alerts.detectors: the answer has no AnomalyDetectorArn; write the detector's name here if its alerts are still to be filed")
+        doubts.append(
+            "alerts.detectors: the answer has no AnomalyDetectorArn; write the detector's name here if its alerts are still to be filed"
+        )
     elif set(detector) & set("*?["):
-        doubts.append(f"alerts.detectors: the answer's detector {detector!r} would be read as a pattern; write its name here")
+        doubts.append(
+            f"alerts.detectors: the answer's detector {detector!r} would be read as a pattern; write its name here"
+        )
         return []
     return [detector] if detector else []
 
@@ -228,9 +257,16 @@ def _source(answer: _Answer, moment: _TimestampColumn, where: str, doubts: list[
     elif formats.json_format_descriptor is not None:
         told = formats.json_format_descriptor
         charset = _charset(told.charset, f"{_JSON_DESCRIPTOR}.Charset", where, {"UTF-8"}, doubts)
-        source |= {"format": "jsonl", "columns": list(columns), "charset": charset, "compression": told.file_compression.lower()}
+        source |= {
+            "format": "jsonl",
+            "columns": list(columns),
+            "charset": charset,
+            "compression": told.file_compression.lower(),
+        }
     else:
-        raise UserError(f"{where}: {_S3_CONFIG}: lacks the field `FileFormatDescriptor`; give it a CsvFormatDescriptor or a JsonFormatDescriptor")
+        raise UserError(
+            f"{where}: {_S3_CONFIG}: lacks the field `FileFormatDescriptor`; give it a CsvFormatDescriptor or a JsonFormatDescriptor"
+        )
     if s3.historical_data_path_list:
         doubts.append(
             f"HistoricalDataPathList: {', '.join(s3.historical_data_path_list)} is not taken over; to learn from it, have it laid out as live data "
@@ -247,8 +283,12 @@ def _path(s3: _S3, where: str, doubts: list[str]) -> str:
     (path,) = s3.templated_path_list
     found = re.fullmatch(r"s3://([^/{}]+)/(.+)", path)
     if found is None:
-        raise UserError(f"{where}: {_S3_CONFIG}.TemplatedPathList: {path!r} must be as in s3://bucket/ecommerce/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}")
-    doubts.append(f"source.path: the data lies in the bucket {found[1]!r}; give that to the stack as its existing bucket, or move the data")
+        raise UserError(
+            f"{where}: {_S3_CONFIG}.TemplatedPathList: {path!r} must be as in s3://bucket/ecommerce/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"
+        )
+    doubts.append(
+        f"source.path: the data lies in the bucket {found[1]!r}; give that to the stack as its existing bucket, or move the data"
+    )
     return found[2].rstrip("/")
 
 

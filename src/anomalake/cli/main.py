@@ -72,7 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         if error.filename is None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what it still holds is not tried again when the interpreter ends
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # what it still holds is not tried again when the interpreter ends
         _warn(f"{error.filename or 'standard output or a file'}: {error.strerror or error}")
         return 1
     except KeyboardInterrupt:
@@ -101,13 +103,18 @@ def _init(arguments: Arguments) -> int:
     table = read_table.read(file)
     zone = arguments.timezone
     if zone is None and sys.stdin.isatty():
-        zone = input("Which time zone are the timestamps in? An IANA name such as Europe/Berlin [UTC]: ").strip() or "UTC"
+        zone = (
+            input("Which time zone are the timestamps in? An IANA name such as Europe/Berlin [UTC]: ").strip() or "UTC"
+        )
     if zone is not None:
         metric_set.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
     if zone not in (None, "UTC") and read_table.has_zone(file):
         raise UserError(f"{file}: its timestamps carry a zone of their own and are read as UTC; leave --timezone out")
     target = _keep(
-        propose_metric_set.propose(table, arguments.name or metric_set.name_from(file.stem), zone, read_table.told(file, table)), arguments
+        propose_metric_set.propose(
+            table, arguments.name or metric_set.name_from(file.stem), zone, read_table.told(file, table)
+        ),
+        arguments,
     )
     say(f"Look at it, mend it, then: anomalake backtest --metric-set {target} --data {file}")
     return 0
@@ -151,10 +158,19 @@ def _demo(arguments: Arguments) -> int:
     form = arguments.format or _chosen_format()
     if arguments.lake.startswith("s3://"):
         if arguments.dataset == "flights":
-            raise UserError("--dataset flights: these are of 2013, which a deployed dashboard does not show by itself; a lake in S3 gets the shop")
+            raise UserError(
+                "--dataset flights: these are of 2013, which a deployed dashboard does not show by itself; a lake in S3 gets the shop"
+            )
         run.fill(arguments.lake, form=form, days=arguments.days, now=datetime.now(UTC).replace(tzinfo=None), say=say)
     else:
-        run.run(arguments.dataset or "flights", _lake_folder(arguments), Path(arguments.output), form=form, days=arguments.days, say=say)
+        run.run(
+            arguments.dataset or "flights",
+            _lake_folder(arguments),
+            Path(arguments.output),
+            form=form,
+            days=arguments.days,
+            say=say,
+        )
     return 0
 
 
@@ -193,12 +209,16 @@ def _backtest(arguments: Arguments) -> int:
 
 def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
     """What a back-test found: the data's quality, whether each measure is scored, the alerts."""
-    say(f"detector    {report.intervals:,} intervals, {report.absent:,} more without data, {report.rows:,} rows, {report.series:,} series")
+    say(
+        f"detector    {report.intervals:,} intervals, {report.absent:,} more without data, {report.rows:,} rows, {report.series:,} series"
+    )
     for measure, complete in zip(item.measure_names, report.completeness, strict=True):
         say(f"  completeness of {measure}: {complete:.2f} %")
     say(f"  duplicates: {report.repeated:,} rows repeat a series and interval (they are summed up, or averaged)")
     if report.cardinality:
-        say(f"  cardinality: {', '.join(f'{name} {values:,}' for name, values in zip(item.dimension_names, report.cardinality, strict=True))}")
+        say(
+            f"  cardinality: {', '.join(f'{name} {values:,}' for name, values in zip(item.dimension_names, report.cardinality, strict=True))}"
+        )
     for status in report.status:
         say(f"  {status}")
     for note in report.notes:
@@ -224,7 +244,9 @@ def _detect(arguments: Arguments) -> int:
         say(item.path)
         with lease.leased(store, item, now) as mine:
             if not mine:
-                raise UserError(f"{item.name}: another run of its detector is under way: {lease.holder(store, item)}; try again when it has ended")
+                raise UserError(
+                    f"{item.name}: another run of its detector is under way: {lease.holder(store, item)}; try again when it has ended"
+                )
             if arguments.rebuild:
                 report = local_pipeline.run_backtest(item, store, sets, form, now)
                 tell_of(report, item, arguments.lake)
@@ -260,20 +282,29 @@ def _feedback(arguments: Arguments) -> int:
     from anomalake.cli import give_feedback
     from anomalake.lake.credentials import open_lake
 
-    item, now = _one(metric_set.load_all(_metric_set_path(arguments))), datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    item, now = (
+        _one(metric_set.load_all(_metric_set_path(arguments))),
+        datetime.now(UTC).replace(tzinfo=None, microsecond=0),
+    )
     store = open_lake(arguments.lake)
     if (arguments.event is None) == (arguments.measure is None):
         raise UsageError("name an event, or a --measure (with --series, if not all of its series are meant)")
     if arguments.event is not None:
         found = give_feedback.of_event(arguments.event, item, store, _format(arguments, store, [item]))
     else:
-        found = [give_feedback.of_series(arguments.measure, arguments.since or now, arguments.direction, arguments.series or [], item)]
+        found = [
+            give_feedback.of_series(
+                arguments.measure, arguments.since or now, arguments.direction, arguments.series or [], item
+            )
+        ]
     for one in found:
         said = msgspec.structs.replace(one, wanted=arguments.wanted, note=arguments.note, said_at=now)
         say(give_feedback.keep(said, item, store))
         weight = "more" if arguments.wanted else "less"
         series = f"{len(said.series)} series" if said.series else "all series"
-        say(f"  {said.metric_name}, {series}: anomalies {said.direction or 'on either side'} after {said.timestamp} UTC will weigh {weight}")
+        say(
+            f"  {said.metric_name}, {series}: anomalies {said.direction or 'on either side'} after {said.timestamp} UTC will weigh {weight}"
+        )
     return 0
 
 
@@ -301,7 +332,9 @@ def _ingest(arguments: Arguments) -> int:
     messages = []
     for name in arguments.files:
         bodies = sources.split(_read(name))
-        messages += [Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)]
+        messages += [
+            Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)
+        ]
     store = open_lake(arguments.lake)
     form, filed, failed, refused, warned, error = _format(arguments, store, sets), 0, 0, list[str](), set[str](), None
     for some in chunks(messages):
@@ -332,8 +365,12 @@ def _replay(arguments: Arguments) -> int:
     from anomalake.lake import replay
     from anomalake.lake.credentials import open_lake
 
-    if arguments.quarantine and (arguments.table or arguments.start or arguments.end or arguments.re_route or arguments.exact):
-        raise UsageError("--quarantine files what is there by today's metric sets; it goes with --lake, --metric-set, --format and --jobs only")
+    if arguments.quarantine and (
+        arguments.table or arguments.start or arguments.end or arguments.re_route or arguments.exact
+    ):
+        raise UsageError(
+            "--quarantine files what is there by today's metric sets; it goes with --lake, --metric-set, --format and --jobs only"
+        )
     if arguments.re_route and arguments.table:
         raise UsageError("--re-route moves alerts in all their tables; leave out --table")
     if "://" not in arguments.lake and not Path(arguments.lake).is_dir():
@@ -347,16 +384,31 @@ def _replay(arguments: Arguments) -> int:
     if not base.start < base.end:
         raise UsageError(f"--from {base.start:%Y-%m-%dT%H:%M} must be before --to {base.end:%Y-%m-%dT%H:%M}")
 
-    def done(name: str, work: "Callable[[replay.Job, Piece], replay.Done]", job: replay.Job, pieces: "Sequence[Piece]", unit: str) -> replay.Done:
+    def done(
+        name: str,
+        work: "Callable[[replay.Job, Piece], replay.Done]",
+        job: replay.Job,
+        pieces: "Sequence[Piece]",
+        unit: str,
+    ) -> replay.Done:
         whole = replay.Done()
-        for part in tqdm(replay.run(work, job, pieces, arguments.jobs), desc=name, unit=unit, total=len(pieces), disable=None, leave=False):
+        for part in tqdm(
+            replay.run(work, job, pieces, arguments.jobs),
+            desc=name,
+            unit=unit,
+            total=len(pieces),
+            disable=None,
+            leave=False,
+        ):
             whole = whole.plus(part)
         return whole
 
     found = 0
     if arguments.quarantine:
         whole = done("quarantine", replay.retry, base, replay.quarantined(base), " pieces")
-        say(f"quarantine: {whole.deleted:,} messages understood now, {whole.alerts:,} alerts filed, {whole.found:,} left")
+        say(
+            f"quarantine: {whole.deleted:,} messages understood now, {whole.alerts:,} alerts filed, {whole.found:,} left"
+        )
         _tell(whole.findings, whole.found, "messages are still not understood, and stay in quarantine")
         return 1 if whole.found else 0
     for item in sets:
@@ -368,7 +420,11 @@ def _replay(arguments: Arguments) -> int:
         other = f", {whole.deleted:,} of the other format taken away" if whole.deleted else ""
         say(f"  {form}: {whole.written:,} objects written, {whole.unchanged:,} as they were{other}")
         _tell(whole.findings, whole.found, f"things of {item.name!r} could not be made anew as they were")
-        _tell([], whole.kept, f"times an event stands in a table of {item.name!r} and not in the archive; it was kept (--exact drops it)")
+        _tell(
+            [],
+            whole.kept,
+            f"times an event stands in a table of {item.name!r} and not in the archive; it was kept (--exact drops it)",
+        )
         found += whole.found
     if path.is_dir() and (strange := replay.others(base)):
         _warn(f"the archive has alerts of {', '.join(strange)}, too, for which there is no metric set here; they stay")
@@ -386,7 +442,10 @@ def _query(arguments: Arguments) -> int:
         raise UsageError("--raw goes with --as csv only")
     if shape == "csv" and arguments.raw:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([printable(cell) if isinstance(cell, str) else cell for cell in row] for row in itertools.chain([columns], rows))
+        writer.writerows(
+            [printable(cell) if isinstance(cell, str) else cell for cell in row]
+            for row in itertools.chain([columns], rows)
+        )
     elif shape == "csv":
         sys.stdout.writelines(",".join(map(safe_cell, row)) + "\n" for row in itertools.chain([columns], rows))
     elif shape == "json":
@@ -426,7 +485,11 @@ def _render(arguments: Arguments) -> int:
             say(name)
     whole = Path(arguments.metric_set or "src/metric_sets").is_dir()  # one file says nothing of the others
     for file in sorted(
-        path for folder in FOLDERS if whole for path in (top / folder).rglob("*.json") if path.relative_to(top).as_posix() not in made
+        path
+        for folder in FOLDERS
+        if whole
+        for path in (top / folder).rglob("*.json")
+        if path.relative_to(top).as_posix() not in made
     ):
         stale.append(file.relative_to(top).as_posix())
         if not arguments.check:
@@ -435,7 +498,9 @@ def _render(arguments: Arguments) -> int:
                 file.parent.rmdir()
             say(f"{stale[-1]} (removed)")
     if arguments.check and stale:
-        raise UserError(f"not as the metric sets give them: {', '.join(stale)}; run `anomalake render` and commit what it writes")
+        raise UserError(
+            f"not as the metric sets give them: {', '.join(stale)}; run `anomalake render` and commit what it writes"
+        )
     lake = os.environ.get("ANOMALAKE_LAKE", "lake")
     if "://" not in lake and Path(lake).is_dir():  # what lies in S3, the doctor compares
         for item in (item for item in sets if item.source is not None):
@@ -461,12 +526,17 @@ def _doctor(arguments: Arguments) -> int:
         raise UserError("no AWS region is chosen; name one with --region, or in AWS_REGION")
     setting = doctor.Setting(arguments.stack, region, arguments.quicksight_owner, sets)
     checks = []
-    for check in doctor.examine(lambda service, where: session.client(service, region_name=where, config=patient), setting):
+    for check in doctor.examine(
+        lambda service, where: session.client(service, region_name=where, config=patient), setting
+    ):
         checks.append(check)
         if arguments.shape == "json":
             say(json_line(check._asdict()))
         else:
-            say(f"{check.status:<9}{check.name:<17}{check.found}" + (f"\n{'':<26}-> {check.remedy}" if check.remedy else ""))
+            say(
+                f"{check.status:<9}{check.name:<17}{check.found}"
+                + (f"\n{'':<26}-> {check.remedy}" if check.remedy else "")
+            )
     return 0 if doctor.healthy(checks) else 1
 
 
@@ -490,7 +560,9 @@ def _metric_set_path(arguments: Arguments) -> Path:
 
 def _one(sets: tuple[MetricSet, ...]) -> MetricSet:
     if len(sets) > 1:
-        raise UserError(f"there are several metric sets here ({', '.join(item.name for item in sets)}); name one file with --metric-set")
+        raise UserError(
+            f"there are several metric sets here ({', '.join(item.name for item in sets)}); name one file with --metric-set"
+        )
     return sets[0]
 
 
@@ -506,9 +578,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"anomalake {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    lake, sets = os.environ.get("ANOMALAKE_LAKE", "lake"), "the metric set's YAML file, or a folder of them (default: the lake's own copies)"
+    lake, sets = (
+        os.environ.get("ANOMALAKE_LAKE", "lake"),
+        "the metric set's YAML file, or a folder of them (default: the lake's own copies)",
+    )
 
-    def command(name: str, run: Callable[[Arguments], int], told: str, example: str, *options: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[Arguments], int], told: str, example: str, *options: str
+    ) -> argparse.ArgumentParser:
         made = commands.add_parser(
             name, help=told, description=f"{told[0].upper()}{told[1:]}.", epilog=f"Example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -518,17 +595,32 @@ def _parser() -> argparse.ArgumentParser:
             "--lake": {"default": lake, "metavar": "FOLDER", "help": "the lake (default: %(default)s; ANOMALAKE_LAKE)"},
             "--metric-set": {"metavar": "PATH", "help": sets},
             "--format": {"choices": FORMATS, "help": "of the lake's tables (default: the lake's, else parquet)"},
-            "--output": {"default": "dashboard.html", "metavar": "FILE", "help": "the page to write (default: %(default)s)"},
-            "--now": {"type": moment, "metavar": "TIME", "help": "score what is due at this time, 2026-07-01T11:00 in UTC (default: the clock)"},
+            "--output": {
+                "default": "dashboard.html",
+                "metavar": "FILE",
+                "help": "the page to write (default: %(default)s)",
+            },
+            "--now": {
+                "type": moment,
+                "metavar": "TIME",
+                "help": "score what is due at this time, 2026-07-01T11:00 in UTC (default: the clock)",
+            },
         }
         for option in options:
             made.add_argument(option, **known[option])
         return made
 
-    made = command("init", _init, "propose a metric set for a CSV or Parquet file", "anomalake init sales.csv --timezone Europe/Berlin")
+    made = command(
+        "init",
+        _init,
+        "propose a metric set for a CSV or Parquet file",
+        "anomalake init sales.csv --timezone Europe/Berlin",
+    )
     made.add_argument("file", metavar="FILE", help="your data: a header, a column of timestamps, columns of numbers")
     made.add_argument(
-        "--timezone", metavar="ZONE", help="IANA name of the zone that the timestamps are in (default: asked for on a terminal, else UTC)"
+        "--timezone",
+        metavar="ZONE",
+        help="IANA name of the zone that the timestamps are in (default: asked for on a terminal, else UTC)",
     )
     made.add_argument("--name", help="the metric set's name (default: from the file's)")
     _writes_a_metric_set(made)
@@ -536,13 +628,22 @@ def _parser() -> argparse.ArgumentParser:
         "import-metric-set", _import_metric_set, "make a metric set of what Amazon Lookout for Metrics said of one",
         "anomalake import-metric-set described.json --output src/metric_sets/shop.yaml",
     )  # fmt: skip
-    made.add_argument("file", metavar="FILE", help="the JSON that `aws lookoutmetrics describe-metric-set` printed, or - for standard input")
+    made.add_argument(
+        "file",
+        metavar="FILE",
+        help="the JSON that `aws lookoutmetrics describe-metric-set` printed, or - for standard input",
+    )
     _writes_a_metric_set(made)
     made = command(
         "demo", _demo, "run the whole pipeline on real or generated data and write its dashboard", "anomalake demo --dataset ecommerce",
         "--format", "--output",
     )  # fmt: skip
-    made.add_argument("--lake", default="demo-lake", metavar="FOLDER", help="a lake of its own, or a fresh s3://BUCKET (default: %(default)s)")
+    made.add_argument(
+        "--lake",
+        default="demo-lake",
+        metavar="FOLDER",
+        help="a lake of its own, or a fresh s3://BUCKET (default: %(default)s)",
+    )
     made.add_argument(
         "--dataset",
         choices=("flights", "ecommerce"),
@@ -559,22 +660,33 @@ def _parser() -> argparse.ArgumentParser:
         "anomalake detect --metric-set src/metric_sets/sales.yaml", "--lake", "--metric-set", "--format", "--now",
     )  # fmt: skip
     made.epilog = f"{made.epilog}\n  anomalake detect --rebuild --lake s3://BUCKET --metric-set src/metric_sets/sales.yaml\n\n{_REBUILD}"
-    made.add_argument("--rebuild", action="store_true", help="make the detector's memory anew from all live data, intervals that came late too")
+    made.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="make the detector's memory anew from all live data, intervals that came late too",
+    )
     made = command(
         "feedback", _feedback, "say of an event, or of series, whether such anomalies are wanted",
         "anomalake feedback 0b6f6e4e-... --not-wanted --note 'a planned sale'", "--lake", "--metric-set", "--format",
     )  # fmt: skip
-    made.epilog = f"{made.epilog}\n  anomalake feedback --measure revenue --series marketplace=us --not-wanted\n\n{_FEEDBACK}"
+    made.epilog = (
+        f"{made.epilog}\n  anomalake feedback --measure revenue --series marketplace=us --not-wanted\n\n{_FEEDBACK}"
+    )
     made.add_argument("event", nargs="?", metavar="EVENT", help="the event's id (`eventid` in anomaly_log)")
     either = made.add_mutually_exclusive_group(required=True)
     either.add_argument("--wanted", action="store_true", help="such anomalies gain severity")
     either.add_argument("--not-wanted", dest="wanted", action="store_false", help="such anomalies lose severity")
     made.add_argument("--measure", metavar="NAME", help="instead of an event: this measure, or 'missing data'")
     made.add_argument(
-        "--series", action="append", metavar="NAME=VALUE", help="only series that have this dimension value; may be given several times"
+        "--series",
+        action="append",
+        metavar="NAME=VALUE",
+        help="only series that have this dimension value; may be given several times",
     )
     made.add_argument("--direction", choices=("above", "below"), help="only anomalies on this side (default: both)")
-    made.add_argument("--since", type=moment, metavar="TIME", help="anomalies after this, 2026-07-01T11:00 in UTC (default: now)")
+    made.add_argument(
+        "--since", type=moment, metavar="TIME", help="anomalies after this, 2026-07-01T11:00 in UTC (default: now)"
+    )
     made.add_argument("--note", metavar="TEXT", help="why, for people")
     made = command(
         "score", _score, "score the rows of a CSV or Parquet file, each by what came before it, without a lake",
@@ -582,22 +694,65 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.epilog = f"{made.epilog}\n\n{_SCORE}"
     made.add_argument("data", metavar="IN", help="CSV or Parquet with the columns series, timestamp, value")
-    made.add_argument("scores", metavar="OUT", help="the file to write: series, timestamp, score, expected, lower, upper")
-    made.add_argument("--frequency", required=True, choices=tuple(intervals.STEP), help="an interval's length: day, hour, ten or five minutes")
-    made = command("ingest", _ingest, "file alerts in the lake", "anomalake ingest alert.json more.jsonl", "--lake", "--metric-set", "--format")
-    made.add_argument("files", nargs="+", metavar="FILE", help="alerts as JSON: one, an array, one a line (.jsonl), or - for standard input")
+    made.add_argument(
+        "scores", metavar="OUT", help="the file to write: series, timestamp, score, expected, lower, upper"
+    )
+    made.add_argument(
+        "--frequency",
+        required=True,
+        choices=tuple(intervals.STEP),
+        help="an interval's length: day, hour, ten or five minutes",
+    )
+    made = command(
+        "ingest",
+        _ingest,
+        "file alerts in the lake",
+        "anomalake ingest alert.json more.jsonl",
+        "--lake",
+        "--metric-set",
+        "--format",
+    )
+    made.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="alerts as JSON: one, an array, one a line (.jsonl), or - for standard input",
+    )
     made = command(
         "replay", _replay, "make the tables anew from the archive, or try again what is in quarantine",
         "anomalake replay --from 2026-07-01 --to 2026-08-01", "--lake", "--metric-set", "--format",
     )  # fmt: skip
     made.epilog = f"{made.epilog}\n  anomalake replay --quarantine\n\n{_REPLAY}"
-    made.add_argument("--table", action="append", choices=tuple(GLUE_NAMES), help="only this one; may be given several times (default: all)")
-    made.add_argument("--from", dest="start", type=moment, metavar="TIME", help="the first interval: 2026-07-01 or 2026-07-01T11:00, UTC")
+    made.add_argument(
+        "--table",
+        action="append",
+        choices=tuple(GLUE_NAMES),
+        help="only this one; may be given several times (default: all)",
+    )
+    made.add_argument(
+        "--from",
+        dest="start",
+        type=moment,
+        metavar="TIME",
+        help="the first interval: 2026-07-01 or 2026-07-01T11:00, UTC",
+    )
     made.add_argument("--to", dest="end", type=moment, metavar="TIME", help="the end: intervals that start before it")
-    made.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes at a time (default: %(default)s)")
-    made.add_argument("--re-route", action="store_true", help="file alerts where `alerts.detectors` leads today, not where they were filed")
+    made.add_argument(
+        "--jobs",
+        type=_positive,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes at a time (default: %(default)s)",
+    )
+    made.add_argument(
+        "--re-route",
+        action="store_true",
+        help="file alerts where `alerts.detectors` leads today, not where they were filed",
+    )
     made.add_argument("--exact", action="store_true", help="drop the rows of events that the archive does not have")
-    made.add_argument("--quarantine", action="store_true", help="ingest what was not understood again, after a metric set was mended")
+    made.add_argument(
+        "--quarantine", action="store_true", help="ingest what was not understood again, after a metric set was mended"
+    )
     made = command(
         "query",
         _query,
@@ -608,22 +763,53 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("sql", metavar="SQL", help="one statement; tables and views: docs/catalog.md")
     made.epilog = f"{made.epilog}\n\n{_QUERY}"
-    made.add_argument("--as", dest="shape", choices=("table", "csv", "json"), help="default: a table on a terminal, CSV in a pipe")
-    made.add_argument("--raw", action="store_true", help="CSV with quotes instead of percent-encoding; do not open it in a spreadsheet")
-    command("preview", _preview, "draw the QuickSight dashboard as an HTML page", "anomalake preview", "--lake", "--metric-set", "--output")
-    made = command("render", _render, "write the files that are made from the metric sets", "anomalake render --check", "--metric-set")
+    made.add_argument(
+        "--as", dest="shape", choices=("table", "csv", "json"), help="default: a table on a terminal, CSV in a pipe"
+    )
+    made.add_argument(
+        "--raw",
+        action="store_true",
+        help="CSV with quotes instead of percent-encoding; do not open it in a spreadsheet",
+    )
+    command(
+        "preview",
+        _preview,
+        "draw the QuickSight dashboard as an HTML page",
+        "anomalake preview",
+        "--lake",
+        "--metric-set",
+        "--output",
+    )
+    made = command(
+        "render",
+        _render,
+        "write the files that are made from the metric sets",
+        "anomalake render --check",
+        "--metric-set",
+    )
     made.add_argument("--output", default=".", metavar="FOLDER", help="the project's top (default: here)")
     made.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file differs")
     made = command(
         "doctor", _doctor, "check an AWS account and a deployed stack for what most often goes wrong, and say what to do",
         "anomalake doctor --region eu-west-1 --quicksight-owner ana", "--metric-set",
     )  # fmt: skip
-    made.add_argument("--stack", default="anomalake", metavar="NAME", help="the CloudFormation stack (default: %(default)s)")
+    made.add_argument(
+        "--stack", default="anomalake", metavar="NAME", help="the CloudFormation stack (default: %(default)s)"
+    )
     made.add_argument("--region", metavar="REGION", help="the stack's (default: AWS_REGION, else the profile's)")
     made.add_argument(
-        "--quicksight-owner", default="", metavar="ARN_OR_NAME", help="who is to own the dashboards: a user's ARN or name, group/default/NAME"
+        "--quicksight-owner",
+        default="",
+        metavar="ARN_OR_NAME",
+        help="who is to own the dashboards: a user's ARN or name, group/default/NAME",
     )
-    made.add_argument("--as", dest="shape", choices=("table", "json"), default="table", help="default: %(default)s; json: an object a line")
+    made.add_argument(
+        "--as",
+        dest="shape",
+        choices=("table", "json"),
+        default="table",
+        help="default: %(default)s; json: an object a line",
+    )
     return parser
 
 

@@ -24,7 +24,10 @@ FORMATS = (
     "MM/dd/yyyy HH:mm:ss", "MM/dd/yyyy HH:mm", "MM/dd/yyyy", "yyyyMMddHHmmss", "yyyyMMdd",
 )  # fmt: skip
 _TIME_NAMES = ("timestamp", "time", "datetime", "date", "ts", "day", "hour")
-_AVERAGED = re.compile(r"rate|ratio|avg|average|mean|median|pct|percent|share|price|temperature|score|latency|duration|p\d\d", re.IGNORECASE)
+_AVERAGED = re.compile(
+    r"rate|ratio|avg|average|mean|median|pct|percent|share|price|temperature|score|latency|duration|p\d\d",
+    re.IGNORECASE,
+)
 _CODE = re.compile(r"(^|_)(id|code|zip|year|month|store|region)$", re.IGNORECASE)
 
 
@@ -43,7 +46,9 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, told: Sequence
     if form.endswith("'Z'") and zone != "UTC":
         raise UserError(f"the timestamps of {column!r} end in Z, which means UTC; leave --timezone out")
     if timezone is None and not form.endswith("'Z'") and form != time_patterns.UNIX:
-        doubts.append("timezone: the data does not say; UTC is assumed. If the times are local, give --timezone Europe/Berlin or the like")
+        doubts.append(
+            "timezone: the data does not say; UTC is assumed. If the times are local, give --timezone Europe/Berlin or the like"
+        )
     frequency = _frequency(table[column], form, zone, doubts)
     dimensions, measures = _fields(table.drop(columns=column), doubts)
     folder = "{{yyyyMMdd}}" if frequency == "P1D" else "{{yyyyMMdd}}/{{HHmm}}"
@@ -79,12 +84,20 @@ def _timestamps(table: pd.DataFrame, doubts: list[str]) -> tuple[str, str]:
         raise UserError(
             f"no column holds timestamps in a form known here (such as {', '.join(FORMATS[:4])}, or UNIX); columns: {', '.join(table.columns)}"
         )
-    found.sort(key=lambda item: next((place for place, name in enumerate(_TIME_NAMES) if name in item[0].lower()), len(_TIME_NAMES)))
+    found.sort(
+        key=lambda item: next(
+            (place for place, name in enumerate(_TIME_NAMES) if name in item[0].lower()), len(_TIME_NAMES)
+        )
+    )
     column, fitting = found[0]
     if len(found) > 1:
-        doubts.append(f"timestamp.column: {column!r} was taken; {', '.join(repr(other) for other, _ in found[1:])} hold times too")
+        doubts.append(
+            f"timestamp.column: {column!r} was taken; {', '.join(repr(other) for other, _ in found[1:])} hold times too"
+        )
     if len(fitting) > 1:
-        doubts.append(f"timestamp.format: {fitting[0]!r} was taken; {', '.join(map(repr, fitting[1:]))} would fit every row as well")
+        doubts.append(
+            f"timestamp.format: {fitting[0]!r} was taken; {', '.join(map(repr, fitting[1:]))} would fit every row as well"
+        )
     return column, fitting[0]
 
 
@@ -98,7 +111,11 @@ def _fits(value: str, form: str) -> bool:
 
 
 def _frequency(column: "pd.Series[str]", form: str, zone: str, doubts: list[str]) -> str:
-    walls = sorted(wall for value in column.dropna().unique()[:LOOKED_AT] if isinstance(wall := read_wall(value, form, zone), datetime))
+    walls = sorted(
+        wall
+        for value in column.dropna().unique()[:LOOKED_AT]
+        if isinstance(wall := read_wall(value, form, zone), datetime)
+    )
     steps = [later - earlier for earlier, later in itertools.pairwise(walls)]
     if not steps:
         doubts.append("frequency: there is one timestamp only; PT1H was assumed (P1D, PT1H, PT10M, PT5M)")
@@ -108,9 +125,13 @@ def _frequency(column: "pd.Series[str]", form: str, zone: str, doubts: list[str]
     frequency = fitting[0] if fitting else "PT5M"
     if intervals.STEP[frequency] != usual:
         what = "values are added up to it" if usual < intervals.STEP[frequency] else "the intervals between stay empty"
-        doubts.append(f"frequency: rows come every {usual}, which is no frequency known here; {frequency} was taken, {what}")
+        doubts.append(
+            f"frequency: rows come every {usual}, which is no frequency known here; {frequency} was taken, {what}"
+        )
     elif steps.count(usual) < 0.9 * len(steps):
-        doubts.append(f"frequency: {steps.count(usual)} of {len(steps)} steps are {usual}, the others are not; {frequency} was taken")
+        doubts.append(
+            f"frequency: {steps.count(usual)} of {len(steps)} steps are {usual}, the others are not; {frequency} was taken"
+        )
     return frequency
 
 
@@ -119,7 +140,9 @@ def _fields(table: pd.DataFrame, doubts: list[str]) -> tuple[list[str], list[tup
     measures: list[tuple[str, str]] = []
     for name in map(str, table.columns):
         if name.lower() in GENERATED_COLUMNS:
-            doubts.append(f"{name!r} was left out: the tables have a column of that name; rename it in the data to watch it")
+            doubts.append(
+                f"{name!r} was left out: the tables have a column of that name; rename it in the data to watch it"
+            )
             continue
         values = table[name].dropna()
         distinct = values.nunique()
@@ -127,7 +150,9 @@ def _fields(table: pd.DataFrame, doubts: list[str]) -> tuple[list[str], list[tup
         if len(values) and numbers.notna().mean() > 0.99:
             if _CODE.search(name) and distinct <= MOST_VALUES:
                 dimensions.append(name)
-                doubts.append(f"dimensions: {name!r} holds numbers, but is named like a code; move it to the measures if it is one")
+                doubts.append(
+                    f"dimensions: {name!r} holds numbers, but is named like a code; move it to the measures if it is one"
+                )
                 continue
             fraction = bool(((numbers % 1) != 0).any() and numbers.between(0, 1).all())
             how = "AVG" if _AVERAGED.search(name) or fraction else "SUM"
@@ -142,5 +167,7 @@ def _fields(table: pd.DataFrame, doubts: list[str]) -> tuple[list[str], list[tup
         raise UserError(f"no column holds numbers to watch; columns: {', '.join(map(str, table.columns))}")
     for kind, fields, most in (("dimensions", dimensions, MOST_DIMENSIONS), ("measures", measures, MOST_MEASURES)):
         if len(fields) > most:
-            doubts.append(f"{kind}: {len(fields)} were found, {most} are allowed; left out: {', '.join(str(f) for f in fields[most:])}")
+            doubts.append(
+                f"{kind}: {len(fields)} were found, {most} are allowed; left out: {', '.join(str(f) for f in fields[most:])}"
+            )
     return dimensions[:MOST_DIMENSIONS], measures[:MOST_MEASURES]

@@ -32,7 +32,9 @@ def texts(file: Path) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise UserError(f"{file}: there is no such file") from error
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{file}: cannot be read as {'Parquet' if file.suffix in ('.parquet', '.pq') else 'CSV with a header'}: {error}") from error
+        raise UserError(
+            f"{file}: cannot be read as {'Parquet' if file.suffix in ('.parquet', '.pq') else 'CSV with a header'}: {error}"
+        ) from error
     if table.empty:
         raise UserError(f"{file}: holds no rows; a header and at least one row are needed")
     return table
@@ -42,8 +44,14 @@ def told(file: Path, table: pd.DataFrame) -> list[str]:
     """What `read` changed that its user should know of."""
     if file.suffix not in (".parquet", ".pq"):
         header = pd.read_csv(file, nrows=0, sep=_delimiter(file), encoding="utf-8-sig").columns
-        return [f"columns: {old!r} is called {new!r} in the metric set" for old, new in zip(header, table.columns, strict=True) if old != new]
-    return [f"columns: {old!r} is called {new!r}" for old, new in renamed(pq.read_schema(file).names).items() if old != new]
+        return [
+            f"columns: {old!r} is called {new!r} in the metric set"
+            for old, new in zip(header, table.columns, strict=True)
+            if old != new
+        ]
+    return [
+        f"columns: {old!r} is called {new!r}" for old, new in renamed(pq.read_schema(file).names).items() if old != new
+    ]
 
 
 def renamed(columns: list[str]) -> dict[str, str]:
@@ -90,7 +98,9 @@ def numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _csv(file: Path) -> pd.DataFrame:
-    table = pd.read_csv(file, sep=_delimiter(file), dtype="object", keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    table = pd.read_csv(
+        file, sep=_delimiter(file), dtype="object", keep_default_na=False, encoding="utf-8-sig", index_col=False
+    )
     return table.astype("object").where(table != "", None)
 
 
@@ -99,7 +109,9 @@ def _parquet(file: Path) -> pd.DataFrame:
     columns = {}
     for name, column in zip(found.column_names, found.columns, strict=True):
         if pa.types.is_timestamp(column.type):
-            columns[name] = pc.strftime(column.cast(pa.timestamp("s", column.type.tz and "UTC"), safe=False), format="%Y-%m-%d %H:%M:%S").to_pylist()
+            columns[name] = pc.strftime(
+                column.cast(pa.timestamp("s", column.type.tz and "UTC"), safe=False), format="%Y-%m-%d %H:%M:%S"
+            ).to_pylist()
         else:
             columns[name] = [None if value is None else str(value) for value in column.to_pylist()]
     return pd.DataFrame(columns, dtype="object")

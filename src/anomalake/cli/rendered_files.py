@@ -22,7 +22,9 @@ def render(sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:
     try:
         schemas: dict[str, dict[str, list[str]]] = json.loads(known)
     except ValueError as error:
-        raise UserError(f"{SCHEMAS}: is not JSON ({error}); take back what it was, it remembers the schema of every version") from error
+        raise UserError(
+            f"{SCHEMAS}: is not JSON ({error}); take back what it was, it remembers the schema of every version"
+        ) from error
     for item in sets:
         schema = {"dimensions": list(item.dimension_names), "measures": list(item.measure_names)}
         before = schemas.setdefault(item.path, schema)

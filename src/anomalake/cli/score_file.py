@@ -48,8 +48,18 @@ class Quality(NamedTuple):
             f"duplicates    {self.repeated:,} rows repeat a series and interval; values of one interval are added up",
             f"cardinality   {self.series:,} series: {self.constant:,} never change, {self.unscored:,} are too short to be scored",
             f"rows          {self.rows:,}: {self.unreadable:,} unreadable, {self.empty:,} without a value, {self.disordered:,} out of order (sorted)",
-            *([f"left          {self.waiting:,} rows are of an interval that has not ended; they have no score yet"] if self.waiting else []),
-            *([f"future        {self.future[0]:,} rows lie in the future and have no score; the first: {self.future[1]}"] if self.future[0] else []),
+            *(
+                [f"left          {self.waiting:,} rows are of an interval that has not ended; they have no score yet"]
+                if self.waiting
+                else []
+            ),
+            *(
+                [
+                    f"future        {self.future[0]:,} rows lie in the future and have no score; the first: {self.future[1]}"
+                ]
+                if self.future[0]
+                else []
+            ),
         ]
 
 
@@ -87,7 +97,9 @@ def scores(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
     begins = np.flatnonzero(times.ne(times.shift()).to_numpy())
     ends = np.append(begins[1:], len(rows))
     found = np.full((len(rows), 4), np.nan)
-    for begin, end in tqdm(zip(begins, ends, strict=True), desc="detector", unit=" intervals", total=len(begins), disable=None, leave=False):
+    for begin, end in tqdm(
+        zip(begins, ends, strict=True), desc="detector", unit=" intervals", total=len(begins), disable=None, leave=False
+    ):
         wall, here = times.iloc[begin].to_pydatetime(), codes[begin:end]
         row = np.full(len(names), np.nan)
         row[here] = values[begin:end]

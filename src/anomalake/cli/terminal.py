@@ -14,7 +14,9 @@ def printable(text: str) -> str:
     r"""The text with an escape (`\x1b`, `\n`, `\u202e`) for each character that would move, colour, reorder or hide what a terminal shows."""
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
+    )
 
 
 def lines(text: str) -> str:
@@ -25,7 +27,9 @@ def lines(text: str) -> str:
 def json_line(value: Any) -> str:
     """The value as JSON on one line; characters that are not printable are escaped as JSON has it."""
     text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if text.isprintable() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+    return (
+        text if text.isprintable() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+    )
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -40,12 +44,16 @@ def table_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterat
     texts = [[_text(cell) for cell in row] for row in first]
     heads = [_text(column) for column in columns]
     widths = [max([len(head), *(len(row[place]) for row in texts)]) for place, head in enumerate(heads)]
-    right = [all(isinstance(row[place], int | float) or row[place] is None for row in first) for place in range(len(columns))]
+    right = [
+        all(isinstance(row[place], int | float) or row[place] is None for row in first) for place in range(len(columns))
+    ]
 
     def line(cells: Sequence[str]) -> str:
         return "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)).rstrip()
 
-    yield from map(line, chain([heads, ["-" * width for width in widths]], texts, ([_text(cell) for cell in row] for row in rows)))
+    yield from map(
+        line, chain([heads, ["-" * width for width in widths]], texts, ([_text(cell) for cell in row] for row in rows))
+    )
 
 
 def _text(cell: Any) -> str:

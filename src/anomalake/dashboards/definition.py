@@ -16,7 +16,12 @@ from anomalake.domain.metric_set import ANOMALY_COLUMNS, Dimension, Measure, Met
 Granularity = Literal["DAY", "HOUR", "MINUTE"]
 Definition = dict[str, Any]
 
-LIVE, CONTRIBUTIONS, LOG, BAND = "anomalies_with_live", "anomalies_with_contributions", "anomaly_log", "metrics_with_band"
+LIVE, CONTRIBUTIONS, LOG, BAND = (
+    "anomalies_with_live",
+    "anomalies_with_contributions",
+    "anomaly_log",
+    "metrics_with_band",
+)
 HEALTH = "data_health"
 DATASETS = (LIVE, CONTRIBUTIONS, LOG, BAND, HEALTH)
 ALL_DATASETS = ALL_ANOMALIES, ALL_CONTRIBUTIONS, ALL_LOG = "all_anomalies", "all_contributions", "all_anomaly_log"
@@ -28,11 +33,22 @@ IN_WINDOW = {
 }
 MOST_POINTS = 2_000  # on a time axis, before the next coarser granularity serves better
 CURRENCY = re.compile("[A-Z]{3}")  # a code of ISO 4217
-SEVERITY_COLORS = {"critical": "#7F1D1D", "high": "#DC2626", "medium": "#F59E0B", "low": "#FCD34D", "unscored": "#94A3B8"}
+SEVERITY_COLORS = {
+    "critical": "#7F1D1D",
+    "high": "#DC2626",
+    "medium": "#F59E0B",
+    "low": "#FCD34D",
+    "unscored": "#94A3B8",
+}
 # The band of several series taken together: their deviations add up as independent ones do, in squares. Of one series it is that series' own.
 _BOUNDS = {
     "SUM": {"observed": "observed", "expected": "expected", "lower": "lower bound", "upper": "upper bound"},
-    "AVG": {"observed": "observed mean", "expected": "expected mean", "lower": "lower bound of mean", "upper": "upper bound of mean"},
+    "AVG": {
+        "observed": "observed mean",
+        "expected": "expected mean",
+        "lower": "lower bound of mean",
+        "upper": "upper bound of mean",
+    },
 }
 _SUMS = {
     "observed": "sum({value} - {expectedvalue}) + sum({expectedvalue})",  # only of what has an expected value
@@ -61,8 +77,14 @@ class Window(NamedTuple):
 
 def rolling(metric_set: MetricSet) -> Window:
     """The window of a deployed dashboard: as many days back as a time axis holds at the set's own frequency, 90 at most."""
-    days = min(90, int(MOST_POINTS * intervals.STEP[metric_set.frequency] / intervals.STEP["P1D"])) if metric_set.frequency != "P1D" else 365
-    return Window(f"addDateTime(-{days}, 'DD', now())", "addDateTime(1, 'DD', now())", finest(metric_set))  # now() is UTC, the zone may be ahead
+    days = (
+        min(90, int(MOST_POINTS * intervals.STEP[metric_set.frequency] / intervals.STEP["P1D"]))
+        if metric_set.frequency != "P1D"
+        else 365
+    )
+    return Window(
+        f"addDateTime(-{days}, 'DD', now())", "addDateTime(1, 'DD', now())", finest(metric_set)
+    )  # now() is UTC, the zone may be ahead
 
 
 def fitting(metric_set: MetricSet, start: datetime, end: datetime) -> Window:
@@ -83,7 +105,10 @@ def finest(metric_set: MetricSet) -> Granularity:
 
 def definition(metric_set: MetricSet, window: Window, arns: Mapping[str, Any] | None = None) -> Definition:
     """The analysis; `arns` gives each dataset's ARN, a text or what CloudFormation makes one of (a preview needs none)."""
-    filters = [*_time_filters(LIVE, DATASETS), *(_dimension_filter(dimension, metric_set) for dimension in metric_set.dimensions)]
+    filters = [
+        *_time_filters(LIVE, DATASETS),
+        *(_dimension_filter(dimension, metric_set) for dimension in metric_set.dimensions),
+    ]
     sheets = [_overview(filters, LOG, "metricname", "measure")]
     sheets += [_measure_sheet(metric_set, number, window, filters) for number in range(len(metric_set.measures))]
     sheets.append(_contributions(metric_set))
@@ -112,9 +137,12 @@ def definition_of_all(window: Window, arns: Mapping[str, Any] | None = None) -> 
     series = _table("series", "Anomalous series, the worst first", ALL_ANOMALIES, _SERIES_COLUMNS, "groupscore")
     pivot = _pivot(ALL_CONTRIBUTIONS, ("metricset", "Metric set"), window.granularity)
     return {
-        "DataSetIdentifierDeclarations": [{"Identifier": name, "DataSetArn": (arns or {}).get(name, _NO_ARN + name)} for name in ALL_DATASETS],
+        "DataSetIdentifierDeclarations": [
+            {"Identifier": name, "DataSetArn": (arns or {}).get(name, _NO_ARN + name)} for name in ALL_DATASETS
+        ],
         "CalculatedFields": _in_window(ALL_DATASETS),
-        "ColumnConfigurations": [_time_format(one) for one in ALL_DATASETS] + [_format(one, "groupscore", _decimals(1)) for one in ALL_DATASETS],
+        "ColumnConfigurations": [_time_format(one) for one in ALL_DATASETS]
+        + [_format(one, "groupscore", _decimals(1)) for one in ALL_DATASETS],
         "ParameterDeclarations": [_moment("From", window.start), _moment("Until", window.end)],
         "Sheets": [
             _overview(filters, ALL_LOG, "metricset", "metric set"),
@@ -142,7 +170,13 @@ def _over_time(field: str, dataset: str, granularity: str) -> dict[str, Any]:
 
 def _number(field: str, dataset: str, name: str, aggregation: str = "SUM") -> dict[str, Any]:
     how = {"SUM": "SUM", "AVG": "AVERAGE"}.get(aggregation, aggregation)
-    return {"NumericalMeasureField": {"FieldId": field, "Column": _column(dataset, name), "AggregationFunction": {"SimpleNumericalAggregation": how}}}
+    return {
+        "NumericalMeasureField": {
+            "FieldId": field,
+            "Column": _column(dataset, name),
+            "AggregationFunction": {"SimpleNumericalAggregation": how},
+        }
+    }
 
 
 def _calculated(field: str, dataset: str, name: str) -> dict[str, Any]:
@@ -151,7 +185,13 @@ def _calculated(field: str, dataset: str, name: str) -> dict[str, Any]:
 
 
 def _count(field: str, dataset: str, name: str) -> dict[str, Any]:
-    return {"CategoricalMeasureField": {"FieldId": field, "Column": _column(dataset, name), "AggregationFunction": "DISTINCT_COUNT"}}
+    return {
+        "CategoricalMeasureField": {
+            "FieldId": field,
+            "Column": _column(dataset, name),
+            "AggregationFunction": "DISTINCT_COUNT",
+        }
+    }
 
 
 def _title(text: str) -> dict[str, Any]:
@@ -178,7 +218,10 @@ def _formats(metric_set: MetricSet) -> list[dict[str, Any]]:
     made = [_format(LOG, "groupscore", _decimals(1)), _format(CONTRIBUTIONS, "groupscore", _decimals(1))]
     made += [_format(CONTRIBUTIONS, column, _decimals(1)) for column in ("valuecontribution", "contributionshare")]
     for measure in metric_set.measures:
-        values = (measure.name, *(measure.name + suffix for suffix in ANOMALY_COLUMNS if suffix not in ("GroupScore", "EventId")))
+        values = (
+            measure.name,
+            *(measure.name + suffix for suffix in ANOMALY_COLUMNS if suffix not in ("GroupScore", "EventId")),
+        )
         made += [_format(LIVE, column, _number_format(measure)) for column in values]
         made.append(_format(LIVE, f"{measure.name}GroupScore", _decimals(1)))
     return [_time_format(dataset) for dataset in DATASETS] + made
@@ -192,7 +235,10 @@ def _time_format(dataset: str) -> dict[str, Any]:
 
 
 def _format(dataset: str, column: str, number: dict[str, Any]) -> dict[str, Any]:
-    return {"Column": _column(dataset, column), "FormatConfiguration": {"NumberFormatConfiguration": {"FormatConfiguration": number}}}
+    return {
+        "Column": _column(dataset, column),
+        "FormatConfiguration": {"NumberFormatConfiguration": {"FormatConfiguration": number}},
+    }
 
 
 def _decimals(places: int, **more: str) -> dict[str, Any]:
@@ -206,14 +252,20 @@ def _number_format(measure: Measure) -> dict[str, Any]:
         return {"PercentageDisplayFormatConfiguration": places}
     if measure.format == "currency" and measure.unit and CURRENCY.fullmatch(measure.unit):
         return {"CurrencyDisplayFormatConfiguration": {**places, "Symbol": measure.unit}}
-    return {"NumberDisplayFormatConfiguration": {**places, **({"Suffix": f" {measure.shown_unit}"} if measure.unit else {})}}
+    return {
+        "NumberDisplayFormatConfiguration": {**places, **({"Suffix": f" {measure.shown_unit}"} if measure.unit else {})}
+    }
 
 
 # --- parameters and filters
 
 
 def _moment(name: str, value: datetime | str) -> dict[str, Any]:
-    default = {"StaticValues": [f"{value:%Y-%m-%dT%H:%M:%S.000Z}"]} if isinstance(value, datetime) else {"RollingDate": {"Expression": value}}
+    default = (
+        {"StaticValues": [f"{value:%Y-%m-%dT%H:%M:%S.000Z}"]}
+        if isinstance(value, datetime)
+        else {"RollingDate": {"Expression": value}}
+    )
     return {"DateTimeParameterDeclaration": {"Name": name, "TimeGranularity": "MINUTE", "DefaultValues": default}}
 
 
@@ -221,7 +273,13 @@ def _time_filters(first: str, datasets: Sequence[str]) -> list[dict[str, Any]]:
     """What is shown lies between the parameters From and Until; and of each dataset only the partitions around them are read."""
 
     def everywhere(group: str, cross: str, one: dict[str, Any]) -> dict[str, Any]:
-        return {"FilterGroupId": group, "CrossDataset": cross, "Status": "ENABLED", "ScopeConfiguration": {"AllSheets": {}}, "Filters": [one]}
+        return {
+            "FilterGroupId": group,
+            "CrossDataset": cross,
+            "Status": "ENABLED",
+            "ScopeConfiguration": {"AllSheets": {}},
+            "Filters": [one],
+        }
 
     window = {
         "FilterId": "window-range",
@@ -236,7 +294,13 @@ def _time_filters(first: str, datasets: Sequence[str]) -> list[dict[str, Any]]:
 
     def partitions(dataset: str, side: str) -> dict[str, Any]:
         column = {"DataSetIdentifier": dataset, "ColumnName": IN_WINDOW[side][0]}
-        return {"FilterId": f"days-{side}-{dataset}", "Column": column, "Value": 1, "MatchOperator": "EQUALS", "NullOption": "NON_NULLS_ONLY"}
+        return {
+            "FilterId": f"days-{side}-{dataset}",
+            "Column": column,
+            "Value": 1,
+            "MatchOperator": "EQUALS",
+            "NullOption": "NON_NULLS_ONLY",
+        }
 
     return [
         everywhere("window", "ALL_DATASETS", {"TimeRangeFilter": window}),
@@ -253,13 +317,20 @@ def _in_window(datasets: Sequence[str]) -> list[dict[str, str]]:
 
     From and Until are local; UTC is at most 14 hours behind and 12 ahead, and a date is its first moment.
     """
-    return [{"DataSetIdentifier": one, "Name": name, "Expression": expression} for one in datasets for name, expression in IN_WINDOW.values()]
+    return [
+        {"DataSetIdentifier": one, "Name": name, "Expression": expression}
+        for one in datasets
+        for name, expression in IN_WINDOW.values()
+    ]
 
 
 def _dimension_filter(dimension: Dimension, metric_set: MetricSet) -> dict[str, Any]:
     """A drop-down over every sheet that has the dimension."""
     name = dimension.name.lower()
-    scopes = [{"SheetId": sheet, "Scope": "ALL_VISUALS"} for sheet in (*(_sheet_id(m) for m in metric_set.measures), "contributions")]
+    scopes = [
+        {"SheetId": sheet, "Scope": "ALL_VISUALS"}
+        for sheet in (*(_sheet_id(m) for m in metric_set.measures), "contributions")
+    ]
     return {
         "FilterGroupId": _id("by", name),
         "CrossDataset": "ALL_DATASETS",
@@ -289,7 +360,13 @@ def _only(group: str, dataset: str, allowed: Mapping[str, Sequence[str]], *, she
     scope = {"SheetId": sheet, "Scope": "SELECTED_VISUALS", "VisualIds": [visual]}
 
     def listed(values: Sequence[str]) -> dict[str, Any]:
-        return {"FilterListConfiguration": {"MatchOperator": "CONTAINS", "CategoryValues": list(values), "NullOption": "NON_NULLS_ONLY"}}
+        return {
+            "FilterListConfiguration": {
+                "MatchOperator": "CONTAINS",
+                "CategoryValues": list(values),
+                "NullOption": "NON_NULLS_ONLY",
+            }
+        }
 
     return {
         "FilterGroupId": group,
@@ -297,7 +374,13 @@ def _only(group: str, dataset: str, allowed: Mapping[str, Sequence[str]], *, she
         "Status": "ENABLED",
         "ScopeConfiguration": {"SelectedSheets": {"SheetVisualScopingConfigurations": [scope]}},
         "Filters": [
-            {"CategoryFilter": {"FilterId": f"{group}-{column}", "Column": _column(dataset, column), "Configuration": listed(values)}}
+            {
+                "CategoryFilter": {
+                    "FilterId": f"{group}-{column}",
+                    "Column": _column(dataset, column),
+                    "Configuration": listed(values),
+                }
+            }
             for column, values in allowed.items()
         ],
     }
@@ -314,7 +397,13 @@ class _Placed(NamedTuple):
     height: int
 
 
-def _sheet(sheet: str, name: str, placed: Iterable[_Placed], controls: Sequence[dict[str, Any]], dimensions: Sequence[Dimension]) -> dict[str, Any]:
+def _sheet(
+    sheet: str,
+    name: str,
+    placed: Iterable[_Placed],
+    controls: Sequence[dict[str, Any]],
+    dimensions: Sequence[Dimension],
+) -> dict[str, Any]:
     visuals, elements, column, row, height = [], [], 0, 0, 0
     for visual, wide, high in placed:
         if column + wide > _COLUMNS:
@@ -339,7 +428,9 @@ def _sheet(sheet: str, name: str, placed: Iterable[_Placed], controls: Sequence[
                 "Configuration": {
                     "GridLayout": {
                         "Elements": elements,
-                        "CanvasSizeOptions": {"ScreenCanvasSizeOptions": {"ResizeOption": "FIXED", "OptimizedViewPortWidth": "1600px"}},
+                        "CanvasSizeOptions": {
+                            "ScreenCanvasSizeOptions": {"ResizeOption": "FIXED", "OptimizedViewPortWidth": "1600px"}
+                        },
                     }
                 }
             }
@@ -347,14 +438,21 @@ def _sheet(sheet: str, name: str, placed: Iterable[_Placed], controls: Sequence[
     }
     if dimensions:
         made["FilterControls"] = [
-            {"CrossSheet": {"FilterControlId": _id("control", sheet, d.name), "SourceFilterId": _id("choose", d.name)}} for d in dimensions
+            {"CrossSheet": {"FilterControlId": _id("control", sheet, d.name), "SourceFilterId": _id("choose", d.name)}}
+            for d in dimensions
         ]
     return made
 
 
 def _pickers(sheet: str) -> list[dict[str, Any]]:
     return [
-        {"DateTimePicker": {"ParameterControlId": f"{sheet}-{name.lower()}", "Title": name, "SourceParameterName": name}}
+        {
+            "DateTimePicker": {
+                "ParameterControlId": f"{sheet}-{name.lower()}",
+                "Title": name,
+                "SourceParameterName": name,
+            }
+        }
         for name in ("From", "Until")
     ]
 
@@ -367,10 +465,16 @@ def _table(visual: str, title: str, dataset: str, columns: Sequence[tuple[str, s
             "Title": _title(title),
             "ChartConfiguration": {
                 "FieldWells": {
-                    "TableUnaggregatedFieldWells": {"Values": [{"FieldId": f"{visual}-{c}", "Column": _column(dataset, c)} for c, _ in columns]}
+                    "TableUnaggregatedFieldWells": {
+                        "Values": [{"FieldId": f"{visual}-{c}", "Column": _column(dataset, c)} for c, _ in columns]
+                    }
                 },
-                "SortConfiguration": {"RowSort": [{"FieldSort": {"FieldId": f"{visual}-{greatest}", "Direction": "DESC"}}]},
-                "FieldOptions": {"SelectedFieldOptions": [{"FieldId": f"{visual}-{c}", "CustomLabel": label} for c, label in columns]},
+                "SortConfiguration": {
+                    "RowSort": [{"FieldSort": {"FieldId": f"{visual}-{greatest}", "Direction": "DESC"}}]
+                },
+                "FieldOptions": {
+                    "SelectedFieldOptions": [{"FieldId": f"{visual}-{c}", "CustomLabel": label} for c, label in columns]
+                },
             },
         }
     }
@@ -382,7 +486,9 @@ _SERIES_COLUMNS = (
 )  # fmt: skip
 
 
-def _bars_a_day(visual: str, title: str, value: dict[str, Any], by: tuple[str, str], *, colors: Mapping[str, str], axis: str) -> dict[str, Any]:
+def _bars_a_day(
+    visual: str, title: str, value: dict[str, Any], by: tuple[str, str], *, colors: Mapping[str, str], axis: str
+) -> dict[str, Any]:
     """What there was on each day, stacked by a column of a dataset (`by`: these two) whose values have their colors."""
     dataset, column = by
     day, color = f"{visual}-day", f"{visual}-{column}"
@@ -403,7 +509,10 @@ def _bars_a_day(visual: str, title: str, value: dict[str, Any], by: tuple[str, s
                 "SortConfiguration": {"CategorySort": _ascending(day)},
                 "ValueLabelOptions": _axis(axis),
                 "VisualPalette": {
-                    "ColorMap": [{"Element": {"FieldId": color, "FieldValue": label}, "Color": shade} for label, shade in colors.items()]
+                    "ColorMap": [
+                        {"Element": {"FieldId": color, "FieldValue": label}, "Color": shade}
+                        for label, shade in colors.items()
+                    ]
                 },
             },
         }
@@ -415,7 +524,11 @@ def _overview(filters: list[dict[str, Any]], log_dataset: str, row: str, rows: s
 
     def kpi(visual: str, title: str, value: dict[str, Any]) -> _Placed:
         wells = {"Values": [value], "TargetValues": [], "TrendGroups": []}
-        return _Placed({"KPIVisual": {"VisualId": visual, "Title": _title(title), "ChartConfiguration": {"FieldWells": wells}}}, 9, 5)
+        return _Placed(
+            {"KPIVisual": {"VisualId": visual, "Title": _title(title), "ChartConfiguration": {"FieldWells": wells}}},
+            9,
+            5,
+        )
 
     columns = (
         (TIME, "Time"), *([(row, "Metric set")] if row == "metricset" else []), ("metricname", "Measure"), ("groupscore", "Score"),
@@ -424,7 +537,9 @@ def _overview(filters: list[dict[str, Any]], log_dataset: str, row: str, rows: s
     )  # fmt: skip
     log = _table("log", "Event log, newest first", log_dataset, columns, TIME)
     events = _count("timeline-events", log_dataset, "eventid")
-    timeline = _bars_a_day("timeline", "Events a day by severity", events, (log_dataset, "severity"), colors=SEVERITY_COLORS, axis="events")
+    timeline = _bars_a_day(
+        "timeline", "Events a day by severity", events, (log_dataset, "severity"), colors=SEVERITY_COLORS, axis="events"
+    )
     heat = {
         "HeatMapVisual": {
             "VisualId": "worst",
@@ -445,12 +560,16 @@ def _overview(filters: list[dict[str, Any]], log_dataset: str, row: str, rows: s
             },
         }
     }
-    filters.append(_only("severe", log_dataset, {"severity": ["high", "critical"]}, sheet="overview", visual="kpi-severe"))
+    filters.append(
+        _only("severe", log_dataset, {"severity": ["high", "critical"]}, sheet="overview", visual="kpi-severe")
+    )
     placed = [
         kpi("kpi-events", "Events", _count("kpi-events-value", log_dataset, "eventid")),
         kpi("kpi-severe", "High or critical", _count("kpi-severe-value", log_dataset, "eventid")),
         kpi("kpi-worst", "Worst score", _number("kpi-worst-value", log_dataset, "groupscore", "MAX")),
-        kpi("kpi-series", "Most series in one event", _number("kpi-series-value", log_dataset, "affectedseries", "MAX")),
+        kpi(
+            "kpi-series", "Most series in one event", _number("kpi-series-value", log_dataset, "affectedseries", "MAX")
+        ),
         _Placed(timeline, 18, 11),
         _Placed(heat, 18, 11),
         _Placed(log, 36, 17),
@@ -463,7 +582,9 @@ def _data_health(window: Window, filters: list[dict[str, Any]]) -> dict[str, Any
     complete = {
         "LineChartVisual": {
             "VisualId": "completeness",
-            "Title": _title("Completeness: series that came, per cent of those that usually do (the least of each step)"),
+            "Title": _title(
+                "Completeness: series that came, per cent of those that usually do (the least of each step)"
+            ),
             "ChartConfiguration": {
                 "Type": "LINE",
                 "FieldWells": {
@@ -479,11 +600,24 @@ def _data_health(window: Window, filters: list[dict[str, Any]]) -> dict[str, Any
     }
     number = _number("statuses-intervals", HEALTH, "series", "COUNT")
     intervals_by_status = _bars_a_day(
-        "statuses", "Intervals a day by what became of them", number, (HEALTH, "status"), colors=STATUS_COLORS, axis="intervals"
+        "statuses",
+        "Intervals a day by what became of them",
+        number,
+        (HEALTH, "status"),
+        colors=STATUS_COLORS,
+        axis="intervals",
     )
     filters.append(_only("missing", LOG, {"metricname": [MISSING_DATA]}, sheet="health", visual="missing"))
-    filters.append(_only("unhealthy", HEALTH, {"status": ["thin", "empty", "late"]}, sheet="health", visual="unhealthy"))
-    told = ((TIME, "Time"), ("groupscore", "Missing, %"), ("rootcause", "What is missing"), ("affectedseries", "Series"), ("feedback", "Feedback"))
+    filters.append(
+        _only("unhealthy", HEALTH, {"status": ["thin", "empty", "late"]}, sheet="health", visual="unhealthy")
+    )
+    told = (
+        (TIME, "Time"),
+        ("groupscore", "Missing, %"),
+        ("rootcause", "What is missing"),
+        ("affectedseries", "Series"),
+        ("feedback", "Feedback"),
+    )
     columns = (
         (TIME, "Time"), ("status", "Status"), ("series", "Series"), ("usualseries", "Usual"), ("scoredseries", "Scored"), ("rowsread", "Rows read"),
         ("rowsrefused", "Refused"),
@@ -515,7 +649,12 @@ def _measure_sheet(metric_set: MetricSet, number: int, window: Window, filters: 
     band, step = f"m{number}-band", window.granularity
     columns = _BOUNDS[measure.aggregation]
     how = "added up over the series" if measure.aggregation == "SUM" else "mean of the series"
-    series = (("observed", "2px", "SOLID"), ("expected", "2px", "DOTTED"), ("lower", "1px", "SOLID"), ("upper", "1px", "SOLID"))
+    series = (
+        ("observed", "2px", "SOLID"),
+        ("expected", "2px", "DOTTED"),
+        ("lower", "1px", "SOLID"),
+        ("upper", "1px", "SOLID"),
+    )
     filters.append(_only(band, BAND, {"metricname": [measure.name]}, sheet=sheet, visual=band))
     placed = [
         _Placed(
@@ -561,7 +700,9 @@ def _measure_sheet(metric_set: MetricSet, number: int, window: Window, filters: 
     return _sheet(sheet, label, placed, _pickers(sheet), metric_set.dimensions)
 
 
-def _measure_by(measure: Measure, dimension: Dimension | None, base: str, step: Granularity, filters: list[dict[str, Any]]) -> list[_Placed]:
+def _measure_by(
+    measure: Measure, dimension: Dimension | None, base: str, step: Granularity, filters: list[dict[str, Any]]
+) -> list[_Placed]:
     """The live data and its anomalies by one dimension (or in one, where there is none), and what contributed."""
     sheet, label, unit = _sheet_id(measure), measure.title, _with_unit(measure)
     by = f" by {dimension.title.lower()}" if dimension else ""
@@ -571,7 +712,9 @@ def _measure_by(measure: Measure, dimension: Dimension | None, base: str, step: 
         return [_by(f"{visual}-color", LIVE, dimension.name)] if dimension else []
 
     def place(visual: str, kind: str, title: str, configuration: dict[str, Any], width: int) -> _Placed:
-        return _Placed({kind: {"VisualId": visual, "Title": _title(title), "ChartConfiguration": configuration}}, width, 11)
+        return _Placed(
+            {kind: {"VisualId": visual, "Title": _title(title), "ChartConfiguration": configuration}}, width, 11
+        )
 
     live_wells = {
         "Category": [_over_time(f"{line}-time", LIVE, step)],
@@ -619,7 +762,9 @@ def _measure_by(measure: Measure, dimension: Dimension | None, base: str, step: 
 
 def _contributions(metric_set: MetricSet) -> dict[str, Any]:
     pivot = _pivot(CONTRIBUTIONS, None, finest(metric_set))
-    return _sheet("contributions", "Contributions", [_Placed(pivot, 36, 21)], _pickers("contributions"), metric_set.dimensions)
+    return _sheet(
+        "contributions", "Contributions", [_Placed(pivot, 36, 21)], _pickers("contributions"), metric_set.dimensions
+    )
 
 
 def _pivot(dataset: str, first: tuple[str, str] | None, step: Granularity) -> dict[str, Any]:
@@ -640,9 +785,18 @@ def _pivot(dataset: str, first: tuple[str, str] | None, step: Granularity) -> di
                     }
                 },
                 "SortConfiguration": {
-                    "FieldSortOptions": [{"FieldId": f"pivot-{TIME}", "SortBy": {"Field": {"FieldId": f"pivot-{TIME}", "Direction": "DESC"}}}]
+                    "FieldSortOptions": [
+                        {
+                            "FieldId": f"pivot-{TIME}",
+                            "SortBy": {"Field": {"FieldId": f"pivot-{TIME}", "Direction": "DESC"}},
+                        }
+                    ]
                 },
-                "FieldOptions": {"SelectedFieldOptions": [{"FieldId": field, "CustomLabel": label} for field, label in labels.items()]},
+                "FieldOptions": {
+                    "SelectedFieldOptions": [
+                        {"FieldId": field, "CustomLabel": label} for field, label in labels.items()
+                    ]
+                },
             },
         }
     }

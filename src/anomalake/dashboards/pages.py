@@ -34,15 +34,24 @@ def _page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -> str:
             raise UserError(f"{db}.{name}: cannot be read: {duck.one_line(error)}") from error
     # Live data may hold a date in 1970 or 2036, which is reported and not scored; of live data a year around the results counts.
     first, last = _extent(connection, [name for name in definition.DATASETS if name != LIVE], "true")
-    near = f"localtimestamp BETWEEN TIMESTAMP '{first}' - INTERVAL 366 DAY AND TIMESTAMP '{last}' + INTERVAL 366 DAY" if first else "true"
+    near = (
+        f"localtimestamp BETWEEN TIMESTAMP '{first}' - INTERVAL 366 DAY AND TIMESTAMP '{last}' + INTERVAL 366 DAY"
+        if first
+        else "true"
+    )
     first, last = _extent(connection, definition.DATASETS, near)
     window = definition.fitting(metric_set, first or now - timedelta(days=1), last or now)
     made = definition.definition(metric_set, window)
     return preview.page(made, connection, {name: f"temp.{name}" for name in definition.DATASETS}, metric_set.title, now)
 
 
-def _extent(connection: duckdb.DuckDBPyConnection, names: Iterable[str], near: str) -> tuple[datetime | None, datetime | None]:
+def _extent(
+    connection: duckdb.DuckDBPyConnection, names: Iterable[str], near: str
+) -> tuple[datetime | None, datetime | None]:
     """The first and the last local time in the rows of these datasets that fit the condition."""
-    parts = " UNION ALL ".join(f"SELECT min(localtimestamp) AS first, max(localtimestamp) AS last FROM temp.{name} WHERE {near}" for name in names)
+    parts = " UNION ALL ".join(
+        f"SELECT min(localtimestamp) AS first, max(localtimestamp) AS last FROM temp.{name} WHERE {near}"
+        for name in names
+    )
     ((first, last),) = connection.sql(f"SELECT min(first), max(last) FROM ({parts})").fetchall()
     return first, last

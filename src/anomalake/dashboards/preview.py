@@ -85,7 +85,13 @@ class _Cube:
     order: str = ""
 
 
-def page(definition: Mapping[str, Any], connection: duckdb.DuckDBPyConnection, datasets: Mapping[str, str], title: str, now: datetime) -> str:
+def page(
+    definition: Mapping[str, Any],
+    connection: duckdb.DuckDBPyConnection,
+    datasets: Mapping[str, str],
+    title: str,
+    now: datetime,
+) -> str:
     """The HTML page.
 
     Parameters: `datasets` gives for each identifier of the definition the SQL name of its data in `connection`; `now` is what rolling dates mean.
@@ -97,12 +103,22 @@ def page(definition: Mapping[str, Any], connection: duckdb.DuckDBPyConnection, d
     sheets = []
     for sheet in definition["Sheets"]:
         controls = _controls(definition, sheet)
-        places = {e["ElementId"]: e for layout in sheet.get("Layouts", ()) for e in layout["Configuration"]["GridLayout"]["Elements"]}
+        places = {
+            e["ElementId"]: e
+            for layout in sheet.get("Layouts", ())
+            for e in layout["Configuration"]["GridLayout"]["Elements"]
+        }
         visuals = []
         for visual in sheet["Visuals"]:
-            drawn = _visual(visual, _Context(definition, sheet["SheetId"], parameters, columns, controls, connection, datasets), cubes)
+            drawn = _visual(
+                visual,
+                _Context(definition, sheet["SheetId"], parameters, columns, controls, connection, datasets),
+                cubes,
+            )
             place = places.get(drawn["id"], {})
-            drawn["place"] = [place.get(name, other) for name, other in (("ColumnIndex", 0), ("ColumnSpan", 36), ("RowSpan", 11))]
+            drawn["place"] = [
+                place.get(name, other) for name, other in (("ColumnIndex", 0), ("ColumnSpan", 36), ("RowSpan", 11))
+            ]
             visuals.append(drawn)
         used = {control for visual in visuals for control in visual["controls"]}
         sheets.append({
@@ -141,7 +157,9 @@ def _parameters(definition: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         if kind == "DateTimeParameterDeclaration" and "RollingDate" in default:
             match = _ROLLING.fullmatch(default["RollingDate"]["Expression"])
             if match is None:
-                raise UserError(f"parameter {parameter['Name']}: the preview does not know the rolling date {default['RollingDate']['Expression']!r}")
+                raise UserError(
+                    f"parameter {parameter['Name']}: the preview does not know the rolling date {default['RollingDate']['Expression']!r}"
+                )
             unit = timedelta(days=1) if match[2] == "DD" else timedelta(hours=1)
             found[parameter["Name"]] = now + int(match[1] or 0) * unit
         elif kind == "DateTimeParameterDeclaration" and default.get("StaticValues"):
@@ -151,13 +169,17 @@ def _parameters(definition: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     return found
 
 
-def _load(definition: Mapping[str, Any], connection: duckdb.DuckDBPyConnection, datasets: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def _load(
+    definition: Mapping[str, Any], connection: duckdb.DuckDBPyConnection, datasets: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
     """The columns of each dataset that the definition declares."""
     columns = {}
     for declared in definition["DataSetIdentifierDeclarations"]:
         identifier = declared["Identifier"]
         if identifier not in datasets:
-            raise UserError(f"the definition's dataset {identifier!r} has no data; there are: {', '.join(datasets) or 'none'}")
+            raise UserError(
+                f"the definition's dataset {identifier!r} has no data; there are: {', '.join(datasets) or 'none'}"
+            )
         described = connection.sql(f"DESCRIBE SELECT * FROM {datasets[identifier]}").fetchall()
         columns[identifier] = {name: kind for name, kind, *_ in described}
     return columns
@@ -186,20 +208,26 @@ def _predicates(context: _Context, visual: str, dataset: str) -> tuple[str, ...]
     """What the definition's filters leave of the dataset for this visual, as SQL."""
     found = []
     for group in context.definition.get("FilterGroups", ()):
-        if group.get("Status", "ENABLED") != "ENABLED" or not _in_scope(group["ScopeConfiguration"], context.sheet, visual):
+        if group.get("Status", "ENABLED") != "ENABLED" or not _in_scope(
+            group["ScopeConfiguration"], context.sheet, visual
+        ):
             continue
         for one in group["Filters"]:
             ((kind, body),) = one.items()
             column = body["Column"]
             expression = _expressions(context.definition).get((column["DataSetIdentifier"], column["ColumnName"]))
             if expression is None and column["ColumnName"] not in context.columns.get(column["DataSetIdentifier"], {}):
-                raise UserError(f"filter {body['FilterId']}: the dataset {column['DataSetIdentifier']!r} has no column {column['ColumnName']!r}")
+                raise UserError(
+                    f"filter {body['FilterId']}: the dataset {column['DataSetIdentifier']!r} has no column {column['ColumnName']!r}"
+                )
             if column["DataSetIdentifier"] != dataset and (
                 group["CrossDataset"] == "SINGLE_DATASET" or column["ColumnName"] not in context.columns[dataset]
             ):
                 continue
             try:
-                of = sql.name(column["ColumnName"]) if expression is None else _row_level(expression, context.parameters)
+                of = (
+                    sql.name(column["ColumnName"]) if expression is None else _row_level(expression, context.parameters)
+                )
                 found += _predicate(kind, body, of, context.parameters)
             except (KeyError, TypeError, ValueError) as error:
                 raise UserError(f"filter {body['FilterId']}: the preview cannot read its {kind}: {error}") from error
@@ -217,7 +245,9 @@ def _in_scope(scope: Mapping[str, Any], sheet: str, visual: str) -> bool:
 
 def _expressions(definition: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     """The calculated fields: (dataset, name) -> expression."""
-    return {(one["DataSetIdentifier"], one["Name"]): one["Expression"] for one in definition.get("CalculatedFields", ())}
+    return {
+        (one["DataSetIdentifier"], one["Name"]): one["Expression"] for one in definition.get("CalculatedFields", ())
+    }
 
 
 def _row_level(expression: str, parameters: Mapping[str, Any]) -> str:
@@ -226,7 +256,9 @@ def _row_level(expression: str, parameters: Mapping[str, Any]) -> str:
     told = re.sub(r"addDateTime\((-?\d+), 'DD', (TIMESTAMP '[^']*')\)", r"(\2 + INTERVAL '\1' DAY)", told)
     match = _CHOICE.fullmatch(re.sub(r"\{([^{}]*)\}", lambda name: sql.name(name[1]), told))
     if match is None:
-        raise ValueError(f"the calculated field {expression!r} is not known here, only ifelse(..., 1, 0) of comparisons with dates")
+        raise ValueError(
+            f"the calculated field {expression!r} is not known here, only ifelse(..., 1, 0) of comparisons with dates"
+        )
     return f"CASE WHEN {match[1]} THEN {match[2]} ELSE {match[3]} END"
 
 
@@ -236,7 +268,11 @@ def _predicate(kind: str, body: Mapping[str, Any], column: str, parameters: Mapp
         for name, sign in (("RangeMinimumValue", ">"), ("RangeMaximumValue", "<")):
             bound = body.get(name)
             if bound is not None:
-                value = parameters.get(bound["Parameter"]) if "Parameter" in bound else datetime.fromisoformat(bound["StaticValue"])
+                value = (
+                    parameters.get(bound["Parameter"])
+                    if "Parameter" in bound
+                    else datetime.fromisoformat(bound["StaticValue"])
+                )
                 included = "=" if body.get("IncludeMinimum" if sign == ">" else "IncludeMaximum") else ""
                 found.append(f"{column} {sign}{included} TIMESTAMP '{value:%Y-%m-%d %H:%M:%S}'")
         return found
@@ -244,7 +280,9 @@ def _predicate(kind: str, body: Mapping[str, Any], column: str, parameters: Mapp
         return [*found, f"{column} = {float(body['Value'])}"]
     listed = body.get("Configuration", {}).get("FilterListConfiguration") if kind == "CategoryFilter" else None
     if listed is None or listed["MatchOperator"] not in ("CONTAINS", "EQUALS"):
-        raise UserError(f"filter {body['FilterId']}: the preview draws TimeRangeFilter, equality and CategoryFilter with a list, not this {kind}")
+        raise UserError(
+            f"filter {body['FilterId']}: the preview draws TimeRangeFilter, equality and CategoryFilter with a list, not this {kind}"
+        )
     if "CategoryValues" in listed:
         found.append(f"{column} IN ({', '.join(map(sql.text, listed['CategoryValues']))})")
     return found
@@ -268,7 +306,9 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
     if columns is None:
         raise UserError(f"{where}: the dataset {drawing.dataset!r} is not declared")
     simple = [value for part in drawing.parts for value in part.values if value.aggregation != "CALCULATED"]
-    for column in [group.column for part in drawing.parts for group in part.groups] + [value.column for value in simple]:
+    for column in [group.column for part in drawing.parts for group in part.groups] + [
+        value.column for value in simple
+    ]:
         if column not in columns:
             raise UserError(f"{where}: the dataset {drawing.dataset!r} has no column {column!r}")
     predicates = _predicates(context, body["VisualId"], drawing.dataset)
@@ -281,16 +321,19 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
         own = {*distinct, *(group for part in drawing.parts for group in part.groups)}
         controls, needed = [], [group for group in needed if group in own]
         note = "the drop-downs do not act here: too much data"
-        if len(drawing.parts[0].groups) == 2 and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MOST_ROWS:
+        if (
+            len(drawing.parts[0].groups) == 2
+            and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MOST_ROWS
+        ):
             column = sql.name(drawing.parts[0].groups[1].column)
             where = " AND ".join(predicates) or "true"
-            largest = (
-                f"SELECT {column} FROM {context.datasets[drawing.dataset]} WHERE {where} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MOST_COLORS}"
-            )
+            largest = f"SELECT {column} FROM {context.datasets[drawing.dataset]} WHERE {where} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MOST_COLORS}"
             predicates = (*predicates, f"{column} IN ({largest})")
             note = f"only the {MOST_COLORS} values with the most rows are drawn; the drop-downs do not act here"
     identity = (drawing.dataset, predicates, body["VisualId"] if raw else frozenset(needed))
-    cube = cubes.setdefault(identity, _Cube(drawing.dataset, predicates, aggregated=not raw, order=drawing.look.pop("order", "")))
+    cube = cubes.setdefault(
+        identity, _Cube(drawing.dataset, predicates, aggregated=not raw, order=drawing.look.pop("order", ""))
+    )
     for group in needed:
         cube.groups.setdefault(group, len(cube.groups))
     parts = {}
@@ -301,13 +344,17 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
             if "spec" not in drawing.look:
                 raise UserError(f"{where}: the preview draws calculated fields in charts only")
             if transform and "layer" in drawing.look["spec"]:
-                raise UserError(f"{where}: the preview draws calculated fields in line, bar and heat charts, not in a {kind}")
+                raise UserError(
+                    f"{where}: the preview draws calculated fields in line, bar and heat charts, not in a {kind}"
+                )
             drawing.look["spec"]["transform"] = transform + _melted(drawing.look.get("melt"))
         for value in parted:
             if value.aggregation == "CALCULATED":
                 values.append({"op": "none", "at": ["value", 0]})
                 continue
-            stored = {"AVERAGE": (Value(value.column, "SUM"), Value(value.column, "COUNT"))}.get(value.aggregation, (value,))
+            stored = {"AVERAGE": (Value(value.column, "SUM"), Value(value.column, "COUNT"))}.get(
+                value.aggregation, (value,)
+            )
             if value.aggregation == "DISTINCT_COUNT":
                 values.append({"op": "distinct", "at": ["group", cube.groups[Group(value.column, None)]]})
                 continue
@@ -322,7 +369,9 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
     }  # fmt: skip
 
 
-def _calculated(values: Sequence[Value], definition: Mapping[str, Any], dataset: str, where: str) -> tuple[list[Value], list[dict[str, Any]]]:
+def _calculated(
+    values: Sequence[Value], definition: Mapping[str, Any], dataset: str, where: str
+) -> tuple[list[Value], list[dict[str, Any]]]:
     """The values, then the aggregates that calculated ones among them are made of; and the Vega-Lite steps that make them."""
     expressions = _expressions(definition)
     parted, steps = list(values), []
@@ -334,12 +383,16 @@ def _calculated(values: Sequence[Value], definition: Mapping[str, Any], dataset:
             raise UserError(f"{where}: {value.column!r} has no aggregation and is no calculated field of {dataset!r}")
 
         def partial(match: re.Match[str]) -> str:
-            parted.append(Value(value.column, match[1].upper(), re.sub(r"\{([^}]*)\}", lambda name: sql.name(name[1]), match[2])))  # noqa: B023
+            parted.append(
+                Value(value.column, match[1].upper(), re.sub(r"\{([^}]*)\}", lambda name: sql.name(name[1]), match[2]))
+            )  # noqa: B023
             return f"datum.v{len(parted) - 1}"
 
         told = _AGGREGATE.sub(partial, expression)
         if not _ARITHMETIC.fullmatch(told):
-            raise UserError(f"{where}: the preview cannot calculate {expression!r}; it knows sum, count, min and max of arithmetic, sqrt and abs")
+            raise UserError(
+                f"{where}: the preview cannot calculate {expression!r}; it knows sum, count, min and max of arithmetic, sqrt and abs"
+            )
         known = " && ".join(f"isValid({one})" for one in sorted(set(re.findall(r"datum\.v\d+", told)))) or "true"
         steps.append({"calculate": f"{known} ? {told} : null", "as": f"v{number}"})
     return parted, steps
@@ -353,10 +406,14 @@ def _melted(names: Sequence[str] | None) -> list[dict[str, Any]]:
     return [*named, {"fold": list(names), "as": ["series", "value"]}, {"filter": "isValid(datum.value)"}]
 
 
-def _size(connection: duckdb.DuckDBPyConnection, dataset: str, predicates: Sequence[str], groups: Iterable[Group]) -> int:
+def _size(
+    connection: duckdb.DuckDBPyConnection, dataset: str, predicates: Sequence[str], groups: Iterable[Group]
+) -> int:
     keys = ", ".join(_group_sql(group) for group in groups)
     where = " AND ".join(predicates) or "true"
-    ((counted,),) = connection.sql(f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {dataset} WHERE {where})").fetchall()
+    ((counted,),) = connection.sql(
+        f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {dataset} WHERE {where})"
+    ).fetchall()
     return int(counted)
 
 
@@ -377,7 +434,9 @@ def _field(item: Mapping[str, Any]) -> tuple[str, str, Group | Value]:
         case _:
             raise ValueError(f"a {kind} is not known here")
     if isinstance(found, Value) and found.aggregation not in {*_AGGREGATIONS, "CALCULATED"}:
-        raise ValueError(f"the aggregation {found.aggregation} is not known here, only {', '.join(sorted(_AGGREGATIONS))}")
+        raise ValueError(
+            f"the aggregation {found.aggregation} is not known here, only {', '.join(sorted(_AGGREGATIONS))}"
+        )
     if isinstance(found, Group) and found.granularity is not None and found.granularity not in _TIME_UNITS:
         raise ValueError(f"the granularity {found.granularity} is not known here, only {', '.join(_TIME_UNITS)}")
     return body["FieldId"], column["DataSetIdentifier"], found
@@ -416,7 +475,13 @@ class _Wells:
 def _x(group: Group, channel: str = "g0") -> dict[str, Any]:
     if group.granularity is None:
         return {"field": channel, "type": "nominal", "title": None, "sort": None}
-    return {"field": channel, "type": "temporal", "timeUnit": _TIME_UNITS[group.granularity], "title": None, "axis": {"labelOverlap": True}}
+    return {
+        "field": channel,
+        "type": "temporal",
+        "timeUnit": _TIME_UNITS[group.granularity],
+        "title": None,
+        "axis": {"labelOverlap": True},
+    }
 
 
 def _y(configuration: Mapping[str, Any], name: str, channel: str) -> dict[str, Any]:
@@ -437,7 +502,9 @@ def _color(configuration: Mapping[str, Any], wells: _Wells, channel: str) -> dic
     return {"field": channel, "type": "nominal", "title": colors[0].column, **scale}
 
 
-_TOLD = {"tooltip": {"content": "data"}}  # page.js words it, when a pointer asks: a text for each mark would cost more than the marks
+_TOLD = {
+    "tooltip": {"content": "data"}
+}  # page.js words it, when a pointer asks: a text for each mark would cost more than the marks
 
 
 def _tooltip(*channels: tuple[str, Mapping[str, Any], str]) -> list[dict[str, Any]]:
@@ -458,7 +525,9 @@ def _line(configuration: Mapping[str, Any]) -> Drawing:
         tips.append(("g1", color, colors[0].column))
         spec["params"] = [{"name": "picked", "select": {"type": "point", "fields": ["g1"]}, "bind": "legend"}]
     spec["encoding"] = encoding
-    return Drawing(wells.dataset, (Part("rows", (category, *colors[:1]), (value,)),), {"spec": spec, "tips": [_tooltip(*tips)]})
+    return Drawing(
+        wells.dataset, (Part("rows", (category, *colors[:1]), (value,)),), {"spec": spec, "tips": [_tooltip(*tips)]}
+    )
 
 
 def _lines(configuration: Mapping[str, Any], wells: _Wells) -> Drawing:
@@ -466,11 +535,15 @@ def _lines(configuration: Mapping[str, Any], wells: _Wells) -> Drawing:
     (category,), values = wells.groups("Category"), wells.values("Values")
     x, y = _x(category), _y(configuration, "PrimaryYAxisLabelOptions", "value")
     styles = {
-        one["DataFieldSeriesItem"]["FieldId"]: one["DataFieldSeriesItem"].get("Settings", {}).get("LineStyleSettings", {})
+        one["DataFieldSeriesItem"]["FieldId"]: one["DataFieldSeriesItem"]
+        .get("Settings", {})
+        .get("LineStyleSettings", {})
         for one in configuration.get("Series", ())
         if "DataFieldSeriesItem" in one
     }
-    fixed = {one["Element"]["FieldId"]: one["Color"] for one in configuration.get("VisualPalette", {}).get("ColorMap", ())}
+    fixed = {
+        one["Element"]["FieldId"]: one["Color"] for one in configuration.get("VisualPalette", {}).get("ColorMap", ())
+    }
     names = [found.column for _, found in wells.fields["Values"]]
     ids = [field_id for field_id, _ in wells.fields["Values"]]
 
@@ -487,7 +560,11 @@ def _lines(configuration: Mapping[str, Any], wells: _Wells) -> Drawing:
         "strokeDash": channel([_DASHES.get(styles.get(one, {}).get("LineStyle", "SOLID"), [1, 0]) for one in ids]),
     }
     tips = [_tooltip(("g0", x, category.column), ("series", color, "series"), ("value", y, "value"))]
-    look = {"melt": names, "spec": {"data": {"name": "rows"}, "mark": {"type": "line", **_TOLD}, "encoding": encoding}, "tips": tips}
+    look = {
+        "melt": names,
+        "spec": {"data": {"name": "rows"}, "mark": {"type": "line", **_TOLD}, "encoding": encoding},
+        "tips": tips,
+    }
     return Drawing(wells.dataset, (Part("rows", (category,), values),), look)
 
 
@@ -507,7 +584,9 @@ def _bar(configuration: Mapping[str, Any]) -> Drawing:
         if arrangement == "CLUSTERED":
             encoding["yOffset" if sideways else "xOffset"] = {"field": "g1"}
     spec = {"data": {"name": "rows"}, "mark": {"type": "bar", **_TOLD}, "encoding": encoding}
-    return Drawing(wells.dataset, (Part("rows", (category, *colors[:1]), (value,)),), {"spec": spec, "tips": [_tooltip(*tips)]})
+    return Drawing(
+        wells.dataset, (Part("rows", (category, *colors[:1]), (value,)),), {"spec": spec, "tips": [_tooltip(*tips)]}
+    )
 
 
 def _combo(configuration: Mapping[str, Any]) -> Drawing:
@@ -524,7 +603,11 @@ def _combo(configuration: Mapping[str, Any]) -> Drawing:
         tips.append(("g1", color, colors[0].column))
     lines = {"x": x, "y": y}
     layers = [
-        {"data": {"name": "lines"}, "mark": {"type": "line", "strokeWidth": 1, "color": "#94A3B8", **_TOLD}, "encoding": lines},
+        {
+            "data": {"name": "lines"},
+            "mark": {"type": "line", "strokeWidth": 1, "color": "#94A3B8", **_TOLD},
+            "encoding": lines,
+        },
         {"data": {"name": "bars"}, "mark": {"type": "bar", **_TOLD}, "encoding": bars},
     ]
     parts = (Part("bars", (category, *colors[:1]), (bar,)), Part("lines", (category,), (line,)))
@@ -576,15 +659,27 @@ def _rows(configuration: Mapping[str, Any]) -> Drawing:
     if len(datasets) != 1:
         raise ValueError(f"its fields come from {len(datasets)} datasets; one is needed")
     columns = {one["FieldId"]: one["Column"]["ColumnName"] for one in fields}
-    labels = {one["FieldId"]: one.get("CustomLabel") for one in configuration.get("FieldOptions", {}).get("SelectedFieldOptions", ())}
-    sorts = [one["FieldSort"] for one in configuration.get("SortConfiguration", {}).get("RowSort", ()) if "FieldSort" in one]
+    labels = {
+        one["FieldId"]: one.get("CustomLabel")
+        for one in configuration.get("FieldOptions", {}).get("SelectedFieldOptions", ())
+    }
+    sorts = [
+        one["FieldSort"] for one in configuration.get("SortConfiguration", {}).get("RowSort", ()) if "FieldSort" in one
+    ]
     order = ", ".join(f"{sql.name(columns[one['FieldId']])} {one['Direction']} NULLS LAST" for one in sorts)
-    look = {"labels": [labels.get(field_id) or column for field_id, column in columns.items()], "order": order, "most": MOST_TABLE_ROWS}
+    look = {
+        "labels": [labels.get(field_id) or column for field_id, column in columns.items()],
+        "order": order,
+        "most": MOST_TABLE_ROWS,
+    }
     return Drawing(datasets.pop(), (Part("rows", tuple(Group(column, None) for column in columns.values()), ()),), look)
 
 
 def _labels(configuration: Mapping[str, Any], wells: _Wells, *names: str) -> list[str]:
-    chosen = {one["FieldId"]: one.get("CustomLabel") for one in configuration.get("FieldOptions", {}).get("SelectedFieldOptions", ())}
+    chosen = {
+        one["FieldId"]: one.get("CustomLabel")
+        for one in configuration.get("FieldOptions", {}).get("SelectedFieldOptions", ())
+    }
     return [chosen.get(field_id) or found.column for name in names for field_id, found in wells.fields[name]]
 
 
@@ -605,7 +700,9 @@ def _group_sql(group: Group) -> str:
 def _run(cube: _Cube, connection: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, Any]:
     """The query's result, column by column as the page unpacks it."""
     keys = [_group_sql(group) for group in cube.groups]
-    values = [f"CAST({value.aggregation.lower()}({value.sql or sql.name(value.column)}) AS double)" for value in cube.values]
+    values = [
+        f"CAST({value.aggregation.lower()}({value.sql or sql.name(value.column)}) AS double)" for value in cube.values
+    ]
     where = " AND ".join(cube.predicates) or "true"
     source = f"FROM {dataset} WHERE {where}"
     total = 0
@@ -620,7 +717,13 @@ def _run(cube: _Cube, connection: duckdb.DuckDBPyConnection, dataset: str) -> di
     names, rows = relation.columns, relation.fetchall()
     columns = [_pack([row[number] for row in rows], exact=number < len(keys)) for number in range(len(names))]
     plain = [group.column if group.granularity is None else "" for group in cube.groups]
-    return {"rows": len(rows), "total": total, "names": plain, "groups": columns[: len(keys)], "values": columns[len(keys) :]}
+    return {
+        "rows": len(rows),
+        "total": total,
+        "names": plain,
+        "groups": columns[: len(keys)],
+        "values": columns[len(keys) :],
+    }
 
 
 def _pack(column: Sequence[Any], *, exact: bool) -> dict[str, Any]:
@@ -630,7 +733,9 @@ def _pack(column: Sequence[Any], *, exact: bool) -> dict[str, Any]:
     """
     known = [value for value in column if value is not None]
     if known and all(isinstance(value, datetime) for value in known):
-        minutes = [None if value is None else int((value - datetime(1970, 1, 1)).total_seconds() // 60) for value in column]
+        minutes = [
+            None if value is None else int((value - datetime(1970, 1, 1)).total_seconds() // 60) for value in column
+        ]
         last, steps = 0, []
         for value in minutes:
             steps.append(None if value is None else value - last)
@@ -639,7 +744,11 @@ def _pack(column: Sequence[Any], *, exact: bool) -> dict[str, Any]:
     if known and all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in known):
         return {"kind": "number", "data": [_number(value, exact) for value in column]}
     distinct = {value: place for place, value in enumerate(dict.fromkeys(str(value) for value in known))}
-    return {"kind": "text", "values": list(distinct), "data": [None if value is None else distinct[str(value)] for value in column]}
+    return {
+        "kind": "text",
+        "values": list(distinct),
+        "data": [None if value is None else distinct[str(value)] for value in column],
+    }
 
 
 def _number(value: float | Decimal | None, exact: bool) -> float | None:
@@ -653,7 +762,9 @@ def _number(value: float | Decimal | None, exact: bool) -> float | None:
 
 
 def _html(title: str, content: Mapping[str, Any]) -> str:
-    packed = base64.b64encode(zlib.compress(json.dumps(content, separators=(",", ":"), allow_nan=False).encode(), 9)).decode()
+    packed = base64.b64encode(
+        zlib.compress(json.dumps(content, separators=(",", ":"), allow_nan=False).encode(), 9)
+    ).decode()
     here = files(__package__)
     style, script = (here / "page.css").read_text("utf-8"), (here / "page.js").read_text("utf-8")
     library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
@@ -663,7 +774,14 @@ def _html(title: str, content: Mapping[str, Any]) -> str:
         "base-uri 'none'; form-action 'none'"
     )  # fmt: skip
     template = (here / "page.html").read_text("utf-8")
-    parts = {"policy": policy, "title": _escape(title), "style": style, "data": packed, "library": library, "script": script}
+    parts = {
+        "policy": policy,
+        "title": _escape(title),
+        "style": style,
+        "data": packed,
+        "library": library,
+        "script": script,
+    }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 

@@ -9,7 +9,20 @@ from typing import Any
 from anomalake import cloudformation
 from anomalake.catalog import views
 from anomalake.catalog.views import View, ViewColumn, database
-from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, allow, choose, logical, logical_set, nested, role, sub, use_key
+from anomalake.cloudformation import (
+    ACCOUNT,
+    NOTHING,
+    PREFIX,
+    Node,
+    allow,
+    choose,
+    logical,
+    logical_set,
+    nested,
+    role,
+    sub,
+    use_key,
+)
 from anomalake.dashboards import definition, refresh, topic
 from anomalake.dashboards.definition import BAND, CONTRIBUTIONS, DATASETS, HEALTH, LIVE, LOG
 from anomalake.dashboards.refresh import Refreshes
@@ -18,7 +31,13 @@ from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
 
-TYPES = {"varchar": "STRING", "double": "DECIMAL", "bigint": "INTEGER", "timestamp(3)": "DATETIME", "boolean": "BOOLEAN"}
+TYPES = {
+    "varchar": "STRING",
+    "double": "DECIMAL",
+    "bigint": "INTEGER",
+    "timestamp(3)": "DATETIME",
+    "boolean": "BOOLEAN",
+}
 STACK_PARAMETERS = ("Prefix", "Bucket", "WorkGroup", "KmsKeyArn", "OwnerArn", "ReaderArn", "ImportMode", "Topics")
 DATA_PARAMETERS = ("Prefix", "OwnerArn", "ImportMode", "DataSourceArn")
 SHOWN_PARAMETERS = ("Prefix", "OwnerArn", "ReaderArn", "FolderArn")
@@ -51,17 +70,27 @@ def templates(sets: Sequence[MetricSet]) -> dict[str, Node]:
     """Every template of the stack by its file's name below quicksight/; `template.json` is the one that the others hang from."""
     made = {"template.json": _stack(sets), "all.json": _all(sets)}
     for item in sets:
-        declared = definition.definition(item, definition.rolling(item), {name: dataset_arn(item, name) for name in DATASETS})
+        declared = definition.definition(
+            item, definition.rolling(item), {name: dataset_arn(item, name) for name in DATASETS}
+        )
         title = item.title
         for name, node in {
             "datasets": _set_datasets(item),
             "analysis": cloudformation.template(
-                f"The analysis of {item.name}.", ANALYSIS_PARAMETERS, [], {"Analysis": _analysis(set_id(item), title, declared)}
+                f"The analysis of {item.name}.",
+                ANALYSIS_PARAMETERS,
+                [],
+                {"Analysis": _analysis(set_id(item), title, declared)},
             ),
             "dashboard": cloudformation.template(
-                f"The dashboard of {item.name}.", SHOWN_PARAMETERS, ["HasReader"], {"Dashboard": _dashboard(set_id(item), title, declared)}
+                f"The dashboard of {item.name}.",
+                SHOWN_PARAMETERS,
+                ["HasReader"],
+                {"Dashboard": _dashboard(set_id(item), title, declared)},
             ),
-            "topic": cloudformation.template(f"The topic of {item.name}.", TOPIC_PARAMETERS, [], {"Topic": _topic(item)}),
+            "topic": cloudformation.template(
+                f"The topic of {item.name}.", TOPIC_PARAMETERS, [], {"Topic": _topic(item)}
+            ),
         }.items():
             made[_file(item, name)] = node
     return made
@@ -88,7 +117,9 @@ def dataset_id(metric_set: MetricSet | None, view: str, prefix: str = PREFIX) ->
 
 def dataset_arn(metric_set: MetricSet | None, view: str) -> Node:
     """The dataset's ARN."""
-    return sub(f"arn:${{AWS::Partition}}:quicksight:${{AWS::Region}}:${{AWS::AccountId}}:dataset/{dataset_id(metric_set, view)}")
+    return sub(
+        f"arn:${{AWS::Partition}}:quicksight:${{AWS::Region}}:${{AWS::AccountId}}:dataset/{dataset_id(metric_set, view)}"
+    )
 
 
 # --- the stack and what all datasets share
@@ -110,7 +141,9 @@ def _stack(sets: Sequence[MetricSet]) -> Node:
                 "DataSourceId": sub(PREFIX),
                 "Name": sub(PREFIX),
                 "Type": "ATHENA",
-                "DataSourceParameters": {"AthenaParameters": {"WorkGroup": {"Ref": "WorkGroup"}, "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}}},
+                "DataSourceParameters": {
+                    "AthenaParameters": {"WorkGroup": {"Ref": "WorkGroup"}, "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}}
+                },
                 "Permissions": [_grant("OwnerArn", _DATA_SOURCE)],
             },
         },
@@ -121,7 +154,10 @@ def _stack(sets: Sequence[MetricSet]) -> Node:
                 "FolderId": sub(PREFIX),
                 "Name": sub(PREFIX),
                 "FolderType": "SHARED",
-                "Permissions": [_grant("OwnerArn", _FOLDER), choose("HasReader", _grant("ReaderArn", _FOLDER_READER), NOTHING)],
+                "Permissions": [
+                    _grant("OwnerArn", _FOLDER),
+                    choose("HasReader", _grant("ReaderArn", _FOLDER_READER), NOTHING),
+                ],
             },
         },
         "All": part("all.json", (*DATA_PARAMETERS, "ReaderArn", "FolderArn")),
@@ -131,15 +167,28 @@ def _stack(sets: Sequence[MetricSet]) -> Node:
         resources[f"{base}Datasets"] = part(_file(item, "datasets"), DATA_PARAMETERS)
         resources[f"{base}Analysis"] = part(_file(item, "analysis"), ANALYSIS_PARAMETERS, [f"{base}Datasets"])
         resources[f"{base}Dashboard"] = part(_file(item, "dashboard"), SHOWN_PARAMETERS, [f"{base}Datasets"])
-        resources[f"{base}Topic"] = {**part(_file(item, "topic"), TOPIC_PARAMETERS, [f"{base}Datasets"]), "Condition": "HasTopics"}
+        resources[f"{base}Topic"] = {
+            **part(_file(item, "topic"), TOPIC_PARAMETERS, [f"{base}Datasets"]),
+            "Condition": "HasTopics",
+        }
     made = cloudformation.template("Anomalake in QuickSight.", STACK_PARAMETERS, ["HasKey", "HasReader"], resources)
     made["Conditions"]["HasTopics"] = {
         "Fn::And": [
             {"Fn::Equals": [{"Ref": "Topics"}, "on"]},
-            {"Fn::Or": [{"Fn::Or": [{"Fn::Equals": [{"Ref": "AWS::Region"}, region]} for region in some]} for some in TOPIC_REGIONS]},
+            {
+                "Fn::Or": [
+                    {"Fn::Or": [{"Fn::Equals": [{"Ref": "AWS::Region"}, region]} for region in some]}
+                    for some in TOPIC_REGIONS
+                ]
+            },
         ]
     }
-    made["Outputs"] = {"RoleArn": {"Description": "The role that QuickSight asks Athena with.", "Value": {"Fn::GetAtt": ["Role", "Arn"]}}}
+    made["Outputs"] = {
+        "RoleArn": {
+            "Description": "The role that QuickSight asks Athena with.",
+            "Value": {"Fn::GetAtt": ["Role", "Arn"]},
+        }
+    }
     return made
 
 
@@ -148,7 +197,11 @@ def _role(sets: Sequence[MetricSet]) -> Node:
     here = "${AWS::Region}:${AWS::AccountId}"
     bucket, glue = sub("arn:${AWS::Partition}:s3:::${Bucket}"), f"arn:${{AWS::Partition}}:glue:{here}"
     databases = [PREFIX, *(database(PREFIX, item) for item in sets)]
-    folders = [f"{layout.RESULTS}/", f"{layout.FEEDBACK}/", *(time_patterns.folder_pattern(item.source.path).prefix for item in sets if item.source)]
+    folders = [
+        f"{layout.RESULTS}/",
+        f"{layout.FEEDBACK}/",
+        *(time_patterns.folder_pattern(item.source.path).prefix for item in sets if item.source),
+    ]
     results = sub("arn:${AWS::Partition}:s3:::${Bucket}/athena-results/*")
     statements = [
         allow(
@@ -173,8 +226,15 @@ def _role(sets: Sequence[MetricSet]) -> Node:
         use_key(["kms:Decrypt", "kms:GenerateDataKey"]),
     ]  # fmt: skip
     if cloudformation.size(statements) > MOST_POLICY:
-        raise UserError(f"{len(sets)} metric sets are more than one role of QuickSight's can name; move some to a stack of another Prefix")
-    return role(f"{PREFIX}-${{AWS::Region}}-quicksight", "quicksight.amazonaws.com", statements, "QuickSight asks Athena with it.")
+        raise UserError(
+            f"{len(sets)} metric sets are more than one role of QuickSight's can name; move some to a stack of another Prefix"
+        )
+    return role(
+        f"{PREFIX}-${{AWS::Region}}-quicksight",
+        "quicksight.amazonaws.com",
+        statements,
+        "QuickSight asks Athena with it.",
+    )
 
 
 def _grant(parameter: str, actions: Sequence[str]) -> Node:
@@ -186,7 +246,9 @@ def _grant(parameter: str, actions: Sequence[str]) -> Node:
 
 def _dataset(metric_set: MetricSet | None, view: View, name: str, folders: Node, refreshes: Refreshes) -> Node:
     """A dataset over a view: typed columns with descriptions, in folders; of a copy in SPICE, the days that a refresh of new rows reads again."""
-    incremental = {"LookbackWindow": {"ColumnName": definition.UTC_DAY, "Size": refreshes.look_back_days, "SizeUnit": "DAY"}}
+    incremental = {
+        "LookbackWindow": {"ColumnName": definition.UTC_DAY, "Size": refreshes.look_back_days, "SizeUnit": "DAY"}
+    }
     return {
         "Type": "AWS::QuickSight::DataSet",
         "Properties": {
@@ -210,13 +272,20 @@ def _dataset(metric_set: MetricSet | None, view: View, name: str, folders: Node,
                     "Alias": view.name,
                     "Source": {"PhysicalTableId": "view"},
                     "DataTransforms": [
-                        {"TagColumnOperation": {"ColumnName": column.name, "Tags": [{"ColumnDescription": {"Text": column.comment[:500]}}]}}
+                        {
+                            "TagColumnOperation": {
+                                "ColumnName": column.name,
+                                "Tags": [{"ColumnDescription": {"Text": column.comment[:500]}}],
+                            }
+                        }
                         for column in view.columns
                     ],
                 }
             },
             "FieldFolders": folders,
-            "DataSetRefreshProperties": choose("IsSpice", {"RefreshConfiguration": {"IncrementalRefresh": incremental}}, NOTHING),
+            "DataSetRefreshProperties": choose(
+                "IsSpice", {"RefreshConfiguration": {"IncrementalRefresh": incremental}}, NOTHING
+            ),
             "IngestionWaitPolicy": {"WaitForSpiceIngestion": False},
             "Permissions": [_grant("OwnerArn", _DATA_SET)],
         },
@@ -225,7 +294,9 @@ def _dataset(metric_set: MetricSet | None, view: View, name: str, folders: Node,
 
 def _input(column: ViewColumn) -> Node:
     kind = TYPES[column.type]
-    fraction = {"SubType": choose("IsSpice", "FLOAT", NOTHING)} if kind == "DECIMAL" else {}  # else SPICE keeps four decimals
+    fraction = (
+        {"SubType": choose("IsSpice", "FLOAT", NOTHING)} if kind == "DECIMAL" else {}
+    )  # else SPICE keeps four decimals
     return {"Name": column.name, "Type": kind, **fraction}
 
 
@@ -234,9 +305,15 @@ def _schedules(metric_set: MetricSet | None, view: str, refreshes: Refreshes) ->
     sunday = {"RefreshOnDay": {"DayOfWeek": "SUNDAY"}} if refreshes.everything == "WEEKLY" else {}
     at = {"TimeOfTheDay": "06:00"} if refreshes.new_rows == "DAILY" else {}
     return {
-        f"{logical(view)}Refresh": _schedule(metric_set, view, "new-rows", "INCREMENTAL_REFRESH", {"Interval": refreshes.new_rows, **at}),
+        f"{logical(view)}Refresh": _schedule(
+            metric_set, view, "new-rows", "INCREMENTAL_REFRESH", {"Interval": refreshes.new_rows, **at}
+        ),
         f"{logical(view)}FullRefresh": _schedule(
-            metric_set, view, "everything", "FULL_REFRESH", {"Interval": refreshes.everything, "TimeOfTheDay": "03:00", **sunday}
+            metric_set,
+            view,
+            "everything",
+            "FULL_REFRESH",
+            {"Interval": refreshes.everything, "TimeOfTheDay": "03:00", **sunday},
         ),
     }
 
@@ -251,7 +328,9 @@ def _schedule(metric_set: MetricSet | None, view: str, identity: str, kind: str,
     }
 
 
-def _datasets(metric_set: MetricSet | None, made: Sequence[tuple[View, str, Node]], refreshes: Callable[[str], Refreshes]) -> Node:
+def _datasets(
+    metric_set: MetricSet | None, made: Sequence[tuple[View, str, Node]], refreshes: Callable[[str], Refreshes]
+) -> Node:
     resources: Node = {}
     for view, name, folders in made:
         resources[logical(view.name)] = _dataset(metric_set, view, name, folders, refreshes(view.name))
@@ -262,8 +341,16 @@ def _datasets(metric_set: MetricSet | None, made: Sequence[tuple[View, str, Node
 def _set_datasets(item: MetricSet) -> Node:
     made = {view.name: view for view in views.views(item, PREFIX, "parquet")}
     title = item.title
-    names = {LIVE: "with live data", CONTRIBUTIONS: "with contributions", LOG: "event log", BAND: "with band", HEALTH: "data health"}
-    listed = [(made[name], f"{title}: {told}"[:127], _folders(made[name].columns, item)) for name, told in names.items()]
+    names = {
+        LIVE: "with live data",
+        CONTRIBUTIONS: "with contributions",
+        LOG: "event log",
+        BAND: "with band",
+        HEALTH: "data health",
+    }
+    listed = [
+        (made[name], f"{title}: {told}"[:127], _folders(made[name].columns, item)) for name, told in names.items()
+    ]
     resources = _datasets(item, listed, lambda view: refresh.of_set(item, view))
     return cloudformation.template(f"The datasets of {item.name}.", DATA_PARAMETERS, ["IsSpice"], resources)
 
@@ -320,7 +407,10 @@ def _dashboard(identity: str, title: str, declared: Node) -> Node:
                 "SheetControlsOption": {"VisibilityState": "EXPANDED"},
             },
             "FolderArns": [{"Ref": "FolderArn"}],
-            "Permissions": [_grant("OwnerArn", _DASHBOARD), choose("HasReader", _grant("ReaderArn", _DASHBOARD_READER), NOTHING)],
+            "Permissions": [
+                _grant("OwnerArn", _DASHBOARD),
+                choose("HasReader", _grant("ReaderArn", _DASHBOARD_READER), NOTHING),
+            ],
         },
     }
 
@@ -334,7 +424,10 @@ def _topic(item: MetricSet) -> Node:
             "DatasetName": told,
             "DatasetDescription": made[name].comment[:256],
             "Columns": topic.columns(made[name], item),
-            "DataAggregation": {"DatasetRowDateGranularity": definition.finest(item), "DefaultDateColumnName": definition.TIME},
+            "DataAggregation": {
+                "DatasetRowDateGranularity": definition.finest(item),
+                "DefaultDateColumnName": definition.TIME,
+            },
         }
         for name, told in ((LIVE, "Live data and anomalies"), (LOG, "Events"))
     ]
@@ -360,7 +453,9 @@ def _all(sets: Sequence[MetricSet]) -> Node:
         "all_anomaly_log": "event log",
         "all_data_health": "data health",
     }
-    listed = [(made[name], f"All metric sets: {told}", _folders(made[name].columns, None)) for name, told in names.items()]
+    listed = [
+        (made[name], f"All metric sets: {told}", _folders(made[name].columns, None)) for name, told in names.items()
+    ]
     resources = _datasets(None, listed, lambda view: refresh.of_all(sets, view))
     finest: definition.Granularity = "MINUTE" if any(item.frequency in {"PT5M", "PT10M"} for item in sets) else "HOUR"
     window = definition.Window("addDateTime(-30, 'DD', now())", "addDateTime(1, 'DD', now())", finest)
@@ -368,4 +463,6 @@ def _all(sets: Sequence[MetricSet]) -> Node:
     after = {"DependsOn": [logical(name) for name in names]}
     resources["Analysis"] = {**_analysis(all_id(), "All metric sets", declared), **after}
     resources["Dashboard"] = {**_dashboard(all_id(), "All metric sets", declared), **after}
-    return cloudformation.template("All metric sets.", (*DATA_PARAMETERS, "ReaderArn", "FolderArn"), ["IsSpice", "HasReader"], resources)
+    return cloudformation.template(
+        "All metric sets.", (*DATA_PARAMETERS, "ReaderArn", "FolderArn"), ["IsSpice", "HasReader"], resources
+    )

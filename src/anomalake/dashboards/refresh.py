@@ -18,7 +18,14 @@ LOOK_BACK_DAYS = 4
 # available for up to 90 days). A message that waits in the queue, or is redriven from the dead letters, comes sooner: after 4 and 14 days.
 LATE_ALERT_DAYS = 90
 _DAY_SECONDS = 86_400
-_OF_ALERTS = {LIVE, CONTRIBUTIONS, LOG, "all_anomalies", "all_contributions", "all_anomaly_log"}  # the views that alerts change
+_OF_ALERTS = {
+    LIVE,
+    CONTRIBUTIONS,
+    LOG,
+    "all_anomalies",
+    "all_contributions",
+    "all_anomaly_log",
+}  # the views that alerts change
 
 
 class Refreshes(NamedTuple):
@@ -32,14 +39,18 @@ class Refreshes(NamedTuple):
 def of_set(item: MetricSet, view: str) -> Refreshes:
     """The schedules of a metric set's dataset over the view."""
     new_rows: Literal["HOURLY", "DAILY"] = "DAILY" if item.frequency == "P1D" else "HOURLY"
-    if view == LIVE and item.source is not None:  # each refresh reads a file an interval, so it does not look back for months
+    if (
+        view == LIVE and item.source is not None
+    ):  # each refresh reads a file an interval, so it does not look back for months
         return Refreshes(new_rows, look_back_days(item), "DAILY" if takes_late_alerts(item) else "WEEKLY")
     return Refreshes(new_rows, look_back_days(item) + _late_days([item], view), "WEEKLY")
 
 
 def of_all(sets: Sequence[MetricSet], view: str) -> Refreshes:
     """The schedules of a dataset over all metric sets."""
-    return Refreshes("HOURLY", max(map(look_back_days, sets), default=LOOK_BACK_DAYS) + _late_days(sets, view), "WEEKLY")
+    return Refreshes(
+        "HOURLY", max(map(look_back_days, sets), default=LOOK_BACK_DAYS) + _late_days(sets, view), "WEEKLY"
+    )
 
 
 def _late_days(sets: Sequence[MetricSet], view: str) -> int:

@@ -44,7 +44,9 @@ def columns(view: View, metric_set: MetricSet) -> list[dict[str, Any]]:
             if suffix in _OF_MEASURE:
                 friendly, asked, aggregation = _OF_MEASURE[suffix]
                 name = (measure.name + suffix).lower()
-                known[name] = _column(name, f"{label}: {friendly}", tuple(one.format(label.lower()) for one in asked), aggregation or how)
+                known[name] = _column(
+                    name, f"{label}: {friendly}", tuple(one.format(label.lower()) for one in asked), aggregation or how
+                )
     made, taken = [], set[str]()
     for column in view.columns:
         if (found := known.get(column.name)) is not None:
@@ -58,4 +60,10 @@ def columns(view: View, metric_set: MetricSet) -> list[dict[str, Any]]:
 def _column(name: str, friendly: str, synonyms: tuple[str, ...], aggregation: str | None) -> dict[str, Any]:
     role = {"ColumnDataRole": "MEASURE", "Aggregation": aggregation} if aggregation else {"ColumnDataRole": "DIMENSION"}
     told = [synonym for synonym in synonyms if synonym.lower() != friendly.lower()]
-    return {"ColumnName": name, "ColumnFriendlyName": friendly, "ColumnSynonyms": told, "IsIncludedInTopic": True, **role}
+    return {
+        "ColumnName": name,
+        "ColumnFriendlyName": friendly,
+        "ColumnSynonyms": told,
+        "IsIncludedInTopic": True,
+        **role,
+    }

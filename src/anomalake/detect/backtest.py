@@ -34,7 +34,9 @@ from anomalake.lake.store import Store
 
 BATCH = 10  # messages that SQS hands to a function at a time
 MOST_FINDINGS = 20  # kept to be named; the others are counted
-Blocks = Iterable[tuple[tuple[int, int], tuple[NDArray[np.int64], model.Floats]]]  # (piece, day): series' numbers, values [interval, series, measure]
+Blocks = Iterable[
+    tuple[tuple[int, int], tuple[NDArray[np.int64], model.Floats]]
+]  # (piece, day): series' numbers, values [interval, series, measure]
 
 
 class Report(NamedTuple):
@@ -106,10 +108,14 @@ def told(interval: Interval, values: model.Floats) -> Told:
 
 def values_of(interval: Interval, metric_set: MetricSet) -> model.Floats:
     """The interval's values [series, measure]; NaN where there is none."""
-    return np.array(list(itertools.chain.from_iterable(interval.values.values())), float).reshape(-1, len(metric_set.measures))
+    return np.array(list(itertools.chain.from_iterable(interval.values.values())), float).reshape(
+        -1, len(metric_set.measures)
+    )
 
 
-def report(when: Timeline, told: Sequence[Told], after: Detector, sent: tuple[int, int, int], problems: Sequence[str]) -> Report:
+def report(
+    when: Timeline, told: Sequence[Told], after: Detector, sent: tuple[int, int, int], problems: Sequence[str]
+) -> Report:
     """What was done; `sent` are the alerts, those not taken and those not understood, `problems` what is wrong with feedback."""
     with_data, cells = sum(map(bool, when.files.values())), max(sum(one.cells for one in told), 1)
     complete = tuple(100 * sum(some) / cells for some in zip(*(one.values for one in told), strict=True))
@@ -166,7 +172,10 @@ def days_of(files: Mapping[datetime, Sequence[str]]) -> list[Day]:
     for start, keys in files.items():
         by_date.setdefault(layout.date(start), []).append((start, tuple(keys)))
     firsts = itertools.accumulate((len(some) for some in by_date.values()), initial=0)
-    return [Day(number, date, first, tuple(some)) for number, (first, (date, some)) in enumerate(zip(firsts, by_date.items(), strict=False))]
+    return [
+        Day(number, date, first, tuple(some))
+        for number, (first, (date, some)) in enumerate(zip(firsts, by_date.items(), strict=False))
+    ]
 
 
 class Read(NamedTuple):
@@ -189,7 +198,9 @@ class Course(msgspec.Struct, frozen=True, dict=True):
     told: list[Told]
     arrived: Completeness  # after the last
     feedback: tuple[Feedback, ...]
-    pieces: list[tuple[int, int]]  # series from, and up to, that are learned together; none lies in two shards of the memory
+    pieces: list[
+        tuple[int, int]
+    ]  # series from, and up to, that are learned together; none lies in two shards of the memory
 
     @cached_property
     def number(self) -> dict[Series, int]:
@@ -207,7 +218,9 @@ def read(job: Job, day: Day) -> Read:
     place: dict[Series, int] = {}
     parts: list[tuple[list[int], model.Floats]] = []
     like: list[Told] = []
-    for number, interval in enumerate(in_order(job.store, lambda one: live_data.read(job.store, item, *one), day.files)):
+    for number, interval in enumerate(
+        in_order(job.store, lambda one: live_data.read(job.store, item, *one), day.files)
+    ):
         values = values_of(interval, item)
         like.append(told(interval, values))
         here = list(interval.values)
@@ -227,7 +240,13 @@ def earlier(one: dict[Series, tuple[int, int]], other: dict[Series, tuple[int, i
 
 
 def course(
-    job: Job, days: list[Day], firsts: Mapping[Series, tuple[int, int]], told: list[Told], *, feedback: tuple[Feedback, ...], parts: int
+    job: Job,
+    days: list[Day],
+    firsts: Mapping[Series, tuple[int, int]],
+    told: list[Told],
+    *,
+    feedback: tuple[Feedback, ...],
+    parts: int,
 ) -> Course:
     """What the parts know: `told` of every interval in its order; series are cut into at least so many parts, as far as there are some."""
     item = job.metric_set
@@ -235,7 +254,9 @@ def course(
     known = np.searchsorted([firsts[one][0] for one in series], np.arange(len(told)), side="right")
     arrived = Completeness(intervals.slots_per_day(item.frequency))
     arrivals = [
-        arrive(arrived, item, start, said_before(feedback, start), came=some.present, rows=some.rows, refused=some.found)
+        arrive(
+            arrived, item, start, said_before(feedback, start), came=some.present, rows=some.rows, refused=some.found
+        )
         for (start, _), some in zip((one for day in days for one in day.files), told, strict=True)
     ]
     per_shard = Detector(item).per_shard
@@ -314,7 +335,9 @@ def learn(known: Course, piece: int, blocks: Blocks) -> Iterator[Points | Learne
                     size, weight = (len(said), here), (below, above)
                 state.grow(here * width)
                 longer = None if stretch is None else np.tile(stretch, here)
-                points[:, i, : here * width] = model.step(state, at, slot, part.ravel(), item.alerts.sensitivity, weight=weight, stretch=longer)
+                points[:, i, : here * width] = model.step(
+                    state, at, slot, part.ravel(), item.alerts.sensitivity, weight=weight, stretch=longer
+                )
             there = ~np.isnan(part).all(axis=1)
             if arrival.tells:
                 missed[i] = usual_at(state, last, at, slot, width) & ~there
@@ -350,12 +373,16 @@ def write(known: Course, number: int, parts: Iterable[Points]) -> Found:
     events: list[Event] = []
     for i, arrival in enumerate(known.arrivals[day.first : day.first + len(day.files)]):
         count = int(known.known[day.first + i])
-        missed = np.flatnonzero(np.concatenate([np.empty(0, bool), *(part.missed[i] for part in pieces if i in part.missed)]))
+        missed = np.flatnonzero(
+            np.concatenate([np.empty(0, bool), *(part.missed[i] for part in pieces if i in part.missed)])
+        )
         scored = outcome(item, known.series[:count], model.Points(*whole[:, i, : count * width]), arrival, missed)
         for alert in scored.alerts:
             metric = alert.impacted_metric
             if metric.metric_name != MISSING_DATA:
-                series = np.array([known.number[dimension_values(one, item)] for one in metric.relevant_time_series], np.int64)
+                series = np.array(
+                    [known.number[dimension_values(one, item)] for one in metric.relevant_time_series], np.int64
+                )
                 events.append(Event(day.first + i, metric.metric_name, alert.anomaly_group_id or "", series))
         outcomes.append(scored)
     keep_day(known.job.store, item, known.job.format, day.date, outcomes)
@@ -369,7 +396,9 @@ def groups(known: Course, events: Iterable[Event]) -> tuple[dict[str, str], dict
     ongoing: dict[str, Ongoing] = {}
     moved: dict[str, str] = {}
     for event in sorted(events, key=lambda one: one.interval):
-        group = grouped(ongoing, item, event.measure, Ongoing(starts[event.interval], event.group, frozenset(event.series.tolist())))
+        group = grouped(
+            ongoing, item, event.measure, Ongoing(starts[event.interval], event.group, frozenset(event.series.tolist()))
+        )
         if group != event.group:
             moved[event.group] = group
     return moved, ongoing
@@ -377,7 +406,10 @@ def groups(known: Course, events: Iterable[Event]) -> tuple[dict[str, str], dict
 
 def file(job: Job, found: Found, moved: Mapping[str, str]) -> tuple[int, int]:
     """File a day's alerts in their groups; how many there were, and how many were not taken."""
-    settled = (msgspec.structs.replace(one, anomaly_group_id=moved.get(one.anomaly_group_id or "", one.anomaly_group_id)) for one in found.alerts)
+    settled = (
+        msgspec.structs.replace(one, anomaly_group_id=moved.get(one.anomaly_group_id or "", one.anomaly_group_id))
+        for one in found.alerts
+    )
     return send(settled, job.store, job.sets, job.format)
 
 

@@ -41,7 +41,9 @@ class _Seen(NamedTuple):
     deviation: Floats  # its share of the event's; 0 where not affected
 
 
-def causes(dimensions: Sequence[str], series: Sequence[Series], value: Floats, expected: Floats, affected: NDArray[np.int64]) -> tuple[Cause, ...]:
+def causes(
+    dimensions: Sequence[str], series: Sequence[Series], value: Floats, expected: Floats, affected: NDArray[np.int64]
+) -> tuple[Cause, ...]:
     """The causes of an event, the widest first, of one layer the most explaining; the same in whatever order the series come.
 
     `value` and `expected` have an entry for each of `series` (NaN: not known, left out); `affected` are the places of the anomalous ones.
@@ -60,7 +62,10 @@ def causes(dimensions: Sequence[str], series: Sequence[Series], value: Floats, e
         return ()
     seen = _Seen(usual, now - usual, np.abs(usual) + 1e-9, anomalous, deviation / deviation.sum())
     found: list[Cause] = []
-    left, free = seen.deviation.copy(), np.ones(len(codes))  # of each series what is not yet explained, and whether it is no other cause's
+    left, free = (
+        seen.deviation.copy(),
+        np.ones(len(codes)),
+    )  # of each series what is not yet explained, and whether it is no other cause's
     groups: dict[tuple[int, ...], Groups] = {}  # of the layer, by dimensions
     for layer in _layers(codes):
         groups = {some: _grouped(codes, some, groups) for some in layer}
@@ -79,7 +84,12 @@ def causes(dimensions: Sequence[str], series: Sequence[Series], value: Floats, e
             mine = groups[best[1]][0] == best[2]
             first = int(mine.argmax())
             explains = float(left[mine].sum())
-            found.append(Cause(tuple((dimensions[place], names[place][codes[first, place]]) for place in best[1]), min(explains, 1.0)))
+            found.append(
+                Cause(
+                    tuple((dimensions[place], names[place][codes[first, place]]) for place in best[1]),
+                    min(explains, 1.0),
+                )
+            )
             left[mine] = free[mine] = 0
     return tuple(found)
 
@@ -87,7 +97,8 @@ def causes(dimensions: Sequence[str], series: Sequence[Series], value: Floats, e
 def told(some: Sequence[Cause]) -> str:
     """The causes on a line: `platform=pc_web, marketplace=us (83 %); platform=mobile_app (12 %)`."""
     parts = [
-        (", ".join(f"{name}={'(null)' if value is None else value}" for name, value in one.values) or "all series") + f" ({100 * one.explains:.0f} %)"
+        (", ".join(f"{name}={'(null)' if value is None else value}" for name, value in one.values) or "all series")
+        + f" ({100 * one.explains:.0f} %)"
         for one in some
     ]
     line = "; ".join(parts)
@@ -124,7 +135,9 @@ Groups = tuple[NDArray[np.int64], int]  # the number of each row's group, and ho
 
 def _grouped(codes: NDArray[np.int64], some: tuple[int, ...], before: dict[tuple[int, ...], Groups]) -> Groups:
     """Rows with the same codes in some dimensions are a group; made of the groups by all of them but the last where those are known from before."""
-    (number, count), rest = (before[some[:-1]], some[-1:]) if some[:-1] in before else ((np.zeros(len(codes), np.int64), 1), some)
+    (number, count), rest = (
+        (before[some[:-1]], some[-1:]) if some[:-1] in before else ((np.zeros(len(codes), np.int64), 1), some)
+    )
     for place in rest:
         width = int(codes[:, place].max(initial=0)) + 1
         pair = number * width + codes[:, place]
@@ -143,7 +156,11 @@ def _pure(seen: _Seen, inverse: NDArray[np.int64], count: int, free: Floats) -> 
     """Of each group the share of its series, weighed by what is expected of them, that have moved; of those that are no other cause's."""
     weight, affected = seen.size * free, seen.affected * free
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        change = np.bincount(inverse, seen.error * affected, count) / np.bincount(inverse, seen.expected * affected, count)
+        change = np.bincount(inverse, seen.error * affected, count) / np.bincount(
+            inverse, seen.expected * affected, count
+        )
         rippled = np.abs(seen.error - change[inverse] * seen.expected) < np.abs(seen.error)
-        moved: Floats = np.bincount(inverse, weight * (seen.affected | rippled), count) / np.bincount(inverse, weight, count)
+        moved: Floats = np.bincount(inverse, weight * (seen.affected | rippled), count) / np.bincount(
+            inverse, weight, count
+        )
     return np.nan_to_num(moved)

@@ -23,7 +23,9 @@ class Completeness:
     slots: int  # intervals a day
     day: int = -1  # the last one, as an ordinal
     counts: NDArray[np.int32] = field(init=False)  # [day % kept, slot]: series with a value
-    gaps: list[tuple[int, int]] = field(default_factory=list)  # day (an ordinal) and intervals of those that ended in the last four weeks
+    gaps: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # day (an ordinal) and intervals of those that ended in the last four weeks
     gap: int = 0  # intervals of the one that is under way
     told: bool = False  # ... and whether it was told
 

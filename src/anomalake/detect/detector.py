@@ -68,11 +68,16 @@ class Detector:
     metric_set: MetricSet
     series: dict[Series, int] = field(default_factory=dict)
     shards: list[model.State] = field(default_factory=list)
-    last: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # [series]: the last day with a value, as an ordinal
+    last: NDArray[np.int32] = field(
+        default_factory=lambda: np.empty(0, np.int32)
+    )  # [series]: the last day with a value, as an ordinal
     arrived: Completeness = field(init=False)
     ongoing: dict[str, Ongoing] = field(default_factory=dict)  # by measure
     feedback: tuple[Feedback, ...] = ()
-    _weights: tuple[tuple[int, int], tuple[model.Floats, model.Floats] | None] = ((0, 0), None)  # for so much feedback and so many series
+    _weights: tuple[tuple[int, int], tuple[model.Floats, model.Floats] | None] = (
+        (0, 0),
+        None,
+    )  # for so much feedback and so many series
 
     def __post_init__(self) -> None:
         self.arrived = Completeness(intervals.slots_per_day(self.metric_set.frequency))
@@ -97,7 +102,9 @@ class Detector:
         alerts = tuple(self._grouped(alert, start) for alert in scored.alerts)
         return scored._replace(alerts=alerts)
 
-    def _points(self, interval: Interval, day: int, slot: int, said: list[Feedback]) -> tuple[model.Floats, model.Points]:
+    def _points(
+        self, interval: Interval, day: int, slot: int, said: list[Feedback]
+    ) -> tuple[model.Floats, model.Points]:
         """The values of all series [series, measure], and their points [series x measures]."""
         width, sensitivity = len(self.metric_set.measures), self.metric_set.alerts.sensitivity
         for series in interval.values:
@@ -115,7 +122,11 @@ class Detector:
             state, part = self.shards[number], parts[number]
             state.grow(part.size)
             first = number * self.per_shard * width
-            mine = None if weights is None else (weights[0][first : first + part.size], weights[1][first : first + part.size])
+            mine = (
+                None
+                if weights is None
+                else (weights[0][first : first + part.size], weights[1][first : first + part.size])
+            )
             longer = None if stretch is None else np.tile(stretch, part.size // width)
             return model.step(state, day, slot, part, sensitivity, weight=mine, stretch=longer)
 
@@ -130,7 +141,9 @@ class Detector:
         if not said:
             return None
         if self._weights[0] != size:
-            below, above = (feedback.weights(said, self.metric_set, list(self.series), side).ravel() for side in ("below", "above"))
+            below, above = (
+                feedback.weights(said, self.metric_set, list(self.series), side).ravel() for side in ("below", "above")
+            )
             self._weights = (size, (below, above))
         return self._weights[1]
 
@@ -148,8 +161,12 @@ class Detector:
         metric = alert.impacted_metric
         if metric.metric_name == MISSING_DATA:
             return alert
-        affected = frozenset(self.series[dimension_values(series, self.metric_set)] for series in metric.relevant_time_series)
-        group = grouped(self.ongoing, self.metric_set, metric.metric_name, Ongoing(start, alert.anomaly_group_id or "", affected))
+        affected = frozenset(
+            self.series[dimension_values(series, self.metric_set)] for series in metric.relevant_time_series
+        )
+        group = grouped(
+            self.ongoing, self.metric_set, metric.metric_name, Ongoing(start, alert.anomaly_group_id or "", affected)
+        )
         return msgspec.structs.replace(alert, anomaly_group_id=group)
 
     def status(self) -> list[str]:
@@ -157,7 +174,10 @@ class Detector:
         width, item = len(self.metric_set.measures), self.metric_set
         if not self.series:
             return [f"{measure}: no data yet" for measure in item.measure_names]
-        return [f"{measure}: {_status([(state, number) for state in self.shards], width)}" for number, measure in enumerate(item.measure_names)]
+        return [
+            f"{measure}: {_status([(state, number) for state in self.shards], width)}"
+            for number, measure in enumerate(item.measure_names)
+        ]
 
 
 class Arrival(NamedTuple):
@@ -173,11 +193,22 @@ class Arrival(NamedTuple):
     refused: int
 
 
-def arrive(known: Completeness, item: MetricSet, start: datetime, said: Sequence[Feedback], *, came: int, rows: int, refused: int) -> Arrival:
+def arrive(
+    known: Completeness,
+    item: MetricSet,
+    start: datetime,
+    said: Sequence[Feedback],
+    *,
+    came: int,
+    rows: int,
+    refused: int,
+) -> Arrival:
     """Take an interval's number of series with a value; intervals come in time's order."""
     most, wall = item.alerts.sensitivity / feedback.missing_weight(said), item.clock.wall(start)
     usual, missing, tells = completeness.step(known, wall.toordinal(), intervals.slot(wall, item.frequency), came, most)
-    return Arrival(start, came, usual, missing, tells and item.alerts.missing_data, bool(usual) and known.gap > 0, rows, refused)
+    return Arrival(
+        start, came, usual, missing, tells and item.alerts.missing_data, bool(usual) and known.gap > 0, rows, refused
+    )
 
 
 def stretches(item: MetricSet, start: datetime) -> model.Floats | None:
@@ -186,7 +217,9 @@ def stretches(item: MetricSet, start: datetime) -> model.Floats | None:
     None where they are not.
     """
     ratio = item.clock.length(start) / item.clock.step
-    return None if ratio == 1 else np.array([ratio if measure.aggregation == "SUM" else 1.0 for measure in item.measures])
+    return (
+        None if ratio == 1 else np.array([ratio if measure.aggregation == "SUM" else 1.0 for measure in item.measures])
+    )
 
 
 def usual_at(state: model.State, last: NDArray[np.int32], day: int, slot: int, width: int) -> NDArray[np.bool_]:
@@ -195,16 +228,25 @@ def usual_at(state: model.State, last: NDArray[np.int32], day: int, slot: int, w
     return seen & (last[: len(seen)] >= day - RECENT_DAYS)
 
 
-def outcome(item: MetricSet, known: Sequence[Series], points: model.Points, arrival: Arrival, missed: NDArray[np.int64]) -> Scored:
+def outcome(
+    item: MetricSet, known: Sequence[Series], points: model.Points, arrival: Arrival, missed: NDArray[np.int64]
+) -> Scored:
     """What is written of an interval, each alert still a group of its own.
 
     `points` has an entry for each of the `known` series and measures; `missed` are the places of the series that an event of missing data names.
     """
     start, width = arrival.start, len(item.measures)
     by_measure = [model.Points(*(column[number::width] for column in points)) for number in range(width)]
-    observations = [record for measure, some in zip(item.measure_names, by_measure, strict=True) for record in _records(known, start, measure, some)]
+    observations = [
+        record
+        for measure, some in zip(item.measure_names, by_measure, strict=True)
+        for record in _records(known, start, measure, some)
+    ]
     observations.sort(key=itemgetter(0))
-    found = [events.event(item, measure, start, known, some) for measure, some in zip(item.measure_names, by_measure, strict=True)]
+    found = [
+        events.event(item, measure, start, known, some)
+        for measure, some in zip(item.measure_names, by_measure, strict=True)
+    ]
     alerts = events.with_others([alert for alert in found if alert is not None])
     awaited = awake(item, MISSING_DATA, item.clock.wall(start), known, missed.tolist()) if arrival.tells else []
     if arrival.tells and (awaited or not len(missed)):
@@ -229,14 +271,20 @@ def _status(shards: list[tuple[model.State, int]], width: int) -> str:
     """What a measure's series are like; it is column `number` of each `width` in its shards."""
 
     def of(name: str) -> model.Floats:
-        return np.concatenate([np.asarray(getattr(state, name)[..., number::width], float) for state, number in shards], axis=-1)
+        return np.concatenate(
+            [np.asarray(getattr(state, name)[..., number::width], float) for state, number in shards], axis=-1
+        )
 
     seen, zeros, spread = of("seen"), of("zeros"), of("spread")
     slots, days = shards[0][0].slots, seen.max(axis=0)
     fewest = model.FEWEST_DAYS[slots]
     have, scored = days > 0, days >= fewest
     again = int(((of("relearned") > 0) & ~scored).sum())
-    relearning = f"; {again:,} being learned again, because their values changed kind (became negative, or fractions)" if again else ""
+    relearning = (
+        f"; {again:,} being learned again, because their values changed kind (became negative, or fractions)"
+        if again
+        else ""
+    )
     if not have.any():
         return "all values are missing; nothing is scored"
     if not scored.any():

@@ -37,9 +37,16 @@ def figures(values: Floats) -> Floats:
         ten = _TENS[np.where(within, np.abs(power), 0).astype(np.int64)]
         scaled = np.where(power < 0, size / ten, size * ten)
         whole = np.rint(scaled)
-        found = np.copysign(np.where(power < 0, whole * ten, whole / ten), values)  # of two exact numbers, so the nearest there is
+        found = np.copysign(
+            np.where(power < 0, whole * ten, whole / ten), values
+        )  # of two exact numbers, so the nearest there is
         # What is next to the middle between two, or to a power of ten, is left to the text itself.
-        sure = within & (scaled >= 10 ** (FIGURES - 1)) & (scaled < 10**FIGURES) & (np.abs(scaled - np.floor(scaled) - 0.5) > 1e-4)
+        sure = (
+            within
+            & (scaled >= 10 ** (FIGURES - 1))
+            & (scaled < 10**FIGURES)
+            & (np.abs(scaled - np.floor(scaled) - 0.5) > 1e-4)
+        )
     for i in np.flatnonzero(~sure & ~np.isnan(values) & (size > 0)).tolist():
         found[i] = float(f"{values[i]:.{FIGURES}g}")
     return np.where(size > 0, found, values)
@@ -47,7 +54,9 @@ def figures(values: Floats) -> Floats:
 
 def rounded(points: Points, places: Sequence[int] | NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
     """Expected value, lower and upper bound of the series at these places, rounded; a value outside its band stays outside."""
-    value, expected, lower, upper = (column[places] for column in (points.value, points.expected, points.lower, points.upper))
+    value, expected, lower, upper = (
+        column[places] for column in (points.value, points.expected, points.lower, points.upper)
+    )
     low, high, off = figures(lower), figures(upper), np.abs(value) * 10.0**-FIGURES
     above = value + off
     low = np.where((value < lower) & (value >= low), np.where(above == 0, 10.0**-FIGURES, above), low)
@@ -63,14 +72,18 @@ def severity(scores: Sequence[float]) -> float:
     return round(max(largest, float(score_of(np.array(raised)))), 2)
 
 
-def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence[Series], points: Points) -> Alert | None:
+def event(
+    metric_set: MetricSet, measure: str, start: datetime, series: Sequence[Series], points: Points
+) -> Alert | None:
     """The alert of one measure in the interval that starts at `start` (naive UTC), or None; `points` has an entry for each of `series`."""
     found = alerting(metric_set, measure, metric_set.clock.wall(start), series, points)
     if not len(found):
         return None
     order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), series_key(series[i])))
     identity = alerts.identity(metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly")
-    error = {i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -LARGEST), LARGEST) for i in order}  # halves do not overflow
+    error = {
+        i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -LARGEST), LARGEST) for i in order
+    }  # halves do not overflow
     deviation = {i: abs(error[i]) for i in order}
     net = math.fsum(error.values())
     band = list(zip(*(column.tolist() for column in rounded(points, order)), strict=True))
@@ -83,7 +96,8 @@ def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence
         anomaly_score=severity([float(points.score[i]) for i in order]),
         source=SOURCE,
         direction="above" if net > 0 else "below",
-        root_cause=cause.told(cause.causes(metric_set.dimension_names, series, points.value, points.expected, found)) or None,
+        root_cause=cause.told(cause.causes(metric_set.dimension_names, series, points.value, points.expected, found))
+        or None,
         impacted_metric=alerts.ImpactedMetric(
             metric_name=measure,
             dimension_contribution=tuple(
@@ -104,7 +118,14 @@ def event(metric_set: MetricSet, measure: str, start: datetime, series: Sequence
     )
 
 
-def missing(metric_set: MetricSet, start: datetime, series: Sequence[Series], missed: Sequence[int], *, arrived: tuple[int, int, float]) -> Alert:
+def missing(
+    metric_set: MetricSet,
+    start: datetime,
+    series: Sequence[Series],
+    missed: Sequence[int],
+    *,
+    arrived: tuple[int, int, float],
+) -> Alert:
     """The alert of data that did not arrive in the interval that starts at `start` (naive UTC).
 
     `missed` are the places of the series that lack a value; `arrived` says how many have one, how many are usual, and the per cent of these that is
@@ -146,7 +167,9 @@ def with_others(some: Sequence[Alert]) -> list[Alert]:
             for other, theirs in zip(some, keys, strict=True)
             if other is not alert and other.impacted_metric.metric_name != alerts.MISSING_DATA and mine & theirs
         ]
-        told = "; ".join(part for part in (alert.root_cause, f"also moved: {', '.join(others)}" if others else None) if part)
+        told = "; ".join(
+            part for part in (alert.root_cause, f"also moved: {', '.join(others)}" if others else None) if part
+        )
         made.append(msgspec.structs.replace(alert, root_cause=told or None))
     return made
 
@@ -155,7 +178,9 @@ def _lacking(metric_set: MetricSet, series: Sequence[Series], missed: Sequence[i
     """What the missing series have in common."""
     came = np.ones(len(series))
     came[list(missed)] = 0
-    found = cause.told(cause.causes(metric_set.dimension_names, series, came, np.ones(len(series)), np.array(missed, np.int64)))
+    found = cause.told(
+        cause.causes(metric_set.dimension_names, series, came, np.ones(len(series)), np.array(missed, np.int64))
+    )
     return f"; missing: {found}" if found else ""
 
 
@@ -164,7 +189,9 @@ def _series(metric_set: MetricSet, measure: str, series: Series, **numbers: floa
     return alerts.TimeSeries(
         time_series_id=alerts.identity(metric_set.name, measure, series_key(series)),
         dimensions=tuple(
-            alerts.DimensionValue(name, value) for name, value in zip(metric_set.dimension_names, series, strict=True) if value is not None
+            alerts.DimensionValue(name, value)
+            for name, value in zip(metric_set.dimension_names, series, strict=True)
+            if value is not None
         ),
         optional_dimensions=(),
         **numbers,

@@ -46,16 +46,22 @@ def check(found: Feedback, metric_set: MetricSet, where: str) -> None:
     """`UserError` where it names what the metric set does not have."""
     measures, dimensions = (*metric_set.measure_names, MISSING_DATA), metric_set.dimension_names
     if found.metric_name not in measures:
-        raise UserError(f"{where}: metricName: there is no measure {found.metric_name!r}; there are {', '.join(measures)}")
+        raise UserError(
+            f"{where}: metricName: there is no measure {found.metric_name!r}; there are {', '.join(measures)}"
+        )
     if found.direction not in (None, "above", "below"):
         raise UserError(f"{where}: direction: {found.direction!r} must be above, below or null")
     if found.timestamp.tzinfo is not None:
         raise UserError(f"{where}: timestamp: is UTC, and written without a zone, as 2021-02-17T11:00:00")
     if unknown := sorted({name for one in found.series for name in one} - set(dimensions)):
-        raise UserError(f"{where}: series: there is no dimension {unknown[0]!r}; there are {', '.join(dimensions) or 'none'}")
+        raise UserError(
+            f"{where}: series: there is no dimension {unknown[0]!r}; there are {', '.join(dimensions) or 'none'}"
+        )
 
 
-def weights(some: Sequence[Feedback], metric_set: MetricSet, series: Sequence[Series], direction: str) -> NDArray[np.float64]:
+def weights(
+    some: Sequence[Feedback], metric_set: MetricSet, series: Sequence[Series], direction: str
+) -> NDArray[np.float64]:
     """How many times its distance a series' anomaly counts on that side of what is expected; shape (series, measures)."""
     names = metric_set.dimension_names
     found = np.ones((len(series), len(metric_set.measures)))

@@ -14,7 +14,9 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.live_data import Series
 
 
-def alerting(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], points: Points) -> NDArray[np.int64]:
+def alerting(
+    metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], points: Points
+) -> NDArray[np.int64]:
     """Which of `series` (an entry of `points` each) are reported as anomalous in the interval that starts at `wall`: their places."""
     wanted = metric_set.alerts
     if wanted.measures and measure not in wanted.measures:
@@ -31,7 +33,9 @@ def alerting(metric_set: MetricSet, measure: str, wall: datetime, series: Sequen
     return np.array(places if impact >= wanted.minimum_impact.get(measure, 0) else [], np.int64)
 
 
-def awake(metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], places: Sequence[int]) -> list[int]:
+def awake(
+    metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], places: Sequence[int]
+) -> list[int]:
     """Those of the places whose series are not snoozed in the measure; what is snoozed in all measures is so for `missing data` too."""
     snoozed = [
         one.dimensions

@@ -40,7 +40,10 @@ SPREAD_CLIP = 2.5  # scales; a greater error counts as this one in the spread
 RARE_CLIP = 4.0  # the same of rare counts, whose great values are part of them
 FITFUL = 0.25  # share of zeros; above, a series is fitful
 FITFUL_LEAST = 0.5  # of the root of its mean; no less is its spread
-TAIL, TAIL_AT = 0.02, 2.326  # the share of errors that is to be beyond so many scales; where more is, a fitful series' scale is wider
+TAIL, TAIL_AT = (
+    0.02,
+    2.326,
+)  # the share of errors that is to be beyond so many scales; where more is, a fitful series' scale is wider
 TAIL_PACE, WIDEST = 0.05, 10.0  # how fast that is followed, a value; how many times wider it gets
 SPREAD_DAYS = 21  # memory of the spread over all slots; of a daily series `SPREAD_DAYS_DAILY`
 SPREAD_DAYS_DAILY = 365
@@ -70,22 +73,42 @@ class State:
     slots: int  # intervals a day
     size: int = 0
     day: int = -1  # the last day stepped through, as an ordinal
-    parts: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [part, series]: logarithms (of series that can be negative, amounts)
-    unsure: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [part, series]: variance of `parts`, in that of the noise
-    spread: Floats = field(default_factory=lambda: np.empty(0))  # [3, series]: fading sums of squared errors, of their unit, of values
-    local: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [2, slot, series]: the slot's spread, in that of all; its mean
+    parts: Singles = field(
+        default_factory=lambda: np.empty(0, np.float32)
+    )  # [part, series]: logarithms (of series that can be negative, amounts)
+    unsure: Singles = field(
+        default_factory=lambda: np.empty(0, np.float32)
+    )  # [part, series]: variance of `parts`, in that of the noise
+    spread: Floats = field(
+        default_factory=lambda: np.empty(0)
+    )  # [3, series]: fading sums of squared errors, of their unit, of values
+    local: Singles = field(
+        default_factory=lambda: np.empty(0, np.float32)
+    )  # [2, slot, series]: the slot's spread, in that of all; its mean
     seen: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [slot, series]: values there were
-    tail: Floats = field(default_factory=lambda: np.empty(0))  # [series]: how many times wider the scale is for errors that are far out too often
+    tail: Floats = field(
+        default_factory=lambda: np.empty(0)
+    )  # [series]: how many times wider the scale is for errors that are far out too often
     zeros: Floats = field(default_factory=lambda: np.empty(0))  # [series]: the share of values that are zero
     nonzero: Floats = field(default_factory=lambda: np.empty(0))  # [series]: slow mean of the values that are not zero
-    dispersion: Floats = field(default_factory=lambda: np.empty(0))  # [series]: variance of a rare count, in its mean + 1/2
+    dispersion: Floats = field(
+        default_factory=lambda: np.empty(0)
+    )  # [series]: variance of a rare count, in its mean + 1/2
     run: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # intervals far out in a row, signed
-    habit: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))  # [slot, series]: times far out in a row at this slot, signed
+    habit: NDArray[np.int16] = field(
+        default_factory=lambda: np.empty(0, np.int16)
+    )  # [slot, series]: times far out in a row at this slot, signed
     counts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # whole numbers >= 0 so far
     positive: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # numbers >= 0 so far
-    strange_days: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))  # days with a value of another kind, lately
-    strange_last: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # the last of them, as an ordinal
-    relearned: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # the day on which it was learned again; 0: never
+    strange_days: NDArray[np.int16] = field(
+        default_factory=lambda: np.empty(0, np.int16)
+    )  # days with a value of another kind, lately
+    strange_last: NDArray[np.int32] = field(
+        default_factory=lambda: np.empty(0, np.int32)
+    )  # the last of them, as an ordinal
+    relearned: NDArray[np.int32] = field(
+        default_factory=lambda: np.empty(0, np.int32)
+    )  # the day on which it was learned again; 0: never
 
     def __post_init__(self) -> None:
         sizes = (1, self.slots, 7, 7 * self.slots)
@@ -108,7 +131,15 @@ class State:
             "nonzero": np.nan,
             "dispersion": 1,
         }
-        fresh |= {"run": 0, "habit": 0, "counts": True, "positive": True, "strange_days": 0, "strange_last": 0, "relearned": 0}
+        fresh |= {
+            "run": 0,
+            "habit": 0,
+            "counts": True,
+            "positive": True,
+            "strange_days": 0,
+            "strange_last": 0,
+            "relearned": 0,
+        }
         for name, value in fresh.items() if more else ():
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.full((*old.shape[:-1], more), value, old.dtype)], axis=-1))
@@ -172,19 +203,29 @@ def step(
     mean = np.where(born, np.where(state.positive, np.exp(np.minimum(mean, 350)), mean), np.nan)
     unit = np.where(state.positive, np.square(mean) - np.where(state.counts, 0.375, 0), 1.0)
     floor = np.where(state.counts, POISSON, 0.0)
-    least = SMALLEST**2 * state.spread[1] / np.maximum(state.spread[2], 1)  # where nights are zero, what is next to nothing is no error
-    usual = np.sqrt(np.maximum(state.spread[0], 0) / np.maximum(state.spread[1], 1e-300) * np.maximum(unit, least) + floor)
+    least = (
+        SMALLEST**2 * state.spread[1] / np.maximum(state.spread[2], 1)
+    )  # where nights are zero, what is next to nothing is no error
+    usual = np.sqrt(
+        np.maximum(state.spread[0], 0) / np.maximum(state.spread[1], 1e-300) * np.maximum(unit, least) + floor
+    )
     spread = np.fmax(usual * np.sqrt(state.local[0, slot]), 0.0005 * np.abs(mean)) + 1e-150
 
     rate = state.local[1, slot].astype(float)
     rare = state.counts & (rate < RARE) & ~(state.nonzero > 2 * RARE)  # counts of single things; not sums of minutes
     fitful = state.positive & (state.zeros > FITFUL)  # now nothing, now much: no spread tells how far that goes
-    spread = np.where(fitful, np.fmax(spread, FITFUL_LEAST * np.sqrt(np.maximum(state.nonzero, 0) * (1 - state.zeros))), spread)
+    spread = np.where(
+        fitful, np.fmax(spread, FITFUL_LEAST * np.sqrt(np.maximum(state.nonzero, 0) * (1 - state.zeros))), spread
+    )
     root = np.where(rare, np.nan, shift)
     center = np.where(rare & born, rate, mean)
-    width = np.where(rare, np.sqrt(np.maximum(state.dispersion, 1) * (rate + 0.5)), np.where(fitful, spread * state.tail, spread))
+    width = np.where(
+        rare, np.sqrt(np.maximum(state.dispersion, 1) * (rate + 0.5)), np.where(fitful, spread * state.tail, spread)
+    )
     scale = width * doubt * (1 + EARLY / np.maximum(state.seen[slot], 1))
-    scale = np.where(((total >= UNSURE) | (state.seen[slot] < SETTLED_DAYS)) & ~rare, np.hypot(scale, NEW * np.abs(mean)), scale)
+    scale = np.where(
+        ((total >= UNSURE) | (state.seen[slot] < SETTLED_DAYS)) & ~rare, np.hypot(scale, NEW * np.abs(mean)), scale
+    )
     enough = state.seen[slot] >= FEWEST_DAYS[state.slots]
     known = born & enough
     measured = values
@@ -196,7 +237,9 @@ def step(
     error, limit = even - mean, spread * doubt
     _learn_parts(state, rows, even, error, unsure=unsure, mean=mean, limit=limit, far=far)
     _learn_spread(state, slot, values, error, unit=unit, usual=usual, floor=floor, limit=limit, doubt=doubt, far=far)
-    pace = np.maximum(1 / _remembered(state.slots), 1 / (state.spread[2] + 1))  # of a slow mean: all values count alike at first
+    pace = np.maximum(
+        1 / _remembered(state.slots), 1 / (state.spread[2] + 1)
+    )  # of a slow mean: all values count alike at first
     _learn_rate(state, slot, values, rate=rate, far=far, pace=pace)
     _learn_tail(state, values, np.abs(error) / limit, known & present, pace)
 
@@ -205,10 +248,17 @@ def step(
     reaches = (reach, reach)
     if weight is not None:
         distance, reaches = distance * np.where(offset < 0, *weight), (reach / weight[0], reach / weight[1])
-    lower, upper = (_within(_uneven(center + side * wide, root), -LARGEST, LARGEST) for side, wide in zip((-1, 1), reaches, strict=True))
+    lower, upper = (
+        _within(_uneven(center + side * wide, root), -LARGEST, LARGEST)
+        for side, wide in zip((-1, 1), reaches, strict=True)
+    )
     lower, expected = np.where(state.positive, np.maximum(lower, 0), lower), _uneven(center, root)
     if stretch is not None:
-        lower, expected, upper = np.minimum(lower, lower * stretch), expected * stretch, np.maximum(upper, upper * stretch)
+        lower, expected, upper = (
+            np.minimum(lower, lower * stretch),
+            expected * stretch,
+            np.maximum(upper, upper * stretch),
+        )
     return Points(measured, expected + shown, lower + shown, upper + shown, score_of(distance) + shown)
 
 
@@ -255,7 +305,9 @@ def _kinds(state: State, day: int, values: Floats, present: NDArray[np.bool_]) -
     state.strange_last = np.where(strange, day, state.strange_last).astype(np.int32)
     scored = np.zeros(len(values), bool)
     scored[strange] = state.seen[:, strange].max(axis=0) >= FEWEST_DAYS[state.slots]
-    changes = strange & (~scored | (state.strange_days > (DAYS_TO_RELEARN_DAILY if state.slots == 1 else DAYS_TO_RELEARN)))
+    changes = strange & (
+        ~scored | (state.strange_days > (DAYS_TO_RELEARN_DAILY if state.slots == 1 else DAYS_TO_RELEARN))
+    )
     state.relearned = np.where(changes & scored, day, state.relearned).astype(np.int32)
     state.strange_days[changes] = state.strange_last[changes] = 0
     state.forget(changes & (state.spread[2] > 0))
@@ -282,7 +334,15 @@ def _far(state: State, slot: int, offset: Floats, present: NDArray[np.bool_]) ->
 
 
 def _learn_parts(
-    state: State, rows: NDArray[np.int64], values: Floats, error: Floats, *, unsure: Floats, mean: Floats, limit: Floats, far: Far
+    state: State,
+    rows: NDArray[np.int64],
+    values: Floats,
+    error: Floats,
+    *,
+    unsure: Floats,
+    mean: Floats,
+    limit: Floats,
+    far: Far,
 ) -> None:
     """Share the error among level, time of day, weekday and interaction by how unsure each is (a Kalman filter, its covariances left out)."""
     newborn = np.isnan(mean) & ~np.isnan(values)
@@ -302,7 +362,17 @@ def _learn_parts(
 
 
 def _learn_spread(
-    state: State, slot: int, values: Floats, error: Floats, *, unit: Floats, usual: Floats, floor: Floats, limit: Floats, doubt: Floats, far: Far
+    state: State,
+    slot: int,
+    values: Floats,
+    error: Floats,
+    *,
+    unit: Floats,
+    usual: Floats,
+    floor: Floats,
+    limit: Floats,
+    doubt: Floats,
+    far: Far,
 ) -> None:
     """Slow means of squared errors beyond the floor and of their unit; and, of the slot and its neighbours, of the error in what is usual."""
     present, young = ~np.isnan(values), state.spread[2] < max(state.slots, FEWEST_TO_CLIP)
@@ -335,7 +405,9 @@ def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: F
     """The mean and dispersion of counts that are rare, and the size of what is not zero."""
     seen = values > 0
     state.nonzero = np.where(
-        seen, np.where(np.isnan(state.nonzero), values, NONZERO_MEMORY * state.nonzero + (1 - NONZERO_MEMORY) * values), state.nonzero
+        seen,
+        np.where(np.isnan(state.nonzero), values, NONZERO_MEMORY * state.nonzero + (1 - NONZERO_MEMORY) * values),
+        state.nonzero,
     )
     values = np.where(state.counts, values, np.nan)
     present = ~np.isnan(values)

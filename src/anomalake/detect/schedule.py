@@ -12,7 +12,9 @@ from anomalake.domain.metric_set import MetricSet
 # Days without data at the beginning and at the end of a gap that the detector walks through. It remembers four weeks of
 # arrivals (detect.completeness), so the days between change nothing.
 EDGE = timedelta(days=30)
-OUTLIER_GAP = 10  # times as many empty intervals as there are intervals with data: what lies before such a gap is an outlier
+OUTLIER_GAP = (
+    10  # times as many empty intervals as there are intervals with data: what lies before such a gap is an outlier
+)
 
 
 def cron(metric_set: MetricSet) -> str:

@@ -72,8 +72,16 @@ def dump(memory: Memory) -> tuple[bytes, Mapping[str, bytes]]:
         "missed": [start.isoformat() for start in memory.missed],
         "late": memory.late,
         "status": detector.status(),
-        "ongoing": {measure: (one.start.isoformat(), one.group, sorted(one.series)) for measure, one in detector.ongoing.items()},
-        "arrived": {"day": arrived.day, "counts": arrived.counts.tolist(), "gaps": arrived.gaps, "gap": arrived.gap, "told": arrived.told},
+        "ongoing": {
+            measure: (one.start.isoformat(), one.group, sorted(one.series)) for measure, one in detector.ongoing.items()
+        },
+        "arrived": {
+            "day": arrived.day,
+            "counts": arrived.counts.tolist(),
+            "gaps": arrived.gaps,
+            "gap": arrived.gap,
+            "told": arrived.told,
+        },
         "days": [state.day for state in detector.shards],
         "shards": list(shards),
     }
@@ -161,7 +169,11 @@ def _filled(detector: Detector, arrays: dict[str, Any], day: int, *, whole: bool
     state.size, state.day = len(series) * width, day
     for name in _ARRAYS:
         array = arrays[name]
-        if array.shape[:-1] != getattr(state, name).shape[:-1] or array.shape[-1] != state.size or array.dtype != getattr(state, name).dtype:
+        if (
+            array.shape[:-1] != getattr(state, name).shape[:-1]
+            or array.shape[-1] != state.size
+            or array.dtype != getattr(state, name).dtype
+        ):
             raise ValueError(f"{name} has the shape {array.shape}")
         setattr(state, name, array)
     detector.shards.append(state)

@@ -38,22 +38,35 @@ def timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
     folders, clock = live_data.files_by_interval(store, metric_set), metric_set.clock
     place = source_of(metric_set).path
     if not folders:
-        raise UserError(f"the lake holds no live data of the metric set {metric_set.name!r}; files belong in folders {place}")
-    findings = [_finding(metric_set, wall, _SKIPPED.format(zone=metric_set.timezone)) for wall in folders if not clock.starts_at(wall)]
+        raise UserError(
+            f"the lake holds no live data of the metric set {metric_set.name!r}; files belong in folders {place}"
+        )
+    findings = [
+        _finding(metric_set, wall, _SKIPPED.format(zone=metric_set.timezone))
+        for wall in folders
+        if not clock.starts_at(wall)
+    ]
     by_start = dict(sorted((start, keys) for wall, keys in folders.items() for start in clock.starts_at(wall)))
     inside = [start for start in by_start if EARLIEST <= start < LATEST]
-    findings += [_finding(metric_set, clock.wall(start), _OUTSIDE) for start in by_start if not EARLIEST <= start < LATEST]
+    findings += [
+        _finding(metric_set, clock.wall(start), _OUTSIDE) for start in by_start if not EARLIEST <= start < LATEST
+    ]
     last = schedule.last_due(metric_set, now)
     ready = [start for start in inside if start <= last]
     outliers = schedule.leading_outliers(ready, clock)
-    findings += [_finding(metric_set, clock.wall(start), _outlier(start, ready[outliers])) for start in ready[:outliers]]
+    findings += [
+        _finding(metric_set, clock.wall(start), _outlier(start, ready[outliers])) for start in ready[:outliers]
+    ]
     future, waiting = not_due(metric_set, inside, now)
     findings += future
     notes = _notes(metric_set, waiting, findings)
     ready = ready[outliers:]
     if not ready:
         raise UserError(f"no live data of the metric set {metric_set.name!r} can be scored yet: {'; '.join(notes)}")
-    notes += [f"gap: no data from {clock.end(before)} to {after} UTC; the detector skips the time between" for before, after in schedule.gaps(ready)]
+    notes += [
+        f"gap: no data from {clock.end(before)} to {after} UTC; the detector skips the time between"
+        for before, after in schedule.gaps(ready)
+    ]
     walked = schedule.walked(metric_set, clock.previous(ready[0]), ready[-1], ready)
     files = {start: by_start.get(start, []) for start in walked}
     skipped = sum((after - before - 2 * schedule.EDGE) // clock.step - 1 for before, after in schedule.gaps(ready))
@@ -61,7 +74,9 @@ def timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
 
 
 _SKIPPED = "the interval never happened in {zone}: clocks skipped it; its files are not read"
-_OUTSIDE = f"the interval lies outside the years {EARLIEST.year} to {LATEST.year - 1} that the tables cover; it is not scored"
+_OUTSIDE = (
+    f"the interval lies outside the years {EARLIEST.year} to {LATEST.year - 1} that the tables cover; it is not scored"
+)
 
 
 def not_due(metric_set: MetricSet, starts: Iterable[datetime], now: datetime) -> tuple[list[Finding], list[datetime]]:
@@ -69,7 +84,9 @@ def not_due(metric_set: MetricSet, starts: Iterable[datetime], now: datetime) ->
     late = [start for start in starts if start > schedule.last_due(metric_set, now)]
     clock = metric_set.clock
     told = "the interval lies in the future: it starts at {start} UTC, and now it is {now:%Y-%m-%d %H:%M} UTC; it is not scored before it is due"
-    future = [_finding(metric_set, clock.wall(start), told.format(start=start, now=now)) for start in late if start > now]
+    future = [
+        _finding(metric_set, clock.wall(start), told.format(start=start, now=now)) for start in late if start > now
+    ]
     return future, [start for start in late if start <= now]
 
 
@@ -88,7 +105,9 @@ def _notes(metric_set: MetricSet, waiting: Sequence[datetime], findings: Sequenc
     """The lines of the summary about what is not processed."""
     named = ", ".join(one.where for one in findings[:MAX_NAMED]) + (", ..." if len(findings) > MAX_NAMED else "")
     folders = "folder is" if len(findings) == 1 else "folders are"
-    return left_for_later(metric_set, waiting) + ([f"not scored: {len(findings):,} {folders} out of time ({named})"] if findings else [])
+    return left_for_later(metric_set, waiting) + (
+        [f"not scored: {len(findings):,} {folders} out of time ({named})"] if findings else []
+    )
 
 
 def _outlier(start: datetime, following: datetime) -> str:

@@ -73,9 +73,16 @@ def examine(clients: Clients, setting: Setting) -> Iterator[Check]:
         except RefusalError as refusal:
             yield Check(name, *refusal.finding)
     if scene.output("DataBucket") and not scene.role:
-        yield Check("dashboards", "skipped", "the stack was deployed without QuickSight", "to have it, deploy with QuickSightOwner")
+        yield Check(
+            "dashboards",
+            "skipped",
+            "the stack was deployed without QuickSight",
+            "to have it, deploy with QuickSightOwner",
+        )
 
 
 def healthy(checks: Sequence[Check]) -> bool:
     """Whether no problem was found, and anything but the credentials could be looked at."""
-    return all(check.status != "problem" for check in checks) and any(check.status in {"ok", "warning"} for check in checks[1:])
+    return all(check.status != "problem" for check in checks) and any(
+        check.status in {"ok", "warning"} for check in checks[1:]
+    )

@@ -4,7 +4,18 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from anomalake.doctor.scene import Answer, Finding, Scene, Status, ask, ask_all, ask_identity, declared, deployed, listed
+from anomalake.doctor.scene import (
+    Answer,
+    Finding,
+    Scene,
+    Status,
+    ask,
+    ask_all,
+    ask_identity,
+    declared,
+    deployed,
+    listed,
+)
 
 _EVERYONE = "IAM_ALLOWED_PRINCIPALS"  # Lake Formation's name for "IAM alone decides"
 
@@ -15,7 +26,11 @@ def subscription(scene: Scene) -> Iterator[Finding]:
     _, answer = ask_identity(scene, "describe_account_subscription")
     info = answer["AccountInfo"] if answer else {}
     if not info or str(info.get("AccountSubscriptionStatus", "")).startswith("UNSUBSCRIBE"):
-        yield Finding(short, f"account {scene.account} has no QuickSight", "sign up for QuickSight Enterprise, or deploy without QuickSightOwner")
+        yield Finding(
+            short,
+            f"account {scene.account} has no QuickSight",
+            "sign up for QuickSight Enterprise, or deploy without QuickSightOwner",
+        )
     elif info.get("Edition") == "STANDARD":
         remedy = "upgrade to Enterprise in QuickSight's account settings: a data source with a role of its own needs it"
         yield Finding(short, "QuickSight is of the Standard edition", remedy)
@@ -29,12 +44,13 @@ def identity_region(scene: Scene) -> Iterator[Finding]:
     if answer is None:
         yield Finding("skipped", "there is no namespace `default` to look for users in", "sign up for QuickSight first")
         return
-    named = {"the owner's ARN": _region_of(scene.owner), "the stack's QuickSightIdentityRegion": scene.parameter("QuickSightIdentityRegion")}
+    named = {
+        "the owner's ARN": _region_of(scene.owner),
+        "the stack's QuickSightIdentityRegion": scene.parameter("QuickSightIdentityRegion"),
+    }
     wrong = [f"{what} says {said}" for what, said in named.items() if said and said != region]
     if wrong:
-        remedy = (
-            f"write {region} there; `aws quicksight list-users --aws-account-id {scene.account} --namespace default --region {region}` prints ARNs"
-        )
+        remedy = f"write {region} there; `aws quicksight list-users --aws-account-id {scene.account} --namespace default --region {region}` prints ARNs"
         yield Finding("problem", f"QuickSight's users live in {region}, but {' and '.join(wrong)}", remedy)
     elif region != scene.setting.region and not any(named.values()):
         found = f"QuickSight's users live in {region}, not in {scene.setting.region}"
@@ -69,7 +85,9 @@ def people(scene: Scene) -> Iterator[Finding]:
     """Whether the owner and the reader exist, and the owner may own."""
     people = {"owner": scene.owner, "reader": scene.parameter("QuickSightReader")}
     if not any(people.values()):
-        yield Finding("skipped", "nobody is named who is to own the dashboards", "name somebody with --quicksight-owner")
+        yield Finding(
+            "skipped", "nobody is named who is to own the dashboards", "name somebody with --quicksight-owner"
+        )
     for what, text in people.items():
         kind, namespace, name = principal(text)
         if not text or kind == "namespace":
@@ -80,9 +98,15 @@ def people(scene: Scene) -> Iterator[Finding]:
         if answer is None:
             yield Finding("problem", f"the {what} {text!r} is no QuickSight {kind} in {region}", listing)
         elif what == "owner" and "READER" in answer.get("User", {}).get("Role", ""):
-            yield Finding("problem", f"the owner {text!r} is a reader and cannot own an analysis", "make an author of them, or name one")
+            yield Finding(
+                "problem",
+                f"the owner {text!r} is a reader and cannot own an analysis",
+                "make an author of them, or name one",
+            )
         elif not answer.get("User", {}).get("Active", True):
-            yield Finding("warning", f"the {what} {text!r} is not active in QuickSight", "let them accept the invitation")
+            yield Finding(
+                "warning", f"the {what} {text!r} is not active in QuickSight", "let them accept the invitation"
+            )
         else:
             yield Finding("ok", f"the {what} is the {kind} {name!r}")
 
@@ -91,14 +115,21 @@ def lake_formation(scene: Scene) -> Iterator[Finding]:
     """Sources: "Changing the default settings for your data lake" and "ListPermissions" in the Lake Formation guide."""
     settings = (ask(scene, "lakeformation", "get_data_lake_settings") or {})["DataLakeSettings"]
     kinds = ("CreateDatabaseDefaultPermissions", "CreateTableDefaultPermissions")
-    if all(any(grant["Principal"]["DataLakePrincipalIdentifier"] == _EVERYONE for grant in settings.get(kind, [])) for kind in kinds):
+    if all(
+        any(grant["Principal"]["DataLakePrincipalIdentifier"] == _EVERYONE for grant in settings.get(kind, []))
+        for kind in kinds
+    ):
         yield Finding("ok", "Lake Formation leaves new databases and tables to IAM")
         return
     databases = list(declared(scene))
     who = scene.role or "the QuickSight role (the stack's output QuickSightRoleArn)"
     remedy = f"in Lake Formation grant {who} DESCRIBE on {', '.join(databases)} and SELECT on all their tables; the crawlers' roles CREATE_TABLE too"
     if not scene.role:
-        yield Finding("warning", "Lake Formation guards new databases and tables: IAM is not enough", f"after the deployment, {remedy}")
+        yield Finding(
+            "warning",
+            "Lake Formation guards new databases and tables: IAM is not enough",
+            f"after the deployment, {remedy}",
+        )
         return
     closed = [name for name in databases if not _granted(scene, {"Database": {"Name": name}}, "DESCRIBE")]
     every = {name: {"Table": {"DatabaseName": name, "TableWildcard": {}}} for name in databases}
@@ -113,9 +144,12 @@ def lake_formation(scene: Scene) -> Iterator[Finding]:
 
 
 def _granted(scene: Scene, resource: Answer, permission: str) -> bool:
-    grants = ask_all(scene, "lakeformation", "list_permissions", "PrincipalResourcePermissions", Resource=resource) or []
+    grants = (
+        ask_all(scene, "lakeformation", "list_permissions", "PrincipalResourcePermissions", Resource=resource) or []
+    )
     return any(
-        grant["Principal"]["DataLakePrincipalIdentifier"] in {scene.role, _EVERYONE} and {"ALL", permission} & set(grant["Permissions"])
+        grant["Principal"]["DataLakePrincipalIdentifier"] in {scene.role, _EVERYONE}
+        and {"ALL", permission} & set(grant["Permissions"])
         for grant in grants
     )
 
@@ -139,8 +173,15 @@ def stack(scene: Scene) -> Iterator[Finding]:
     stack, name = deployed(scene), scene.setting.stack
     if stack is None:
         found = f"there is no stack {name!r} in {scene.setting.region}"
-        yield Finding("skipped", found, "deploy it (`make build`, `make deploy`), then run this again; another name: --stack")
-    elif stack.status in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}:
+        yield Finding(
+            "skipped", found, "deploy it (`make build`, `make deploy`), then run this again; another name: --stack"
+        )
+    elif stack.status in {
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "IMPORT_COMPLETE",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+    }:
         yield Finding("ok", f"the stack {name!r} is {stack.status}")
     elif stack.status == "UPDATE_ROLLBACK_COMPLETE":
         found = f"the last update of {name!r} failed, what was before it is back: {_first_failure(scene, stack.id)}"
@@ -148,14 +189,18 @@ def stack(scene: Scene) -> Iterator[Finding]:
     elif stack.status.endswith("IN_PROGRESS"):
         yield Finding("warning", f"the stack {name!r} is {stack.status}", "run this again when it is through")
     else:
-        remedy = "mend that and deploy again" + ("; delete the stack first" if stack.status.startswith(("ROLLBACK", "DELETE")) else "")
+        remedy = "mend that and deploy again" + (
+            "; delete the stack first" if stack.status.startswith(("ROLLBACK", "DELETE")) else ""
+        )
         yield Finding("problem", f"the stack {name!r} is {stack.status}: {_first_failure(scene, stack.id)}", remedy)
 
 
 def _first_failure(scene: Scene, stack_id: str) -> str:
     """The first thing that failed in the last operation on a stack, in a nested one if it was there."""
     first: Answer = {}
-    for event in ask_all(scene, "cloudformation", "describe_stack_events", "StackEvents", StackName=stack_id) or []:  # the newest first
+    for event in (
+        ask_all(scene, "cloudformation", "describe_stack_events", "StackEvents", StackName=stack_id) or []
+    ):  # the newest first
         status, own = event["ResourceStatus"], event["PhysicalResourceId"] == stack_id
         if status.endswith("_FAILED") and not own and "cancelled" not in event.get("ResourceStatusReason", "cancelled"):
             first = event

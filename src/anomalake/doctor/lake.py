@@ -17,7 +17,10 @@ def _catalog_of(scene: Scene, name: str) -> dict[str, Answer] | None:
 
 
 def _columns(table: Answer) -> dict[str, str]:
-    return {column["Name"].lower(): column.get("Type", "") for column in table.get("StorageDescriptor", {}).get("Columns", [])}
+    return {
+        column["Name"].lower(): column.get("Type", "")
+        for column in table.get("StorageDescriptor", {}).get("Columns", [])
+    }
 
 
 def catalog(scene: Scene) -> Iterator[Finding]:
@@ -54,7 +57,9 @@ def crawled(scene: Scene) -> Iterator[Finding]:
             crawl = (ask(scene, "glue", "get_crawler", Name=crawler) or {"Crawler": {}})["Crawler"].get("LastCrawl", {})
             if crawl.get("Status") == "FAILED":
                 found = f"the crawler {crawler} failed: {crawl.get('ErrorMessage', 'no reason given')}"
-                yield Finding("problem", found, "look at its log and its role's permissions (S3, Lake Formation, kms:Decrypt)")
+                yield Finding(
+                    "problem", found, "look at its log and its role's permissions (S3, Lake Formation, kms:Decrypt)"
+                )
             else:
                 remedy = f"to compare, start it when there is data: `aws glue start-crawler --name {crawler} --region {scene.setting.region}`"
                 yield Finding("skipped", f"the crawler {crawler} has written no tables yet", remedy)
@@ -65,12 +70,18 @@ def crawled(scene: Scene) -> Iterator[Finding]:
             for table in there.values():
                 if wanted.folder and f"{table.get('StorageDescriptor', {}).get('Location', '')}/".startswith(place):
                     compared += 1
-                    differences += [f"{name} {difference}" for difference in _unlike(list(_columns(table)), list(wanted.columns))]
+                    differences += [
+                        f"{name} {difference}" for difference in _unlike(list(_columns(table)), list(wanted.columns))
+                    ]
         if differences:
             remedy = "files of another layout lie in that folder: mend them, or change the metric set, raise `version` and deploy again"
             yield Finding("problem", f"{crawler}_crawled: {listed(differences)}", remedy)
         elif not compared:
-            yield Finding("warning", f"{crawler}_crawled: no table of the folders of {item.path}", f"run the crawler {crawler} again")
+            yield Finding(
+                "warning",
+                f"{crawler}_crawled: no table of the folders of {item.path}",
+                f"run the crawler {crawler} again",
+            )
         else:
             yield Finding("ok", f"{crawler}_crawled: {compared} tables have the declared columns")
 
@@ -78,7 +89,11 @@ def crawled(scene: Scene) -> Iterator[Finding]:
 def _unlike(files: Sequence[str], declared: Sequence[str]) -> list[str]:
     """How the files' columns differ. A CSV file whose header the crawler did not recognise has `col0`, `col1`: only their number says something."""
     if all(re.fullmatch(r"col\d+", column) for column in files):
-        return [] if len(files) == len(declared) else [f"has {len(files)} columns in the files, {len(declared)} are declared"]
+        return (
+            []
+            if len(files) == len(declared)
+            else [f"has {len(files)} columns in the files, {len(declared)} are declared"]
+        )
     lacking = [f"is declared with {column}, which the files lack" for column in declared if column not in files]
     return lacking + [f"has {column} in the files, which is not declared" for column in files if column not in declared]
 
@@ -114,22 +129,34 @@ def data(scene: Scene) -> Iterator[Finding]:
     """Whether anything is there to show."""
     bucket = scene.output("DataBucket")
     if _first_objects(scene, "") is None:
-        yield Finding("problem", f"there is no bucket {bucket!r}", "deploy again; a bucket that was deleted takes a new stack")
+        yield Finding(
+            "problem", f"there is no bucket {bucket!r}", "deploy again; a bucket that was deleted takes a new stack"
+        )
         return
     for item in scene.setting.sets:
         if item.source and not _first_objects(scene, time_patterns.folder_pattern(item.source.path).prefix):
             place = f"s3://{bucket}/{live_data.folder(item, datetime(2021, 2, 17))}/"
-            yield Finding("warning", f"{item.name}: there is no live data", f"put each interval's file in its folder, such as {place}")
+            yield Finding(
+                "warning",
+                f"{item.name}: there is no live data",
+                f"put each interval's file in its folder, such as {place}",
+            )
         elif _first_objects(scene, layout.folder("metricValue_AnomalyScore", item) + "/"):
             yield Finding("ok", f"{item.name}: there are anomalies{' and live data' if item.source else ''}")
         elif item.source:
             remedy = "the detector needs some history, and there may be nothing unusual; if it lasts, look at its log and docs/detector.md"
             yield Finding("warning", f"{item.name}: live data, but no anomalies", remedy)
         else:
-            yield Finding("warning", f"{item.name}: no alert has arrived", "send some; docs/alerts.md says which and how")
+            yield Finding(
+                "warning", f"{item.name}: no alert has arrived", "send some; docs/alerts.md says which and how"
+            )
     if refused := _first_objects(scene, "quarantine/", 1000):
         number = f"{refused:,}{' or more' if refused == 1000 else ''}"
-        yield Finding("warning", f"{number} events lie in s3://{bucket}/quarantine/", "each says why in `reason`; docs/alerts.md says what to do")
+        yield Finding(
+            "warning",
+            f"{number} events lie in s3://{bucket}/quarantine/",
+            "each says why in `reason`; docs/alerts.md says what to do",
+        )
 
 
 def _first_objects(scene: Scene, prefix: str, most: int = 1) -> int | None:

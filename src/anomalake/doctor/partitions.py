@@ -19,7 +19,10 @@ from anomalake.lake.layout import Table
 from anomalake.lake.live_data import source_of
 
 _PAGES = 3  # of a thousand keys, that one question goes through
-_TABLES: tuple[Table, ...] = ("anomalyGroups", "observations")  # every alert is in the one, every interval of the detector in the other
+_TABLES: tuple[Table, ...] = (
+    "anomalyGroups",
+    "observations",
+)  # every alert is in the one, every interval of the detector in the other
 
 
 class _Live(NamedTuple):
@@ -48,11 +51,17 @@ def partitions(scene: Scene) -> Iterator[Finding]:
     for one in seen:
         told = projection.warnings(one.item, one.lies, one.start, f"{projection.PARAMETER} of the stack", value)
         for found, remedy in told:
-            command = f'{remedy} (`make deploy PARAMETERS="{projection.PARAMETER}={value}"`)' if remedy.startswith("deploy") else remedy
+            command = (
+                f'{remedy} (`make deploy PARAMETERS="{projection.PARAMETER}={value}"`)'
+                if remedy.startswith("deploy")
+                else remedy
+            )
             yield Finding("warning", found, command)
         if not told and one.first is not None and one.whole:
             place = live_data.folder(one.item, one.first)
-            yield Finding("ok", f"{one.item.name}: Athena shows live data from {one.start} on, and the first lies in {place}")
+            yield Finding(
+                "ok", f"{one.item.name}: Athena shows live data from {one.start} on, and the first lies in {place}"
+            )
         elif not told:
             yield _not_compared(scene, one)
 
@@ -61,11 +70,19 @@ def _not_compared(scene: Scene, one: _Live) -> Finding:
     prefix = time_patterns.folder_pattern(source_of(one.item).path).prefix
     if one.first is not None:
         remedy = "`anomalake detect --rebuild` compares all of them; a `source.path` with the year first, then month and day, is compared here"
-        return Finding("skipped", f"{one.item.name}: folders do not sort by date, and only the first {_PAGES},000 objects were compared", remedy)
+        return Finding(
+            "skipped",
+            f"{one.item.name}: folders do not sort by date, and only the first {_PAGES},000 objects were compared",
+            remedy,
+        )
     if not _keys(scene, prefix, most=1)[0]:
         return Finding("skipped", f"{one.item.name}: there is no live data to compare with the range of its partitions")
     remedy = f"put each interval's file in its folder, such as {live_data.folder(one.item, datetime(2021, 2, 17))}/"
-    return Finding("warning", f"{one.item.name}: none of the first {_PAGES},000 objects in {prefix} lies in the folder of an interval", remedy)
+    return Finding(
+        "warning",
+        f"{one.item.name}: none of the first {_PAGES},000 objects in {prefix} lies in the folder of an interval",
+        remedy,
+    )
 
 
 def _live(scene: Scene, item: MetricSet, now: datetime) -> _Live | Finding | None:
@@ -78,7 +95,11 @@ def _live(scene: Scene, item: MetricSet, now: datetime) -> _Live | Finding | Non
         start = projection.start_of_range(projected, projection.partition(path).pattern)
     except ValueError:
         found = f"{item.name}: the partitions of the live table range over {projected or 'nothing'}, which begins with no folder of {path}"
-        return Finding("problem", found, "run `anomalake render` and deploy again; or the deployed version is older than this checkout")
+        return Finding(
+            "problem",
+            found,
+            "run `anomalake render` and deploy again; or the deployed version is older than this checkout",
+        )
     walls, whole = _walls(scene, item)
     if time_patterns.sorts_by_date(time_patterns.folder_pattern(path).pattern):
         whole = True
@@ -94,7 +115,9 @@ def _walls(scene: Scene, item: MetricSet, start: datetime | None = None) -> tupl
     Whether there are no more keys is the second answer.
     """
     prefix, pattern, _ = time_patterns.folder_pattern(source_of(item).path)
-    after = prefix + start.strftime(time_patterns.python_format(pattern)) if start else ""  # a folder's keys come after its name
+    after = (
+        prefix + start.strftime(time_patterns.python_format(pattern)) if start else ""
+    )  # a folder's keys come after its name
     found: list[datetime] = []
     for _ in range(_PAGES):
         keys, more = _keys(scene, prefix, after)
@@ -114,10 +137,18 @@ def _tables(scene: Scene, item: MetricSet, now: datetime) -> Iterator[Finding]:
         after = _days(_keys(scene, folder, f"{folder}{tomorrow}/~", most=1)[0])
         if first and first[0] < layout.date(EARLIEST):
             remedy = "if this date is a mistake, correct the data and run `anomalake detect --rebuild`; DuckDB on a laptop shows it"
-            yield Finding("warning", f"{item.name}: {table} has rows of {first[0]}; Athena shows them from {EARLIEST:%Y-%m-%d} on", remedy)
+            yield Finding(
+                "warning",
+                f"{item.name}: {table} has rows of {first[0]}; Athena shows them from {EARLIEST:%Y-%m-%d} on",
+                remedy,
+            )
         if after:
             remedy = "if this date is a mistake, correct the clock of the sender; Athena shows these rows once that day has come"
-            yield Finding("warning", f"{item.name}: {table} has rows of {after[0]}, in the future; Athena shows rows up to tomorrow", remedy)
+            yield Finding(
+                "warning",
+                f"{item.name}: {table} has rows of {after[0]}, in the future; Athena shows rows up to tomorrow",
+                remedy,
+            )
 
 
 def _days(keys: Iterable[str]) -> list[str]:
@@ -126,5 +157,16 @@ def _days(keys: Iterable[str]) -> list[str]:
 
 def _keys(scene: Scene, prefix: str, after: str = "", most: int = 1000) -> tuple[list[str], bool]:
     """The first keys with the prefix that come after `after`, and whether there are more."""
-    answer = ask(scene, "s3", "list_objects_v2", Bucket=scene.output("DataBucket"), Prefix=prefix, StartAfter=after, MaxKeys=most) or {}
+    answer = (
+        ask(
+            scene,
+            "s3",
+            "list_objects_v2",
+            Bucket=scene.output("DataBucket"),
+            Prefix=prefix,
+            StartAfter=after,
+            MaxKeys=most,
+        )
+        or {}
+    )
     return [one["Key"] for one in answer.get("Contents", [])], answer.get("IsTruncated", False)

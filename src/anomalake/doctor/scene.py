@@ -23,7 +23,13 @@ Answer = dict[str, Any]
 
 _IDENTITY_REGION = re.compile(r"identity region is ([a-z0-9-]+)")
 _ABSENT = {"ResourceNotFoundException", "EntityNotFoundException", "NoSuchBucket", "NoSuchEntity"}
-_SIGN_IN_AGAIN = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
+_SIGN_IN_AGAIN = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+}
 _MOST_NAMED = 4  # tables, columns or errors that one finding lists
 
 
@@ -112,8 +118,13 @@ def ask(scene: Scene, service: str, operation: str, *, region: str = "", **param
         answer: Answer = getattr(scene.clients(service, region or scene.setting.region), operation)(**parameters)
         return answer
     except ClientError as error:
-        code, said = error.response["Error"].get("Code", ""), " ".join(error.response["Error"].get("Message", "").split())
-        if code in _ABSENT or (code in {"ValidationError", "InvalidRequestException"} and re.search(r"does not exist|not found", said)):
+        code, said = (
+            error.response["Error"].get("Code", ""),
+            " ".join(error.response["Error"].get("Message", "").split()),
+        )
+        if code in _ABSENT or (
+            code in {"ValidationError", "InvalidRequestException"} and re.search(r"does not exist|not found", said)
+        ):
             return None
         permission = f"{service}:{error.operation_name}".replace("ListObjectsV2", "ListBucket")
         if code in _SIGN_IN_AGAIN:
@@ -124,10 +135,15 @@ def ask(scene: Scene, service: str, operation: str, *, region: str = "", **param
             remedy = "try again; if it stays, the message says what AWS objects to"
         raise RefusalError(f"{permission} was refused: {said or code}", remedy) from error
     except NoCredentialsError as error:
-        raise RefusalError("there are no AWS credentials", "sign in (`aws configure`, `aws sso login`), or name a profile in AWS_PROFILE") from error
+        raise RefusalError(
+            "there are no AWS credentials",
+            "sign in (`aws configure`, `aws sso login`), or name a profile in AWS_PROFILE",
+        ) from error
     except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: an AWS_ENDPOINT_URL that is no URL
         said = " ".join(str(error).split())
-        raise RefusalError(f"{service} could not be asked: {said}", "check the network, the region and the credentials") from error
+        raise RefusalError(
+            f"{service} could not be asked: {said}", "check the network, the region and the credentials"
+        ) from error
 
 
 def ask_all(scene: Scene, service: str, operation: str, key: str, **parameters: Any) -> list[Any] | None:
@@ -195,7 +211,10 @@ def declared(scene: Scene) -> dict[str, dict[str, Declared]]:
     for item in scene.setting.sets:
         own = made[database(scene.prefix, item)] = {}
         for table, name in GLUE_NAMES.items():
-            kinds = {column: "string" if form == "csv" else sql.HIVE[sql.TRINO[kind]] for column, kind in tables.schema(table, item)}
+            kinds = {
+                column: "string" if form == "csv" else sql.HIVE[sql.TRINO[kind]]
+                for column, kind in tables.schema(table, item)
+            }
             own[name] = Declared({column.lower(): kind for column, kind in kinds.items()}, layout.folder(table, item))
         if item.source is not None:
             columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")

@@ -127,7 +127,9 @@ def read_timestamp(text: str) -> datetime:
     except (ValueError, OverflowError, ZoneInfoNotFoundError, OSError) as error:
         raise AlertError(f"timestamp: {text!r} names no instant: {error}") from error
     if not EARLIEST <= instant < LATEST:
-        raise AlertError(f"timestamp: {text!r} lies outside the years {EARLIEST.year} to {LATEST.year - 1} that the tables cover")
+        raise AlertError(
+            f"timestamp: {text!r} lies outside the years {EARLIEST.year} to {LATEST.year - 1} that the tables cover"
+        )
     return instant
 
 
@@ -200,7 +202,11 @@ def sound(alert: Alert) -> Alert:
     if alert.anomaly_score is not None and not 0 <= alert.anomaly_score <= 100:
         raise AlertError(f"anomalyScore: {alert.anomaly_score:g} must be from 0 to 100, or null")
     alert.instant  # noqa: B018  (raises where the timestamp cannot be read)
-    return alert if alert.reported_at is None else msgspec.structs.replace(alert, reported_at=report_time(alert.reported_at))
+    return (
+        alert
+        if alert.reported_at is None
+        else msgspec.structs.replace(alert, reported_at=report_time(alert.reported_at))
+    )
 
 
 def identity(*parts: str) -> str:
@@ -225,7 +231,11 @@ def directed(alert: Alert) -> Alert:
     if alert.direction is not None:
         return alert
     series = alert.impacted_metric.relevant_time_series
-    known = [(one.metric_value, one.expected_value) for one in series if one.metric_value is not None and one.expected_value is not None]
+    known = [
+        (one.metric_value, one.expected_value)
+        for one in series
+        if one.metric_value is not None and one.expected_value is not None
+    ]
     if not known:
         return alert
     share = 1 / (2 * len(known))  # so that no difference and no sum overflows
@@ -237,7 +247,9 @@ def directed(alert: Alert) -> Alert:
 def shares(weights: Sequence[float]) -> list[float]:
     """Weights as per cent with two decimals that add up to 100 exactly (largest remainders)."""
     largest_weight = max(weights)
-    weights = [weight / largest_weight for weight in weights] if largest_weight > 0 else weights  # no sum of them overflows
+    weights = (
+        [weight / largest_weight for weight in weights] if largest_weight > 0 else weights
+    )  # no sum of them overflows
     total = math.fsum(weights)
     parts = [10_000 * weight / total for weight in weights] if total > 0 else [10_000 / len(weights)] * len(weights)
     whole = [math.floor(part) for part in parts]
@@ -254,7 +266,11 @@ def contribution(name: str, values: Sequence[str | None], weights: Sequence[floa
         summed[value] = summed.get(value, 0.0) + weight
     parts = zip(summed, shares(list(summed.values())), strict=True)
     return DimensionContribution(
-        name, tuple(ValueContribution(share, value) for value, share in sorted(parts, key=lambda part: (-part[1], part[0] or "")))
+        name,
+        tuple(
+            ValueContribution(share, value)
+            for value, share in sorted(parts, key=lambda part: (-part[1], part[0] or ""))
+        ),
     )
 
 
@@ -263,7 +279,9 @@ def fit(alert: Alert, metric_set: MetricSet) -> Alert:
     alert = _renamed(alert, metric_set)
     metric, known, where = alert.impacted_metric, set(metric_set.dimension_names), f"the metric set {metric_set.name!r}"
     if metric.metric_name not in (*metric_set.measure_names, MISSING_DATA):
-        raise AlertError(f"metricName: {where} has no measure {metric.metric_name!r}; it has {', '.join(metric_set.measure_names)}")
+        raise AlertError(
+            f"metricName: {where} has no measure {metric.metric_name!r}; it has {', '.join(metric_set.measure_names)}"
+        )
     named = [contribution.dimension_name for contribution in metric.dimension_contribution]
     for series in metric.relevant_time_series:
         names = [dimension.dimension_name for dimension in series.dimensions]
@@ -275,7 +293,9 @@ def fit(alert: Alert, metric_set: MetricSet) -> Alert:
             raise AlertError(f"dimensionValue: has {len(value)} characters; at most {MAX_VALUE_CHARACTERS} are taken")
     for name in named:
         if name not in known:
-            raise AlertError(f"dimensionName: {where} has no dimension {name!r}; it has {', '.join(metric_set.dimension_names) or 'none'}")
+            raise AlertError(
+                f"dimensionName: {where} has no dimension {name!r}; it has {', '.join(metric_set.dimension_names) or 'none'}"
+            )
     return _declared(alert, known)
 
 
@@ -290,7 +310,9 @@ def _declared(alert: Alert, known: Collection[str]) -> Alert:
         named |= {one.dimension_name: one for one in series.dimensions}
         return replace(series, dimensions=tuple(named.values()), optional_dimensions=())
 
-    return replace(alert, impacted_metric=replace(metric, relevant_time_series=tuple(map(whole, metric.relevant_time_series))))
+    return replace(
+        alert, impacted_metric=replace(metric, relevant_time_series=tuple(map(whole, metric.relevant_time_series)))
+    )
 
 
 def _values(metric: ImpactedMetric) -> Iterator[str | None]:
@@ -310,7 +332,9 @@ def _renamed(alert: Alert, metric_set: MetricSet) -> Alert:
     replace, metric = msgspec.structs.replace, alert.impacted_metric
 
     def named(some: tuple[_Dimensional, ...]) -> tuple[_Dimensional, ...]:
-        return tuple(replace(one, dimension_name=dimensions.get(one.dimension_name, one.dimension_name)) for one in some)
+        return tuple(
+            replace(one, dimension_name=dimensions.get(one.dimension_name, one.dimension_name)) for one in some
+        )
 
     return replace(
         alert,

@@ -55,7 +55,9 @@ def _interpreter() -> type[Any]:
     return Metered
 
 
-_FREE = frozenset({"field", "current", "identity", "literal", "index", "subexpression", "index_expression"})  # what these find is there already
+_FREE = frozenset(
+    {"field", "current", "identity", "literal", "index", "subexpression", "index_expression"}
+)  # what these find is there already
 
 
 def _check_json(found: object) -> None:

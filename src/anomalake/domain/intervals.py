@@ -18,7 +18,9 @@ STEP: dict[str, timedelta] = {
     "PT5M": timedelta(minutes=5),
 }
 MINUTE = timedelta(minutes=1)
-LONGEST_SHIFT = timedelta(hours=3)  # by which clocks are set back at once; the largest shift since 2000 is two hours (Antarctica/Troll)
+LONGEST_SHIFT = timedelta(
+    hours=3
+)  # by which clocks are set back at once; the largest shift since 2000 is two hours (Antarctica/Troll)
 
 
 class Clock(NamedTuple):

@@ -22,7 +22,9 @@ COLUMN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
 MOST_DIMENSIONS = MOST_MEASURES = 10
 LARGEST_OFFSET = 432_000
 # What the lake writes itself lies in these (lake.layout); live data among it would be expired, or read as results.
-LAKE_FOLDERS = frozenset("anomalyResults alerts quarantine detector feedback notifications athena-results backfill metric_sets".split())
+LAKE_FOLDERS = frozenset(
+    "anomalyResults alerts quarantine detector feedback notifications athena-results backfill metric_sets".split()
+)
 
 # Columns that the tables and views add to those of the metric set, lower-cased; names may not collide with them.
 GENERATED_COLUMNS = frozenset(
@@ -124,7 +126,12 @@ class Snooze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measures: tuple[str, ...] = ()
 
 
-class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"minimum_impact": "minimumImpact", "missing_data": "missingData"}):
+class Alerts(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"minimum_impact": "minimumImpact", "missing_data": "missingData"},
+):
     """What the own detector alerts on, from the lowest score on, and whose alerts belong here; a filter that is empty lets everything pass."""
 
     sensitivity: float = 50
@@ -132,7 +139,9 @@ class Alerts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"m
     measures: tuple[str, ...] = ()
     dimensions: dict[str, tuple[str | None, ...]] = {}
     direction: Literal["above", "below"] | None = None
-    minimum_impact: dict[str, float] = {}  # of a measure, in its unit: the sum of |value - expected| over the event's series
+    minimum_impact: dict[
+        str, float
+    ] = {}  # of a measure, in its unit: the sum of |value - expected| over the event's series
     snoozed: tuple[Snooze, ...] = ()
     missing_data: bool = True  # whether data that does not arrive is an event
 
@@ -220,7 +229,9 @@ def load_all(folder: Path) -> tuple[MetricSet, ...]:
         raise UserError(f"{folder}: there is no such metric set; name a YAML file, or a folder that holds some")
     files = [folder] if folder.is_file() else sorted(folder.glob("*.yaml"))
     if not files:
-        raise UserError(f"{folder}: holds no metric set; each is a file <name>.yaml (`anomalake init FILE` writes one from your data)")
+        raise UserError(
+            f"{folder}: holds no metric set; each is a file <name>.yaml (`anomalake init FILE` writes one from your data)"
+        )
     sets = tuple(load(file) for file in files)
     if repeated := [name for name, count in Counter(item.name for item in sets).items() if count > 1]:
         raise UserError(f"{folder}: two metric sets are named {repeated[0]!r}; each needs a name of its own")
@@ -231,7 +242,9 @@ def parse(text: str, where: str) -> MetricSet:
     """The metric set of a YAML text; `where` is the name that errors give it."""
     document = strict_yaml.parse(text, where)
     if not isinstance(document, dict):
-        raise UserError(f"{where}: holds no metric set; it starts with `name:`, `frequency:`, `timestamp:` (docs/metric-sets.md)")
+        raise UserError(
+            f"{where}: holds no metric set; it starts with `name:`, `frequency:`, `timestamp:` (docs/metric-sets.md)"
+        )
     try:
         item = msgspec.convert(_plain(document), MetricSet)
     except msgspec.ValidationError as error:
@@ -245,9 +258,16 @@ def _plain(document: dict[Any, Any]) -> dict[Any, Any]:
     """A dimension may be written as its bare name, and `scale` as a number among the mapping's texts."""
     dimensions = document.get("dimensions")
     if isinstance(dimensions, list):
-        document = {**document, "dimensions": [{"name": item} if isinstance(item, str) else item for item in dimensions]}
+        document = {
+            **document,
+            "dimensions": [{"name": item} if isinstance(item, str) else item for item in dimensions],
+        }
     mapping = document.get("mapping")
-    if isinstance(mapping, dict) and isinstance(scale := mapping.get("scale"), int | float) and not isinstance(scale, bool):
+    if (
+        isinstance(mapping, dict)
+        and isinstance(scale := mapping.get("scale"), int | float)
+        and not isinstance(scale, bool)
+    ):
         document = {**document, "mapping": {**mapping, "scale": _number_text(scale)}}
     return document
 
@@ -307,8 +327,14 @@ def _problems(item: MetricSet) -> list[_Problem]:
         if not good:
             found.append(_Problem(field, problem))
 
-    check(bool(NAME.fullmatch(item.name)), "name", f"{item.name!r} must be a letter a-z, then up to 40 of a-z, 0-9 and _")
-    check(not item.name.endswith("_crawled"), "name", f"{item.name!r} ends as the database of a crawler does; end it otherwise")
+    check(
+        bool(NAME.fullmatch(item.name)), "name", f"{item.name!r} must be a letter a-z, then up to 40 of a-z, 0-9 and _"
+    )
+    check(
+        not item.name.endswith("_crawled"),
+        "name",
+        f"{item.name!r} ends as the database of a crawler does; end it otherwise",
+    )
     check(1 <= item.version <= 9999, "version", "must be from 1 to 9999")
     try:
         if item.timezone.startswith(("posix/", "right/")) or item.timezone in {"localtime", "posixrules", "Factory"}:
@@ -323,8 +349,14 @@ def _problems(item: MetricSet) -> list[_Problem]:
         except UserError as error:
             check(False, "timestamp.format", f"{error}; or UNIX")
     check(len(item.measures) >= 1, "measures", "at least one is needed")
-    check(len(item.measures) <= MOST_MEASURES, "measures", f"{len(item.measures)} are too many; at most {MOST_MEASURES}")
-    check(len(item.dimensions) <= MOST_DIMENSIONS, "dimensions", f"{len(item.dimensions)} are too many; at most {MOST_DIMENSIONS}")
+    check(
+        len(item.measures) <= MOST_MEASURES, "measures", f"{len(item.measures)} are too many; at most {MOST_MEASURES}"
+    )
+    check(
+        len(item.dimensions) <= MOST_DIMENSIONS,
+        "dimensions",
+        f"{len(item.dimensions)} are too many; at most {MOST_DIMENSIONS}",
+    )
     if found:
         return found  # the checks below name every dimension and measure
     found.extend(_name_problems(item))
@@ -347,9 +379,19 @@ def _name_problems(item: MetricSet) -> list[_Problem]:
     named += [(f"measures[{i}].name", name) for i, name in enumerate(item.measure_names)]
     for field, name in named:
         if not COLUMN.fullmatch(name):
-            found.append(_Problem(field, f"{name!r} must start with a letter or digit and hold only letters, digits, - and _ (63 at most)"))
+            found.append(
+                _Problem(
+                    field,
+                    f"{name!r} must start with a letter or digit and hold only letters, digits, - and _ (63 at most)",
+                )
+            )
         elif name.lower() in owners:
-            found.append(_Problem(field, f"{name!r} collides with {owners[name.lower()]} (names are compared without case); name it otherwise"))
+            found.append(
+                _Problem(
+                    field,
+                    f"{name!r} collides with {owners[name.lower()]} (names are compared without case); name it otherwise",
+                )
+            )
         owners[name.lower()] = f"{field.split('[', maxsplit=1)[0]} {name!r}"
     for kind, called, formers in (
         ("dimensions", item.dimension_names, [one.formerly for one in item.dimensions]),
@@ -357,13 +399,18 @@ def _name_problems(item: MetricSet) -> list[_Problem]:
     ):
         times = Counter([*called, *(former for some in formers for former in some)])
         twice = [(number, former) for number, some in enumerate(formers) for former in some if times[former] > 1]
-        found += [_Problem(f"{kind}[{number}].formerly", f"{former!r} would name two of the {kind}; it may lead to one") for number, former in twice]
+        found += [
+            _Problem(f"{kind}[{number}].formerly", f"{former!r} would name two of the {kind}; it may lead to one")
+            for number, former in twice
+        ]
     return found
 
 
 def _filter_problems(item: MetricSet) -> list[_Problem]:
     found, alerts = [], item.alerts
-    named = [("measures", name) for name in alerts.measures] + [("minimumImpact", name) for name in alerts.minimum_impact]
+    named = [("measures", name) for name in alerts.measures] + [
+        ("minimumImpact", name) for name in alerts.minimum_impact
+    ]
     filtered = [("dimensions", name) for name in alerts.dimensions]
     for number, one in enumerate(alerts.snoozed):
         named += [(f"snoozed[{number}].measures", name) for name in one.measures]
@@ -371,12 +418,16 @@ def _filter_problems(item: MetricSet) -> list[_Problem]:
         try:
             date.fromisoformat(one.until)
         except ValueError:
-            found.append(_Problem(f"alerts.snoozed[{number}].until", f"{one.until!r} must be a date such as 2026-08-01"))
+            found.append(
+                _Problem(f"alerts.snoozed[{number}].until", f"{one.until!r} must be a date such as 2026-08-01")
+            )
     for kind, known, names in (("measure", item.measure_names, named), ("dimension", item.dimension_names, filtered)):
         told = f"there is no such {kind}; there are {', '.join(known) or 'none'}"
         found += [_Problem(f"alerts.{field}", f"{name!r}: {told}") for field, name in names if name not in known]
     found += [
-        _Problem("alerts.minimumImpact", f"{name}: {least:g} must be 0 or more") for name, least in alerts.minimum_impact.items() if not least >= 0
+        _Problem("alerts.minimumImpact", f"{name}: {least:g} must be 0 or more")
+        for name, least in alerts.minimum_impact.items()
+        if not least >= 0
     ]
     return found
 
@@ -384,25 +435,43 @@ def _filter_problems(item: MetricSet) -> list[_Problem]:
 def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
     found = []
     if source.path.startswith("/") or "//" in source.path or ".." in source.path or "://" in source.path:
-        found.append(_Problem("source.path", f"{source.path!r} must be a path inside the lake, such as ecommerce/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"))
+        found.append(
+            _Problem(
+                "source.path",
+                f"{source.path!r} must be a path inside the lake, such as ecommerce/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}",
+            )
+        )
     if "/" not in source.path.partition("{{")[0]:
         found.append(
-            _Problem("source.path", f"{source.path!r} must begin with a folder of its own, as in {item.name}/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}")
+            _Problem(
+                "source.path",
+                f"{source.path!r} must begin with a folder of its own, as in {item.name}/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}",
+            )
         )
     if special := re.search(r"[^A-Za-z0-9!_.'()/=+@, -]", re.sub(r"\{\{|\}\}", "", source.path)):
         allowed = "letters a-z, digits and ! _ . ' ( ) / = + @ , - and blanks"
         found.append(_Problem("source.path", f"{source.path!r} has {special[0]!r}; it may hold {allowed}"))
     if "." in source.path.split("/"):
-        found.append(_Problem("source.path", f"{source.path!r} has a folder named '.', which S3 and a laptop read differently"))
+        found.append(
+            _Problem("source.path", f"{source.path!r} has a folder named '.', which S3 and a laptop read differently")
+        )
     if source.path.partition("/")[0] in LAKE_FOLDERS:
-        found.append(_Problem("source.path", f"{source.path!r} lies in a folder of the lake's own ({', '.join(sorted(LAKE_FOLDERS))}); use another"))
+        found.append(
+            _Problem(
+                "source.path",
+                f"{source.path!r} lies in a folder of the lake's own ({', '.join(sorted(LAKE_FOLDERS))}); use another",
+            )
+        )
     try:
         folder = time_patterns.python_format(time_patterns.folder_pattern(source.path).pattern)
     except UserError as error:
         return [*found, _Problem("source.path", str(error))]
     day = datetime(2021, 1, 31)
     walls = list(intervals.walls(day, day + intervals.STEP["P1D"] * 2, item.frequency))
-    if len({wall.strftime(folder) for wall in walls}) < len(walls) or len({(day.replace(year=y)).strftime(folder) for y in (2021, 2022)}) < 2:
+    if (
+        len({wall.strftime(folder) for wall in walls}) < len(walls)
+        or len({(day.replace(year=y)).strftime(folder) for y in (2021, 2022)}) < 2
+    ):
         found.append(
             _Problem(
                 "source.path",
@@ -412,16 +481,28 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
         )
     wanted = [item.timestamp.column, *item.dimension_names, *item.measure_names]
     found += [
-        _Problem("source.columns", f"must name {name!r} once; it lists the file's columns in their order: {one_line(', '.join(source.columns), 500)}")
+        _Problem(
+            "source.columns",
+            f"must name {name!r} once; it lists the file's columns in their order: {one_line(', '.join(source.columns), 500)}",
+        )
         for name in wanted
         if source.columns.count(name) != 1
     ]
     if len({name.lower() for name in source.columns}) < len(source.columns):
         found.append(_Problem("source.columns", "two columns have one name (compared without case); rename one"))
     if "slot" in {name.lower() for name in source.columns}:
-        found.append(_Problem("source.columns", "'slot' collides with the partition column of the live table; name the column otherwise"))
+        found.append(
+            _Problem(
+                "source.columns",
+                "'slot' collides with the partition column of the live table; name the column otherwise",
+            )
+        )
     if bad := [name for name in source.columns if not COLUMN.fullmatch(name)]:
-        found.append(_Problem("source.columns", f"{bad[0]!r} must start with a letter or digit and hold only letters, digits, - and _"))
+        found.append(
+            _Problem(
+                "source.columns", f"{bad[0]!r} must start with a letter or digit and hold only letters, digits, - and _"
+            )
+        )
     for field, value in (("delimiter", source.delimiter), ("quote", source.quote)):
         if len(value) != 1 or not value.isascii():
             found.append(_Problem(f"source.{field}", f"{value!r} must be one ASCII character"))
@@ -436,13 +517,22 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
 
 def _mapping_problems(mapping: dict[str, str]) -> list[_Problem]:
     if unknown := next((field for field in mapping if field not in MAPPED), None):
-        return [_Problem(f"mapping.{one_line(unknown, 100)}", f"is no field that a mapping gives; known are {', '.join(MAPPED)}")]
-    found = [_Problem("mapping", f"lacks `{field}`; an alert needs it") for field in MAPPED_ALWAYS if field not in mapping]
+        return [
+            _Problem(
+                f"mapping.{one_line(unknown, 100)}", f"is no field that a mapping gives; known are {', '.join(MAPPED)}"
+            )
+        ]
+    found = [
+        _Problem("mapping", f"lacks `{field}`; an alert needs it") for field in MAPPED_ALWAYS if field not in mapping
+    ]
     for field, expression in mapping.items():
         if field in MAPPED_PLAIN:
             if not _is_positive(expression):
                 found.append(
-                    _Problem(f"mapping.{field}", f"{expression[:100]!r} must be a number greater than 0, such as 100 for scores from 0 to 1")
+                    _Problem(
+                        f"mapping.{field}",
+                        f"{expression[:100]!r} must be a number greater than 0, such as 100 for scores from 0 to 1",
+                    )
                 )
             continue
         try:
@@ -493,7 +583,9 @@ def route(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet:
         matching = own if claims is None else [item for item in sets if claims(item, detector_arn)]
         if len(matching) > 1:
             several = ", ".join(item.name for item in matching)
-            raise UserError(f"the detector {detector_arn!r} is claimed by several metric sets ({several}); leave it in the alerts.detectors of one")
+            raise UserError(
+                f"the detector {detector_arn!r} is claimed by several metric sets ({several}); leave it in the alerts.detectors of one"
+            )
         if matching:
             return matching[0]
     known = one_line(", ".join(item.name for item in sets), 500)

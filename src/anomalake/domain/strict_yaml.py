@@ -57,7 +57,9 @@ class _Loader(yaml.SafeLoader):
             self.sizes[id(node)] = 1 + sum(self.sizes[id(child)] for child in _children(node))
             _check_text(node, line)
         if self.sizes[id(node)] > MAX_VALUES or len(self.sizes) > MAX_VALUES:
-            raise yaml.YAMLError(f"it holds more than {MAX_VALUES:,} values (line {line}), those behind aliases counted where they are used")
+            raise yaml.YAMLError(
+                f"it holds more than {MAX_VALUES:,} values (line {line}), those behind aliases counted where they are used"
+            )
         return node
 
 
@@ -79,14 +81,18 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
             raise yaml.YAMLError(f"the name of a field must be a text (line {key.start_mark.line + 1})")
         name = loader.construct_object(key)
         if name in seen:
-            raise yaml.YAMLError(f"the field {_shortened(str(name))[:100]!r} stands twice (line {node.start_mark.line + 1} and after)")
+            raise yaml.YAMLError(
+                f"the field {_shortened(str(name))[:100]!r} stands twice (line {node.start_mark.line + 1} and after)"
+            )
         seen.add(name)
     return loader.construct_mapping(node, deep=True)
 
 
 def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
     if len(node.value) > MAX_NUMBER_CHARACTERS:
-        raise yaml.YAMLError(f"line {node.start_mark.line + 1}: a number of {len(node.value):,} characters; at most {MAX_NUMBER_CHARACTERS} are read")
+        raise yaml.YAMLError(
+            f"line {node.start_mark.line + 1}: a number of {len(node.value):,} characters; at most {MAX_NUMBER_CHARACTERS} are read"
+        )
     whole = node.tag == "tag:yaml.org,2002:int"
     return loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)
 

@@ -53,7 +53,9 @@ def _translate(pattern: str, engine: Literal[0, 1]) -> str:
             parts.append(_FIELDS[letter][engine])
         else:
             allowed = " ".join(letter * width for letter, (_, _, widths) in _FIELDS.items() for width in widths)
-            raise UserError(f"the date pattern {pattern!r} has {token!r}; understood are {allowed}, and text in single quotes")
+            raise UserError(
+                f"the date pattern {pattern!r} has {token!r}; understood are {allowed}, and text in single quotes"
+            )
     return "".join(parts)
 
 
@@ -73,7 +75,9 @@ def check_moment(pattern: str, *, hour: bool) -> None:
     letters = {match[1] for match in _TOKEN.finditer(pattern) if match[1]}
     python_format(pattern)
     if not {"y", "M", "d"} <= letters or (hour and not letters & {"H", "h"}) or ("h" in letters) != ("a" in letters):
-        raise UserError(f"the date pattern {pattern!r} must say year, month, day{' and hour' if hour else ''}, with a where hh is used")
+        raise UserError(
+            f"the date pattern {pattern!r} must say year, month, day{' and hour' if hour else ''}, with a where hh is used"
+        )
 
 
 def trino_format(pattern: str) -> str:
@@ -102,10 +106,14 @@ def folder_pattern(path: str) -> FolderPattern:
             pattern += "'" + between.replace("'", "''") + "'" if re.search(r"[A-Za-z']", between) else between
         pattern += key[1]
     if "," in pattern:
-        raise UserError(f"the path {path!r} has a comma in its date; Athena separates the first date and the last by one, so use another character")
+        raise UserError(
+            f"the path {path!r} has a comma in its date; Athena separates the first date and the last by one, so use another character"
+        )
     letters = [match[0] for match in _TOKEN.finditer(pattern) if match[1]]
     if wrong := [token for token in letters if token not in _FOLDER_FIELDS]:
-        raise UserError(f"the path {path!r} has {wrong[0]!r} in its date; folders are named by {' '.join(sorted(_FOLDER_FIELDS))}")
+        raise UserError(
+            f"the path {path!r} has {wrong[0]!r} in its date; folders are named by {' '.join(sorted(_FOLDER_FIELDS))}"
+        )
     python_format(pattern)
     return FolderPattern(path[: keys[0].start()], pattern, path[keys[-1].end() :].rstrip("/"))
 
@@ -157,7 +165,9 @@ def sorts_by_date(pattern: str) -> bool:
 def folder_regex(path: str) -> str:
     """What the address in S3 of a file in an interval's folder begins with, as a regular expression; the group is the date in it."""
     prefix, pattern, suffix = folder_pattern(path)
-    parts = [f"[0-9]{{{len(match[0])}}}" if match[1] else _exactly(_literal(match[0])) for match in _TOKEN.finditer(pattern)]
+    parts = [
+        f"[0-9]{{{len(match[0])}}}" if match[1] else _exactly(_literal(match[0])) for match in _TOKEN.finditer(pattern)
+    ]
     return f"^s3://[^/]+/{_exactly(prefix)}({''.join(parts)}){_exactly(suffix)}/"
 
 

@@ -39,7 +39,9 @@ class Day(msgspec.Struct, frozen=True):
     switched: bool | None = None
 
 
-def compact(store: Store, metric_set: MetricSet, form: Format, *, after: datetime, now: datetime, has_time: Callable[[], bool]) -> int:
+def compact(
+    store: Store, metric_set: MetricSet, form: Format, *, after: datetime, now: datetime, has_time: Callable[[], bool]
+) -> int:
     """Take each day a step further for which it is time; how many days are on their way.
 
     `after` and `now` in naive UTC: everything before the day of `after` was gone through by the detector and is written no more.
@@ -50,7 +52,9 @@ def compact(store: Store, metric_set: MetricSet, form: Format, *, after: datetim
     head = store.get(key)
     known = read(head, key)
     days = [one for one in known if one.step != "through"]
-    through = next((one.day for one in known if one.step == "through"), None) or _day_before(_first(store, metric_set) or layout.date(after))
+    through = next((one.day for one in known if one.step == "through"), None) or _day_before(
+        _first(store, metric_set) or layout.date(after)
+    )
     kept: list[Day] = []
     problem: StorageError | None = None
     for one in days:
@@ -83,7 +87,9 @@ def read(head: Stored | None, key: str) -> list[Day]:
         for one in days:
             datetime.fromisoformat(one.day)
     except (msgspec.DecodeError, ValueError) as error:
-        remedy = "restore an earlier version of this object, or score the live data again with `anomalake detect --rebuild`"
+        remedy = (
+            "restore an earlier version of this object, or score the live data again with `anomalake detect --rebuild`"
+        )
         raise UnreadableError(key, f"is damaged: {error}; {remedy}") from error
     return days
 
@@ -107,7 +113,9 @@ def forget(store: Store, metric_set: MetricSet) -> None:
     store.delete(key)
 
 
-def amend(store: Store, metric_set: MetricSet, form: Format, table: Table, *, instant: datetime, record: Sequence[Any]) -> None:
+def amend(
+    store: Store, metric_set: MetricSet, form: Format, table: Table, *, instant: datetime, record: Sequence[Any]
+) -> None:
     """Write an interval's one record, in place of the one it has, in whichever objects of its day it counts."""
     day, schema = layout.date(instant), tables.schema(table, metric_set)
     mine = layout.table_key(table, metric_set, instant, form)
@@ -181,7 +189,12 @@ def _free_name(day: str, keys: Sequence[str]) -> str:
 
 def _first(store: Store, metric_set: MetricSet) -> str | None:
     """The first day with objects by the interval."""
-    days = (layout.day_of(key) for table in layout.BY_DAY for key in store.list(layout.folder(table, metric_set)) if layout.parse_key(key))
+    days = (
+        layout.day_of(key)
+        for table in layout.BY_DAY
+        for key in store.list(layout.folder(table, metric_set))
+        if layout.parse_key(key)
+    )
     return min(days, default=None)
 
 

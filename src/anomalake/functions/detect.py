@@ -60,7 +60,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     item = next((one for one in chosen.sets if one.name == name), None)
     if item is None or item.source is None:
         known = ", ".join(one.name for one in chosen.sets if one.source is not None)
-        raise ValueError(f'the event must be {{"metricSet": "<name>"}}, of a metric set with a source ({known}); it is {json.dumps(event)[:200]}')
+        raise ValueError(
+            f'the event must be {{"metricSet": "<name>"}}, of a metric set with a source ({known}); it is {json.dumps(event)[:200]}'
+        )
     now = datetime.now(UTC).replace(tzinfo=None)
     metrics.add_dimension("MetricSet", item.name)
     with leased(chosen.store, item, now) as mine:
@@ -79,7 +81,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     for metric, count in counts.items():
         metrics.add_metric(metric, "Count", count)
     did = {name: value for name, value in done._asdict().items() if name not in ("findings", "notes")}
-    logger.info("detector ran", metric_set=item.name, through=memory.after.isoformat(), status=memory.detector.status(), notes=done.notes, **did)
+    logger.info(
+        "detector ran",
+        metric_set=item.name,
+        through=memory.after.isoformat(),
+        status=memory.detector.status(),
+        notes=done.notes,
+        **did,
+    )
     return {"metricSet": item.name, "through": memory.after.isoformat(), **did}
 
 
@@ -88,11 +97,15 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
     store, last = chosen.store, schedule.last_due(metric_set, now)
     known, head = recall(store, metric_set)
     if known is None and store.get(layout.compaction_key(metric_set)) is not None:
-        raise UserError(f"{layout.state_key(metric_set)}: is gone, but not what the detector wrote with it; {state.remedy(metric_set)}")
+        raise UserError(
+            f"{layout.state_key(metric_set)}: is gone, but not what the detector wrote with it; {state.remedy(metric_set)}"
+        )
     memory = known or _beginning(store, metric_set, last)
     if memory.after > now:
         when = f"has processed intervals up to {memory.after} UTC, which lies in the future"
-        raise UserError(f"{layout.state_key(metric_set)}: the detector {when}, so nothing would be scored until then; {state.remedy(metric_set)}")
+        raise UserError(
+            f"{layout.state_key(metric_set)}: the detector {when}, so nothing would be scored until then; {state.remedy(metric_set)}"
+        )
     feedback = said(store, metric_set)
     memory.detector.feedback = feedback.feedback
     for problem in feedback.problems:
@@ -112,10 +125,14 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
         if interval.values or memory.detector.series:  # else nothing has come yet, and nothing is missed
             outcome = memory.detector.score(interval)
             raised = outcome.alerts if start >= memory.alerts_from else ()
-            _keep(outcome, metric_set, chosen)  # where this fails nothing is kept of what was learned, and it is learned again
+            _keep(
+                outcome, metric_set, chosen
+            )  # where this fails nothing is kept of what was learned, and it is learned again
             _deliver(raised, chosen)
         for finding in interval.findings[:MOST_FINDINGS]:
-            logger.warning("live data that could not be read", where=finding.where, problem=finding.problem, of=interval.found)
+            logger.warning(
+                "live data that could not be read", where=finding.where, problem=finding.problem, of=interval.found
+            )
         heard = bool(interval.findings or memory.silent or memory.detector.series)
         came = bool(interval.values)
         scored, empty, sent = scored + came, empty + (not came), sent + len(raised)
@@ -140,7 +157,9 @@ def _walked(store: Store, metric_set: MetricSet, after: datetime, last: datetime
     return schedule.walked(metric_set, after, last, live_data.starts(store, metric_set))
 
 
-def tidy_days(metric_set: MetricSet, chosen: Setting, memory: Memory, now: datetime, has_time: Callable[[], bool]) -> None:
+def tidy_days(
+    metric_set: MetricSet, chosen: Setting, memory: Memory, now: datetime, has_time: Callable[[], bool]
+) -> None:
     """Take the days that are over a step nearer to one object each; where storage fails the next run goes on from there."""
     if not memory.detector.series:
         return
@@ -157,8 +176,18 @@ def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) 
         wall = metric_set.clock.wall(start)
         usual = memory.detector.arrived.usual(wall.toordinal(), intervals.slot(wall, metric_set.frequency))
         with contextlib.suppress(StorageError):  # a day whose objects cannot be read stops no detector
-            compaction.amend(store, metric_set, chosen.format, "dataHealth", instant=start, record=Health(start, "late", 0, usual, 0, 0, 0))
-        logger.warning("data came after its interval was processed; `anomalake detect --rebuild` scores it", interval=wall.isoformat())
+            compaction.amend(
+                store,
+                metric_set,
+                chosen.format,
+                "dataHealth",
+                instant=start,
+                record=Health(start, "late", 0, usual, 0, 0, 0),
+            )
+        logger.warning(
+            "data came after its interval was processed; `anomalake detect --rebuild` scores it",
+            interval=wall.isoformat(),
+        )
     missed = tuple(start for start in memory.missed if start not in late)
     return memory._replace(missed=missed, late=memory.late + len(late)), len(late)
 

@@ -36,7 +36,9 @@ def is_call(event: object) -> bool:
 def answer(event: dict[str, Any], take: Callable[[Sequence[Message]], Result]) -> dict[str, Any]:
     """The response: 200 filed, 202 filed in part, 422 not understood (and in quarantine), 503 to be sent again; 400 and 405 keep nothing."""
     if (method := _method(event)) not in METHODS:
-        return _response(405, {"error": f"{method or 'the method'} is not supported; send alerts with POST"}, {"allow": "POST, PUT"})
+        return _response(
+            405, {"error": f"{method or 'the method'} is not supported; send alerts with POST"}, {"allow": "POST, PUT"}
+        )
     try:
         body = envelopes.http_body(event)
     except AlertError as error:
@@ -50,7 +52,9 @@ def answer(event: dict[str, Any], take: Callable[[Sequence[Message]], Result]) -
         return _response(503, {"error": "storage failed; send the same body again"}, {"retry-after": "60"})
     status = 200 if not taken.quarantined else 202 if taken.filed else 422
     reasons = [reason] if reason and taken.quarantined else list(taken.reasons)
-    return _response(status, {"filed": taken.filed, "quarantined": taken.quarantined} | ({"reasons": reasons} if reasons else {}))
+    return _response(
+        status, {"filed": taken.filed, "quarantined": taken.quarantined} | ({"reasons": reasons} if reasons else {})
+    )
 
 
 def _method(event: dict[str, Any]) -> str:

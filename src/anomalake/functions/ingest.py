@@ -43,14 +43,23 @@ class Taken(NamedTuple):
         failed = tuple(dict.fromkeys(self.failed + other.failed))
         reasons = (self.reasons + other.reasons)[:MAX_REASONS]
         return Taken(
-            self.filed + other.filed, self.quarantined + other.quarantined, self.told + other.told, failed, self.error or other.error, reasons
+            self.filed + other.filed,
+            self.quarantined + other.quarantined,
+            self.told + other.told,
+            failed,
+            self.error or other.error,
+            reasons,
         )
 
 
 @metrics.log_metrics
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """File what the event holds; `{"batchItemFailures": [...]}` for SQS, a response for an HTTP call, counts for everybody else."""
-    until = None if context is None else time.monotonic() + context.get_remaining_time_in_millis() / 1000 - HURRIED.longest - SPARE
+    until = (
+        None
+        if context is None
+        else time.monotonic() + context.get_remaining_time_in_millis() / 1000 - HURRIED.longest - SPARE
+    )
     if http.is_call(event):
         return http.answer(event, lambda messages: _counted(messages, until))
     queued = _queued(event)
@@ -114,7 +123,12 @@ def _tell(filed: Iterable[Filed], chosen: Setting, until: float | None) -> tuple
         try:
             if within(chosen.store, until).get(key) is None:
                 publish(chosen.topic, notification.notice(worst.alert, worst.metric_set, dashboard))
-                chosen.store.create(key, json.dumps({"alertEventId": worst.alert.alert_event_id, "score": worst.alert.anomaly_score}).encode())
+                chosen.store.create(
+                    key,
+                    json.dumps(
+                        {"alertEventId": worst.alert.alert_event_id, "score": worst.alert.anomaly_score}
+                    ).encode(),
+                )
                 told += 1
         except StorageError as error:
             failed |= dict.fromkeys((item.message.id for item in group), error)
@@ -127,7 +141,9 @@ def _events(filed: Iterable[Filed], lowest: float) -> dict[str, list[Filed]]:
     for item in filed:
         if item.alert.anomaly_score is not None and item.alert.anomaly_score >= lowest:
             identity = f"{item.timestamp.isoformat()}|{item.alert.impacted_metric.metric_name}|{item.alert.event_id}"
-            found.setdefault(layout.notification_key(item.metric_set, item.timestamp, sha256(identity.encode()).hexdigest()), []).append(item)
+            found.setdefault(
+                layout.notification_key(item.metric_set, item.timestamp, sha256(identity.encode()).hexdigest()), []
+            ).append(item)
     return found
 
 
@@ -161,7 +177,9 @@ def _direct(event: object) -> Sequence[Message]:
 def _written(name: str, event: object) -> Message:
     try:
         return Message(name, json.dumps(event, ensure_ascii=True, separators=(",", ":")))
-    except RecursionError:  # Lambda decoded it with a frame or two to spare; what is nested like that is no event of anybody
+    except (
+        RecursionError
+    ):  # Lambda decoded it with a frame or two to spare; what is nested like that is no event of anybody
         return Message(name, f"{{nested too deeply to be kept; it began with {str(_first(event))[:MOST_KEPT]}")
 
 
@@ -173,7 +191,11 @@ def _notification(sns: dict[str, Any]) -> str:
 
 def _first(event: object) -> object:
     """The fields of an event whose values are not nested, else what kind of thing it is."""
-    flat = {name: value for name, value in event.items() if not isinstance(value, dict | list)} if isinstance(event, dict) else {}
+    flat = (
+        {name: value for name, value in event.items() if not isinstance(value, dict | list)}
+        if isinstance(event, dict)
+        else {}
+    )
     return flat or type(event).__name__
 
 

@@ -57,8 +57,13 @@ def leased(store: Store, metric_set: MetricSet, now: datetime, length: timedelta
     def renew() -> None:
         while not over.wait(length.total_seconds() / 4):
             with contextlib.suppress(StorageError):  # the next time will do, or the lease ends
-                if not _write_over(store, key, mine, ending(now + timedelta(seconds=time.monotonic() - began) + length)):
-                    warnings.warn(f"{key}: another run took the lease of this one, which goes on; the slower of them keeps nothing", stacklevel=2)
+                if not _write_over(
+                    store, key, mine, ending(now + timedelta(seconds=time.monotonic() - began) + length)
+                ):
+                    warnings.warn(
+                        f"{key}: another run took the lease of this one, which goes on; the slower of them keeps nothing",
+                        stacklevel=2,
+                    )
                     return
 
     if not _take(store, key, ending(now + length), now):
@@ -103,7 +108,13 @@ def _take(store: Store, key: str, data: bytes, now: datetime) -> bool:
     if current is None:  # another run just came or went
         return False
     found = _read(current.data)
-    problem = found if isinstance(found, str) else f"it ends at {found.until[:MAX_QUOTED]}, too far ahead" if found.end > now + MAX_LEASE else ""
+    problem = (
+        found
+        if isinstance(found, str)
+        else f"it ends at {found.until[:MAX_QUOTED]}, too far ahead"
+        if found.end > now + MAX_LEASE
+        else ""
+    )
     if problem:
         warnings.warn(f"{key}: is no lease of a running detector ({problem}); this run replaces it", stacklevel=4)
     elif isinstance(found, Lease) and found.end > now:
@@ -115,4 +126,9 @@ def _write_over(store: Store, key: str, mine: Lease, data: bytes) -> bool:
     """Write over this run's own lease; False where another run has it."""
     current: Stored | None = store.get(key)
     found = _read(current.data) if current else None
-    return current is not None and isinstance(found, Lease) and found.run == mine.run and store.replace(key, data, current.version)
+    return (
+        current is not None
+        and isinstance(found, Lease)
+        and found.run == mine.run
+        and store.replace(key, data, current.version)
+    )

@@ -28,7 +28,9 @@ def recall(store: Store, metric_set: MetricSet) -> tuple[Memory | None, Stored |
     if head is None:
         old = f"{key.rpartition('/')[0]}/{OLD_STATE}"
         if store.get(old) is not None:
-            raise UserError(f"{old}: is the state of an older Anomalake, which this one does not read; {state.remedy(metric_set)}")
+            raise UserError(
+                f"{old}: is the state of an older Anomalake, which this one does not read; {state.remedy(metric_set)}"
+            )
         return None, None
 
     def shard(name: str) -> bytes | None:
@@ -44,9 +46,15 @@ def remember(store: Store, metric_set: MetricSet, memory: Memory, head: Stored |
     data, shards = state.dump(memory)
     before = state.shards_of(head.data) if head else frozenset()
     new = [name for name in shards if name not in before]
-    list(in_threads(lambda number: store.put(layout.shard_key(metric_set, new[number]), shards[new[number]]), range(len(new))))
+    list(
+        in_threads(
+            lambda number: store.put(layout.shard_key(metric_set, new[number]), shards[new[number]]), range(len(new))
+        )
+    )
     if not (store.replace(key, data, head.version) if head else store.create(key, data)):
-        raise StorageError(f"{key}: another run wrote it meanwhile; what this run did will be done again, to the same end")
+        raise StorageError(
+            f"{key}: another run wrote it meanwhile; what this run did will be done again, to the same end"
+        )
     for name in sorted(before - shards.keys()):
         store.delete(layout.shard_key(metric_set, name))
 

@@ -49,7 +49,9 @@ def _opened(values: tuple[str, ...], patience: Patience) -> Setting:
     except ValueError:
         raise RuntimeError(f"ANOMALAKE_NOTIFY_SCORE is {score!r}; it must be a number from 0 to 100") from None
     kept: Format = "csv" if form == "csv" else "parquet"
-    return Setting(open_store(lake, patience=patience), metric_set.load_all(Path(sets)), kept, topic, lowest, dashboard, queue)
+    return Setting(
+        open_store(lake, patience=patience), metric_set.load_all(Path(sets)), kept, topic, lowest, dashboard, queue
+    )
 
 
 forget = _opened.cache_clear  # the next call of `setting` opens anew
@@ -58,7 +60,9 @@ forget = _opened.cache_clear  # the next call of `setting` opens anew
 def publish(topic: str, notice: Notice) -> None:
     """Tell the topic's subscribers: mail at length, telephones briefly; `StorageError` where SNS does not take it."""
     message = {"default": notice.short, "email": notice.long, "sms": notice.short}
-    _call("sns", "publish", TopicArn=topic, Subject=notice.subject, Message=json.dumps(message), MessageStructure="json")
+    _call(
+        "sns", "publish", TopicArn=topic, Subject=notice.subject, Message=json.dumps(message), MessageStructure="json"
+    )
 
 
 def send(queue: str, bodies: Sequence[str]) -> None:
@@ -84,7 +88,9 @@ def _send(queue: str, batch: Sequence[str]) -> None:
     entries = [{"Id": str(number), "MessageBody": body.translate(_ESCAPED)} for number, body in enumerate(batch)]
     failed = _call("sqs", "send_message_batch", QueueUrl=queue, Entries=entries).get("Failed", [])
     if failed:
-        raise StorageError(f"{queue}: took {len(entries) - len(failed)} of {len(entries)} alerts: {failed[0].get('Code')} {failed[0].get('Message')}")
+        raise StorageError(
+            f"{queue}: took {len(entries) - len(failed)} of {len(entries)} alerts: {failed[0].get('Code')} {failed[0].get('Message')}"
+        )
 
 
 def _call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -104,4 +110,6 @@ def _client(service: str) -> Any:
     from botocore.config import Config  # noqa: PLC0415
 
     session: Any = boto3.session.Session()
-    return session.client(service, config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"}))
+    return session.client(
+        service, config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
+    )

@@ -24,5 +24,7 @@ def open_lake(lake: str) -> Store:
         credentials()  # an SSO session that has ended is told here, and not once for each object
     except (BotoCoreError, ValueError) as error:
         told = str(error) if isinstance(error, BotoCoreError) else "none were found"
-        raise UserError(f"{lake}: AWS credentials: {told}; set AWS_PROFILE (and log in), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from error
+        raise UserError(
+            f"{lake}: AWS credentials: {told}; set AWS_PROFILE (and log in), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from error
     return open_store(lake, credentials)

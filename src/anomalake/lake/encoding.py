@@ -21,7 +21,9 @@ from anomalake.lake.tables import Column, Columns, Kind
 
 _ARROW = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64(), "timestamp": pa.timestamp("ms")}
 _EMPTY = '""'
-_FORMULA = re.compile(r"\W*[=+\-@\uff1d\uff0b\uff0d\uff20]")  # what a formula begins with, and before it all but letters, digits and `_`
+_FORMULA = re.compile(
+    r"\W*[=+\-@\uff1d\uff0b\uff0d\uff20]"
+)  # what a formula begins with, and before it all but letters, digits and `_`
 
 
 def _percent(text: str) -> str:
@@ -29,13 +31,18 @@ def _percent(text: str) -> str:
 
 
 # What splits or ends a cell, percent-encoded; the rest of ASCII as it is, since a letter that the table lacks costs ten times as much.
-_CELL = {code: chr(code) for code in range(128)} | {code: _percent(chr(code)) for code in (*range(32), *map(ord, '%+"\\,;\x7f\x85\u2028\u2029'))}
+_CELL = {code: chr(code) for code in range(128)} | {
+    code: _percent(chr(code)) for code in (*range(32), *map(ord, '%+"\\,;\x7f\x85\u2028\u2029'))
+}
 
 
 def encode(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
     """The table as one object; the same columns give the same bytes (with one version of pyarrow)."""
     if form == "csv":
-        cells = [_encode_texts(columns[name]) if kind == "string" else list(map(_encode_other, columns[name])) for name, kind in schema]
+        cells = [
+            _encode_texts(columns[name]) if kind == "string" else list(map(_encode_other, columns[name]))
+            for name, kind in schema
+        ]
         lines = [",".join(name for name, _ in schema), *(",".join(row) for row in zip(*cells, strict=True))]
         return ("\n".join(lines) + "\n").encode()
     arrays = [pa.array(columns[name], _ARROW[kind]) for name, kind in schema]
@@ -45,7 +52,9 @@ def encode(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
 def _written(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     # Without dictionaries and statistics: a third smaller and faster, and whoever reads a timestamp's or a day's object reads all of it.
-    pq.write_table(table, sink, compression="zstd", version="2.6", store_schema=False, use_dictionary=False, write_statistics=False)
+    pq.write_table(
+        table, sink, compression="zstd", version="2.6", store_schema=False, use_dictionary=False, write_statistics=False
+    )
     return bytes(sink.getvalue())
 
 

@@ -133,7 +133,9 @@ class FolderStore:
     def _write(self, key: str, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
         """Write in a folder aside, then let it appear at once; False where `settle` finds it taken."""
         target = self._path(key)
-        temporary = self.root / WRITING / os.urandom(16).hex()  # never a name from before: left by a kill, it may be an object's second name
+        temporary = (
+            self.root / WRITING / os.urandom(16).hex()
+        )  # never a name from before: left by a kill, it may be an object's second name
         try:
             self._make_folder(temporary.parent)
             self._make_folder(target.parent)
@@ -146,7 +148,9 @@ class FolderStore:
                         sync(file.fileno())
                 settle(temporary, target)
             except FileExistsError:
-                self._sync_folder(target.parent)  # who wrote it may not have done that yet, and what is there counts as written
+                self._sync_folder(
+                    target.parent
+                )  # who wrote it may not have done that yet, and what is there counts as written
                 return False
             finally:
                 temporary.unlink(missing_ok=True)
@@ -186,13 +190,19 @@ class FolderStore:
             try:
                 lock.acquire(timeout=notice)
             except Timeout:
-                warnings.warn(f"{key}: waits for {holder(name)} to release {name}; gives up after {limit:g} seconds", stacklevel=4)
+                warnings.warn(
+                    f"{key}: waits for {holder(name)} to release {name}; gives up after {limit:g} seconds", stacklevel=4
+                )
                 lock.acquire(timeout=limit - notice)
         except Timeout:
             remedy = "resume that process (kill -CONT) or end it (kill), then try again"
-            raise StorageError(f"{key}: not written, because {holder(name)} held the lock {name} for {limit:g} seconds; {remedy}") from None
+            raise StorageError(
+                f"{key}: not written, because {holder(name)} held the lock {name} for {limit:g} seconds; {remedy}"
+            ) from None
         except NotImplementedError as error:
-            raise StorageError(f"{key}: the filesystem of {self.root} has no file locks; use a lake on a local disk, or in S3") from error
+            raise StorageError(
+                f"{key}: the filesystem of {self.root} has no file locks; use a lake on a local disk, or in S3"
+            ) from error
         except OSError as error:
             raise _storage_error(key, error) from error
         try:

@@ -88,7 +88,9 @@ def understand(message: Message, sets: tuple[MetricSet, ...], most: int | None =
     if all(one.refused and not one.filed for one in found) and found:
         reasons = dict.fromkeys(refused.reason for one in found for refused in one.refused)
         return Understood(refused=(Refused(message, "; ".join(reasons)[:MAX_REASON_CHARACTERS]),))
-    return Understood(tuple(item for one in found for item in one.filed), tuple(item for one in found for item in one.refused))
+    return Understood(
+        tuple(item for one in found for item in one.filed), tuple(item for one in found for item in one.refused)
+    )
 
 
 def _divided(event: Message, sets: tuple[MetricSet, ...]) -> Understood:
@@ -122,7 +124,9 @@ def _refused(message: Message, error: Exception) -> Refused:
     return Refused(message, printable(str(error)))
 
 
-def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...], form: Format, most: int | None = MAX_EVENTS) -> Outcome:
+def ingest(
+    messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...], form: Format, most: int | None = MAX_EVENTS
+) -> Outcome:
     """File a batch of messages with at most `most` events each. Storage that fails costs the messages it touched, which are named, and no other."""
     filed: list[Filed] = []
     refused: list[Refused] = []
@@ -145,15 +149,21 @@ def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...
             return None
 
     for item in refused:
-        body = json.dumps({"reason": item.reason, "body": item.message.body}).encode()  # ASCII: a body may hold half a surrogate pair
-        attempt([item.message], layout.quarantine_key(archive.digest([item.message.body])), partial(keep, store, data=body))
+        body = json.dumps(
+            {"reason": item.reason, "body": item.message.body}
+        ).encode()  # ASCII: a body may hold half a surrogate pair
+        attempt(
+            [item.message], layout.quarantine_key(archive.digest([item.message.body])), partial(keep, store, data=body)
+        )
     for group in _grouped(filed, lambda item: (item.metric_set.path, layout.date(item.timestamp))):
         bodies = sorted({item.message.body for item in group})
         key = layout.archive_key(group[0].metric_set, layout.date(group[0].timestamp), archive.digest(bodies))
         attempt([item.message for item in group], key, partial(keep, store, data=archive.pack(bodies)))
     archived = [item for item in filed if item.message.id not in failed]
     put = partial(add, store=store, form=form, warn=warnings.append)
-    for group in _grouped(archived, lambda item: (item.metric_set.path, layout.date(item.timestamp), str(item.timestamp))):
+    for group in _grouped(
+        archived, lambda item: (item.metric_set.path, layout.date(item.timestamp), str(item.timestamp))
+    ):
         known = False  # a timestamp that one table has, the others likely have too
         for table in tables.INGESTED:
             key = layout.table_key(table, group[0].metric_set, group[0].timestamp, form)
@@ -161,11 +171,24 @@ def ingest(messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...
             if there is None:
                 break
             known = known or there
-    return Outcome(tuple(item for item in filed if item.message.id not in failed), tuple(refused), tuple(failed), error, tuple(warnings))
+    return Outcome(
+        tuple(item for item in filed if item.message.id not in failed),
+        tuple(refused),
+        tuple(failed),
+        error,
+        tuple(warnings),
+    )
 
 
 def add(
-    key: str, *, store: Store, table: Table, group: Sequence[Filed], form: Format, likely: bool = False, warn: Callable[[str], None] | None = None
+    key: str,
+    *,
+    store: Store,
+    table: Table,
+    group: Sequence[Filed],
+    form: Format,
+    likely: bool = False,
+    warn: Callable[[str], None] | None = None,
 ) -> bool:
     """Merge the alerts, all of one set and interval, into a table's object. Whether it was there, which may be `likely` already."""
     item, timestamp = group[0].metric_set, group[0].timestamp
@@ -184,7 +207,9 @@ def add(
 
     there = update(store, key, change, likely=likely)
     if full and warn is not None:
-        warn(f"{key}: is full; of what an interval has more, the greatest scores are kept (docs/alerts.md), and the archive has every alert")
+        warn(
+            f"{key}: is full; of what an interval has more, the greatest scores are kept (docs/alerts.md), and the archive has every alert"
+        )
     return there
 
 

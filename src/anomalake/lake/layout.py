@@ -26,7 +26,10 @@ GLUE_NAMES: dict[Table, str] = {
     "dataHealth": "datahealth",
 }
 
-BY_DAY: tuple[Table, ...] = ("observations", "dataHealth")  # the detector's own, which no alert holds; days that are over become one object
+BY_DAY: tuple[Table, ...] = (
+    "observations",
+    "dataHealth",
+)  # the detector's own, which no alert holds; days that are over become one object
 
 
 def format_of(store: Store, sets: Iterable[MetricSet]) -> Format | None:
@@ -36,7 +39,9 @@ def format_of(store: Store, sets: Iterable[MetricSet]) -> Format | None:
     """
     found = _formats(store, [folder(table, item) for item in sets for table in GLUE_NAMES])
     if len(found) > 1:
-        raise UserError("the lake holds tables in both formats; `anomalake replay --format parquet` (or csv) makes them one")
+        raise UserError(
+            "the lake holds tables in both formats; `anomalake replay --format parquet` (or csv) makes them one"
+        )
     found = found or _formats(store, [RESULTS])
     return found.pop() if len(found) == 1 else None
 

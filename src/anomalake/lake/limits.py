@@ -27,7 +27,11 @@ def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
 
     The texts are cut for every table, since a report's id, which is the same in all of them, is made of the texts too.
     """
-    texts = {name: _cut(name, value) for name in _TEXTS if (value := getattr(alert, name)) and len(value) > MAX_TEXT_CHARACTERS}
+    texts = {
+        name: _cut(name, value)
+        for name in _TEXTS
+        if (value := getattr(alert, name)) and len(value) > MAX_TEXT_CHARACTERS
+    }
     alert = msgspec.structs.replace(alert, **texts) if texts else alert
     return tables.units(table, _with_greatest_shares(alert) if table == "dimensionContributions" else alert, metric_set)
 
@@ -43,7 +47,9 @@ def _with_greatest_shares(alert: Alert) -> Alert:
     """The alert with its greatest contributions: as many as fit `MAX_SHARES` and `MAX_SHARE_CHARACTERS`."""
     contributions = alert.impacted_metric.dimension_contribution
     shares = {
-        (one.dimension_name, share.dimension_value, share.value_contribution) for one in contributions for share in one.dimension_value_contributions
+        (one.dimension_name, share.dimension_value, share.value_contribution)
+        for one in contributions
+        for share in one.dimension_value_contributions
     }
     if len(shares) <= MAX_SHARES and sum(len(value or "") for _, value, _ in shares) <= MAX_SHARE_CHARACTERS:
         return alert
@@ -57,12 +63,16 @@ def _with_greatest_shares(alert: Alert) -> Alert:
         msgspec.structs.replace(
             one,
             dimension_value_contributions=tuple(
-                share for share in one.dimension_value_contributions if (one.dimension_name, share.dimension_value, share.value_contribution) in kept
+                share
+                for share in one.dimension_value_contributions
+                if (one.dimension_name, share.dimension_value, share.value_contribution) in kept
             ),
         )
         for one in contributions
     )
-    return msgspec.structs.replace(alert, impacted_metric=msgspec.structs.replace(alert.impacted_metric, dimension_contribution=cut))
+    return msgspec.structs.replace(
+        alert, impacted_metric=msgspec.structs.replace(alert.impacted_metric, dimension_contribution=cut)
+    )
 
 
 def kept(table: Table, some: Units) -> Units:
@@ -75,7 +85,9 @@ def kept(table: Table, some: Units) -> Units:
     if not overflows(table, some):
         return some
     found, weight = dict[tuple[Any, ...], tuple[Any, ...]](), 0
-    for identity, unit in sorted(some.items(), key=lambda item: (tables.rank(item[1]), _ordered(item[0])), reverse=True):
+    for identity, unit in sorted(
+        some.items(), key=lambda item: (tables.rank(item[1]), _ordered(item[0])), reverse=True
+    ):
         if weight >= limit:
             break
         found[identity] = unit
@@ -94,4 +106,7 @@ def _weight(table: Table, identity: tuple[Any, ...]) -> int:
 
 def _ordered(identity: tuple[Any, ...]) -> tuple[Any, ...]:
     """The identity as something to compare, null lowest."""
-    return tuple(tuple((value is not None, value or "") for value in part) if isinstance(part, tuple) else part for part in identity)
+    return tuple(
+        tuple((value is not None, value or "") for value in part) if isinstance(part, tuple) else part
+        for part in identity
+    )

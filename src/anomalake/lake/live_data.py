@@ -81,7 +81,11 @@ def wall_of(metric_set: MetricSet, key: str) -> datetime | None:
         wall = datetime.strptime(key[len(prefix) : len(prefix) + width], time_patterns.python_format(pattern))
     except ValueError:
         return None
-    return wall if _is_file_of(key, folder(metric_set, wall)) and intervals.floor(wall, metric_set.frequency) == wall else None
+    return (
+        wall
+        if _is_file_of(key, folder(metric_set, wall)) and intervals.floor(wall, metric_set.frequency) == wall
+        else None
+    )
 
 
 def starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -> list[datetime]:
@@ -90,7 +94,9 @@ def starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -
     Where folders sort as their dates do, only the later folders are listed.
     """
     clock, key = metric_set.clock, ""
-    if after is not None and time_patterns.sorts_by_date(time_patterns.folder_pattern(source_of(metric_set).path).pattern):
+    if after is not None and time_patterns.sorts_by_date(
+        time_patterns.folder_pattern(source_of(metric_set).path).pattern
+    ):
         key = f"{folder(metric_set, clock.wall(after))}/"
     found = (start for wall in files_by_interval(store, metric_set, key) for start in clock.starts_at(wall))
     return sorted(start for start in found if after is None or start > after)
@@ -115,7 +121,9 @@ def read(store: Store, metric_set: MetricSet, start: datetime, keys: Iterable[st
     for key in keys:
         contents = _contents(store, metric_set, start, key)
         if exceeded := _exceeded(rows, contents.rows):
-            problem = f"the interval has more than {exceeded} with this file, the limit for one interval; the file is skipped"
+            problem = (
+                f"the interval has more than {exceeded} with this file, the limit for one interval; the file is skipped"
+            )
             contents = Contents((), (Finding(key, problem),), 1)
         rows.extend(contents.rows)
         findings.extend(contents.findings[: MAX_FINDINGS - len(findings)])
@@ -128,7 +136,10 @@ def _exceeded(rows: Sequence[Row], more: Sequence[Row]) -> str | None:
     count = len(rows) + len(more)
     if count > MAX_ROWS_PER_INTERVAL:
         return f"{MAX_ROWS_PER_INTERVAL:,} rows"
-    if count > MAX_SERIES_PER_INTERVAL and len({series for some in (rows, more) for series, _ in some}) > MAX_SERIES_PER_INTERVAL:
+    if (
+        count > MAX_SERIES_PER_INTERVAL
+        and len({series for some in (rows, more) for series, _ in some}) > MAX_SERIES_PER_INTERVAL
+    ):
         return f"{MAX_SERIES_PER_INTERVAL:,} series"
     return None
 
@@ -146,7 +157,9 @@ def _contents(store: Store, metric_set: MetricSet, start: datetime, key: str) ->
 
 def parse(data: bytes, metric_set: MetricSet, start: datetime, where: str) -> Iterator[Row | Finding]:
     """The rows of one file of the interval, and what could not be read of it."""
-    return live_files.parse(data, metric_set, source_of(metric_set), where, lambda stamp: _outside(stamp, metric_set, start))
+    return live_files.parse(
+        data, metric_set, source_of(metric_set), where, lambda stamp: _outside(stamp, metric_set, start)
+    )
 
 
 def aggregate(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[float | None, ...]]:
@@ -167,7 +180,9 @@ def aggregate(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[
                 cell.append(value)
     divide = [measure.aggregation == "AVG" for measure in metric_set.measures]
     for series, cells in several.items():
-        single[series] = tuple(_summed(cell, len(cell) if mean else 1) for cell, mean in zip(cells, divide, strict=True))
+        single[series] = tuple(
+            _summed(cell, len(cell) if mean else 1) for cell, mean in zip(cells, divide, strict=True)
+        )
     return single
 
 
@@ -203,7 +218,11 @@ def row_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
 def _cached_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
     found = read_instant(text) if form == time_patterns.UNIX else read_wall(text, form, clock.zone)
     try:
-        return found if isinstance(found, str) else clock.start(found if form == time_patterns.UNIX else intervals.to_utc(found, clock.zone))
+        return (
+            found
+            if isinstance(found, str)
+            else clock.start(found if form == time_patterns.UNIX else intervals.to_utc(found, clock.zone))
+        )
     except OverflowError:
         return f"the timestamp {quoted(text)} lies outside the years 1 to 9999"
 

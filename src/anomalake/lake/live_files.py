@@ -87,11 +87,22 @@ def collect(items: Iterator[Row | Finding], where: str) -> Contents:
                 rows.append(item)
     except Exception as error:  # noqa: BLE001  (a file never stops a run)
         rows.clear()
-        return Contents((), (Finding(where, f"the file is skipped after an error in Anomalake: {type(error).__name__}: {str(error)[:200]}"),), 1)
+        return Contents(
+            (),
+            (
+                Finding(
+                    where,
+                    f"the file is skipped after an error in Anomalake: {type(error).__name__}: {str(error)[:200]}",
+                ),
+            ),
+            1,
+        )
     return Contents(rows, findings, found)
 
 
-def parse(data: bytes, metric_set: MetricSet, source: Source, where: str, problem_of: Callable[[str], str | None]) -> Iterator[Row | Finding]:
+def parse(
+    data: bytes, metric_set: MetricSet, source: Source, where: str, problem_of: Callable[[str], str | None]
+) -> Iterator[Row | Finding]:
     """The rows of one file, and what could not be read of it. `problem_of` says what is wrong with a row's timestamp."""
     try:
         raw = _checked(_unpacked(data, source))
@@ -104,7 +115,9 @@ def parse(data: bytes, metric_set: MetricSet, source: Source, where: str, proble
     cached = lru_cache(maxsize=4096)(problem_of)  # many rows share a timestamp
     dimensions, measures = metric_set.dimension_names, metric_set.measure_names
     names, first = (metric_set.timestamp.column, *dimensions, *measures), 1 + len(dimensions)
-    records = _csv_records(raw, source, where, names) if source.format == "csv" else _json_records(raw, source, where, names)
+    records = (
+        _csv_records(raw, source, where, names) if source.format == "csv" else _json_records(raw, source, where, names)
+    )
     for line, record in records:
         if isinstance(record, Finding):
             yield record
@@ -138,7 +151,9 @@ def _unpacked(data: bytes, source: Source) -> bytes:
     """The file without compression; `FileError` where it is not what `source.compression` says, or is too large."""
     if source.compression != "gzip":
         if data.startswith(_GZIP_MAGIC):
-            raise FileError(f"the file is a gzip file, but source.compression is {source.compression}; the file is skipped")
+            raise FileError(
+                f"the file is a gzip file, but source.compression is {source.compression}; the file is skipped"
+            )
         return data
     parts: list[bytes] = []
     size = position = 0
@@ -175,7 +190,9 @@ def _checked(raw: bytes) -> bytes:
         end = max(raw.rfind(b"\n", *window), raw.rfind(b"\r", *window))
         if end < 0:
             line = raw.count(b"\n", 0, start) + 1
-            raise FileError(f"line {line} has more than {MAX_LINE_BYTES:,} bytes, the limit for one line; the file is skipped")
+            raise FileError(
+                f"line {line} has more than {MAX_LINE_BYTES:,} bytes, the limit for one line; the file is skipped"
+            )
         start = end + 1
     return raw
 
@@ -191,7 +208,9 @@ def _text(raw: bytes, source: Source, newline: str, errors: str) -> io.TextIOWra
 # --- rows
 
 
-def _sound_rows(raw: bytes, metric_set: MetricSet, source: Source, problem_of: Callable[[str], str | None]) -> Iterator[Row] | None:
+def _sound_rows(
+    raw: bytes, metric_set: MetricSet, source: Source, problem_of: Callable[[str], str | None]
+) -> Iterator[Row] | None:
     """The rows of a CSV file without any problem, read by the column in a third of the time; None where each row has to be looked at."""
     records: list[list[str]] = []
     header, width = list(source.columns), len(source.columns)
@@ -217,7 +236,9 @@ def _sound_rows(raw: bytes, metric_set: MetricSet, source: Source, problem_of: C
         if math.inf in measures[-1] or -math.inf in measures[-1]:
             return None
     dimensions = [[cell or None for cell in columns[name]] for name in metric_set.dimension_names]
-    return zip(zip(*dimensions, strict=True) if dimensions else ((),) * len(records), zip(*measures, strict=True), strict=True)
+    return zip(
+        zip(*dimensions, strict=True) if dimensions else ((),) * len(records), zip(*measures, strict=True), strict=True
+    )
 
 
 def _csv_records(raw: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:

@@ -98,7 +98,10 @@ def days(job: Job) -> list[Day]:
     first, last = job.start - timedelta(days=1), job.end + timedelta(days=1)
     current = job.metric_set.version  # in which alerts may arrive from now on
     dates = [day for day in sorted(found) if layout.date(first) <= day <= layout.date(last)]
-    return [Day(day, tuple(sorted({current}.union(*(found.get(near, ()) for near in (day, *_around(day))))))) for day in dates]
+    return [
+        Day(day, tuple(sorted({current}.union(*(found.get(near, ()) for near in (day, *_around(day)))))))
+        for day in dates
+    ]
 
 
 def rebuild(job: Job, day: Day) -> Done:
@@ -108,7 +111,9 @@ def rebuild(job: Job, day: Day) -> Done:
             return _rebuild(job, day)
         except _ConflictError:
             continue
-    raise StorageError(f"{job.metric_set.path}, {day.date}: others wrote it {MOST_TRIES} times while it was rebuilt; try again")
+    raise StorageError(
+        f"{job.metric_set.path}, {day.date}: others wrote it {MOST_TRIES} times while it was rebuilt; try again"
+    )
 
 
 def quarantined(job: Job) -> list[tuple[str, ...]]:
@@ -125,7 +130,9 @@ def retry(job: Job, keys: tuple[str, ...]) -> Done:
         try:
             messages += [Message(key, _body(stored.data))] if stored else []
         except (ValueError, LookupError, TypeError) as error:
-            findings.append(f"{key}: is no object of quarantine (an object with `reason` and `body`): {one_line(str(error), 200)}")
+            findings.append(
+                f"{key}: is no object of quarantine (an object with `reason` and `body`): {one_line(str(error), 200)}"
+            )
     outcome = ingest(messages, store, job.sets, job.form, most=None)
     if outcome.error is not None and len(outcome.failed) == len(messages):
         raise outcome.error
@@ -137,7 +144,12 @@ def retry(job: Job, keys: tuple[str, ...]) -> Done:
         store.delete(key)
     left = {key: item.reason for key, item in refused.items() if item.message.id not in failed} | failed
     findings += [f"{key}: {reason}" for key, reason in left.items()]
-    return Done(alerts=len(outcome.filed), deleted=len(understood), findings=tuple(findings[:MOST_FINDINGS]), found=len(findings))
+    return Done(
+        alerts=len(outcome.filed),
+        deleted=len(understood),
+        findings=tuple(findings[:MOST_FINDINGS]),
+        found=len(findings),
+    )
 
 
 def _body(data: bytes) -> str:
@@ -163,7 +175,9 @@ def run(work: Callable[[Job, _Piece], Done], job: Job, pieces: Sequence[_Piece],
         try:
             yield from pool.map(work, [job] * len(pieces), pieces)
         except BrokenProcessPool as error:
-            raise StorageError("a process was ended from outside; run it again, it goes on with what is left") from error
+            raise StorageError(
+                "a process was ended from outside; run it again, it goes on with what is left"
+            ) from error
 
 
 def _follow() -> None:
@@ -203,7 +217,12 @@ def _rebuild(job: Job, day: Day) -> Done:
     # The tables are read before the archive: ingest writes there first, so a row that is not in the archive read now changes its object after this.
     there = _tables(store, job, day.date)
     read = _read_archive(store, job, day)
-    done = Done(len(read.filed) + read.moved, read.moved, findings=tuple(read.findings[:MOST_FINDINGS]), found=len(read.findings))
+    done = Done(
+        len(read.filed) + read.moved,
+        read.moved,
+        findings=tuple(read.findings[:MOST_FINDINGS]),
+        found=len(read.findings),
+    )
     around = [_read_archive(store, job, Day(near, day.versions)) for near in _around(day.date)] if job.exact else []
     events: dict[datetime, set[_Event]] = {}
     groups: dict[datetime, list[Filed]] = {}
@@ -223,14 +242,22 @@ def _rebuild(job: Job, day: Day) -> Done:
         for table in wanted:
             target = _Target(table, stamp, there.get((table, stamp), {}))
             done = done.plus(_settle(store, job, target, groups.get(stamp, []), events.get(stamp, set())))
-    for stamp in sorted(groups.keys() - stamps):  # of another date than the archive's: added to what is there, which that date's own work settles
+    for stamp in sorted(
+        groups.keys() - stamps
+    ):  # of another date than the archive's: added to what is there, which that date's own work settles
         for table in wanted:
             target = _Target(table, stamp, _present(store, job, table, stamp))
             done = done.plus(_settle(store, job._replace(exact=False), target, groups[stamp], ())._replace(kept=0))
-    for key, data in read.objects.items() if read.leaving else ():  # last: until here a run that is cut short begins again with all of it
+    for key, data in (
+        read.objects.items() if read.leaving else ()
+    ):  # last: until here a run that is cut short begins again with all of it
         if (rest := archive.without(data, read.leaving)) != data:
             if rest:
-                keep(store, f"{key.rpartition('/')[0]}/{archive.digest([str(line) for line in archive.unpack(rest)])}.jsonl", rest)
+                keep(
+                    store,
+                    f"{key.rpartition('/')[0]}/{archive.digest([str(line) for line in archive.unpack(rest)])}.jsonl",
+                    rest,
+                )
             store.delete(key)
     for table in layout.BY_DAY:
         if table in job.tables:
@@ -247,7 +274,9 @@ def _tables(store: Store, job: Job, day: str) -> dict[tuple[Table, datetime], di
             if parsed is not None and job.holds(parsed[0]):
                 wanted.append((table, *parsed, key))
     found: dict[tuple[Table, datetime], dict[Format, Stored]] = {}
-    for (table, stamp, form, _), stored in zip(wanted, in_order(store, store.get, [key for *_, key in wanted]), strict=True):
+    for (table, stamp, form, _), stored in zip(
+        wanted, in_order(store, store.get, [key for *_, key in wanted]), strict=True
+    ):
         if stored is not None:
             found.setdefault((table, stamp), {})[form] = stored
     return found
@@ -255,7 +284,11 @@ def _tables(store: Store, job: Job, day: str) -> dict[tuple[Table, datetime], di
 
 def _present(store: Store, job: Job, table: Table, stamp: datetime) -> dict[Format, Stored]:
     """One table's object of one interval, in either format."""
-    return {form: stored for form in layout.FORMATS if (stored := store.get(layout.table_key(table, job.metric_set, stamp, form))) is not None}
+    return {
+        form: stored
+        for form in layout.FORMATS
+        if (stored := store.get(layout.table_key(table, job.metric_set, stamp, form))) is not None
+    }
 
 
 def _around(day: str) -> list[str]:
@@ -266,7 +299,9 @@ def _around(day: str) -> list[str]:
 def _read_archive(store: Store, job: Job, day: Day) -> _Archived:
     item, filed, events, findings = job.metric_set, list[Filed](), dict[datetime, set[_Event]](), list[str]()
     objects, bodies, elsewhere, leaving, moved = dict[str, bytes](), dict[str, str](), list[Message](), set[str](), 0
-    keys = [key for version in day.versions for key in store.list(layout.archive_day_folder(item.name, version, day.date))]
+    keys = [
+        key for version in day.versions for key in store.list(layout.archive_day_folder(item.name, version, day.date))
+    ]
     for key, stored in zip(keys, in_order(store, store.get, keys), strict=True):
         objects[key] = stored.data if stored else b""
         for line in archive.unpack(objects[key]):
@@ -338,7 +373,10 @@ def _settle(store: Store, job: Job, target: _Target, group: Sequence[Filed], eve
             if not group:
                 return Done(findings=(f"{error}; the archive has no alert of it",), found=1)
             findings.append(f"{error}; made anew")
-    only_here = [{place: unit for place, unit in units.items() if not job.exact and tables.event_of(place) not in events} for units in known]
+    only_here = [
+        {place: unit for place, unit in units.items() if not job.exact and tables.event_of(place) not in events}
+        for units in known
+    ]
     whole = limits.kept(table, tables.merge([*(limits.units(table, one.alert, item) for one in group), *only_here]))
     kept = {tables.event_of(place) for units in only_here for place in units}
     done = Done(kept=len(kept), findings=tuple(findings), found=len(findings))
@@ -368,7 +406,9 @@ def _convert(table: Table, store: Store, job: Job, day: str) -> Done:
     other: Format = "csv" if job.form == "parquet" else "parquet"
     for key in store.list(layout.day_folder(table, job.metric_set, day)):
         parsed = layout.parse_key(key)
-        held = job.start < midnight + timedelta(days=1) and midnight < job.end if parsed is None else job.holds(parsed[0])
+        held = (
+            job.start < midnight + timedelta(days=1) and midnight < job.end if parsed is None else job.holds(parsed[0])
+        )
         if not held or not key.endswith(f".{other}") or (stored := store.get(key)) is None:
             continue
         try:

@@ -123,7 +123,9 @@ def update(store: Store, key: str, change: Callable[[bytes | None], bytes], *, l
             return True
         if attempt:
             time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))
-        current = store.get(key)  # None: taken away again, or S3 is not done with another's write (409) that it may still refuse
+        current = store.get(
+            key
+        )  # None: taken away again, or S3 is not done with another's write (409) that it may still refuse
         sure = True
     raise StorageError(f"{key}: others wrote it {MOST_TRIES} times while this update tried; try again")
 
@@ -187,13 +189,18 @@ class ObjectStore:
         return cls(MemoryStore())
 
     @classmethod
-    def s3(cls, bucket: str, credentials: "S3CredentialProvider | None" = None, patience: Patience = PATIENT) -> "ObjectStore":
+    def s3(
+        cls, bucket: str, credentials: "S3CredentialProvider | None" = None, patience: Patience = PATIENT
+    ) -> "ObjectStore":
         """The bucket (with an optional prefix after a slash); `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL` are honoured."""
         from obstore.store import S3Store  # noqa: PLC0415
 
         name, _, prefix = bucket.partition("/")
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        client: ClientConfig = {"connect_timeout": timedelta(seconds=patience.connect), "timeout": timedelta(seconds=patience.request)}
+        client: ClientConfig = {
+            "connect_timeout": timedelta(seconds=patience.connect),
+            "timeout": timedelta(seconds=patience.request),
+        }
         config: S3Config = {}
         if endpoint:
             client["allow_http"] = endpoint.startswith("http://")
@@ -211,7 +218,10 @@ class ObjectStore:
             attempt += 1
             try:
                 return call(attempt > 1)
-            except (self._exceptions.GenericError, self._exceptions.AlreadyExistsError) as error:  # the latter: 409, S3 is busy with that key
+            except (
+                self._exceptions.GenericError,
+                self._exceptions.AlreadyExistsError,
+            ) as error:  # the latter: 409, S3 is busy with that key
                 pause = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))
                 if attempt == self._patience.tries or time.monotonic() + pause - began > self._patience.whole:
                     raise StorageError(f"{key}: {_said(error)} (tried {attempt} times)") from error
@@ -246,7 +256,9 @@ class ObjectStore:
 
     def replace(self, key: str, data: bytes, version: str) -> bool:
         """See `Store`."""
-        return self._write(key, data, {"e_tag": version}, (self._exceptions.PreconditionError, self._exceptions.AlreadyExistsError))
+        return self._write(
+            key, data, {"e_tag": version}, (self._exceptions.PreconditionError, self._exceptions.AlreadyExistsError)
+        )
 
     def put(self, key: str, data: bytes) -> None:
         """See `Store`."""
@@ -259,7 +271,9 @@ class ObjectStore:
             try:
                 tag = self._obstore.put(self._store, key, data, mode=mode)["e_tag"]
             except taken:
-                there = self._read(key) if again else None  # a try before this may have done it, and its answer been lost
+                there = (
+                    self._read(key) if again else None
+                )  # a try before this may have done it, and its answer been lost
                 if there is None or there.data != data:
                     return False
                 tag = there.version
@@ -285,7 +299,12 @@ class ObjectStore:
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
         """See `Store`."""
         listed = self._ask(
-            prefix, lambda _: [item["path"] for batch in self._obstore.list(self._store, prefix, offset=after or None) for item in batch]
+            prefix,
+            lambda _: [
+                item["path"]
+                for batch in self._obstore.list(self._store, prefix, offset=after or None)
+                for item in batch
+            ],
         )
         yield from sorted(listed)
 

@@ -54,7 +54,11 @@ REPLACED = -1  # the event rank of what a later report took back; kept, so that 
 
 def schema(table: Table, metric_set: MetricSet) -> tuple[Column, ...]:
     """The table's columns in their order; the partition column `date` is in the folder's name only."""
-    series = (Column("key", "string"), Column("timestamp", "timestamp"), *(Column(name, "string") for name in metric_set.dimension_names))
+    series = (
+        Column("key", "string"),
+        Column("timestamp", "timestamp"),
+        *(Column(name, "string") for name in metric_set.dimension_names),
+    )
     match table:
         case "metricValue_AnomalyScore":
             cells = [(name, suffix) for name in metric_set.measure_names for suffix in ANOMALY_COLUMNS]
@@ -74,7 +78,9 @@ def schema(table: Table, metric_set: MetricSet) -> tuple[Column, ...]:
 def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
     """What an alert (one that `alert.fit` gives) adds to a table."""
     metric, score, event = alert.impacted_metric, _number(alert.anomaly_score), alert.event_id
-    series = [_cell(one, metric_set) for one in dict.fromkeys(metric.relevant_time_series)]  # a body may hold one a hundred thousand times
+    series = [
+        _cell(one, metric_set) for one in dict.fromkeys(metric.relevant_time_series)
+    ]  # a body may hold one a hundred thousand times
     row = (
         alert.direction, len({values for values, *_ in series}), alert.anomaly_group_id, alert.alert_event_id, alert.alert_name,
         alert.anomaly_detector_arn, alert.source, alert.console_url, alert.root_cause,
@@ -84,7 +90,10 @@ def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
         case "metricValue_AnomalyScore" if metric.metric_name == MISSING_DATA:
             return {}
         case "metricValue_AnomalyScore":
-            cells = (((values, metric.metric_name, event, cell[0] is not None), (report, score, *cell)) for values, *cell in series)
+            cells = (
+                ((values, metric.metric_name, event, cell[0] is not None), (report, score, *cell))
+                for values, *cell in series
+            )
             return merge({identity: unit} for identity, unit in cells)
         case "dimensionContributions":
             shares = _shares(alert)
@@ -109,7 +118,9 @@ def _shares(alert: Alert) -> tuple[tuple[str, str | None, float], ...]:
     return tuple((name, value, shares[name, value]) for name, value in sorted(shares, key=rank))
 
 
-def _report_id(reported_at: str | None, score: float | None, told: tuple[Any, ...], series: Sequence[tuple[Any, ...]]) -> str:
+def _report_id(
+    reported_at: str | None, score: float | None, told: tuple[Any, ...], series: Sequence[tuple[Any, ...]]
+) -> str:
     """Sorts the reports of an event: whether it has a value, when it was made, its score, and a digest of all it says but contributions."""
     valued = any(value is not None for _, value, *_ in series)
     written = "-" if score is None else f"{score:010.6f}"
@@ -149,7 +160,9 @@ def rows(table: Table, some: Units, metric_set: MetricSet, timestamp: datetime) 
     else:
         records = [
             (timestamp, measure, score, direction, affected, event, *rest, report)
-            for (measure, event), (report, score, _, (direction, affected, *rest)) in sorted(some.items(), key=lambda item: item[0])
+            for (measure, event), (report, score, _, (direction, affected, *rest)) in sorted(
+                some.items(), key=lambda item: item[0]
+            )
         ]
     names = [column.name for column in schema(table, metric_set)]
     return dict(zip(names, map(list, zip(*records, strict=True)) if records else ([] for _ in names), strict=True))
@@ -170,7 +183,9 @@ def _anomaly_rows(some: Units, metric_set: MetricSet, timestamp: datetime) -> It
                 yield (key, timestamp, *values, *cells, *reports, number if first == 0 else REPLACED)
 
 
-_Claims = dict[tuple[str | None, ...], dict[str, list[tuple[str, tuple[Any, ...]]]]]  # series -> measure -> events with their cells
+_Claims = dict[
+    tuple[str | None, ...], dict[str, list[tuple[str, tuple[Any, ...]]]]
+]  # series -> measure -> events with their cells
 
 
 def _by_series(some: Units) -> tuple[_Claims, _Claims]:
@@ -187,7 +202,9 @@ def _by_series(some: Units) -> tuple[_Claims, _Claims]:
     shown: _Claims = {}
     replaced: _Claims = {}
     for (values, measure, event, valued), unit in some.items():
-        current = named[values, measure, event] == latest[measure, event] and (valued or (values, measure, event, True) not in some)
+        current = named[values, measure, event] == latest[measure, event] and (
+            valued or (values, measure, event, True) not in some
+        )
         (shown if current else replaced).setdefault(values, {}).setdefault(measure, []).append((event, unit))
     for claims in (*shown.values(), *replaced.values()):
         for cells in claims.values():
@@ -214,7 +231,9 @@ def units_of(table: Table, columns: Columns, metric_set: MetricSet) -> Units:
         for _, measure, name, value, share, event, score, report in records:
             grouped.setdefault((measure, event), []).append((name, value, share))
             scores[measure, event] = (report, score)
-        return {identity: (*scores[identity], _digest(tuple(shares)), tuple(shares)) for identity, shares in grouped.items()}
+        return {
+            identity: (*scores[identity], _digest(tuple(shares)), tuple(shares)) for identity, shares in grouped.items()
+        }
     groups = {}
     for _, measure, score, direction, affected, event, *rest, report in records:
         row = (direction, affected, *rest)

@@ -22,9 +22,13 @@ def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
     for source in SOURCES:
         if source.recognises(event):
             # Two alert configurations of Lookout for Metrics send one report in two envelopes, so that their times tell nothing.
-            return tuple(_complete(alert, None if source is lookout_for_metrics else sent_at) for alert in source.read(event))
+            return tuple(
+                _complete(alert, None if source is lookout_for_metrics else sent_at) for alert in source.read(event)
+            )
     if len(innermost) > mapping.MOST_BODY:
-        raise AlertError(f"an event of no known source, and with {len(innermost)} characters too long for a mapping ({mapping.MOST_BODY} at most)")
+        raise AlertError(
+            f"an event of no known source, and with {len(innermost)} characters too long for a mapping ({mapping.MOST_BODY} at most)"
+        )
     return tuple(_complete(alert, sent_at) for alert in mapping.read(event, sets))
 
 

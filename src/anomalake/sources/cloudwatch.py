@@ -106,9 +106,17 @@ def _watched(told: forms.Told) -> _Watched:
         where = f"configuration.metrics: the alarm {alarm.alarm_name!r}"
         raise AlertError(f"{where} watches no ANOMALY_DETECTION_BAND; only alarms on such a band are taken")
     query = queries[bands[0]]
-    own: dict[str, str | None] = {"metric_account": told.account, "metric_region": told.region, "alarm_name": alarm.alarm_name}
+    own: dict[str, str | None] = {
+        "metric_account": told.account,
+        "metric_region": told.region,
+        "alarm_name": alarm.alarm_name,
+    }
     if query.metric_stat:
-        return _Watched(query.metric_stat.metric.name, query.metric_stat.metric.dimensions, own | _identity(query, query.metric_stat))
+        return _Watched(
+            query.metric_stat.metric.name,
+            query.metric_stat.metric.dimensions,
+            own | _identity(query, query.metric_stat),
+        )
     metrics = [(one, one.metric_stat) for one in _metrics(query, queries) if one.metric_stat]
     shared = _shared([own | stat.metric.dimensions | _identity(one, stat) for one, stat in metrics])
     return _Watched(query.label or query.id, {}, shared or own)
@@ -116,14 +124,20 @@ def _watched(told: forms.Told) -> _Watched:
 
 def _identity(query: forms.Query, stat: forms.Stat) -> dict[str, str | None]:
     """What tells a metric from others of its name and dimensions, as far as the message says it."""
-    found = {"metric_namespace": stat.metric.namespace, "metric_statistic": stat.stat, "metric_account": query.account_id}
+    found = {
+        "metric_namespace": stat.metric.namespace,
+        "metric_statistic": stat.stat,
+        "metric_account": query.account_id,
+    }
     return {name: value for name, value in found.items() if value}
 
 
 def _shared(some: Sequence[dict[str, str | None]]) -> dict[str, str | None]:
     """The entries that all of them have."""
     first, *others = some or [{}]
-    return {name: value for name, value in first.items() if all(name in other and other[name] == value for other in others)}
+    return {
+        name: value for name, value in first.items() if all(name in other and other[name] == value for other in others)
+    }
 
 
 def _metrics(query: forms.Query, queries: Mapping[str, forms.Query]) -> list[forms.Query]:
@@ -174,5 +188,11 @@ def _in_data(text: str | None) -> list[_Point]:
     if data.start_date is None:
         return []
     start, count = alerts.read_timestamp(data.start_date), len(data.recent_datapoints)
-    bounds = [side if len(side) == count else [None] * count for side in (data.recent_lower_thresholds, data.recent_upper_thresholds)]
-    return [_Point(start + timedelta(seconds=data.period * i), data.recent_datapoints[i], bounds[0][i], bounds[1][i]) for i in range(count)]
+    bounds = [
+        side if len(side) == count else [None] * count
+        for side in (data.recent_lower_thresholds, data.recent_upper_thresholds)
+    ]
+    return [
+        _Point(start + timedelta(seconds=data.period * i), data.recent_datapoints[i], bounds[0][i], bounds[1][i])
+        for i in range(count)
+    ]

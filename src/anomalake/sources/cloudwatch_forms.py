@@ -136,10 +136,15 @@ def read(event: dict[str, Any]) -> Told:
         told = alerts.convert(event, _BusEvent, "an alarm of CloudWatch")
         return _told(told.resources[0], told.detail)
     message = alerts.convert(event, _SnsMessage, "an SNS message of CloudWatch")
-    queries = [Query(one.id, one.expression, one.label, _stat(one.metric_stat), one.account_id) for one in message.trigger.metrics]
+    queries = [
+        Query(one.id, one.expression, one.label, _stat(one.metric_stat), one.account_id)
+        for one in message.trigger.metrics
+    ]
     state = State(message.new_state_value, message.state_change_time, message.new_state_reason)
     alarm = Alarm(message.alarm_name, state, Configuration(queries, message.alarm_description))
-    return _told(message.alarm_arn or f"arn:aws:cloudwatch::{message.account}:alarm:{message.alarm_name}", alarm, message.region)
+    return _told(
+        message.alarm_arn or f"arn:aws:cloudwatch::{message.account}:alarm:{message.alarm_name}", alarm, message.region
+    )
 
 
 def _told(arn: str, alarm: Alarm, region_name: str | None = None) -> Told:
@@ -153,4 +158,6 @@ def _stat(stat: _SnsStat | None) -> Stat | None:
     if stat is None:
         return None
     metric = stat.metric
-    return Stat(Metric(metric.metric_name, metric.namespace, {one.name: one.value for one in metric.dimensions}), stat.stat)
+    return Stat(
+        Metric(metric.metric_name, metric.namespace, {one.name: one.value for one in metric.dimensions}), stat.stat
+    )

@@ -69,7 +69,11 @@ def recognises(event: dict[str, Any]) -> bool:
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
     """The one alert of an anomaly, filed under the day it began: a later message of its `anomalyId` updates it. `AlertError` names a wrong field."""
     what = "an anomaly of AWS Cost Anomaly Detection"
-    anomaly = alerts.convert(event, _BusEvent, what).detail if "detail-type" in event else alerts.convert(_in_camel_case(event), _Anomaly, what)
+    anomaly = (
+        alerts.convert(event, _BusEvent, what).detail
+        if "detail-type" in event
+        else alerts.convert(_in_camel_case(event), _Anomaly, what)
+    )
     start, score, causes = anomaly.anomaly_start_date, anomaly.anomaly_score.max_score, anomaly.root_causes
     actual, expected = anomaly.impact.total_actual_spend, anomaly.impact.total_expected_spend
     metric = alerts.ImpactedMetric(
@@ -95,7 +99,8 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
         console_url=anomaly.anomaly_details_link,
         source=SOURCE,
         reported_at=alerts.report_time_or_none(event.get("time")),
-        root_cause="; ".join(", ".join(filter(None, (getattr(cause, name) for name in DIMENSIONS))) for cause in causes) or None,
+        root_cause="; ".join(", ".join(filter(None, (getattr(cause, name) for name in DIMENSIONS))) for cause in causes)
+        or None,
     )
     return (alert,)
 
@@ -117,7 +122,11 @@ def _camel(found: Any, depth: int) -> Any:
 
 def _monitored(value: str | None, causes: Sequence[_Cause]) -> tuple[alerts.DimensionValue, ...]:
     """The dimension that the monitor watches, where a root cause tells which one has the event's value; the spend is of it as a whole."""
-    return tuple(alerts.DimensionValue(name, value) for name in DIMENSIONS if value and any(getattr(cause, name) == value for cause in causes))[:1]
+    return tuple(
+        alerts.DimensionValue(name, value)
+        for name in DIMENSIONS
+        if value and any(getattr(cause, name) == value for cause in causes)
+    )[:1]
 
 
 def _watch(anomaly: _Anomaly) -> tuple[alerts.DimensionValue, ...]:
@@ -137,5 +146,7 @@ def _contributions(causes: Sequence[_Cause]) -> tuple[alerts.DimensionContributi
     if len(weights) < len(causes) or not any(weights):
         return ()
     return tuple(
-        alerts.contribution(name, values, weights) for name in DIMENSIONS if any(values := [getattr(cause, name) or None for cause in causes])
+        alerts.contribution(name, values, weights)
+        for name in DIMENSIONS
+        if any(values := [getattr(cause, name) or None for cause in causes])
     )

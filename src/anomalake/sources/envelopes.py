@@ -106,7 +106,9 @@ def split(body: str, most: int | None = None) -> list[str]:
     for one in _elements(body, MAX_ENVELOPES):
         found.append(one)
         if most is not None and len(found) > most:
-            raise AlertError(f"the message holds more than {most} events; send them in several messages, or ingest it with the command line")
+            raise AlertError(
+                f"the message holds more than {most} events; send them in several messages, or ingest it with the command line"
+            )
     return found
 
 
@@ -157,7 +159,11 @@ def _sent_at(envelope: str) -> object:
 def is_http_call(event: dict[str, Any]) -> bool:
     """Whether a decoded event is an HTTP call: of a function URL, an API Gateway API, or a load balancer."""
     context = event.get("requestContext")
-    return isinstance(context, dict) and "requestPayload" not in event and ("httpMethod" in event or not {"http", "elb"}.isdisjoint(context))
+    return (
+        isinstance(context, dict)
+        and "requestPayload" not in event
+        and ("httpMethod" in event or not {"http", "elb"}.isdisjoint(context))
+    )
 
 
 def http_body(event: dict[str, Any]) -> str:
@@ -257,13 +263,17 @@ def _text(data: str) -> str:
 
 def _documents(hits: _Raw) -> list[str] | None:
     found = _decode(hits, _Hits)
-    known = found is not None and (not found.hits or any(_decode(hit, _Hit) is not None for hit in found.hits[:PROBED_ELEMENTS]))
+    known = found is not None and (
+        not found.hits or any(_decode(hit, _Hit) is not None for hit in found.hits[:PROBED_ELEMENTS])
+    )
     return _texts(found.hits) if found is not None and known else None
 
 
 def _anomalies(anomalies: _Raw) -> list[str] | None:
     found = _decode(anomalies, list[msgspec.Raw])
-    known = found is not None and (not found or any(_decode(one, _PastAnomaly) is not None for one in found[:PROBED_ELEMENTS]))
+    known = found is not None and (
+        not found or any(_decode(one, _PastAnomaly) is not None for one in found[:PROBED_ELEMENTS])
+    )
     return _texts(found) if found is not None and known else None
 
 

@@ -28,7 +28,9 @@ def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...
     if not taken:
         fields = ", ".join(list(event)[:MOST_NAMED]) or "(none)"
         tried = f", and not that of a mapping ({', '.join(item.name for item in mapped)})" if mapped else ""
-        raise AlertError(f"an event of no known source{tried}; it has the fields {fields} (docs/alerts.md lists the sources)")
+        raise AlertError(
+            f"an event of no known source{tried}; it has the fields {fields} (docs/alerts.md lists the sources)"
+        )
     if (many := sum(len(several) for _, several in taken)) > MOST_ALERTS:
         raise AlertError(f"an event of {many} alerts; at most {MOST_ALERTS} are taken, send them in several")
     results = [(item, [_attempt(part, item) for part in several]) for item, several in taken]
@@ -43,7 +45,9 @@ def parts(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> list[str]:
     taken = _taken(event, [item for item in sets if item.mapping])
     if sum(len(several) for _, several in taken) > MOST_ALERTS:
         return []
-    readable = [(item, several) for item, several in taken if any(isinstance(_attempt(part, item), Alert) for part in several)]
+    readable = [
+        (item, several) for item, several in taken if any(isinstance(_attempt(part, item), Alert) for part in several)
+    ]
     return [json.dumps({PART: item.name, "part": part}) for item, several in readable for part in several]
 
 
@@ -58,7 +62,12 @@ def _wrong(results: Sequence[tuple[MetricSet, Sequence[Alert | AlertError]]]) ->
     """Why parts cannot be read. A set that can read none is not meant where another set reads the event: its mapping only looks like it."""
     read = [result for result in results if any(isinstance(one, Alert) for one in result[1])]
     return list(
-        dict.fromkeys(f"the mapping of {item.name!r}: {one}" for item, several in read or results for one in several if isinstance(one, AlertError))
+        dict.fromkeys(
+            f"the mapping of {item.name!r}: {one}"
+            for item, several in read or results
+            for one in several
+            if isinstance(one, AlertError)
+        )
     )
 
 
@@ -90,7 +99,9 @@ def _search(mapping: Mapping[str, str], field: str, part: object) -> Any:
 
 
 def _alert(part: object, item: MetricSet) -> Alert:
-    found = {field: _search(item.mapping, field, part) for field in item.mapping if field not in ("each", *MAPPED_PLAIN)}
+    found = {
+        field: _search(item.mapping, field, part) for field in item.mapping if field not in ("each", *MAPPED_PLAIN)
+    }
     for field in MAPPED_ALWAYS:
         if not found[field]:
             raise AlertError(f"{field}: {item.mapping[field]!r} finds nothing")
@@ -127,7 +138,9 @@ def _event_id(alert: Alert) -> str:
         sorted((one.dimension_name, one.dimension_value or "") for one in (*each.dimensions, *each.optional_dimensions))
         for each in metric.relevant_time_series
     )
-    identity = alerts.identity(alert.anomaly_detector_arn, metric.metric_name, alerts.written(alert.instant), json.dumps(series))
+    identity = alerts.identity(
+        alert.anomaly_detector_arn, metric.metric_name, alerts.written(alert.instant), json.dumps(series)
+    )
     return f"{alert.anomaly_detector_arn}:event/{identity}"
 
 
@@ -136,7 +149,9 @@ def _time(field: str, found: object) -> object:
     if not isinstance(found, int | float) or isinstance(found, bool):
         return found
     try:
-        instant = datetime(1970, 1, 1) + timedelta(seconds=found / 1000 if found > time_patterns.UNIX_MILLISECONDS_FROM else found)
+        instant = datetime(1970, 1, 1) + timedelta(
+            seconds=found / 1000 if found > time_patterns.UNIX_MILLISECONDS_FROM else found
+        )
         return alerts.written(instant) if field == "timestamp" else f"{instant.isoformat(timespec='milliseconds')}Z"
     except OverflowError as error:
         raise AlertError(f"{field}: {found!r} is no time since 1970") from error

@@ -17,7 +17,9 @@ SOURCE = "opensearch"
 DETECTOR = "arn:anomalake:opensearch:::AnomalyDetector:"  # OpenSearch has no ARN for a detector
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
-_FEW = msgspec.Meta(max_length=MOST_ALERTS)  # a detector has five features and two fields of entities at most, where nothing is set otherwise
+_FEW = msgspec.Meta(
+    max_length=MOST_ALERTS
+)  # a detector has five features and two fields of entities at most, where nothing is set otherwise
 
 
 class _Data(msgspec.Struct):
@@ -87,7 +89,9 @@ def parts(event: dict[str, Any]) -> list[str]:
     """The result once for each feature that has an alert, with no other feature in it."""
     features = _features(alerts.convert(event, _Result, "a result of OpenSearch anomaly detection"))
     identities = {one.feature_id for one in features}
-    return [json.dumps({**event, "feature_data": [one]}) for one in event["feature_data"] if one["feature_id"] in identities]
+    return [
+        json.dumps({**event, "feature_data": [one]}) for one in event["feature_data"] if one["feature_id"] in identities
+    ]
 
 
 def _features(result: _Result) -> list[_Feature]:
@@ -110,7 +114,9 @@ def _alert(result: _Result, feature: _Feature) -> Alert:
             column_from(feature.feature_name or feature.feature_id),
             relevant_time_series=(
                 alerts.TimeSeries(
-                    dimensions=tuple(alerts.DimensionValue(column_from(one.name), one.value) for one in result.entity or []),
+                    dimensions=tuple(
+                        alerts.DimensionValue(column_from(one.name), one.value) for one in result.entity or []
+                    ),
                     optional_dimensions=(alerts.DimensionValue("detector_id", result.detector_id),),
                     metric_value=value,
                     expected_value=expected,

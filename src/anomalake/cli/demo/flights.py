@@ -19,6 +19,12 @@ def load() -> pd.DataFrame:
     file = Path(spec.submodule_search_locations[0]) / "data" / "flights.csv.zip"
     flights = pd.read_csv(file, usecols=["origin", "carrier", "time_hour", "dep_time", "dep_delay"])
     hour = pd.to_datetime(flights.time_hour, utc=True).dt.tz_convert("America/New_York").dt.tz_localize(None)
-    flights = flights.assign(scheduled_hour=hour, cancelled=flights.dep_time.isna(), delay=flights.dep_delay.clip(lower=0).fillna(0))
+    flights = flights.assign(
+        scheduled_hour=hour, cancelled=flights.dep_time.isna(), delay=flights.dep_delay.clip(lower=0).fillna(0)
+    )
     grouped = flights.groupby(["scheduled_hour", "origin", "carrier"])
-    return grouped.agg(departures=("delay", "size"), cancelled=("cancelled", "sum"), delay_minutes=("delay", "sum")).astype("int64").reset_index()
+    return (
+        grouped.agg(departures=("delay", "size"), cancelled=("cancelled", "sum"), delay_minutes=("delay", "sum"))
+        .astype("int64")
+        .reset_index()
+    )

@@ -27,7 +27,9 @@ class DemoFolder(FolderStore):
     """A lake in a folder that keeps the list."""
 
     def _write(self, key: str, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
-        line = f"\n{sha256(data).hexdigest()} {key}\n".encode()  # it begins with a line's end: a full disk may have cut the line before
+        line = (
+            f"\n{sha256(data).hexdigest()} {key}\n".encode()
+        )  # it begins with a line's end: a full disk may have cut the line before
         _note(self.root, line, "ab")
         return super()._write(key, data, settle)
 
@@ -52,7 +54,9 @@ def begun_anew(root: Path) -> Iterator[DemoFolder]:
     try:
         lock = FileLock(root / LOCK).acquire(timeout=0)
     except Timeout:
-        raise UserError(f"{root}: another demo is writing to it, {holder(root / LOCK)}; name another folder with --lake") from None
+        raise UserError(
+            f"{root}: another demo is writing to it, {holder(root / LOCK)}; name another folder with --lake"
+        ) from None
     with lock:
         for path in _written_files(root):
             path.unlink()
@@ -60,7 +64,9 @@ def begun_anew(root: Path) -> Iterator[DemoFolder]:
             for name in folders:
                 with contextlib.suppress(OSError):  # not empty: a link, or a file that came just now
                     (Path(folder) / name).rmdir()
-        _note(root, b"# The files that `anomalake demo` wrote here, which the next demo deletes: SHA-256 and path\n", "wb")
+        _note(
+            root, b"# The files that `anomalake demo` wrote here, which the next demo deletes: SHA-256 and path\n", "wb"
+        )
         yield DemoFolder(root)
 
 
@@ -92,7 +98,9 @@ def _written_files(root: Path) -> list[Path]:
         else:
             found.append(path)
             continue
-        raise UserError(f"{path}: {whose}, so nothing here is deleted; name another folder with --lake, or move that file away")
+        raise UserError(
+            f"{path}: {whose}, so nothing here is deleted; name another folder with --lake, or move that file away"
+        )
     return found
 
 

@@ -57,18 +57,24 @@ QUESTIONS = {
 }
 
 
-def run(dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]) -> None:
+def run(
+    dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]
+) -> None:
     """Fill the lake at `root` with a dataset (its first `days`, or all), write the page, and say what came out.
 
     What an earlier demo wrote to `root` is deleted; `UserError` where `root` holds any other file.
     """
     if page.resolve().is_relative_to(root.resolve()):
-        raise UserError(f"--output {page}: lies in the demo's lake, which the next demo deletes; name a file outside of {root}")
+        raise UserError(
+            f"--output {page}: lies in the demo's lake, which the next demo deletes; name a file outside of {root}"
+        )
     with begun_anew(root) as store:
         _fill_and_show(dataset, store, page, form=form, days=days, say=say)
 
 
-def _fill_and_show(dataset: Dataset, store: FolderStore, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]) -> None:
+def _fill_and_show(
+    dataset: Dataset, store: FolderStore, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]
+) -> None:
     root = store.root
     with as_file(files("anomalake.cli.demo") / "metric_sets" / f"{dataset}.yaml") as file:
         item = metric_set.load(file)
@@ -114,27 +120,44 @@ def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Calla
     with as_file(files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml") as file:
         item = metric_set.load(file)
     store = open_lake(lake)
-    kept = [*live_data.files_by_interval(store, item).values(), *(list(store.list(layout.folder(table, item))) for table in GLUE_NAMES)]
+    kept = [
+        *live_data.files_by_interval(store, item).values(),
+        *(list(store.list(layout.folder(table, item))) for table in GLUE_NAMES),
+    ]
     if held := [keys[0] for keys in kept if keys]:
         what = f"holds data of the metric set {item.name!r} already ({held[0]})"
-        raise UserError(f"{lake}: {what}, and the demo deletes nothing in S3; name a fresh lake, or remove that data yourself")
+        raise UserError(
+            f"{lake}: {what}, and the demo deletes nothing in S3; name a fresh lake, or remove that data yourself"
+        )
     days = days or 60
     data = shop.make(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
     report = _through_the_pipeline(data, item, store, form, where=lake, say=say)
     if report.failed:
-        raise UserError(f"{lake}: {report.failed} alerts could not be filed; see that these credentials may read and write the bucket")
-    say(f"tables      {form}; the stack must read this format\ncredentials those of this environment, as the AWS CLI would take them")
-    say("\nLook at the stack's QuickSight dashboard (refresh its datasets if they are in SPICE), or ask in Athena, with the stack's prefix:\n")
+        raise UserError(
+            f"{lake}: {report.failed} alerts could not be filed; see that these credentials may read and write the bucket"
+        )
+    say(
+        f"tables      {form}; the stack must read this format\ncredentials those of this environment, as the AWS CLI would take them"
+    )
+    say(
+        "\nLook at the stack's QuickSight dashboard (refresh its datasets if they are in SPICE), or ask in Athena, with the stack's prefix:\n"
+    )
     say(f"SELECT * FROM {database(duck.PREFIX, item)}.anomaly_log ORDER BY groupscore DESC LIMIT 10")
 
 
-def _through_the_pipeline(data: pd.DataFrame, item: MetricSet, store: Store, form: Format, *, where: str, say: Callable[[str], None]) -> Report:
+def _through_the_pipeline(
+    data: pd.DataFrame, item: MetricSet, store: Store, form: Format, *, where: str, say: Callable[[str], None]
+) -> Report:
     """Lay the data out, detect, ingest, and say so; `where` is what to call the store."""
     folders, _ = local_pipeline.lay_out(data, item, store)
     say(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {where}/{item.name}")
     report = local_pipeline.run_backtest(item, store, (item,), form)
-    say(f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time")
-    say(f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed} failed, {report.quarantined} quarantined")
+    say(
+        f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time"
+    )
+    say(
+        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed} failed, {report.quarantined} quarantined"
+    )
     return report
 
 

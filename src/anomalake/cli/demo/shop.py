@@ -18,7 +18,9 @@ class Shop(NamedTuple):
     """The live data, and which cells of it were made anomalous."""
 
     data: pd.DataFrame  # timestamp (UTC), platform, marketplace, views, revenue
-    labels: pd.DataFrame  # timestamp, platform, marketplace, measure, factor, usual (what the value were without factor and noise)
+    labels: (
+        pd.DataFrame
+    )  # timestamp, platform, marketplace, measure, factor, usual (what the value were without factor and noise)
 
 
 def make(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
@@ -45,7 +47,9 @@ def make(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
         for measure in ("views", "revenue") if rng.random() < 0.5 else (str(rng.choice(["views", "revenue"])),):
             values[measure][hour : hour + length, struck] *= factor
             labels += [
-                (timestamps[h], *series[place], measure, factor, usual[measure][h, place]) for h in range(hour, hour + length) for place in struck
+                (timestamps[h], *series[place], measure, factor, usual[measure][h, place])
+                for h in range(hour, hour + length)
+                for place in struck
             ]
         hour += length
     data = pd.DataFrame(
@@ -57,10 +61,14 @@ def make(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
             "revenue": np.round(values["revenue"], 2).ravel(),
         }
     )
-    return Shop(data, pd.DataFrame(labels, columns=["timestamp", "platform", "marketplace", "measure", "factor", "usual"]))
+    return Shop(
+        data, pd.DataFrame(labels, columns=["timestamp", "platform", "marketplace", "measure", "factor", "usual"])
+    )
 
 
-def _season(rng: np.random.Generator, hours: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _season(
+    rng: np.random.Generator, hours: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """A level of 500 to 5,000 an hour, with a day and a week of its own."""
     level, peak, weekend = 10 ** rng.uniform(2.7, 3.7), rng.uniform(10, 22), rng.uniform(0.7, 1.2)
     day = 1 + rng.uniform(0.3, 0.6) * np.cos((hours % 24 - peak) / 24 * 2 * np.pi)
