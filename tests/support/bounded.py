@@ -21,7 +21,7 @@ from typing import Any
 
 import hostile
 from anomalake import sources
-from anomalake.domain.metric_set import MetricSet, route
+from anomalake.domain.metric_set import MetricSet, find_metric_set
 from anomalake.functions import ingest as function
 from anomalake.functions.setting import setting
 from anomalake.lake import archive, encoding, layout, tables
@@ -125,8 +125,8 @@ def _whereabouts(
 ) -> set[str]:
     """What became of a body: of itself, or of each event in it, or of each alert of an event."""
     became = {name for name, where in ((hostile.FILED, archived), (hostile.KEPT, reasons)) if body in where}
-    events = [] if became else sources.split(body)
-    smaller = events if len(events) > 1 else [] if became else sources.parts(body, sets)
+    events = [] if became else sources.split_message(body)
+    smaller = events if len(events) > 1 else [] if became else sources.split_event(body, sets)
     return became.union(*(_whereabouts(one, archived, reasons, sets) for one in smaller if one != body)) or {
         hostile.NOTHING
     }
@@ -169,7 +169,7 @@ def check(deliveries: list[hostile.Delivery]) -> None:
                 fault(message.what, f"is in quarantine because {reason!r}, not {message.reason!r}")
         elif message.body in archived:
             for alert in sources.read(message.body, sets):
-                item = route(alert.anomaly_detector_arn, sets)
+                item = find_metric_set(alert.anomaly_detector_arn, sets)
                 if (item.start(alert.instant), alert.impacted_metric.metric_name, alert.event_id) not in events[
                     item.name
                 ]:
