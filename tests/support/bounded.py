@@ -1,6 +1,6 @@
 """Delivers the hostile events to the ingest function under limits, in a process of its own: `python tests/support/bounded.py LAKE` (a folder, or `memory://`).
 
-Each event has a second of processor time a message and 200 MB more memory than there was before it; the process may write into the lake only, and
+Each event has two seconds of processor time a message and 200 MB more memory than there was before it; the process may write into the lake only, and
 read only what belongs to Python, to time zones and to the lake. Each line of the output that begins with FAULT tells of an event that broke a rule;
 the last line of the error output names the event that was under way.
 """
@@ -27,7 +27,7 @@ from anomalake.functions.setting import setting
 from anomalake.lake import archive, encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 
-SECONDS, BYTES = 1.0, 200_000_000
+SECONDS, BYTES = 2.0, 200_000_000
 PREFIXES = re.compile(
     r"(anomalyResults|alerts|quarantine|notifications)(/[A-Za-z0-9_=-]+)*/[A-Za-z0-9-]+\.(parquet|csv|jsonl|json)"
 )
@@ -50,7 +50,7 @@ def _memory() -> int:
 
 @contextmanager
 def limits(messages: int) -> Iterator[None]:
-    """A second for each message, and 200 MB on top of what there is."""
+    """Two seconds for each message, and 200 MB on top of what there is."""
     resource.setrlimit(resource.RLIMIT_DATA, (_memory() + BYTES, resource.RLIM_INFINITY))
     signal.setitimer(signal.ITIMER_PROF, SECONDS * messages)
     try:
