@@ -68,7 +68,7 @@ def _statements(metric_set: MetricSet) -> list[Node]:
     def objects(*folders: str) -> list[Node | str]:
         return [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}*") for folder in folders]
 
-    live = time_patterns.folder_pattern(require_source(metric_set).path).prefix
+    live = time_patterns.parse_folder_pattern(require_source(metric_set).path).prefix
     filed = [f"{layout.table_folder(table, metric_set)}/" for table in ALERT_TABLES]
     written = [f"{layout.table_folder(table, metric_set)}/" for table in layout.DETECTOR_TABLES]
     kept = [layout.archive_folder(metric_set.name) + "/", f"{layout.QUARANTINE_FOLDER}/"]

@@ -14,7 +14,7 @@ from anomalake.domain import alert as alerts
 from anomalake.domain import metric_set as metric_sets
 from anomalake.domain.alert import Alert, AlertError
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet, printable
+from anomalake.domain.metric_set import MetricSet, replace_unprintable
 from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import StorageError, Store, put_if_absent, update_object
@@ -83,7 +83,7 @@ def parse_message(
 ) -> ParsedMessage:
     """The alerts of a message, each with its place, and what is not understood of it. A state that is no alert gives neither."""
     try:
-        events = [message._replace(body=body) for body in sources.split(message.body, max_events)]
+        events = [message._replace(body=body) for body in sources.split_message(message.body, max_events)]
     except AlertError as error:
         return ParsedMessage(rejected=(_reject(message, error),))
     found = [_parse_event(event, sets) for event in events]
@@ -100,7 +100,7 @@ def _parse_event(event: Message, sets: tuple[MetricSet, ...]) -> ParsedMessage:
     whole = _route_alerts(event, sets)
     if not isinstance(whole, RejectedMessage):
         return ParsedMessage(whole)
-    parts = [_route_alerts(event._replace(body=body), sets) for body in sources.parts(event.body, sets)]
+    parts = [_route_alerts(event._replace(body=body), sets) for body in sources.split_event(event.body, sets)]
     if all(isinstance(part, RejectedMessage) for part in parts):
         return ParsedMessage(rejected=(whole,))
     filed = tuple(item for part in parts if not isinstance(part, RejectedMessage) for item in part)
@@ -112,8 +112,8 @@ def _route_alerts(event: Message, sets: tuple[MetricSet, ...]) -> tuple[RoutedAl
     try:
         filed = []
         for alert in sources.read(event.body, sets):
-            item = metric_sets.route(alert.anomaly_detector_arn, sets)
-            filed.append(RoutedAlert(event, alerts.fit(alert, item), item, item.start(alert.instant)))
+            item = metric_sets.find_metric_set(alert.anomaly_detector_arn, sets)
+            filed.append(RoutedAlert(event, alerts.match_to_metric_set(alert, item), item, item.start(alert.instant)))
         return tuple(filed)
     except (AlertError, UserError) as error:
         return _reject(event, error)
@@ -123,7 +123,7 @@ def _route_alerts(event: Message, sets: tuple[MetricSet, ...]) -> tuple[RoutedAl
 
 def _reject(message: Message, error: Exception) -> RejectedMessage:
     """The reason as one line: it goes to logs and terminals, and may quote the sender's text."""
-    return RejectedMessage(message, printable(str(error)))
+    return RejectedMessage(message, replace_unprintable(str(error)))
 
 
 def ingest_messages(

@@ -20,7 +20,7 @@ from anomalake import sources
 from anomalake.domain import alert as alerts
 from anomalake.domain.alert import AlertError
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet, one_line, printable
+from anomalake.domain.metric_set import MetricSet, replace_unprintable, to_one_line
 from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.ingest import Message, RoutedAlert, ingest_messages, parse_message
@@ -44,8 +44,8 @@ class ReplayJob(NamedTuple):
     metric_set: MetricSet
     form: Format
     tables: tuple[Table, ...] = (*tables.ALERT_TABLES, *layout.DETECTOR_TABLES)
-    start: datetime = alerts.EARLIEST  # of an interval, naive UTC
-    end: datetime = alerts.LATEST  # not included
+    start: datetime = alerts.EARLIEST_TIMESTAMP  # of an interval, naive UTC
+    end: datetime = alerts.TIMESTAMP_LIMIT  # not included
     reroute: bool = False  # alerts go where they would go today, not where they were filed
     exact: bool = False  # rows of events that the archive does not have are dropped
 
@@ -135,7 +135,7 @@ def retry_quarantine(job: ReplayJob, keys: tuple[str, ...]) -> ReplayResult:
             messages += [Message(key, _quarantined_body(stored.data))] if stored else []
         except (ValueError, LookupError, TypeError) as error:
             findings.append(
-                f"{key}: is no object of quarantine (an object with `reason` and `body`): {one_line(str(error), 200)}"
+                f"{key}: is no object of quarantine (an object with `reason` and `body`): {to_one_line(str(error), 200)}"
             )
     outcome = ingest_messages(messages, store, job.sets, job.form, max_events=None)
     if outcome.error is not None and len(outcome.failed_ids) == len(messages):
@@ -360,9 +360,9 @@ def _route_archived(message: Message, job: ReplayJob) -> tuple[tuple[RoutedAlert
             return (), [
                 f"its alerts are of several detectors, none of which leads to {item.name!r} today; --re-route files them where they belong now"
             ]
-        fitting = [alerts.fit(one, item) for one in read]
+        fitting = [alerts.match_to_metric_set(one, item) for one in read]
     except (AlertError, UserError) as error:
-        return (), [printable(str(error))]
+        return (), [replace_unprintable(str(error))]
     return tuple(RoutedAlert(message, one, item, item.start(one.instant)) for one in fitting), []
 
 
