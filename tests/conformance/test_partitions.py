@@ -159,8 +159,8 @@ def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datet
         }
         sources = {name: lake.as_duck(f'"{table["Schema"]}"."{table["Name"]}"') for name, table in tables.items()}
         asked = Asked(connection)
-        preview.page(declared, asked, sources, "", now)  # type: ignore[arg-type]
-        moments = preview._parameters(declared, now)
+        preview.render_page(declared, asked, sources, "", now)  # type: ignore[arg-type]
+        moments = preview.read_parameters(declared, now)
         yield (
             board["DashboardId"],
             moments["From"],
@@ -203,7 +203,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
         for (statement, in_duck), answer in zip(statements, answers, strict=True):
             known = connection.sql(in_duck).fetchall()
             if (
-                len(known) < preview.MOST_TABLE_ROWS
+                len(known) < preview.MAX_TABLE_ROWS
             ):  # of more than it shows, a table shows what comes first, and which of equals does is open
                 problems += [f"{board}: {found}\n{statement}" for found in differences(answer, answer.names, known)]
             rows += len(answer.rows)

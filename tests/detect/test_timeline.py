@@ -11,7 +11,7 @@ import pytest
 from anomalake.catalog import duck
 from anomalake.cli import local_pipeline
 from anomalake.cli.main import main
-from anomalake.dashboards import definition, pages
+from anomalake.dashboards import definition, lake_page
 from anomalake.detect import schedule, timeline
 from anomalake.domain import intervals, metric_set
 from anomalake.domain.errors import UserError
@@ -134,11 +134,11 @@ def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tm
     write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0, datetime(1970, 1, 1): 5.0})
     local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     windows = []
-    original = definition.fitting
+    original = definition.fit_window
     monkeypatch.setattr(
-        definition, "fitting", lambda one, first, last: windows.append((first, last)) or original(one, first, last)
+        definition, "fit_window", lambda one, first, last: windows.append((first, last)) or original(one, first, last)
     )
-    pages.write(item, duck.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
+    lake_page.write_page(item, duck.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
     assert windows == [(datetime(2026, 1, 1), datetime(2026, 3, 1))]
 
 

@@ -177,7 +177,7 @@ def _demo(arguments: Arguments) -> int:
 def _backtest(arguments: Arguments) -> int:
     from anomalake.catalog import duck
     from anomalake.cli import local_pipeline, read_table
-    from anomalake.dashboards import pages
+    from anomalake.dashboards import lake_page
     from anomalake.lake import layout
     from anomalake.lake.folder_store import FolderStore
 
@@ -202,7 +202,7 @@ def _backtest(arguments: Arguments) -> int:
     report = local_pipeline.run_backtest(item, FolderStore(root), metric_set.load_all(sets), form, arguments.now)
     tell_of(report, item, root)
     warn_of_partitions(item, FolderStore(root))
-    size = pages.write(item, duck.connect(root, [item], form), Path(arguments.output))
+    size = lake_page.write_page(item, duck.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 1 if report.failed or report.quarantined else 0
 
@@ -457,10 +457,10 @@ def _query(arguments: Arguments) -> int:
 
 def _preview(arguments: Arguments) -> int:
     from anomalake.catalog import duck
-    from anomalake.dashboards import pages
+    from anomalake.dashboards import lake_page
 
     item = _one(metric_set.load_all(_metric_set_path(arguments)))
-    size = pages.write(item, duck.connect(_lake_folder(arguments), [item]), Path(arguments.output))
+    size = lake_page.write_page(item, duck.connect(_lake_folder(arguments), [item]), Path(arguments.output))
     say(f"{Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 0
 

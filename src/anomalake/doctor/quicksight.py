@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from anomalake.catalog.views import views, views_of_all
-from anomalake.dashboards.quicksight import all_id, dataset_id, set_id
+from anomalake.dashboards.quicksight import all_sets_resource_id, dataset_id, resource_id
 from anomalake.doctor.account import principal
 from anomalake.doctor.scene import Answer, Finding, Scene, ask, ask_all, ask_quicksight, declared, listed, results
 from anomalake.domain import time_patterns
@@ -75,7 +75,7 @@ def access(scene: Scene) -> Iterator[Finding]:
 
 def _ids(scene: Scene) -> list[str]:
     """Of the analyses, and of the dashboards."""
-    return [*(set_id(item, scene.prefix) for item in scene.setting.sets), all_id(scene.prefix)]
+    return [*(resource_id(item, scene.prefix) for item in scene.setting.sets), all_sets_resource_id(scene.prefix)]
 
 
 def data_source(scene: Scene) -> Iterator[Finding]:
