@@ -13,7 +13,7 @@ import pytest
 
 from anomalake.cli.main import main
 from anomalake.domain import metric_set
-from anomalake.lake import encoding, layout, replay, tables
+from anomalake.lake import encoding, layout, replay, replay_day, replay_job, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
@@ -337,10 +337,10 @@ def test_alerts_of_a_detector_that_no_set_names_any_more_stay_too(lake):
     (lake / "metric_sets/shop.yaml").unlink()
     (lake / "metric_sets/other.yaml").write_text(shop_text(name="name: other"))
     before = contents(lake)
-    job = replay.ReplayJob(str(lake), metric_set.load_all(lake / "metric_sets"), SHOP, "parquet")
+    job = replay_job.ReplayJob(str(lake), metric_set.load_all(lake / "metric_sets"), SHOP, "parquet")
     shutil.rmtree(lake / "anomalyResults")
     for day in replay.list_days(job):
-        replay.rebuild_day(job, day)
+        replay_day.rebuild_day(job, day)
     assert contents(lake) == before
 
 
@@ -443,8 +443,8 @@ def test_re_route_leaves_alerts_that_no_set_takes_today_where_they_are(lake):
     before = contents(lake)
     shutil.rmtree(lake / "anomalyResults")
     shop, other = (metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("shop", "other"))
-    job = replay.ReplayJob(str(lake), (other,), shop, "parquet", reroute=True)
-    assert [replay.rebuild_day(job, day).finding_count for day in replay.list_days(job)] == [0] * DAYS
+    job = replay_job.ReplayJob(str(lake), (other,), shop, "parquet", reroute=True)
+    assert [replay_day.rebuild_day(job, day).finding_count for day in replay.list_days(job)] == [0] * DAYS
     assert contents(lake) == before
 
 
@@ -479,17 +479,19 @@ def test_a_re_route_that_is_cut_short_anywhere_loses_nothing_and_ends_the_same(r
     some = [body for body in bodies() if "2021-02-10T09" in body]
     fill(rerouted, some)
     sets = metric_set.load_all(rerouted / "metric_sets")
-    job = replay.ReplayJob("lake", sets, next(item for item in sets if item.name == "shop"), "parquet", reroute=True)
+    job = replay_job.ReplayJob(
+        "lake", sets, next(item for item in sets if item.name == "shop"), "parquet", reroute=True
+    )
     whole, calls = {}, 0
     for fails_at in range(10_000):
         copy = tmp_path / f"copy{fails_at}"
         shutil.copytree(rerouted, copy)
         store = Interrupted(copy, fails_at)
-        monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, store=store: store)
+        monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
         failed = not attempt(job)
         assert archived(copy) == sorted(set(some))
         if failed:
-            monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, copy=copy: FolderStore(copy))
+            monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, copy=copy: FolderStore(copy))
             assert attempt(job)
             calls += 1
         whole = whole or contents(copy)
@@ -500,10 +502,10 @@ def test_a_re_route_that_is_cut_short_anywhere_loses_nothing_and_ends_the_same(r
     assert calls > 20
 
 
-def attempt(job: replay.ReplayJob) -> bool:
+def attempt(job: replay_job.ReplayJob) -> bool:
     """Rebuild the first day; whether that came to an end."""
     try:
-        replay.rebuild_day(job, replay.list_days(job)[0])
+        replay_day.rebuild_day(job, replay.list_days(job)[0])
     except StorageError:
         return False
     return True
@@ -535,14 +537,14 @@ def test_alerts_that_arrive_at_any_call_are_not_lost(monkeypatch, lost):
         for n in range(12)
     ]
     arriving = [body for pair in zip(more, updates, strict=True) for body in pair]
-    job = replay.ReplayJob("lake", (SHOP,), SHOP, "csv")
+    job = replay_job.ReplayJob("lake", (SHOP,), SHOP, "csv")
     for number in range(len(arriving) + 1):  # the last one arrives at another call each time
         store = Busy(some, arriving[:number])
         for key in list(store.inner.list("anomalyResults")) if lost else []:
             store.inner.delete(key)
-        monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, store=store: store)
+        monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
         for day in replay.list_days(job):
-            replay.rebuild_day(job, day)
+            replay_day.rebuild_day(job, day)
         assert not store.waiting
         whole = ObjectStore.memory()
         file(whole, [*some, *arriving[:number]], form="csv")
@@ -583,8 +585,8 @@ def test_what_could_not_be_filed_stays_in_quarantine(lake, monkeypatch):
     before = contents(lake, "quarantine")
     for fails_at in range(3, 8):
         store = Interrupted(lake, fails_at)
-        monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, store=store: store)
-        job = replay.ReplayJob("lake", (item,), item, "parquet")
+        monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
+        job = replay_job.ReplayJob("lake", (item,), item, "parquet")
         with pytest.raises(StorageError, match="down"):
             [replay.retry_quarantine(job, piece) for piece in replay.list_quarantine(job)]
         assert contents(lake, "quarantine") == before

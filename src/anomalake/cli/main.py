@@ -362,7 +362,7 @@ def _read(name: str) -> str:
 def _replay(arguments: Arguments) -> int:
     from tqdm import tqdm
 
-    from anomalake.lake import replay
+    from anomalake.lake import replay, replay_day, replay_job
     from anomalake.lake.credentials import open_lake
 
     if arguments.quarantine and (
@@ -378,7 +378,7 @@ def _replay(arguments: Arguments) -> int:
     path = _metric_set_path(arguments)
     sets = metric_set.load_all(path)
     form: Format = arguments.format or detect_format(open_lake(arguments.lake), sets) or _chosen_format()
-    base = replay.ReplayJob(arguments.lake, sets, sets[0], form, reroute=arguments.re_route, exact=arguments.exact)
+    base = replay_job.ReplayJob(arguments.lake, sets, sets[0], form, reroute=arguments.re_route, exact=arguments.exact)
     start, end = max(arguments.start or base.start, base.start), min(arguments.end or base.end, base.end)
     base = base._replace(start=start, end=end, tables=tuple(arguments.table or base.tables))
     if not base.start < base.end:
@@ -386,12 +386,12 @@ def _replay(arguments: Arguments) -> int:
 
     def done(
         name: str,
-        work: "Callable[[replay.ReplayJob, Piece], replay.ReplayResult]",
-        job: replay.ReplayJob,
+        work: "Callable[[replay_job.ReplayJob, Piece], replay_job.ReplayResult]",
+        job: replay_job.ReplayJob,
         pieces: "Sequence[Piece]",
         unit: str,
-    ) -> replay.ReplayResult:
-        whole = replay.ReplayResult()
+    ) -> replay_job.ReplayResult:
+        whole = replay_job.ReplayResult()
         for part in tqdm(
             replay.run_in_processes(work, job, pieces, arguments.jobs),
             desc=name,
@@ -414,8 +414,8 @@ def _replay(arguments: Arguments) -> int:
     for item in sets:
         job = base._replace(metric_set=item)
         days = replay.list_days(job)
-        whole = done(item.name, replay.rebuild_day, job, days, " days")
-        moved = f", {whole.moved:,} of them moved to other metric sets" if job.reroute else ""
+        whole = done(item.name, replay_day.rebuild_day, job, days, " days")
+        moved = f", {whole.moved_alerts:,} of them moved to other metric sets" if job.reroute else ""
         say(f"{item.path}: {whole.alerts:,} alerts in the archive of {len(days):,} days{moved}")
         other = f", {whole.deleted:,} of the other format taken away" if whole.deleted else ""
         say(f"  {form}: {whole.written:,} objects written, {whole.unchanged:,} as they were{other}")
