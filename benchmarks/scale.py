@@ -27,7 +27,7 @@ import stack
 from anomalake.catalog import duck, projection
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import database
-from anomalake.dashboards.definition import MOST_POINTS
+from anomalake.dashboards.definition import MAX_TIME_AXIS_POINTS
 from anomalake.detect import events
 from anomalake.detect.model import Points
 from anomalake.domain import intervals, metric_set
@@ -42,7 +42,7 @@ REGIONS, PRODUCTS, MEASURES, AFFECTED = 5, 10, 2, 5  # 50 series; series of an e
 # says"), so 100 series and measures 1.2 a day; three incidents of an hour a week, 12 intervals each, are 5.1. 60: a set in trouble, or heavy tails.
 RATE, HIGH = 6, 60
 BEFORE_DAYS = 32  # as far back as the queries look, but for the one over the year
-WINDOW = int(MOST_POINTS / PER_DAY)  # days that a dashboard shows at first
+WINDOW = int(MAX_TIME_AXIS_POINTS / PER_DAY)  # days that a dashboard shows at first
 BILLED_LEAST, TERABYTE = 10_000_000, 1e12  # Athena bills a query for 10 MB at least
 LAKES = ("before", "after", "whole")
 LIVE = "live with anomalies, as a dashboard opens"

@@ -113,7 +113,7 @@ def _init(arguments: Arguments) -> int:
     target = _keep(
         propose_metric_set.propose(
             table,
-            arguments.name or metric_set.name_from(file.stem),
+            arguments.name or metric_set.to_metric_set_name(file.stem),
             zone,
             read_table.describe_renamed_columns(file, table),
         ),
@@ -182,7 +182,7 @@ def _demo(arguments: Arguments) -> int:
 def _backtest(arguments: Arguments) -> int:
     from anomalake.catalog import duck
     from anomalake.cli import local_pipeline, read_table
-    from anomalake.dashboards import pages
+    from anomalake.dashboards import lake_page
     from anomalake.lake import layout
     from anomalake.lake.folder_store import FolderStore
 
@@ -207,7 +207,7 @@ def _backtest(arguments: Arguments) -> int:
     report = local_pipeline.run_backtest(item, FolderStore(root), metric_set.load_all(sets), form, arguments.now)
     tell_of(report, item, root)
     warn_of_partitions(item, FolderStore(root))
-    size = pages.write(item, duck.connect(root, [item], form), Path(arguments.output))
+    size = lake_page.write_page(item, duck.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 1 if report.failed or report.quarantined else 0
 
@@ -262,7 +262,7 @@ def _detect(arguments: Arguments) -> int:
                 done, memory = detect.run(item, chosen, now, lambda: True)
                 detect.tidy_days(item, chosen, memory, now, lambda: True)
                 late = f", {done.late:,} late (`--rebuild` scores them)" if done.late else ""
-                through = f"{item.clock.wall(memory.after)} ({item.timezone})"
+                through = f"{item.clock.wall_time(memory.after)} ({item.timezone})"
                 say(f"detector    {done.scored:,} intervals, {done.empty:,} without data{late}, through {through}")
                 for line in (*memory.detector.status(), *done.notes):
                     say(f"  {line}")
@@ -336,7 +336,7 @@ def _ingest(arguments: Arguments) -> int:
     sets = metric_set.load_all(_metric_set_path(arguments))
     messages = []
     for name in arguments.files:
-        bodies = sources.split(_read(name))
+        bodies = sources.split_message(_read(name))
         messages += [
             Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)
         ]
@@ -462,10 +462,10 @@ def _query(arguments: Arguments) -> int:
 
 def _preview(arguments: Arguments) -> int:
     from anomalake.catalog import duck
-    from anomalake.dashboards import pages
+    from anomalake.dashboards import lake_page
 
     item = _one(metric_set.load_all(_metric_set_path(arguments)))
-    size = pages.write(item, duck.connect(_lake_folder(arguments), [item]), Path(arguments.output))
+    size = lake_page.write_page(item, duck.connect(_lake_folder(arguments), [item]), Path(arguments.output))
     say(f"{Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 0
 
@@ -705,7 +705,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--frequency",
         required=True,
-        choices=tuple(intervals.STEP),
+        choices=tuple(intervals.INTERVAL_LENGTHS),
         help="an interval's length: day, hour, ten or five minutes",
     )
     made = command(

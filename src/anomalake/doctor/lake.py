@@ -134,7 +134,7 @@ def data(scene: Scene) -> Iterator[Finding]:
         )
         return
     for item in scene.setting.sets:
-        if item.source and not _first_objects(scene, time_patterns.folder_pattern(item.source.path).prefix):
+        if item.source and not _first_objects(scene, time_patterns.parse_folder_pattern(item.source.path).prefix):
             place = f"s3://{bucket}/{live_data.folder(item, datetime(2021, 2, 17))}/"
             yield Finding(
                 "warning",

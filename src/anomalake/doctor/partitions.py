@@ -12,7 +12,7 @@ from anomalake.catalog.projection import Outside
 from anomalake.catalog.views import database
 from anomalake.doctor.scene import Finding, Scene, ask
 from anomalake.domain import intervals, time_patterns
-from anomalake.domain.alert import EARLIEST
+from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, live_data
 from anomalake.lake.layout import Table
@@ -67,7 +67,7 @@ def partitions(scene: Scene) -> Iterator[Finding]:
 
 
 def _not_compared(scene: Scene, one: _Live) -> Finding:
-    prefix = time_patterns.folder_pattern(source_of(one.item).path).prefix
+    prefix = time_patterns.parse_folder_pattern(source_of(one.item).path).prefix
     if one.first is not None:
         remedy = "`anomalake detect --rebuild` compares all of them; a `source.path` with the year first, then month and day, is compared here"
         return Finding(
@@ -101,10 +101,10 @@ def _live(scene: Scene, item: MetricSet, now: datetime) -> _Live | Finding | Non
             "run `anomalake render` and deploy again; or the deployed version is older than this checkout",
         )
     walls, whole = _walls(scene, item)
-    if time_patterns.sorts_by_date(time_patterns.folder_pattern(path).pattern):
+    if time_patterns.sorts_by_date(time_patterns.parse_folder_pattern(path).pattern):
         whole = True
-        if walls and intervals.to_utc(walls[0], item.timezone) < EARLIEST:
-            walls = [walls[0], *_walls(scene, item, EARLIEST)[0]]
+        if walls and intervals.to_utc(walls[0], item.timezone) < EARLIEST_TIMESTAMP:
+            walls = [walls[0], *_walls(scene, item, EARLIEST_TIMESTAMP)[0]]
         walls += _walls(scene, item, datetime.combine((now + 2 * projection.AHEAD).date(), time.min))[0]
     return _Live(item, start, min(walls, default=None), projection.outside(walls, item, start, now), whole)
 
@@ -114,9 +114,9 @@ def _walls(scene: Scene, item: MetricSet, start: datetime | None = None) -> tupl
 
     Whether there are no more keys is the second answer.
     """
-    prefix, pattern, _ = time_patterns.folder_pattern(source_of(item).path)
+    prefix, pattern, _ = time_patterns.parse_folder_pattern(source_of(item).path)
     after = (
-        prefix + start.strftime(time_patterns.python_format(pattern)) if start else ""
+        prefix + start.strftime(time_patterns.to_python_format(pattern)) if start else ""
     )  # a folder's keys come after its name
     found: list[datetime] = []
     for _ in range(_PAGES):
@@ -135,11 +135,11 @@ def _tables(scene: Scene, item: MetricSet, now: datetime) -> Iterator[Finding]:
         folder = f"{layout.folder(table, item)}/date="
         first = _days(_keys(scene, folder, most=1)[0])
         after = _days(_keys(scene, folder, f"{folder}{tomorrow}/~", most=1)[0])
-        if first and first[0] < layout.date(EARLIEST):
+        if first and first[0] < layout.date(EARLIEST_TIMESTAMP):
             remedy = "if this date is a mistake, correct the data and run `anomalake detect --rebuild`; DuckDB on a laptop shows it"
             yield Finding(
                 "warning",
-                f"{item.name}: {table} has rows of {first[0]}; Athena shows them from {EARLIEST:%Y-%m-%d} on",
+                f"{item.name}: {table} has rows of {first[0]}; Athena shows them from {EARLIEST_TIMESTAMP:%Y-%m-%d} on",
                 remedy,
             )
         if after:

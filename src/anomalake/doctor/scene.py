@@ -218,7 +218,9 @@ def declared(scene: Scene) -> dict[str, dict[str, Declared]]:
             own[name] = Declared({column.lower(): kind for column, kind in kinds.items()}, layout.folder(table, item))
         if item.source is not None:
             columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")
-            own["live"] = Declared(columns, time_patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0])
+            own["live"] = Declared(
+                columns, time_patterns.parse_folder_pattern(item.source.path).prefix.rpartition("/")[0]
+            )
     every = [view for item in scene.setting.sets for view in views(item, scene.prefix, form)]
     for view in (*every, *views_of_all(scene.setting.sets, scene.prefix, form)):
         made[view.database][view.name] = Declared({column.name: sql.HIVE[column.type] for column in view.columns})

@@ -18,7 +18,7 @@ from anomalake.cli import local_pipeline
 from anomalake.cli.demo import flights, shop
 from anomalake.cli.demo.folder import empty_demo_lake
 from anomalake.cli.terminal import table
-from anomalake.dashboards import pages
+from anomalake.dashboards import lake_page
 from anomalake.detect.backtest import Report
 from anomalake.domain import metric_set
 from anomalake.domain.errors import UserError
@@ -104,7 +104,7 @@ def _fill_and_report(
         say(_compare_with_labels(connection, made.labels, data))
     question, statement = QUESTIONS[dataset]
     say(f"\n{question}\n\n{statement}\n\n{table(*duck.query(connection, statement))}")
-    size = pages.write(item, connection, page)
+    size = lake_page.write_page(item, connection, page)
     say(f"\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)")
     say(f'ask more    {_command_name()} query --lake {shlex.quote(str(root))} "SELECT ..."')
 
