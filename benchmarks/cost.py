@@ -183,7 +183,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         wall += step
         values = zip(names, ((value,) for value in rng.poisson(level).tolist()), strict=True)
         detector._points(
-            live_data.Interval(wall, dict(values), series, ()),
+            live_data.IntervalData(wall, dict(values), series, ()),
             wall.toordinal(),
             intervals.get_slot(wall, item.frequency),
             [],
@@ -197,7 +197,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         counts = zip(names, rng.poisson(level).tolist(), strict=True)
         lines = "".join(f"{region},{product},{wall:%Y-%m-%d %H:%M:%S},{count}\n" for (region, product), count in counts)
         store.store.put(
-            f"{live_data.folder(item, wall)}/data.csv", f"region,product,timestamp,amount\n{lines}".encode()
+            f"{live_data.interval_folder(item, wall)}/data.csv", f"region,product,timestamp,amount\n{lines}".encode()
         )
         store.calls.clear()
         began, began_wall = time.process_time(), time.perf_counter()

@@ -18,7 +18,7 @@ from anomalake.dashboards import definition, lake_page, preview
 from anomalake.domain import intervals, metric_set
 from anomalake.domain.errors import UserError
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from examples import alert_body, shop_text
 from large_set import BIG, big, named
 
@@ -56,7 +56,9 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
                    contributions={"platform": {"pc": 100.0}, "marketplace": dict.fromkeys(markets, 100 / 3)})
         for hour, score, link in (("05", 20, "https://example.com/x"), ("06", 70, "javascript:alert(1)"), ("07", 95, "http://example.com"))
     ]  # fmt: skip
-    assert len(ingest([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet").filed) == 3
+    assert (
+        len(ingest_messages([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet").stored) == 3
+    )
     return item, duck.connect(root, [item])
 
 
@@ -310,7 +312,7 @@ def test_the_filter_on_partitions_leaves_every_row_of_the_window_in_every_zone(t
         root = tmp_path / zone.replace("/", "-")
         instants = [datetime(2021, 2, 17, hour) for hour in range(24)]
         bodies = [alert_body(timestamp=f"{instant:%Y-%m-%dT%H:%M}Z", event=f"e{instant.hour}") for instant in instants]
-        ingest([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet")
+        ingest_messages([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet")
         walls = sorted(intervals.to_wall_time(instant, zone) for instant in instants)
         for start, end in ((walls[0], walls[0]), (walls[-1], walls[-1]), (walls[0], walls[-1]), (walls[3], walls[9])):
             made = definition.build_set_definition(item, definition.Window(start, end, "HOUR"))

@@ -55,7 +55,7 @@ def daily(count: int, last: datetime, level: float = 1000) -> dict[datetime, flo
 def alerts_of(store) -> list[str]:
     return [
         json.loads(json.loads(line)["body"])["timestamp"]
-        for key in store.list(layout.ARCHIVE)
+        for key in store.list(layout.ARCHIVE_FOLDER)
         for line in store.get(key).data.splitlines()
     ]
 
@@ -356,9 +356,9 @@ def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monk
         for store in (ObjectStore.memory(), FolderStore(tmp_path / str(sorts))):
             walls = [datetime(2026, 1, 30) + timedelta(hours=hour) for hour in range(96)]
             for wall in walls:
-                store.put(f"{live_data.folder(item, wall)}/data.csv", b"x")
-            assert live_data.starts(store, item, walls[40]) == walls[41:]
-            listed = list(store.list("sales/live", f"{live_data.folder(item, walls[40])}/"))
+                store.put(f"{live_data.interval_folder(item, wall)}/data.csv", b"x")
+            assert live_data.list_interval_starts(store, item, walls[40]) == walls[41:]
+            listed = list(store.list("sales/live", f"{live_data.interval_folder(item, walls[40])}/"))
             assert (len(listed) == 56) == sorts
 
 

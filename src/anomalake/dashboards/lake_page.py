@@ -21,7 +21,7 @@ def write_page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, fil
     with duck.explained():
         html = duck.interruptible(connection, lambda: _page(metric_set, connection))
     file.parent.mkdir(parents=True, exist_ok=True)
-    files.write(file, html)
+    files.write_text(file, html)
     return len(html.encode())
 
 

@@ -198,8 +198,8 @@ def _role(sets: Sequence[MetricSet]) -> Node:
     bucket, glue = sub("arn:${AWS::Partition}:s3:::${Bucket}"), f"arn:${{AWS::Partition}}:glue:{here}"
     databases = [PREFIX, *(database(PREFIX, item) for item in sets)]
     folders = [
-        f"{layout.RESULTS}/",
-        f"{layout.FEEDBACK}/",
+        f"{layout.RESULTS_FOLDER}/",
+        f"{layout.FEEDBACK_FOLDER}/",
         *(time_patterns.parse_folder_pattern(item.source.path).prefix for item in sets if item.source),
     ]
     results = sub("arn:${AWS::Partition}:s3:::${Bucket}/athena-results/*")

@@ -25,14 +25,18 @@ def access(scene: Scene) -> Iterator[Finding]:
     ]
     wanted = (
         (["s3:ListBucket", "s3:GetBucketLocation"], [f"{s3}{bucket}"]),
-        (["s3:GetObject"], [f"{s3}{bucket}/{layout.RESULTS}/any", *(f"{s3}{bucket}/{time_patterns.parse_folder_pattern(item.source.path).prefix}any"
+        (["s3:GetObject"], [f"{s3}{bucket}/{layout.RESULTS_FOLDER}/any", *(f"{s3}{bucket}/{time_patterns.parse_folder_pattern(item.source.path).prefix}any"
                                                                    for item in scene.setting.sets if item.source)]),
         (["s3:GetObject", "s3:PutObject"], [s3 + written.removeprefix("s3://").rstrip("/") + "/any"]),
         (["athena:StartQueryExecution", "athena:GetQueryResults"], [f"arn:{scene.partition}:athena:{where}:workgroup/{group}"]),
         (["glue:GetTable"], catalog),
     )  # fmt: skip
     below = [
-        {"ContextKeyName": "s3:prefix", "ContextKeyValues": [f"{layout.RESULTS}/any"], "ContextKeyType": "string"}
+        {
+            "ContextKeyName": "s3:prefix",
+            "ContextKeyValues": [f"{layout.RESULTS_FOLDER}/any"],
+            "ContextKeyType": "string",
+        }
     ]  # what a listing asks for
     denied: list[str] = []
     unsure: list[str] = []

@@ -26,7 +26,7 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, live_data
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.lake.layout import GLUE_TABLE_NAMES, Format
 from anomalake.lake.store import Store
 
 Dataset = Literal["flights", "ecommerce"]
@@ -121,8 +121,8 @@ def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, say
         item = metric_set.load(file)
     store = open_lake(lake)
     kept = [
-        *live_data.files_by_interval(store, item).values(),
-        *(list(store.list(layout.folder(table, item))) for table in GLUE_NAMES),
+        *live_data.list_files_by_interval(store, item).values(),
+        *(list(store.list(layout.table_folder(table, item))) for table in GLUE_TABLE_NAMES),
     ]
     if held := [keys[0] for keys in kept if keys]:
         what = f"holds data of the metric set {item.name!r} already ({held[0]})"
