@@ -176,7 +176,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     from anomalake.lake.store import ObjectStore
 
     item = metric_set.parse(_SET.format(frequency=frequency), "cost")
-    rng, detector, step = np.random.default_rng(3), Detector(item), intervals.STEP[frequency]
+    rng, detector, step = np.random.default_rng(3), Detector(item), intervals.INTERVAL_LENGTHS[frequency]
     names = [(f"r{number % 100}", f"product-{number // 100}") for number in range(series)]
     wall, level = datetime(2026, 1, 5), rng.lognormal(5, 1, series)
     for _ in range(warm_days * PER_DAY[frequency]):
@@ -185,7 +185,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         detector._points(
             live_data.Interval(wall, dict(values), series, ()),
             wall.toordinal(),
-            intervals.slot(wall, item.frequency),
+            intervals.get_slot(wall, item.frequency),
             [],
         )
     store = _Counted(ObjectStore.memory())

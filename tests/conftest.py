@@ -1,5 +1,6 @@
 """Fixtures that several tests use: the shop's metric set, a lake in memory, and moto's S3 server."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from examples import shop_text
 
 settings.register_profile("anomalake", deadline=None)  # no test measures time
 settings.load_profile("anomalake")
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # a shell starts its background jobs so, and their children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

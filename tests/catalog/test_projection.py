@@ -20,7 +20,7 @@ from anomalake.cloudformation import PARAMETERS
 from anomalake.doctor import partitions
 from anomalake.doctor.context import Context, Finding, Stack
 from anomalake.domain import intervals, metric_set, time_patterns
-from anomalake.domain.alert import EARLIEST
+from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import live_data
@@ -63,7 +63,7 @@ def range_of(resources: dict[str, Resource], column: str = "slot") -> set[str]:
 def test_the_range_begins_with_the_folder_of_the_parameter_s_day_in_every_folder_pattern(path: str, day: date):
     pattern = projection.partition_pattern(path).pattern
     made = _Scope({}, {"LiveDataStart": str(day)}).resolve(projection.live_range(pattern))
-    assert made == f"{datetime(day.year, day.month, day.day):{time_patterns.python_format(pattern)}},NOW+1DAYS"
+    assert made == f"{datetime(day.year, day.month, day.day):{time_patterns.to_python_format(pattern)}},NOW+1DAYS"
     assert projection.start_of_range(made, pattern) == day
 
 
@@ -105,7 +105,9 @@ def test_a_comma_in_the_date_of_a_path_would_end_the_range_there_and_is_refused(
 
 
 ZONES = ("UTC", "Pacific/Kiritimati", "America/Los_Angeles", "Europe/Berlin")
-walls = st.datetimes(datetime(1969, 1, 1), datetime(2099, 12, 31)).map(lambda wall: intervals.floor(wall, "PT1H"))
+walls = st.datetimes(datetime(1969, 1, 1), datetime(2099, 12, 31)).map(
+    lambda wall: intervals.floor_to_interval(wall, "PT1H")
+)
 
 
 @given(
@@ -118,7 +120,7 @@ def test_each_interval_is_shown_or_is_outside_for_one_reason(
     some: list[datetime], zone: str, start: date, now: datetime
 ):
     found = projection.find_out_of_range(some, shop(zone=zone), start, now)
-    old = {wall for wall in some if intervals.to_utc(wall, zone) < EARLIEST}
+    old = {wall for wall in some if intervals.to_utc(wall, zone) < EARLIEST_TIMESTAMP}
     first, last = (
         datetime(start.year, start.month, start.day),
         datetime(now.year, now.month, now.day) + timedelta(days=2),
@@ -454,7 +456,7 @@ def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_looke
     monkeypatch.setattr(partitions, "_PAGES", 1)
     asked = partitions._list_keys
     monkeypatch.setattr(
-        partitions, "_keys", lambda context, prefix, after="", most=1000: asked(context, prefix, after, min(most, 1))
+        partitions, "_list_keys", lambda context, prefix, after="", most=1000: asked(context, prefix, after, min(most, 1))
     )
     (told,) = made.findings()
     assert (told.status, "do not sort by date" in told.found) == ("skipped", True)

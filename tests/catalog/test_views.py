@@ -16,7 +16,7 @@ from anomalake.catalog import duckdb_catalog, sql
 from anomalake.catalog.views import database, views_of_set, views_over_all_sets
 from anomalake.cli import local_pipeline
 from anomalake.domain import metric_set
-from anomalake.domain.series_key import series_key
+from anomalake.domain.series_key import build_series_key
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
@@ -282,7 +282,7 @@ def test_every_view_gives_the_same_rows_in_both_formats(arrived, live, observed)
     )
     at = datetime(2021, 3, 14, 4)
     records = [
-        (series_key(names), at, *names, "views", value, expected, None, None, 50.0)
+        (build_series_key(names), at, *names, "views", value, expected, None, None, 50.0)
         for *names, value, expected in observed
     ]
     found = []
@@ -344,7 +344,7 @@ def test_any_value_survives_to_the_typed_view(form, tmp_path):
         'SELECT platform, "key", viewsanomalymetricvalue FROM anomalake_shop.anomalies_with_live'
     ).fetchall()
     assert {(value, key, number) for value, key, number in rows} == {
-        (value, series_key([value, "us"]), float(n)) for n, value in enumerate([*values, None])
+        (value, build_series_key([value, "us"]), float(n)) for n, value in enumerate([*values, None])
     }
     assert connection.sql(
         "SELECT dimensionvalue, contributionshare FROM anomalake_shop.anomalies_with_contributions"
@@ -357,7 +357,7 @@ def test_sql_and_python_compute_the_same_key(pair):
     (row,) = CONNECTION.execute(
         f"SELECT {duckdb_catalog.to_duckdb('SELECT ' + sql.series_key(literals)).removeprefix('SELECT ')}"
     ).fetchall()
-    assert row == (series_key(pair),)
+    assert row == (build_series_key(pair),)
 
 
 @given(
@@ -372,7 +372,7 @@ def test_sql_and_python_agree_on_every_wall_time(wall, zone):
     to_utc, to_wall = sql.wall_to_utc(literal, zone), sql.utc_to_wall(literal, zone)
     ((utc, local),) = CONNECTION.execute(duckdb_catalog.to_duckdb(f"SELECT {to_utc}, {to_wall}")).fetchall()
     assert utc == intervals.to_utc(wall, zone)
-    assert local == intervals.to_wall(wall, zone)
+    assert local == intervals.to_wall_time(wall, zone)
 
 
 CONNECTION = duckdb_catalog.duckdb.connect()
@@ -467,11 +467,13 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
     text = shop_text(zone, frequency=f"frequency: {frequency}").replace("{{yyyyMMdd}}/{{HHmm}}", path)
     item, store = metric_set.parse(text, "shop"), FolderStore(tmp_path)
     instants = [
-        datetime(2021, month, day, 22) + number * intervals.STEP[frequency]
+        datetime(2021, month, day, 22) + number * intervals.INTERVAL_LENGTHS[frequency]
         for month, day in ((3, 13), (10, 30))
         for number in range(0, 50, 3)
     ]
-    walls = sorted({intervals.floor(intervals.to_wall(instant, zone), frequency) for instant in instants})
+    walls = sorted(
+        {intervals.floor_to_interval(intervals.to_wall_time(instant, zone), frequency) for instant in instants}
+    )
     header = "platform,marketplace,timestamp,views,revenue\n"
     for wall in walls:
         place, data = live_data.folder(item, wall), f"{header}pc,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n".encode()

@@ -342,7 +342,7 @@ def _live_town(store: FolderStore, item: MetricSet) -> None:
     """Rows of every value that a line of CSV can hold; both hours of a repeated one lie in one folder."""
     files: dict[datetime, list[str]] = {}
     for number, instant in enumerate(_hours(_NEW_YORK, 8, 60)):
-        wall = intervals.to_wall(instant, item.timezone)
+        wall = intervals.to_wall_time(instant, item.timezone)
         for place, value in enumerate(_on_a_line()):
             at = wall + timedelta(minutes=(place * 7) % 60)
             cells = (
@@ -366,7 +366,7 @@ def _live_town(store: FolderStore, item: MetricSet) -> None:
 def _live_wide(store: FolderStore, item: MetricSet) -> None:
     """Objects of JSON: texts of any kind, nulls, numbers as texts, fields that lack, lines that are none."""
     for number, instant in enumerate(_hours(_BERLIN, 4, 60)):
-        wall = intervals.to_wall(instant, item.timezone)
+        wall = intervals.to_wall_time(instant, item.timezone)
         lines, seconds = [], instant.replace(tzinfo=UTC).timestamp()
         for place in range(12):
             row: dict[str, Any] = (
@@ -421,7 +421,7 @@ def _live_brief(store: FolderStore, item: MetricSet) -> None:
 def _live_island(store: FolderStore, item: MetricSet) -> None:
     """Rows of a zone that is half a day ahead and whose clocks change by half an hour."""
     for number, instant in enumerate(_hours(_LORD_HOWE, 9, 10)):
-        wall = intervals.to_wall(instant, item.timezone)
+        wall = intervals.to_wall_time(instant, item.timezone)
         lines = [f"{'abc'[place]},{wall + timedelta(minutes=place)},{number + place}" for place in range(3)]
         store.put(
             f"{live_data.folder(item, wall)}/{number}.csv", ("\n".join(["platform,at,views", *lines]) + "\n").encode()

@@ -56,7 +56,7 @@ def reads(trino: Trino, statement: str) -> list[Read]:
 def live_text(item: MetricSet, wall: datetime) -> str:
     """A live file with one row of the interval."""
     source = source_of(item)
-    at = f"{wall:{time_patterns.python_format(item.timestamp.format)}}" if item.timestamp.format != time_patterns.UNIX else (
+    at = f"{wall:{time_patterns.to_python_format(item.timestamp.format)}}" if item.timestamp.format != time_patterns.UNIX else (
         f"{intervals.to_utc(wall, item.timezone).replace(tzinfo=UTC).timestamp():.0f}")  # fmt: skip
     row = dict.fromkeys(source.columns, "1") | {item.timestamp.column: at}
     line = json.dumps(row) if source.format == "jsonl" else source.delimiter.join(row.values())
@@ -78,10 +78,10 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
     """Beside the folders of a day lie those of the days around it, and ones that only look like theirs."""
     lake = every_lake["foldersparquet"]
     item = lake.sets[number]
-    source, step = source_of(item), intervals.STEP[item.frequency]
-    prefix, pattern, _ = time_patterns.day_pattern(source.path) or time_patterns.folder_pattern(source.path)
+    source, step = source_of(item), intervals.INTERVAL_LENGTHS[item.frequency]
+    prefix, pattern, _ = time_patterns.parse_day_pattern(source.path) or time_patterns.parse_folder_pattern(source.path)
     day = datetime(2022, 5, 17)
-    walls = list(intervals.walls(day, day + timedelta(days=1) - step, item.frequency))
+    walls = list(intervals.iterate_wall_times(day, day + timedelta(days=1) - step, item.frequency))
     there = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
     store = FolderStore(lake.root)
     for wall in there:
@@ -100,7 +100,7 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
     ]
     for key in stray:
         store.put(key, lakes.packed(item, live_text(item, walls[0])))
-    form = time_patterns.python_format(pattern)
+    form = time_patterns.to_python_format(pattern)
     first, last = (f"{wall:{form}}" for wall in (day - timedelta(days=3), day + timedelta(days=3)))
     (read,) = reads(
         trino,
@@ -126,7 +126,7 @@ def test_a_filter_on_the_date_reaches_the_folders_of_live_data(
         one for table, ranges in reads(trino, statement) if table.endswith(".live") for both in ranges for one in both
     ]
     days = [folder_day(item, slot) for slot in found]
-    around = intervals.walls(datetime(2022, 5, 15), datetime(2022, 5, 22), item.frequency)
+    around = intervals.iterate_wall_times(datetime(2022, 5, 15), datetime(2022, 5, 22), item.frequency)
     asked = [f"{wall:%Y-%m-%d}" for wall in around if 17 <= intervals.to_utc(wall, item.timezone).day <= 19]
     assert (min(days), max(days)) == (asked[0], asked[-1])
 
@@ -220,5 +220,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
 def folder_day(item: MetricSet, slot: str) -> str:
     """The local date of a folder of live data."""
     path = source_of(item).path
-    form = time_patterns.python_format((time_patterns.day_pattern(path) or time_patterns.folder_pattern(path)).pattern)
+    form = time_patterns.to_python_format(
+        (time_patterns.parse_day_pattern(path) or time_patterns.parse_folder_pattern(path)).pattern
+    )
     return f"{datetime.strptime(slot, form):%Y-%m-%d}"

@@ -309,7 +309,7 @@ def test_the_filter_on_partitions_leaves_every_row_of_the_window_in_every_zone(t
         instants = [datetime(2021, 2, 17, hour) for hour in range(24)]
         bodies = [alert_body(timestamp=f"{instant:%Y-%m-%dT%H:%M}Z", event=f"e{instant.hour}") for instant in instants]
         ingest([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet")
-        walls = sorted(intervals.to_wall(instant, zone) for instant in instants)
+        walls = sorted(intervals.to_wall_time(instant, zone) for instant in instants)
         for start, end in ((walls[0], walls[0]), (walls[-1], walls[-1]), (walls[0], walls[-1]), (walls[3], walls[9])):
             made = definition.definition(item, definition.Window(start, end, "HOUR"))
             seen = content(a_page(made, duckdb_catalog.connect(root, [item])))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from anomalake.dashboards import refresh
 from anomalake.domain import intervals, metric_set
-from anomalake.domain.metric_set import LARGEST_OFFSET, MetricSet
+from anomalake.domain.metric_set import MAX_OFFSET_SECONDS, MetricSet
 from anomalake.lake import archive, layout
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
@@ -210,9 +210,9 @@ moments = st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1))
 
 @given(
     moments,
-    st.sampled_from(sorted(intervals.STEP)),
+    st.sampled_from(sorted(intervals.INTERVAL_LENGTHS)),
     st.sampled_from(ZONES),
-    st.integers(0, LARGEST_OFFSET),
+    st.integers(0, MAX_OFFSET_SECONDS),
     st.integers(0, 3600),
 )
 def test_an_interval_that_is_scored_in_time_is_in_the_next_incremental_refresh(

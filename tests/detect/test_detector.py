@@ -116,8 +116,8 @@ def test_a_day_that_was_passed_is_refused():
 
 @given(st.lists(st.floats(0, 1e12), min_size=1, max_size=40))
 def test_shares_add_up_to_one_hundred(weights):
-    assert round(sum(round(100 * share) for share in alerts.shares(weights))) == 10_000
-    assert all(share >= 0 for share in alerts.shares(weights))
+    assert round(sum(round(100 * share) for share in alerts.to_percentages(weights))) == 10_000
+    assert all(share >= 0 for share in alerts.to_percentages(weights))
 
 
 series = st.tuples(st.sampled_from(["pc", "app", None]), st.sampled_from(["us", "de", None]))
@@ -136,7 +136,7 @@ def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
         return
     assert alert is not None
     told = alerts.parse(alerts.encode(alert))
-    alerts.fit(told, SHOP)
+    alerts.match_to_metric_set(told, SHOP)
     named = [
         {d.dimension_name: d.dimension_value for d in one.dimensions}
         for one in told.impacted_metric.relevant_time_series

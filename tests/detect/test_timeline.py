@@ -202,7 +202,7 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
 @pytest.mark.parametrize("frequency", ["P1D", "PT1H", "PT5M"])
 def test_one_very_old_row_is_named_and_costs_nothing(odd, frequency):
     item, store = metric(frequency), ObjectStore.memory()
-    step = intervals.STEP[frequency]
+    step = intervals.INTERVAL_LENGTHS[frequency]
     rows = {datetime(2026, 2, 27) - step * back: 100.0 + back % 7 for back in range(240)}
     write(store, item, rows | {odd: 100.0})
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
@@ -271,10 +271,10 @@ def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[da
     moments = [
         str(int((instant - datetime(1970, 1, 1)).total_seconds()))
         if item.clock.absolute
-        else f"{intervals.to_wall(instant, item.timezone):%Y-%m-%d %H:%M:%S}"
+        else f"{intervals.to_wall_time(instant, item.timezone):%Y-%m-%d %H:%M:%S}"
         for instant in instants
     ]
-    locals_ = [intervals.to_wall(instant, item.timezone).hour for instant in instants]
+    locals_ = [intervals.to_wall_time(instant, item.timezone).hour for instant in instants]
     shaped = [
         (130 if hour in (8, 9) else 100) * (factor or {}).get(item.start(instant), 1)
         for instant, hour in zip(instants, locals_, strict=True)
@@ -331,7 +331,7 @@ def test_absolute_timestamps_keep_both_hours_apart_in_tables_and_views(tmp_path,
     rows = 2 if frequency == "PT10M" else 12
     assert (values[first], values[second]) == (100.0 * rows, 300.0 * rows)
     assert len(values) == len(live_rows)
-    assert {later - earlier for earlier, later in itertools.pairwise(values)} == {intervals.STEP[frequency]}
+    assert {later - earlier for earlier, later in itertools.pairwise(values)} == {intervals.INTERVAL_LENGTHS[frequency]}
 
 
 def test_folders_of_an_hour_that_clocks_skip_are_named():

@@ -38,7 +38,7 @@ def fill(store: ObjectStore, walls, item: metric_set.MetricSet = SHOP, level: fl
 
 
 def hours(first: datetime, last: datetime) -> list[datetime]:
-    return list(intervals.walls(first, last, "PT1H"))
+    return list(intervals.iterate_wall_times(first, last, "PT1H"))
 
 
 @pytest.fixture
@@ -176,14 +176,14 @@ def test_what_is_due_has_ended_and_what_is_not_due_has_not(now, frequency, zone,
     )
     item = metric_set.parse(text, "shop")
     last = schedule.last_due(item, now)
-    assert schedule.due_at(item, last) <= now < schedule.due_at(item, item.clock.following(last))
+    assert schedule.due_at(item, last) <= now < schedule.due_at(item, item.clock.next_start(last))
     assert schedule.due_at(item, last) == item.clock.end(last) + timedelta(seconds=offset)
 
 
 def test_the_hour_that_clocks_skip_is_never_due_and_the_one_they_repeat_is_due_once():
     item = metric_set.parse(shop_text("America/New_York"), "shop")
     due = list(schedule.due(item, datetime(2021, 3, 14, 4), datetime(2021, 3, 14, 8)))
-    assert [item.clock.wall(start).hour for start in due] == [0, 1, 3, 4]
+    assert [item.clock.wall_time(start).hour for start in due] == [0, 1, 3, 4]
     assert len(list(schedule.due(item, datetime(2021, 11, 7, 3), datetime(2021, 11, 7, 8)))) == 4
 
 
@@ -510,7 +510,7 @@ def test_an_hour_that_happens_twice_is_due_after_its_second_time():
             datetime(2026, 10, 25, 0, 59),
             datetime(2026, 10, 25, 2, 0),
         )  # clocks go back at 1:00 UTC
-        assert [item.clock.wall(schedule.last_due(item, moment)).hour for moment in moments] == wanted
+        assert [item.clock.wall_time(schedule.last_due(item, moment)).hour for moment in moments] == wanted
     assert schedule.timezone(item) == "UTC"
 
 
@@ -535,7 +535,7 @@ def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
         shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop"
     )  # 4 November 2018 began at 1 o'clock
     days = list(schedule.due(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))
-    assert [item.clock.wall(day).day for day in days] == [3, 4, 5]
+    assert [item.clock.wall_time(day).day for day in days] == [3, 4, 5]
 
 
 def test_an_interval_whose_series_have_no_value_at_all_is_gone_through(chosen):

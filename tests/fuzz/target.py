@@ -36,9 +36,10 @@ def read_and_write(data: bytes) -> None:
     """Raise where one of the two above does not hold."""
     try:
         routed = [
-            (alert, metric_set.route(alert.anomaly_detector_arn, SETS)) for alert in sources.read(body_of(data), SETS)
+            (alert, metric_set.find_metric_set(alert.anomaly_detector_arn, SETS))
+            for alert in sources.read(body_of(data), SETS)
         ]
-        found = [(alerts.fit(alert, item), item) for alert, item in routed]
+        found = [(alerts.match_to_metric_set(alert, item), item) for alert, item in routed]
     except (AlertError, UserError):
         return
     for alert, item in found:

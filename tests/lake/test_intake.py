@@ -86,7 +86,7 @@ def test_a_feature_that_the_set_lacks_is_quarantined_alone():
     result = json.loads(event_text("opensearch_result"))
     causes = {one["feature_id"] for one in result["relevant_attribution"] if one["data"]}
     first, *others = (
-        metric_set.column_from(one["feature_name"]) for one in result["feature_data"] if one["feature_id"] in causes
+        metric_set.to_column_name(one["feature_name"]) for one in result["feature_data"] if one["feature_id"] in causes
     )
     assert others
     item = metric_set.parse(SEARCH_TEXT.replace("requests", first), "search.yaml")

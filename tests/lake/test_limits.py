@@ -96,7 +96,7 @@ def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
 )
 def test_a_dimension_value_without_end_is_refused_in_words(more):
     with pytest.raises(AlertError, match="dimensionValue: has 5001 characters; at most 5000 are taken"):
-        alerts.fit(alerts.parse(alert_body(**more)), SHOP)
+        alerts.match_to_metric_set(alerts.parse(alert_body(**more)), SHOP)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the greatest memory is read as Linux has it")

@@ -121,12 +121,12 @@ def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known
         for one in mine:
             if (valued(one), one.reported_at or "") == latest:
                 for series in one.impacted_metric.relevant_time_series:
-                    key = tables.series_key(alerts.dimension_values(series, SHOP))
+                    key = tables.series_key(alerts.get_dimension_values(series, SHOP))
                     values = [
                         (valued(other), other.reported_at or "", same.metric_value)
                         for other in mine
                         for same in other.impacted_metric.relevant_time_series
-                        if tables.series_key(alerts.dimension_values(same, SHOP)) == key
+                        if tables.series_key(alerts.get_dimension_values(same, SHOP)) == key
                         and same.metric_value is not None
                     ]
                     newest = max((made for *made, _ in values), default=None)
@@ -297,8 +297,8 @@ def test_an_optional_dimension_is_kept_where_the_set_declares_it_and_costs_nothi
         {"dimensionName": "marketplace", "dimensionValue": "never"},
         {"dimensionName": "statistic", "dimensionValue": "p99"},
     ]
-    (series,) = alerts.fit(alerts.parse(json.dumps(body)), SHOP).impacted_metric.relevant_time_series
-    assert alerts.dimension_values(series, SHOP) == ("pc", "us")
+    (series,) = alerts.match_to_metric_set(alerts.parse(json.dumps(body)), SHOP).impacted_metric.relevant_time_series
+    assert alerts.get_dimension_values(series, SHOP) == ("pc", "us")
     assert series.optional_dimensions == ()
 
 
@@ -306,14 +306,14 @@ def test_an_optional_dimension_is_kept_where_the_set_declares_it_and_costs_nothi
     "text", ["2021-02-17T11:00:00.5+02:00", "2021-02-17T09:00:00.500Z", "2021-02-17T09:00:00.500123Z"]
 )
 def test_a_report_time_is_in_utc_to_the_millisecond(text):
-    assert alerts.report_time(text) == "2021-02-17T09:00:00.500Z"
+    assert alerts.normalize_report_time(text) == "2021-02-17T09:00:00.500Z"
 
 
 @given(st.lists(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)), min_size=2, max_size=5))
 def test_report_times_sort_as_the_times_do(some):
     some = [one.replace(microsecond=one.microsecond // 1000 * 1000) for one in some]
-    assert [alerts.report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(
-        alerts.report_time(f"{one.isoformat()}Z") for one in some
+    assert [alerts.normalize_report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(
+        alerts.normalize_report_time(f"{one.isoformat()}Z") for one in some
     )
 
 
@@ -331,7 +331,7 @@ def test_the_direction_follows_from_value_and_expected_value_of_all_series():
             msgspec.structs.replace(one, metric_value=value, expected_value=expected) for value, expected in numbers
         )
         metric = msgspec.structs.replace(alert.impacted_metric, relevant_time_series=series)
-        return alerts.directed(msgspec.structs.replace(alert, impacted_metric=metric)).direction
+        return alerts.add_direction(msgspec.structs.replace(alert, impacted_metric=metric)).direction
 
     assert (of((5.0, 3.0)), of((3.0, 5.0)), of((5.0, 5.0)), of((5.0, None)), of()) == (
         "above",

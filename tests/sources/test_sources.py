@@ -132,9 +132,9 @@ def test_the_readme_s_source_is_one(tmp_path):
     spec = importlib.util.spec_from_file_location("acme", tmp_path / "acme.py")
     acme = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(acme)
-    assert acme.recognises(json.loads(event))
+    assert acme.matches(json.loads(event))
     (alert,) = acme.read(json.loads(event))
-    alert = alerts.directed(alerts.sound(alert))
+    alert = alerts.add_direction(alerts.validate(alert))
     assert (alert.event_id, alert.anomaly_score, alert.direction) == ("a-17", 80.0, "below")
 
 

@@ -82,7 +82,7 @@ def _statements(metric_set: MetricSet) -> list[Node]:
     def objects(*folders: str) -> list[Node | str]:
         return [fn_sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}*") for folder in folders]
 
-    live = time_patterns.folder_pattern(source_of(metric_set).path).prefix
+    live = time_patterns.parse_folder_pattern(source_of(metric_set).path).prefix
     filed = [f"{layout.folder(table, metric_set)}/" for table in INGESTED]
     written = [f"{layout.folder(table, metric_set)}/" for table in layout.BY_DAY]
     kept = [layout.archive_folder(metric_set.name) + "/", f"{layout.QUARANTINE}/"]

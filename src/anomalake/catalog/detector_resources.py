@@ -23,8 +23,8 @@ LATE_PERIODS_BEFORE_ALARM = {
 
 def detector_resources(metric_set: MetricSet) -> Node:
     """The schedule, the permission to read the live data, and two alarms; all of them only where the detector is on."""
-    seconds = int(intervals.STEP[metric_set.frequency].total_seconds())
-    name, prefix = metric_set.name, time_patterns.folder_pattern(source_of(metric_set).path).prefix
+    seconds = int(intervals.INTERVAL_LENGTHS[metric_set.frequency].total_seconds())
+    name, prefix = metric_set.name, time_patterns.parse_folder_pattern(source_of(metric_set).path).prefix
     read = allow_statement(["s3:GetObject"], [fn_sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{prefix}*")])
     made: Node = {
         "ReadLive": {
@@ -80,7 +80,7 @@ def _alarm(
                 {"Name": "MetricSet", "Value": metric_set.name},
             ],
             "Statistic": "Minimum" if missing == "breaching" else "Maximum",
-            "Period": int(intervals.STEP[metric_set.frequency].total_seconds()),
+            "Period": int(intervals.INTERVAL_LENGTHS[metric_set.frequency].total_seconds()),
             "EvaluationPeriods": periods,
             "Threshold": threshold,
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",

@@ -31,7 +31,7 @@ from anomalake.catalog.views import (
 )
 from anomalake.domain import time_patterns
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import REPORT_ID, MetricSet
+from anomalake.domain.metric_set import REPORT_ID_SUFFIX, MetricSet
 from anomalake.lake import layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import GLUE_NAMES, Format
@@ -99,7 +99,7 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
     paths = [DEFAULT_PREFIX, *(database(DEFAULT_PREFIX, item) for item in sets[:1] if len(sets) == 1)]
     connection.execute(f"SET search_path = '{','.join(paths)}'")
     folders = [
-        root / time_patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0]
+        root / time_patterns.parse_folder_pattern(item.source.path).prefix.rpartition("/")[0]
         for item in sets
         if item.source is not None
     ]
@@ -220,7 +220,7 @@ def _check(file: Path, columns: Sequence[str], root: Path) -> None:
     except (OSError, ValueError, pa.ArrowException):
         return
     missing = [column for column in columns if column not in found]
-    if any(column == tables.EVENT_RANK or column.lower().endswith(REPORT_ID.lower()) for column in missing):
+    if any(column == tables.EVENT_RANK or column.lower().endswith(REPORT_ID_SUFFIX.lower()) for column in missing):
         raise UserError(
             f"{file}: lacks the columns {', '.join(missing)}, as an older Anomalake wrote it; "
             f"`anomalake replay --lake {root}` rebuilds the tables from the archive"
@@ -243,10 +243,10 @@ def _json_table(folder: Path, suffix: str, known: Sequence[tuple[str, str]]) -> 
 def _live_table(root: Path, metric_set: MetricSet) -> str:
     """The files of folders that are named as intervals are; every column a text, as Athena's CSV reader gives them, `slot` and `$path`."""
     source = source_of(metric_set)
-    prefix, pattern, suffix = time_patterns.folder_pattern(source.path)
-    day = time_patterns.day_pattern(source.path)
+    prefix, pattern, suffix = time_patterns.parse_folder_pattern(source.path)
+    day = time_patterns.parse_day_pattern(source.path)
     sample, slot = (
-        datetime(2000, 1, 1).strftime(time_patterns.python_format(one))
+        datetime(2000, 1, 1).strftime(time_patterns.to_python_format(one))
         for one in (pattern, day.pattern if day else pattern)
     )
     digits = "".join("[0-9]" if letter.isdigit() else glob.escape(letter) for letter in sample)
@@ -255,7 +255,7 @@ def _live_table(root: Path, metric_set: MetricSet) -> str:
     own = f"substr(_file, {len(base) + 1}, {len(slot)}) AS slot, 's3://lake/' || substr(_file, {len(str(root)) + 2}) AS \"$path\""
     seen = (  # no hidden files, as Athena sees them; no folder that only looks like a date
         f"WHERE NOT regexp_matches(substr(_file, {len(base) + len(sample) + len(suffix) + 1}), '/[._]') "
-        f"AND try_strptime(substr(_file, {len(base) + 1}, {len(sample)}), {sql.literal(time_patterns.python_format(pattern))}) IS NOT NULL"
+        f"AND try_strptime(substr(_file, {len(base) + 1}, {len(sample)}), {sql.literal(time_patterns.to_python_format(pattern))}) IS NOT NULL"
     )
     columns = ", ".join(f"{sql.literal(column)}: 'VARCHAR'" for column in source.columns)
     if not any(Path(file).is_file() for file in glob.iglob(files, recursive=True)):  # noqa: PTH207  (DuckDB takes the same pattern)

@@ -40,7 +40,7 @@ from anomalake.cloudformation import (
     service_role,
 )
 from anomalake.domain import time_patterns
-from anomalake.domain.alert import EARLIEST
+from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format, Table
@@ -115,7 +115,7 @@ def metric_set_template(item: MetricSet) -> Node:
     """The template of one metric set: its database, tables, views, saved queries and crawler, and its detector's schedule and alarms."""
     resources: Node = {
         "Database": _database(
-            database(PREFIX_PLACEHOLDER, item), item.told or f"Anomalies and live data of {item.title}."
+            database(PREFIX_PLACEHOLDER, item), item.short_description or f"Anomalies and live data of {item.title}."
         )
     }
     for table in GLUE_NAMES:
@@ -163,7 +163,7 @@ def _crawler(metric_set: MetricSet) -> Node:
         layout.folder("dimensionContributions", metric_set),
     ]
     if metric_set.source is not None:
-        folders.insert(0, time_patterns.folder_pattern(metric_set.source.path).prefix.rpartition("/")[0])
+        folders.insert(0, time_patterns.parse_folder_pattern(metric_set.source.path).prefix.rpartition("/")[0])
     arn = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}"
     objects = [fn_sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}/*") for folder in folders]
     bucket = fn_sub("arn:${AWS::Partition}:s3:::${Bucket}")
@@ -250,7 +250,7 @@ def _projection(column: str, form: str, projected: str | Node, step: tuple[int, 
 def _lake_table(metric_set: MetricSet, table: Table, owner: str) -> Node:
     location = f"s3://${{Bucket}}/{layout.folder(table, metric_set)}/"
     columns = tables.schema(table, metric_set)
-    projected = _projection("date", "yyyy-MM-dd", f"{EARLIEST:%Y-%m-%d},{projection.RANGE_END}", (1, "DAYS"))
+    projected = _projection("date", "yyyy-MM-dd", f"{EARLIEST_TIMESTAMP:%Y-%m-%d},{projection.RANGE_END}", (1, "DAYS"))
     place = {"storage.location.template": fn_sub(f"{location}date=${{!date}}/")}
 
     def storage(kept: Format) -> Node:
@@ -287,7 +287,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
         "slot",
         pattern,
         projection.live_range(pattern),
-        steps["P1D" if time_patterns.day_pattern(source.path) else metric_set.frequency],
+        steps["P1D" if time_patterns.parse_day_pattern(source.path) else metric_set.frequency],
     )
     parameters["storage.location.template"] = fn_sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":

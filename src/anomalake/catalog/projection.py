@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from anomalake.cloudformation import Node, escape_for_sub
 from anomalake.domain import intervals, time_patterns
-from anomalake.domain.alert import EARLIEST
+from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.time_patterns import FolderPattern
 from anomalake.lake import live_data
@@ -27,7 +27,7 @@ _OVERRIDE = re.compile(rf"(?:ParameterKey=)?{START_PARAMETER}[\"']?(?:=|,Paramet
 
 def partition_pattern(path: str) -> FolderPattern:
     """The folder that is a partition of the live table: of a day where the path has such, else of an interval (decision 0011)."""
-    return time_patterns.day_pattern(path) or time_patterns.folder_pattern(path)
+    return time_patterns.parse_day_pattern(path) or time_patterns.parse_folder_pattern(path)
 
 
 def live_range(pattern: str) -> Node:
@@ -40,12 +40,14 @@ def live_range(pattern: str) -> Node:
 
     day = {"Fn::Split": ["-", {"Ref": START_PARAMETER}]}
     parts = {name: {"Fn::Select": [place, day]} for place, name in enumerate(_PARTS.values())}
-    return {"Fn::Sub": ["".join(itertools.starmap(piece, time_patterns.pieces(pattern))) + f",{RANGE_END}", parts]}
+    return {
+        "Fn::Sub": ["".join(itertools.starmap(piece, time_patterns.split_pattern(pattern))) + f",{RANGE_END}", parts]
+    }
 
 
 def start_of_range(projected: str, pattern: str) -> date:
     """The first day of a deployed range; `ValueError` where it begins with no date of the pattern."""
-    return datetime.strptime(projected.partition(",")[0], time_patterns.python_format(pattern)).date()
+    return datetime.strptime(projected.partition(",")[0], time_patterns.to_python_format(pattern)).date()
 
 
 def configured_starts(samconfig: str) -> dict[str, date]:
@@ -88,7 +90,7 @@ def find_out_of_range(walls: Iterable[datetime], metric_set: MetricSet, start: d
     early: list[datetime] = []
     late: list[datetime] = []
     for wall in walls:
-        if wall < EARLIEST + RANGE_AHEAD and intervals.to_utc(wall, metric_set.timezone) < EARLIEST:
+        if wall < EARLIEST_TIMESTAMP + RANGE_AHEAD and intervals.to_utc(wall, metric_set.timezone) < EARLIEST_TIMESTAMP:
             old.append(wall)
         elif wall.date() < start:
             early.append(wall)
@@ -99,7 +101,7 @@ def find_out_of_range(walls: Iterable[datetime], metric_set: MetricSet, start: d
 
 def suggest_start(first: datetime) -> date:
     """The value of `LiveDataStart` that shows this interval: the first day of its month."""
-    return max(first, EARLIEST).date().replace(day=1)
+    return max(first, EARLIEST_TIMESTAMP).date().replace(day=1)
 
 
 class RangeWarning(NamedTuple):
@@ -116,7 +118,7 @@ def range_warnings(
     found = []
     if lies.before_tables is not None:
         place = live_data.folder(metric_set, lies.before_tables)
-        told = f"{metric_set.name}: live data begins with {place}; the lake's tables begin in {EARLIEST.year} (UTC), so Athena shows nothing before"
+        told = f"{metric_set.name}: live data begins with {place}; the lake's tables begin in {EARLIEST_TIMESTAMP.year} (UTC), so Athena shows nothing before"
         found.append(RangeWarning(told, "if this date is a mistake, correct the data; DuckDB on a laptop shows it"))
     if lies.before_start is not None:
         place = live_data.folder(metric_set, lies.before_start)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from anomalake.catalog import sql
 from anomalake.domain import intervals, time_patterns
-from anomalake.domain.alert import SEVERITY
-from anomalake.domain.metric_set import ANOMALY_COLUMNS, MetricSet
+from anomalake.domain.alert import SEVERITY_LABELS
+from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, MetricSet
 from anomalake.lake import tables
 from anomalake.lake.layout import BY_DAY, GLUE_NAMES, Format, Table
 from anomalake.lake.live_data import source_of
@@ -51,7 +51,7 @@ class View(NamedTuple):
 
 _SUFFIX_COMMENTS = dict(
     zip(
-        ANOMALY_COLUMNS,
+        ANOMALY_COLUMN_SUFFIXES,
         (
             "value where anomalous",
             "severity of the event, 0-100",
@@ -140,20 +140,22 @@ def _live(metric_set: MetricSet, db: str) -> str:
     source, zone, day = (
         source_of(metric_set),
         metric_set.timezone,
-        time_patterns.day_pattern(source_of(metric_set).path),
+        time_patterns.parse_day_pattern(source_of(metric_set).path),
     )
     apart = (
         metric_set.clock.absolute and zone != "UTC" and metric_set.frequency != "P1D"
     )  # both occurrences of a repeated hour
-    form = sql.literal(time_patterns.trino_format(time_patterns.folder_pattern(source.path).pattern))
+    form = sql.literal(time_patterns.to_trino_format(time_patterns.parse_folder_pattern(source.path).pattern))
     if day is None:
         start = f"date_parse(slot, {form})"
         # The second occurrence of an hour may have another UTC date than the first; three hours later that date has begun.
         shifts = ("", " + INTERVAL '3' HOUR") if apart else ("",)
         dates = [f"date_format({sql.wall_to_utc(start, zone)}{shift}, '%Y-%m-%d')" for shift in shifts]
     else:
-        start = f'try(date_parse(regexp_extract("$path", {sql.literal(time_patterns.folder_regex(source.path))}, 1), {form}))'
-        dates = [sql.add_days(sql.day_of_slot("slot", day.pattern), part) for part in intervals.utc_days(zone)]
+        start = f'try(date_parse(regexp_extract("$path", {sql.literal(time_patterns.build_folder_regex(source.path))}, 1), {form}))'
+        dates = [
+            sql.add_days(sql.day_of_slot("slot", day.pattern), part) for part in intervals.get_utc_day_offsets(zone)
+        ]
     wall = sql.parse_wall_time(sql.identifier(metric_set.timestamp.column), metric_set.timestamp.format, zone)
     blank = source.format == "csv"
     dimensions = [
@@ -229,7 +231,9 @@ def _days(date: str) -> list[ViewColumn]:
 def _dimension_columns(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
     prefix = f"{table}." if table else ""
     return [
-        ViewColumn(d.name.lower(), "varchar", prefix + sql.identifier(d.name), d.told or f"dimension {d.title}")
+        ViewColumn(
+            d.name.lower(), "varchar", prefix + sql.identifier(d.name), d.short_description or f"dimension {d.title}"
+        )
         for d in metric_set.dimensions
     ]
 
@@ -243,7 +247,7 @@ def _anomaly_columns(metric_set: MetricSet, wrap: str) -> list[ViewColumn]:
             f"{measure.title}: {_SUFFIX_COMMENTS[suffix]}",
         )
         for measure in metric_set.measures
-        for suffix in ANOMALY_COLUMNS
+        for suffix in ANOMALY_COLUMN_SUFFIXES
     ]
 
 
@@ -254,7 +258,9 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
     """Live FULL JOIN anomalies, as a union that is grouped: each table is read once, and filters reach both."""
     grouped = ["date", "timestamp", "key", *metric_set.dimension_names]
     anomaly = [
-        (m + s, "varchar" if s == "EventId" else "double") for m in metric_set.measure_names for s in ANOMALY_COLUMNS
+        (m + s, "varchar" if s == "EventId" else "double")
+        for m in metric_set.measure_names
+        for s in ANOMALY_COLUMN_SUFFIXES
     ]
     keys = ", ".join(map(sql.identifier, grouped))
     measures = ", ".join(map(sql.identifier, metric_set.measure_names))
@@ -275,7 +281,7 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
                 m.name.lower(),
                 "double",
                 sql.null_unless_finite(f"{m.aggregation.lower()}({sql.identifier(m.name)})"),
-                m.told or f"{m.title}, live{f' ({m.shown_unit})' if m.unit else ''}",
+                m.short_description or f"{m.title}, live{f' ({m.short_unit})' if m.unit else ''}",
             )
             for m in metric_set.measures
         ),
@@ -307,7 +313,9 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
     event = per_measure.pop("_event")
     values = ", ".join(f"{expression} AS {sql.identifier(column)}" for column, expression in per_measure.items())
     dimensions = "".join(f", a.{sql.identifier(d)}" for d in metric_set.dimension_names)
-    anomalous = "".join(f", a.{sql.identifier(m + s)}" for m in metric_set.measure_names for s in ANOMALY_COLUMNS)
+    anomalous = "".join(
+        f", a.{sql.identifier(m + s)}" for m in metric_set.measure_names for s in ANOMALY_COLUMN_SUFFIXES
+    )
     prelude = (
         f"WITH contributions AS (\n{contributions}\n), groups AS (\n{groups}\n), anomalies AS (\n{anomalies}\n), joined AS (\n"
         f'SELECT c."timestamp", c."date", c.metricname, c.dimensionname, c.dimensionvalue, c.valuecontribution, c.eventid, c.groupscore, '
@@ -348,7 +356,7 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
 
 
 def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
-    arms = " ".join(f"WHEN groupscore < {bound} THEN {sql.literal(label)}" for bound, label in SEVERITY)
+    arms = " ".join(f"WHEN groupscore < {bound} THEN {sql.literal(label)}" for bound, label in SEVERITY_LABELS)
     columns = [
         *_when(metric_set),
         ViewColumn("metricname", "varchar", "metricname", "the measure"),
@@ -473,7 +481,7 @@ def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View
             f"{told} AS dimensions, "
             + ", ".join(
                 f"{sql.identifier(m + suffix)} AS {sql.identifier(column)}"
-                for suffix, column in zip(ANOMALY_COLUMNS, _LONG, strict=True)
+                for suffix, column in zip(ANOMALY_COLUMN_SUFFIXES, _LONG, strict=True)
             )
             + f" FROM s{number} WHERE {sql.identifier(m + 'EventId')} IS NOT NULL"
             for m in item.measure_names
@@ -485,7 +493,7 @@ def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View
         ViewColumn("dimensions", "varchar", "dimensions", "its dimension values, for people"),
         *(
             ViewColumn(c, "varchar" if c == "eventid" else "double", c, _SUFFIX_COMMENTS[s])
-            for s, c in zip(ANOMALY_COLUMNS, _LONG, strict=True)
+            for s, c in zip(ANOMALY_COLUMN_SUFFIXES, _LONG, strict=True)
         ),
     ]
     comment = "The anomalous series of all metric sets, one row for each series, measure and event."

@@ -66,7 +66,7 @@ def of_series(
 
 def keep(said: Feedback, metric_set: MetricSet, store: Store) -> str:
     """Write what was said, in place of what was said before of the same; the key."""
-    name = alerts.identity(
+    name = alerts.derive_id(
         said.metric_name,
         said.event_id or "",
         said.direction or "",

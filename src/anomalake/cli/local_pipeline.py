@@ -53,7 +53,7 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[i
     frame, walls = frame[walls.notna()], walls[walls.notna()]
     texts = frame.loc[:, list(source.columns)].astype(object)
     if pd.api.types.is_datetime64_any_dtype(frame[column]):
-        texts[column] = frame[column].dt.strftime(time_patterns.python_format(metric_set.timestamp.format))
+        texts[column] = frame[column].dt.strftime(time_patterns.to_python_format(metric_set.timestamp.format))
     texts = texts.where(texts.notna(), "")
     order = np.argsort(walls.to_numpy(), kind="stable")
     records = zip(walls.iloc[order].tolist(), texts.iloc[order].itertuples(index=False, name=None), strict=True)
@@ -91,9 +91,9 @@ def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[
             if isinstance(value, pd.Timestamp)
             else live_data.read_wall("" if pd.isna(value) else str(value), form, zone)
         )
-        if isinstance(wall, datetime) and time_patterns.has_hour(form) and not intervals.exists(wall, zone):
+        if isinstance(wall, datetime) and time_patterns.has_hour(form) and not intervals.wall_time_exists(wall, zone):
             wall = f"the timestamp {wall} never happened in {zone}: clocks skipped it"
-        known[value] = intervals.floor(wall, metric_set.frequency) if isinstance(wall, datetime) else None
+        known[value] = intervals.floor_to_interval(wall, metric_set.frequency) if isinstance(wall, datetime) else None
         if isinstance(wall, str):
             problems[value] = wall
     walls = column.map(known)

@@ -202,7 +202,7 @@ def _decode(text: str, where: str) -> _Answer:
 
 
 def _name(answer: _Answer, doubts: list[str]) -> str:
-    name = metric_set.name_from(answer.metric_set_name)
+    name = metric_set.to_metric_set_name(answer.metric_set_name)
     if name != answer.metric_set_name:
         doubts.append(f"name: {answer.metric_set_name!r} became {name!r}, which names folders, tables and databases")
     return name

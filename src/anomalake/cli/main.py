@@ -112,7 +112,7 @@ def _init(arguments: Arguments) -> int:
         raise UserError(f"{file}: its timestamps carry a zone of their own and are read as UTC; leave --timezone out")
     target = _keep(
         propose_metric_set.propose(
-            table, arguments.name or metric_set.name_from(file.stem), zone, read_table.told(file, table)
+            table, arguments.name or metric_set.to_metric_set_name(file.stem), zone, read_table.told(file, table)
         ),
         arguments,
     )
@@ -257,7 +257,7 @@ def _detect(arguments: Arguments) -> int:
                 done, memory = detect.run(item, chosen, now, lambda: True)
                 detect.tidy_days(item, chosen, memory, now, lambda: True)
                 late = f", {done.late:,} late (`--rebuild` scores them)" if done.late else ""
-                through = f"{item.clock.wall(memory.after)} ({item.timezone})"
+                through = f"{item.clock.wall_time(memory.after)} ({item.timezone})"
                 say(f"detector    {done.scored:,} intervals, {done.empty:,} without data{late}, through {through}")
                 for line in (*memory.detector.status(), *done.notes):
                     say(f"  {line}")
@@ -331,7 +331,7 @@ def _ingest(arguments: Arguments) -> int:
     sets = metric_set.load_all(_metric_set_path(arguments))
     messages = []
     for name in arguments.files:
-        bodies = sources.split(_read(name))
+        bodies = sources.split_message(_read(name))
         messages += [
             Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)
         ]
@@ -700,7 +700,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--frequency",
         required=True,
-        choices=tuple(intervals.STEP),
+        choices=tuple(intervals.INTERVAL_LENGTHS),
         help="an interval's length: day, hour, ten or five minutes",
     )
     made = command(

@@ -75,7 +75,7 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
     if target.resolve() == source.resolve():
         raise UserError(f"{target}: is the data itself; name another file for the scores")
     rows, quality = _rows(read_table.texts(source), source, frequency)
-    ended = rows["timestamp"] + intervals.STEP[frequency] <= now
+    ended = rows["timestamp"] + intervals.INTERVAL_LENGTHS[frequency] <= now
     scored = pd.concat([scores(rows[ended], frequency), rows[~ended]])
     quality = _not_ended(quality, rows[~ended], now)
     lengths = scored.groupby("series").agg(values=("value", "nunique"), scored=("score", "count"))
@@ -103,7 +103,7 @@ def scores(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
         wall, here = times.iloc[begin].to_pydatetime(), codes[begin:end]
         row = np.full(len(names), np.nan)
         row[here] = values[begin:end]
-        points = model.step(state, wall.toordinal(), intervals.slot(wall, frequency), row, DEFAULT_SENSITIVITY)
+        points = model.step(state, wall.toordinal(), intervals.get_slot(wall, frequency), row, DEFAULT_SENSITIVITY)
         found[begin:end] = np.stack([points.score, points.expected, points.lower, points.upper], axis=1)[here]
     return rows.assign(**dict(zip(("score", "expected", "lower", "upper"), found.T, strict=True)))
 
@@ -119,7 +119,7 @@ def _rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.D
     """The table's texts as one value for each series and interval, and what was found on the way; `UserError` where nothing can be read."""
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise UserError(f"{source}: has no column {missing[0]!r}; the columns series, timestamp and value are wanted")
-    step = intervals.STEP[frequency]
+    step = intervals.INTERVAL_LENGTHS[frequency]
     times = pd.to_datetime(table["timestamp"], format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
     numbers = read_table.numbers(table["value"])
     empty = table["value"].isna()

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from anomalake.domain import intervals
 from anomalake.domain.alert import MISSING_DATA
-from anomalake.domain.metric_set import ANOMALY_COLUMNS, Dimension, Measure, MetricSet
+from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, Dimension, Measure, MetricSet
 
 Granularity = Literal["DAY", "HOUR", "MINUTE"]
 Definition = dict[str, Any]
@@ -78,7 +78,7 @@ class Window(NamedTuple):
 def rolling(metric_set: MetricSet) -> Window:
     """The window of a deployed dashboard: as many days back as a time axis holds at the set's own frequency, 90 at most."""
     days = (
-        min(90, int(MOST_POINTS * intervals.STEP[metric_set.frequency] / intervals.STEP["P1D"]))
+        min(90, int(MOST_POINTS * intervals.INTERVAL_LENGTHS[metric_set.frequency] / intervals.INTERVAL_LENGTHS["P1D"]))
         if metric_set.frequency != "P1D"
         else 365
     )
@@ -92,7 +92,7 @@ def fitting(metric_set: MetricSet, start: datetime, end: datetime) -> Window:
     steps: tuple[tuple[Granularity, str], ...] = (("MINUTE", metric_set.frequency), ("HOUR", "PT1H"), ("DAY", "P1D"))
     allowed = [name for name, _ in steps][[name for name, _ in steps].index(finest(metric_set)) :]
     for name, step in steps:
-        if name in allowed and (end - start) / intervals.STEP[step] <= MOST_POINTS:
+        if name in allowed and (end - start) / intervals.INTERVAL_LENGTHS[step] <= MOST_POINTS:
             return Window(start, end, name)
     return Window(start, end, "DAY")
 
@@ -207,7 +207,7 @@ def _ascending(field: str) -> list[dict[str, Any]]:
 
 
 def _with_unit(measure: Measure) -> str:
-    return f"{measure.title} ({measure.shown_unit})" if measure.unit else measure.title
+    return f"{measure.title} ({measure.short_unit})" if measure.unit else measure.title
 
 
 # --- how columns are written
@@ -220,7 +220,7 @@ def _formats(metric_set: MetricSet) -> list[dict[str, Any]]:
     for measure in metric_set.measures:
         values = (
             measure.name,
-            *(measure.name + suffix for suffix in ANOMALY_COLUMNS if suffix not in ("GroupScore", "EventId")),
+            *(measure.name + suffix for suffix in ANOMALY_COLUMN_SUFFIXES if suffix not in ("GroupScore", "EventId")),
         )
         made += [_format(LIVE, column, _number_format(measure)) for column in values]
         made.append(_format(LIVE, f"{measure.name}GroupScore", _decimals(1)))
@@ -253,7 +253,7 @@ def _number_format(measure: Measure) -> dict[str, Any]:
     if measure.format == "currency" and measure.unit and CURRENCY.fullmatch(measure.unit):
         return {"CurrencyDisplayFormatConfiguration": {**places, "Symbol": measure.unit}}
     return {
-        "NumberDisplayFormatConfiguration": {**places, **({"Suffix": f" {measure.shown_unit}"} if measure.unit else {})}
+        "NumberDisplayFormatConfiguration": {**places, **({"Suffix": f" {measure.short_unit}"} if measure.unit else {})}
     }
 
 

@@ -202,7 +202,7 @@ def _role(sets: Sequence[MetricSet]) -> Node:
     folders = [
         f"{layout.RESULTS}/",
         f"{layout.FEEDBACK}/",
-        *(time_patterns.folder_pattern(item.source.path).prefix for item in sets if item.source),
+        *(time_patterns.parse_folder_pattern(item.source.path).prefix for item in sets if item.source),
     ]
     results = fn_sub("arn:${AWS::Partition}:s3:::${Bucket}/athena-results/*")
     statements = [

@@ -22,7 +22,7 @@ from anomalake.detect.feedback import Feedback, weights
 from anomalake.detect.timeline import Timeline
 from anomalake.domain import alert as alerts
 from anomalake.domain import intervals
-from anomalake.domain.alert import MISSING_DATA, Alert, dimension_values
+from anomalake.domain.alert import MISSING_DATA, Alert, get_dimension_values
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.credentials import open_lake
@@ -324,8 +324,8 @@ def learn(known: Course, piece: int, blocks: Blocks) -> Iterator[Points | Learne
             here = min(int(known.known[day.first + i]), end) - first
             if here <= 0:
                 continue
-            wall = item.clock.wall(arrival.start)
-            at, slot = wall.toordinal(), intervals.slot(wall, item.frequency)
+            wall = item.clock.wall_time(arrival.start)
+            at, slot = wall.toordinal(), intervals.get_slot(wall, item.frequency)
             part = values[i, :here]
             if known.told[day.first + i].cells:
                 said, stretch = said_before(known.feedback, arrival.start), stretches(item, arrival.start)
@@ -381,7 +381,7 @@ def write(known: Course, number: int, parts: Iterable[Points]) -> Found:
             metric = alert.impacted_metric
             if metric.metric_name != MISSING_DATA:
                 series = np.array(
-                    [known.number[dimension_values(one, item)] for one in metric.relevant_time_series], np.int64
+                    [known.number[get_dimension_values(one, item)] for one in metric.relevant_time_series], np.int64
                 )
                 events.append(Event(day.first + i, metric.metric_name, alert.anomaly_group_id or "", series))
         outcomes.append(scored)

@@ -223,7 +223,7 @@ def declared_catalog(context: Context) -> dict[str, dict[str, DeclaredTable]]:
         if item.source is not None:
             columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")
             own["live"] = DeclaredTable(
-                columns, time_patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0]
+                columns, time_patterns.parse_folder_pattern(item.source.path).prefix.rpartition("/")[0]
             )
     every = [view for item in context.settings.sets for view in views_of_set(item, context.prefix, form)]
     for view in (*every, *views_over_all_sets(context.settings.sets, context.prefix, form)):

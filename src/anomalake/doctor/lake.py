@@ -146,7 +146,7 @@ def check_data(context: Context) -> Iterator[Finding]:
         )
         return
     for item in context.settings.sets:
-        if item.source and not _count_objects(context, time_patterns.folder_pattern(item.source.path).prefix):
+        if item.source and not _count_objects(context, time_patterns.parse_folder_pattern(item.source.path).prefix):
             place = f"s3://{bucket}/{live_data.folder(item, datetime(2021, 2, 17))}/"
             yield Finding(
                 "warning",

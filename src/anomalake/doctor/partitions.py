@@ -12,7 +12,7 @@ from anomalake.catalog.projection import OutOfRange
 from anomalake.catalog.views import database
 from anomalake.doctor.context import Context, Finding, call_aws
 from anomalake.domain import intervals, time_patterns
-from anomalake.domain.alert import EARLIEST
+from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, live_data
 from anomalake.lake.layout import Table
@@ -69,7 +69,7 @@ def check_partitions(context: Context) -> Iterator[Finding]:
 
 
 def _not_compared(context: Context, one: _LiveData) -> Finding:
-    prefix = time_patterns.folder_pattern(source_of(one.item).path).prefix
+    prefix = time_patterns.parse_folder_pattern(source_of(one.item).path).prefix
     if one.first is not None:
         remedy = "`anomalake detect --rebuild` compares all of them; a `source.path` with the year first, then month and day, is compared here"
         return Finding(
@@ -103,10 +103,10 @@ def _inspect_live_data(context: Context, item: MetricSet, now: datetime) -> _Liv
             "run `anomalake render` and deploy again; or the deployed version is older than this checkout",
         )
     walls, whole = _read_intervals(context, item)
-    if time_patterns.sorts_by_date(time_patterns.folder_pattern(path).pattern):
+    if time_patterns.sorts_by_date(time_patterns.parse_folder_pattern(path).pattern):
         whole = True
-        if walls and intervals.to_utc(walls[0], item.timezone) < EARLIEST:
-            walls = [walls[0], *_read_intervals(context, item, EARLIEST)[0]]
+        if walls and intervals.to_utc(walls[0], item.timezone) < EARLIEST_TIMESTAMP:
+            walls = [walls[0], *_read_intervals(context, item, EARLIEST_TIMESTAMP)[0]]
         walls += _read_intervals(context, item, datetime.combine((now + 2 * projection.RANGE_AHEAD).date(), time.min))[
             0
         ]
@@ -120,9 +120,9 @@ def _read_intervals(context: Context, item: MetricSet, start: datetime | None = 
 
     Whether there are no more keys is the second answer.
     """
-    prefix, pattern, _ = time_patterns.folder_pattern(source_of(item).path)
+    prefix, pattern, _ = time_patterns.parse_folder_pattern(source_of(item).path)
     after = (
-        prefix + start.strftime(time_patterns.python_format(pattern)) if start else ""
+        prefix + start.strftime(time_patterns.to_python_format(pattern)) if start else ""
     )  # a folder's keys come after its name
     found: list[datetime] = []
     for _ in range(_MAX_PAGES):
@@ -141,11 +141,11 @@ def _check_tables(context: Context, item: MetricSet, now: datetime) -> Iterator[
         folder = f"{layout.folder(table, item)}/date="
         first = _days_of_keys(_list_keys(context, folder, most=1)[0])
         after = _days_of_keys(_list_keys(context, folder, f"{folder}{tomorrow}/~", most=1)[0])
-        if first and first[0] < layout.date(EARLIEST):
+        if first and first[0] < layout.date(EARLIEST_TIMESTAMP):
             remedy = "if this date is a mistake, correct the data and run `anomalake detect --rebuild`; DuckDB on a laptop shows it"
             yield Finding(
                 "warning",
-                f"{item.name}: {table} has rows of {first[0]}; Athena shows them from {EARLIEST:%Y-%m-%d} on",
+                f"{item.name}: {table} has rows of {first[0]}; Athena shows them from {EARLIEST_TIMESTAMP:%Y-%m-%d} on",
                 remedy,
             )
         if after:

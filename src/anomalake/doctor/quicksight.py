@@ -35,7 +35,7 @@ def check_access(context: Context) -> Iterator[Finding]:
     ]
     wanted = (
         (["s3:ListBucket", "s3:GetBucketLocation"], [f"{s3}{bucket}"]),
-        (["s3:GetObject"], [f"{s3}{bucket}/{layout.RESULTS}/any", *(f"{s3}{bucket}/{time_patterns.folder_pattern(item.source.path).prefix}any"
+        (["s3:GetObject"], [f"{s3}{bucket}/{layout.RESULTS}/any", *(f"{s3}{bucket}/{time_patterns.parse_folder_pattern(item.source.path).prefix}any"
                                                                    for item in context.settings.sets if item.source)]),
         (["s3:GetObject", "s3:PutObject"], [s3 + written.removeprefix("s3://").rstrip("/") + "/any"]),
         (["athena:StartQueryExecution", "athena:GetQueryResults"], [f"arn:{context.partition}:athena:{where}:workgroup/{group}"]),

@@ -173,8 +173,8 @@ def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) 
     """Count the intervals that had no data in time and have some now; they are not scored, and no longer watched."""
     late = [start for start in memory.missed if live_data.files_of(store, metric_set, start)]
     for start in late:
-        wall = metric_set.clock.wall(start)
-        usual = memory.detector.arrived.usual(wall.toordinal(), intervals.slot(wall, metric_set.frequency))
+        wall = metric_set.clock.wall_time(start)
+        usual = memory.detector.arrived.usual(wall.toordinal(), intervals.get_slot(wall, metric_set.frequency))
         with contextlib.suppress(StorageError):  # a day whose objects cannot be read stops no detector
             compaction.amend(
                 store,
@@ -196,7 +196,7 @@ def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
     """A detector that knows nothing: it learns from the live data of the last weeks first, and alerts on what comes after."""
     earliest = last - timedelta(days=model.HISTORY_DAYS)
     first = next((start for start in live_data.starts(store, metric_set) if earliest <= start <= last), last)
-    return Memory(Detector(metric_set), metric_set.clock.previous(first), last, 0)
+    return Memory(Detector(metric_set), metric_set.clock.previous_start(first), last, 0)
 
 
 def _keep(outcome: Scored, metric_set: MetricSet, chosen: Setting) -> None:

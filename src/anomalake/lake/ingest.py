@@ -14,7 +14,7 @@ from anomalake.domain import alert as alerts
 from anomalake.domain import metric_set as metric_sets
 from anomalake.domain.alert import Alert, AlertError
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet, printable
+from anomalake.domain.metric_set import MetricSet, replace_unprintable
 from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import StorageError, Store, keep, update
@@ -81,7 +81,7 @@ def chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
 def understand(message: Message, sets: tuple[MetricSet, ...], most: int | None = MAX_EVENTS) -> Understood:
     """The alerts of a message, each with its place, and what is not understood of it. A state that is no alert gives neither."""
     try:
-        events = [message._replace(body=body) for body in sources.split(message.body, most)]
+        events = [message._replace(body=body) for body in sources.split_message(message.body, most)]
     except AlertError as error:
         return Understood(refused=(_refused(message, error),))
     found = [_divided(event, sets) for event in events]
@@ -98,7 +98,7 @@ def _divided(event: Message, sets: tuple[MetricSet, ...]) -> Understood:
     whole = _read(event, sets)
     if not isinstance(whole, Refused):
         return Understood(whole)
-    parts = [_read(event._replace(body=body), sets) for body in sources.parts(event.body, sets)]
+    parts = [_read(event._replace(body=body), sets) for body in sources.split_event(event.body, sets)]
     if all(isinstance(part, Refused) for part in parts):
         return Understood(refused=(whole,))
     filed = tuple(item for part in parts if not isinstance(part, Refused) for item in part)
@@ -110,8 +110,8 @@ def _read(event: Message, sets: tuple[MetricSet, ...]) -> tuple[Filed, ...] | Re
     try:
         filed = []
         for alert in sources.read(event.body, sets):
-            item = metric_sets.route(alert.anomaly_detector_arn, sets)
-            filed.append(Filed(event, alerts.fit(alert, item), item, item.start(alert.instant)))
+            item = metric_sets.find_metric_set(alert.anomaly_detector_arn, sets)
+            filed.append(Filed(event, alerts.match_to_metric_set(alert, item), item, item.start(alert.instant)))
         return tuple(filed)
     except (AlertError, UserError) as error:
         return _refused(event, error)
@@ -121,7 +121,7 @@ def _read(event: Message, sets: tuple[MetricSet, ...]) -> tuple[Filed, ...] | Re
 
 def _refused(message: Message, error: Exception) -> Refused:
     """The reason as one line: it goes to logs and terminals, and may quote the sender's text."""
-    return Refused(message, printable(str(error)))
+    return Refused(message, replace_unprintable(str(error)))
 
 
 def ingest(

@@ -56,8 +56,8 @@ def source_of(metric_set: MetricSet) -> Source:
 
 def folder(metric_set: MetricSet, wall: datetime) -> str:
     """The folder of the interval that starts at the wall time."""
-    prefix, pattern, suffix = time_patterns.folder_pattern(source_of(metric_set).path)
-    return prefix + wall.strftime(time_patterns.python_format(pattern)) + suffix
+    prefix, pattern, suffix = time_patterns.parse_folder_pattern(source_of(metric_set).path)
+    return prefix + wall.strftime(time_patterns.to_python_format(pattern)) + suffix
 
 
 def files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> dict[datetime, list[str]]:
@@ -66,7 +66,9 @@ def files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> d
     Files in other folders are not live data.
     """
     found: dict[datetime, list[str]] = {}
-    for key in store.list(time_patterns.folder_pattern(source_of(metric_set).path).prefix.rpartition("/")[0], after):
+    for key in store.list(
+        time_patterns.parse_folder_pattern(source_of(metric_set).path).prefix.rpartition("/")[0], after
+    ):
         wall = wall_of(metric_set, key)
         if wall is not None:
             found.setdefault(wall, []).append(key)
@@ -75,15 +77,16 @@ def files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> d
 
 def wall_of(metric_set: MetricSet, key: str) -> datetime | None:
     """The wall time of the interval whose live file has this key; None where it is no live file."""
-    prefix, pattern, _ = time_patterns.folder_pattern(source_of(metric_set).path)
-    width = sum(len(text) for _, text in time_patterns.pieces(pattern))
+    prefix, pattern, _ = time_patterns.parse_folder_pattern(source_of(metric_set).path)
+    width = sum(len(text) for _, text in time_patterns.split_pattern(pattern))
     try:
-        wall = datetime.strptime(key[len(prefix) : len(prefix) + width], time_patterns.python_format(pattern))
+        wall = datetime.strptime(key[len(prefix) : len(prefix) + width], time_patterns.to_python_format(pattern))
     except ValueError:
         return None
     return (
         wall
-        if _is_file_of(key, folder(metric_set, wall)) and intervals.floor(wall, metric_set.frequency) == wall
+        if _is_file_of(key, folder(metric_set, wall))
+        and intervals.floor_to_interval(wall, metric_set.frequency) == wall
         else None
     )
 
@@ -95,16 +98,16 @@ def starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -
     """
     clock, key = metric_set.clock, ""
     if after is not None and time_patterns.sorts_by_date(
-        time_patterns.folder_pattern(source_of(metric_set).path).pattern
+        time_patterns.parse_folder_pattern(source_of(metric_set).path).pattern
     ):
-        key = f"{folder(metric_set, clock.wall(after))}/"
-    found = (start for wall in files_by_interval(store, metric_set, key) for start in clock.starts_at(wall))
+        key = f"{folder(metric_set, clock.wall_time(after))}/"
+    found = (start for wall in files_by_interval(store, metric_set, key) for start in clock.starts_at_wall_time(wall))
     return sorted(start for start in found if after is None or start > after)
 
 
 def files_of(store: Store, metric_set: MetricSet, start: datetime) -> list[str]:
     """The keys of one interval's live files."""
-    place = folder(metric_set, metric_set.clock.wall(start))
+    place = folder(metric_set, metric_set.clock.wall_time(start))
     return [key for key in store.list(place) if _is_file_of(key, place)]
 
 
@@ -202,8 +205,8 @@ def _outside(text: str, metric_set: MetricSet, start: datetime) -> str | None:
         return found
     if found == start:
         return None
-    wall = clock.wall(start)
-    if clock.absolute and clock.wall(found) == wall:
+    wall = clock.wall_time(start)
+    if clock.absolute and clock.wall_time(found) == wall:
         return OTHER_HOUR
     return f"the timestamp {quoted(text)} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
 
@@ -233,7 +236,7 @@ def read_instant(text: str) -> datetime | str:
         return f"the timestamp {quoted(text)} is not a UNIX time"
     number = float(text)
     try:
-        seconds = number / 1000 if number > time_patterns.UNIX_MILLISECONDS_FROM else number
+        seconds = number / 1000 if number > time_patterns.MAX_UNIX_SECONDS else number
         return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError):
         return f"the timestamp {quoted(text)} is not a UNIX time"
@@ -250,13 +253,13 @@ def _cached_wall(text: str, form: str, zone: str) -> datetime | str:
     if form == time_patterns.UNIX:
         found = read_instant(text)
         try:
-            return found if isinstance(found, str) else intervals.to_wall(found, zone)
+            return found if isinstance(found, str) else intervals.to_wall_time(found, zone)
         except OverflowError:
             return f"the timestamp {quoted(text)} lies outside the years 1 to 9999"
     try:
-        wall = datetime.strptime(text.strip(" "), time_patterns.python_format(form))
+        wall = datetime.strptime(text.strip(" "), time_patterns.to_python_format(form))
     except ValueError:
         return f"the timestamp {quoted(text)} is not written as {form}"
-    if time_patterns.has_hour(form) and not intervals.exists(wall, zone):
+    if time_patterns.has_hour(form) and not intervals.wall_time_exists(wall, zone):
         return f"the timestamp {quoted(text)} never happened in {zone}: clocks skipped it"
     return wall

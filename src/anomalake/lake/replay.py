@@ -20,7 +20,7 @@ from anomalake import sources
 from anomalake.domain import alert as alerts
 from anomalake.domain.alert import AlertError
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet, one_line, printable
+from anomalake.domain.metric_set import MetricSet, replace_unprintable, to_one_line
 from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.ingest import Filed, Message, ingest, understand
@@ -44,8 +44,8 @@ class Job(NamedTuple):
     metric_set: MetricSet
     form: Format
     tables: tuple[Table, ...] = (*tables.INGESTED, *layout.BY_DAY)
-    start: datetime = alerts.EARLIEST  # of an interval, naive UTC
-    end: datetime = alerts.LATEST  # not included
+    start: datetime = alerts.EARLIEST_TIMESTAMP  # of an interval, naive UTC
+    end: datetime = alerts.TIMESTAMP_LIMIT  # not included
     reroute: bool = False  # alerts go where they would go today, not where they were filed
     exact: bool = False  # rows of events that the archive does not have are dropped
 
@@ -131,7 +131,7 @@ def retry(job: Job, keys: tuple[str, ...]) -> Done:
             messages += [Message(key, _body(stored.data))] if stored else []
         except (ValueError, LookupError, TypeError) as error:
             findings.append(
-                f"{key}: is no object of quarantine (an object with `reason` and `body`): {one_line(str(error), 200)}"
+                f"{key}: is no object of quarantine (an object with `reason` and `body`): {to_one_line(str(error), 200)}"
             )
     outcome = ingest(messages, store, job.sets, job.form, most=None)
     if outcome.error is not None and len(outcome.failed) == len(messages):
@@ -346,9 +346,9 @@ def _filed(message: Message, job: Job) -> tuple[tuple[Filed, ...], list[str]]:
             return (), [
                 f"its alerts are of several detectors, none of which leads to {item.name!r} today; --re-route files them where they belong now"
             ]
-        fitting = [alerts.fit(one, item) for one in read]
+        fitting = [alerts.match_to_metric_set(one, item) for one in read]
     except (AlertError, UserError) as error:
-        return (), [printable(str(error))]
+        return (), [replace_unprintable(str(error))]
     return tuple(Filed(message, one, item, item.start(one.instant)) for one in fitting), []
 
 

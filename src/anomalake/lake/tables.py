@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from anomalake.domain.alert import MISSING_DATA, Alert, TimeSeries, dimension_values
-from anomalake.domain.metric_set import ANOMALY_COLUMNS, REPORT_ID, MetricSet
-from anomalake.domain.series_key import series_key
+from anomalake.domain.alert import MISSING_DATA, Alert, TimeSeries, get_dimension_values
+from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, REPORT_ID_SUFFIX, MetricSet
+from anomalake.domain.series_key import build_series_key
 from anomalake.lake.layout import Table
 
 Kind = Literal["string", "double", "bigint", "timestamp"]
@@ -61,9 +61,9 @@ def schema(table: Table, metric_set: MetricSet) -> tuple[Column, ...]:
     )
     match table:
         case "metricValue_AnomalyScore":
-            cells = [(name, suffix) for name in metric_set.measure_names for suffix in ANOMALY_COLUMNS]
+            cells = [(name, suffix) for name in metric_set.measure_names for suffix in ANOMALY_COLUMN_SUFFIXES]
             values = (Column(name + suffix, "string" if suffix == "EventId" else "double") for name, suffix in cells)
-            reports = (Column(name + REPORT_ID, "string") for name in metric_set.measure_names)
+            reports = (Column(name + REPORT_ID_SUFFIX, "string") for name in metric_set.measure_names)
             return (*series, *values, *reports, Column(EVENT_RANK, "bigint"))
         case "dimensionContributions":
             return _CONTRIBUTION_COLUMNS
@@ -105,7 +105,7 @@ def units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
 def _cell(series: TimeSeries, metric_set: MetricSet) -> tuple[Any, ...]:
     """A series' dimension values, its value, and what was expected."""
     numbers = map(_number, (series.metric_value, series.expected_value, series.lower_bound, series.upper_bound))
-    return (dimension_values(series, metric_set), *numbers)
+    return (get_dimension_values(series, metric_set), *numbers)
 
 
 def _shares(alert: Alert) -> tuple[tuple[str, str | None, float], ...]:
@@ -171,7 +171,7 @@ def rows(table: Table, some: Units, metric_set: MetricSet, timestamp: datetime) 
 def _anomaly_rows(some: Units, metric_set: MetricSet, timestamp: datetime) -> Iterator[tuple[Any, ...]]:
     """A row for each series, and more of them where several events claim it: each measure's events by rank, then what was replaced."""
     shown, replaced = _by_series(some)
-    for key, values in sorted((series_key(values), values) for values in {identity[0] for identity in some}):
+    for key, values in sorted((build_series_key(values), values) for values in {identity[0] for identity in some}):
         for first, found in ((0, shown.get(values, {})), (REPLACED, replaced.get(values, {}))):
             for number in range(max(map(len, found.values()), default=0)):
                 cells, reports = list[Any](), list[str | None]()
@@ -216,7 +216,7 @@ def units_of(table: Table, columns: Columns, metric_set: MetricSet) -> Units:
     """The units that `rows` made these rows of."""
     records = list(zip(*columns.values(), strict=True))
     if table == "metricValue_AnomalyScore":
-        width, first = len(ANOMALY_COLUMNS), 2 + len(metric_set.dimensions)
+        width, first = len(ANOMALY_COLUMN_SUFFIXES), 2 + len(metric_set.dimensions)
         reports = first + width * len(metric_set.measures)
         cells: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         for record in records:
