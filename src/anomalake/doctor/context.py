@@ -15,7 +15,7 @@ from anomalake.catalog.views import database, views_of_set, views_over_all_sets
 from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, tables
-from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.lake.layout import GLUE_TABLE_NAMES, Format
 
 Status = Literal["ok", "warning", "problem", "skipped"]
 Clients = Callable[[str, str], Any]  # a service and a region -> its boto3 client
@@ -212,13 +212,13 @@ def declared_catalog(context: Context) -> dict[str, dict[str, DeclaredTable]]:
     made: dict[str, dict[str, DeclaredTable]] = {context.prefix: {}}
     for item in context.settings.sets:
         own = made[database(context.prefix, item)] = {}
-        for table, name in GLUE_NAMES.items():
+        for table, name in GLUE_TABLE_NAMES.items():
             kinds = {
                 column: "string" if form == "csv" else sql.HIVE_TYPES[sql.TRINO_TYPES[kind]]
                 for column, kind in tables.schema(table, item)
             }
             own[name] = DeclaredTable(
-                {column.lower(): kind for column, kind in kinds.items()}, layout.folder(table, item)
+                {column.lower(): kind for column, kind in kinds.items()}, layout.table_folder(table, item)
             )
         if item.source is not None:
             columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")

@@ -16,7 +16,7 @@ from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, live_data
 from anomalake.lake.layout import Table
-from anomalake.lake.live_data import source_of
+from anomalake.lake.live_data import require_source
 
 _MAX_PAGES = 3  # of a thousand keys, that one question goes through
 _TABLES: tuple[Table, ...] = (
@@ -60,7 +60,7 @@ def check_partitions(context: Context) -> Iterator[Finding]:
             )
             yield Finding("warning", found, command)
         if not told and one.first is not None and one.whole:
-            place = live_data.folder(one.item, one.first)
+            place = live_data.interval_folder(one.item, one.first)
             yield Finding(
                 "ok", f"{one.item.name}: Athena shows live data from {one.start} on, and the first lies in {place}"
             )
@@ -69,7 +69,7 @@ def check_partitions(context: Context) -> Iterator[Finding]:
 
 
 def _not_compared(context: Context, one: _LiveData) -> Finding:
-    prefix = time_patterns.parse_folder_pattern(source_of(one.item).path).prefix
+    prefix = time_patterns.parse_folder_pattern(require_source(one.item).path).prefix
     if one.first is not None:
         remedy = "`anomalake detect --rebuild` compares all of them; a `source.path` with the year first, then month and day, is compared here"
         return Finding(
@@ -79,7 +79,9 @@ def _not_compared(context: Context, one: _LiveData) -> Finding:
         )
     if not _list_keys(context, prefix, most=1)[0]:
         return Finding("skipped", f"{one.item.name}: there is no live data to compare with the range of its partitions")
-    remedy = f"put each interval's file in its folder, such as {live_data.folder(one.item, datetime(2021, 2, 17))}/"
+    remedy = (
+        f"put each interval's file in its folder, such as {live_data.interval_folder(one.item, datetime(2021, 2, 17))}/"
+    )
     return Finding(
         "warning",
         f"{one.item.name}: none of the first {_MAX_PAGES},000 objects in {prefix} lies in the folder of an interval",
@@ -92,7 +94,7 @@ def _inspect_live_data(context: Context, item: MetricSet, now: datetime) -> _Liv
     answer = call_aws(context, "glue", "get_table", DatabaseName=database(context.prefix, item), Name="live")
     if answer is None:
         return None  # `catalog` reports it
-    path, projected = source_of(item).path, answer["Table"].get("Parameters", {}).get("projection.slot.range", "")
+    path, projected = require_source(item).path, answer["Table"].get("Parameters", {}).get("projection.slot.range", "")
     try:
         start = projection.start_of_range(projected, projection.partition_pattern(path).pattern)
     except ValueError:
@@ -120,14 +122,14 @@ def _read_intervals(context: Context, item: MetricSet, start: datetime | None = 
 
     Whether there are no more keys is the second answer.
     """
-    prefix, pattern, _ = time_patterns.parse_folder_pattern(source_of(item).path)
+    prefix, pattern, _ = time_patterns.parse_folder_pattern(require_source(item).path)
     after = (
         prefix + start.strftime(time_patterns.to_python_format(pattern)) if start else ""
     )  # a folder's keys come after its name
     found: list[datetime] = []
     for _ in range(_MAX_PAGES):
         keys, more = _list_keys(context, prefix, after)
-        found += [wall for key in keys if (wall := live_data.wall_of(item, key)) is not None]
+        found += [wall for key in keys if (wall := live_data.wall_time_of_key(item, key)) is not None]
         if not more or (found and time_patterns.sorts_by_date(pattern)):
             return found, not more
         after = keys[-1]
@@ -136,12 +138,12 @@ def _read_intervals(context: Context, item: MetricSet, start: datetime | None = 
 
 def _check_tables(context: Context, item: MetricSet, now: datetime) -> Iterator[Finding]:
     """Rows of the lake's tables before 2000 or after tomorrow."""
-    tomorrow = layout.date(now + projection.RANGE_AHEAD)
+    tomorrow = layout.utc_date(now + projection.RANGE_AHEAD)
     for table in _TABLES:
-        folder = f"{layout.folder(table, item)}/date="
+        folder = f"{layout.table_folder(table, item)}/date="
         first = _days_of_keys(_list_keys(context, folder, most=1)[0])
         after = _days_of_keys(_list_keys(context, folder, f"{folder}{tomorrow}/~", most=1)[0])
-        if first and first[0] < layout.date(EARLIEST_TIMESTAMP):
+        if first and first[0] < layout.utc_date(EARLIEST_TIMESTAMP):
             remedy = "if this date is a mistake, correct the data and run `anomalake detect --rebuild`; DuckDB on a laptop shows it"
             yield Finding(
                 "warning",
@@ -158,7 +160,7 @@ def _check_tables(context: Context, item: MetricSet, now: datetime) -> Iterator[
 
 
 def _days_of_keys(keys: Iterable[str]) -> list[str]:
-    return [day for key in keys if (day := layout.day_of(key))]
+    return [day for key in keys if (day := layout.date_in_key(key))]
 
 
 def _list_keys(context: Context, prefix: str, after: str = "", most: int = 1000) -> tuple[list[str], bool]:

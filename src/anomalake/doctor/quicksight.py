@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from anomalake.catalog.views import views_of_set, views_over_all_sets
-from anomalake.dashboards.quicksight import all_id, dataset_id, set_id
+from anomalake.dashboards.quicksight import all_sets_resource_id, dataset_id, resource_id
 from anomalake.doctor.account import parse_principal
 from anomalake.doctor.context import (
     Answer,
@@ -35,14 +35,18 @@ def check_access(context: Context) -> Iterator[Finding]:
     ]
     wanted = (
         (["s3:ListBucket", "s3:GetBucketLocation"], [f"{s3}{bucket}"]),
-        (["s3:GetObject"], [f"{s3}{bucket}/{layout.RESULTS}/any", *(f"{s3}{bucket}/{time_patterns.parse_folder_pattern(item.source.path).prefix}any"
+        (["s3:GetObject"], [f"{s3}{bucket}/{layout.RESULTS_FOLDER}/any", *(f"{s3}{bucket}/{time_patterns.parse_folder_pattern(item.source.path).prefix}any"
                                                                    for item in context.settings.sets if item.source)]),
         (["s3:GetObject", "s3:PutObject"], [s3 + written.removeprefix("s3://").rstrip("/") + "/any"]),
         (["athena:StartQueryExecution", "athena:GetQueryResults"], [f"arn:{context.partition}:athena:{where}:workgroup/{group}"]),
         (["glue:GetTable"], catalog),
     )  # fmt: skip
     below = [
-        {"ContextKeyName": "s3:prefix", "ContextKeyValues": [f"{layout.RESULTS}/any"], "ContextKeyType": "string"}
+        {
+            "ContextKeyName": "s3:prefix",
+            "ContextKeyValues": [f"{layout.RESULTS_FOLDER}/any"],
+            "ContextKeyType": "string",
+        }
     ]  # what a listing asks for
     denied: list[str] = []
     unsure: list[str] = []
@@ -81,7 +85,10 @@ def check_access(context: Context) -> Iterator[Finding]:
 
 def _analysis_ids(context: Context) -> list[str]:
     """Of the analyses, and of the dashboards."""
-    return [*(set_id(item, context.prefix) for item in context.settings.sets), all_id(context.prefix)]
+    return [
+        *(resource_id(item, context.prefix) for item in context.settings.sets),
+        all_sets_resource_id(context.prefix),
+    ]
 
 
 def check_data_source(context: Context) -> Iterator[Finding]:
