@@ -11,7 +11,7 @@ from anomalake.catalog import duck, glue, projection, sql
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import views, views_of_all
 from anomalake.cloudformation import PREFIX
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest
@@ -19,7 +19,7 @@ from anomalake.lake.layout import GLUE_NAMES
 from examples import alert_body, shop_text
 
 SETS = tuple(
-    metric_set.parse(shop_text(zone, name=f"name: {name}"), name)
+    metric_set_yaml.parse(shop_text(zone, name=f"name: {name}"), name)
     for name, zone in (("shop", "UTC"), ("store", "America/New_York"))
 )
 RESOURCES = [r for made in (*map(glue.set_template, SETS), glue.template(SETS)) for r in made["Resources"].values()]
@@ -104,7 +104,7 @@ def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
 
 
 def test_no_two_metric_sets_become_one_resource():
-    sets = [metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("a_1", "a1", "a__1", "all")]
+    sets = [metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("a_1", "a1", "a__1", "all")]
     stacks = [r for r in glue.template(sets)["Resources"].values() if r["Type"] == "AWS::CloudFormation::Stack"]
     assert len({stack["Properties"]["TemplateURL"] for stack in stacks}) == len(stacks) == 4
 

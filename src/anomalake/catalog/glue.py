@@ -38,8 +38,8 @@ from anomalake.cloudformation import (
     use_key,
 )
 from anomalake.domain import time_patterns
-from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_NAMES, Format, Table
 from anomalake.lake.live_data import source_of

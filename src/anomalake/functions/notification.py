@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from anomalake.domain import intervals
 from anomalake.domain.alert import Alert, TimeSeries, get_severity_label
-from anomalake.domain.metric_set import MAX_DIMENSIONS, Measure, MetricSet, replace_unprintable, to_one_line
+from anomalake.domain.metric_set import MAX_DIMENSIONS, Measure, MetricSet
+from anomalake.domain.text import replace_unprintable, to_one_line
 
 MOST_SUBJECT, MOST_SHORT = 99, 160  # characters that SNS takes as a subject, and that one SMS holds
 MOST_SERIES, MOST_VALUES = 5, 3

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions.notification import Notice
 from anomalake.lake.layout import Format
@@ -50,7 +50,7 @@ def _opened(values: tuple[str, ...], patience: Patience) -> Setting:
         raise RuntimeError(f"ANOMALAKE_NOTIFY_SCORE is {score!r}; it must be a number from 0 to 100") from None
     kept: Format = "csv" if form == "csv" else "parquet"
     return Setting(
-        open_store(lake, patience=patience), metric_set.load_all(Path(sets)), kept, topic, lowest, dashboard, queue
+        open_store(lake, patience=patience), metric_set_yaml.load_all(Path(sets)), kept, topic, lowest, dashboard, queue
     )
 
 
