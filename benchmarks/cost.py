@@ -13,7 +13,7 @@ import time
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from anomalake.dashboards.definition import MOST_POINTS
+from anomalake.dashboards.definition import MAX_TIME_AXIS_POINTS
 from anomalake.detect.detector import SHARD
 from anomalake.domain import metric_set_yaml
 
@@ -41,7 +41,7 @@ Frequency = Literal["PT1H", "PT5M"]
 DAYS = 30.4
 PER_DAY: dict[Frequency, int] = {"PT1H": 24, "PT5M": 288}
 WINDOW = {
-    frequency: MOST_POINTS // day + 3 for frequency, day in PER_DAY.items()
+    frequency: MAX_TIME_AXIS_POINTS // day + 3 for frequency, day in PER_DAY.items()
 }  # days that a dashboard reads at first
 # Measured: `--measure` (seconds of one core, requests, bytes), benchmarks/scale.py (bytes of a row).
 RUN_SECONDS: dict[Frequency, tuple[float, float]] = {
@@ -184,7 +184,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         wall += step
         values = zip(names, ((value,) for value in rng.poisson(level).tolist()), strict=True)
         detector._points(
-            live_data.Interval(wall, dict(values), series, ()),
+            live_data.IntervalData(wall, dict(values), series, ()),
             wall.toordinal(),
             intervals.get_slot(wall, item.frequency),
             [],
@@ -198,7 +198,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         counts = zip(names, rng.poisson(level).tolist(), strict=True)
         lines = "".join(f"{region},{product},{wall:%Y-%m-%d %H:%M:%S},{count}\n" for (region, product), count in counts)
         store.store.put(
-            f"{live_data.folder(item, wall)}/data.csv", f"region,product,timestamp,amount\n{lines}".encode()
+            f"{live_data.interval_folder(item, wall)}/data.csv", f"region,product,timestamp,amount\n{lines}".encode()
         )
         store.calls.clear()
         began, began_wall = time.process_time(), time.perf_counter()

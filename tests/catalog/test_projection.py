@@ -346,7 +346,7 @@ def cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
 
 
 def keys_of(item: MetricSet, *some: datetime) -> list[str]:
-    return [f"{live_data.folder(item, wall)}/data.csv" for wall in some]
+    return [f"{live_data.interval_folder(item, wall)}/data.csv" for wall in some]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -355,7 +355,7 @@ def test_the_doctor_compares_the_first_folder_with_the_deployed_range_of_every_f
     made = cloud(*keys_of(item, datetime(2013, 2, 8, 5), datetime(2026, 1, 1)), sets=(item,))
     (told,) = made.findings()
     assert told.found == (
-        f"shop: there is live data from {live_data.folder(item, datetime(2013, 2, 8, 5))} on, but Athena shows it from 2020-01-01 on only "
+        f"shop: there is live data from {live_data.interval_folder(item, datetime(2013, 2, 8, 5))} on, but Athena shows it from 2020-01-01 on only "
         "(LiveDataStart of the stack)"
     )
     assert told.remedy == 'deploy with LiveDataStart=2013-02-01 (`make deploy PARAMETERS="LiveDataStart=2013-02-01"`)'
@@ -486,11 +486,11 @@ def test_what_laptop_and_athena_call_live_data_is_one(tmp_path: Path):
             "shop/live/20210102/0100/_a", "shop/live/20210102/0200x/a", "shop/live/x/0200/a", "shop/live/20210132/0200/a"]  # fmt: skip
     for key in keys:
         FolderStore(tmp_path).put(key, json.dumps(key).encode())
-    assert list(live_data.files_by_interval(FolderStore(tmp_path), SHOP)) == [
+    assert list(live_data.list_files_by_interval(FolderStore(tmp_path), SHOP)) == [
         datetime(2021, 1, 1),
         datetime(2021, 1, 1, 5),
     ]
-    assert [wall for key in keys if (wall := live_data.wall_of(SHOP, key))] == [
+    assert [wall for key in keys if (wall := live_data.wall_time_of_key(SHOP, key))] == [
         datetime(2021, 1, 1),
         datetime(2021, 1, 1, 5),
     ]

@@ -19,7 +19,7 @@ from anomalake.domain import metric_set_yaml
 from anomalake.domain.series_key import build_series_key
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from examples import alert_body, shop_text
 
 FORMATS = ("parquet", "csv")
@@ -88,10 +88,10 @@ def lake(request, tmp_path_factory):
     item = metric_set_yaml.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
     local_pipeline.lay_out(live, item, FolderStore(root))
-    outcome = ingest(
+    outcome = ingest_messages(
         [Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param
     )
-    assert (len(outcome.filed), outcome.quarantined, outcome.failed) == (12, (), ())
+    assert (len(outcome.stored), outcome.quarantined, outcome.failed_ids) == (12, (), ())
     return duck.connect(root, [item]), database("anomalake", item)
 
 
@@ -287,10 +287,10 @@ def test_every_view_gives_the_same_rows_in_both_formats(arrived, live, observed)
         with tempfile.TemporaryDirectory() as root:
             store = FolderStore(Path(root))
             local_pipeline.lay_out(frame, shop, store)
-            outcome = ingest(
+            outcome = ingest_messages(
                 [Message(str(number), body) for number, body in enumerate(arrived)], store, (shop, other), form
             )
-            assert (len(outcome.filed), outcome.quarantined, outcome.failed) == (len(arrived), (), ())
+            assert (len(outcome.stored), outcome.quarantined, outcome.failed_ids) == (len(arrived), (), ())
             data = encoding.encode_records(form, tables.schema("observations", shop), records)
             store.put(layout.table_key("observations", shop, at, form), data)
             found.append(rows_of_every_view(duck.connect(store.root, [shop, other], form), (shop, other)))
@@ -330,7 +330,7 @@ def test_any_value_survives_to_the_typed_view(form, tmp_path):
         "\u2028",
     ]
     series = [({"platform": value, "marketplace": "us"}, float(n)) for n, value in enumerate([*values, None])]
-    ingest(
+    ingest_messages(
         [Message("m", alert_body(series=series, contributions={"platform": {"": 1.5}}))],
         FolderStore(tmp_path),
         (item,),
@@ -401,7 +401,7 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
     )
     local_pipeline.lay_out(frame, item, FolderStore(tmp_path))
     body = alert_body("revenue", series=[(dict.fromkeys(names, "v"), 9.0)], contributions={"wall": {"v": 100.0}})
-    ingest([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
+    ingest_messages([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
     connection = duck.connect(tmp_path, [item])
     ((wall, value, flagged, live),) = connection.sql(
         "SELECT wall, anomalous, isanomaly, haslive FROM anomalake_shop.anomalies_with_live"
@@ -426,8 +426,8 @@ def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
 
     from anomalake.lake import live_data
 
-    (keys,) = live_data.files_by_interval(store, item).values()
-    read = live_data.read(store, item, moment(2021, 2, 17, 11), keys)
+    (keys,) = live_data.list_files_by_interval(store, item).values()
+    read = live_data.read_interval(store, item, moment(2021, 2, 17, 11), keys)
     rows = (
         duck.connect(store.root, [item])
         .sql("SELECT platform, marketplace, views, revenue FROM anomalake_shop.anomalies_with_live")
@@ -473,7 +473,7 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
     )
     header = "platform,marketplace,timestamp,views,revenue\n"
     for wall in walls:
-        place, data = live_data.folder(item, wall), f"{header}pc,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n".encode()
+        place, data = live_data.interval_folder(item, wall), f"{header}pc,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n".encode()
         store.put(f"{place}/a.csv", data)
         for stray in (
             f"{place}x",
@@ -484,10 +484,10 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
         ):
             store.put(f"{stray}/stray.csv", data)
     for stray in {
-        live_data.folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")
+        live_data.interval_folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")
     }:  # no date, and none of this width
         store.put(f"{stray}/a.csv", b"no data")
-    assert list(live_data.files_by_interval(store, item)) == walls
+    assert list(live_data.list_files_by_interval(store, item)) == walls
     connection = duck.connect(tmp_path, [item])
     rows = connection.sql(
         'SELECT "localtimestamp", "timestamp", "date", views FROM anomalake_shop.anomalies_with_live ORDER BY 1'
@@ -548,7 +548,7 @@ def test_a_contribution_is_split_by_deviation_or_equally_where_one_is_unknown(tm
         )
         for one, value in zip(body["impactedMetric"]["relevantTimeSeries"], expected, strict=True):
             one["expectedValue"] = value
-        ingest([Message("m", json.dumps(body))], FolderStore(tmp_path), (item,), "parquet")
+        ingest_messages([Message("m", json.dumps(body))], FolderStore(tmp_path), (item,), "parquet")
     statement = (
         'SELECT hour("timestamp"), marketplace, contributionshare FROM anomalake_shop.anomalies_with_contributions'
     )

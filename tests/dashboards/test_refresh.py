@@ -18,7 +18,7 @@ from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.metric_set import MAX_OFFSET_SECONDS, MetricSet
 from anomalake.lake import archive, layout
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from examples import event_text, shop_text
 from stack import TOP, Resource, expand, project
 
@@ -124,11 +124,11 @@ def cost_event(start: str, sent: datetime, identity: str) -> str:
 def archived(store: FolderStore) -> list[tuple[datetime, datetime]]:
     """Of every archived message the date under which its alert is filed, and its arrival: the event's time, else the anomaly's last day."""
     found = []
-    for key in store.list(layout.ARCHIVE):
-        place, stored = layout.archive_place(key), store.get(key)
+    for key in store.list(layout.ARCHIVE_FOLDER):
+        place, stored = layout.parse_archive_key(key), store.get(key)
         assert place
         assert stored
-        for body in archive.unpack(stored.data):
+        for body in archive.unpack_bodies(stored.data):
             event = json.loads(str(body))
             told = event.get("time") or event["anomalyEndDate"]
             found.append(
@@ -147,7 +147,7 @@ def test_each_message_of_an_anomaly_of_costs_is_shown_within_a_day_for_90_days_a
     ]
     bodies = [event_text("cost_eventbridge"), event_text("cost_sns"), *later]
     for number, body in enumerate(bodies):
-        assert ingest([Message(str(number), body)], store, (COST,), "parquet").filed
+        assert ingest_messages([Message(str(number), body)], store, (COST,), "parquet").stored
     arrivals = archived(store)
     needed = sorted((sent - filed).days for filed, sent in arrivals)
     assert needed == [1, 1, 1, 2, 4, 5, 9, 30, 61, 90, 91, 120, 400]

@@ -11,7 +11,7 @@ import pytest
 from anomalake.catalog import duck
 from anomalake.cli import local_pipeline
 from anomalake.cli.main import main
-from anomalake.dashboards import definition, pages
+from anomalake.dashboards import definition, lake_page
 from anomalake.detect import schedule, timeline
 from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.errors import UserError
@@ -55,7 +55,7 @@ def daily(count: int, last: datetime, level: float = 1000) -> dict[datetime, flo
 def alerts_of(store) -> list[str]:
     return [
         json.loads(json.loads(line)["body"])["timestamp"]
-        for key in store.list(layout.ARCHIVE)
+        for key in store.list(layout.ARCHIVE_FOLDER)
         for line in store.get(key).data.splitlines()
     ]
 
@@ -134,11 +134,11 @@ def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tm
     write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0, datetime(1970, 1, 1): 5.0})
     local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     windows = []
-    original = definition.fitting
+    original = definition.fit_window
     monkeypatch.setattr(
-        definition, "fitting", lambda one, first, last: windows.append((first, last)) or original(one, first, last)
+        definition, "fit_window", lambda one, first, last: windows.append((first, last)) or original(one, first, last)
     )
-    pages.write(item, duck.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
+    lake_page.write_page(item, duck.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
     assert windows == [(datetime(2026, 1, 1), datetime(2026, 3, 1))]
 
 
@@ -356,9 +356,9 @@ def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monk
         for store in (ObjectStore.memory(), FolderStore(tmp_path / str(sorts))):
             walls = [datetime(2026, 1, 30) + timedelta(hours=hour) for hour in range(96)]
             for wall in walls:
-                store.put(f"{live_data.folder(item, wall)}/data.csv", b"x")
-            assert live_data.starts(store, item, walls[40]) == walls[41:]
-            listed = list(store.list("sales/live", f"{live_data.folder(item, walls[40])}/"))
+                store.put(f"{live_data.interval_folder(item, wall)}/data.csv", b"x")
+            assert live_data.list_interval_starts(store, item, walls[40]) == walls[41:]
+            listed = list(store.list("sales/live", f"{live_data.interval_folder(item, walls[40])}/"))
             assert (len(listed) == 56) == sorts
 
 

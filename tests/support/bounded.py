@@ -146,14 +146,16 @@ def check(deliveries: list[hostile.Delivery]) -> None:
     for key in files if isinstance(store, FolderStore) else store.list(""):
         if not PREFIXES.fullmatch(key):
             fault(key, "is no key of the lake")
-    archived = {body for key in store.list("alerts") for body in archive.unpack(store.get(key).data)}
+    archived = {body for key in store.list("alerts") for body in archive.unpack_bodies(store.get(key).data)}
     reasons = {
         kept["body"]: kept["reason"] for key in store.list("quarantine") for kept in [json.loads(store.get(key).data)]
     }
     events = defaultdict(set)
     for item in sets:
-        for key in store.list(layout.folder("anomalyGroups", item)):
-            columns = encoding.decode(chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key)
+        for key in store.list(layout.table_folder("anomalyGroups", item)):
+            columns = encoding.decode_table(
+                chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key
+            )
             events[item.name].update(zip(columns["timestamp"], columns["metricName"], columns["eventId"], strict=True))
     for message in (message for delivery in deliveries for message in delivery.messages):
         became = _whereabouts(message.body, archived, reasons, sets)

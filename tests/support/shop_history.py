@@ -37,8 +37,8 @@ def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
             for row in rows.itertuples()
         )
         store.put(
-            f"{live_data.folder(item, wall.to_pydatetime())}/more.csv",
-            f"{','.join(live_data.source_of(item).columns)}\n{lines}bad,row\n".encode(),
+            f"{live_data.interval_folder(item, wall.to_pydatetime())}/more.csv",
+            f"{','.join(live_data.require_source(item).columns)}\n{lines}bad,row\n".encode(),
         )
 
 

@@ -113,17 +113,17 @@ def warnings(metric_set: MetricSet, lies: Outside, start: date, named: str, valu
     """What to tell people of live data outside of a range; `named` says whose range that is, `value` is the parameter's that shows all sets."""
     found = []
     if lies.before_tables is not None:
-        place = live_data.folder(metric_set, lies.before_tables)
+        place = live_data.interval_folder(metric_set, lies.before_tables)
         told = f"{metric_set.name}: live data begins with {place}; the lake's tables begin in {EARLIEST_TIMESTAMP.year} (UTC), so Athena shows nothing before"
         found.append(Warned(told, "if this date is a mistake, correct the data; DuckDB on a laptop shows it"))
     if lies.before_start is not None:
-        place = live_data.folder(metric_set, lies.before_start)
+        place = live_data.interval_folder(metric_set, lies.before_start)
         told = (
             f"{metric_set.name}: there is live data from {place} on, but Athena shows it from {start} on only ({named})"
         )
         found.append(Warned(told, f"deploy with {PARAMETER}={value or suggested(lies.before_start)}"))
     if lies.after_end is not None:
-        told = f"{metric_set.name}: {live_data.folder(metric_set, lies.after_end)} lies in the future; Athena shows live data up to tomorrow"
+        told = f"{metric_set.name}: {live_data.interval_folder(metric_set, lies.after_end)} lies in the future; Athena shows live data up to tomorrow"
         found.append(
             Warned(told, "if this date is a mistake, correct the data; Athena shows it once that day has come")
         )

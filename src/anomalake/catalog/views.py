@@ -13,8 +13,8 @@ from anomalake.domain.alert import SEVERITY_LABELS
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 from anomalake.lake import tables
-from anomalake.lake.layout import BY_DAY, GLUE_NAMES, Format, Table
-from anomalake.lake.live_data import source_of
+from anomalake.lake.layout import DETECTOR_TABLES, GLUE_TABLE_NAMES, Format, Table
+from anomalake.lake.live_data import require_source
 
 FEEDBACK = "feedback"  # the table of what people said of events
 COMPACTION = "compaction"  # the table of days that are on their way into one object
@@ -104,8 +104,8 @@ def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
         (f"{sql.csv_cell(sql.name(column), kind)} AS {sql.name(column)}" if form == "csv" else sql.name(column))
         for column, kind in tables.schema(table, metric_set)
     ]
-    selected = f'SELECT {", ".join(cells)}, "date" FROM {sql.name(db)}.{sql.name(GLUE_NAMES[table])}'
-    if table not in BY_DAY:
+    selected = f'SELECT {", ".join(cells)}, "date" FROM {sql.name(db)}.{sql.name(GLUE_TABLE_NAMES[table])}'
+    if table not in DETECTOR_TABLES:
         return selected
     return (
         f"{selected} LEFT JOIN (SELECT day AS _day, target AS _target, switched AS _switched FROM {sql.name(db)}.{COMPACTION} "
@@ -115,13 +115,17 @@ def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
 
 def _anomalies(metric_set: MetricSet, db: str, form: Format, *, first: bool) -> str:
     """The anomalous series: of each series and measure the event to show first, or all that hold. Objects of before event ranks have none."""
-    rank = sql.csv_cell(sql.name(tables.EVENT_RANK), "bigint") if form == "csv" else sql.name(tables.EVENT_RANK)
+    rank = (
+        sql.csv_cell(sql.name(tables.EVENT_RANK_COLUMN), "bigint")
+        if form == "csv"
+        else sql.name(tables.EVENT_RANK_COLUMN)
+    )
     return f"{_typed('metricValue_AnomalyScore', metric_set, db, form)} WHERE coalesce({rank}, 0) {'=' if first else '>='} 0"
 
 
 def _report(column: str) -> str:
     """What a report said, whenever it was made: the digest at the end of its id; objects of before report ids have none."""
-    return f"coalesce(substr({column}, -{tables.DIGEST_LENGTH}), '')"
+    return f"coalesce(substr({column}, -{tables.DIGEST_CHARACTERS}), '')"
 
 
 def _live(metric_set: MetricSet, db: str) -> str:
@@ -131,9 +135,9 @@ def _live(metric_set: MetricSet, db: str) -> str:
     2,500 and not 700,000 are gone through; then there is a SELECT for each UTC day that a local day has a part in (decision 0011).
     """
     source, zone, day = (
-        source_of(metric_set),
+        require_source(metric_set),
         metric_set.timezone,
-        time_patterns.parse_day_pattern(source_of(metric_set).path),
+        time_patterns.parse_day_pattern(require_source(metric_set).path),
     )
     apart = (
         metric_set.clock.absolute and zone != "UTC" and metric_set.frequency != "P1D"

@@ -21,7 +21,7 @@ def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> l
 
     `wanted` is True; the caller says what was said.
     """
-    folder = layout.folder("anomalyGroups", metric_set)
+    folder = layout.table_folder("anomalyGroups", metric_set)
     newest_first = sorted(
         store.list(folder), reverse=True
     )  # an event is asked about when it is new; its rows are of one interval, so of one object
@@ -41,7 +41,7 @@ def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> l
         if measure != alerts.MISSING_DATA:
             keys = [layout.table_key("metricValue_AnomalyScore", metric_set, instant, form)]
             rows = _rows("metricValue_AnomalyScore", keys, metric_set, store, form)
-            current = [row for row in rows if row[f"{measure}EventId"] == event and row[tables.EVENT_RANK] >= 0]
+            current = [row for row in rows if row[f"{measure}EventId"] == event and row[tables.EVENT_RANK_COLUMN] >= 0]
             some = [{name: row[name] for name in metric_set.dimension_names} for row in current]
         found.append(
             Feedback(measure, instant, wanted=True, event_id=event, direction=group["direction"], series=tuple(some))
@@ -85,5 +85,5 @@ def _rows(
     for key in keys:
         stored = store.get(key) if key.endswith(f".{form}") else None
         if stored is not None:
-            columns = encoding.decode(form, schema, stored.data, key)
+            columns = encoding.decode_table(form, schema, stored.data, key)
             yield from (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))

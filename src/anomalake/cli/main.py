@@ -21,7 +21,7 @@ from anomalake.domain.errors import UsageError, UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.names import to_metric_set_name
 from anomalake.lake import files
-from anomalake.lake.layout import FORMATS, GLUE_NAMES, Format, format_of
+from anomalake.lake.layout import FORMATS, GLUE_TABLE_NAMES, Format, detect_format
 from anomalake.lake.store import StorageError, Store
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _keep(proposed: "Proposal", arguments: Arguments) -> Path:
     if target.exists() and not arguments.force:
         raise UserError(f"{target}: exists already; name another file with --output, or overwrite it with --force")
     header = f"# Proposed by `anomalake {arguments.command} {Path(arguments.file).name}`. What the fields mean: docs/metric-sets.md\n"
-    files.write(target, header + proposed.text)
+    files.write_text(target, header + proposed.text)
     say(f"{target}\n\n{proposed.text}")
     if proposed.doubts:
         say("Unsure of:\n" + "\n".join(f"- {doubt}" for doubt in proposed.doubts) + "\n")
@@ -178,7 +178,7 @@ def _demo(arguments: Arguments) -> int:
 def _backtest(arguments: Arguments) -> int:
     from anomalake.catalog import duck
     from anomalake.cli import local_pipeline, read_table
-    from anomalake.dashboards import pages
+    from anomalake.dashboards import lake_page
     from anomalake.lake import layout
     from anomalake.lake.folder_store import FolderStore
 
@@ -190,7 +190,7 @@ def _backtest(arguments: Arguments) -> int:
         sets = _metric_set_path(arguments)
         item = _one(metric_set_yaml.load_all(sets))
     form = _format(arguments, FolderStore(root), [item])
-    if any((root / layout.folder("anomalyGroups", item)).rglob("*.*")):
+    if any((root / layout.table_folder("anomalyGroups", item)).rglob("*.*")):
         note = "holds results of this metric set already, which stay (a greater score wins); name another --lake to begin afresh"
         _warn(f"{root} {note}")
     if item.source is None:
@@ -203,7 +203,7 @@ def _backtest(arguments: Arguments) -> int:
     report = local_pipeline.run_backtest(item, FolderStore(root), metric_set_yaml.load_all(sets), form, arguments.now)
     tell_of(report, item, root)
     warn_of_partitions(item, FolderStore(root))
-    size = pages.write(item, duck.connect(root, [item], form), Path(arguments.output))
+    size = lake_page.write_page(item, duck.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 1 if report.failed or report.quarantined else 0
 
@@ -275,7 +275,7 @@ def warn_of_partitions(item: MetricSet, store: Store, top: Path = Path()) -> Non
     samconfig = top / "samconfig.toml"
     told = samconfig.read_text("utf-8", "replace") if samconfig.is_file() else ""
     now = datetime.now(UTC).replace(tzinfo=None)
-    for found, remedy in projection.of_profiles(live_data.files_by_interval(store, item), item, told, now):
+    for found, remedy in projection.of_profiles(live_data.list_files_by_interval(store, item), item, told, now):
         _warn(f"{found}; {remedy}")
 
 
@@ -327,7 +327,7 @@ def _tell(findings: Sequence[object], number: int, what: str) -> None:
 def _ingest(arguments: Arguments) -> int:
     from anomalake import sources
     from anomalake.lake.credentials import open_lake
-    from anomalake.lake.ingest import Message, chunks, ingest
+    from anomalake.lake.ingest import Message, ingest_messages, split_by_size
 
     sets = metric_set_yaml.load_all(_metric_set_path(arguments))
     messages = []
@@ -338,9 +338,9 @@ def _ingest(arguments: Arguments) -> int:
         ]
     store = open_lake(arguments.lake)
     form, filed, failed, refused, warned, error = _format(arguments, store, sets), 0, 0, list[str](), set[str](), None
-    for some in chunks(messages):
-        outcome = ingest(some, store, sets, form)
-        filed, failed, error = filed + len(outcome.filed), failed + len(outcome.failed), error or outcome.error
+    for some in split_by_size(messages):
+        outcome = ingest_messages(some, store, sets, form)
+        filed, failed, error = filed + len(outcome.stored), failed + len(outcome.failed_ids), error or outcome.error
         refused += [f"{one.message.id}: {one.reason}" for one in outcome.quarantined]
         warned.update(outcome.warnings)
     say(f"{filed} alerts filed, {len(refused)} quarantined, {failed} failed")
@@ -378,8 +378,8 @@ def _replay(arguments: Arguments) -> int:
         raise UserError(f"{arguments.lake}: there is no lake in this folder")
     path = _metric_set_path(arguments)
     sets = metric_set_yaml.load_all(path)
-    form: Format = arguments.format or format_of(open_lake(arguments.lake), sets) or _chosen_format()
-    base = replay.Job(arguments.lake, sets, sets[0], form, reroute=arguments.re_route, exact=arguments.exact)
+    form: Format = arguments.format or detect_format(open_lake(arguments.lake), sets) or _chosen_format()
+    base = replay.ReplayJob(arguments.lake, sets, sets[0], form, reroute=arguments.re_route, exact=arguments.exact)
     start, end = max(arguments.start or base.start, base.start), min(arguments.end or base.end, base.end)
     base = base._replace(start=start, end=end, tables=tuple(arguments.table or base.tables))
     if not base.start < base.end:
@@ -387,14 +387,14 @@ def _replay(arguments: Arguments) -> int:
 
     def done(
         name: str,
-        work: "Callable[[replay.Job, Piece], replay.Done]",
-        job: replay.Job,
+        work: "Callable[[replay.ReplayJob, Piece], replay.ReplayResult]",
+        job: replay.ReplayJob,
         pieces: "Sequence[Piece]",
         unit: str,
-    ) -> replay.Done:
-        whole = replay.Done()
+    ) -> replay.ReplayResult:
+        whole = replay.ReplayResult()
         for part in tqdm(
-            replay.run(work, job, pieces, arguments.jobs),
+            replay.run_in_processes(work, job, pieces, arguments.jobs),
             desc=name,
             unit=unit,
             total=len(pieces),
@@ -406,35 +406,35 @@ def _replay(arguments: Arguments) -> int:
 
     found = 0
     if arguments.quarantine:
-        whole = done("quarantine", replay.retry, base, replay.quarantined(base), " pieces")
+        whole = done("quarantine", replay.retry_quarantine, base, replay.list_quarantine(base), " pieces")
         say(
-            f"quarantine: {whole.deleted:,} messages understood now, {whole.alerts:,} alerts filed, {whole.found:,} left"
+            f"quarantine: {whole.deleted:,} messages understood now, {whole.alerts:,} alerts filed, {whole.finding_count:,} left"
         )
-        _tell(whole.findings, whole.found, "messages are still not understood, and stay in quarantine")
-        return 1 if whole.found else 0
+        _tell(whole.findings, whole.finding_count, "messages are still not understood, and stay in quarantine")
+        return 1 if whole.finding_count else 0
     for item in sets:
         job = base._replace(metric_set=item)
-        days = replay.days(job)
-        whole = done(item.name, replay.rebuild, job, days, " days")
+        days = replay.list_days(job)
+        whole = done(item.name, replay.rebuild_day, job, days, " days")
         moved = f", {whole.moved:,} of them moved to other metric sets" if job.reroute else ""
         say(f"{item.path}: {whole.alerts:,} alerts in the archive of {len(days):,} days{moved}")
         other = f", {whole.deleted:,} of the other format taken away" if whole.deleted else ""
         say(f"  {form}: {whole.written:,} objects written, {whole.unchanged:,} as they were{other}")
-        _tell(whole.findings, whole.found, f"things of {item.name!r} could not be made anew as they were")
+        _tell(whole.findings, whole.finding_count, f"things of {item.name!r} could not be made anew as they were")
         _tell(
             [],
-            whole.kept,
+            whole.kept_events,
             f"times an event stands in a table of {item.name!r} and not in the archive; it was kept (--exact drops it)",
         )
-        found += whole.found
-    if path.is_dir() and (strange := replay.others(base)):
+        found += whole.finding_count
+    if path.is_dir() and (strange := replay.list_other_names(base)):
         _warn(f"the archive has alerts of {', '.join(strange)}, too, for which there is no metric set here; they stay")
     return 1 if found else 0
 
 
 def _query(arguments: Arguments) -> int:
     from anomalake.catalog import duck
-    from anomalake.lake.encoding import safe_cell
+    from anomalake.lake.encoding import encode_safe_cell
 
     connection = duck.connect(_lake_folder(arguments), metric_set_yaml.load_all(_metric_set_path(arguments)))
     columns, rows = duck.stream(connection, arguments.sql)
@@ -448,7 +448,7 @@ def _query(arguments: Arguments) -> int:
             for row in itertools.chain([columns], rows)
         )
     elif shape == "csv":
-        sys.stdout.writelines(",".join(map(safe_cell, row)) + "\n" for row in itertools.chain([columns], rows))
+        sys.stdout.writelines(",".join(map(encode_safe_cell, row)) + "\n" for row in itertools.chain([columns], rows))
     elif shape == "json":
         sys.stdout.writelines(json_line(dict(zip(columns, row, strict=True))) + "\n" for row in rows)
     else:
@@ -458,10 +458,10 @@ def _query(arguments: Arguments) -> int:
 
 def _preview(arguments: Arguments) -> int:
     from anomalake.catalog import duck
-    from anomalake.dashboards import pages
+    from anomalake.dashboards import lake_page
 
     item = _one(metric_set_yaml.load_all(_metric_set_path(arguments)))
-    size = pages.write(item, duck.connect(_lake_folder(arguments), [item]), Path(arguments.output))
+    size = lake_page.write_page(item, duck.connect(_lake_folder(arguments), [item]), Path(arguments.output))
     say(f"{Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 0
 
@@ -482,7 +482,7 @@ def _render(arguments: Arguments) -> int:
         stale.append(name)
         if not arguments.check:
             file.parent.mkdir(parents=True, exist_ok=True)
-            files.write(file, text)
+            files.write_text(file, text)
             say(name)
     whole = Path(arguments.metric_set or "src/metric_sets").is_dir()  # one file says nothing of the others
     for file in sorted(
@@ -727,7 +727,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--table",
         action="append",
-        choices=tuple(GLUE_NAMES),
+        choices=tuple(GLUE_TABLE_NAMES),
         help="only this one; may be given several times (default: all)",
     )
     made.add_argument(
@@ -825,7 +825,7 @@ def _chosen_format() -> Format:
 
 def _format(arguments: Arguments, store: Store, sets: Sequence[MetricSet]) -> Format:
     """The format that the lake has already; another is refused, since a table is read in one format."""
-    kept = format_of(store, sets)
+    kept = detect_format(store, sets)
     if kept and arguments.format and kept != arguments.format:
         raise UserError(f"{arguments.lake}: holds {kept} tables; leave out --format, or name another lake")
     chosen: Format = arguments.format or kept or _chosen_format()

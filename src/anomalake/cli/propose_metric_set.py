@@ -14,7 +14,7 @@ from anomalake.domain import intervals, time_patterns
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MAX_DIMENSIONS, MAX_MEASURES
 from anomalake.domain.names import GENERATED_COLUMNS
-from anomalake.lake.live_data import read_wall
+from anomalake.lake.live_data import parse_wall_time
 
 LOOKED_AT = 5_000  # distinct timestamps
 MOST_VALUES = 1_000  # of a dimension
@@ -115,7 +115,7 @@ def _frequency(column: "pd.Series[str]", form: str, zone: str, doubts: list[str]
     walls = sorted(
         wall
         for value in column.dropna().unique()[:LOOKED_AT]
-        if isinstance(wall := read_wall(value, form, zone), datetime)
+        if isinstance(wall := parse_wall_time(value, form, zone), datetime)
     )
     steps = [later - earlier for earlier, later in itertools.pairwise(walls)]
     if not steps:

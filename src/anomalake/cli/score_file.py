@@ -80,7 +80,7 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
     quality = _not_ended(quality, rows[~ended], now)
     lengths = scored.groupby("series").agg(values=("value", "nunique"), scored=("score", "count"))
     out = scored.drop(columns="value").sort_values(["series", "timestamp"])
-    with files.replacing(target) as file:
+    with files.replace_file(target) as file:
         if target.suffix == ".csv":
             out.to_csv(file, index=False)
         else:

@@ -27,10 +27,10 @@ from anomalake.domain.alert_matching import get_dimension_values
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.credentials import open_lake
-from anomalake.lake.ingest import Message, chunks, ingest
+from anomalake.lake.ingest import Message, ingest_messages, split_by_size
 from anomalake.lake.layout import Format, Table
-from anomalake.lake.live_data import Finding, Interval, Series
-from anomalake.lake.parallel import in_order
+from anomalake.lake.live_data import Finding, IntervalData, Series
+from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import Store
 
 BATCH = 10  # messages that SQS hands to a function at a time
@@ -83,7 +83,7 @@ def send(some: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], form:
     bodies = iter([alerts.encode(alert).decode() for alert in some])
     while batch := list(itertools.islice(bodies, BATCH)):
         messages = [Message(str(sent + number), body) for number, body in enumerate(batch)]
-        failed += sum(len(ingest(group, store, sets, form).failed) for group in chunks(messages))
+        failed += sum(len(ingest_messages(group, store, sets, form).failed_ids) for group in split_by_size(messages))
         sent += len(batch)
     return sent, failed
 
@@ -99,15 +99,17 @@ class Told(NamedTuple):
     values: tuple[int, ...]  # ... that have a value, of each measure
 
 
-def told(interval: Interval, values: model.Floats) -> Told:
+def told(interval: IntervalData, values: model.Floats) -> Told:
     """What the interval's live data was like."""
     there = ~np.isnan(values)
     counts = (len(there), tuple(there.sum(axis=0).tolist()))
     findings = interval.findings
-    return Told(int(there.any(axis=1).sum()), interval.rows, findings[:MOST_FINDINGS], interval.found, *counts)
+    return Told(
+        int(there.any(axis=1).sum()), interval.row_count, findings[:MOST_FINDINGS], interval.finding_count, *counts
+    )
 
 
-def values_of(interval: Interval, metric_set: MetricSet) -> model.Floats:
+def values_of(interval: IntervalData, metric_set: MetricSet) -> model.Floats:
     """The interval's values [series, measure]; NaN where there is none."""
     return np.array(list(itertools.chain.from_iterable(interval.values.values())), float).reshape(
         -1, len(metric_set.measures)
@@ -135,7 +137,7 @@ def report(
 
 def quarantined(store: Store) -> int:
     """How many alerts are in quarantine."""
-    return sum(1 for _ in store.list(layout.QUARANTINE))
+    return sum(1 for _ in store.list(layout.QUARANTINE_FOLDER))
 
 
 # --- what the parts know
@@ -171,7 +173,7 @@ def days_of(files: Mapping[datetime, Sequence[str]]) -> list[Day]:
     """The intervals and their live files, gathered by UTC date."""
     by_date: dict[str, list[tuple[datetime, tuple[str, ...]]]] = {}
     for start, keys in files.items():
-        by_date.setdefault(layout.date(start), []).append((start, tuple(keys)))
+        by_date.setdefault(layout.utc_date(start), []).append((start, tuple(keys)))
     firsts = itertools.accumulate((len(some) for some in by_date.values()), initial=0)
     return [
         Day(number, date, first, tuple(some))
@@ -220,7 +222,7 @@ def read(job: Job, day: Day) -> Read:
     parts: list[tuple[list[int], model.Floats]] = []
     like: list[Told] = []
     for number, interval in enumerate(
-        in_order(job.store, lambda one: live_data.read(job.store, item, *one), day.files)
+        map_in_order(job.store, lambda one: live_data.read_interval(job.store, item, *one), day.files)
     ):
         values = values_of(interval, item)
         like.append(told(interval, values))

@@ -21,7 +21,7 @@ from anomalake.domain.alert import MISSING_DATA, Alert
 from anomalake.domain.alert_matching import get_dimension_values
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.series_key import build_series_key
-from anomalake.lake.live_data import Interval, Series
+from anomalake.lake.live_data import IntervalData, Series
 
 _key = lru_cache(maxsize=2**17)(build_series_key)
 SHARD = 20_000  # columns (series x measures) at most that are one shard of the state
@@ -88,7 +88,7 @@ class Detector:
         """Series in a shard."""
         return max(1, SHARD // len(self.metric_set.measures))
 
-    def score(self, interval: Interval) -> Scored:
+    def score(self, interval: IntervalData) -> Scored:
         """Score an interval and learn from it; intervals come in time's order, those without data too."""
         item, start = self.metric_set, interval.start
         wall = item.clock.wall_time(start)
@@ -96,7 +96,9 @@ class Detector:
         said = [one for one in self.feedback if one.timestamp < start]
         values, points = self._points(interval, day, slot, said)
         present = np.flatnonzero(~np.isnan(values).all(axis=1))
-        arrival = arrive(self.arrived, item, start, said, came=len(present), rows=interval.rows, refused=interval.found)
+        arrival = arrive(
+            self.arrived, item, start, said, came=len(present), rows=interval.row_count, refused=interval.finding_count
+        )
         missed = self._missing(day, slot, present) if arrival.tells else np.empty(0, np.int64)
         self.last[present] = day
         scored = outcome(item, list(self.series), points, arrival, missed)
@@ -104,7 +106,7 @@ class Detector:
         return scored._replace(alerts=alerts)
 
     def _points(
-        self, interval: Interval, day: int, slot: int, said: list[Feedback]
+        self, interval: IntervalData, day: int, slot: int, said: list[Feedback]
     ) -> tuple[model.Floats, model.Points]:
         """The values of all series [series, measure], and their points [series x measures]."""
         width, sensitivity = len(self.metric_set.measures), self.metric_set.alerts.sensitivity

@@ -13,7 +13,7 @@ from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.timestamps import EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT
 from anomalake.lake import live_data
-from anomalake.lake.live_data import Finding, source_of
+from anomalake.lake.live_data import Finding, require_source
 from anomalake.lake.store import Store
 
 MAX_NAMED = 3  # folders that one line of a summary names
@@ -35,8 +35,8 @@ def clock_now() -> datetime:
 
 def timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
     """What a back-test at `now` (naive UTC) processes; `UserError` where no live data is due."""
-    folders, clock = live_data.files_by_interval(store, metric_set), metric_set.clock
-    place = source_of(metric_set).path
+    folders, clock = live_data.list_files_by_interval(store, metric_set), metric_set.clock
+    place = require_source(metric_set).path
     if not folders:
         raise UserError(
             f"the lake holds no live data of the metric set {metric_set.name!r}; files belong in folders {place}"
@@ -118,4 +118,4 @@ def _outlier(start: datetime, following: datetime) -> str:
 
 
 def _finding(metric_set: MetricSet, wall: datetime, problem: str) -> Finding:
-    return Finding(live_data.folder(metric_set, wall), problem)
+    return Finding(live_data.interval_folder(metric_set, wall), problem)

@@ -15,7 +15,7 @@ from anomalake.catalog.views import database, views, views_of_all
 from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, tables
-from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.lake.layout import GLUE_TABLE_NAMES, Format
 
 Status = Literal["ok", "warning", "problem", "skipped"]
 Clients = Callable[[str, str], Any]  # a service and a region -> its boto3 client
@@ -210,12 +210,14 @@ def declared(scene: Scene) -> dict[str, dict[str, Declared]]:
     made: dict[str, dict[str, Declared]] = {scene.prefix: {}}
     for item in scene.setting.sets:
         own = made[database(scene.prefix, item)] = {}
-        for table, name in GLUE_NAMES.items():
+        for table, name in GLUE_TABLE_NAMES.items():
             kinds = {
                 column: "string" if form == "csv" else sql.HIVE[sql.TRINO[kind]]
                 for column, kind in tables.schema(table, item)
             }
-            own[name] = Declared({column.lower(): kind for column, kind in kinds.items()}, layout.folder(table, item))
+            own[name] = Declared(
+                {column.lower(): kind for column, kind in kinds.items()}, layout.table_folder(table, item)
+            )
         if item.source is not None:
             columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")
             own["live"] = Declared(

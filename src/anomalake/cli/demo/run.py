@@ -18,7 +18,7 @@ from anomalake.cli import local_pipeline
 from anomalake.cli.demo import flights, shop
 from anomalake.cli.demo.folder import begun_anew
 from anomalake.cli.terminal import table
-from anomalake.dashboards import pages
+from anomalake.dashboards import lake_page
 from anomalake.detect.backtest import Report
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
@@ -26,7 +26,7 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, live_data
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.lake.layout import GLUE_TABLE_NAMES, Format
 from anomalake.lake.store import Store
 
 Dataset = Literal["flights", "ecommerce"]
@@ -104,7 +104,7 @@ def _fill_and_show(
         say(_against_labels(connection, made.labels, data))
     question, statement = QUESTIONS[dataset]
     say(f"\n{question}\n\n{statement}\n\n{table(*duck.query(connection, statement))}")
-    size = pages.write(item, connection, page)
+    size = lake_page.write_page(item, connection, page)
     say(f"\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)")
     say(f'ask more    {_called()} query --lake {shlex.quote(str(root))} "SELECT ..."')
 
@@ -121,8 +121,8 @@ def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Calla
         item = metric_set_yaml.load(file)
     store = open_lake(lake)
     kept = [
-        *live_data.files_by_interval(store, item).values(),
-        *(list(store.list(layout.folder(table, item))) for table in GLUE_NAMES),
+        *live_data.list_files_by_interval(store, item).values(),
+        *(list(store.list(layout.table_folder(table, item))) for table in GLUE_TABLE_NAMES),
     ]
     if held := [keys[0] for keys in kept if keys]:
         what = f"holds data of the metric set {item.name!r} already ({held[0]})"
