@@ -178,7 +178,7 @@ def _demo(seeds: tuple[int, ...]) -> str:
     exact: list[tuple[bool, list[float]]] = []
     events = false = struck = carried = 0
     for seed in seeds:
-        made, detector = shop.make(seed=seed), Detector(metric_set_yaml.parse(DEMO, "shop"))
+        made, detector = shop.generate(seed=seed), Detector(metric_set_yaml.parse(DEMO, "shop"))
         cells = dict(list(made.labels.groupby(["timestamp", "measure"])))
         struck += len(cells)
         for hour, rows in made.data.groupby("timestamp"):

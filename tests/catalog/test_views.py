@@ -87,7 +87,7 @@ def lake(request, tmp_path_factory):
     root: Path = tmp_path_factory.mktemp(request.param)
     item = metric_set_yaml.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
-    local_pipeline.lay_out(live, item, FolderStore(root))
+    local_pipeline.write_live_data(live, item, FolderStore(root))
     outcome = ingest_messages(
         [Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param
     )
@@ -286,7 +286,7 @@ def test_every_view_gives_the_same_rows_in_both_formats(arrived, live, observed)
     for form in FORMATS:
         with tempfile.TemporaryDirectory() as root:
             store = FolderStore(Path(root))
-            local_pipeline.lay_out(frame, shop, store)
+            local_pipeline.write_live_data(frame, shop, store)
             outcome = ingest_messages(
                 [Message(str(number), body) for number, body in enumerate(arrived)], store, (shop, other), form
             )
@@ -399,7 +399,7 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
     frame = pd.DataFrame(
         [{**dict.fromkeys(names, "v"), "timestamp": "2021-02-17 11:00:00", "anomalous": 1, "revenue": 2.0}]
     )
-    local_pipeline.lay_out(frame, item, FolderStore(tmp_path))
+    local_pipeline.write_live_data(frame, item, FolderStore(tmp_path))
     body = alert_body("revenue", series=[(dict.fromkeys(names, "v"), 9.0)], contributions={"wall": {"v": 100.0}})
     ingest_messages([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
     connection = duck.connect(tmp_path, [item])
@@ -529,7 +529,7 @@ def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
     frame = pd.DataFrame(
         [{"platform": "p", "marketplace": "m", "timestamp": day, "views": 1, "revenue": 1.0} for day in days]
     )
-    assert local_pipeline.lay_out(frame, item, FolderStore(tmp_path)) == (3, [])
+    assert local_pipeline.write_live_data(frame, item, FolderStore(tmp_path)) == (3, [])
     report = local_pipeline.run_backtest(item, FolderStore(tmp_path), (item,), "parquet")
     assert (report.rows, report.found) == (3, 0)
     connection = duck.connect(tmp_path, [item])

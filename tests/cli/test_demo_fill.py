@@ -51,7 +51,7 @@ def observed(store: Store, form: layout.Format) -> int:
 
 def fill(lake: str, form: layout.Format = "parquet", days: int = 17) -> list[str]:
     said: list[str] = []
-    run.fill(lake, form=form, days=days, now=NOW, say=said.append)
+    run.fill_bucket(lake, form=form, days=days, now=NOW, say=said.append)
     return said
 
 
@@ -181,7 +181,7 @@ def test_a_store_that_fails_stops_the_laying_out(bucket):
     from anomalake.cli.demo import shop
 
     with pytest.raises(StorageError):
-        local_pipeline.lay_out(shop.make(3).data, SHOP, open_store(f"s3://{bucket}-not"))
+        local_pipeline.write_live_data(shop.generate(3).data, SHOP, open_store(f"s3://{bucket}-not"))
 
 
 def test_what_a_store_answers_late_keeps_its_place():

@@ -183,9 +183,9 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
     column = sets[0].timestamp.column
     known = known[known[column] < known[column].min().normalize() + timedelta(days=FLIGHT_DAYS)]
     known = known.assign(**{column: known[column] + MOVED})
-    made = shop.make(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
+    made = shop.generate(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
     for item, data in zip(sets, (known, made), strict=False):
-        local_pipeline.lay_out(data, item, store)
+        local_pipeline.write_live_data(data, item, store)
         report = local_pipeline.run_backtest(item, store, sets, form)
         assert (report.failed, report.quarantined) == (0, 0)
         assert report.alerts > 20

@@ -45,7 +45,7 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
         for p in ("pc", "app")
         for m in markets
     ]
-    local_pipeline.lay_out(
+    local_pipeline.write_live_data(
         pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]),
         item,
         FolderStore(root),

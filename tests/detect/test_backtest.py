@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anomalake.cli import local_pipeline
-from anomalake.cli.give_feedback import keep
+from anomalake.cli.give_feedback import save_feedback
 from anomalake.detect import backtest, detector, timeline
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.state import Memory
@@ -81,12 +81,12 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
     for store in lakes:
         fill(store)
         at = backtest.datetime(2021, 3, 14, 23)
-        keep(
+        save_feedback(
             Feedback("views", at, wanted=False, direction="above", series=({"platform": "pc_web"},), said_at=at),
             SHOP,
             store,
         )
-        keep(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
+        save_feedback(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
     expected = in_one_process(lakes[0])
     assert len([key for key in expected if "/shards/" in key]) == 5
     in_parts(str(lakes[1].root), 8)

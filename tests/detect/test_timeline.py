@@ -44,7 +44,7 @@ def metric(
 def write(store, item: MetricSet, rows: dict[datetime, float]) -> None:
     """One row each, by its wall time."""
     frame = pd.DataFrame({"at": [f"{wall:%Y-%m-%d %H:%M:%S}" for wall in rows], "amount": list(rows.values())})
-    local_pipeline.lay_out(frame, item, store)
+    local_pipeline.write_live_data(frame, item, store)
 
 
 def daily(count: int, last: datetime, level: float = 1000) -> dict[datetime, float]:
@@ -279,7 +279,7 @@ def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[da
         (130 if hour in (8, 9) else 100) * (factor or {}).get(item.start(instant), 1)
         for instant, hour in zip(instants, locals_, strict=True)
     ]
-    local_pipeline.lay_out(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
+    local_pipeline.write_live_data(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -56,8 +56,8 @@ EXPRESSIONS = {
     "code": propose_metric_set._CODE.search,
     "wall time": lambda text: live_data.parse_wall_time(text, "yyyy-MM-dd HH:mm", "UTC"),
     "UNIX time": lambda text: live_data.parse_wall_time(text, time_patterns.UNIX, "UTC"),
-    "column name": lambda text: read_table.renamed([text]),
-    "numbers": lambda text: read_table.numbers(pd.Series([text], dtype=object)),
+    "column name": lambda text: read_table.column_names([text]),
+    "numbers": lambda text: read_table.parse_numbers(pd.Series([text], dtype=object)),
 }
 
 
@@ -113,7 +113,7 @@ def test_a_file_of_one_column_is_read_as_one(tmp_path):
 
 
 def test_numbers_of_thousands_of_digits_are_not_numbers_and_raise_no_error():
-    found = read_table.numbers(pd.Series(["1", "1" * 5_000, None, "x", "-2.5e3"], dtype=object))
+    found = read_table.parse_numbers(pd.Series(["1", "1" * 5_000, None, "x", "-2.5e3"], dtype=object))
     assert found.tolist()[0::4] == [1.0, -2_500.0]
     assert np.isnan(found.tolist()[1:4]).all()
 

@@ -275,7 +275,7 @@ def test_feedback_on_an_event_is_about_the_series_that_its_latest_report_names()
     store = ObjectStore.memory()
     bodies = [report((PC, 1.0), (APP, 2.0), at=1), report((PC, 3.0), at=2), report((PC, 9.0), score=99, event="other")]
     ingest_messages([Message(str(number), body) for number, body in enumerate(bodies)], store, (SHOP,), "parquet")
-    (found,) = give_feedback.of_event("5b0e7c9a", SHOP, store, "parquet")
+    (found,) = give_feedback.feedback_on_event("5b0e7c9a", SHOP, store, "parquet")
     assert found.series == (PC,)
 
 

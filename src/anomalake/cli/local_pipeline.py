@@ -35,7 +35,7 @@ from anomalake.lake.store import Store
 METRIC_SETS = "metric_sets"  # the folder of a lake that keeps the metric sets it was filled by
 
 
-def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[int, list[Finding]]:
+def write_live_data(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[int, list[Finding]]:
     """Write the rows as live data, one folder an interval, in the metric set's format: the number of folders, and the rows that have no place.
 
     The frame has the source's columns; its timestamps are the text that the metric set's format says, or datetimes on the set's wall clock.
@@ -104,7 +104,7 @@ def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[
     return walls, findings
 
 
-def settle(metric_set_file: Path, metric_set: MetricSet, store: FolderStore) -> Path:
+def copy_metric_set(metric_set_file: Path, metric_set: MetricSet, store: FolderStore) -> Path:
     """Keep a copy of the metric set in the lake, so that later commands on this lake need no option; the folder of such copies."""
     key = f"{METRIC_SETS}/{metric_set.name}.yaml"
     if metric_set_file.resolve() != (store.root / key).resolve():

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from anomalake.cli.propose_metric_set import Proposal, written
+from anomalake.cli.propose_metric_set import Proposal, to_yaml
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.names import to_metric_set_name
@@ -162,7 +162,7 @@ def convert(text: str, where: str) -> Proposal:
         f"DimensionFilterList: the filter on {one.name!r} is not taken over; write only the rows that you want watched to the live data"
         for one in answer.dimension_filter_list
     ]
-    yaml = written(document)
+    yaml = to_yaml(document)
     try:
         metric_set_yaml.parse(yaml, where)
     except UserError as error:

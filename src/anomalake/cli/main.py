@@ -109,11 +109,14 @@ def _init(arguments: Arguments) -> int:
         )
     if zone is not None:
         metric_set_yaml.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
-    if zone not in (None, "UTC") and read_table.has_zone(file):
+    if zone not in (None, "UTC") and read_table.has_time_zone(file):
         raise UserError(f"{file}: its timestamps carry a zone of their own and are read as UTC; leave --timezone out")
     target = _keep(
         propose_metric_set.propose(
-            table, arguments.name or to_metric_set_name(file.stem), zone, read_table.told(file, table)
+            table,
+            arguments.name or to_metric_set_name(file.stem),
+            zone,
+            read_table.describe_renamed_columns(file, table),
         ),
         arguments,
     )
@@ -162,9 +165,11 @@ def _demo(arguments: Arguments) -> int:
             raise UserError(
                 "--dataset flights: these are of 2013, which a deployed dashboard does not show by itself; a lake in S3 gets the shop"
             )
-        run.fill(arguments.lake, form=form, days=arguments.days, now=datetime.now(UTC).replace(tzinfo=None), say=say)
+        run.fill_bucket(
+            arguments.lake, form=form, days=arguments.days, now=datetime.now(UTC).replace(tzinfo=None), say=say
+        )
     else:
-        run.run(
+        run.run_demo(
             arguments.dataset or "flights",
             _lake_folder(arguments),
             Path(arguments.output),
@@ -185,7 +190,7 @@ def _backtest(arguments: Arguments) -> int:
     root = _lake_folder(arguments)
     if arguments.metric_set and Path(arguments.metric_set).is_file():
         item = metric_set_yaml.load(Path(arguments.metric_set))
-        sets = local_pipeline.settle(Path(arguments.metric_set), item, FolderStore(root))
+        sets = local_pipeline.copy_metric_set(Path(arguments.metric_set), item, FolderStore(root))
     else:
         sets = _metric_set_path(arguments)
         item = _one(metric_set_yaml.load_all(sets))
@@ -197,7 +202,7 @@ def _backtest(arguments: Arguments) -> int:
         raise UserError(f"metric set {item.name!r}: has no `source`, so there is no live data to go through")
     if arguments.data:
         table = read_table.read(Path(arguments.data))
-        folders, placeless = local_pipeline.lay_out(table, item, FolderStore(root))
+        folders, placeless = local_pipeline.write_live_data(table, item, FolderStore(root))
         say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
     report = local_pipeline.run_backtest(item, FolderStore(root), metric_set_yaml.load_all(sets), form, arguments.now)
@@ -291,16 +296,16 @@ def _feedback(arguments: Arguments) -> int:
     if (arguments.event is None) == (arguments.measure is None):
         raise UsageError("name an event, or a --measure (with --series, if not all of its series are meant)")
     if arguments.event is not None:
-        found = give_feedback.of_event(arguments.event, item, store, _format(arguments, store, [item]))
+        found = give_feedback.feedback_on_event(arguments.event, item, store, _format(arguments, store, [item]))
     else:
         found = [
-            give_feedback.of_series(
+            give_feedback.feedback_on_series(
                 arguments.measure, arguments.since or now, arguments.direction, arguments.series or [], item
             )
         ]
     for one in found:
         said = msgspec.structs.replace(one, wanted=arguments.wanted, note=arguments.note, said_at=now)
-        say(give_feedback.keep(said, item, store))
+        say(give_feedback.save_feedback(said, item, store))
         weight = "more" if arguments.wanted else "less"
         series = f"{len(said.series)} series" if said.series else "all series"
         say(
