@@ -17,7 +17,7 @@ import pandas as pd
 import sqlglot
 
 import stack
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import flights, shop
@@ -68,8 +68,8 @@ class Lake(NamedTuple):
 
     def _databases(self) -> list[tuple[str, str]]:
         return [
-            (self.name, duck.PREFIX),
-            *((database(self.name, item), database(duck.PREFIX, item)) for item in self.sets),
+            (self.name, duckdb_catalog.DEFAULT_PREFIX),
+            *((database(self.name, item), database(duckdb_catalog.DEFAULT_PREFIX, item)) for item in self.sets),
         ]
 
 

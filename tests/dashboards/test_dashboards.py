@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
 from anomalake.dashboards import definition, lake_page, preview
 from anomalake.domain import intervals, metric_set, metric_set_yaml
@@ -59,7 +59,7 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
     assert (
         len(ingest_messages([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet").stored) == 3
     )
-    return item, duck.connect(root, [item])
+    return item, duckdb_catalog.connect(root, [item])
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +316,7 @@ def test_the_filter_on_partitions_leaves_every_row_of_the_window_in_every_zone(t
         walls = sorted(intervals.to_wall_time(instant, zone) for instant in instants)
         for start, end in ((walls[0], walls[0]), (walls[-1], walls[-1]), (walls[0], walls[-1]), (walls[3], walls[9])):
             made = definition.build_set_definition(item, definition.Window(start, end, "HOUR"))
-            seen = content(a_page(made, duck.connect(root, [item])))
+            seen = content(a_page(made, duckdb_catalog.connect(root, [item])))
             log = next(visual for visual in seen["sheets"][0]["visuals"] if visual["id"] == "log")
             assert seen["cubes"][log["cube"]]["rows"] == sum(start <= wall <= end for wall in walls), (zone, start, end)
 
@@ -335,7 +335,7 @@ def test_the_analysis_over_all_metric_sets_is_drawn_too(tmp_path):
 
 def test_an_empty_lake_gives_a_page(tmp_path):
     item = metric_set_yaml.parse(shop_text(), "shop")
-    assert lake_page.write_page(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") > 0
+    assert lake_page.write_page(item, duckdb_catalog.connect(tmp_path, [item]), tmp_path / "page.html") > 0
     if CHROMIUM:
         _, marks, body = opened(tmp_path / "page.html", "overview")
         assert (body["drawn"], marks["timeline"], marks["log"]) == ("overview", {"empty": 1}, {"empty": 1})
@@ -343,7 +343,7 @@ def test_an_empty_lake_gives_a_page(tmp_path):
 
 def test_big_metric_sets_preview(tmp_path):
     item = big()
-    assert lake_page.write_page(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") < 5_000_000
+    assert lake_page.write_page(item, duckdb_catalog.connect(tmp_path, [item]), tmp_path / "page.html") < 5_000_000
 
 
 def test_names_with_hyphens_never_make_one_id_of_two():

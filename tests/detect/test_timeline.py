@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
 from anomalake.cli.main import main
 from anomalake.dashboards import definition, lake_page
@@ -138,7 +138,7 @@ def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tm
     monkeypatch.setattr(
         definition, "fit_window", lambda one, first, last: windows.append((first, last)) or original(one, first, last)
     )
-    lake_page.write_page(item, duck.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
+    lake_page.write_page(item, duckdb_catalog.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
     assert windows == [(datetime(2026, 1, 1), datetime(2026, 3, 1))]
 
 
@@ -322,7 +322,7 @@ def test_absolute_timestamps_keep_both_hours_apart_in_tables_and_views(tmp_path,
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert alerts_of(store) == [f"{second:%Y-%m-%dT%H:%M}Z[UTC]"]
     assert report.alerts == 1
-    connection = duck.connect(tmp_path, [item])
+    connection = duckdb_catalog.connect(tmp_path, [item])
     live_rows = connection.sql('SELECT "timestamp", amount, "date" FROM anomalies_with_live ORDER BY 1').fetchall()
     seen = connection.sql('SELECT "timestamp", value, "date" FROM metrics_with_band ORDER BY 1').fetchall()
     assert live_rows == seen

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
@@ -115,7 +115,9 @@ def test_the_views_say_the_same_at_every_step_as_without_compaction(chosen, tmp_
             for view in ("metrics_with_band", "data_health"):
                 statement = f'SELECT * FROM {view} ORDER BY "timestamp", 6, 7, 8'
                 one, two = (
-                    duck.query(duck.connect(Path(setting.store.root), [SHOP], chosen.format), statement)
+                    duckdb_catalog.query(
+                        duckdb_catalog.connect(Path(setting.store.root), [SHOP], chosen.format), statement
+                    )
                     for setting in (chosen, other)
                 )
                 assert one == two

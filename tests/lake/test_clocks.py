@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
 from anomalake.domain import metric_set_yaml
 from anomalake.lake.folder_store import FolderStore
@@ -53,7 +53,7 @@ def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, tw
     ]
     assert report.found == len(skipped)
     assert all("never happened" in finding.problem for finding in report.findings)
-    connection = duck.connect(root, [item])
+    connection = duckdb_catalog.connect(root, [item])
     live = connection.sql(
         'SELECT "timestamp", localtimestamp, views FROM anomalake_shop.anomalies_with_live ORDER BY 1'
     ).fetchall()

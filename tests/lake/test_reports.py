@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import give_feedback
 from anomalake.domain import alert as alerts
 from anomalake.domain import metric_set_yaml
@@ -37,12 +37,12 @@ def report(*points, at=None, score=50, shares=None, **more) -> str:
     return alert_body(series=list(points), score=score, contributions=shares or {}, **reported, **more)
 
 
-def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duck.Connection:
+def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duckdb_catalog.Connection:
     outcome = ingest_messages(
         [Message(str(number), body) for number, body in enumerate(bodies)], FolderStore(tmp_path), (item,), form
     )
     assert (outcome.quarantined, outcome.failed_ids) == ((), ())
-    return duck.connect(tmp_path, [item], form)
+    return duckdb_catalog.connect(tmp_path, [item], form)
 
 
 def shown(bodies, form="parquet") -> list[tuple]:
@@ -295,7 +295,7 @@ def test_a_lake_that_an_older_anomalake_wrote_is_named_with_the_command_that_reb
     with pytest.raises(
         UserError, match=r"lacks the columns .*eventRank, as an older Anomalake wrote it; `anomalake replay --lake "
     ):
-        duck.connect(tmp_path, [SHOP])
+        duckdb_catalog.connect(tmp_path, [SHOP])
     outcome = ingest_messages([Message("m", report((PC, 1.0)))], store, (SHOP,), form)
     assert outcome.failed_ids == ("m",)
     assert "`anomalake replay`" in str(outcome.error)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from anomalake import sources
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import AlertError
 from anomalake.lake.folder_store import FolderStore
@@ -268,7 +268,7 @@ def test_what_shares_measure_and_interval_is_two_series_where_the_set_tells_them
         "parquet",
     )
     assert (len(outcome.stored), outcome.quarantined) == (2, ())
-    connection = duck.connect(tmp_path, [item])
+    connection = duckdb_catalog.connect(tmp_path, [item])
     assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [
         (2, series)
     ]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake import sources
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import AlertError
 from anomalake.lake.folder_store import FolderStore
@@ -111,7 +111,7 @@ def test_two_values_or_monitors_of_one_day_are_two_series_and_in_a_set_of_before
             [Message(str(n), body) for n, body in enumerate(bodies)], FolderStore(root), (item,), "csv"
         )
         assert (len(outcome.stored), outcome.quarantined) == (2, ())
-        connection = duck.connect(root, [item])
+        connection = duckdb_catalog.connect(root, [item])
         assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [
             (2, series)
         ]

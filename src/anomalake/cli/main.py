@@ -181,7 +181,7 @@ def _demo(arguments: Arguments) -> int:
 
 
 def _backtest(arguments: Arguments) -> int:
-    from anomalake.catalog import duck
+    from anomalake.catalog import duckdb_catalog
     from anomalake.cli import local_pipeline, read_table
     from anomalake.dashboards import lake_page
     from anomalake.lake import layout
@@ -208,7 +208,7 @@ def _backtest(arguments: Arguments) -> int:
     report = local_pipeline.run_backtest(item, FolderStore(root), metric_set_yaml.load_all(sets), form, arguments.now)
     tell_of(report, item, root)
     warn_of_partitions(item, FolderStore(root))
-    size = lake_page.write_page(item, duck.connect(root, [item], form), Path(arguments.output))
+    size = lake_page.write_page(item, duckdb_catalog.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 1 if report.failed or report.quarantined else 0
 
@@ -280,7 +280,9 @@ def warn_of_partitions(item: MetricSet, store: Store, top: Path = Path()) -> Non
     samconfig = top / "samconfig.toml"
     told = samconfig.read_text("utf-8", "replace") if samconfig.is_file() else ""
     now = datetime.now(UTC).replace(tzinfo=None)
-    for found, remedy in projection.of_profiles(live_data.list_files_by_interval(store, item), item, told, now):
+    for found, remedy in projection.warnings_for_profiles(
+        live_data.list_files_by_interval(store, item), item, told, now
+    ):
         _warn(f"{found}; {remedy}")
 
 
@@ -438,11 +440,11 @@ def _replay(arguments: Arguments) -> int:
 
 
 def _query(arguments: Arguments) -> int:
-    from anomalake.catalog import duck
+    from anomalake.catalog import duckdb_catalog
     from anomalake.lake.encoding import encode_safe_cell
 
-    connection = duck.connect(_lake_folder(arguments), metric_set_yaml.load_all(_metric_set_path(arguments)))
-    columns, rows = duck.stream(connection, arguments.sql)
+    connection = duckdb_catalog.connect(_lake_folder(arguments), metric_set_yaml.load_all(_metric_set_path(arguments)))
+    columns, rows = duckdb_catalog.stream(connection, arguments.sql)
     shape = arguments.shape or ("csv" if arguments.raw or not sys.stdout.isatty() else "table")
     if arguments.raw and shape != "csv":
         raise UsageError("--raw goes with --as csv only")
@@ -462,11 +464,11 @@ def _query(arguments: Arguments) -> int:
 
 
 def _preview(arguments: Arguments) -> int:
-    from anomalake.catalog import duck
+    from anomalake.catalog import duckdb_catalog
     from anomalake.dashboards import lake_page
 
     item = _one(metric_set_yaml.load_all(_metric_set_path(arguments)))
-    size = lake_page.write_page(item, duck.connect(_lake_folder(arguments), [item]), Path(arguments.output))
+    size = lake_page.write_page(item, duckdb_catalog.connect(_lake_folder(arguments), [item]), Path(arguments.output))
     say(f"{Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 0
 
@@ -530,9 +532,9 @@ def _doctor(arguments: Arguments) -> int:
         raise UserError(f"AWS_PROFILE: {error}; name a profile that `aws configure list-profiles` prints") from error
     if not region:
         raise UserError("no AWS region is chosen; name one with --region, or in AWS_REGION")
-    setting = doctor.Setting(arguments.stack, region, arguments.quicksight_owner, sets)
+    setting = doctor.Settings(arguments.stack, region, arguments.quicksight_owner, sets)
     checks = []
-    for check in doctor.examine(
+    for check in doctor.run_checks(
         lambda service, where: session.client(service, region_name=where, config=patient), setting
     ):
         checks.append(check)
@@ -543,7 +545,7 @@ def _doctor(arguments: Arguments) -> int:
                 f"{check.status:<9}{check.name:<17}{check.found}"
                 + (f"\n{'':<26}-> {check.remedy}" if check.remedy else "")
             )
-    return 0 if doctor.healthy(checks) else 1
+    return 0 if doctor.is_healthy(checks) else 1
 
 
 # --- where things are
