@@ -169,10 +169,10 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     from anomalake.detect.detector import Detector
     from anomalake.detect.state import Memory
     from anomalake.domain import intervals
-    from anomalake.functions.detect import run
-    from anomalake.functions.lease import leased
-    from anomalake.functions.memory import remember
-    from anomalake.functions.setting import Setting
+    from anomalake.functions.detect import run_detector
+    from anomalake.functions.detector_state import save_state
+    from anomalake.functions.lease import hold_lease
+    from anomalake.functions.settings import Settings
     from anomalake.lake import live_data
     from anomalake.lake.store import ObjectStore
 
@@ -190,7 +190,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
             [],
         )
     store = _Counted(ObjectStore.memory())
-    remember(store, item, Memory(detector, after=wall, alerts_from=wall, silent=0), None)  # type: ignore[arg-type]
+    save_state(store, item, Memory(detector, after=wall, alerts_from=wall, silent=0), None)  # type: ignore[arg-type]
     kept = sum(len(store.store.get(key).data) for key in store.store.list("detector"))
     del detector
     for first in (True, False):
@@ -202,8 +202,8 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         )
         store.calls.clear()
         began, began_wall = time.process_time(), time.perf_counter()
-        with leased(store, item, wall + step) as mine:  # type: ignore[arg-type]
-            done, _ = run(item, Setting(store, (item,), "parquet"), wall + step, lambda: True)  # type: ignore[arg-type]
+        with hold_lease(store, item, wall + step) as mine:  # type: ignore[arg-type]
+            done, _ = run_detector(item, Settings(store, (item,), "parquet"), wall + step, lambda: True)  # type: ignore[arg-type]
         used, took = time.process_time() - began, time.perf_counter() - began_wall
         if not mine or done.scored != 1:
             raise RuntimeError(f"the run scored {done.scored} intervals, wanted one")

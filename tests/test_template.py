@@ -433,8 +433,8 @@ def test_a_schedule_calls_the_detect_function_with_an_event_that_it_takes(stack)
         )
         assert json.loads(one["Target"]["Input"]) == {"metricSet": item.name}
         assert one["GroupName"] == stack["Schedules"].properties["Name"]
-    assert lease.LEASE.total_seconds() > function.properties["Timeout"]
-    assert 30_000 <= detect.SPARE_MS < 1000 * function.properties["Timeout"] / 2
+    assert lease.LEASE_DURATION.total_seconds() > function.properties["Timeout"]
+    assert 30_000 <= detect.RESERVED_MS < 1000 * function.properties["Timeout"] / 2
 
 
 def test_others_reach_the_queue_the_function_and_the_topic_and_failures_the_dead_letters(stack):

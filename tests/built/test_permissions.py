@@ -305,6 +305,6 @@ def test_lambda_may_do_what_it_does_with_the_roles(made: Made):
 
 
 def test_the_environment_that_the_template_sets_is_the_one_that_the_functions_read():
-    (names,) = re.findall(r"_NAMES = \(([^)]*)\)", (TOP / "src/anomalake/functions/setting.py").read_text("utf-8"))
+    (names,) = re.findall(r"_NAMES = \(([^)]*)\)", (TOP / "src/anomalake/functions/settings.py").read_text("utf-8"))
     read = {f"ANOMALAKE_{name}" for name in re.findall(r'"(\w+)"', names)}
     assert set(re.findall(r"^ +(ANOMALAKE_\w+):", (TOP / "template.yaml").read_text("utf-8"), re.MULTILINE)) == read

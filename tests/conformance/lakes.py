@@ -206,7 +206,7 @@ def on_their_way(store: FolderStore, item: MetricSet, form: Format, now: datetim
     ways = []
     for ago, step in ((4, "written"), (3, "switched"), (2, "begun")):
         day = layout.utc_date(now - timedelta(days=ago))
-        ways.append(compaction.Day(day, step, now, day, switched=step == "switched"))
+        ways.append(compaction.DayCompaction(day, step, now, day, switched=step == "switched"))
         for table in layout.DETECTOR_TABLES:
             schema, whole = tables.schema(table, item), layout.day_key(table, item, day, form)
             stored = store.get(whole)

@@ -13,7 +13,7 @@ from anomalake.detect.state import Memory
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
-from anomalake.functions.memory import remember, said
+from anomalake.functions.detector_state import read_feedback, save_state
 from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore
 from examples import shop_text
@@ -23,7 +23,7 @@ from shop_history import SHOP, contents, fill, in_one_process, same
 def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     """The same in parts, each of them done twice."""
     job = backtest.Job(root, item, (item,), "parquet")
-    head, feedback = job.store.get(layout.state_key(item)), said(job.store, item).feedback
+    head, feedback = job.store.get(layout.state_key(item)), read_feedback(job.store, item).feedback
     when = timeline.timeline(job.store, item, timeline.clock_now())
     days = backtest.days_of(when.files)
     read = [backtest.read(job, day) for _ in range(2) for day in days][len(days) :]
@@ -49,7 +49,7 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     detector = backtest.detector(known, ongoing, [one for one in learned if isinstance(one, backtest.Learned)])
     last = next(reversed(when.files))
     if detector.series:
-        remember(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
+        save_state(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
     return backtest.report(
         when, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ()
     )

@@ -237,7 +237,7 @@ def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
 def _detect(arguments: Arguments) -> int:
     from anomalake.cli import local_pipeline
     from anomalake.functions import detect, lease
-    from anomalake.functions.setting import Setting
+    from anomalake.functions.settings import Settings
     from anomalake.lake.credentials import open_lake
 
     sets = metric_set_yaml.load_all(_metric_set_path(arguments))
@@ -248,10 +248,10 @@ def _detect(arguments: Arguments) -> int:
     form = _format(arguments, store, sets)
     for item in watched:
         say(item.path)
-        with lease.leased(store, item, now) as mine:
+        with lease.hold_lease(store, item, now) as mine:
             if not mine:
                 raise UserError(
-                    f"{item.name}: another run of its detector is under way: {lease.holder(store, item)}; try again when it has ended"
+                    f"{item.name}: another run of its detector is under way: {lease.describe_holder(store, item)}; try again when it has ended"
                 )
             if arguments.rebuild:
                 report = local_pipeline.run_backtest(item, store, sets, form, now)
@@ -259,9 +259,9 @@ def _detect(arguments: Arguments) -> int:
                 warn_of_partitions(item, store)
                 failed = failed or bool(report.failed or report.quarantined)
             else:
-                chosen = Setting(store, sets, form)
-                done, memory = detect.run(item, chosen, now, lambda: True)
-                detect.tidy_days(item, chosen, memory, now, lambda: True)
+                chosen = Settings(store, sets, form)
+                done, memory = detect.run_detector(item, chosen, now, lambda: True)
+                detect.compact_finished_days(item, chosen, memory, now, lambda: True)
                 late = f", {done.late:,} late (`--rebuild` scores them)" if done.late else ""
                 through = f"{item.clock.wall_time(memory.after)} ({item.timezone})"
                 say(f"detector    {done.scored:,} intervals, {done.empty:,} without data{late}, through {through}")
