@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from anomalake.dashboards.definition import MAX_TIME_AXIS_POINTS
 from anomalake.detect.detector import SHARD
+from anomalake.domain import metric_set_yaml
 
 # List prices of us-east-1 in USD, without free allowances, as read in the autumn of 2026 (docs/scaling.md, "Prices").
 PRICES = {
@@ -167,7 +168,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
 
     from anomalake.detect.detector import Detector
     from anomalake.detect.state import Memory
-    from anomalake.domain import intervals, metric_set
+    from anomalake.domain import intervals
     from anomalake.functions.detect import run_detector
     from anomalake.functions.detector_state import save_state
     from anomalake.functions.lease import hold_lease
@@ -175,7 +176,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     from anomalake.lake import live_data
     from anomalake.lake.store import ObjectStore
 
-    item = metric_set.parse(_SET.format(frequency=frequency), "cost")
+    item = metric_set_yaml.parse(_SET.format(frequency=frequency), "cost")
     rng, detector, step = np.random.default_rng(3), Detector(item), intervals.INTERVAL_LENGTHS[frequency]
     names = [(f"r{number % 100}", f"product-{number // 100}") for number in range(series)]
     wall, level = datetime(2026, 1, 5), rng.lognormal(5, 1, series)

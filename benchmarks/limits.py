@@ -16,7 +16,7 @@ import numpy as np
 
 from anomalake.detect.detector import Detector
 from anomalake.detect.state import Memory
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.functions.detector_state import save_state
 from anomalake.lake import encoding, live_data, tables
 from anomalake.lake.store import ObjectStore
@@ -29,7 +29,7 @@ START = datetime(2026, 1, 5)
 def limits(_: Path) -> None:
     """Medians of reading, scoring, encoding an interval whose series are all scored; the state's size; peak memory."""
     for measures, series in SIZES:
-        item = metric_set.parse(_text(measures), "large.yaml")
+        item = metric_set_yaml.parse(_text(measures), "large.yaml")
         rng, detector = np.random.default_rng(3), Detector(item)
         heads = [
             ",".join(f"v{(number // 5**place) % 5 if place < 9 else number}" for place in range(DIMENSIONS))

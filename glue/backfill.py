@@ -19,7 +19,7 @@ from anomalake.detect import backtest
 from anomalake.detect.backtest import Job, Report
 from anomalake.detect.state import Memory
 from anomalake.detect.timeline import clock_now, timeline
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
@@ -157,13 +157,13 @@ def _is_found(one: backtest.Found | backtest.Learned) -> bool:
 def _sets(where: str) -> tuple[MetricSet, ...]:
     """The metric sets of a folder, or of one in S3."""
     if "://" not in where:
-        return metric_set.load_all(Path(where))
+        return metric_set_yaml.load_all(Path(where))
     store = open_lake(where)
     with tempfile.TemporaryDirectory() as folder:
         for key in store.list(""):
             if key.endswith(".yaml") and (stored := store.get(key)):
                 (Path(folder) / Path(key).name).write_bytes(stored.data)
-        return metric_set.load_all(Path(folder))
+        return metric_set_yaml.load_all(Path(folder))
 
 
 if __name__ == "__main__":

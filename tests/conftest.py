@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 import s3_server
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import settings as function_settings
 from anomalake.lake.store import ObjectStore
@@ -25,7 +25,7 @@ if (
 @pytest.fixture
 def shop() -> MetricSet:
     """Two dimensions, a measure that is summed and one that is averaged, hourly, UTC."""
-    return metric_set.parse(shop_text(), "shop.yaml")
+    return metric_set_yaml.parse(shop_text(), "shop.yaml")
 
 
 @pytest.fixture

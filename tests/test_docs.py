@@ -11,7 +11,7 @@ from anomalake.catalog import glue_templates
 from anomalake.catalog.saved_queries import saved_queries_of_set, saved_queries_over_all_sets
 from anomalake.catalog.views import views_of_set, views_over_all_sets
 from anomalake.cli.main import main
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.lake import tables
 from anomalake.lake.layout import GLUE_TABLE_NAMES
 from examples import shop_text
@@ -19,7 +19,7 @@ from examples import shop_text
 TOP = Path(__file__).parent.parent
 DOCS = {path.name: path.read_text("utf-8") for path in (TOP / "docs").glob("*.md")}
 README = (TOP / "README.md").read_text("utf-8")
-SHOP = metric_set.parse(shop_text(), "shop")
+SHOP = metric_set_yaml.parse(shop_text(), "shop")
 TEMPLATE, _ = decode(str(TOP / "template.yaml"))
 SET_TEMPLATE = glue_templates.metric_set_template(SHOP)
 

@@ -21,7 +21,7 @@ from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import flights, shop
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
 from anomalake.lake import encoding, layout, live_data, tables
@@ -105,16 +105,16 @@ def packed(item: MetricSet, text: str) -> bytes:
 
 def committed() -> tuple[MetricSet, ...]:
     """Those that the templates in the repository were rendered from."""
-    return metric_set.load_all(TOP / "src/metric_sets")
+    return metric_set_yaml.load_all(TOP / "src/metric_sets")
 
 
 def demonstrated() -> tuple[MetricSet, ...]:
     """Those of the demo, and the costs of AWS."""
     folder = TOP / "src/anomalake/cli/demo/metric_sets"
     return (
-        metric_set.load(folder / "flights.yaml"),
-        metric_set.load(folder / "ecommerce.yaml"),
-        metric_set.load(TOP / "src/metric_sets/aws_cost.yaml"),
+        metric_set_yaml.load(folder / "flights.yaml"),
+        metric_set_yaml.load(folder / "ecommerce.yaml"),
+        metric_set_yaml.load(TOP / "src/metric_sets/aws_cost.yaml"),
     )
 
 
@@ -169,7 +169,7 @@ def awkward() -> tuple[MetricSet, ...]:
     """Every frequency, most in zones whose clocks change, each with another form of live data; one has ten dimensions."""
     listed = ", ".join(WIDE_DIMENSIONS)
     return tuple(
-        metric_set.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT, _BRIEF, _ISLAND)
+        metric_set_yaml.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT, _BRIEF, _ISLAND)
     )
 
 

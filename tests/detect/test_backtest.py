@@ -10,7 +10,7 @@ from anomalake.cli.give_feedback import save_feedback
 from anomalake.detect import backtest, detector, timeline
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.state import Memory
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions.detector_state import read_feedback, save_state
@@ -94,7 +94,7 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
 
 
 def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
-    item = metric_set.parse(
+    item = metric_set_yaml.parse(
         shop_text(
             "America/New_York",
             frequency="frequency: P1D",

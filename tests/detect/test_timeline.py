@@ -13,7 +13,7 @@ from anomalake.cli import local_pipeline
 from anomalake.cli.main import main
 from anomalake.dashboards import definition, lake_page
 from anomalake.detect import schedule, timeline
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import detect
@@ -33,7 +33,7 @@ def metric(
     """One measure, no dimensions."""
     form = "UNIX" if unix else "yyyy-MM-dd HH:mm:ss"
     folder = "{{yyyyMMdd}}" if frequency == "P1D" else "{{yyyyMMdd}}/{{HHmm}}"
-    return metric_set.parse(
+    return metric_set_yaml.parse(
         f"name: sales\nfrequency: {frequency}\ntimezone: {zone}\ntimestamp: {{column: at, format: '{form}'}}\ndimensions: []\n"
         f"measures: [{{name: amount, aggregation: {aggregation}}}]\n"
         f"source: {{path: 'sales/live/{folder}', format: csv, columns: [at, amount], offset: {offset}}}\n",
@@ -311,7 +311,7 @@ def test_absolute_timestamps_keep_both_hours_apart_in_tables_and_views(tmp_path,
     frequency = "PT10M" if "Lord" in zone else "PT1H"
     text = metric(frequency, zone, unix=True)
     assert text.source is not None
-    item = metric_set.parse(
+    item = metric_set_yaml.parse(
         f"name: sales\nfrequency: {frequency}\ntimezone: {zone}\ntimestamp: {{column: at, format: UNIX}}\ndimensions: []\n"
         f"measures: [{{name: amount, aggregation: SUM}}]\nsource: {{path: '{path}', format: csv, columns: [at, amount]}}\n",
         "sales.yaml",
@@ -352,7 +352,7 @@ def test_an_alert_in_the_second_hour_is_filed_under_it_where_timestamps_are_abso
 
 def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monkeypatch):
     for path, sorts in (("sales/live/{{yyyyMMdd}}/{{HHmm}}", True), ("sales/live/{{ddMMyyyy}}/{{HHmm}}", False)):
-        item = metric_set.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
+        item = metric_set_yaml.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
         for store in (ObjectStore.memory(), FolderStore(tmp_path / str(sorts))):
             walls = [datetime(2026, 1, 30) + timedelta(hours=hour) for hour in range(96)]
             for wall in walls:

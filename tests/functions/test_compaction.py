@@ -10,7 +10,7 @@ import pytest
 
 from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.functions import compaction, detect
 from anomalake.functions.settings import Settings
@@ -20,7 +20,7 @@ from anomalake.lake.layout import FORMATS, Format
 from anomalake.lake.store import StorageError, UnreadableError
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
 FIRST, HOURS = datetime(2021, 3, 1), 4 * 24
 STAMP = {"observations": 1, "dataHealth": 0}  # the column with the interval's start
@@ -282,7 +282,7 @@ def test_a_day_that_is_too_large_stays_as_it_is(chosen, monkeypatch):
 
 
 def test_a_daily_set_is_left_alone(chosen):
-    daily = metric_set.parse(shop_text(frequency="frequency: P1D"), "shop.yaml")
+    daily = metric_set_yaml.parse(shop_text(frequency="frequency: P1D"), "shop.yaml")
     assert (
         compaction.compact_days(chosen.store, daily, chosen.format, after=FIRST, now=FIRST, has_time=lambda: True) == 0
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from anomalake.cli import local_pipeline
 from anomalake.detect import detector as run_module
 from anomalake.detect import schedule, state
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set, metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.functions import detect, messaging
 from anomalake.functions.settings import Settings
@@ -22,7 +22,7 @@ from anomalake.lake.live_data import IntervalData
 from anomalake.lake.store import ObjectStore, StorageError
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 NOW, HOUR = datetime(2021, 3, 1, 10, 20), datetime(2021, 3, 1, 10)
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
@@ -152,7 +152,7 @@ def test_data_that_comes_after_its_interval_was_gone_through_is_counted_and_scor
 
 
 def test_data_is_waited_for_as_long_as_the_offset_says():
-    item = metric_set.parse(shop_text().replace("format: csv", "format: csv\n  offset: 5400"), "shop")
+    item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: csv\n  offset: 5400"), "shop")
     assert schedule.last_due(item, datetime(2021, 3, 1, 10, 29)) == datetime(2021, 3, 1, 7)
     assert schedule.last_due(item, datetime(2021, 3, 1, 10, 30)) == datetime(2021, 3, 1, 8)
 
@@ -167,7 +167,7 @@ def test_data_is_waited_for_as_long_as_the_offset_says():
 )  # fmt: skip
 def test_the_schedule_follows_frequency_and_offset(frequency, offset, wanted):
     text = shop_text(frequency=f"frequency: {frequency}").replace("format: csv", f"format: csv\n  offset: {offset}")
-    assert schedule.cron(metric_set.parse(text.replace("{{HHmm}}", "{{HHmm}}"), "shop")) == wanted
+    assert schedule.cron(metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}"), "shop")) == wanted
 
 
 @given(st.datetimes(datetime(2021, 1, 1), datetime(2021, 12, 31)), st.sampled_from(["PT1H", "P1D", "PT10M"]),
@@ -176,14 +176,14 @@ def test_what_is_due_has_ended_and_what_is_not_due_has_not(now, frequency, zone,
     text = shop_text(zone, frequency=f"frequency: {frequency}").replace(
         "format: csv", f"format: csv\n  offset: {offset}"
     )
-    item = metric_set.parse(text, "shop")
+    item = metric_set_yaml.parse(text, "shop")
     last = schedule.last_due(item, now)
     assert schedule.due_at(item, last) <= now < schedule.due_at(item, item.clock.next_start(last))
     assert schedule.due_at(item, last) == item.clock.end(last) + timedelta(seconds=offset)
 
 
 def test_the_hour_that_clocks_skip_is_never_due_and_the_one_they_repeat_is_due_once():
-    item = metric_set.parse(shop_text("America/New_York"), "shop")
+    item = metric_set_yaml.parse(shop_text("America/New_York"), "shop")
     due = list(schedule.due(item, datetime(2021, 3, 14, 4), datetime(2021, 3, 14, 8)))
     assert [item.clock.wall_time(start).hour for start in due] == [0, 1, 3, 4]
     assert len(list(schedule.due(item, datetime(2021, 11, 7, 3), datetime(2021, 11, 7, 8)))) == 4
@@ -336,7 +336,7 @@ def kept(memory: state.Memory, item: metric_set.MetricSet = SHOP) -> state.Memor
 @cache
 def a_memory() -> state.Memory:
     """One that knows twelve series."""
-    detector = run_module.Detector(metric_set.parse(shop_text(), "shop.yaml"))
+    detector = run_module.Detector(metric_set_yaml.parse(shop_text(), "shop.yaml"))
     for wall in hours(HOUR - timedelta(days=1), HOUR):
         detector.score(IntervalData(wall, {(f"p{number}", "us"): (float(number), 1.0) for number in range(12)}, 12, ()))
     return state.Memory(detector, HOUR, HOUR, 0)
@@ -420,7 +420,9 @@ def test_a_memory_of_a_newer_anomalake_or_another_schema_is_refused(monkeypatch)
         (shop_text("Europe/Berlin"), "timezone UTC, not Europe/Berlin"), (shop_text(frequency="frequency: P1D"), "frequency PT1H, not P1D"),
         (shop_text(dimensions="dimensions: [platform]"), "dimensions"), (shop_text().replace("name: views", "name: platform_views"), "measures"),
     ):  # fmt: skip
-        item = metric_set.parse(other.replace("timestamp, views,", "timestamp, platform_views, views,"), "shop.yaml")
+        item = metric_set_yaml.parse(
+            other.replace("timestamp, views,", "timestamp, platform_views, views,"), "shop.yaml"
+        )
         with pytest.raises(UserError, match=f"made with the {told}.*raise the metric set's `version`"):
             kept(memory, item)
     monkeypatch.setattr(state, "VERSION", state.VERSION + 1)
@@ -506,7 +508,7 @@ def test_what_fails_in_the_middle_of_a_run_is_done_again_to_the_same_end(chosen,
 
 def test_an_hour_that_happens_twice_is_due_after_its_second_time():
     for frequency, wanted in (("PT1H", [1, 1, 2]), ("PT10M", [1, 1, 2])):
-        item = metric_set.parse(shop_text("Europe/Berlin", frequency=f"frequency: {frequency}"), "shop")
+        item = metric_set_yaml.parse(shop_text("Europe/Berlin", frequency=f"frequency: {frequency}"), "shop")
         moments = (
             datetime(2026, 10, 25, 0, 15),
             datetime(2026, 10, 25, 0, 59),
@@ -533,7 +535,7 @@ def test_requests_to_the_queue_are_counted_in_bytes(chosen, monkeypatch):
 
 
 def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
-    item = metric_set.parse(
+    item = metric_set_yaml.parse(
         shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop"
     )  # 4 November 2018 began at 1 o'clock
     days = list(schedule.due(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from anomalake.detect import events
-from anomalake.domain import alert, metric_set
+from anomalake.domain import alert, metric_set, metric_set_yaml
 from anomalake.functions import ingest as function
 from anomalake.functions import messaging, notification
 from anomalake.functions.settings import Settings
@@ -15,7 +15,7 @@ from anomalake.lake.ingest import Message
 from anomalake.lake.store import ObjectStore, StorageError
 from examples import alert_body, shop_text
 
-BERLIN = metric_set.parse(
+BERLIN = metric_set_yaml.parse(
     shop_text("Europe/Berlin").replace(
         "{name: views, aggregation: SUM}", "{name: views, aggregation: SUM, label: Page views, unit: clicks}"
     )
@@ -94,7 +94,7 @@ def test_a_link_is_https_or_it_is_left_out(link):
 
 
 def test_a_subject_is_what_sns_takes_whatever_the_names_are():
-    item = metric_set.parse(shop_text() + f'label: "Überschuß\\n{"x" * 200}"\n', "shop.yaml")
+    item = metric_set_yaml.parse(shop_text() + f'label: "Überschuß\\n{"x" * 200}"\n', "shop.yaml")
     subject = told(item).subject
     assert subject.isascii()
     assert subject.isprintable()
@@ -179,7 +179,7 @@ def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chos
 
 
 def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboard_s_link(shop, topic):
-    item = metric_set.parse(shop_text(name="name: my_shop"), "x")
+    item = metric_set_yaml.parse(shop_text(name="name: my_shop"), "x")
     chosen = Settings(
         ObjectStore.memory(),
         (item,),
@@ -232,7 +232,7 @@ def test_without_a_topic_nobody_is_told_and_nothing_is_marked(chosen, topic):
 
 
 def test_data_that_did_not_arrive_is_told_without_a_measure():
-    item = metric_set.parse(shop_text(), "shop.yaml")
+    item = metric_set_yaml.parse(shop_text(), "shop.yaml")
     missing = events.missing(item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0))
     told = notification.format_notification(missing, item)
     assert told.subject == "[medium] shop: data did not arrive"

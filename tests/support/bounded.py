@@ -21,7 +21,8 @@ from typing import Any
 
 import hostile
 from anomalake import sources
-from anomalake.domain.metric_set import MetricSet, find_metric_set
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.routing import find_metric_set
 from anomalake.functions import ingest as function
 from anomalake.functions.settings import load_settings
 from anomalake.lake import archive, encoding, layout, tables

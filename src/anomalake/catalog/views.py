@@ -10,7 +10,8 @@ from typing import NamedTuple
 from anomalake.catalog import sql
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.alert import SEVERITY_LABELS
-from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, MetricSet
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 from anomalake.lake import tables
 from anomalake.lake.layout import DETECTOR_TABLES, GLUE_TABLE_NAMES, Format, Table
 from anomalake.lake.live_data import require_source

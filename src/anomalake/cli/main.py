@@ -16,9 +16,10 @@ import msgspec
 
 from anomalake import __version__
 from anomalake.cli.terminal import json_line, lines, printable, table_lines
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.errors import UsageError, UserError
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import to_metric_set_name
 from anomalake.lake import files
 from anomalake.lake.layout import FORMATS, GLUE_TABLE_NAMES, Format, detect_format
 from anomalake.lake.store import StorageError, Store
@@ -107,13 +108,13 @@ def _init(arguments: Arguments) -> int:
             input("Which time zone are the timestamps in? An IANA name such as Europe/Berlin [UTC]: ").strip() or "UTC"
         )
     if zone is not None:
-        metric_set.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
+        metric_set_yaml.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
     if zone not in (None, "UTC") and read_table.has_time_zone(file):
         raise UserError(f"{file}: its timestamps carry a zone of their own and are read as UTC; leave --timezone out")
     target = _keep(
         propose_metric_set.propose(
             table,
-            arguments.name or metric_set.to_metric_set_name(file.stem),
+            arguments.name or to_metric_set_name(file.stem),
             zone,
             read_table.describe_renamed_columns(file, table),
         ),
@@ -133,7 +134,7 @@ def _import_metric_set(arguments: Arguments) -> int:
 
 def _keep(proposed: "Proposal", arguments: Arguments) -> Path:
     """Write a proposed metric set to the file that is named, or to `<name>.yaml`, say it and its doubts; the file."""
-    item = metric_set.parse(proposed.text, arguments.output or arguments.file)
+    item = metric_set_yaml.parse(proposed.text, arguments.output or arguments.file)
     target = Path(arguments.output or f"{item.name}.yaml")
     if target.exists() and not arguments.force:
         raise UserError(f"{target}: exists already; name another file with --output, or overwrite it with --force")
@@ -188,11 +189,11 @@ def _backtest(arguments: Arguments) -> int:
 
     root = _lake_folder(arguments)
     if arguments.metric_set and Path(arguments.metric_set).is_file():
-        item = metric_set.load(Path(arguments.metric_set))
+        item = metric_set_yaml.load(Path(arguments.metric_set))
         sets = local_pipeline.copy_metric_set(Path(arguments.metric_set), item, FolderStore(root))
     else:
         sets = _metric_set_path(arguments)
-        item = _one(metric_set.load_all(sets))
+        item = _one(metric_set_yaml.load_all(sets))
     form = _format(arguments, FolderStore(root), [item])
     if any((root / layout.table_folder("anomalyGroups", item)).rglob("*.*")):
         note = "holds results of this metric set already, which stay (a greater score wins); name another --lake to begin afresh"
@@ -204,7 +205,7 @@ def _backtest(arguments: Arguments) -> int:
         folders, placeless = local_pipeline.write_live_data(table, item, FolderStore(root))
         say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
-    report = local_pipeline.run_backtest(item, FolderStore(root), metric_set.load_all(sets), form, arguments.now)
+    report = local_pipeline.run_backtest(item, FolderStore(root), metric_set_yaml.load_all(sets), form, arguments.now)
     tell_of(report, item, root)
     warn_of_partitions(item, FolderStore(root))
     size = lake_page.write_page(item, duckdb_catalog.connect(root, [item], form), Path(arguments.output))
@@ -239,7 +240,7 @@ def _detect(arguments: Arguments) -> int:
     from anomalake.functions.settings import Settings
     from anomalake.lake.credentials import open_lake
 
-    sets = metric_set.load_all(_metric_set_path(arguments))
+    sets = metric_set_yaml.load_all(_metric_set_path(arguments))
     if not (watched := [item for item in sets if item.source is not None]):
         raise UserError("no metric set here has a `source`, so there is no live data to go through")
     store, failed = open_lake(arguments.lake), False
@@ -290,7 +291,7 @@ def _feedback(arguments: Arguments) -> int:
     from anomalake.lake.credentials import open_lake
 
     item, now = (
-        _one(metric_set.load_all(_metric_set_path(arguments))),
+        _one(metric_set_yaml.load_all(_metric_set_path(arguments))),
         datetime.now(UTC).replace(tzinfo=None, microsecond=0),
     )
     store = open_lake(arguments.lake)
@@ -335,7 +336,7 @@ def _ingest(arguments: Arguments) -> int:
     from anomalake.lake.credentials import open_lake
     from anomalake.lake.ingest import Message, ingest_messages, split_by_size
 
-    sets = metric_set.load_all(_metric_set_path(arguments))
+    sets = metric_set_yaml.load_all(_metric_set_path(arguments))
     messages = []
     for name in arguments.files:
         bodies = sources.split_message(_read(name))
@@ -383,7 +384,7 @@ def _replay(arguments: Arguments) -> int:
     if "://" not in arguments.lake and not Path(arguments.lake).is_dir():
         raise UserError(f"{arguments.lake}: there is no lake in this folder")
     path = _metric_set_path(arguments)
-    sets = metric_set.load_all(path)
+    sets = metric_set_yaml.load_all(path)
     form: Format = arguments.format or detect_format(open_lake(arguments.lake), sets) or _chosen_format()
     base = replay.ReplayJob(arguments.lake, sets, sets[0], form, reroute=arguments.re_route, exact=arguments.exact)
     start, end = max(arguments.start or base.start, base.start), min(arguments.end or base.end, base.end)
@@ -442,7 +443,7 @@ def _query(arguments: Arguments) -> int:
     from anomalake.catalog import duckdb_catalog
     from anomalake.lake.encoding import encode_safe_cell
 
-    connection = duckdb_catalog.connect(_lake_folder(arguments), metric_set.load_all(_metric_set_path(arguments)))
+    connection = duckdb_catalog.connect(_lake_folder(arguments), metric_set_yaml.load_all(_metric_set_path(arguments)))
     columns, rows = duckdb_catalog.stream(connection, arguments.sql)
     shape = arguments.shape or ("csv" if arguments.raw or not sys.stdout.isatty() else "table")
     if arguments.raw and shape != "csv":
@@ -466,7 +467,7 @@ def _preview(arguments: Arguments) -> int:
     from anomalake.catalog import duckdb_catalog
     from anomalake.dashboards import lake_page
 
-    item = _one(metric_set.load_all(_metric_set_path(arguments)))
+    item = _one(metric_set_yaml.load_all(_metric_set_path(arguments)))
     size = lake_page.write_page(item, duckdb_catalog.connect(_lake_folder(arguments), [item]), Path(arguments.output))
     say(f"{Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 0
@@ -478,7 +479,7 @@ def _render(arguments: Arguments) -> int:
 
     top = Path(arguments.output)
     known = top / SCHEMAS
-    sets = metric_set.load_all(Path(arguments.metric_set or "src/metric_sets"))
+    sets = metric_set_yaml.load_all(Path(arguments.metric_set or "src/metric_sets"))
     made = render(sets, known.read_text("utf-8") if known.exists() else "{}")
     stale = []
     for name, text in made.items():
@@ -522,7 +523,7 @@ def _doctor(arguments: Arguments) -> int:
 
     from anomalake import doctor
 
-    sets = metric_set.load_all(Path(arguments.metric_set or "src/metric_sets"))
+    sets = metric_set_yaml.load_all(Path(arguments.metric_set or "src/metric_sets"))
     patient = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"})
     try:
         session: Any = boto3.Session(region_name=arguments.region or os.environ.get("AWS_REGION"))

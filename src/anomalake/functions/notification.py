@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from anomalake.domain import intervals
 from anomalake.domain.alert import Alert, TimeSeries, get_severity_label
-from anomalake.domain.metric_set import MAX_DIMENSIONS, Measure, MetricSet, replace_unprintable, to_one_line
+from anomalake.domain.metric_set import MAX_DIMENSIONS, Measure, MetricSet
+from anomalake.domain.text import replace_unprintable, to_one_line
 
 MAX_SUBJECT_CHARACTERS = 99  # SNS accepts a subject of fewer than 100 characters
 MAX_SHORT_CHARACTERS = 160  # of one SMS

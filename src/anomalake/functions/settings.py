@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.layout import Format
 from anomalake.lake.store import DEFAULT_RETRY_POLICY, RetryPolicy, Store, open_store
@@ -54,7 +54,7 @@ def _parse_settings(values: tuple[str, ...], retry_policy: RetryPolicy) -> Setti
         raise RuntimeError(f"ANOMALAKE_NOTIFY_SCORE is '{score}'; set it to a number from 0 to 100") from None
     return Settings(
         store=open_store(lake, retry_policy=retry_policy),
-        metric_sets=metric_set.load_all(Path(folder)),
+        metric_sets=metric_set_yaml.load_all(Path(folder)),
         format="csv" if table_format == "csv" else "parquet",
         topic_arn=topic_arn,
         notify_score=notify_score,
