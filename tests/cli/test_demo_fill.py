@@ -11,16 +11,17 @@ import pytest
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import run
 from anomalake.cli.main import main
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.object_store import ObjectStore
 from anomalake.lake.parallel import map_in_order
-from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
+from anomalake.lake.store import StorageError, Store, open_store
 
 NOW = datetime(2026, 3, 9, 14, 25, 7)
-SHOP = metric_set.parse(
+SHOP = metric_set_yaml.parse(
     (files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8"), "ecommerce"
 )
 
@@ -51,7 +52,7 @@ def observed(store: Store, form: layout.Format) -> int:
 
 def fill(lake: str, form: layout.Format = "parquet", days: int = 17) -> list[str]:
     said: list[str] = []
-    run.fill(lake, form=form, days=days, now=NOW, say=said.append)
+    run.fill_bucket(lake, form=form, days=days, now=NOW, say=said.append)
     return said
 
 
@@ -168,7 +169,7 @@ def test_the_region_is_the_environments_or_the_profiles(bucket, monkeypatch, env
     assert open_lake(f"s3://{bucket}")._store.credential_provider.config["region"] == region
 
 
-@pytest.mark.parametrize(("profile", "told"), [(None, "none were found"), ("nobody", "nobody")])
+@pytest.mark.parametrize(("profile", "told"), [(None, "no credentials found"), ("nobody", "nobody")])
 def test_missing_credentials_are_told_before_anything_is_written(bucket, monkeypatch, profile, told):
     without_keys(monkeypatch)
     if profile:
@@ -181,7 +182,7 @@ def test_a_store_that_fails_stops_the_laying_out(bucket):
     from anomalake.cli.demo import shop
 
     with pytest.raises(StorageError):
-        local_pipeline.lay_out(shop.make(3).data, SHOP, open_store(f"s3://{bucket}-not"))
+        local_pipeline.write_live_data(shop.generate(3).data, SHOP, open_store(f"s3://{bucket}-not"))
 
 
 def test_what_a_store_answers_late_keeps_its_place():
@@ -200,7 +201,7 @@ def test_what_a_store_answers_late_keeps_its_place():
 @pytest.mark.parametrize(
     ("lake", "told"),
     [
-        ("s3://lake three", "names no bucket"), ("s3://", "names no bucket"), ("s3://b", "names no bucket"),
+        ("s3://lake three", "does not name a bucket"), ("s3://", "does not name a bucket"), ("s3://b", "does not name a bucket"),
         ("s3://bucket/sub/folder", "a stack's lake is a whole bucket"),
     ],
 )  # fmt: skip

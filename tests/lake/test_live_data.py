@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.lake import live_data, live_files
 from anomalake.lake.live_data import Finding
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 
 WALL = datetime(2021, 2, 17, 11)
-SHOP = metric_set.parse(shop_text(), "shop")
+SHOP = metric_set_yaml.parse(shop_text(), "shop")
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
 
 def parsed(text: str, item=None, wall=WALL):
-    found = list(live_data.parse_file(text.encode(), item or metric_set.parse(shop_text(), "shop"), wall, "f.csv"))
+    found = list(live_data.parse_file(text.encode(), item or metric_set_yaml.parse(shop_text(), "shop"), wall, "f.csv"))
     return [one for one in found if not isinstance(one, Finding)], [one for one in found if isinstance(one, Finding)]
 
 
@@ -35,12 +35,12 @@ def test_rows_are_read_with_their_hostile_values():
     ("line", "told"),
     [
         ("a,us,2021-02-17 12:00:00,1,1", "lies outside the interval of its folder, 2021-02-17 11:00"),
-        ("a,us,yesterday,1,1", "'yesterday' is not written as yyyy-MM-dd HH:mm:ss"),
-        ("a,us,,1,1", "'' is not written as"),
-        ("a,us,2021-02-17 11:00:00,1", "4 cells where source.columns names 5"),
+        ("a,us,yesterday,1,1", "'yesterday' does not have the format yyyy-MM-dd HH:mm:ss"),
+        ("a,us,,1,1", "'' does not have the format"),
+        ("a,us,2021-02-17 11:00:00,1", "the row has 4 cells, but source.columns has 5"),
         ("a,us,2021-02-17 11:00:00,many,1", "views: 'many' is not a number; it counts as missing"),
         ("a,us,2021-02-17 11:00:00,NaN,1", "views: 'NaN' is not a number"),
-        ("a,us,2021-02-17 11:00:00,1e999,1", "views: '1e999' is beyond the range of a number"),
+        ("a,us,2021-02-17 11:00:00,1e999,1", "views: '1e999' is outside the range of a number"),
         ("a,us,2021-02-17 11:00:00,1_000,1", "views: '1_000' is not a number"),
     ],
 )
@@ -60,7 +60,7 @@ def test_a_header_that_differs_costs_the_file():
 
 
 def test_a_file_that_is_no_text_is_named():
-    item = metric_set.parse(shop_text().replace("format: csv", "format: csv\n  compression: gzip"), "shop")
+    item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: csv\n  compression: gzip"), "shop")
     packed = gzip.compress((HEADER + "a,us,2021-02-17 11:00:00,1,1\n").encode())
     assert [one for one in live_data.parse_file(packed, item, WALL, "f") if not isinstance(one, Finding)] == [
         (("a", "us"), (1.0, 1.0))
@@ -86,7 +86,7 @@ def test_a_sum_beyond_what_a_number_can_be_is_missing():
 
 
 def test_json_lines_tell_null_from_empty():
-    item = metric_set.parse(shop_text().replace("format: csv", "format: jsonl"), "shop")
+    item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: jsonl"), "shop")
     rows, findings = parsed(
         '{"platform": "", "timestamp": "2021-02-17 11:00:00", "views": 3, "revenue": "4.5"}\n\n{"platform": {}}\nnot json\n'
         '{"platform": ["a"], "timestamp": "2021-02-17 11:00:00"}\n',
@@ -98,7 +98,7 @@ def test_json_lines_tell_null_from_empty():
 
 @pytest.mark.parametrize("text", ["1613559600", "1613559600000", "1613559600.0"])
 def test_unix_time_is_read_in_seconds_and_milliseconds(text):
-    item = metric_set.parse(shop_text(timestamp="timestamp: {column: timestamp, format: UNIX}"), "shop")
+    item = metric_set_yaml.parse(shop_text(timestamp="timestamp: {column: timestamp, format: UNIX}"), "shop")
     rows, findings = parsed(f"{HEADER}a,us,{text},1,1\n", item)
     assert (len(rows), findings) == (1, [])
 

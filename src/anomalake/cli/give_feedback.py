@@ -16,7 +16,7 @@ from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import Store
 
 
-def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> list[Feedback]:
+def feedback_on_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> list[Feedback]:
     """The event with its measure, interval, direction and affected series, one for each measure that has it; `UserError` where no table has it.
 
     `wanted` is True; the caller says what was said.
@@ -49,7 +49,7 @@ def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> l
     return found
 
 
-def of_series(
+def feedback_on_series(
     measure: str, since: datetime, direction: str | None, dimensions: Sequence[str], metric_set: MetricSet
 ) -> Feedback:
     """The measure's series that have these dimension values (`name=value`; `name=` means that the series lacks it), from `since` on."""
@@ -64,7 +64,7 @@ def of_series(
     return found
 
 
-def keep(said: Feedback, metric_set: MetricSet, store: Store) -> str:
+def save_feedback(said: Feedback, metric_set: MetricSet, store: Store) -> str:
     """Write what was said, in place of what was said before of the same; the key."""
     name = alerts.derive_id(
         said.metric_name,

@@ -24,7 +24,7 @@ from anomalake.domain import intervals, time_patterns
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
-from anomalake.functions.memory import remember, said, tidy
+from anomalake.functions.detector_state import delete_unused_shards, read_feedback, save_state
 from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore, sync_at_end
 from anomalake.lake.layout import Format
@@ -35,7 +35,7 @@ from anomalake.lake.store import Store
 METRIC_SETS = "metric_sets"  # the folder of a lake that keeps the metric sets it was filled by
 
 
-def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[int, list[Finding]]:
+def write_live_data(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[int, list[Finding]]:
     """Write the rows as live data, one folder an interval, in the metric set's format: the number of folders, and the rows that have no place.
 
     The frame has the source's columns; its timestamps are the text that the metric set's format says, or datetimes on the set's wall clock.
@@ -104,7 +104,7 @@ def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[
     return walls, findings
 
 
-def settle(metric_set_file: Path, metric_set: MetricSet, store: FolderStore) -> Path:
+def copy_metric_set(metric_set_file: Path, metric_set: MetricSet, store: FolderStore) -> Path:
     """Keep a copy of the metric set in the lake, so that later commands on this lake need no option; the folder of such copies."""
     key = f"{METRIC_SETS}/{metric_set.name}.yaml"
     if metric_set_file.resolve() != (store.root / key).resolve():
@@ -122,8 +122,8 @@ def run_backtest(
     """
     when = timeline(store, metric_set, now or clock_now())
     files = when.files
-    compaction.forget(store, metric_set)
-    feedback = said(store, metric_set)
+    compaction.discard(store, metric_set)
+    feedback = read_feedback(store, metric_set)
     detector = Detector(metric_set, feedback=feedback.feedback)
     alerted = failed = 0
     told: list[Told] = []
@@ -143,13 +143,13 @@ def run_backtest(
             alerted, failed = alerted + sent[0], failed + sent[1]
     last = next(reversed(files))
     if detector.series:
-        remember(
+        save_state(
             store,
             metric_set,
             Memory(detector, after=last, alerts_from=last, silent=0),
             store.get(layout.state_key(metric_set)),
         )
-        tidy(store, metric_set)
+        delete_unused_shards(store, metric_set)
     return backtest.report(
         when, told, detector, (alerted, failed, backtest.quarantined(store) - quarantined), feedback.problems
     )

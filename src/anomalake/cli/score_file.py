@@ -74,9 +74,9 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
         raise UserError(f"{target}: the scores are written as .csv or .parquet; name such a file")
     if target.resolve() == source.resolve():
         raise UserError(f"{target}: is the data itself; name another file for the scores")
-    rows, quality = _rows(read_table.texts(source), source, frequency)
+    rows, quality = _rows(read_table.read_texts(source), source, frequency)
     ended = rows["timestamp"] + intervals.INTERVAL_LENGTHS[frequency] <= now
-    scored = pd.concat([scores(rows[ended], frequency), rows[~ended]])
+    scored = pd.concat([score_rows(rows[ended], frequency), rows[~ended]])
     quality = _not_ended(quality, rows[~ended], now)
     lengths = scored.groupby("series").agg(values=("value", "nunique"), scored=("score", "count"))
     out = scored.drop(columns="value").sort_values(["series", "timestamp"])
@@ -88,7 +88,7 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
     return quality._replace(constant=int((lengths["values"] <= 1).sum()), unscored=int((lengths["scored"] == 0).sum()))
 
 
-def scores(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
+def score_rows(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
     """The rows (series; timestamp: an interval's start; value: one an interval) with score, expected, lower and upper, in time's order."""
     rows = rows.sort_values("timestamp", kind="stable")
     codes, names = pd.factorize(rows["series"])
@@ -121,7 +121,7 @@ def _rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.D
         raise UserError(f"{source}: has no column {missing[0]!r}; the columns series, timestamp and value are wanted")
     step = intervals.INTERVAL_LENGTHS[frequency]
     times = pd.to_datetime(table["timestamp"], format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
-    numbers = read_table.numbers(table["value"])
+    numbers = read_table.parse_numbers(table["value"])
     empty = table["value"].isna()
     readable = table["series"].notna() & times.notna() & (np.isfinite(numbers) | empty)
     if not (readable & ~empty).any():

@@ -22,7 +22,8 @@ from anomalake.detect.feedback import Feedback, weights
 from anomalake.detect.timeline import Timeline
 from anomalake.domain import alert as alerts
 from anomalake.domain import intervals
-from anomalake.domain.alert import MISSING_DATA, Alert, get_dimension_values
+from anomalake.domain.alert import MISSING_DATA, Alert
+from anomalake.domain.alert_matching import get_dimension_values
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.credentials import open_lake

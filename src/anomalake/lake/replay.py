@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 from typing import TypeVar
 
-from anomalake.domain.metric_set import to_one_line
+from anomalake.domain.text import to_one_line
 from anomalake.lake import archive, layout
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.parallel import map_in_order

@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from anomalake import sources
-from anomalake.domain import alert as alerts
-from anomalake.domain.alert import AlertError
-from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import replace_unprintable
+from anomalake.domain.alert_matching import match_to_metric_set
+from anomalake.domain.errors import AlertError, UserError
+from anomalake.domain.text import replace_unprintable
 from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.ingest import Message, RoutedAlert, ingest_messages, parse_message
 from anomalake.lake.layout import Format, Table
@@ -230,7 +229,7 @@ def _route_archived(message: Message, job: ReplayJob) -> tuple[tuple[RoutedAlert
                 "the alerts are from several detectors, and none of these belongs to the metric set "
                 f"'{item.name}' today; use --re-route to store them in the metric sets that they belong to now"
             ]
-        matched = [alerts.match_to_metric_set(alert, item) for alert in read]
+        matched = [match_to_metric_set(alert, item) for alert in read]
     except (AlertError, UserError) as error:
         return (), [replace_unprintable(str(error))]
     return tuple(RoutedAlert(message, alert, item, item.start(alert.instant)) for alert in matched), []

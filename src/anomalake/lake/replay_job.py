@@ -4,8 +4,8 @@ from datetime import datetime
 from functools import cache
 from typing import NamedTuple
 
-from anomalake.domain import alert as alerts
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT
 from anomalake.lake import layout, tables
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.layout import Format, Table
@@ -22,8 +22,8 @@ class ReplayJob(NamedTuple):
     metric_set: MetricSet
     form: Format
     tables: tuple[Table, ...] = (*tables.ALERT_TABLES, *layout.DETECTOR_TABLES)
-    start: datetime = alerts.EARLIEST_TIMESTAMP  # of the first interval, naive UTC
-    end: datetime = alerts.TIMESTAMP_LIMIT  # exclusive
+    start: datetime = EARLIEST_TIMESTAMP  # of the first interval, naive UTC
+    end: datetime = TIMESTAMP_LIMIT  # exclusive
     reroute: bool = (
         False  # route alerts by today's metric sets, and not to the metric set that the archive has them under
     )

@@ -44,7 +44,7 @@ def _note(root: Path, line: bytes, mode: Literal["ab", "wb"]) -> None:
 
 
 @contextmanager
-def begun_anew(root: Path) -> Iterator[DemoFolder]:
+def empty_demo_lake(root: Path) -> Iterator[DemoFolder]:
     """An empty lake in the folder, which this demo has for itself; `UserError` where the folder holds anything that the demo did not write."""
     from filelock import FileLock, Timeout  # noqa: PLC0415
 
@@ -73,7 +73,7 @@ def begun_anew(root: Path) -> Iterator[DemoFolder]:
 def remove(root: Path) -> None:
     """Delete a lake of the demo; `UserError` where it holds anything else."""
     if root.exists():
-        with begun_anew(root):
+        with empty_demo_lake(root):
             (root / MARKER).unlink()
         shutil.rmtree(root / LOCK_FOLDER, ignore_errors=True)
         (root / LOCK).unlink()
