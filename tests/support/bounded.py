@@ -166,7 +166,7 @@ def check(deliveries: list[hostile.Delivery]) -> None:
             if (
                 not reason
                 or len(reason) > 5_000
-                or "fault of Anomalake" in reason
+                or "an error in Anomalake" in reason
                 or not re.search(message.reason, reason, re.DOTALL)
             ):
                 fault(message.what, f"is in quarantine because {reason!r}, not {message.reason!r}")

@@ -253,7 +253,7 @@ def _parse_valid_csv(
 
 
 def _csv_records(content: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
-    """Yield for each row its line number and the cells of the columns `names`, or a finding for a row with a problem."""
+    """Yield for each row its line number and the cells of the columns `names`, or a finding if it has a problem."""
     reader = csv.reader(
         _open_text(content, source, "", "surrogateescape"), delimiter=source.delimiter, quotechar=source.quote
     )
