@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from aws_lambda_powertools import Logger, Metrics
 
 from anomalake.detect import model, schedule, state
-from anomalake.detect.detector import Detector, Health, Scored
+from anomalake.detect.detector import Detector, Health, IntervalResult
 from anomalake.detect.state import Memory
-from anomalake.detect.timeline import left_for_later, not_due
+from anomalake.detect.timeline import describe_waiting, find_not_due
 from anomalake.domain import alert as alerts
 from anomalake.domain import intervals
 from anomalake.domain.alert import Alert
@@ -76,7 +76,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
         done, memory = run(item, chosen, now, has_time)
         tidy_days(item, chosen, memory, now, has_time)
-    counts = {"IntervalsScored": done.scored, "IntervalsEmpty": done.empty, "IntervalsDue": done.due, "IntervalsSilent": memory.silent,
+    counts = {"IntervalsScored": done.scored, "IntervalsEmpty": done.empty, "IntervalsDue": done.due, "IntervalsSilent": memory.silent_intervals,
               "IntervalsLate": done.late, "AlertsRaised": done.alerts}  # fmt: skip
     for metric, count in counts.items():
         metrics.add_metric(metric, "Count", count)
@@ -84,12 +84,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.info(
         "detector ran",
         metric_set=item.name,
-        through=memory.after.isoformat(),
+        through=memory.last_processed.isoformat(),
         status=memory.detector.status(),
         notes=done.notes,
         **did,
     )
-    return {"metricSet": item.name, "through": memory.after.isoformat(), **did}
+    return {"metricSet": item.name, "through": memory.last_processed.isoformat(), **did}
 
 
 def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callable[[], bool]) -> tuple[Run, Memory]:
@@ -98,13 +98,13 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
     known, head = recall(store, metric_set)
     if known is None and store.get(layout.compaction_key(metric_set)) is not None:
         raise UserError(
-            f"{layout.state_key(metric_set)}: is gone, but not what the detector wrote with it; {state.remedy(metric_set)}"
+            f"{layout.state_key(metric_set)}: is gone, but not what the detector wrote with it; {state.rebuild_hint(metric_set)}"
         )
     memory = known or _beginning(store, metric_set, last)
-    if memory.after > now:
-        when = f"has processed intervals up to {memory.after} UTC, which lies in the future"
+    if memory.last_processed > now:
+        when = f"has processed intervals up to {memory.last_processed} UTC, which lies in the future"
         raise UserError(
-            f"{layout.state_key(metric_set)}: the detector {when}, so nothing would be scored until then; {state.remedy(metric_set)}"
+            f"{layout.state_key(metric_set)}: the detector {when}, so nothing would be scored until then; {state.rebuild_hint(metric_set)}"
         )
     feedback = said(store, metric_set)
     memory.detector.feedback = feedback.feedback
@@ -113,7 +113,7 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
     memory, late = _late(memory, store, metric_set, chosen)
     scored = empty = sent = 0
     broken: StorageError | None = None
-    for start in _walked(store, metric_set, memory.after, last):
+    for start in _walked(store, metric_set, memory.last_processed, last):
         if not has_time():
             break
         try:
@@ -133,28 +133,36 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
             logger.warning(
                 "live data that could not be read", where=finding.where, problem=finding.problem, of=interval.found
             )
-        heard = bool(interval.findings or memory.silent or memory.detector.series)
+        heard = bool(interval.findings or memory.silent_intervals or memory.detector.series)
         came = bool(interval.values)
         scored, empty, sent = scored + came, empty + (not came), sent + len(raised)
-        missed = memory.missed if came or not memory.detector.series else (*memory.missed, start)[-MOST_WATCHED:]
-        memory = memory._replace(after=start, silent=0 if came else memory.silent + heard, missed=missed)
+        missed = (
+            memory.empty_intervals
+            if came or not memory.detector.series
+            else (*memory.empty_intervals, start)[-MOST_WATCHED:]
+        )
+        memory = memory._replace(
+            last_processed=start,
+            silent_intervals=0 if came else memory.silent_intervals + heard,
+            empty_intervals=missed,
+        )
     left = 0
     if memory.detector.series:  # else nothing that can be read has come yet: what comes first is learned as history
         remember(store, metric_set, memory, head)
-        left = sum(1 for _ in schedule.due(metric_set, memory.after, last))
+        left = sum(1 for _ in schedule.due_intervals(metric_set, memory.last_processed, last))
     if broken is not None:
         raise broken
-    findings, waiting = not_due(metric_set, live_data.starts(store, metric_set, last), now)
+    findings, waiting = find_not_due(metric_set, live_data.starts(store, metric_set, last), now)
     for finding in findings[:MOST_FINDINGS]:
         logger.warning("live data in the future", where=finding.where, problem=finding.problem, of=len(findings))
-    return Run(scored, empty, left, sent, late, tuple(findings), tuple(left_for_later(metric_set, waiting))), memory
+    return Run(scored, empty, left, sent, late, tuple(findings), tuple(describe_waiting(metric_set, waiting))), memory
 
 
 def _walked(store: Store, metric_set: MetricSet, after: datetime, last: datetime) -> Iterator[datetime]:
     """The intervals to process; the live data is only listed as a whole where so many are due that the gaps in it matter."""
-    if last - after <= 2 * schedule.EDGE:
-        return schedule.due(metric_set, after, last)
-    return schedule.walked(metric_set, after, last, live_data.starts(store, metric_set))
+    if last - after <= 2 * schedule.GAP_EDGE:
+        return schedule.due_intervals(metric_set, after, last)
+    return schedule.intervals_to_process(metric_set, after, last, live_data.starts(store, metric_set))
 
 
 def tidy_days(
@@ -164,17 +172,19 @@ def tidy_days(
     if not memory.detector.series:
         return
     try:
-        compaction.compact(chosen.store, metric_set, chosen.format, after=memory.after, now=now, has_time=has_time)
+        compaction.compact(
+            chosen.store, metric_set, chosen.format, after=memory.last_processed, now=now, has_time=has_time
+        )
     except StorageError as error:
         logger.warning("days that are over could not be brought together; the next run goes on", problem=str(error))
 
 
 def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) -> tuple[Memory, int]:
     """Count the intervals that had no data in time and have some now; they are not scored, and no longer watched."""
-    late = [start for start in memory.missed if live_data.files_of(store, metric_set, start)]
+    late = [start for start in memory.empty_intervals if live_data.files_of(store, metric_set, start)]
     for start in late:
         wall = metric_set.clock.wall(start)
-        usual = memory.detector.arrived.usual(wall.toordinal(), intervals.slot(wall, metric_set.frequency))
+        usual = memory.detector.completeness.usual_count(wall.toordinal(), intervals.slot(wall, metric_set.frequency))
         with contextlib.suppress(StorageError):  # a day whose objects cannot be read stops no detector
             compaction.amend(
                 store,
@@ -188,8 +198,8 @@ def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) 
             "data came after its interval was processed; `anomalake detect --rebuild` scores it",
             interval=wall.isoformat(),
         )
-    missed = tuple(start for start in memory.missed if start not in late)
-    return memory._replace(missed=missed, late=memory.late + len(late)), len(late)
+    missed = tuple(start for start in memory.empty_intervals if start not in late)
+    return memory._replace(empty_intervals=missed, late_intervals=memory.late_intervals + len(late)), len(late)
 
 
 def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
@@ -199,7 +209,7 @@ def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
     return Memory(Detector(metric_set), metric_set.clock.previous(first), last, 0)
 
 
-def _keep(outcome: Scored, metric_set: MetricSet, chosen: Setting) -> None:
+def _keep(outcome: IntervalResult, metric_set: MetricSet, chosen: Setting) -> None:
     """Write the interval's observations and health; written again they are the same."""
     written: tuple[tuple[Table, Sequence[tuple[Any, ...]]], ...] = (
         ("observations", outcome.observations), ("dataHealth", [outcome.health] if outcome.health else []),
