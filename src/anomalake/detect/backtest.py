@@ -32,14 +32,15 @@ from anomalake.detect.feedback import Feedback, distance_weights
 from anomalake.detect.timeline import Timeline
 from anomalake.domain import alert as alerts
 from anomalake.domain import intervals
-from anomalake.domain.alert import MISSING_DATA, Alert, dimension_values
+from anomalake.domain.alert import MISSING_DATA, Alert
+from anomalake.domain.alert_matching import get_dimension_values
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.credentials import open_lake
-from anomalake.lake.ingest import Message, chunks, ingest
+from anomalake.lake.ingest import Message, ingest_messages, split_by_size
 from anomalake.lake.layout import Format, Table
-from anomalake.lake.live_data import Finding, Interval, Series
-from anomalake.lake.parallel import in_order
+from anomalake.lake.live_data import Finding, IntervalData, Series
+from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import Store
 
 SQS_BATCH_SIZE = 10  # messages that SQS hands to a function at a time
@@ -92,7 +93,7 @@ def ingest_alerts(some: Iterable[Alert], store: Store, sets: tuple[MetricSet, ..
     bodies = iter([alerts.encode(alert).decode() for alert in some])
     while batch := list(itertools.islice(bodies, SQS_BATCH_SIZE)):
         messages = [Message(str(sent + number), body) for number, body in enumerate(batch)]
-        failed += sum(len(ingest(group, store, sets, form).failed) for group in chunks(messages))
+        failed += sum(len(ingest_messages(group, store, sets, form).failed_ids) for group in split_by_size(messages))
         sent += len(batch)
     return sent, failed
 
@@ -108,17 +109,17 @@ class IntervalSummary(NamedTuple):
     values: tuple[int, ...]  # ... that have a value, of each measure
 
 
-def summarize_interval(interval: Interval, values: model.Floats) -> IntervalSummary:
+def summarize_interval(interval: IntervalData, values: model.Floats) -> IntervalSummary:
     """What the interval's live data was like."""
     there = ~np.isnan(values)
     counts = (len(there), tuple(there.sum(axis=0).tolist()))
     findings = interval.findings
     return IntervalSummary(
-        int(there.any(axis=1).sum()), interval.rows, findings[:MAX_FINDINGS], interval.found, *counts
+        int(there.any(axis=1).sum()), interval.row_count, findings[:MAX_FINDINGS], interval.finding_count, *counts
     )
 
 
-def values_matrix(interval: Interval, metric_set: MetricSet) -> model.Floats:
+def values_matrix(interval: IntervalData, metric_set: MetricSet) -> model.Floats:
     """The interval's values [series, measure]; NaN where there is none."""
     return np.array(list(itertools.chain.from_iterable(interval.values.values())), float).reshape(
         -1, len(metric_set.measures)
@@ -150,7 +151,7 @@ def build_report(
 
 def count_quarantined(store: Store) -> int:
     """How many alerts are in quarantine."""
-    return sum(1 for _ in store.list(layout.QUARANTINE))
+    return sum(1 for _ in store.list(layout.QUARANTINE_FOLDER))
 
 
 # --- what the parts know
@@ -186,7 +187,7 @@ def group_by_day(files: Mapping[datetime, Sequence[str]]) -> list[Day]:
     """The intervals and their live files, gathered by UTC date."""
     by_date: dict[str, list[tuple[datetime, tuple[str, ...]]]] = {}
     for start, keys in files.items():
-        by_date.setdefault(layout.date(start), []).append((start, tuple(keys)))
+        by_date.setdefault(layout.utc_date(start), []).append((start, tuple(keys)))
     firsts = itertools.accumulate((len(some) for some in by_date.values()), initial=0)
     return [
         Day(number, date, first, tuple(some))
@@ -235,7 +236,7 @@ def read_day(job: Job, day: Day) -> DayData:
     parts: list[tuple[list[int], model.Floats]] = []
     like: list[IntervalSummary] = []
     for number, interval in enumerate(
-        in_order(job.store, lambda one: live_data.read(job.store, item, *one), day.files)
+        map_in_order(job.store, lambda one: live_data.read_interval(job.store, item, *one), day.files)
     ):
         values = values_matrix(interval, item)
         like.append(summarize_interval(interval, values))
@@ -348,8 +349,8 @@ def score_chunk(known: Plan, piece: int, blocks: Blocks) -> Iterator[DayPoints |
             here = min(int(known.known_series[day.first + i]), end) - first
             if here <= 0:
                 continue
-            wall = item.clock.wall(arrival.start)
-            at, slot = wall.toordinal(), intervals.slot(wall, item.frequency)
+            wall = item.clock.wall_time(arrival.start)
+            at, slot = wall.toordinal(), intervals.get_slot(wall, item.frequency)
             part = values[i, :here]
             if known.summaries[day.first + i].cells:
                 said, stretch = feedback_before(known.feedback, arrival.start), length_ratios(item, arrival.start)
@@ -407,7 +408,8 @@ def write_day_results(known: Plan, number: int, parts: Iterable[DayPoints]) -> D
             metric = alert.impacted_metric
             if metric.metric_name != MISSING_DATA:
                 series = np.array(
-                    [known.series_number[dimension_values(one, item)] for one in metric.relevant_time_series], np.int64
+                    [known.series_number[get_dimension_values(one, item)] for one in metric.relevant_time_series],
+                    np.int64,
                 )
                 events.append(Event(day.first + i, metric.metric_name, alert.anomaly_group_id or "", series))
         outcomes.append(scored)
