@@ -15,7 +15,7 @@ from anomalake.detect import detector as run_module
 from anomalake.detect import schedule, state
 from anomalake.domain import intervals, metric_set, metric_set_yaml
 from anomalake.domain.errors import UserError
-from anomalake.functions import detect, settings
+from anomalake.functions import detect, messaging
 from anomalake.functions.settings import Settings
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.live_data import IntervalData
@@ -278,9 +278,9 @@ class Queue:
 
 def test_alerts_go_to_the_queue_in_requests_that_it_takes(monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(settings, "_client", lambda service: queue)
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
     bodies = [f"{number}{'x' * 300_000}" for number in range(7)] + ["small"] * 23
-    settings.send("url", bodies)
+    messaging.send_messages("url", bodies)
     sent = [[entry["MessageBody"] for entry in parameters["Entries"]] for _, parameters in queue.calls]
     assert [body for batch in sent for body in batch] == bodies
     assert all(len(batch) <= 10 and sum(map(len, batch)) <= 1_000_000 for batch in sent)
@@ -295,16 +295,16 @@ def test_a_queue_that_takes_only_some_alerts_is_an_error(monkeypatch):
     monkeypatch.setattr(
         queue, "send_message_batch", lambda **_: {"Failed": [{"Id": "0", "Code": "InternalError", "Message": "again"}]}
     )
-    monkeypatch.setattr(settings, "_client", lambda service: queue)
-    with pytest.raises(StorageError, match="took 1 of 2 alerts: InternalError again"):
-        settings.send("url", ["a", "b"])
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
+    with pytest.raises(StorageError, match="SQS accepted 1 of 2 alerts: InternalError again"):
+        messaging.send_messages("url", ["a", "b"])
 
 
 def test_an_alert_too_large_for_a_message_is_filed_at_once(chosen, monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(settings, "_client", lambda service: queue)
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
     monkeypatch.setattr(detect, "MAX_REQUEST_BYTES", 1_000)
-    queued = chosen._replace(queue="url")
+    queued = chosen._replace(queue_url="url")
     fill(chosen.store, hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)))
     run(queued)
     fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=5_000.0)
@@ -520,8 +520,8 @@ def test_an_hour_that_happens_twice_is_due_after_its_second_time():
 
 def test_characters_that_sqs_refuses_reach_it_escaped(monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(settings, "_client", lambda service: queue)
-    settings.send("url", [json.dumps({"value": "a\ufffe\uffffb"}, ensure_ascii=False)])
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
+    messaging.send_messages("url", [json.dumps({"value": "a\ufffe\uffffb"}, ensure_ascii=False)])
     (entry,) = queue.calls[0][1]["Entries"]
     assert not set(entry["MessageBody"]) & {"\ufffe", "\uffff"}
     assert json.loads(entry["MessageBody"]) == {"value": "a\ufffe\uffffb"}
@@ -529,8 +529,8 @@ def test_characters_that_sqs_refuses_reach_it_escaped(monkeypatch):
 
 def test_requests_to_the_queue_are_counted_in_bytes(chosen, monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(settings, "_client", lambda service: queue)
-    settings.send("url", ["貨" * 200_000] * 3)  # 600,000 bytes each
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
+    messaging.send_messages("url", ["貨" * 200_000] * 3)  # 600,000 bytes each
     assert [len(parameters["Entries"]) for _, parameters in queue.calls] == [1, 1, 1]
 
 

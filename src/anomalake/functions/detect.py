@@ -25,7 +25,8 @@ from anomalake.functions import compaction
 from anomalake.functions.detector_state import load_state, read_feedback, save_state
 from anomalake.functions.ingest import process_batch
 from anomalake.functions.lease import describe_holder, hold_lease
-from anomalake.functions.settings import MAX_REQUEST_BYTES, METRICS_NAMESPACE, Settings, load_settings, send
+from anomalake.functions.messaging import MAX_REQUEST_BYTES, send_messages
+from anomalake.functions.settings import METRICS_NAMESPACE, Settings, load_settings
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Table
@@ -57,9 +58,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Run the detector of the named metric set; counts of what was done, or why it was not."""
     settings = load_settings()
     name = event.get("metricSet") if isinstance(event, dict) else None
-    item = next((one for one in settings.sets if one.name == name), None)
+    item = next((one for one in settings.metric_sets if one.name == name), None)
     if item is None or item.source is None:
-        known = ", ".join(one.name for one in settings.sets if one.source is not None)
+        known = ", ".join(one.name for one in settings.metric_sets if one.source is not None)
         raise ValueError(
             f'the event must be {{"metricSet": "<name>"}}, of a metric set with a source ({known}); it is {json.dumps(event)[:200]}'
         )
@@ -238,10 +239,10 @@ def _deliver(some: tuple[Alert, ...], settings: Settings) -> None:
     small: list[str] = []
     large: list[Message] = []
     for number, body in enumerate(map(alerts.encode, some)):
-        if settings.queue and len(body) <= MAX_REQUEST_BYTES:
+        if settings.queue_url and len(body) <= MAX_REQUEST_BYTES:
             small.append(body.decode())
         else:
             large.append(Message(f"large-{number}", body.decode()))
-    send(settings.queue, small)
+    send_messages(settings.queue_url, small)
     if large and (error := process_batch(large, settings).error) is not None:
         raise error
