@@ -21,9 +21,10 @@ from typing import Any
 
 import hostile
 from anomalake import sources
-from anomalake.domain.metric_set import MetricSet, find_metric_set
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.routing import find_metric_set
 from anomalake.functions import ingest as function
-from anomalake.functions.setting import setting
+from anomalake.functions.settings import load_settings
 from anomalake.lake import archive, encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 
@@ -134,8 +135,8 @@ def _whereabouts(
 
 def check(deliveries: list[hostile.Delivery]) -> None:
     """Compare what the lake holds with what must have become of each message."""
-    chosen = setting(function.HURRIED)  # the one that the function has opened
-    store, sets = chosen.store, chosen.sets
+    chosen = load_settings(function.BATCH_RETRY_POLICY)  # the one that the function has opened
+    store, sets = chosen.store, chosen.metric_sets
     folder = Path(os.environ["ANOMALAKE_LAKE"])
     files = (
         path.relative_to(folder).as_posix()
@@ -145,14 +146,16 @@ def check(deliveries: list[hostile.Delivery]) -> None:
     for key in files if isinstance(store, FolderStore) else store.list(""):
         if not PREFIXES.fullmatch(key):
             fault(key, "is no key of the lake")
-    archived = {body for key in store.list("alerts") for body in archive.unpack(store.get(key).data)}
+    archived = {body for key in store.list("alerts") for body in archive.unpack_bodies(store.get(key).data)}
     reasons = {
         kept["body"]: kept["reason"] for key in store.list("quarantine") for kept in [json.loads(store.get(key).data)]
     }
     events = defaultdict(set)
     for item in sets:
-        for key in store.list(layout.folder("anomalyGroups", item)):
-            columns = encoding.decode(chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key)
+        for key in store.list(layout.table_folder("anomalyGroups", item)):
+            columns = encoding.decode_table(
+                chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key
+            )
             events[item.name].update(zip(columns["timestamp"], columns["metricName"], columns["eventId"], strict=True))
     for message in (message for delivery in deliveries for message in delivery.messages):
         became = _whereabouts(message.body, archived, reasons, sets)

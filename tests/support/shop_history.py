@@ -4,7 +4,7 @@ import numpy as np
 
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import shop
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
@@ -12,17 +12,17 @@ from anomalake.lake.layout import Format
 from anomalake.lake.store import Store
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text("Europe/Berlin"), "shop.yaml")
-WRITTEN = ("anomalyResults", "alerts", "quarantine", "detector")
+SHOP = metric_set_yaml.parse(shop_text("Europe/Berlin"), "shop.yaml")
+OUTPUT_FOLDERS = ("anomalyResults", "alerts", "quarantine", "detector")
 
 
-def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
+def write_live_data(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
     """Live data over the days when clocks go forward, with all that real data has.
 
     A series that comes late and one that goes, cells without a value, a gap, hours of which most is missing, series with several rows, rows that are
     none, a file of an hour that never was.
     """
-    frame = shop.make(days, start="2021-03-05").data
+    frame = shop.generate(days, start="2021-03-05").data
     day, hour = (frame.timestamp - frame.timestamp.min()).dt.days, frame.timestamp.dt.hour
     late = (frame.platform == "mobile_app") & (frame.marketplace == "jp") & (day < 9)
     gone = (frame.platform == "pc_web") & (frame.marketplace == "us") & (day > 20)
@@ -30,33 +30,33 @@ def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
     thin = (day == 24) & hour.between(9, 11) & (frame.platform != "pc_web")
     frame = frame[~(late | gone | gap | thin)].astype({"revenue": float})
     frame.loc[frame.index % 97 == 0, "revenue"] = np.nan
-    local_pipeline.lay_out(frame, item, store)
+    local_pipeline.write_live_data(frame, item, store)
     for wall, rows in frame[frame.index % 11 == 0].groupby("timestamp"):
         lines = "".join(
             f"{row.platform},{row.marketplace},{row.timestamp},{row.views},{row.revenue * 1.01:.3f}\n"
             for row in rows.itertuples()
         )
         store.put(
-            f"{live_data.folder(item, wall.to_pydatetime())}/more.csv",
-            f"{','.join(live_data.source_of(item).columns)}\n{lines}bad,row\n".encode(),
+            f"{live_data.interval_folder(item, wall.to_pydatetime())}/more.csv",
+            f"{','.join(live_data.require_source(item).columns)}\n{lines}bad,row\n".encode(),
         )
 
 
-def contents(store: Store) -> dict[str, bytes]:
+def read_outputs(store: Store) -> dict[str, bytes]:
     """Everything that a back-test writes, but for the lease."""
-    keys = [key for folder in WRITTEN for key in store.list(folder) if not key.endswith("running.json")]
+    keys = [key for folder in OUTPUT_FOLDERS for key in store.list(folder) if not key.endswith("running.json")]
     return {key: stored.data for key in keys if (stored := store.get(key))}
 
 
-def same(found: dict[str, bytes], wanted: dict[str, bytes]) -> None:
+def assert_same_objects(found: dict[str, bytes], wanted: dict[str, bytes]) -> None:
     """The same objects, to the byte."""
     assert sorted(found) == sorted(wanted)
     assert [key for key in wanted if found[key] != wanted[key]] == []
 
 
-def in_one_process(store: FolderStore, item: MetricSet = SHOP, form: Format = "parquet") -> dict[str, bytes]:
+def run_in_one_process(store: FolderStore, item: MetricSet = SHOP, form: Format = "parquet") -> dict[str, bytes]:
     """What a back-test in one process writes."""
     report = local_pipeline.run_backtest(item, store, (item,), form)
     assert report.alerts > 20
-    assert report.failed == report.quarantined == 0
-    return contents(store)
+    assert report.failed_alerts == report.quarantined_alerts == 0
+    return read_outputs(store)

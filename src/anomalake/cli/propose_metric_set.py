@@ -12,8 +12,9 @@ import yaml
 from anomalake.cli import read_table
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import GENERATED_COLUMNS, MAX_DIMENSIONS, MAX_MEASURES
-from anomalake.lake.live_data import read_wall
+from anomalake.domain.metric_set import MAX_DIMENSIONS, MAX_MEASURES
+from anomalake.domain.names import GENERATED_COLUMNS
+from anomalake.lake.live_data import parse_wall_time
 
 LOOKED_AT = 5_000  # distinct timestamps
 MOST_VALUES = 1_000  # of a dimension
@@ -63,10 +64,10 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, told: Sequence
         "source": {"path": f"{name}/live/{folder}", "format": "csv", "columns": list(table.columns)},
         "alerts": {"sensitivity": 50},
     }
-    return Proposal(written(document), tuple(doubts))
+    return Proposal(to_yaml(document), tuple(doubts))
 
 
-def written(document: dict[str, Any]) -> str:
+def to_yaml(document: dict[str, Any]) -> str:
     """The fields of a metric set as the YAML that a person goes on editing."""
     return str(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True))
 
@@ -114,7 +115,7 @@ def _frequency(column: "pd.Series[str]", form: str, zone: str, doubts: list[str]
     walls = sorted(
         wall
         for value in column.dropna().unique()[:LOOKED_AT]
-        if isinstance(wall := read_wall(value, form, zone), datetime)
+        if isinstance(wall := parse_wall_time(value, form, zone), datetime)
     )
     steps = [later - earlier for earlier, later in itertools.pairwise(walls)]
     if not steps:
@@ -150,7 +151,7 @@ def _fields(table: pd.DataFrame, doubts: list[str]) -> tuple[list[str], list[tup
             continue
         values = table[name].dropna()
         distinct = values.nunique()
-        numbers = read_table.numbers(values)
+        numbers = read_table.parse_numbers(values)
         if len(values) and numbers.notna().mean() > 0.99:
             if _CODE.search(name) and distinct <= MOST_VALUES:
                 dimensions.append(name)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from anomalake.cli import read_table
 from anomalake.detect import model
-from anomalake.detect.timeline import clock_now
+from anomalake.detect.timeline import utc_now
 from anomalake.domain import intervals
 from anomalake.domain.errors import UserError
 from anomalake.domain.intervals import Frequency
@@ -69,18 +69,18 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
     A timestamp is ISO 8601, read on the clock it is written on (UTC where it names a zone), and written as its interval's start. A row whose interval
     has not ended at `now` (on the same clock; UTC's, if not given) is written without a score.
     """
-    now = now or clock_now()
+    now = now or utc_now()
     if target.suffix not in (".csv", ".parquet", ".pq"):
         raise UserError(f"{target}: the scores are written as .csv or .parquet; name such a file")
     if target.resolve() == source.resolve():
         raise UserError(f"{target}: is the data itself; name another file for the scores")
-    rows, quality = _rows(read_table.texts(source), source, frequency)
+    rows, quality = _rows(read_table.read_texts(source), source, frequency)
     ended = rows["timestamp"] + intervals.INTERVAL_LENGTHS[frequency] <= now
-    scored = pd.concat([scores(rows[ended], frequency), rows[~ended]])
+    scored = pd.concat([score_rows(rows[ended], frequency), rows[~ended]])
     quality = _not_ended(quality, rows[~ended], now)
     lengths = scored.groupby("series").agg(values=("value", "nunique"), scored=("score", "count"))
     out = scored.drop(columns="value").sort_values(["series", "timestamp"])
-    with files.replacing(target) as file:
+    with files.replace_file(target) as file:
         if target.suffix == ".csv":
             out.to_csv(file, index=False)
         else:
@@ -88,7 +88,7 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
     return quality._replace(constant=int((lengths["values"] <= 1).sum()), unscored=int((lengths["scored"] == 0).sum()))
 
 
-def scores(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
+def score_rows(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
     """The rows (series; timestamp: an interval's start; value: one an interval) with score, expected, lower and upper, in time's order."""
     rows = rows.sort_values("timestamp", kind="stable")
     codes, names = pd.factorize(rows["series"])
@@ -103,7 +103,9 @@ def scores(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
         wall, here = times.iloc[begin].to_pydatetime(), codes[begin:end]
         row = np.full(len(names), np.nan)
         row[here] = values[begin:end]
-        points = model.step(state, wall.toordinal(), intervals.get_slot(wall, frequency), row, DEFAULT_SENSITIVITY)
+        points = model.score_interval(
+            state, wall.toordinal(), intervals.get_slot(wall, frequency), row, DEFAULT_SENSITIVITY
+        )
         found[begin:end] = np.stack([points.score, points.expected, points.lower, points.upper], axis=1)[here]
     return rows.assign(**dict(zip(("score", "expected", "lower", "upper"), found.T, strict=True)))
 
@@ -121,7 +123,7 @@ def _rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.D
         raise UserError(f"{source}: has no column {missing[0]!r}; the columns series, timestamp and value are wanted")
     step = intervals.INTERVAL_LENGTHS[frequency]
     times = pd.to_datetime(table["timestamp"], format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
-    numbers = read_table.numbers(table["value"])
+    numbers = read_table.parse_numbers(table["value"])
     empty = table["value"].isna()
     readable = table["series"].notna() & times.notna() & (np.isfinite(numbers) | empty)
     if not (readable & ~empty).any():

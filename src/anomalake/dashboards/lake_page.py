@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.dashboards import definition, preview
 from anomalake.domain.errors import UserError
@@ -19,14 +19,14 @@ LIVE_DATA_MARGIN_DAYS = 366
 
 
 def write_page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Path) -> int:
-    """Write the page to the file and return its size in bytes; `connection` is `duck.connect` of the lake.
+    """Write the page to the file and return its size in bytes; `connection` is `duckdb_catalog.connect` of the lake.
 
     Raises `UserError` for a view that cannot be read.
     """
-    with duck.explained():
-        html = duck.interruptible(connection, lambda: _render_page(metric_set, connection))
+    with duckdb_catalog.engine_errors_as_user_errors():
+        html = duckdb_catalog.run_interruptibly(connection, lambda: _render_page(metric_set, connection))
     file.parent.mkdir(parents=True, exist_ok=True)
-    files.write(file, html)
+    files.write_text(file, html)
     return len(html.encode())
 
 
@@ -42,12 +42,12 @@ def _render_page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -
 
 def _copy_views(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -> None:
     """Copy the views to temporary tables, so that the queries of the page read the files of the lake once."""
-    database_name = database(duck.PREFIX, metric_set)
+    database_name = database(duckdb_catalog.DEFAULT_PREFIX, metric_set)
     for name in definition.DATASETS:
         try:
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {database_name}.{name}")
         except duckdb.Error as error:
-            raise UserError(f"{database_name}.{name}: cannot be read: {duck.one_line(error)}") from error
+            raise UserError(f"{database_name}.{name}: cannot be read: {duckdb_catalog.one_line(error)}") from error
 
 
 def _find_window(connection: duckdb.DuckDBPyConnection) -> tuple[datetime | None, datetime | None]:

@@ -13,7 +13,8 @@ from anomalake.dashboards.definition.datasets import (
     Node,
     build_column,
 )
-from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, Measure, MetricSet
+from anomalake.domain.metric_set import Measure, MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 
 CURRENCY_CODE = re.compile("[A-Z]{3}")  # ISO 4217
 

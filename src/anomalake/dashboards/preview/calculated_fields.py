@@ -83,7 +83,7 @@ def _replace_aggregates(expression: str, column: str, all_values: list[ValueFiel
 
 
 def _quote_columns(expression: str) -> str:
-    return _COLUMN.sub(lambda match: sql.name(match[1]), expression)
+    return _COLUMN.sub(lambda match: sql.identifier(match[1]), expression)
 
 
 def fold_values(names: Sequence[str]) -> list[dict[str, Any]]:

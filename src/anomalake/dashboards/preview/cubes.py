@@ -48,7 +48,7 @@ def count_groups(
 
 def keep_most_frequent(dataset: str, predicates: Sequence[str], column: str, number: int) -> str:
     """Return the condition that the column has one of the values with the most rows; `dataset` is a name in SQL."""
-    name = sql.name(column)
+    name = sql.identifier(column)
     most_frequent = (
         f"SELECT {name} FROM {dataset} WHERE {_join(predicates)} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {number}"
     )
@@ -87,7 +87,8 @@ def run_cube(cube: Cube, connection: duckdb.DuckDBPyConnection, dataset: str) ->
 
 def _aggregate(keys: Sequence[str], values: Iterable[ValueField], source: str) -> str:
     aggregates = [
-        f"CAST({value.aggregation.lower()}({value.expression or sql.name(value.column)}) AS double)" for value in values
+        f"CAST({value.aggregation.lower()}({value.expression or sql.identifier(value.column)}) AS double)"
+        for value in values
     ]
     group_by = f" GROUP BY {', '.join(keys)}" if keys else ""
     order_by = f" ORDER BY {', '.join(map(str, range(1, len(keys) + 1)))}" if keys else ""
@@ -95,7 +96,7 @@ def _aggregate(keys: Sequence[str], values: Iterable[ValueField], source: str) -
 
 
 def _group_to_sql(group: GroupField) -> str:
-    column = sql.name(group.column)
+    column = sql.identifier(group.column)
     return f"date_trunc('{group.granularity.lower()}', {column})" if group.granularity else column
 
 

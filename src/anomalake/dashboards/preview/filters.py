@@ -72,7 +72,9 @@ def _read_condition(
     if own_dataset != dataset and (cross_dataset == "SINGLE_DATASET" or column not in context.columns[dataset]):
         return []
     try:
-        operand = sql.name(column) if expression is None else row_expression_to_sql(expression, context.parameters)
+        operand = (
+            sql.identifier(column) if expression is None else row_expression_to_sql(expression, context.parameters)
+        )
         return _filter_to_sql(kind, body, operand, context.parameters)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
@@ -93,7 +95,7 @@ def _filter_to_sql(kind: str, body: Mapping[str, Any], operand: str, parameters:
             "it supports TimeRangeFilter, NumericEqualityFilter with EQUALS, and CategoryFilter with a list"
         )
     if "CategoryValues" in listed:
-        predicates.append(f"{operand} IN ({', '.join(map(sql.text, listed['CategoryValues']))})")
+        predicates.append(f"{operand} IN ({', '.join(map(sql.literal, listed['CategoryValues']))})")
     return predicates
 
 

@@ -53,7 +53,7 @@ def read_table(configuration: Mapping[str, Any]) -> Drawing:
         for sort in configuration.get("SortConfiguration", {}).get("RowSort", ())
         if "FieldSort" in sort
     ]
-    order = ", ".join(f"{sql.name(columns[sort['FieldId']])} {sort['Direction']} NULLS LAST" for sort in sorts)
+    order = ", ".join(f"{sql.identifier(columns[sort['FieldId']])} {sort['Direction']} NULLS LAST" for sort in sorts)
     custom = _read_labels(configuration)
     look = {
         "labels": [custom.get(field_id) or column for field_id, column in columns.items()],

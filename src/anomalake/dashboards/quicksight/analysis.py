@@ -1,6 +1,6 @@
 """The analysis and the dashboard, which have the same definition: owners change the analysis, and readers see the dashboard."""
 
-from anomalake.cloudformation import ACCOUNT, NOTHING, Node, choose, sub
+from anomalake.cloudformation import ACCOUNT_ID, NO_VALUE, Node, fn_if, fn_sub
 from anomalake.dashboards.quicksight.permissions import ANALYSIS_OWNER, DASHBOARD_OWNER, DASHBOARD_READER, grant
 
 
@@ -9,8 +9,8 @@ def build_analysis(analysis_id: str, title: str, definition: Node) -> Node:
     return {
         "Type": "AWS::QuickSight::Analysis",
         "Properties": {
-            "AwsAccountId": ACCOUNT,
-            "AnalysisId": sub(analysis_id),
+            "AwsAccountId": ACCOUNT_ID,
+            "AnalysisId": fn_sub(analysis_id),
             "Name": title,
             "Definition": definition,
             "Permissions": [grant("OwnerArn", ANALYSIS_OWNER)],
@@ -23,8 +23,8 @@ def build_dashboard(dashboard_id: str, title: str, definition: Node) -> Node:
     return {
         "Type": "AWS::QuickSight::Dashboard",
         "Properties": {
-            "AwsAccountId": ACCOUNT,
-            "DashboardId": sub(dashboard_id),
+            "AwsAccountId": ACCOUNT_ID,
+            "DashboardId": fn_sub(dashboard_id),
             "Name": title,
             "Definition": definition,
             "DashboardPublishOptions": {
@@ -35,7 +35,7 @@ def build_dashboard(dashboard_id: str, title: str, definition: Node) -> Node:
             "FolderArns": [{"Ref": "FolderArn"}],
             "Permissions": [
                 grant("OwnerArn", DASHBOARD_OWNER),
-                choose("HasReader", grant("ReaderArn", DASHBOARD_READER), NOTHING),
+                fn_if("HasReader", grant("ReaderArn", DASHBOARD_READER), NO_VALUE),
             ],
         },
     }

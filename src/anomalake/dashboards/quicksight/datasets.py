@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from anomalake.catalog import views
 from anomalake.catalog.views import View, ViewColumn
-from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, choose, logical, sub
+from anomalake.cloudformation import ACCOUNT_ID, NO_VALUE, PREFIX_PLACEHOLDER, Node, fn_if, fn_sub, logical_id
 from anomalake.dashboards.definition import BAND, CONTRIBUTIONS, HEALTH, LIVE, LOG, UTC_DAY
 from anomalake.dashboards.quicksight import refresh
 from anomalake.dashboards.quicksight.ids import dataset_id
@@ -39,7 +39,7 @@ _FULL_REFRESH_TIME, _DAILY_REFRESH_TIME = "03:00", "06:00"  # UTC
 
 def build_set_datasets(metric_set: MetricSet) -> Node:
     """Return the datasets of a metric set with their refresh schedules, by logical id."""
-    views_by_name = {view.name: view for view in views.views(metric_set, PREFIX, "parquet")}
+    views_by_name = {view.name: view for view in views.views_of_set(metric_set, PREFIX_PLACEHOLDER, "parquet")}
     resources: Node = {}
     for view_name, name in _SET_DATASET_NAMES.items():
         view, plan = views_by_name[view_name], refresh.plan_set_refresh(metric_set, view_name)
@@ -50,12 +50,12 @@ def build_set_datasets(metric_set: MetricSet) -> Node:
 
 def build_all_sets_datasets(sets: Sequence[MetricSet]) -> tuple[Node, list[str]]:
     """Return the datasets over all metric sets with their refresh schedules, by logical id; and the logical ids of the datasets."""
-    views_by_name = {view.name: view for view in views.views_of_all(sets, PREFIX, "parquet")}
+    views_by_name = {view.name: view for view in views.views_over_all_sets(sets, PREFIX_PLACEHOLDER, "parquet")}
     resources: Node = {}
     for view_name, name in _ALL_SETS_DATASET_NAMES.items():
         view, plan = views_by_name[view_name], refresh.plan_all_sets_refresh(sets, view_name)
         resources |= _build_dataset(None, view, f"All metric sets: {name}", plan)
-    return resources, [logical(view_name) for view_name in _ALL_SETS_DATASET_NAMES]
+    return resources, [logical_id(view_name) for view_name in _ALL_SETS_DATASET_NAMES]
 
 
 def _build_dataset(metric_set: MetricSet | None, view: View, name: str, plan: RefreshPlan) -> Node:
@@ -63,8 +63,8 @@ def _build_dataset(metric_set: MetricSet | None, view: View, name: str, plan: Re
     dataset = {
         "Type": "AWS::QuickSight::DataSet",
         "Properties": {
-            "AwsAccountId": ACCOUNT,
-            "DataSetId": sub(dataset_id(metric_set, view.name)),
+            "AwsAccountId": ACCOUNT_ID,
+            "DataSetId": fn_sub(dataset_id(metric_set, view.name)),
             "Name": name,
             "ImportMode": {"Ref": "ImportMode"},
             "PhysicalTableMap": {"view": {"RelationalTable": _build_table(view)}},
@@ -76,19 +76,19 @@ def _build_dataset(metric_set: MetricSet | None, view: View, name: str, plan: Re
                 }
             },
             "FieldFolders": _group_columns_in_folders(view.columns, metric_set),
-            "DataSetRefreshProperties": choose("IsSpice", _build_incremental_refresh(plan), NOTHING),
+            "DataSetRefreshProperties": fn_if("IsSpice", _build_incremental_refresh(plan), NO_VALUE),
             "IngestionWaitPolicy": {"WaitForSpiceIngestion": False},
             "Permissions": [grant("OwnerArn", DATASET_OWNER)],
         },
     }
-    return {logical(view.name): dataset, **_build_schedules(metric_set, view.name, plan)}
+    return {logical_id(view.name): dataset, **_build_schedules(metric_set, view.name, plan)}
 
 
 def _build_table(view: View) -> Node:
     return {
         "DataSourceArn": {"Ref": "DataSourceArn"},
         "Catalog": "AwsDataCatalog",
-        "Schema": sub(view.database),
+        "Schema": fn_sub(view.database),
         "Name": view.name,
         "InputColumns": [_build_input_column(column) for column in view.columns],
     }
@@ -97,7 +97,7 @@ def _build_table(view: View) -> Node:
 def _build_input_column(column: ViewColumn) -> Node:
     column_type = COLUMN_TYPES[column.type]
     # Without the subtype, SPICE keeps four decimal places.
-    subtype = {"SubType": choose("IsSpice", "FLOAT", NOTHING)} if column_type == "DECIMAL" else {}
+    subtype = {"SubType": fn_if("IsSpice", "FLOAT", NO_VALUE)} if column_type == "DECIMAL" else {}
     return {"Name": column.name, "Type": column_type, **subtype}
 
 
@@ -119,7 +119,7 @@ def _build_schedules(metric_set: MetricSet | None, view: str, plan: RefreshPlan)
     full: Node = {"Interval": plan.full, "TimeOfTheDay": _FULL_REFRESH_TIME}
     if plan.full == "WEEKLY":
         full["RefreshOnDay"] = {"DayOfWeek": "SUNDAY"}
-    name = logical(view)
+    name = logical_id(view)
     return {
         f"{name}Refresh": _build_schedule(metric_set, view, "new-rows", "INCREMENTAL_REFRESH", incremental),
         f"{name}FullRefresh": _build_schedule(metric_set, view, "everything", "FULL_REFRESH", full),
@@ -137,8 +137,12 @@ def _build_schedule(
     return {
         "Type": "AWS::QuickSight::RefreshSchedule",
         "Condition": "IsSpice",
-        "DependsOn": [logical(view)],
-        "Properties": {"AwsAccountId": ACCOUNT, "DataSetId": sub(dataset_id(metric_set, view)), "Schedule": schedule},
+        "DependsOn": [logical_id(view)],
+        "Properties": {
+            "AwsAccountId": ACCOUNT_ID,
+            "DataSetId": fn_sub(dataset_id(metric_set, view)),
+            "Schedule": schedule,
+        },
     }
 
 

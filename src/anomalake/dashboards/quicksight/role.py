@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from anomalake import cloudformation
 from anomalake.catalog.views import database
-from anomalake.cloudformation import PREFIX, Node, allow, role, sub, use_key
+from anomalake.cloudformation import PREFIX_PLACEHOLDER, Node, allow_statement, fn_sub, kms_key_statement, service_role
 from anomalake.domain import time_patterns
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
@@ -52,15 +52,15 @@ def build_role(sets: Sequence[MetricSet]) -> Node:
         *_allow_athena(),
         _allow_glue(sets),
         *_allow_s3(sets),
-        use_key(["kms:Decrypt", "kms:GenerateDataKey"]),
+        kms_key_statement(["kms:Decrypt", "kms:GenerateDataKey"]),
     ]
-    if cloudformation.size(statements) > MAX_POLICY_CHARACTERS:
+    if cloudformation.policy_size(statements) > MAX_POLICY_CHARACTERS:
         raise UserError(
             f"the policy of QuickSight's role cannot name {len(sets)} metric sets; "
             "move some of them to a stack with another Prefix"
         )
-    return role(
-        f"{PREFIX}-${{AWS::Region}}-quicksight",
+    return service_role(
+        f"{PREFIX_PLACEHOLDER}-${{AWS::Region}}-quicksight",
         "quicksight.amazonaws.com",
         statements,
         "QuickSight asks Athena with it.",
@@ -70,33 +70,33 @@ def build_role(sets: Sequence[MetricSet]) -> Node:
 def _allow_athena() -> list[Node]:
     athena = "arn:${AWS::Partition}:athena:${AWS::Region}:${AWS::AccountId}"
     return [
-        allow(_RUN_QUERIES, [sub(f"{athena}:workgroup/${{WorkGroup}}")]),
-        allow(_READ_DATA_CATALOG, [sub(f"{athena}:datacatalog/AwsDataCatalog")]),
+        allow_statement(_RUN_QUERIES, [fn_sub(f"{athena}:workgroup/${{WorkGroup}}")]),
+        allow_statement(_READ_DATA_CATALOG, [fn_sub(f"{athena}:datacatalog/AwsDataCatalog")]),
         # Neither action has a resource type.
-        allow(["athena:ListDataCatalogs", "lakeformation:GetDataAccess"], ["*"]),
+        allow_statement(["athena:ListDataCatalogs", "lakeformation:GetDataAccess"], ["*"]),
     ]
 
 
 def _allow_glue(sets: Sequence[MetricSet]) -> Node:
     glue = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}"
-    databases = [PREFIX, *(database(PREFIX, metric_set) for metric_set in sets)]
+    databases = [PREFIX_PLACEHOLDER, *(database(PREFIX_PLACEHOLDER, metric_set) for metric_set in sets)]
     resources = [
-        sub(f"{glue}:catalog"),
-        *(sub(f"{glue}:database/{name}") for name in databases),
-        *(sub(f"{glue}:table/{name}/*") for name in databases),
+        fn_sub(f"{glue}:catalog"),
+        *(fn_sub(f"{glue}:database/{name}") for name in databases),
+        *(fn_sub(f"{glue}:table/{name}/*") for name in databases),
     ]
-    return allow(_READ_GLUE, resources)
+    return allow_statement(_READ_GLUE, resources)
 
 
 def _allow_s3(sets: Sequence[MetricSet]) -> list[Node]:
     live_data = [
         time_patterns.parse_folder_pattern(metric_set.source.path).prefix for metric_set in sets if metric_set.source
     ]
-    folders = [f"{layout.RESULTS}/", f"{layout.FEEDBACK}/", *live_data]
+    folders = [f"{layout.RESULTS_FOLDER}/", f"{layout.FEEDBACK_FOLDER}/", *live_data]
     listed = {"s3:prefix": [f"{_QUERY_RESULTS}/*", *(f"{folder}*" for folder in folders)]}
     return [
-        allow(["s3:GetObject"], [sub(f"{_BUCKET}/{folder}*") for folder in folders]),
-        allow(["s3:GetBucketLocation", "s3:ListBucketMultipartUploads"], [sub(_BUCKET)]),
-        allow(["s3:ListBucket"], [sub(_BUCKET)], Condition={"StringLike": listed}),
-        allow(_WRITE_RESULTS, [sub(f"{_BUCKET}/{_QUERY_RESULTS}/*")]),
+        allow_statement(["s3:GetObject"], [fn_sub(f"{_BUCKET}/{folder}*") for folder in folders]),
+        allow_statement(["s3:GetBucketLocation", "s3:ListBucketMultipartUploads"], [fn_sub(_BUCKET)]),
+        allow_statement(["s3:ListBucket"], [fn_sub(_BUCKET)], Condition={"StringLike": listed}),
+        allow_statement(_WRITE_RESULTS, [fn_sub(f"{_BUCKET}/{_QUERY_RESULTS}/*")]),
     ]

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 
 from anomalake import cloudformation
-from anomalake.cloudformation import ACCOUNT, NOTHING, PREFIX, Node, choose, logical_set, nested, sub
+from anomalake.cloudformation import (
+    ACCOUNT_ID,
+    NO_VALUE,
+    PREFIX_PLACEHOLDER,
+    Node,
+    fn_if,
+    fn_sub,
+    metric_set_logical_id,
+    nested_stack,
+)
 from anomalake.dashboards.quicksight.permissions import DATA_SOURCE_OWNER, FOLDER_OWNER, FOLDER_READER, grant
 from anomalake.dashboards.quicksight.role import build_role
 from anomalake.dashboards.quicksight.template_files import (
@@ -33,7 +42,9 @@ def build_stack(sets: Sequence[MetricSet]) -> Node:
     }
     for metric_set in sets:
         resources |= _nest_set_templates(metric_set)
-    template = cloudformation.template("Anomalake in QuickSight.", STACK_PARAMETERS, ["HasKey", "HasReader"], resources)
+    template = cloudformation.build_template(
+        "Anomalake in QuickSight.", STACK_PARAMETERS, ["HasKey", "HasReader"], resources
+    )
     template["Conditions"]["HasTopics"] = _build_topics_condition()
     template["Outputs"] = {
         "RoleArn": {
@@ -49,9 +60,9 @@ def _build_data_source() -> Node:
     return {
         "Type": "AWS::QuickSight::DataSource",
         "Properties": {
-            "AwsAccountId": ACCOUNT,
-            "DataSourceId": sub(PREFIX),
-            "Name": sub(PREFIX),
+            "AwsAccountId": ACCOUNT_ID,
+            "DataSourceId": fn_sub(PREFIX_PLACEHOLDER),
+            "Name": fn_sub(PREFIX_PLACEHOLDER),
             "Type": "ATHENA",
             "DataSourceParameters": {"AthenaParameters": athena},
             "Permissions": [grant("OwnerArn", DATA_SOURCE_OWNER)],
@@ -63,13 +74,13 @@ def _build_folder() -> Node:
     return {
         "Type": "AWS::QuickSight::Folder",
         "Properties": {
-            "AwsAccountId": ACCOUNT,
-            "FolderId": sub(PREFIX),
-            "Name": sub(PREFIX),
+            "AwsAccountId": ACCOUNT_ID,
+            "FolderId": fn_sub(PREFIX_PLACEHOLDER),
+            "Name": fn_sub(PREFIX_PLACEHOLDER),
             "FolderType": "SHARED",
             "Permissions": [
                 grant("OwnerArn", FOLDER_OWNER),
-                choose("HasReader", grant("ReaderArn", FOLDER_READER), NOTHING),
+                fn_if("HasReader", grant("ReaderArn", FOLDER_READER), NO_VALUE),
             ],
         },
     }
@@ -77,7 +88,7 @@ def _build_folder() -> Node:
 
 def _nest_set_templates(metric_set: MetricSet) -> Node:
     """Return the nested stacks of a metric set; all others come after the datasets."""
-    base = logical_set(metric_set)
+    base = metric_set_logical_id(metric_set)
     after = [f"{base}Datasets"]
     topic = _nest(set_template_file(metric_set, "topic"), TOPIC_PARAMETERS, after)
     return {
@@ -92,7 +103,7 @@ def _nest(file: str, parameters: Sequence[str], after: Sequence[str] = ()) -> No
     """Return a nested stack; it gets the ARNs of the data source and folder from this stack, and other parameters unchanged."""
     arns = {"DataSourceArn": {"Fn::GetAtt": ["DataSource", "Arn"]}, "FolderArn": {"Fn::GetAtt": ["Folder", "Arn"]}}
     own_arns = {name: arn for name, arn in arns.items() if name in parameters}
-    return nested(file, [name for name in parameters if name not in arns], after=after, **own_arns)
+    return nested_stack(file, [name for name in parameters if name not in arns], after=after, **own_arns)
 
 
 def _build_topics_condition() -> Node:

@@ -36,19 +36,19 @@ def _build_set_templates(metric_set: MetricSet) -> dict[str, Node]:
     arns = {view: dataset_arn(metric_set, view) for view in definition.DATASETS}
     analysis = definition.build_set_definition(metric_set, definition.rolling_window(metric_set), arns)
     return {
-        "datasets": cloudformation.template(
+        "datasets": cloudformation.build_template(
             f"The datasets of {name}.", DATASET_PARAMETERS, ["IsSpice"], build_set_datasets(metric_set)
         ),
-        "analysis": cloudformation.template(
+        "analysis": cloudformation.build_template(
             f"The analysis of {name}.", ANALYSIS_PARAMETERS, [], {"Analysis": build_analysis(identity, title, analysis)}
         ),
-        "dashboard": cloudformation.template(
+        "dashboard": cloudformation.build_template(
             f"The dashboard of {name}.",
             DASHBOARD_PARAMETERS,
             ["HasReader"],
             {"Dashboard": build_dashboard(identity, title, analysis)},
         ),
-        "topic": cloudformation.template(
+        "topic": cloudformation.build_template(
             f"The topic of {name}.", TOPIC_PARAMETERS, [], {"Topic": build_topic(metric_set)}
         ),
     }
@@ -69,4 +69,4 @@ def _build_all_sets_template(sets: Sequence[MetricSet]) -> Node:
     resources["Analysis"] = {**build_analysis(identity, title, analysis), **after}
     resources["Dashboard"] = {**build_dashboard(identity, title, analysis), **after}
     parameters = (*DATASET_PARAMETERS, "ReaderArn", "FolderArn")
-    return cloudformation.template("All metric sets.", parameters, ["IsSpice", "HasReader"], resources)
+    return cloudformation.build_template("All metric sets.", parameters, ["IsSpice", "HasReader"], resources)

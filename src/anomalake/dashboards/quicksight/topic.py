@@ -4,11 +4,12 @@ from typing import Any, NamedTuple
 
 from anomalake.catalog import views
 from anomalake.catalog.views import View
-from anomalake.cloudformation import ACCOUNT, PREFIX, Node, sub
+from anomalake.cloudformation import ACCOUNT_ID, PREFIX_PLACEHOLDER, Node, fn_sub
 from anomalake.dashboards import definition
 from anomalake.dashboards.definition import LIVE, LOG
 from anomalake.dashboards.quicksight.ids import dataset_arn, resource_id
-from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, Measure, MetricSet
+from anomalake.domain.metric_set import Measure, MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 
 _DATASET_NAMES = {LIVE: "Live data and anomalies", LOG: "Events"}
 _AGGREGATIONS = {"SUM": "SUM", "AVG": "AVERAGE"}
@@ -49,7 +50,7 @@ _MEASURE_COLUMNS = {
 
 def build_topic(metric_set: MetricSet) -> Node:
     """Return the resource of the metric set's topic, over its live data with anomalies and its events."""
-    views_by_name = {view.name: view for view in views.views(metric_set, PREFIX, "parquet")}
+    views_by_name = {view.name: view for view in views.views_of_set(metric_set, PREFIX_PLACEHOLDER, "parquet")}
     title = metric_set.title
     datasets: list[dict[str, Any]] = [
         {
@@ -67,8 +68,8 @@ def build_topic(metric_set: MetricSet) -> Node:
     return {
         "Type": "AWS::QuickSight::Topic",
         "Properties": {
-            "AwsAccountId": ACCOUNT,
-            "TopicId": sub(resource_id(metric_set)),
+            "AwsAccountId": ACCOUNT_ID,
+            "TopicId": fn_sub(resource_id(metric_set)),
             "Name": title[:128],
             "Description": f"Ask about {title}: its values, its anomalies, its events."[:256],
             "UserExperienceVersion": "NEW_READER_EXPERIENCE",
