@@ -14,13 +14,13 @@ import pytest
 from cfnlint.decode import decode
 
 from anomalake import doctor
-from anomalake.catalog import glue
-from anomalake.catalog.saved import saved_queries, saved_queries_of_all
-from anomalake.catalog.views import views, views_of_all
+from anomalake.catalog import glue_templates
+from anomalake.catalog.saved_queries import saved_queries_of_set, saved_queries_over_all_sets
+from anomalake.catalog.views import views_of_set, views_over_all_sets
 from anomalake.cli.main import main
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.lake import tables
-from anomalake.lake.layout import GLUE_NAMES
+from anomalake.lake.layout import GLUE_TABLE_NAMES
 from examples import shop_text
 
 TOP = Path(__file__).parent.parent
@@ -29,9 +29,9 @@ PAGES = sorted(
 )
 DOCS = {path.name: path.read_text("utf-8") for path in (TOP / "docs").glob("*.md")}
 README = (TOP / "README.md").read_text("utf-8")
-SHOP = metric_set.parse(shop_text(), "shop")
+SHOP = metric_set_yaml.parse(shop_text(), "shop")
 TEMPLATE, _ = decode(str(TOP / "template.yaml"))
-SET_TEMPLATE = glue.set_template(SHOP)
+SET_TEMPLATE = glue_templates.metric_set_template(SHOP)
 
 
 def test_every_field_of_a_metric_set_is_described():
@@ -53,17 +53,17 @@ def test_every_column_of_tables_and_views_is_described():
         return re.sub(r"^(views|revenue)(?=.)", "<m>", name)
 
     own = {"platform", "marketplace", "views", "revenue"}
-    for table in GLUE_NAMES:
+    for table in GLUE_TABLE_NAMES:
         for column in tables.schema(table, SHOP):
             assert column.name in own or f"`{general(column.name)}`" in DOCS["lake.md"], column
-    for view in (*views(SHOP, "anomalake", "parquet"), *views_of_all([SHOP], "anomalake", "parquet")):
+    for view in (*views_of_set(SHOP, "anomalake", "parquet"), *views_over_all_sets([SHOP], "anomalake", "parquet")):
         assert view.name in DOCS["catalog.md"]
         for column in view.columns:
             assert column.name in own or f"`{general(column.name)}`" in DOCS["catalog.md"], column.name
 
 
 def test_every_check_of_the_doctor_is_described():
-    for name in doctor.BEFORE | doctor.AFTER_LAKE | doctor.AFTER_QUICKSIGHT:
+    for name in doctor.ACCOUNT_CHECKS | doctor.LAKE_CHECKS | doctor.QUICKSIGHT_CHECKS:
         assert f"| `{name}` |" in DOCS["doctor.md"], name
 
 
@@ -95,7 +95,7 @@ def test_every_alarm_is_described_with_what_to_do():
 
 
 def test_every_saved_query_is_described():
-    for query in (*saved_queries(SHOP, "anomalake"), *saved_queries_of_all([SHOP], "anomalake")):
+    for query in (*saved_queries_of_set(SHOP, "anomalake"), *saved_queries_over_all_sets([SHOP], "anomalake")):
         assert f"| `{query.name.replace('shop:', '<set>:')}` |" in DOCS["catalog.md"], query.name
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anomalake.catalog import duck, sql
+from anomalake.catalog import duckdb_catalog, sql
 from anomalake.catalog.views import database
 from anomalake.domain import intervals
 from anomalake.lake import layout, live_data
@@ -26,10 +26,12 @@ def days(lake: Lake, db: str) -> str:
     sets = [item for item in lake.sets if db in (lake.name, database(lake.name, item))]
     store = FolderStore(lake.root)
     live_days = {
-        (wall, item.timezone) for item in sets if item.source for wall in live_data.files_by_interval(store, item)
+        (wall, item.timezone) for item in sets if item.source for wall in live_data.list_files_by_interval(store, item)
     }
-    found = {layout.date(intervals.to_utc(wall, zone)) for wall, zone in live_days}
-    found |= {layout.day_of(key) for item in sets for key in store.list(layout.folder("anomalyGroups", item))}
+    found = {layout.utc_date(intervals.to_utc(wall, zone)) for wall, zone in live_days}
+    found |= {
+        layout.date_in_key(key) for item in sets for key in store.list(layout.table_folder("anomalyGroups", item))
+    }
     return ", ".join(f"'{day}'" for day in sorted(found) or [f"2026-01-0{day}" for day in range(1, 8)])
 
 
@@ -64,12 +66,13 @@ def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[An
 @pytest.mark.parametrize("name", LAKES)
 def test_every_view_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
     lake, problems, counts = every_lake[name], [], {}
-    connection = duck.connect(lake.root, lake.sets, lake.form)
+    connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     for db, view in lake.relations("VIRTUAL_VIEW"):
         statement = f'SELECT * FROM "{db}"."{view}" WHERE "date" IN ({days(lake, db)})'
         answer = trino.query(statement)
         problems += [
-            f"{db}.{view}: {found}" for found in differences(answer, *duck.query(connection, lake.as_duck(statement)))
+            f"{db}.{view}: {found}"
+            for found in differences(answer, *duckdb_catalog.query(connection, lake.as_duck(statement)))
         ]
         counts[f"{db}.{view}"] = len(answer.rows)
     assert not problems, "\n".join(problems)
@@ -81,13 +84,13 @@ def test_every_view_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, L
 @pytest.mark.parametrize("name", LAKES)
 def test_every_saved_query_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
     lake, problems, rows = every_lake[name], [], 0
-    connection = duck.connect(lake.root, lake.sets, lake.form)
+    connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     saved = lake.of("AWS::Athena::NamedQuery")
     for query in saved:
         answer = trino.query(query["QueryString"], schema=query["Database"])
         problems += [
             f"{query['Name']}: {found}"
-            for found in differences(answer, *duck.query(connection, lake.as_duck(query["QueryString"])))
+            for found in differences(answer, *duckdb_catalog.query(connection, lake.as_duck(query["QueryString"])))
         ]
         rows += len(answer.rows)
     assert not problems, "\n".join(problems)

@@ -46,7 +46,7 @@ def environment(tmp_path, s3_endpoint):
 
 @LINUX
 @pytest.mark.parametrize(("where", "form"), [("folder", "csv"), ("memory://", "parquet")])
-def test_thousands_of_hostile_events_are_filed_or_kept_with_a_true_reason_within_a_second_and_200_mb_each(
+def test_thousands_of_hostile_events_are_filed_or_kept_with_a_true_reason_within_two_seconds_and_200_mb_each(
     environment, tmp_path, where, form
 ):
     lake = str(tmp_path / "lake") if where == "folder" else where

@@ -1,6 +1,6 @@
 """Delivers the hostile events to the ingest function under limits, in a process of its own: `python tests/support/bounded.py LAKE` (a folder, or `memory://`).
 
-Each event has a second of processor time a message and 200 MB more memory than there was before it; the process may write into the lake only, and
+Each event has two seconds of processor time a message and 200 MB more memory than there was before it; the process may write into the lake only, and
 read only what belongs to Python, to time zones and to the lake. Each line of the output that begins with FAULT tells of an event that broke a rule;
 the last line of the error output names the event that was under way.
 """
@@ -21,13 +21,14 @@ from typing import Any
 
 import hostile
 from anomalake import sources
-from anomalake.domain.metric_set import MetricSet, route
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.routing import find_metric_set
 from anomalake.functions import ingest as function
-from anomalake.functions.setting import setting
+from anomalake.functions.settings import load_settings
 from anomalake.lake import archive, encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 
-SECONDS, BYTES = 1.0, 200_000_000
+SECONDS, BYTES = 2.0, 200_000_000
 PREFIXES = re.compile(
     r"(anomalyResults|alerts|quarantine|notifications)(/[A-Za-z0-9_=-]+)*/[A-Za-z0-9-]+\.(parquet|csv|jsonl|json)"
 )
@@ -50,7 +51,7 @@ def _memory() -> int:
 
 @contextmanager
 def limits(messages: int) -> Iterator[None]:
-    """A second for each message, and 200 MB on top of what there is."""
+    """Two seconds for each message, and 200 MB on top of what there is."""
     resource.setrlimit(resource.RLIMIT_DATA, (_memory() + BYTES, resource.RLIM_INFINITY))
     signal.setitimer(signal.ITIMER_PROF, SECONDS * messages)
     try:
@@ -125,8 +126,8 @@ def _whereabouts(
 ) -> set[str]:
     """What became of a body: of itself, or of each event in it, or of each alert of an event."""
     became = {name for name, where in ((hostile.FILED, archived), (hostile.KEPT, reasons)) if body in where}
-    events = [] if became else sources.split(body)
-    smaller = events if len(events) > 1 else [] if became else sources.parts(body, sets)
+    events = [] if became else sources.split_message(body)
+    smaller = events if len(events) > 1 else [] if became else sources.split_event(body, sets)
     return became.union(*(_whereabouts(one, archived, reasons, sets) for one in smaller if one != body)) or {
         hostile.NOTHING
     }
@@ -134,7 +135,7 @@ def _whereabouts(
 
 def check(deliveries: list[hostile.Delivery]) -> None:
     """Compare what the lake holds with what must have become of each message."""
-    chosen = setting(function.HURRIED)  # the one that the function has opened
+    chosen = load_settings(function.BATCH_RETRY_POLICY)  # the one that the function has opened
     store, sets = chosen.store, chosen.sets
     folder = Path(os.environ["ANOMALAKE_LAKE"])
     files = (
@@ -145,14 +146,16 @@ def check(deliveries: list[hostile.Delivery]) -> None:
     for key in files if isinstance(store, FolderStore) else store.list(""):
         if not PREFIXES.fullmatch(key):
             fault(key, "is no key of the lake")
-    archived = {body for key in store.list("alerts") for body in archive.unpack(store.get(key).data)}
+    archived = {body for key in store.list("alerts") for body in archive.unpack_bodies(store.get(key).data)}
     reasons = {
         kept["body"]: kept["reason"] for key in store.list("quarantine") for kept in [json.loads(store.get(key).data)]
     }
     events = defaultdict(set)
     for item in sets:
-        for key in store.list(layout.folder("anomalyGroups", item)):
-            columns = encoding.decode(chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key)
+        for key in store.list(layout.table_folder("anomalyGroups", item)):
+            columns = encoding.decode_table(
+                chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key
+            )
             events[item.name].update(zip(columns["timestamp"], columns["metricName"], columns["eventId"], strict=True))
     for message in (message for delivery in deliveries for message in delivery.messages):
         became = _whereabouts(message.body, archived, reasons, sets)
@@ -169,7 +172,7 @@ def check(deliveries: list[hostile.Delivery]) -> None:
                 fault(message.what, f"is in quarantine because {reason!r}, not {message.reason!r}")
         elif message.body in archived:
             for alert in sources.read(message.body, sets):
-                item = route(alert.anomaly_detector_arn, sets)
+                item = find_metric_set(alert.anomaly_detector_arn, sets)
                 if (item.start(alert.instant), alert.impacted_metric.metric_name, alert.event_id) not in events[
                     item.name
                 ]:

@@ -24,9 +24,9 @@ import vl_convert
 from anomalake.catalog import sql
 from anomalake.domain.errors import UserError
 
-MOST_ROWS = 200_000  # of one query's result; above it the drop-downs' columns are left out
-MOST_COLORS = 25  # of a chart whose own data is above that
-MOST_TABLE_ROWS = 1_000
+MAX_QUERY_ROWS = 200_000  # of one query's result; above it the drop-downs' columns are left out
+MAX_COLORS = 25  # of a chart whose own data is above that
+MAX_TABLE_ROWS = 1_000
 FIGURES = 7  # significant figures of an embedded number
 _ROLLING = re.compile(r"now\(\)|addDateTime\((-?\d+), '(DD|HH)', now\(\)\)")
 _TIME_UNITS = {
@@ -85,7 +85,7 @@ class _Cube:
     order: str = ""
 
 
-def page(
+def render_page(
     definition: Mapping[str, Any],
     connection: duckdb.DuckDBPyConnection,
     datasets: Mapping[str, str],
@@ -97,7 +97,7 @@ def page(
     Parameters: `datasets` gives for each identifier of the definition the SQL name of its data in `connection`; `now` is what rolling dates mean.
     Raises `UserError`, naming the visual, for what cannot be drawn: a type of visual or filter, a dataset or column that is not there.
     """
-    parameters = _parameters(definition, now)
+    parameters = read_parameters(definition, now)
     columns = _load(definition, connection, datasets)
     cubes: dict[tuple[Any, ...], _Cube] = {}
     sheets = []
@@ -148,7 +148,7 @@ class _Context(NamedTuple):
     datasets: Mapping[str, str]  # the SQL name of each
 
 
-def _parameters(definition: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def read_parameters(definition: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Each parameter's default value."""
     found: dict[str, Any] = {}
     for declared in definition.get("ParameterDeclarations", ()):
@@ -226,7 +226,9 @@ def _predicates(context: _Context, visual: str, dataset: str) -> tuple[str, ...]
                 continue
             try:
                 of = (
-                    sql.name(column["ColumnName"]) if expression is None else _row_level(expression, context.parameters)
+                    sql.identifier(column["ColumnName"])
+                    if expression is None
+                    else _row_level(expression, context.parameters)
                 )
                 found += _predicate(kind, body, of, context.parameters)
             except (KeyError, TypeError, ValueError) as error:
@@ -254,7 +256,7 @@ def _row_level(expression: str, parameters: Mapping[str, Any]) -> str:
     """A calculated field of single rows as SQL: `ifelse` of comparisons between columns and dates."""
     told = re.sub(r"\$\{(\w+)\}", lambda match: f"TIMESTAMP '{parameters[match[1]]:%Y-%m-%d %H:%M:%S}'", expression)
     told = re.sub(r"addDateTime\((-?\d+), 'DD', (TIMESTAMP '[^']*')\)", r"(\2 + INTERVAL '\1' DAY)", told)
-    match = _CHOICE.fullmatch(re.sub(r"\{([^{}]*)\}", lambda name: sql.name(name[1]), told))
+    match = _CHOICE.fullmatch(re.sub(r"\{([^{}]*)\}", lambda name: sql.identifier(name[1]), told))
     if match is None:
         raise ValueError(
             f"the calculated field {expression!r} is not known here, only ifelse(..., 1, 0) of comparisons with dates"
@@ -284,7 +286,7 @@ def _predicate(kind: str, body: Mapping[str, Any], column: str, parameters: Mapp
             f"filter {body['FilterId']}: the preview draws TimeRangeFilter, equality and CategoryFilter with a list, not this {kind}"
         )
     if "CategoryValues" in listed:
-        found.append(f"{column} IN ({', '.join(map(sql.text, listed['CategoryValues']))})")
+        found.append(f"{column} IN ({', '.join(map(sql.literal, listed['CategoryValues']))})")
     return found
 
 
@@ -317,19 +319,19 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
     extra, note = [Group(column, None) for column in controls], ""
     distinct = [Group(value.column, None) for value in simple if value.aggregation == "DISTINCT_COUNT"]
     needed = list(dict.fromkeys([*(group for part in drawing.parts for group in part.groups), *extra, *distinct]))
-    if extra and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MOST_ROWS:
+    if extra and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MAX_QUERY_ROWS:
         own = {*distinct, *(group for part in drawing.parts for group in part.groups)}
         controls, needed = [], [group for group in needed if group in own]
         note = "the drop-downs do not act here: too much data"
         if (
             len(drawing.parts[0].groups) == 2
-            and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MOST_ROWS
+            and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MAX_QUERY_ROWS
         ):
-            column = sql.name(drawing.parts[0].groups[1].column)
+            column = sql.identifier(drawing.parts[0].groups[1].column)
             where = " AND ".join(predicates) or "true"
-            largest = f"SELECT {column} FROM {context.datasets[drawing.dataset]} WHERE {where} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MOST_COLORS}"
+            largest = f"SELECT {column} FROM {context.datasets[drawing.dataset]} WHERE {where} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MAX_COLORS}"
             predicates = (*predicates, f"{column} IN ({largest})")
-            note = f"only the {MOST_COLORS} values with the most rows are drawn; the drop-downs do not act here"
+            note = f"only the {MAX_COLORS} values with the most rows are drawn; the drop-downs do not act here"
     identity = (drawing.dataset, predicates, body["VisualId"] if raw else frozenset(needed))
     cube = cubes.setdefault(
         identity, _Cube(drawing.dataset, predicates, aggregated=not raw, order=drawing.look.pop("order", ""))
@@ -384,7 +386,11 @@ def _calculated(
 
         def partial(match: re.Match[str]) -> str:
             parted.append(
-                Value(value.column, match[1].upper(), re.sub(r"\{([^}]*)\}", lambda name: sql.name(name[1]), match[2]))
+                Value(
+                    value.column,
+                    match[1].upper(),
+                    re.sub(r"\{([^}]*)\}", lambda name: sql.identifier(name[1]), match[2]),
+                )
             )  # noqa: B023
             return f"datum.v{len(parted) - 1}"
 
@@ -648,7 +654,7 @@ def _pivot(configuration: Mapping[str, Any]) -> Drawing:
         "labels": _labels(configuration, wells, "Rows", "Values"),
         "descending": [number for number, field_id in enumerate(ids) if field_id in descending],
         "dates": [number for number, group in enumerate(wells.groups("Rows")) if group.granularity],
-        "most": MOST_TABLE_ROWS,
+        "most": MAX_TABLE_ROWS,
     }
     return Drawing(wells.dataset, (Part("rows", wells.groups("Rows"), wells.values("Values")),), look)
 
@@ -666,11 +672,11 @@ def _rows(configuration: Mapping[str, Any]) -> Drawing:
     sorts = [
         one["FieldSort"] for one in configuration.get("SortConfiguration", {}).get("RowSort", ()) if "FieldSort" in one
     ]
-    order = ", ".join(f"{sql.name(columns[one['FieldId']])} {one['Direction']} NULLS LAST" for one in sorts)
+    order = ", ".join(f"{sql.identifier(columns[one['FieldId']])} {one['Direction']} NULLS LAST" for one in sorts)
     look = {
         "labels": [labels.get(field_id) or column for field_id, column in columns.items()],
         "order": order,
-        "most": MOST_TABLE_ROWS,
+        "most": MAX_TABLE_ROWS,
     }
     return Drawing(datasets.pop(), (Part("rows", tuple(Group(column, None) for column in columns.values()), ()),), look)
 
@@ -693,7 +699,7 @@ VISUALS = {
 
 
 def _group_sql(group: Group) -> str:
-    column = sql.name(group.column)
+    column = sql.identifier(group.column)
     return f"date_trunc('{group.granularity.lower()}', {column})" if group.granularity else column
 
 
@@ -701,7 +707,8 @@ def _run(cube: _Cube, connection: duckdb.DuckDBPyConnection, dataset: str) -> di
     """The query's result, column by column as the page unpacks it."""
     keys = [_group_sql(group) for group in cube.groups]
     values = [
-        f"CAST({value.aggregation.lower()}({value.sql or sql.name(value.column)}) AS double)" for value in cube.values
+        f"CAST({value.aggregation.lower()}({value.sql or sql.identifier(value.column)}) AS double)"
+        for value in cube.values
     ]
     where = " AND ".join(cube.predicates) or "true"
     source = f"FROM {dataset} WHERE {where}"
@@ -712,7 +719,9 @@ def _run(cube: _Cube, connection: duckdb.DuckDBPyConnection, dataset: str) -> di
         statement = f"SELECT {', '.join([*keys, *values])} {source}{tail}{order}"
     else:
         ((total,),) = connection.sql(f"SELECT count(*) {source}").fetchall()
-        statement = f"SELECT {', '.join(keys)} {source}{f' ORDER BY {cube.order}' if cube.order else ''} LIMIT {MOST_TABLE_ROWS}"
+        statement = (
+            f"SELECT {', '.join(keys)} {source}{f' ORDER BY {cube.order}' if cube.order else ''} LIMIT {MAX_TABLE_ROWS}"
+        )
     relation = connection.sql(statement)
     names, rows = relation.columns, relation.fetchall()
     columns = [_pack([row[number] for row in rows], exact=number < len(keys)) for number in range(len(names))]
