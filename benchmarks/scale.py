@@ -30,7 +30,7 @@ from anomalake.catalog.views import database
 from anomalake.dashboards.definition import MAX_TIME_AXIS_POINTS
 from anomalake.detect import events
 from anomalake.detect.model import Points
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.alert import encode as told
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, live_data, tables
@@ -101,7 +101,7 @@ def main() -> None:
         for rate in (RATE, HIGH):
             root = Path(made) / f"rate{rate}"
             sets = [
-                metric_set.parse(TEXT.format(name=NAME.format(number)), "scale")
+                metric_set_yaml.parse(TEXT.format(name=NAME.format(number)), "scale")
                 for number in range(SETS if rate == RATE else 1)
             ]
             fill(root, sets, rate, chosen.before_days)
@@ -181,7 +181,7 @@ def _day(
         np.tile(np.repeat(column, MEASURES), slots)
         for column in (keys, *(np.array(one, object) for one in zip(*SERIES, strict=True)))
     ]
-    numbers = [events.figures(column.ravel()) for column in (value, expected, lower, upper, score)]
+    numbers = [events.round_figures(column.ravel()) for column in (value, expected, lower, upper, score)]
     cells = [
         texts[0],
         np.repeat(instants, width),
@@ -204,7 +204,7 @@ def _day(
     for slot in struck:
         wall = day + timedelta(minutes=5 * slot)
         points = Points(*(column[slot, ::MEASURES] for column in (value, expected, lower, upper, score)))
-        alert = events.event(item, item.measure_names[0], wall, SERIES, points)
+        alert = events.build_anomaly_alert(item, item.measure_names[0], wall, SERIES, points)
         if alert is None:
             raise RuntimeError("an event was expected")
         alerts.append(len(told(alert)))
@@ -365,7 +365,9 @@ def live_plans() -> None:
     base, today = TEXT.format(name="live"), datetime.now(UTC).replace(tzinfo=None)
     abroad = base.replace("timestamp:", "timezone: America/New_York\ntimestamp:")
     kinds = {
-        f"{partition}{kind}": metric_set.parse(text.replace("}}/{{", "}}/{{" if partition == "days" else ""), "scale")
+        f"{partition}{kind}": metric_set_yaml.parse(
+            text.replace("}}/{{", "}}/{{" if partition == "days" else ""), "scale"
+        )
         for kind, text in {"utc5": base, "abroad5": abroad, "abroad60": abroad.replace("PT5M", "PT1H")}.items()
         for partition in ("days", "intervals")
     }

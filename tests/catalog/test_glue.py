@@ -11,7 +11,7 @@ from anomalake.catalog import duckdb_catalog, glue_templates, projection, sql
 from anomalake.catalog.saved_queries import saved_queries_of_set, saved_queries_over_all_sets
 from anomalake.catalog.views import views_of_set, views_over_all_sets
 from anomalake.cloudformation import PREFIX_PLACEHOLDER
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
@@ -19,7 +19,7 @@ from anomalake.lake.layout import GLUE_TABLE_NAMES
 from examples import alert_body, shop_text
 
 SETS = tuple(
-    metric_set.parse(shop_text(zone, name=f"name: {name}"), name)
+    metric_set_yaml.parse(shop_text(zone, name=f"name: {name}"), name)
     for name, zone in (("shop", "UTC"), ("store", "America/New_York"))
 )
 RESOURCES = [
@@ -110,7 +110,7 @@ def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
 
 
 def test_no_two_metric_sets_become_one_resource():
-    sets = [metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("a_1", "a1", "a__1", "all")]
+    sets = [metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("a_1", "a1", "a__1", "all")]
     stacks = [
         r
         for r in glue_templates.catalog_template(sets)["Resources"].values()

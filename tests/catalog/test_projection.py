@@ -19,10 +19,10 @@ from anomalake.cli.main import main
 from anomalake.cloudformation import PARAMETERS
 from anomalake.doctor import partitions
 from anomalake.doctor.context import Context, Finding, Stack
-from anomalake.domain import intervals, metric_set, time_patterns
-from anomalake.domain.alert import EARLIEST_TIMESTAMP
+from anomalake.domain import intervals, metric_set_yaml, time_patterns
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
 from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
 from examples import shop_text
@@ -43,7 +43,7 @@ PATHS = (  # of hourly sets
 
 def shop(path: str = PATHS[0], zone: str = "UTC", name: str = "shop", **replaced: str) -> MetricSet:
     text = shop_text(zone, name=f"name: {name}", **replaced)
-    return metric_set.parse(text.replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), f"{name}.yaml")
+    return metric_set_yaml.parse(text.replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), f"{name}.yaml")
 
 
 SHOP = shop()
@@ -77,7 +77,7 @@ def test_the_stack_s_parameter_reaches_the_live_tables_and_no_other(tmp_path: Pa
 
 
 def test_a_daily_set_begins_with_the_same_day(tmp_path: Path):
-    daily = metric_set.parse(shop_text(frequency="frequency: P1D").replace("/{{HHmm}}", ""), "shop")
+    daily = metric_set_yaml.parse(shop_text(frequency="frequency: P1D").replace("/{{HHmm}}", ""), "shop")
     assert range_of(expand(project(tmp_path, [daily]), LiveDataStart="2018-12-31")) == {"20181231,NOW+1DAYS"}
 
 
@@ -465,7 +465,7 @@ def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_looke
 
 
 def test_a_lake_without_live_data_and_a_set_without_a_source_have_nothing_to_compare(cloud):
-    outside = metric_set.parse(shop_text(name="name: alone").partition("source:")[0], "alone.yaml")
+    outside = metric_set_yaml.parse(shop_text(name="name: alone").partition("source:")[0], "alone.yaml")
     (told,) = cloud(sets=(SHOP, outside)).findings()
     assert (told.status, told.found) == (
         "skipped",

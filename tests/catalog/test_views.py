@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from anomalake.catalog import duckdb_catalog, sql
 from anomalake.catalog.views import database, views_of_set, views_over_all_sets
 from anomalake.cli import local_pipeline
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.series_key import build_series_key
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
@@ -85,7 +85,7 @@ def frames() -> tuple[pd.DataFrame, list[dict]]:
 def lake(request, tmp_path_factory):
     """The lake of `frames` in one format: a connection, and the database's name."""
     root: Path = tmp_path_factory.mktemp(request.param)
-    item = metric_set.parse(shop_text(ZONE), "shop")
+    item = metric_set_yaml.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
     local_pipeline.write_live_data(live, item, FolderStore(root))
     outcome = ingest_messages(
@@ -274,8 +274,8 @@ def rows_of_every_view(connection, sets) -> dict[str, tuple]:
 @given(st.lists(wild_alerts(), min_size=6, max_size=16), live_rows, seen)
 def test_every_view_gives_the_same_rows_in_both_formats(arrived, live, observed):
     shop, other = (
-        metric_set.parse(shop_text(ZONE), "shop"),
-        metric_set.parse(shop_text(name="name: other").partition("source:")[0], "other"),
+        metric_set_yaml.parse(shop_text(ZONE), "shop"),
+        metric_set_yaml.parse(shop_text(name="name: other").partition("source:")[0], "other"),
     )
     frame = pd.DataFrame(live, columns=["platform", "marketplace", "views", "revenue"]).assign(
         timestamp="2021-03-13 23:10:00"
@@ -310,7 +310,7 @@ hostile = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"], 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_any_value_survives_to_the_typed_view(form, tmp_path):
-    item = metric_set.parse(shop_text(), "shop")
+    item = metric_set_yaml.parse(shop_text(), "shop")
     values = [
         "",
         " ",
@@ -380,7 +380,7 @@ CONNECTION.execute(duckdb_catalog._MACROS)
 
 
 def test_an_empty_lake_answers_every_view_with_no_rows(tmp_path):
-    sets = [metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("one", "two")]
+    sets = [metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("one", "two")]
     for form in FORMATS:
         connection = duckdb_catalog.connect(tmp_path, sets, form)
         names = connection.sql(
@@ -396,7 +396,7 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
     text = shop_text(dimensions=f"dimensions: [{', '.join(names)}]").replace(
         "columns: [platform, marketplace,", f"columns: [{', '.join(names)},"
     )
-    item = metric_set.parse(
+    item = metric_set_yaml.parse(
         text.replace("{name: views,", "{name: anomalous,").replace(" views,", " anomalous,"), "shop"
     )
     frame = pd.DataFrame(
@@ -416,7 +416,7 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
 
 
 def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
-    item = metric_set.parse(shop_text(), "shop")
+    item = metric_set_yaml.parse(shop_text(), "shop")
     header, folder = "platform,marketplace,timestamp,views,revenue\n", "shop/live/20210217/1100"
     store = FolderStore(tmp_path / "p=zz")
     store.put(
@@ -465,7 +465,7 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
     from anomalake.lake import live_data
 
     text = shop_text(zone, frequency=f"frequency: {frequency}").replace("{{yyyyMMdd}}/{{HHmm}}", path)
-    item, store = metric_set.parse(text, "shop"), FolderStore(tmp_path)
+    item, store = metric_set_yaml.parse(text, "shop"), FolderStore(tmp_path)
     instants = [
         datetime(2021, month, day, 22) + number * intervals.INTERVAL_LENGTHS[frequency]
         for month, day in ((3, 13), (10, 30))
@@ -502,7 +502,7 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
 
 def test_what_lies_beside_the_folders_of_intervals_is_not_opened(tmp_path):
     text = shop_text().replace("format: csv", "format: csv\n  compression: gzip")
-    item, store = metric_set.parse(text, "shop"), FolderStore(tmp_path)
+    item, store = metric_set_yaml.parse(text, "shop"), FolderStore(tmp_path)
     row = b"platform,marketplace,timestamp,views,revenue\npc,us,2021-02-17 11:00:00,1,1\n"
     store.put("shop/live/20210217/1100/a.csv.gz", gzip.compress(row))
     store.put("shop/live/20210217/README", b"not packed")
@@ -514,7 +514,7 @@ def test_what_lies_beside_the_folders_of_intervals_is_not_opened(tmp_path):
 
 @pytest.mark.parametrize("root", [".", "./", "lake/..", "lake/../../{name}"])
 def test_a_lake_is_read_by_whatever_name_its_folder_is_given(tmp_path, monkeypatch, root):
-    item, store = metric_set.parse(shop_text(), "shop"), FolderStore(tmp_path)
+    item, store = metric_set_yaml.parse(shop_text(), "shop"), FolderStore(tmp_path)
     store.put(
         "shop/live/20210217/1100/a.csv",
         b"platform,marketplace,timestamp,views,revenue\npc,us,2021-02-17 11:00:00,1,1\n",
@@ -529,14 +529,14 @@ def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
     text = shop_text(
         "America/Sao_Paulo", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}"
     )
-    item = metric_set.parse(text.replace("/{{HHmm}}", ""), "shop")
+    item = metric_set_yaml.parse(text.replace("/{{HHmm}}", ""), "shop")
     days = ["2018-11-03", "2018-11-04", "2018-11-05"]  # clocks skipped the midnight of the 4th
     frame = pd.DataFrame(
         [{"platform": "p", "marketplace": "m", "timestamp": day, "views": 1, "revenue": 1.0} for day in days]
     )
     assert local_pipeline.write_live_data(frame, item, FolderStore(tmp_path)) == (3, [])
     report = local_pipeline.run_backtest(item, FolderStore(tmp_path), (item,), "parquet")
-    assert (report.rows, report.found) == (3, 0)
+    assert (report.rows, report.finding_count) == (3, 0)
     connection = duckdb_catalog.connect(tmp_path, [item])
     live = connection.sql('SELECT "timestamp" FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()
     seen = connection.sql('SELECT DISTINCT "timestamp" FROM anomalake_shop.metrics_with_band ORDER BY 1').fetchall()
@@ -545,7 +545,7 @@ def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
 
 
 def test_a_contribution_is_split_by_deviation_or_equally_where_one_is_unknown(tmp_path):
-    item = metric_set.parse(shop_text(), "shop")
+    item = metric_set_yaml.parse(shop_text(), "shop")
     series = [({"platform": "pc", "marketplace": "us"}, 30.0), ({"platform": "pc", "marketplace": "de"}, 10.0)]
     for hour, expected in (("11", [0.0, 0.0]), ("12", [0.0, None]), ("13", [30.0, 10.0])):
         body = json.loads(

@@ -22,7 +22,7 @@ from anomalake import doctor
 from anomalake.catalog import views
 from anomalake.cli.main import main
 from anomalake.doctor.context import Context, Stack, declared_catalog
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 from examples import shop_text
 from stack import expand, project
 
@@ -31,7 +31,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/anomalake-quicksight"
 STACK_ID = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/anomalake/1"
 ANA = f"arn:aws:quicksight:{REGION}:{ACCOUNT}:user/default/ana"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 _MODELS = botocore.session.get_session()
 
 Answers = dict[str, Any]  # "service.operation" -> its answer, an exception, or a function of the parameters
@@ -624,7 +624,7 @@ def test_a_lake_without_live_data_without_anomalies_or_with_quarantine_is_told()
 
 
 def test_a_metric_set_without_live_data_of_its_own_waits_for_alerts():
-    outside = metric_set.parse(shop_text().partition("source:")[0], "shop.yaml")
+    outside = metric_set_yaml.parse(shop_text().partition("source:")[0], "shop.yaml")
     assert (
         "no alert has arrived" in the(examine(sets=(outside,), s3__list_objects_v2=objects()), "data", "warning").found
     )

@@ -10,7 +10,7 @@ import pytest
 
 from anomalake.catalog import duckdb_catalog
 from anomalake.cli import propose_metric_set, read_table
-from anomalake.domain import alert, time_patterns
+from anomalake.domain import time_patterns, timestamps
 from anomalake.domain.errors import UserError
 from anomalake.lake import encoding, layout, live_data
 from anomalake.lake.live_files import NUMBER
@@ -43,7 +43,7 @@ EXPRESSIONS = {
     "live number": re.compile(NUMBER).fullmatch,
     "formula": encoding._FORMULA.match,
     "cell": encoding.encode_safe_cell,
-    "alert timestamp": alert._TIMESTAMP.fullmatch,
+    "alert timestamp": timestamps._TIMESTAMP.fullmatch,
     "band": cloudwatch._BAND.search,
     "point": cloudwatch._POINT.findall,
     "lower bound": lambda text: cloudwatch._bounds("lower", text, 1),

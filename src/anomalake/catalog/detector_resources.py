@@ -65,8 +65,8 @@ def _schedule(metric_set: MetricSet) -> Node:
             "Name": fn_sub(f"{PREFIX_PLACEHOLDER}-{metric_set.name}"),
             "GroupName": fn_sub(PREFIX_PLACEHOLDER),
             "Description": f"Scores {metric_set.name} when an interval's data should be there.",
-            "ScheduleExpression": schedule.cron(metric_set),
-            "ScheduleExpressionTimezone": schedule.timezone(metric_set),
+            "ScheduleExpression": schedule.cron_expression(metric_set),
+            "ScheduleExpressionTimezone": schedule.schedule_timezone(metric_set),
             "FlexibleTimeWindow": {"Mode": "OFF"},
             "Target": {
                 "Arn": {"Ref": "DetectFunctionArn"},

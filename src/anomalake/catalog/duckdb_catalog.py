@@ -31,7 +31,8 @@ from anomalake.catalog.views import (
 )
 from anomalake.domain import time_patterns
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import REPORT_ID_SUFFIX, MetricSet
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import REPORT_ID_SUFFIX
 from anomalake.lake import layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import GLUE_TABLE_NAMES, Format

@@ -11,8 +11,8 @@ from anomalake.catalog import projection, sql
 from anomalake.catalog.views import View
 from anomalake.cloudformation import ACCOUNT_ID, Node, escape_for_sub, fn_sub
 from anomalake.domain import time_patterns
-from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_TABLE_NAMES, Format, Table
 from anomalake.lake.live_data import require_source

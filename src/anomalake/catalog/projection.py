@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from anomalake.cloudformation import Node, escape_for_sub
 from anomalake.domain import intervals, time_patterns
-from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.time_patterns import FolderPattern
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
 from anomalake.lake import live_data
 
 START_PARAMETER = "LiveDataStart"

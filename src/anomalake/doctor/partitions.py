@@ -12,8 +12,8 @@ from anomalake.catalog.projection import OutOfRange
 from anomalake.catalog.views import database
 from anomalake.doctor.context import Context, Finding, call_aws
 from anomalake.domain import intervals, time_patterns
-from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
 from anomalake.lake import layout, live_data
 from anomalake.lake.layout import Table
 from anomalake.lake.live_data import require_source

@@ -15,7 +15,8 @@ from anomalake.catalog.views.view import (
     date_columns,
     union_all,
 )
-from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, MetricSet
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 from anomalake.lake.layout import Format
 
 # The anomaly columns in long form, in the order of ANOMALY_COLUMN_SUFFIXES.

@@ -14,7 +14,8 @@ from anomalake.catalog.views.view import (
     union_all,
 )
 from anomalake.domain.alert import SEVERITY_LABELS
-from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, MetricSet
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 from anomalake.lake.layout import Format
 
 

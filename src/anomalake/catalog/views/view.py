@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from anomalake.catalog import sql
-from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, MetricSet
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 
 
 class ViewColumn(NamedTuple):

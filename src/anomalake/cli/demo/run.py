@@ -20,7 +20,7 @@ from anomalake.cli.demo.folder import empty_demo_lake
 from anomalake.cli.terminal import table
 from anomalake.dashboards import lake_page
 from anomalake.detect.backtest import Report
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, live_data
@@ -77,7 +77,7 @@ def _fill_and_report(
 ) -> None:
     root = store.root
     with as_file(files("anomalake.cli.demo") / "metric_sets" / f"{dataset}.yaml") as file:
-        item = metric_set.load(file)
+        item = metric_set_yaml.load(file)
         local_pipeline.copy_metric_set(file, item, store)
     made = shop.generate() if dataset == "ecommerce" else None
     if made is not None:
@@ -120,7 +120,7 @@ def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, say
     if lake.removeprefix("s3://").count("/"):
         raise UserError(f"{lake}: a stack's lake is a whole bucket; name s3://BUCKET (the stack's output DataBucket)")
     with as_file(files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml") as file:
-        item = metric_set.load(file)
+        item = metric_set_yaml.load(file)
     store = open_lake(lake)
     kept = [
         *live_data.list_files_by_interval(store, item).values(),
@@ -134,9 +134,9 @@ def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, say
     days = days or 60
     data = shop.generate(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
     report = _run_pipeline(data, item, store, form, where=lake, say=say)
-    if report.failed:
+    if report.failed_alerts:
         raise UserError(
-            f"{lake}: {report.failed} alerts could not be filed; see that these credentials may read and write the bucket"
+            f"{lake}: {report.failed_alerts} alerts could not be filed; see that these credentials may read and write the bucket"
         )
     say(
         f"tables      {form}; the stack must read this format\ncredentials those of this environment, as the AWS CLI would take them"
@@ -158,7 +158,7 @@ def _run_pipeline(
         f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time"
     )
     say(
-        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed} failed, {report.quarantined} quarantined"
+        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed_alerts} failed, {report.quarantined_alerts} quarantined"
     )
     return report
 
