@@ -51,7 +51,7 @@ def observed(store: Store, form: layout.Format) -> int:
 
 def fill(lake: str, form: layout.Format = "parquet", days: int = 17) -> list[str]:
     said: list[str] = []
-    run.fill_bucket(lake, form=form, days=days, now=NOW, say=said.append)
+    run.fill_bucket(lake, form=form, days=days, now=NOW, print_line=said.append)
     return said
 
 
