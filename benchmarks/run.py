@@ -115,12 +115,12 @@ def _draw(chromium: str, page: Path, sheet: str, folder: Path) -> float:
 
 def ingest(_: Path) -> None:
     """One alert of 21 series and 2 dimensions into an in-memory lake: the median of `ROUNDS`, each into a timestamp of its own, then again."""
-    from anomalake.domain import metric_set
+    from anomalake.domain import metric_set_yaml
     from anomalake.lake.ingest import Message
     from anomalake.lake.ingest import ingest_messages as file
     from anomalake.lake.store import ObjectStore
 
-    item = metric_set.load(TOP / "src/metric_sets/ecommerce.yaml")
+    item = metric_set_yaml.load(TOP / "src/metric_sets/ecommerce.yaml")
     for form in ("parquet", "csv"):
         store, first, again = ObjectStore.memory(), [], []
         for number in range(ROUNDS):

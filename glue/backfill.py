@@ -14,18 +14,19 @@ from pathlib import Path
 
 from pyspark import SparkConf, SparkContext, StorageLevel
 
-from anomalake.cli.main import moment, tell_of, warn_of_partitions
+from anomalake.cli.options import parse_utc_time
+from anomalake.cli.reports import print_backtest_report, warn_of_unprojected_data
 from anomalake.detect import backtest
 from anomalake.detect.backtest import Job, Report
 from anomalake.detect.state import Memory
 from anomalake.detect.timeline import clock_now, timeline
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
-from anomalake.functions.lease import LEASE as DETECTOR_LEASE
-from anomalake.functions.lease import MAX_LEASE, holder, leased
-from anomalake.functions.memory import remember, said, tidy
+from anomalake.functions.detector_state import delete_unused_shards, read_feedback, save_state
+from anomalake.functions.lease import LEASE_DURATION as DETECTOR_LEASE
+from anomalake.functions.lease import MAX_LEASE_DURATION, describe_holder, hold_lease
 from anomalake.lake import layout
 from anomalake.lake.credentials import open_lake
 
@@ -52,8 +53,8 @@ def main(argv: list[str]) -> int:
             f"--metric-set: {arguments.metric_set!r} is no metric set with a source in {arguments.metric_sets}; there are {known}"
         )
     report = alone(backtest.Job(arguments.lake, item, sets, arguments.format), context, arguments)
-    tell_of(report, item, arguments.lake)
-    warn_of_partitions(item, open_lake(arguments.lake))
+    print_backtest_report(report, item, arguments.lake)
+    warn_of_unprojected_data([item.clock.wall_time(report.first_interval)], item, clock_now())
     return 1 if report.failed or report.quarantined else 0
 
 
@@ -74,7 +75,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--region", default=os.environ.get("AWS_REGION", ""), help="of the bucket")
     parser.add_argument(
         "--now",
-        type=moment,
+        type=parse_utc_time,
         help="intervals that are due at this time, 2026-07-01T11:00 in UTC, are processed (default: the clock)",
     )
     parser.add_argument(
@@ -86,18 +87,18 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 def alone(job: Job, context: SparkContext, arguments: argparse.Namespace) -> Report:
     """Go through the past once the metric set's detector is this run's alone; a lease whose holder died is waited for."""
     length = timedelta(seconds=arguments.lease)
-    if not timedelta(0) < length <= MAX_LEASE:
-        raise UserError(f"--lease: must be more than 0 and at most {MAX_LEASE.total_seconds():.0f} seconds")
+    if not timedelta(0) < length <= MAX_LEASE_DURATION:
+        raise UserError(f"--lease: must be more than 0 and at most {MAX_LEASE_DURATION.total_seconds():.0f} seconds")
     patient = time.monotonic() + max(length, DETECTOR_LEASE).total_seconds() + 60
     while True:
-        with leased(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length) as mine:
+        with hold_lease(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length) as mine:
             if mine:
                 return backfill(
                     job, context, arguments.parts or context.defaultParallelism, arguments.now or clock_now()
                 )
         if time.monotonic() > patient:
             raise UserError(
-                f"{job.metric_set.name}: another run of its detector is under way: {holder(job.store, job.metric_set)}; try again when it has ended"
+                f"{job.metric_set.name}: another run of its detector is under way: {describe_holder(job.store, job.metric_set)}; try again when it has ended"
             )
         time.sleep(min(5, arguments.lease))
 
@@ -106,11 +107,11 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
     """Read, learn, write and file the intervals that are due at `now` (naive UTC); then keep what was learned, where nobody else did meanwhile."""
     head, feedback, before = (
         job.store.get(layout.state_key(job.metric_set)),
-        said(job.store, job.metric_set),
+        read_feedback(job.store, job.metric_set),
         backtest.quarantined(job.store),
     )
     when = timeline(job.store, job.metric_set, now)
-    compaction.forget(job.store, job.metric_set)
+    compaction.discard(job.store, job.metric_set)
     days = backtest.days_of(when.files)
 
     read = context.parallelize(days, len(days)).map(lambda day: backtest.read(job, day)).persist(StorageLevel.DISK_ONLY)
@@ -137,8 +138,8 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
     detector = backtest.detector(course, ongoing, found.filter(lambda one: not _is_found(one)).collect())
     if detector.series:
         last = next(reversed(when.files))
-        remember(job.store, job.metric_set, Memory(detector, after=last, alerts_from=last, silent=0), head)
-        tidy(job.store, job.metric_set)
+        save_state(job.store, job.metric_set, Memory(detector, after=last, alerts_from=last, silent=0), head)
+        delete_unused_shards(job.store, job.metric_set)
     alerts, failed = (sum(some) for some in zip(*sent, strict=True))
     return backtest.report(
         when, told, detector, (alerts, failed, backtest.quarantined(job.store) - before), feedback.problems
@@ -157,13 +158,13 @@ def _is_found(one: backtest.Found | backtest.Learned) -> bool:
 def _sets(where: str) -> tuple[MetricSet, ...]:
     """The metric sets of a folder, or of one in S3."""
     if "://" not in where:
-        return metric_set.load_all(Path(where))
+        return metric_set_yaml.load_all(Path(where))
     store = open_lake(where)
     with tempfile.TemporaryDirectory() as folder:
         for key in store.list(""):
             if key.endswith(".yaml") and (stored := store.get(key)):
                 (Path(folder) / Path(key).name).write_bytes(stored.data)
-        return metric_set.load_all(Path(folder))
+        return metric_set_yaml.load_all(Path(folder))
 
 
 if __name__ == "__main__":

@@ -15,11 +15,13 @@ from anomalake.domain.metric_set import MetricSet
 
 Node = dict[str, Any]
 
-PREFIX = "prefixofthestack"  # what names begin with, until `sub` leaves it to the stack
-ACCOUNT: Node = {"Ref": "AWS::AccountId"}
-NOTHING: Node = {"Ref": "AWS::NoValue"}
-MOST_BYTES, MOST_RESOURCES = 1_000_000, 500
-AS_YAML = 2  # times as large as packed JSON a template is at most when `sam deploy` uploads it (measured: 1.4 to 1.7)
+PREFIX_PLACEHOLDER = "prefixofthestack"  # what names begin with, until `sub` leaves it to the stack
+ACCOUNT_ID: Node = {"Ref": "AWS::AccountId"}
+NO_VALUE: Node = {"Ref": "AWS::NoValue"}
+MAX_TEMPLATE_BYTES, MAX_RESOURCES = 1_000_000, 500
+MAX_YAML_GROWTH = (
+    2  # times as large as packed JSON a template is at most when `sam deploy` uploads it (measured: 1.4 to 1.7)
+)
 
 PARAMETERS: dict[str, Node] = {
     "Prefix": {
@@ -63,7 +65,7 @@ CONDITIONS: dict[str, Node] = {
 }
 
 
-def template(description: str, parameters: Sequence[str], conditions: Sequence[str], resources: Node) -> Node:
+def build_template(description: str, parameters: Sequence[str], conditions: Sequence[str], resources: Node) -> Node:
     """A template with those of the known parameters and conditions."""
     made: Node = {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -79,7 +81,7 @@ def template(description: str, parameters: Sequence[str], conditions: Sequence[s
     return {**made, "Resources": resources}
 
 
-def nested(file: str, parameters: Sequence[str], *, after: Sequence[str] = (), **values: Node) -> Node:
+def nested_stack(file: str, parameters: Sequence[str], *, after: Sequence[str] = (), **values: Node) -> Node:
     """A nested stack from a file beside the template, whose parameters are this template's own or given."""
     properties = {"TemplateURL": file, "Parameters": {**{name: {"Ref": name} for name in parameters}, **values}}
     return {
@@ -89,37 +91,39 @@ def nested(file: str, parameters: Sequence[str], *, after: Sequence[str] = (), *
     }
 
 
-def sub(text: str) -> Node:
+def fn_sub(text: str) -> Node:
     """A text in which the stack's parameters stand."""
-    return {"Fn::Sub": text.replace(PREFIX, "${Prefix}")}
+    return {"Fn::Sub": text.replace(PREFIX_PLACEHOLDER, "${Prefix}")}
 
 
-def literal(text: str) -> str:
+def escape_for_sub(text: str) -> str:
     """A text of the user's inside one for `sub`: what looks like a parameter in it is none."""
     return text.replace("${", "${!")
 
 
-def logical(name: str) -> str:
+def logical_id(name: str) -> str:
     """A CloudFormation logical id."""
     return "".join(part[:1].upper() + part[1:] for part in name.replace("-", "_").split("_"))
 
 
-def logical_set(metric_set: MetricSet) -> str:
+def metric_set_logical_id(metric_set: MetricSet) -> str:
     """A logical id of the metric set: names are lower case, so no two become one."""
     return "Set" + metric_set.name[0].upper() + metric_set.name[1:].replace("_", "U")
 
 
-def choose(condition: str, yes: Any, no: Any) -> Node:
+def fn_if(condition: str, yes: Any, no: Any) -> Node:
     """One or the other."""
     return {"Fn::If": [condition, yes, no]}
 
 
-def allow(actions: Sequence[str], resources: Sequence[Node | str], **more: Any) -> Node:
+def allow_statement(actions: Sequence[str], resources: Sequence[Node | str], **more: Any) -> Node:
     """A statement of a policy; actions of one service, `s3:` and the like before each."""
     return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources), **more}
 
 
-def role(name: str, service: str, statements: Sequence[Node], description: str, **condition: Mapping[str, Any]) -> Node:
+def service_role(
+    name: str, service: str, statements: Sequence[Node], description: str, **condition: Mapping[str, Any]
+) -> Node:
     """A role of its own for a service of AWS."""
     trust = {
         "Effect": "Allow",
@@ -130,7 +134,7 @@ def role(name: str, service: str, statements: Sequence[Node], description: str, 
     return {
         "Type": "AWS::IAM::Role",
         "Properties": {
-            "RoleName": sub(name),
+            "RoleName": fn_sub(name),
             "Description": description,
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
             "Policies": [
@@ -140,38 +144,45 @@ def role(name: str, service: str, statements: Sequence[Node], description: str, 
     }
 
 
-def use_key(actions: Sequence[str]) -> Node:
+def kms_key_statement(actions: Sequence[str]) -> Node:
     """Leave to use the stack's KMS key, where it has one."""
-    return choose("HasKey", allow(actions, [{"Ref": "KmsKeyArn"}]), NOTHING)
+    return fn_if("HasKey", allow_statement(actions, [{"Ref": "KmsKeyArn"}]), NO_VALUE)
 
 
-_LONGEST = {"Prefix": 20, "WorkGroup": 20, "Bucket": 63, "AWS::Region": 14, "AWS::AccountId": 12, "AWS::Partition": 10}
+_MAX_PARAMETER_CHARACTERS = {
+    "Prefix": 20,
+    "WorkGroup": 20,
+    "Bucket": 63,
+    "AWS::Region": 14,
+    "AWS::AccountId": 12,
+    "AWS::Partition": 10,
+}
 
 
-def size(statements: Sequence[Node]) -> int:
+def policy_size(statements: Sequence[Node]) -> int:
     """The characters of a policy's statements once the longest parameters stand in them."""
     written = json.dumps(list(statements), separators=(",", ":"))
-    for name, longest in _LONGEST.items():
+    for name, longest in _MAX_PARAMETER_CHARACTERS.items():
         written = written.replace(f"${{{name}}}", "x" * longest)
     return len(re.sub(r'\{"Fn::Sub":("[^"]*")\}', r"\1", written))
 
 
-def text(made: Node, where: str) -> str:
+def template_text(made: Node, where: str) -> str:
     """The template as a file; `UserError` where it is beyond what CloudFormation takes."""
     packed = json.dumps(made, separators=(",", ":"), ensure_ascii=False) + "\n"
     size = len(packed.encode())
-    if AS_YAML * size > MOST_BYTES:
-        size = len(yaml.dump(made, Dumper=_Plain, allow_unicode=True).encode())
-    if size > MOST_BYTES or len(made["Resources"]) > MOST_RESOURCES:
+    if MAX_YAML_GROWTH * size > MAX_TEMPLATE_BYTES:
+        size = len(yaml.dump(made, Dumper=_DumperWithoutAliases, allow_unicode=True).encode())
+    if size > MAX_TEMPLATE_BYTES or len(made["Resources"]) > MAX_RESOURCES:
         raise UserError(
-            f"{where}: has {size:,} bytes and {len(made['Resources'])} resources; CloudFormation takes {MOST_BYTES:,} and {MOST_RESOURCES}. "
+            f"{where}: has {size:,} bytes and {len(made['Resources'])} resources; CloudFormation takes {MAX_TEMPLATE_BYTES:,} and {MAX_RESOURCES}. "
             f"A metric set with fewer measures or dimensions, or with shorter names, gives a smaller template"
         )
     readable = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
-    return readable if len(readable.encode()) <= MOST_BYTES else packed
+    return readable if len(readable.encode()) <= MAX_TEMPLATE_BYTES else packed
 
 
-class _Plain(yaml.CSafeDumper):
+class _DumperWithoutAliases(yaml.CSafeDumper):
     """YAML as `sam deploy` writes it: nothing by reference."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002

@@ -10,10 +10,10 @@ from anomalake.cli.give_feedback import save_feedback
 from anomalake.detect import backtest, detector, timeline
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.state import Memory
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
-from anomalake.functions.memory import remember, said
+from anomalake.functions.detector_state import read_feedback, save_state
 from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore
 from examples import shop_text
@@ -23,7 +23,7 @@ from shop_history import SHOP, contents, fill, in_one_process, same
 def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     """The same in parts, each of them done twice."""
     job = backtest.Job(root, item, (item,), "parquet")
-    head, feedback = job.store.get(layout.state_key(item)), said(job.store, item).feedback
+    head, feedback = job.store.get(layout.state_key(item)), read_feedback(job.store, item).feedback
     when = timeline.timeline(job.store, item, timeline.clock_now())
     days = backtest.days_of(when.files)
     read = [backtest.read(job, day) for _ in range(2) for day in days][len(days) :]
@@ -49,7 +49,7 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     detector = backtest.detector(known, ongoing, [one for one in learned if isinstance(one, backtest.Learned)])
     last = next(reversed(when.files))
     if detector.series:
-        remember(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
+        save_state(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
     return backtest.report(
         when, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ()
     )
@@ -94,7 +94,7 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
 
 
 def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
-    item = metric_set.parse(
+    item = metric_set_yaml.parse(
         shop_text(
             "America/New_York",
             frequency="frequency: P1D",

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from anomalake.detect import events, model, score, state
 from anomalake.detect.detector import Detector
 from anomalake.domain import alert as alerts
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set_yaml
+from anomalake.domain.alert_matching import match_to_metric_set
 from anomalake.lake.live_data import IntervalData
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 START = datetime(2021, 1, 4)
 
 
@@ -136,7 +137,7 @@ def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
         return
     assert alert is not None
     told = alerts.parse(alerts.encode(alert))
-    alerts.match_to_metric_set(told, SHOP)
+    match_to_metric_set(told, SHOP)
     named = [
         {d.dimension_name: d.dimension_value for d in one.dimensions}
         for one in told.impacted_metric.relevant_time_series
@@ -149,7 +150,7 @@ def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
 
 
 def test_an_event_of_values_that_are_as_expected_has_the_score_0():
-    item = metric_set.parse(shop_text() + "alerts: {sensitivity: 0}\n", "shop.yaml")
+    item = metric_set_yaml.parse(shop_text() + "alerts: {sensitivity: 0}\n", "shop.yaml")
     points = model.Points(*(np.array(column, float) for column in ([10, 10], [10, 10], [9, 9], [11, 11], [0, 0])))
     assert events.event(item, "views", START, [("pc", "us"), ("app", "us")], points).anomaly_score == 0
 
@@ -196,7 +197,7 @@ def groups(
     walls: list[tuple[datetime, dict[tuple[str, str], float]]], zone: str = "UTC", *, kept: bool = False
 ) -> list[str]:
     """The group of each event of these intervals, after fifteen quiet days, by turns above and below 100; the state kept and loaded after each."""
-    item = metric_set.parse(shop_text(zone), "shop.yaml")
+    item = metric_set_yaml.parse(shop_text(zone), "shop.yaml")
     detector, found = Detector(item), []
     first = walls[0][0]
     quiet = [(first - timedelta(hours=back), {}) for back in range(15 * 24, 0, -1)]

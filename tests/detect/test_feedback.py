@@ -9,12 +9,12 @@ from anomalake.cli.main import main
 from anomalake.detect import feedback
 from anomalake.detect.detector import Detector
 from anomalake.detect.feedback import Feedback
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake.live_data import IntervalData
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 PC, APP = ("pc", "us"), ("app", "us")
 START = datetime(2021, 1, 4)
 EARLY, LATE = START + timedelta(days=15), START + timedelta(days=16)

@@ -11,7 +11,7 @@ from anomalake.detect import events
 from anomalake.detect.detector import Detector
 from anomalake.detect.filters import alerting
 from anomalake.detect.model import Points
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake.live_data import IntervalData
 from examples import shop_text
@@ -25,7 +25,7 @@ POINTS = Points(
 
 
 def shop(alerts: str = "{}", zone: str = "UTC") -> metric_set.MetricSet:
-    return metric_set.parse(shop_text(zone) + f"alerts: {alerts}\n", "shop.yaml")
+    return metric_set_yaml.parse(shop_text(zone) + f"alerts: {alerts}\n", "shop.yaml")
 
 
 def places(alerts: str, measure: str = "views", wall: datetime = WALL) -> list[int]:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from anomalake.detect import events
-from anomalake.domain import alert, metric_set
+from anomalake.domain import alert, metric_set, metric_set_yaml
 from anomalake.functions import ingest as function
-from anomalake.functions import notification, setting
-from anomalake.functions.setting import Setting
+from anomalake.functions import notification, settings
+from anomalake.functions.settings import Settings
 from anomalake.lake.ingest import Message
 from anomalake.lake.store import ObjectStore, StorageError
 from examples import alert_body, shop_text
 
-BERLIN = metric_set.parse(
+BERLIN = metric_set_yaml.parse(
     shop_text("Europe/Berlin").replace(
         "{name: views, aggregation: SUM}", "{name: views, aggregation: SUM, label: Page views, unit: clicks}"
     )
@@ -24,8 +24,8 @@ BERLIN = metric_set.parse(
 )
 
 
-def told(item: metric_set.MetricSet = BERLIN, dashboard: str = "", **more: Any) -> notification.Notice:
-    return notification.notice(alert.parse(alert_body(**more)), item, dashboard)
+def told(item: metric_set.MetricSet = BERLIN, dashboard: str = "", **more: Any) -> notification.Notification:
+    return notification.format_notification(alert.parse(alert_body(**more)), item, dashboard)
 
 
 def test_a_mail_says_what_when_how_severe_who_contributed_and_where_to_look():
@@ -78,7 +78,7 @@ def test_no_text_of_a_sender_adds_a_line_or_a_character_that_is_not_seen_to_any_
 @pytest.mark.parametrize("field", ["series", "contributions"])
 def test_no_name_of_a_dimension_adds_a_line(field):
     body = alert_body(**{field: [({HOSTILE: "a"}, 1.0)] if field == "series" else {HOSTILE: {"a": 1.0}}})
-    made = notification.notice(alert.parse(body), BERLIN)
+    made = notification.format_notification(alert.parse(body), BERLIN)
     assert all(line.isprintable() for line in [*made.long.split("\n"), made.subject, made.short])
 
 
@@ -94,7 +94,7 @@ def test_a_link_is_https_or_it_is_left_out(link):
 
 
 def test_a_subject_is_what_sns_takes_whatever_the_names_are():
-    item = metric_set.parse(shop_text() + f'label: "Überschuß\\n{"x" * 200}"\n', "shop.yaml")
+    item = metric_set_yaml.parse(shop_text() + f'label: "Überschuß\\n{"x" * 200}"\n', "shop.yaml")
     subject = told(item).subject
     assert subject.isascii()
     assert subject.isprintable()
@@ -110,7 +110,7 @@ def test_a_message_stays_within_what_sns_takes_whatever_the_sender_wrote():
     assert len(json.dumps({"default": made.short, "email": made.long, "sms": made.short})) < 200_000
     again = json.loads(alert_body())
     again["impactedMetric"]["dimensionContribution"] *= 10_000  # a dimension may be named twice
-    made = notification.notice(alert.parse(json.dumps(again)), BERLIN)
+    made = notification.format_notification(alert.parse(json.dumps(again)), BERLIN)
     assert len(json.dumps({"default": made.short, "email": made.long, "sms": made.short})) < 200_000
 
 
@@ -136,13 +136,13 @@ class Topic:
 @pytest.fixture
 def topic(monkeypatch) -> Topic:
     made = Topic()
-    monkeypatch.setattr(setting, "_client", lambda service: made)
+    monkeypatch.setattr(settings, "_client", lambda service: made)
     return made
 
 
 @pytest.fixture
-def chosen(shop) -> Setting:
-    return Setting(
+def chosen(shop) -> Settings:
+    return Settings(
         ObjectStore.memory(),
         (shop,),
         "parquet",
@@ -152,8 +152,8 @@ def chosen(shop) -> Setting:
     )
 
 
-def take(chosen: Setting, *bodies: str) -> function.Taken:
-    return function.take([Message(f"m{number}", body) for number, body in enumerate(bodies)], chosen)
+def take(chosen: Settings, *bodies: str) -> function.BatchResult:
+    return function.process_batch([Message(f"m{number}", body) for number, body in enumerate(bodies)], chosen)
 
 
 def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chosen, topic):
@@ -163,8 +163,8 @@ def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chos
         alert_body(event="c", score=None),
         alert_body(event="a", score=60),
     ]
-    assert take(chosen, *bodies).told == 1
-    assert take(chosen, *bodies).told == 0
+    assert take(chosen, *bodies).notified == 1
+    assert take(chosen, *bodies).notified == 0
     (sent,) = topic.published
     assert sent["TopicArn"] == "arn:topic"
     message = json.loads(sent["Message"])
@@ -179,8 +179,8 @@ def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chos
 
 
 def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboard_s_link(shop, topic):
-    item = metric_set.parse(shop_text(name="name: my_shop"), "x")
-    chosen = Setting(
+    item = metric_set_yaml.parse(shop_text(name="name: my_shop"), "x")
+    chosen = Settings(
         ObjectStore.memory(),
         (item,),
         "parquet",
@@ -217,24 +217,24 @@ def test_when_telling_fails_the_message_is_handed_back_and_told_the_next_time(ch
     assert (taken.failed, taken.filed) == (("m0",), 2)
     assert isinstance(taken.error, StorageError)
     topic.down = False
-    assert take(chosen, alert_body(event="a")).told == 1
+    assert take(chosen, alert_body(event="a")).notified == 1
 
 
 def test_an_alert_whose_tables_failed_is_not_told(chosen, topic, monkeypatch):
     monkeypatch.setattr(chosen.store, "create", lambda *_, **__: (_ for _ in ()).throw(StorageError("down")))
-    assert take(chosen, alert_body(event="a")).told == 0
+    assert take(chosen, alert_body(event="a")).notified == 0
     assert topic.published == []
 
 
 def test_without_a_topic_nobody_is_told_and_nothing_is_marked(chosen, topic):
-    assert take(chosen._replace(topic=""), alert_body()).told == 0
+    assert take(chosen._replace(topic=""), alert_body()).notified == 0
     assert list(chosen.store.list("notifications")) == []
 
 
 def test_data_that_did_not_arrive_is_told_without_a_measure():
-    item = metric_set.parse(shop_text(), "shop.yaml")
+    item = metric_set_yaml.parse(shop_text(), "shop.yaml")
     missing = events.missing(item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0))
-    told = notification.notice(missing, item)
+    told = notification.format_notification(missing, item)
     assert told.subject == "[medium] shop: data did not arrive"
     assert told.long.startswith("Data of shop did not arrive.\n")
     assert "Cause       1 of 2 usual series came; missing: platform=pc (100 %)" in told.long

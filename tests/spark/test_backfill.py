@@ -22,8 +22,8 @@ import s3_server
 import spark_job
 from anomalake.detect import timeline
 from anomalake.functions import detect
-from anomalake.functions.memory import recall
-from anomalake.functions.setting import Setting
+from anomalake.functions.detector_state import load_state
+from anomalake.functions.settings import Settings
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import Format, Table
@@ -163,13 +163,13 @@ def test_the_live_detector_writes_the_same_rows_and_remembers_the_same(lake, tmp
     starts = list(timeline.timeline(live, SHOP, timeline.clock_now()).files)
     for start in [starts[0], *starts[5::29], starts[-1]]:  # the first run learns from then on
         now = SHOP.clock.end(start) + timedelta(minutes=5)
-        detect.run(SHOP, Setting(live, (SHOP,), "parquet"), now, lambda: True)
+        detect.run_detector(SHOP, Settings(live, (SHOP,), "parquet"), now, lambda: True)
     run(lake, tmp_path)
     spark = FolderStore(lake)
     for table in layout.GLUE_TABLE_NAMES:
         assert rows(live, table) == rows(spark, table), table
         assert rows(live, table)
-    (one, _), (other, _) = recall(live, SHOP), recall(spark, SHOP)
+    (one, _), (other, _) = load_state(live, SHOP), load_state(spark, SHOP)
     assert one is not None
     assert other is not None
     assert (one.after, one.detector.series, one.detector.ongoing) == (

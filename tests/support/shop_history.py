@@ -4,7 +4,7 @@ import numpy as np
 
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import shop
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
@@ -12,7 +12,7 @@ from anomalake.lake.layout import Format
 from anomalake.lake.store import Store
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text("Europe/Berlin"), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text("Europe/Berlin"), "shop.yaml")
 WRITTEN = ("anomalyResults", "alerts", "quarantine", "detector")
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from anomalake.catalog.backfill import WHEEL as WHEEL_NAME
+from anomalake.catalog.backfill_resources import WHEEL as WHEEL_NAME
 
 TOP = Path(__file__).parents[2]
 PYTHON = TOP / ".venv/spark/bin/python"

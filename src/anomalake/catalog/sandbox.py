@@ -31,7 +31,7 @@ _SETTINGS = (
 )
 
 
-def restrict(connection: duckdb.DuckDBPyConnection, root: Path, live_folders: Sequence[Path]) -> None:
+def restrict_access(connection: duckdb.DuckDBPyConnection, root: Path, live_folders: Sequence[Path]) -> None:
     """Limit the connection to the files of the lake, for good; files that are links in a folder of live data may lie elsewhere."""
     links = sorted({link for folder in live_folders for link in _links(folder)})
     connection.execute(f"SET allowed_directories = {_texts([str(root), *filter(os.path.isdir, links)])}")
@@ -56,10 +56,10 @@ def _links(folder: Path | str) -> Iterator[str]:
 
 
 def _texts(values: Sequence[str]) -> str:
-    return f"[{', '.join(map(sql.text, values))}]"
+    return f"[{', '.join(map(sql.literal, values))}]"
 
 
-def check(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
+def check_statement(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
     """Refuse (`UserError`) a text that is not one statement, writes, or reads anything but views and tables; what DuckDB cannot parse passes."""
     try:
         types = [found.type for found in connection.extract_statements(statement)]

@@ -10,13 +10,14 @@ from typing import NamedTuple
 from anomalake.catalog import sql
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.alert import SEVERITY_LABELS
-from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, MetricSet
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 from anomalake.lake import tables
 from anomalake.lake.layout import DETECTOR_TABLES, GLUE_TABLE_NAMES, Format, Table
 from anomalake.lake.live_data import require_source
 
-FEEDBACK = "feedback"  # the table of what people said of events
-COMPACTION = "compaction"  # the table of days that are on their way into one object
+FEEDBACK_TABLE = "feedback"  # the table of what people said of events
+COMPACTION_TABLE = "compaction"  # the table of days that are on their way into one object
 COMPACTION_COLUMNS = (
     ("day", "string"),
     ("step", "string"),
@@ -70,7 +71,7 @@ def database(prefix: str, metric_set: MetricSet) -> str:
     return f"{prefix}_{metric_set.name}"
 
 
-def views(metric_set: MetricSet, prefix: str, form: Format) -> tuple[View, ...]:
+def views_of_set(metric_set: MetricSet, prefix: str, form: Format) -> tuple[View, ...]:
     """The views of one metric set over tables in the given format."""
     return tuple(
         make(metric_set, database(prefix, metric_set), form)
@@ -84,7 +85,7 @@ def views(metric_set: MetricSet, prefix: str, form: Format) -> tuple[View, ...]:
     )
 
 
-def views_of_all(sets: Sequence[MetricSet], prefix: str, form: Format) -> tuple[View, ...]:
+def views_over_all_sets(sets: Sequence[MetricSet], prefix: str, form: Format) -> tuple[View, ...]:
     """The views over all metric sets, in long form, in a database of their own."""
     return (
         _all_anomalies(sets, prefix, form),
@@ -100,14 +101,18 @@ def views_of_all(sets: Sequence[MetricSet], prefix: str, form: Format) -> tuple[
 def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
     """A SELECT of the lake's table with typed columns in lower case, and `date`."""
     cells = [
-        (f"{sql.csv_cell(sql.name(column), kind)} AS {sql.name(column)}" if form == "csv" else sql.name(column))
+        (
+            f"{sql.parse_csv_cell(sql.identifier(column), kind)} AS {sql.identifier(column)}"
+            if form == "csv"
+            else sql.identifier(column)
+        )
         for column, kind in tables.schema(table, metric_set)
     ]
-    selected = f'SELECT {", ".join(cells)}, "date" FROM {sql.name(db)}.{sql.name(GLUE_TABLE_NAMES[table])}'
+    selected = f'SELECT {", ".join(cells)}, "date" FROM {sql.identifier(db)}.{sql.identifier(GLUE_TABLE_NAMES[table])}'
     if table not in DETECTOR_TABLES:
         return selected
     return (
-        f"{selected} LEFT JOIN (SELECT day AS _day, target AS _target, switched AS _switched FROM {sql.name(db)}.{COMPACTION} "
+        f"{selected} LEFT JOIN (SELECT day AS _day, target AS _target, switched AS _switched FROM {sql.identifier(db)}.{COMPACTION_TABLE} "
         "WHERE target IS NOT NULL) ON _day = \"date\" WHERE _target IS NULL OR (\"$path\" LIKE concat('%/', _target, '.%')) = _switched"
     )
 
@@ -115,9 +120,9 @@ def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
 def _anomalies(metric_set: MetricSet, db: str, form: Format, *, first: bool) -> str:
     """The anomalous series: of each series and measure the event to show first, or all that hold. Objects of before event ranks have none."""
     rank = (
-        sql.csv_cell(sql.name(tables.EVENT_RANK_COLUMN), "bigint")
+        sql.parse_csv_cell(sql.identifier(tables.EVENT_RANK_COLUMN), "bigint")
         if form == "csv"
-        else sql.name(tables.EVENT_RANK_COLUMN)
+        else sql.identifier(tables.EVENT_RANK_COLUMN)
     )
     return f"{_typed('metricValue_AnomalyScore', metric_set, db, form)} WHERE coalesce({rank}, 0) {'=' if first else '>='} 0"
 
@@ -141,21 +146,25 @@ def _live(metric_set: MetricSet, db: str) -> str:
     apart = (
         metric_set.clock.absolute and zone != "UTC" and metric_set.frequency != "P1D"
     )  # both occurrences of a repeated hour
-    form = sql.text(time_patterns.to_trino_format(time_patterns.parse_folder_pattern(source.path).pattern))
+    form = sql.literal(time_patterns.to_trino_format(time_patterns.parse_folder_pattern(source.path).pattern))
     if day is None:
         start = f"date_parse(slot, {form})"
         # The second occurrence of an hour may have another UTC date than the first; three hours later that date has begun.
         shifts = ("", " + INTERVAL '3' HOUR") if apart else ("",)
         dates = [f"date_format({sql.wall_to_utc(start, zone)}{shift}, '%Y-%m-%d')" for shift in shifts]
     else:
-        start = f'try(date_parse(regexp_extract("$path", {sql.text(time_patterns.build_folder_regex(source.path))}, 1), {form}))'
-        dates = [sql.days_later(sql.day_of("slot", day.pattern), part) for part in intervals.get_utc_day_offsets(zone)]
-    wall = sql.wall_of(sql.name(metric_set.timestamp.column), metric_set.timestamp.format, zone)
+        start = f'try(date_parse(regexp_extract("$path", {sql.literal(time_patterns.build_folder_regex(source.path))}, 1), {form}))'
+        dates = [
+            sql.add_days(sql.day_of_slot("slot", day.pattern), part) for part in intervals.get_utc_day_offsets(zone)
+        ]
+    wall = sql.parse_wall_time(sql.identifier(metric_set.timestamp.column), metric_set.timestamp.format, zone)
     blank = source.format == "csv"
-    dimensions = [(d, f"nullif({sql.name(d)}, '')" if blank else sql.name(d)) for d in metric_set.dimension_names]
-    measures = [(m, sql.number_of(sql.name(m))) for m in metric_set.measure_names]
-    names = ", ".join(sql.name(column) for column, _ in (*dimensions, *measures))
-    typed = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in (*dimensions, *measures))
+    dimensions = [
+        (d, f"nullif({sql.identifier(d)}, '')" if blank else sql.identifier(d)) for d in metric_set.dimension_names
+    ]
+    measures = [(m, sql.parse_number(sql.identifier(m))) for m in metric_set.measure_names]
+    names = ", ".join(sql.identifier(column) for column, _ in (*dimensions, *measures))
+    typed = ", ".join(f"{expression} AS {sql.identifier(column)}" for column, expression in (*dimensions, *measures))
     happened = "" if zone == "UTC" or not time_patterns.has_hour(metric_set.timestamp.format) else (
         f" AND {sql.utc_to_wall(sql.wall_to_utc('_wall', zone), zone)} = _wall")  # fmt: skip
     rows = [
@@ -164,15 +173,15 @@ def _live(metric_set: MetricSet, db: str) -> str:
         + (f" AND {date} <> {dates[0]}" if day is None and number else "")
         for number, date in enumerate(dates)
     ]
-    key = sql.key(sql.name(d) for d, _ in dimensions)
+    key = sql.series_key(sql.identifier(d) for d, _ in dimensions)
     begins, instant = sql.wall_to_utc("_start", zone), ""
     if apart:
-        begins = sql.start_of("_instant", "_wall", "_start", zone)
-        instant = f"{sql.unix_at(sql.name(metric_set.timestamp.column), 'UTC')} AS _instant, "
+        begins = sql.interval_start("_instant", "_wall", "_start", zone)
+        instant = f"{sql.parse_unix_time(sql.identifier(metric_set.timestamp.column), 'UTC')} AS _instant, "
     return (
         f'live_read AS (\nSELECT slot, {begins} AS "timestamp", {key} AS "key", {names} '
-        f'FROM (SELECT slot, {start} AS _start, {wall} AS _wall, {instant}{typed} FROM {sql.name(db)}."live") '
-        f"WHERE {sql.floor('_wall', metric_set.frequency)} = _start{happened}\n), live_rows AS {_union(rows)}"
+        f'FROM (SELECT slot, {start} AS _start, {wall} AS _wall, {instant}{typed} FROM {sql.identifier(db)}."live") '
+        f"WHERE {sql.floor_to_interval('_wall', metric_set.frequency)} = _start{happened}\n), live_rows AS {_union(rows)}"
     )
 
 
@@ -181,7 +190,7 @@ def _union(parts: Sequence[str]) -> str:
 
 
 def _nulls(columns: Sequence[tuple[str, str]]) -> str:
-    return ", ".join(f"CAST(NULL AS {kind}) AS {sql.name(column)}" for column, kind in columns)
+    return ", ".join(f"CAST(NULL AS {kind}) AS {sql.identifier(column)}" for column, kind in columns)
 
 
 def _view(
@@ -189,7 +198,7 @@ def _view(
 ) -> View:
     """A view that selects the columns, each cast to its type, from `body`."""
     selected = ",\n  ".join(
-        f"CAST({column.expression} AS {column.type}) AS {sql.name(column.name)}" for column in columns
+        f"CAST({column.expression} AS {column.type}) AS {sql.identifier(column.name)}" for column in columns
     )
     return View(db, name, tuple(columns), f"{prelude}SELECT\n  {selected}\nFROM {body}{end}", comment)
 
@@ -223,7 +232,9 @@ def _days(date: str) -> list[ViewColumn]:
 def _dimension_columns(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
     prefix = f"{table}." if table else ""
     return [
-        ViewColumn(d.name.lower(), "varchar", prefix + sql.name(d.name), d.short_description or f"dimension {d.title}")
+        ViewColumn(
+            d.name.lower(), "varchar", prefix + sql.identifier(d.name), d.short_description or f"dimension {d.title}"
+        )
         for d in metric_set.dimensions
     ]
 
@@ -233,7 +244,7 @@ def _anomaly_columns(metric_set: MetricSet, wrap: str) -> list[ViewColumn]:
         ViewColumn(
             (measure.name + suffix).lower(),
             "varchar" if suffix == "EventId" else "double",
-            wrap.format(sql.name(measure.name + suffix)),
+            wrap.format(sql.identifier(measure.name + suffix)),
             f"{measure.title}: {_SUFFIX_COMMENTS[suffix]}",
         )
         for measure in metric_set.measures
@@ -252,10 +263,10 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
         for m in metric_set.measure_names
         for s in ANOMALY_COLUMN_SUFFIXES
     ]
-    keys = ", ".join(map(sql.name, grouped))
-    measures = ", ".join(map(sql.name, metric_set.measure_names))
+    keys = ", ".join(map(sql.identifier, grouped))
+    measures = ", ".join(map(sql.identifier, metric_set.measure_names))
     parts = [
-        f"SELECT {keys}, {_nulls([(m, 'double') for m in metric_set.measure_names])}, {', '.join(sql.name(c) for c, _ in anomaly)}, "
+        f"SELECT {keys}, {_nulls([(m, 'double') for m in metric_set.measure_names])}, {', '.join(sql.identifier(c) for c, _ in anomaly)}, "
         f"1 AS _anomalous, 0 AS _alive FROM anomalies"
     ]
     prelude = f"WITH anomalies AS (\n{_anomalies(metric_set, db, form, first=True)}\n)"
@@ -270,7 +281,7 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
             ViewColumn(
                 m.name.lower(),
                 "double",
-                sql.finite(f"{m.aggregation.lower()}({sql.name(m.name)})"),
+                sql.null_unless_finite(f"{m.aggregation.lower()}({sql.identifier(m.name)})"),
                 m.short_description or f"{m.title}, live{f' ({m.short_unit})' if m.unit else ''}",
             )
             for m in metric_set.measures
@@ -291,17 +302,21 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
     groups = _typed("anomalyGroups", metric_set, db, form)
     anomalies = _anomalies(metric_set, db, form, first=False)
     per_measure = {
-        column: sql.case("c.metricname", [(m, f"a.{sql.name(m + suffix)}") for m in metric_set.measure_names])
+        column: sql.case("c.metricname", [(m, f"a.{sql.identifier(m + suffix)}") for m in metric_set.measure_names])
         for column, suffix in (
             ("value", "AnomalyMetricValue"), ("expectedvalue", "ExpectedValue"), ("lowerbound", "LowerBound"), ("upperbound", "UpperBound"),
             ("_event", "EventId"),
         )
     }  # fmt: skip
-    carried = sql.case("c.dimensionname", [(d, sql.element(f"a.{sql.name(d)}")) for d in metric_set.dimension_names])
+    carried = sql.case(
+        "c.dimensionname", [(d, sql.key_part(f"a.{sql.identifier(d)}")) for d in metric_set.dimension_names]
+    )
     event = per_measure.pop("_event")
-    values = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in per_measure.items())
-    dimensions = "".join(f", a.{sql.name(d)}" for d in metric_set.dimension_names)
-    anomalous = "".join(f", a.{sql.name(m + s)}" for m in metric_set.measure_names for s in ANOMALY_COLUMN_SUFFIXES)
+    values = ", ".join(f"{expression} AS {sql.identifier(column)}" for column, expression in per_measure.items())
+    dimensions = "".join(f", a.{sql.identifier(d)}" for d in metric_set.dimension_names)
+    anomalous = "".join(
+        f", a.{sql.identifier(m + s)}" for m in metric_set.measure_names for s in ANOMALY_COLUMN_SUFFIXES
+    )
     prelude = (
         f"WITH contributions AS (\n{contributions}\n), groups AS (\n{groups}\n), anomalies AS (\n{anomalies}\n), joined AS (\n"
         f'SELECT c."timestamp", c."date", c.metricname, c.dimensionname, c.dimensionvalue, c.valuecontribution, c.eventid, c.groupscore, '
@@ -310,7 +325,7 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
         f'FROM contributions c LEFT JOIN groups g ON g."timestamp" = c."timestamp" AND g."date" = c."date" AND g.metricname = c.metricname '
         f"AND g.eventid = c.eventid\n"
         f'LEFT JOIN anomalies a ON a."timestamp" = c."timestamp" AND a."date" = c."date" '
-        f"AND {event} = c.eventid AND {per_measure['value']} IS NOT NULL AND {carried} = {sql.element('c.dimensionvalue')}\n"
+        f"AND {event} = c.eventid AND {per_measure['value']} IS NOT NULL AND {carried} = {sql.key_part('c.dimensionvalue')}\n"
         f"WHERE {_report('g.reportid')} = {_report('c.reportid')}\n), weighed AS (\n"
         "SELECT joined.*, abs(value - expectedvalue) AS _weight, "
         "count(*) OVER one AS _series, count(value - expectedvalue) OVER one AS _weighed, sum(abs(value - expectedvalue)) OVER one AS _total\n"
@@ -342,7 +357,7 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
 
 
 def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
-    arms = " ".join(f"WHEN groupscore < {bound} THEN {sql.text(label)}" for bound, label in SEVERITY_LABELS)
+    arms = " ".join(f"WHEN groupscore < {bound} THEN {sql.literal(label)}" for bound, label in SEVERITY_LABELS)
     columns = [
         *_when(metric_set),
         ViewColumn("metricname", "varchar", "metricname", "the measure"),
@@ -375,7 +390,7 @@ def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
     ]
     prelude = (
         f"WITH groups AS (\n{_typed('anomalyGroups', metric_set, db, form)}\n), said AS (\n"
-        f"SELECT eventid AS _event, metricname AS _measure, max_by(wanted, coalesce(saidat, '')) AS _wanted FROM {sql.name(db)}.{sql.name(FEEDBACK)} "
+        f"SELECT eventid AS _event, metricname AS _measure, max_by(wanted, coalesce(saidat, '')) AS _wanted FROM {sql.identifier(db)}.{sql.identifier(FEEDBACK_TABLE)} "
         "WHERE eventid IS NOT NULL GROUP BY eventid, metricname\n)\n"
     )
     joined = "groups LEFT JOIN said ON _event = eventid AND _measure = metricname"
@@ -384,7 +399,7 @@ def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
 
 
 def _metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
-    flagged = sql.case("o.metricname", [(m, f"a.{sql.name(m + 'EventId')}") for m in metric_set.measure_names])
+    flagged = sql.case("o.metricname", [(m, f"a.{sql.identifier(m + 'EventId')}") for m in metric_set.measure_names])
     columns = [
         *_when(metric_set, "o"),
         ViewColumn("key", "varchar", 'o."key"', "the series"),
@@ -457,19 +472,19 @@ def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View
         typed.append(f"s{number} AS (\n{_anomalies(item, database(prefix, item), form, first=False)}\n)")
         told = (
             " || ', ' || ".join(
-                f"{sql.text(d.name + '=')} || coalesce({sql.name(d.name)}, '(none)')" for d in item.dimensions
+                f"{sql.literal(d.name + '=')} || coalesce({sql.identifier(d.name)}, '(none)')" for d in item.dimensions
             )
             or "''"
         )
         local = sql.utc_to_wall('"timestamp"', item.timezone)
         parts += [
-            f'SELECT "timestamp", {local} AS "localtimestamp", "date", {sql.text(item.name)} AS metricset, {sql.text(m)} AS metricname, "key", '
+            f'SELECT "timestamp", {local} AS "localtimestamp", "date", {sql.literal(item.name)} AS metricset, {sql.literal(m)} AS metricname, "key", '
             f"{told} AS dimensions, "
             + ", ".join(
-                f"{sql.name(m + suffix)} AS {sql.name(column)}"
+                f"{sql.identifier(m + suffix)} AS {sql.identifier(column)}"
                 for suffix, column in zip(ANOMALY_COLUMN_SUFFIXES, _LONG, strict=True)
             )
-            + f" FROM s{number} WHERE {sql.name(m + 'EventId')} IS NOT NULL"
+            + f" FROM s{number} WHERE {sql.identifier(m + 'EventId')} IS NOT NULL"
             for m in item.measure_names
         ]
     columns = [
@@ -506,13 +521,13 @@ def _over_all(sets: Sequence[MetricSet], prefix: str, view: View, *, name: str, 
     kept = [
         column for column in view.columns if column.name not in own and column.name not in {c.name for c in _all_when()}
     ]
-    inner = ", ".join(sql.name(column.name) for column in kept)
+    inner = ", ".join(sql.identifier(column.name) for column in kept)
     parts = [
-        f'SELECT "timestamp", "localtimestamp", "date", {sql.text(item.name)} AS metricset, {inner} '
-        f"FROM {sql.name(database(prefix, item))}.{sql.name(view.name)}"
+        f'SELECT "timestamp", "localtimestamp", "date", {sql.literal(item.name)} AS metricset, {inner} '
+        f"FROM {sql.identifier(database(prefix, item))}.{sql.identifier(view.name)}"
         for item in sets
     ]
-    columns = [*_all_when(), *(column._replace(expression=sql.name(column.name)) for column in kept)]
+    columns = [*_all_when(), *(column._replace(expression=sql.identifier(column.name)) for column in kept)]
     return _view(prefix, name, comment, _union(parts), columns, end=end)
 
 

@@ -24,7 +24,7 @@ from anomalake.domain import intervals, time_patterns
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
-from anomalake.functions.memory import remember, said, tidy
+from anomalake.functions.detector_state import delete_unused_shards, read_feedback, save_state
 from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore, sync_at_end
 from anomalake.lake.layout import Format
@@ -122,8 +122,8 @@ def run_backtest(
     """
     when = timeline(store, metric_set, now or clock_now())
     files = when.files
-    compaction.forget(store, metric_set)
-    feedback = said(store, metric_set)
+    compaction.discard(store, metric_set)
+    feedback = read_feedback(store, metric_set)
     detector = Detector(metric_set, feedback=feedback.feedback)
     alerted = failed = 0
     told: list[Told] = []
@@ -143,13 +143,13 @@ def run_backtest(
             alerted, failed = alerted + sent[0], failed + sent[1]
     last = next(reversed(files))
     if detector.series:
-        remember(
+        save_state(
             store,
             metric_set,
             Memory(detector, after=last, alerts_from=last, silent=0),
             store.get(layout.state_key(metric_set)),
         )
-        tidy(store, metric_set)
+        delete_unused_shards(store, metric_set)
     return backtest.report(
         when, told, detector, (alerted, failed, backtest.quarantined(store) - quarantined), feedback.problems
     )

@@ -65,8 +65,8 @@ The lake is a folder on this machine. `demo`, `detect`, `feedback`, `ingest` and
 `doctor` checks a deployment in AWS."""
 EPILOG = """\
 First steps:
-  anomalake demo                                              show the dashboard of demo data
-  anomalake init sales.csv                                    propose a metric set for your own data
+  anomalake demo                                                show the dashboard of demo data
+  anomalake init sales.csv                                      propose a metric set for your own data
   anomalake backtest --metric-set sales.yaml --data sales.csv   detect anomalies in it
 
 Exit status: 0 done, 1 failed, 2 wrong usage. `anomalake COMMAND --help` describes a command."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from anomalake.domain import metric_set as metric_set_files
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.layout import FORMATS, Format, detect_format
@@ -136,12 +136,12 @@ def metric_set_path(arguments: argparse.Namespace) -> Path:
 
 def load_metric_sets(path: Path) -> tuple[MetricSet, ...]:
     """The metric sets of a file or folder."""
-    return metric_set_files.load_all(path)
+    return metric_set_yaml.load_all(path)
 
 
 def load_single_metric_set(path: Path) -> MetricSet:
     """The metric set of a file, or of a folder that has one; raises `UserError` where the folder has several."""
-    metric_sets = metric_set_files.load_all(path)
+    metric_sets = metric_set_yaml.load_all(path)
     if len(metric_sets) > 1:
         names = ", ".join(metric_set.name for metric_set in metric_sets)
         raise UserError(f"{path}: holds several metric sets ({names}); name one file with --metric-set")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from anomalake.cli.propose_metric_set import Proposal
 from anomalake.cli.terminal import print_line
-from anomalake.domain import metric_set as metric_set_files
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake import files
 
@@ -15,7 +15,7 @@ def write_metric_set(proposal: Proposal, arguments: argparse.Namespace) -> Path:
 
     Raises `UserError` where the file exists and `--force` is not given.
     """
-    metric_set = metric_set_files.parse(proposal.text, arguments.output or arguments.file)
+    metric_set = metric_set_yaml.parse(proposal.text, arguments.output or arguments.file)
     target = Path(arguments.output or f"{metric_set.name}.yaml")
     if target.exists() and not arguments.force:
         raise UserError(f"{target}: already exists; name another file with --output, or overwrite it with --force")

@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 from anomalake.domain import intervals
 from anomalake.domain.alert import MISSING_DATA
-from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, Dimension, Measure, MetricSet
+from anomalake.domain.metric_set import Dimension, Measure, MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 
 Granularity = Literal["DAY", "HOUR", "MINUTE"]
 Definition = dict[str, Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.dashboards import definition, preview
 from anomalake.domain.errors import UserError
@@ -18,20 +18,20 @@ LIVE = "anomalies_with_live"
 
 def write_page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Path) -> int:
     """Write the page to the file; its size in bytes."""
-    with duck.explained():
-        html = duck.interruptible(connection, lambda: _page(metric_set, connection))
+    with duckdb_catalog.engine_errors_as_user_errors():
+        html = duckdb_catalog.run_interruptibly(connection, lambda: _page(metric_set, connection))
     file.parent.mkdir(parents=True, exist_ok=True)
     files.write_text(file, html)
     return len(html.encode())
 
 
 def _page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -> str:
-    db, now = database(duck.PREFIX, metric_set), datetime.now(UTC).replace(tzinfo=None)
+    db, now = database(duckdb_catalog.DEFAULT_PREFIX, metric_set), datetime.now(UTC).replace(tzinfo=None)
     for name in definition.DATASETS:  # read once, for all that the page asks
         try:
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {db}.{name}")
         except duckdb.Error as error:
-            raise UserError(f"{db}.{name}: cannot be read: {duck.one_line(error)}") from error
+            raise UserError(f"{db}.{name}: cannot be read: {duckdb_catalog.one_line(error)}") from error
     # Live data may hold a date in 1970 or 2036, which is reported and not scored; of live data a year around the results counts.
     first, last = _extent(connection, [name for name in definition.DATASETS if name != LIVE], "true")
     near = (

@@ -226,7 +226,9 @@ def _predicates(context: _Context, visual: str, dataset: str) -> tuple[str, ...]
                 continue
             try:
                 of = (
-                    sql.name(column["ColumnName"]) if expression is None else _row_level(expression, context.parameters)
+                    sql.identifier(column["ColumnName"])
+                    if expression is None
+                    else _row_level(expression, context.parameters)
                 )
                 found += _predicate(kind, body, of, context.parameters)
             except (KeyError, TypeError, ValueError) as error:
@@ -254,7 +256,7 @@ def _row_level(expression: str, parameters: Mapping[str, Any]) -> str:
     """A calculated field of single rows as SQL: `ifelse` of comparisons between columns and dates."""
     told = re.sub(r"\$\{(\w+)\}", lambda match: f"TIMESTAMP '{parameters[match[1]]:%Y-%m-%d %H:%M:%S}'", expression)
     told = re.sub(r"addDateTime\((-?\d+), 'DD', (TIMESTAMP '[^']*')\)", r"(\2 + INTERVAL '\1' DAY)", told)
-    match = _CHOICE.fullmatch(re.sub(r"\{([^{}]*)\}", lambda name: sql.name(name[1]), told))
+    match = _CHOICE.fullmatch(re.sub(r"\{([^{}]*)\}", lambda name: sql.identifier(name[1]), told))
     if match is None:
         raise ValueError(
             f"the calculated field {expression!r} is not known here, only ifelse(..., 1, 0) of comparisons with dates"
@@ -284,7 +286,7 @@ def _predicate(kind: str, body: Mapping[str, Any], column: str, parameters: Mapp
             f"filter {body['FilterId']}: the preview draws TimeRangeFilter, equality and CategoryFilter with a list, not this {kind}"
         )
     if "CategoryValues" in listed:
-        found.append(f"{column} IN ({', '.join(map(sql.text, listed['CategoryValues']))})")
+        found.append(f"{column} IN ({', '.join(map(sql.literal, listed['CategoryValues']))})")
     return found
 
 
@@ -325,7 +327,7 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
             len(drawing.parts[0].groups) == 2
             and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MAX_QUERY_ROWS
         ):
-            column = sql.name(drawing.parts[0].groups[1].column)
+            column = sql.identifier(drawing.parts[0].groups[1].column)
             where = " AND ".join(predicates) or "true"
             largest = f"SELECT {column} FROM {context.datasets[drawing.dataset]} WHERE {where} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MAX_COLORS}"
             predicates = (*predicates, f"{column} IN ({largest})")
@@ -384,7 +386,11 @@ def _calculated(
 
         def partial(match: re.Match[str]) -> str:
             parted.append(
-                Value(value.column, match[1].upper(), re.sub(r"\{([^}]*)\}", lambda name: sql.name(name[1]), match[2]))
+                Value(
+                    value.column,
+                    match[1].upper(),
+                    re.sub(r"\{([^}]*)\}", lambda name: sql.identifier(name[1]), match[2]),
+                )
             )  # noqa: B023
             return f"datum.v{len(parted) - 1}"
 
@@ -666,7 +672,7 @@ def _rows(configuration: Mapping[str, Any]) -> Drawing:
     sorts = [
         one["FieldSort"] for one in configuration.get("SortConfiguration", {}).get("RowSort", ()) if "FieldSort" in one
     ]
-    order = ", ".join(f"{sql.name(columns[one['FieldId']])} {one['Direction']} NULLS LAST" for one in sorts)
+    order = ", ".join(f"{sql.identifier(columns[one['FieldId']])} {one['Direction']} NULLS LAST" for one in sorts)
     look = {
         "labels": [labels.get(field_id) or column for field_id, column in columns.items()],
         "order": order,
@@ -693,7 +699,7 @@ VISUALS = {
 
 
 def _group_sql(group: Group) -> str:
-    column = sql.name(group.column)
+    column = sql.identifier(group.column)
     return f"date_trunc('{group.granularity.lower()}', {column})" if group.granularity else column
 
 
@@ -701,7 +707,8 @@ def _run(cube: _Cube, connection: duckdb.DuckDBPyConnection, dataset: str) -> di
     """The query's result, column by column as the page unpacks it."""
     keys = [_group_sql(group) for group in cube.groups]
     values = [
-        f"CAST({value.aggregation.lower()}({value.sql or sql.name(value.column)}) AS double)" for value in cube.values
+        f"CAST({value.aggregation.lower()}({value.sql or sql.identifier(value.column)}) AS double)"
+        for value in cube.values
     ]
     where = " AND ".join(cube.predicates) or "true"
     source = f"FROM {dataset} WHERE {where}"

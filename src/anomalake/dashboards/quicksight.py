@@ -10,18 +10,18 @@ from anomalake import cloudformation
 from anomalake.catalog import views
 from anomalake.catalog.views import View, ViewColumn, database
 from anomalake.cloudformation import (
-    ACCOUNT,
-    NOTHING,
-    PREFIX,
+    ACCOUNT_ID,
+    NO_VALUE,
+    PREFIX_PLACEHOLDER,
     Node,
-    allow,
-    choose,
-    logical,
-    logical_set,
-    nested,
-    role,
-    sub,
-    use_key,
+    allow_statement,
+    fn_if,
+    fn_sub,
+    kms_key_statement,
+    logical_id,
+    metric_set_logical_id,
+    nested_stack,
+    service_role,
 )
 from anomalake.dashboards import definition, refresh, topic
 from anomalake.dashboards.definition import BAND, CONTRIBUTIONS, DATASETS, HEALTH, LIVE, LOG
@@ -76,19 +76,19 @@ def build_templates(sets: Sequence[MetricSet]) -> dict[str, Node]:
         title = item.title
         for name, node in {
             "datasets": _set_datasets(item),
-            "analysis": cloudformation.template(
+            "analysis": cloudformation.build_template(
                 f"The analysis of {item.name}.",
                 ANALYSIS_PARAMETERS,
                 [],
                 {"Analysis": _analysis(resource_id(item), title, declared)},
             ),
-            "dashboard": cloudformation.template(
+            "dashboard": cloudformation.build_template(
                 f"The dashboard of {item.name}.",
                 SHOWN_PARAMETERS,
                 ["HasReader"],
                 {"Dashboard": _dashboard(resource_id(item), title, declared)},
             ),
-            "topic": cloudformation.template(
+            "topic": cloudformation.build_template(
                 f"The topic of {item.name}.", TOPIC_PARAMETERS, [], {"Topic": _topic(item)}
             ),
         }.items():
@@ -100,24 +100,24 @@ def _file(metric_set: MetricSet, what: str) -> str:
     return f"sets/{metric_set.name}/{what}.json"
 
 
-def resource_id(metric_set: MetricSet, prefix: str = PREFIX) -> str:
+def resource_id(metric_set: MetricSet, prefix: str = PREFIX_PLACEHOLDER) -> str:
     """The id of the set's analysis, dashboard and topic (a name has no hyphen, so no two sets have one id)."""
     return f"{prefix}-set-{metric_set.name.replace('_', '-')}"
 
 
-def all_sets_resource_id(prefix: str = PREFIX) -> str:
+def all_sets_resource_id(prefix: str = PREFIX_PLACEHOLDER) -> str:
     """The id of the analysis and dashboard over all sets."""
     return f"{prefix}-all"
 
 
-def dataset_id(metric_set: MetricSet | None, view: str, prefix: str = PREFIX) -> str:
+def dataset_id(metric_set: MetricSet | None, view: str, prefix: str = PREFIX_PLACEHOLDER) -> str:
     """The id of the dataset over a view of a set, or over one of all sets (None)."""
     return f"{resource_id(metric_set, prefix) if metric_set else prefix}-{view.replace('_', '-')}"
 
 
 def dataset_arn(metric_set: MetricSet | None, view: str) -> Node:
     """The dataset's ARN."""
-    return sub(
+    return fn_sub(
         f"arn:${{AWS::Partition}}:quicksight:${{AWS::Region}}:${{AWS::AccountId}}:dataset/{dataset_id(metric_set, view)}"
     )
 
@@ -130,16 +130,16 @@ def _stack(sets: Sequence[MetricSet]) -> Node:
 
     def part(file: str, parameters: Sequence[str], after: Sequence[str] = ()) -> Node:
         own = {name: value for name, value in given.items() if name in parameters}
-        return nested(file, [name for name in parameters if name not in given], after=after, **own)
+        return nested_stack(file, [name for name in parameters if name not in given], after=after, **own)
 
     resources: Node = {
         "Role": _role(sets),
         "DataSource": {
             "Type": "AWS::QuickSight::DataSource",
             "Properties": {
-                "AwsAccountId": ACCOUNT,
-                "DataSourceId": sub(PREFIX),
-                "Name": sub(PREFIX),
+                "AwsAccountId": ACCOUNT_ID,
+                "DataSourceId": fn_sub(PREFIX_PLACEHOLDER),
+                "Name": fn_sub(PREFIX_PLACEHOLDER),
                 "Type": "ATHENA",
                 "DataSourceParameters": {
                     "AthenaParameters": {"WorkGroup": {"Ref": "WorkGroup"}, "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}}
@@ -150,20 +150,20 @@ def _stack(sets: Sequence[MetricSet]) -> Node:
         "Folder": {
             "Type": "AWS::QuickSight::Folder",
             "Properties": {
-                "AwsAccountId": ACCOUNT,
-                "FolderId": sub(PREFIX),
-                "Name": sub(PREFIX),
+                "AwsAccountId": ACCOUNT_ID,
+                "FolderId": fn_sub(PREFIX_PLACEHOLDER),
+                "Name": fn_sub(PREFIX_PLACEHOLDER),
                 "FolderType": "SHARED",
                 "Permissions": [
                     _grant("OwnerArn", _FOLDER),
-                    choose("HasReader", _grant("ReaderArn", _FOLDER_READER), NOTHING),
+                    fn_if("HasReader", _grant("ReaderArn", _FOLDER_READER), NO_VALUE),
                 ],
             },
         },
         "All": part("all.json", (*DATA_PARAMETERS, "ReaderArn", "FolderArn")),
     }
     for item in sets:
-        base = logical_set(item)
+        base = metric_set_logical_id(item)
         resources[f"{base}Datasets"] = part(_file(item, "datasets"), DATA_PARAMETERS)
         resources[f"{base}Analysis"] = part(_file(item, "analysis"), ANALYSIS_PARAMETERS, [f"{base}Datasets"])
         resources[f"{base}Dashboard"] = part(_file(item, "dashboard"), SHOWN_PARAMETERS, [f"{base}Datasets"])
@@ -171,7 +171,9 @@ def _stack(sets: Sequence[MetricSet]) -> Node:
             **part(_file(item, "topic"), TOPIC_PARAMETERS, [f"{base}Datasets"]),
             "Condition": "HasTopics",
         }
-    made = cloudformation.template("Anomalake in QuickSight.", STACK_PARAMETERS, ["HasKey", "HasReader"], resources)
+    made = cloudformation.build_template(
+        "Anomalake in QuickSight.", STACK_PARAMETERS, ["HasKey", "HasReader"], resources
+    )
     made["Conditions"]["HasTopics"] = {
         "Fn::And": [
             {"Fn::Equals": [{"Ref": "Topics"}, "on"]},
@@ -195,42 +197,42 @@ def _stack(sets: Sequence[MetricSet]) -> Node:
 def _role(sets: Sequence[MetricSet]) -> Node:
     """The role that QuickSight uses for this data source alone: the workgroup, the databases, the lake and the live data."""
     here = "${AWS::Region}:${AWS::AccountId}"
-    bucket, glue = sub("arn:${AWS::Partition}:s3:::${Bucket}"), f"arn:${{AWS::Partition}}:glue:{here}"
-    databases = [PREFIX, *(database(PREFIX, item) for item in sets)]
+    bucket, glue = fn_sub("arn:${AWS::Partition}:s3:::${Bucket}"), f"arn:${{AWS::Partition}}:glue:{here}"
+    databases = [PREFIX_PLACEHOLDER, *(database(PREFIX_PLACEHOLDER, item) for item in sets)]
     folders = [
         f"{layout.RESULTS_FOLDER}/",
         f"{layout.FEEDBACK_FOLDER}/",
         *(time_patterns.parse_folder_pattern(item.source.path).prefix for item in sets if item.source),
     ]
-    results = sub("arn:${AWS::Partition}:s3:::${Bucket}/athena-results/*")
+    results = fn_sub("arn:${AWS::Partition}:s3:::${Bucket}/athena-results/*")
     statements = [
-        allow(
+        allow_statement(
             ["athena:GetWorkGroup", "athena:StartQueryExecution", "athena:StopQueryExecution", "athena:GetQueryExecution",
              "athena:BatchGetQueryExecution", "athena:GetQueryResults", "athena:GetQueryResultsStream"],
-            [sub(f"arn:${{AWS::Partition}}:athena:{here}:workgroup/${{WorkGroup}}")],
+            [fn_sub(f"arn:${{AWS::Partition}}:athena:{here}:workgroup/${{WorkGroup}}")],
         ),
-        allow(
+        allow_statement(
             ["athena:GetDataCatalog", "athena:ListDatabases", "athena:GetDatabase", "athena:ListTableMetadata", "athena:GetTableMetadata"],
-            [sub(f"arn:${{AWS::Partition}}:athena:{here}:datacatalog/AwsDataCatalog")],
+            [fn_sub(f"arn:${{AWS::Partition}}:athena:{here}:datacatalog/AwsDataCatalog")],
         ),
-        allow(["athena:ListDataCatalogs", "lakeformation:GetDataAccess"], ["*"]),  # neither knows a resource
-        allow(
+        allow_statement(["athena:ListDataCatalogs", "lakeformation:GetDataAccess"], ["*"]),  # neither knows a resource
+        allow_statement(
             ["glue:GetDatabase", "glue:GetDatabases", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions",
              "glue:BatchGetPartition"],
-            [sub(f"{glue}:catalog"), *(sub(f"{glue}:database/{db}") for db in databases), *(sub(f"{glue}:table/{db}/*") for db in databases)],
+            [fn_sub(f"{glue}:catalog"), *(fn_sub(f"{glue}:database/{db}") for db in databases), *(fn_sub(f"{glue}:table/{db}/*") for db in databases)],
         ),
-        allow(["s3:GetObject"], [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}*") for folder in folders]),
-        allow(["s3:GetBucketLocation", "s3:ListBucketMultipartUploads"], [bucket]),
-        allow(["s3:ListBucket"], [bucket], Condition={"StringLike": {"s3:prefix": ["athena-results/*", *(f"{folder}*" for folder in folders)]}}),
-        allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], [results]),
-        use_key(["kms:Decrypt", "kms:GenerateDataKey"]),
+        allow_statement(["s3:GetObject"], [fn_sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}*") for folder in folders]),
+        allow_statement(["s3:GetBucketLocation", "s3:ListBucketMultipartUploads"], [bucket]),
+        allow_statement(["s3:ListBucket"], [bucket], Condition={"StringLike": {"s3:prefix": ["athena-results/*", *(f"{folder}*" for folder in folders)]}}),
+        allow_statement(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], [results]),
+        kms_key_statement(["kms:Decrypt", "kms:GenerateDataKey"]),
     ]  # fmt: skip
-    if cloudformation.size(statements) > MAX_POLICY_CHARACTERS:
+    if cloudformation.policy_size(statements) > MAX_POLICY_CHARACTERS:
         raise UserError(
             f"{len(sets)} metric sets are more than one role of QuickSight's can name; move some to a stack of another Prefix"
         )
-    return role(
-        f"{PREFIX}-${{AWS::Region}}-quicksight",
+    return service_role(
+        f"{PREFIX_PLACEHOLDER}-${{AWS::Region}}-quicksight",
         "quicksight.amazonaws.com",
         statements,
         "QuickSight asks Athena with it.",
@@ -252,8 +254,8 @@ def _dataset(metric_set: MetricSet | None, view: View, name: str, folders: Node,
     return {
         "Type": "AWS::QuickSight::DataSet",
         "Properties": {
-            "AwsAccountId": ACCOUNT,
-            "DataSetId": sub(dataset_id(metric_set, view.name)),
+            "AwsAccountId": ACCOUNT_ID,
+            "DataSetId": fn_sub(dataset_id(metric_set, view.name)),
             "Name": name,
             "ImportMode": {"Ref": "ImportMode"},
             "PhysicalTableMap": {
@@ -261,7 +263,7 @@ def _dataset(metric_set: MetricSet | None, view: View, name: str, folders: Node,
                     "RelationalTable": {
                         "DataSourceArn": {"Ref": "DataSourceArn"},
                         "Catalog": "AwsDataCatalog",
-                        "Schema": sub(view.database),
+                        "Schema": fn_sub(view.database),
                         "Name": view.name,
                         "InputColumns": [_input(column) for column in view.columns],
                     }
@@ -283,8 +285,8 @@ def _dataset(metric_set: MetricSet | None, view: View, name: str, folders: Node,
                 }
             },
             "FieldFolders": folders,
-            "DataSetRefreshProperties": choose(
-                "IsSpice", {"RefreshConfiguration": {"IncrementalRefresh": incremental}}, NOTHING
+            "DataSetRefreshProperties": fn_if(
+                "IsSpice", {"RefreshConfiguration": {"IncrementalRefresh": incremental}}, NO_VALUE
             ),
             "IngestionWaitPolicy": {"WaitForSpiceIngestion": False},
             "Permissions": [_grant("OwnerArn", _DATA_SET)],
@@ -295,7 +297,7 @@ def _dataset(metric_set: MetricSet | None, view: View, name: str, folders: Node,
 def _input(column: ViewColumn) -> Node:
     kind = TYPES[column.type]
     fraction = (
-        {"SubType": choose("IsSpice", "FLOAT", NOTHING)} if kind == "DECIMAL" else {}
+        {"SubType": fn_if("IsSpice", "FLOAT", NO_VALUE)} if kind == "DECIMAL" else {}
     )  # else SPICE keeps four decimals
     return {"Name": column.name, "Type": kind, **fraction}
 
@@ -305,10 +307,10 @@ def _schedules(metric_set: MetricSet | None, view: str, refreshes: Refreshes) ->
     sunday = {"RefreshOnDay": {"DayOfWeek": "SUNDAY"}} if refreshes.everything == "WEEKLY" else {}
     at = {"TimeOfTheDay": "06:00"} if refreshes.new_rows == "DAILY" else {}
     return {
-        f"{logical(view)}Refresh": _schedule(
+        f"{logical_id(view)}Refresh": _schedule(
             metric_set, view, "new-rows", "INCREMENTAL_REFRESH", {"Interval": refreshes.new_rows, **at}
         ),
-        f"{logical(view)}FullRefresh": _schedule(
+        f"{logical_id(view)}FullRefresh": _schedule(
             metric_set,
             view,
             "everything",
@@ -323,8 +325,12 @@ def _schedule(metric_set: MetricSet | None, view: str, identity: str, kind: str,
     return {
         "Type": "AWS::QuickSight::RefreshSchedule",
         "Condition": "IsSpice",
-        "DependsOn": [logical(view)],
-        "Properties": {"AwsAccountId": ACCOUNT, "DataSetId": sub(dataset_id(metric_set, view)), "Schedule": schedule},
+        "DependsOn": [logical_id(view)],
+        "Properties": {
+            "AwsAccountId": ACCOUNT_ID,
+            "DataSetId": fn_sub(dataset_id(metric_set, view)),
+            "Schedule": schedule,
+        },
     }
 
 
@@ -333,13 +339,13 @@ def _datasets(
 ) -> Node:
     resources: Node = {}
     for view, name, folders in made:
-        resources[logical(view.name)] = _dataset(metric_set, view, name, folders, refreshes(view.name))
+        resources[logical_id(view.name)] = _dataset(metric_set, view, name, folders, refreshes(view.name))
         resources |= _schedules(metric_set, view.name, refreshes(view.name))
     return resources
 
 
 def _set_datasets(item: MetricSet) -> Node:
-    made = {view.name: view for view in views.views(item, PREFIX, "parquet")}
+    made = {view.name: view for view in views.views_of_set(item, PREFIX_PLACEHOLDER, "parquet")}
     title = item.title
     names = {
         LIVE: "with live data",
@@ -352,7 +358,7 @@ def _set_datasets(item: MetricSet) -> Node:
         (made[name], f"{title}: {told}"[:127], _folders(made[name].columns, item)) for name, told in names.items()
     ]
     resources = _datasets(item, listed, lambda view: refresh.of_set(item, view))
-    return cloudformation.template(f"The datasets of {item.name}.", DATA_PARAMETERS, ["IsSpice"], resources)
+    return cloudformation.build_template(f"The datasets of {item.name}.", DATA_PARAMETERS, ["IsSpice"], resources)
 
 
 def _folders(columns: Sequence[ViewColumn], metric_set: MetricSet | None) -> Node:
@@ -384,8 +390,8 @@ def _folders(columns: Sequence[ViewColumn], metric_set: MetricSet | None) -> Nod
 
 def _analysis(identity: str, title: str, declared: Node) -> Node:
     properties = {
-        "AwsAccountId": ACCOUNT,
-        "AnalysisId": sub(identity),
+        "AwsAccountId": ACCOUNT_ID,
+        "AnalysisId": fn_sub(identity),
         "Name": title,
         "Definition": declared,
         "Permissions": [_grant("OwnerArn", _ANALYSIS)],
@@ -397,8 +403,8 @@ def _dashboard(identity: str, title: str, declared: Node) -> Node:
     return {
         "Type": "AWS::QuickSight::Dashboard",
         "Properties": {
-            "AwsAccountId": ACCOUNT,
-            "DashboardId": sub(identity),
+            "AwsAccountId": ACCOUNT_ID,
+            "DashboardId": fn_sub(identity),
             "Name": title,
             "Definition": declared,
             "DashboardPublishOptions": {
@@ -409,14 +415,14 @@ def _dashboard(identity: str, title: str, declared: Node) -> Node:
             "FolderArns": [{"Ref": "FolderArn"}],
             "Permissions": [
                 _grant("OwnerArn", _DASHBOARD),
-                choose("HasReader", _grant("ReaderArn", _DASHBOARD_READER), NOTHING),
+                fn_if("HasReader", _grant("ReaderArn", _DASHBOARD_READER), NO_VALUE),
             ],
         },
     }
 
 
 def _topic(item: MetricSet) -> Node:
-    made = {view.name: view for view in views.views(item, PREFIX, "parquet")}
+    made = {view.name: view for view in views.views_of_set(item, PREFIX_PLACEHOLDER, "parquet")}
     title = item.title
     datasets: list[dict[str, Any]] = [
         {
@@ -434,8 +440,8 @@ def _topic(item: MetricSet) -> Node:
     return {
         "Type": "AWS::QuickSight::Topic",
         "Properties": {
-            "AwsAccountId": ACCOUNT,
-            "TopicId": sub(resource_id(item)),
+            "AwsAccountId": ACCOUNT_ID,
+            "TopicId": fn_sub(resource_id(item)),
             "Name": title[:128],
             "Description": f"Ask about {title}: its values, its anomalies, its events."[:256],
             "UserExperienceVersion": "NEW_READER_EXPERIENCE",
@@ -446,7 +452,7 @@ def _topic(item: MetricSet) -> Node:
 
 
 def _all(sets: Sequence[MetricSet]) -> Node:
-    made = {view.name: view for view in views.views_of_all(sets, PREFIX, "parquet")}
+    made = {view.name: view for view in views.views_over_all_sets(sets, PREFIX_PLACEHOLDER, "parquet")}
     names = {
         "all_anomalies": "anomalous series",
         "all_contributions": "contributions",
@@ -462,9 +468,9 @@ def _all(sets: Sequence[MetricSet]) -> Node:
     declared = definition.build_all_sets_definition(
         window, {name: dataset_arn(None, name) for name in definition.ALL_DATASETS}
     )
-    after = {"DependsOn": [logical(name) for name in names]}
+    after = {"DependsOn": [logical_id(name) for name in names]}
     resources["Analysis"] = {**_analysis(all_sets_resource_id(), "All metric sets", declared), **after}
     resources["Dashboard"] = {**_dashboard(all_sets_resource_id(), "All metric sets", declared), **after}
-    return cloudformation.template(
+    return cloudformation.build_template(
         "All metric sets.", (*DATA_PARAMETERS, "ReaderArn", "FolderArn"), ["IsSpice", "HasReader"], resources
     )

@@ -3,7 +3,8 @@
 from typing import Any
 
 from anomalake.catalog.views import View
-from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, MetricSet
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 
 # Columns that every metric set has: friendly name, synonyms, aggregation (None: a dimension).
 _COMMON: dict[str, tuple[str, tuple[str, ...], str | None]] = {

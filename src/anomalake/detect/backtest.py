@@ -22,7 +22,8 @@ from anomalake.detect.feedback import Feedback, weights
 from anomalake.detect.timeline import Timeline
 from anomalake.domain import alert as alerts
 from anomalake.domain import intervals
-from anomalake.domain.alert import MISSING_DATA, Alert, get_dimension_values
+from anomalake.domain.alert import MISSING_DATA, Alert
+from anomalake.domain.alert_matching import get_dimension_values
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.credentials import open_lake
@@ -55,7 +56,8 @@ class Report(NamedTuple):
     quarantined: int  # alerts that it did not understand
     findings: tuple[Finding, ...]  # the first of them
     found: int  # all of them
-    notes: tuple[str, ...] = ()  # lines about live data that is left out
+    notes: tuple[str, ...]  # lines about live data that is left out
+    first_interval: datetime  # the start of the first interval that was processed, naive UTC
 
 
 # --- what a back-test in one process does too
@@ -131,6 +133,7 @@ def report(
     return Report(
         with_data, when.absent, rows, rows - sum(one.cells for one in told), len(after.series), cardinality, complete,
         tuple(after.status()), *sent, tuple(findings), found, when.notes,
+        next(iter(when.files)),
     )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ from anomalake.detect.completeness import RECENT_DAYS, Completeness
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.filters import awake
 from anomalake.domain import intervals
-from anomalake.domain.alert import MISSING_DATA, Alert, get_dimension_values
+from anomalake.domain.alert import MISSING_DATA, Alert
+from anomalake.domain.alert_matching import get_dimension_values
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.series_key import build_series_key
 from anomalake.lake.live_data import IntervalData, Series

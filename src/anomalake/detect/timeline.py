@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from anomalake.detect import schedule
-from anomalake.domain.alert import EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT
 from anomalake.lake import live_data
 from anomalake.lake.live_data import Finding, require_source
 from anomalake.lake.store import Store

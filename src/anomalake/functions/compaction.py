@@ -18,15 +18,15 @@ from anomalake.lake.layout import Format, Table
 from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import StorageError, Store, StoredObject, UnreadableError
 
-GRACE = timedelta(hours=1)  # between two steps; Athena ends a query after 30 minutes
-DAYS_A_RUN = 3  # that are begun in one run, until it has caught up
-MOST_BYTES = 30_000_000  # of a day's objects, which take twelve times as much memory while they are joined; a day with more stays as it is
+MIN_STEP_INTERVAL = timedelta(hours=1)  # between two steps; Athena ends a query after 30 minutes
+MAX_DAYS_STARTED_PER_RUN = 3  # that are begun in one run, until it has caught up
+MAX_DAY_BYTES = 30_000_000  # of a day's objects, which take twelve times as much memory while they are joined; a day with more stays as it is
 
 Step = Literal["begun", "written", "switched", "deleted", "through"]
 _NEXT: dict[Step, Step] = {"begun": "written", "written": "switched", "switched": "deleted"}
 
 
-class Day(msgspec.Struct, frozen=True):
+class DayCompaction(msgspec.Struct, frozen=True):
     """A day on its way: `target` is its object's name in every table, without the format; it counts instead of the others (`switched`), or not yet.
 
     The step `through` is of no day on its way: all up to it are begun or done.
@@ -39,7 +39,7 @@ class Day(msgspec.Struct, frozen=True):
     switched: bool | None = None
 
 
-def compact(
+def compact_days(
     store: Store, metric_set: MetricSet, form: Format, *, after: datetime, now: datetime, has_time: Callable[[], bool]
 ) -> int:
     """Take each day a step further for which it is time; how many days are on their way.
@@ -50,29 +50,33 @@ def compact(
         return 0  # an interval is a day already
     key = layout.compaction_key(metric_set)
     head = store.get(key)
-    known = read(head, key)
+    known = read_days(head, key)
     days = [one for one in known if one.step != "through"]
     through = next((one.day for one in known if one.step == "through"), None) or _day_before(
         _first(store, metric_set) or layout.utc_date(after)
     )
-    kept: list[Day] = []
+    kept: list[DayCompaction] = []
     problem: StorageError | None = None
     for one in days:
         try:
-            kept += [one] if now - one.since < GRACE or not has_time() else _advanced(store, metric_set, form, one, now)
+            kept += (
+                [one]
+                if now - one.since < MIN_STEP_INTERVAL or not has_time()
+                else _advanced(store, metric_set, form, one, now)
+            )
         except StorageError as error:  # the other days go on
             kept.append(one)
             problem = problem or error
     begun = 0
-    while (day := _day_after(through)) < layout.utc_date(after) and begun < DAYS_A_RUN and has_time():
+    while (day := _day_after(through)) < layout.utc_date(after) and begun < MAX_DAYS_STARTED_PER_RUN and has_time():
         keys = [
             key for table in layout.DETECTOR_TABLES for key in store.list(layout.day_folder(table, metric_set, day))
         ]
         if any(layout.parse_interval_key(key) for key in keys):
-            kept.append(Day(day, "begun", now, _free_name(day, keys), switched=False))
+            kept.append(DayCompaction(day, "begun", now, _free_name(day, keys), switched=False))
             begun += 1
         through = day
-    after_it = [*kept, Day(through, "through", now)]
+    after_it = [*kept, DayCompaction(through, "through", now)]
     data = b"".join(msgspec.json.encode(one) + b"\n" for one in after_it)
     moved = {(one.day, one.step) for one in known} != {(one.day, one.step) for one in after_it}
     if moved and not (store.replace(key, data, head.version) if head else store.create(key, data)):
@@ -82,10 +86,10 @@ def compact(
     return len(kept)
 
 
-def read(head: StoredObject | None, key: str) -> list[Day]:
+def read_days(head: StoredObject | None, key: str) -> list[DayCompaction]:
     """The days being compacted, in their order, and the day up to which all are begun; `UnreadableError` where the object is damaged."""
     try:
-        days = [msgspec.json.decode(line, type=Day) for line in head.data.splitlines()] if head else []
+        days = [msgspec.json.decode(line, type=DayCompaction) for line in head.data.splitlines()] if head else []
         for one in days:
             datetime.fromisoformat(one.day)
     except (msgspec.DecodeError, ValueError) as error:
@@ -96,15 +100,15 @@ def read(head: StoredObject | None, key: str) -> list[Day]:
     return days
 
 
-def _read_if_whole(store: Store, key: str) -> list[Day]:
+def _read_if_whole(store: Store, key: str) -> list[DayCompaction]:
     """The days being compacted; none where the object is damaged, as a rebuild writes the days again."""
     try:
-        return read(store.get(key), key)
+        return read_days(store.get(key), key)
     except UnreadableError:
         return []
 
 
-def forget(store: Store, metric_set: MetricSet) -> None:
+def discard(store: Store, metric_set: MetricSet) -> None:
     """Before days are written anew: of those on their way only the objects that count stay, and none is left out any more."""
     key = layout.compaction_key(metric_set)
     for one in _read_if_whole(store, key):
@@ -115,14 +119,14 @@ def forget(store: Store, metric_set: MetricSet) -> None:
     store.delete(key)
 
 
-def amend(
+def replace_record(
     store: Store, metric_set: MetricSet, form: Format, table: Table, *, instant: datetime, record: Sequence[Any]
 ) -> None:
     """Write an interval's one record, in place of the one it has, in whichever objects of its day it counts."""
     day, schema = layout.utc_date(instant), tables.schema(table, metric_set)
     mine = layout.table_key(table, metric_set, instant, form)
     head = layout.compaction_key(metric_set)
-    way = next((one for one in read(store.get(head), head) if one.day == day and one.step != "through"), None)
+    way = next((one for one in read_days(store.get(head), head) if one.day == day and one.step != "through"), None)
     elsewhere = False
     for key in [key for key in store.list(layout.day_folder(table, metric_set, day)) if key.endswith(f".{form}")]:
         rows = _rows(store, key, form, schema) if key != mine else []
@@ -141,7 +145,9 @@ def _rows(store: Store, key: str, form: Format, schema: Sequence[tables.Column])
     return list(zip(*encoding.decode_table(form, schema, stored.data, key).values(), strict=True)) if stored else []
 
 
-def _advanced(store: Store, metric_set: MetricSet, form: Format, one: Day, now: datetime) -> list[Day]:
+def _advanced(
+    store: Store, metric_set: MetricSet, form: Format, one: DayCompaction, now: datetime
+) -> list[DayCompaction]:
     """The day after its next step; none where it is done. Done again, a step does the same."""
     if one.step == "begun" and not _write(store, metric_set, form, one):
         return []
@@ -150,10 +156,10 @@ def _advanced(store: Store, metric_set: MetricSet, form: Format, one: Day, now: 
             for key in _others(store, metric_set, one, table):
                 store.delete(key)
     step = _NEXT.get(one.step)
-    return [Day(one.day, step, now, one.target, switched=step != "written")] if step else []
+    return [DayCompaction(one.day, step, now, one.target, switched=step != "written")] if step else []
 
 
-def _write(store: Store, metric_set: MetricSet, form: Format, one: Day) -> bool:
+def _write(store: Store, metric_set: MetricSet, form: Format, one: DayCompaction) -> bool:
     """Write the day's objects, which do not count yet; False where they would be too large."""
     found: dict[Table, list[bytes]] = {table: [] for table in layout.DETECTOR_TABLES}
     size = 0
@@ -164,7 +170,7 @@ def _write(store: Store, metric_set: MetricSet, form: Format, one: Day) -> bool:
                 raise StorageError(f"{key}: was listed and is gone; the next run looks again")
             parts.append(stored.data)
             size += len(stored.data)
-            if size > MOST_BYTES:
+            if size > MAX_DAY_BYTES:
                 return False
     for table, parts in found.items():
         if parts:
@@ -173,7 +179,7 @@ def _write(store: Store, metric_set: MetricSet, form: Format, one: Day) -> bool:
     return True
 
 
-def _others(store: Store, metric_set: MetricSet, one: Day, table: Table) -> list[str]:
+def _others(store: Store, metric_set: MetricSet, one: DayCompaction, table: Table) -> list[str]:
     """The objects that the day's takes the place of."""
     return [key for key in store.list(layout.day_folder(table, metric_set, one.day)) if _name(key) != one.target]
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from anomalake.domain.alert import AlertError
+from anomalake.domain.errors import AlertError
 from anomalake.lake.ingest import Message
 from anomalake.lake.store import StorageError
 from anomalake.sources import envelopes

@@ -14,38 +14,38 @@ from typing import Any, NamedTuple
 from aws_lambda_powertools import Logger, Metrics
 
 from anomalake.functions import http, notification
-from anomalake.functions.setting import METRICS_NAMESPACE, Setting, publish, setting
+from anomalake.functions.settings import METRICS_NAMESPACE, Settings, load_settings, publish
 from anomalake.lake import layout
 from anomalake.lake.ingest import Message, RoutedAlert, ingest_messages, split_by_size
 from anomalake.lake.store import RetryPolicy, StorageError, with_deadline
 
-HURRIED = RetryPolicy(connect_seconds=2, request_seconds=5, total_seconds=10)  # a batch has a minute
-MOST_KEPT = 1_000  # characters of an event that cannot be written
-SPARE = 2.0  # seconds of the function's time for the answer
+BATCH_RETRY_POLICY = RetryPolicy(connect_seconds=2, request_seconds=5, total_seconds=10)  # a batch has a minute
+MAX_EVENT_CHARACTERS = 1_000  # characters of an event that cannot be written
+RESPONSE_RESERVE_SECONDS = 2.0  # seconds of the function's time for the answer
 MAX_REASONS = 10  # of one answer
 
 logger = Logger()
 metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 
-class Taken(NamedTuple):
+class BatchResult(NamedTuple):
     """The result for some messages: how many alerts were filed, quarantined and notified of; which messages failed, and the first error."""
 
     filed: int = 0
     quarantined: int = 0
-    told: int = 0
+    notified: int = 0
     failed: tuple[str, ...] = ()
     error: StorageError | None = None
     reasons: tuple[str, ...] = ()  # why messages, or parts of them, were not understood
 
-    def plus(self, other: "Taken") -> "Taken":
+    def plus(self, other: "BatchResult") -> "BatchResult":
         """Both together."""
         failed = tuple(dict.fromkeys(self.failed + other.failed))
         reasons = (self.reasons + other.reasons)[:MAX_REASONS]
-        return Taken(
+        return BatchResult(
             self.filed + other.filed,
             self.quarantined + other.quarantined,
-            self.told + other.told,
+            self.notified + other.notified,
             failed,
             self.error or other.error,
             reasons,
@@ -55,84 +55,89 @@ class Taken(NamedTuple):
 @metrics.log_metrics
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """File what the event holds; `{"batchItemFailures": [...]}` for SQS, a response for an HTTP call, counts for everybody else."""
-    until = (
+    deadline = (
         None
         if context is None
-        else time.monotonic() + context.get_remaining_time_in_millis() / 1000 - HURRIED.max_call_seconds - SPARE
+        else time.monotonic()
+        + context.get_remaining_time_in_millis() / 1000
+        - BATCH_RETRY_POLICY.max_call_seconds
+        - RESPONSE_RESERVE_SECONDS
     )
     if http.is_call(event):
-        return http.answer(event, lambda messages: _counted(messages, until))
+        return http.answer(event, lambda messages: _counted(messages, deadline))
     queued = _queued(event)
-    taken = _counted(queued or _direct(event), until)
+    result = _counted(queued or _direct(event), deadline)
     if queued:
-        return {"batchItemFailures": [{"itemIdentifier": message} for message in taken.failed]}
-    if taken.error is not None:
-        raise taken.error
-    return {"filed": taken.filed, "quarantined": taken.quarantined}
+        return {"batchItemFailures": [{"itemIdentifier": message} for message in result.failed]}
+    if result.error is not None:
+        raise result.error
+    return {"filed": result.filed, "quarantined": result.quarantined}
 
 
-def _counted(messages: Sequence[Message], until: float | None) -> Taken:
+def _counted(messages: Sequence[Message], deadline: float | None) -> BatchResult:
     """Take the messages, and count what comes of them in the function's metrics."""
-    taken = take(messages, setting(HURRIED), until)
+    result = process_batch(messages, load_settings(BATCH_RETRY_POLICY), deadline)
     counts = {
-        "AlertsFiled": taken.filed,
-        "AlertsQuarantined": taken.quarantined,
-        "MessagesFailed": len(taken.failed),
-        "NotificationsSent": taken.told,
+        "AlertsFiled": result.filed,
+        "AlertsQuarantined": result.quarantined,
+        "MessagesFailed": len(result.failed),
+        "NotificationsSent": result.notified,
     }
     for name, count in counts.items():
         metrics.add_metric(name, "Count", count)
-    return taken
+    return result
 
 
-def take(messages: Sequence[Message], chosen: Setting, until: float | None = None) -> Taken:
+def process_batch(messages: Sequence[Message], settings: Settings, deadline: float | None = None) -> BatchResult:
     """File the messages' alerts, then notify people; what went wrong is in the log, and in the answer.
 
-    A few messages at a time: the alerts of a whole batch need not fit into memory at once. After `until` (seconds of `time.monotonic`) nothing is
+    A few messages at a time: the alerts of a whole batch need not fit into memory at once. After `deadline` (seconds of `time.monotonic`) nothing is
     begun any more; what is left counts as failed.
     """
-    taken = Taken()
-    for some in split_by_size(messages):
-        taken = taken.plus(_take(some, chosen, until))
-    return taken
+    result = BatchResult()
+    for chunk in split_by_size(messages):
+        result = result.plus(_process_chunk(chunk, settings, deadline))
+    return result
 
 
-def _take(messages: Sequence[Message], chosen: Setting, until: float | None) -> Taken:
-    outcome = ingest_messages(messages, with_deadline(chosen.store, until), chosen.sets, chosen.format)
-    told, untold = _tell(outcome.stored, chosen, until)
+def _process_chunk(messages: Sequence[Message], settings: Settings, deadline: float | None) -> BatchResult:
+    outcome = ingest_messages(messages, with_deadline(settings.store, deadline), settings.sets, settings.format)
+    notified, unnotified = _notify(outcome.stored, settings, deadline)
     for refused in outcome.quarantined:
         logger.warning("quarantined", message_id=refused.message.id, reason=refused.reason)
     for warning in outcome.warnings:
         logger.warning(warning)
-    error = outcome.error or next(iter(untold.values()), None)
-    failed = tuple(dict.fromkeys([*outcome.failed_ids, *untold]))
+    error = outcome.error or next(iter(unnotified.values()), None)
+    failed = tuple(dict.fromkeys([*outcome.failed_ids, *unnotified]))
     if error is not None:
         logger.error("storage failed", failed=failed, error=str(error))
     reasons = tuple(refused.reason for refused in outcome.quarantined[:MAX_REASONS])
-    return Taken(len(outcome.stored), len(outcome.quarantined), told, failed, error, reasons)
+    return BatchResult(len(outcome.stored), len(outcome.quarantined), notified, failed, error, reasons)
 
 
-def _tell(filed: Iterable[RoutedAlert], chosen: Setting, until: float | None) -> tuple[int, dict[str, StorageError]]:
-    """Publish each event at or above the score, then mark it as told: at least once. How many, and the messages for which that failed."""
-    told, failed = 0, dict[str, StorageError]()
-    if not chosen.topic:
-        return told, failed
-    for key, group in _events(filed, chosen.notify_score).items():
+def _notify(
+    filed: Iterable[RoutedAlert], settings: Settings, deadline: float | None
+) -> tuple[int, dict[str, StorageError]]:
+    """Publish each event at or above the score, then mark it as notified: at least once. How many, and the messages for which that failed."""
+    notified, failed = 0, dict[str, StorageError]()
+    if not settings.topic:
+        return notified, failed
+    for key, group in _events(filed, settings.notify_score).items():
         worst = max(group, key=lambda item: item.alert.anomaly_score or 0)
-        dashboard = chosen.dashboard.replace("{metric_set}", worst.metric_set.name.replace("_", "-"))
+        dashboard = settings.dashboard.replace("{metric_set}", worst.metric_set.name.replace("_", "-"))
         try:
-            if with_deadline(chosen.store, until).get(key) is None:
-                publish(chosen.topic, notification.notice(worst.alert, worst.metric_set, dashboard))
-                chosen.store.create(
+            if with_deadline(settings.store, deadline).get(key) is None:
+                publish(settings.topic, notification.format_notification(worst.alert, worst.metric_set, dashboard))
+                settings.store.create(
                     key,
                     json.dumps(
                         {"alertEventId": worst.alert.alert_event_id, "score": worst.alert.anomaly_score}
                     ).encode(),
                 )
-                told += 1
+                notified += 1
         except StorageError as error:
             failed |= dict.fromkeys((item.message.id for item in group), error)
-    return told, failed
+    return notified, failed
 
 
 def _events(filed: Iterable[RoutedAlert], lowest: float) -> dict[str, list[RoutedAlert]]:
@@ -180,7 +185,9 @@ def _written(name: str, event: object) -> Message:
     except (
         RecursionError
     ):  # Lambda decoded it with a frame or two to spare; what is nested like that is no event of anybody
-        return Message(name, f"{{nested too deeply to be kept; it began with {str(_first(event))[:MOST_KEPT]}")
+        return Message(
+            name, f"{{nested too deeply to be kept; it began with {str(_first(event))[:MAX_EVENT_CHARACTERS]}"
+        )
 
 
 def _notification(sns: dict[str, Any]) -> str:

@@ -19,8 +19,8 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
 from anomalake.lake.store import StorageError, Store, StoredObject
 
-LEASE = timedelta(minutes=16)  # longer than the function may run
-MAX_LEASE = timedelta(hours=1)  # none is longer, with a generous difference between two machines' clocks
+LEASE_DURATION = timedelta(minutes=16)  # longer than the function may run
+MAX_LEASE_DURATION = timedelta(hours=1)  # none is longer, with a generous difference between two machines' clocks
 MAX_QUOTED = 100  # characters of a broken lease in a warning
 
 
@@ -43,7 +43,9 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @contextmanager
-def leased(store: Store, metric_set: MetricSet, now: datetime, length: timedelta = LEASE) -> Iterator[bool]:
+def hold_lease(
+    store: Store, metric_set: MetricSet, now: datetime, length: timedelta = LEASE_DURATION
+) -> Iterator[bool]:
     """Whether the metric set's detector is this run's alone (at `now`, naive UTC); it then is until the end, or for `length` after the run dies.
 
     The lease is renewed from a thread of its own, four times in its length.
@@ -80,7 +82,7 @@ def leased(store: Store, metric_set: MetricSet, now: datetime, length: timedelta
             _write_over(store, key, mine, ending(now))
 
 
-def holder(store: Store, metric_set: MetricSet) -> str:
+def describe_holder(store: Store, metric_set: MetricSet) -> str:
     """Who has the lease and until when, for people."""
     key = layout.lease_key(metric_set)
     stored = store.get(key)
@@ -112,7 +114,7 @@ def _take(store: Store, key: str, data: bytes, now: datetime) -> bool:
         found
         if isinstance(found, str)
         else f"it ends at {found.until[:MAX_QUOTED]}, too far ahead"
-        if found.end > now + MAX_LEASE
+        if found.end > now + MAX_LEASE_DURATION
         else ""
     )
     if problem:

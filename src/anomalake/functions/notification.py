@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from anomalake.domain import intervals
 from anomalake.domain.alert import Alert, TimeSeries, get_severity_label
-from anomalake.domain.metric_set import MAX_DIMENSIONS, Measure, MetricSet, replace_unprintable, to_one_line
+from anomalake.domain.metric_set import MAX_DIMENSIONS, Measure, MetricSet
+from anomalake.domain.text import replace_unprintable, to_one_line
 
 MOST_SUBJECT, MOST_SHORT = 99, 160  # characters that SNS takes as a subject, and that one SMS holds
 MOST_SERIES, MOST_VALUES = 5, 3
@@ -16,7 +17,7 @@ MOST_VALUE, MOST_CAUSE, MOST_LINK = (
 )  # characters: what a sender writes is bounded, since SNS refuses more than 256 KiB
 
 
-class Notice(NamedTuple):
+class Notification(NamedTuple):
     """A message in the lengths that its readers want."""
 
     subject: str
@@ -24,7 +25,7 @@ class Notice(NamedTuple):
     short: str
 
 
-def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
+def format_notification(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notification:
     """The message of an alert; `dashboard` is where to look when the alert itself has no link."""
     metric = alert.impacted_metric
     measure = next(
@@ -78,7 +79,7 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
     subject = f"{label}{direction or ' is anomalous'}" if measure else short
     brief = f"{short}, {when}, {score}"
     most = f"; {contributors[0]}" if contributors else ""
-    return Notice(
+    return Notification(
         _plain(f"[{get_severity_label(alert.anomaly_score)}] {title}: {subject}")[:MOST_SUBJECT],
         "\n".join(map(replace_unprintable, lines)) + "\n",
         to_one_line(f"{title}: {brief}{most}", MOST_SHORT * 2)[:MOST_SHORT],

@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         demo.fill_bucket(arguments.lake, form=form, days=arguments.days, now=clock_now(), print_line=print_line)
         return 0
-    dataset, page = arguments.dataset or "flights", Path(arguments.output)
+    dataset: demo.Dataset = arguments.dataset or "flights"
+    page = Path(arguments.output)
     demo.run_demo(dataset, lake_folder(arguments), page, form=form, days=arguments.days, print_line=print_line)
     return 0

@@ -2,12 +2,12 @@
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 from anomalake.cli.options import add_project_metric_set, load_metric_sets
 from anomalake.cli.terminal import json_line, print_line
 from anomalake.domain.errors import UserError
-from pathlib import Path
 
 SUMMARY = "check an AWS account and a deployed stack for the most frequent problems"
 HELP = """\

@@ -78,9 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         drafts = give_feedback.feedback_on_event(arguments.event, metric_set, store, form)
     else:
         since, series = arguments.since or now, arguments.series or []
-        drafts = [
-            give_feedback.feedback_on_series(arguments.measure, since, arguments.direction, series, metric_set)
-        ]
+        drafts = [give_feedback.feedback_on_series(arguments.measure, since, arguments.direction, series, metric_set)]
     for draft in drafts:
         feedback = msgspec.structs.replace(draft, wanted=arguments.wanted, note=arguments.note, said_at=now)
         print_line(give_feedback.save_feedback(feedback, metric_set, store))

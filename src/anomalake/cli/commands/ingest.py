@@ -2,8 +2,14 @@
 
 import argparse
 
-from anomalake.cli.options import add_format, add_lake_or_bucket, add_metric_set, load_metric_sets, metric_set_path
-from anomalake.cli.options import resolve_format
+from anomalake.cli.options import (
+    add_format,
+    add_lake_or_bucket,
+    add_metric_set,
+    load_metric_sets,
+    metric_set_path,
+    resolve_format,
+)
 from anomalake.cli.read_json import read_json_text
 from anomalake.cli.reports import print_findings
 from anomalake.cli.terminal import print_line

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from anomalake.cli.options import add_metric_set_output
 from anomalake.cli.terminal import print_line
-from anomalake.domain import metric_set as metric_set_files
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
+from anomalake.domain.names import to_metric_set_name
 
 SUMMARY = "propose a metric set for a CSV or Parquet file"
 HELP = """\
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"{file}: the timestamps have a zone of their own and are read as UTC; omit --timezone")
     proposal = propose_metric_set.propose(
         table,
-        arguments.name or metric_set_files.to_metric_set_name(file.stem),
+        arguments.name or to_metric_set_name(file.stem),
         zone,
         read_table.describe_renamed_columns(file, table),
     )
@@ -71,5 +72,5 @@ def _choose_zone(arguments: argparse.Namespace) -> str | None:
         question = "Which time zone are the timestamps in? An IANA name such as Europe/Berlin [UTC]: "
         zone = input(question).strip() or "UTC"
     if zone is not None:
-        metric_set_files.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
+        metric_set_yaml.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
     return zone

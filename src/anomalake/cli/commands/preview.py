@@ -3,8 +3,14 @@
 import argparse
 from pathlib import Path
 
-from anomalake.cli.options import add_lake, add_metric_set, add_page_output, lake_folder, load_single_metric_set
-from anomalake.cli.options import metric_set_path
+from anomalake.cli.options import (
+    add_lake,
+    add_metric_set,
+    add_page_output,
+    lake_folder,
+    load_single_metric_set,
+    metric_set_path,
+)
 from anomalake.cli.terminal import print_line
 
 SUMMARY = "render the QuickSight dashboard as an HTML page"

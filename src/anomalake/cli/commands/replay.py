@@ -95,9 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     job = _make_job(arguments, path)
     if arguments.quarantine:
         return _retry_quarantine(job, arguments.jobs)
-    findings = sum(
-        _rebuild_metric_set(job._replace(metric_set=metric_set), arguments.jobs) for metric_set in job.sets
-    )
+    findings = sum(_rebuild_metric_set(job._replace(metric_set=metric_set), arguments.jobs) for metric_set in job.sets)
     if path.is_dir() and (others := replay.list_other_names(job)):
         print_warning(
             f"the archive also has alerts of {', '.join(others)}, and no metric set here has that name; these alerts stay"
@@ -161,9 +159,7 @@ def _retry_quarantine(job: "ReplayJob", processes: int) -> int:
     from anomalake.lake import replay
 
     pieces = replay.list_quarantine(job)
-    result = _run_with_progress(
-        "quarantine", replay.retry_quarantine, job, pieces, unit=" pieces", processes=processes
-    )
+    result = _run_with_progress("quarantine", replay.retry_quarantine, job, pieces, unit=" pieces", processes=processes)
     print_line(
         f"quarantine: {result.deleted:,} messages recognized, {result.alerts:,} alerts stored, "
         f"{result.finding_count:,} messages remain"
@@ -179,9 +175,7 @@ def _rebuild_metric_set(job: "ReplayJob", processes: int) -> int:
     from anomalake.lake import replay
 
     days, metric_set = replay.list_days(job), job.metric_set
-    result = _run_with_progress(
-        metric_set.name, replay.rebuild_day, job, days, unit=" days", processes=processes
-    )
+    result = _run_with_progress(metric_set.name, replay.rebuild_day, job, days, unit=" days", processes=processes)
     moved = f", {result.moved:,} of them moved to other metric sets" if job.reroute else ""
     print_line(f"{metric_set.path}: {result.alerts:,} alerts in the archive of {len(days):,} days{moved}")
     deleted = f", {result.deleted:,} objects of the other format deleted" if result.deleted else ""

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from anomalake.catalog import sql
-from anomalake.catalog.views import database, views, views_of_all
+from anomalake.catalog.views import database, views_of_set, views_over_all_sets
 from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, tables
@@ -22,18 +22,18 @@ Clients = Callable[[str, str], Any]  # a service and a region -> its boto3 clien
 Answer = dict[str, Any]
 
 _IDENTITY_REGION = re.compile(r"identity region is ([a-z0-9-]+)")
-_ABSENT = {"ResourceNotFoundException", "EntityNotFoundException", "NoSuchBucket", "NoSuchEntity"}
-_SIGN_IN_AGAIN = {
+_NOT_FOUND_CODES = {"ResourceNotFoundException", "EntityNotFoundException", "NoSuchBucket", "NoSuchEntity"}
+_EXPIRED_CREDENTIALS_CODES = {
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidClientTokenId",
     "UnrecognizedClientException",
     "SignatureDoesNotMatch",
 }
-_MOST_NAMED = 4  # tables, columns or errors that one finding lists
+_MAX_NAMES_IN_FINDING = 4  # tables, columns or errors that one finding lists
 
 
-class Setting(NamedTuple):
+class Settings(NamedTuple):
     """What to examine: the stack and its region, who is to own the dashboards (empty: as the stack says), this checkout's metric sets."""
 
     stack: str
@@ -50,7 +50,7 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-class RefusalError(Exception):
+class AwsCallError(Exception):
     """AWS did not answer: why, and what to do."""
 
     def __init__(self, found: str, remedy: str) -> None:
@@ -67,11 +67,11 @@ class Stack(NamedTuple):
     outputs: Mapping[str, str]
 
 
-class Scene(NamedTuple):
+class Context(NamedTuple):
     """What every check knows."""
 
     clients: Clients
-    setting: Setting
+    settings: Settings
     caller: str = ""
     stack: Stack | None = None
 
@@ -101,7 +101,7 @@ class Scene(NamedTuple):
     @property
     def owner(self) -> str:
         """Who is to own the dashboards; empty where nobody is named."""
-        return self.setting.owner or self.parameter("QuickSightOwner")
+        return self.settings.owner or self.parameter("QuickSightOwner")
 
     @property
     def role(self) -> str:
@@ -112,45 +112,45 @@ class Scene(NamedTuple):
 # --- asking AWS
 
 
-def ask(scene: Scene, service: str, operation: str, *, region: str = "", **parameters: Any) -> Answer | None:
+def call_aws(context: Context, service: str, operation: str, *, region: str = "", **parameters: Any) -> Answer | None:
     """The answer; None where there is no such thing. Raises `RefusalError`."""
     try:
-        answer: Answer = getattr(scene.clients(service, region or scene.setting.region), operation)(**parameters)
+        answer: Answer = getattr(context.clients(service, region or context.settings.region), operation)(**parameters)
         return answer
     except ClientError as error:
         code, said = (
             error.response["Error"].get("Code", ""),
             " ".join(error.response["Error"].get("Message", "").split()),
         )
-        if code in _ABSENT or (
+        if code in _NOT_FOUND_CODES or (
             code in {"ValidationError", "InvalidRequestException"} and re.search(r"does not exist|not found", said)
         ):
             return None
         permission = f"{service}:{error.operation_name}".replace("ListObjectsV2", "ListBucket")
-        if code in _SIGN_IN_AGAIN:
+        if code in _EXPIRED_CREDENTIALS_CODES:
             remedy = "sign in again (`aws sso login`, or new access keys)"
         elif code.startswith("AccessDenied"):
             remedy = f"allow {permission} to whoever runs this, or ask somebody who has it to run it"
         else:
             remedy = "try again; if it stays, the message says what AWS objects to"
-        raise RefusalError(f"{permission} was refused: {said or code}", remedy) from error
+        raise AwsCallError(f"{permission} was refused: {said or code}", remedy) from error
     except NoCredentialsError as error:
-        raise RefusalError(
+        raise AwsCallError(
             "there are no AWS credentials",
             "sign in (`aws configure`, `aws sso login`), or name a profile in AWS_PROFILE",
         ) from error
     except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: an AWS_ENDPOINT_URL that is no URL
         said = " ".join(str(error).split())
-        raise RefusalError(
+        raise AwsCallError(
             f"{service} could not be asked: {said}", "check the network, the region and the credentials"
         ) from error
 
 
-def ask_all(scene: Scene, service: str, operation: str, key: str, **parameters: Any) -> list[Any] | None:
+def call_all_pages(context: Context, service: str, operation: str, key: str, **parameters: Any) -> list[Any] | None:
     """What all pages hold under `key`; None where there is no such thing."""
     found: list[Any] = []
     page: dict[str, str] = {}
-    while (answer := ask(scene, service, operation, **parameters, **page)) is not None:
+    while (answer := call_aws(context, service, operation, **parameters, **page)) is not None:
         found += answer.get(key, [])
         if not answer.get("NextToken"):
             return found
@@ -158,32 +158,34 @@ def ask_all(scene: Scene, service: str, operation: str, key: str, **parameters: 
     return None
 
 
-def ask_identity(scene: Scene, operation: str, **parameters: Any) -> tuple[str, Answer | None]:
+def call_in_identity_region(context: Context, operation: str, **parameters: Any) -> tuple[str, Answer | None]:
     """The identity region, and its answer. QuickSight names that region where another one is asked for users."""
-    parameters["AwsAccountId"] = scene.account
+    parameters["AwsAccountId"] = context.account
     try:
-        return scene.setting.region, ask(scene, "quicksight", operation, **parameters)
-    except RefusalError as refusal:
+        return context.settings.region, call_aws(context, "quicksight", operation, **parameters)
+    except AwsCallError as refusal:
         named = _IDENTITY_REGION.search(refusal.finding.found)
         if named is None:
             raise
-        return named[1], ask(scene, "quicksight", operation, region=named[1], **parameters)
+        return named[1], call_aws(context, "quicksight", operation, region=named[1], **parameters)
 
 
-def ask_quicksight(scene: Scene, operation: str, **parameters: Any) -> Answer | None:
+def call_quicksight(context: Context, operation: str, **parameters: Any) -> Answer | None:
     """`ask` for one of the account's QuickSight assets."""
-    return ask(scene, "quicksight", operation, AwsAccountId=scene.account, **parameters)
+    return call_aws(context, "quicksight", operation, AwsAccountId=context.account, **parameters)
 
 
-def listed(names: Iterable[str]) -> str:
+def join_first(names: Iterable[str]) -> str:
     """The first few of them in words."""
     told = list(names)
-    return ", ".join(told[:_MOST_NAMED]) + (f" and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else "")
+    return ", ".join(told[:_MAX_NAMES_IN_FINDING]) + (
+        f" and {len(told) - _MAX_NAMES_IN_FINDING} more" if len(told) > _MAX_NAMES_IN_FINDING else ""
+    )
 
 
-def deployed(scene: Scene) -> Stack | None:
+def describe_stack(context: Context) -> Stack | None:
     """The stack as it is; None where there is none. Raises `RefusalError`."""
-    answer = ask(scene, "cloudformation", "describe_stacks", StackName=scene.setting.stack)
+    answer = call_aws(context, "cloudformation", "describe_stacks", StackName=context.settings.stack)
     if answer is None:
         return None
     if not answer.get("Stacks"):
@@ -197,38 +199,40 @@ def deployed(scene: Scene) -> Stack | None:
 # --- what this checkout declares
 
 
-class Declared(NamedTuple):
+class DeclaredTable(NamedTuple):
     """A table or view as this checkout's metric sets give it: its columns with their Hive types; a table's folder."""
 
     columns: Mapping[str, str]
     folder: str = ""
 
 
-def declared(scene: Scene) -> dict[str, dict[str, Declared]]:
+def declared_catalog(context: Context) -> dict[str, dict[str, DeclaredTable]]:
     """Every database's tables and views."""
-    form: Format = "csv" if scene.parameter("Format") == "csv" else "parquet"
-    made: dict[str, dict[str, Declared]] = {scene.prefix: {}}
-    for item in scene.setting.sets:
-        own = made[database(scene.prefix, item)] = {}
+    form: Format = "csv" if context.parameter("Format") == "csv" else "parquet"
+    made: dict[str, dict[str, DeclaredTable]] = {context.prefix: {}}
+    for item in context.settings.sets:
+        own = made[database(context.prefix, item)] = {}
         for table, name in GLUE_TABLE_NAMES.items():
             kinds = {
-                column: "string" if form == "csv" else sql.HIVE[sql.TRINO[kind]]
+                column: "string" if form == "csv" else sql.HIVE_TYPES[sql.TRINO_TYPES[kind]]
                 for column, kind in tables.schema(table, item)
             }
-            own[name] = Declared(
+            own[name] = DeclaredTable(
                 {column.lower(): kind for column, kind in kinds.items()}, layout.table_folder(table, item)
             )
         if item.source is not None:
             columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")
-            own["live"] = Declared(
+            own["live"] = DeclaredTable(
                 columns, time_patterns.parse_folder_pattern(item.source.path).prefix.rpartition("/")[0]
             )
-    every = [view for item in scene.setting.sets for view in views(item, scene.prefix, form)]
-    for view in (*every, *views_of_all(scene.setting.sets, scene.prefix, form)):
-        made[view.database][view.name] = Declared({column.name: sql.HIVE[column.type] for column in view.columns})
+    every = [view for item in context.settings.sets for view in views_of_set(item, context.prefix, form)]
+    for view in (*every, *views_over_all_sets(context.settings.sets, context.prefix, form)):
+        made[view.database][view.name] = DeclaredTable(
+            {column.name: sql.HIVE_TYPES[column.type] for column in view.columns}
+        )
     return made
 
 
-def results(workgroup: Answer) -> str:
+def query_results_location(workgroup: Answer) -> str:
     """Where a workgroup's query results go; empty where it does not say."""
     return str(workgroup.get("Configuration", {}).get("ResultConfiguration", {}).get("OutputLocation", ""))

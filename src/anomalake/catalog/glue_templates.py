@@ -10,36 +10,38 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from anomalake import cloudformation
-from anomalake.catalog import backfill, detector, projection, sql
-from anomalake.catalog.saved import SavedQuery, saved_queries, saved_queries_of_all
+from anomalake.catalog import projection, sql
+from anomalake.catalog.backfill_resources import BACKFILL_PARAMETERS, backfill_resources
+from anomalake.catalog.detector_resources import detector_resources
+from anomalake.catalog.saved_queries import SavedQuery, saved_queries_of_set, saved_queries_over_all_sets
 from anomalake.catalog.views import (
-    COMPACTION,
     COMPACTION_COLUMNS,
-    FEEDBACK,
+    COMPACTION_TABLE,
     FEEDBACK_COLUMNS,
+    FEEDBACK_TABLE,
     View,
     database,
-    views,
-    views_of_all,
+    views_of_set,
+    views_over_all_sets,
 )
 from anomalake.cloudformation import (
-    ACCOUNT,
-    NOTHING,
-    PREFIX,
+    ACCOUNT_ID,
+    NO_VALUE,
+    PREFIX_PLACEHOLDER,
     Node,
-    allow,
-    choose,
-    literal,
-    logical,
-    logical_set,
-    nested,
-    role,
-    sub,
-    use_key,
+    allow_statement,
+    escape_for_sub,
+    fn_if,
+    fn_sub,
+    kms_key_statement,
+    logical_id,
+    metric_set_logical_id,
+    nested_stack,
+    service_role,
 )
 from anomalake.domain import time_patterns
-from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_TABLE_NAMES, Format, Table
 from anomalake.lake.live_data import require_source
@@ -64,12 +66,12 @@ _LAKE_CSV = {  # the cells never need a quote or an escape (lake.encoding)
 
 CATALOG_PARAMETERS = ("Prefix", "Bucket", "Format", "WorkGroup", "KmsKeyArn", "CrawlerSchedule")
 SOURCE_PARAMETERS = (
-    projection.PARAMETER,
+    projection.START_PARAMETER,
     "DetectFunctionArn",
     "DetectRoleName",
     "SchedulerRoleArn",
     "AlarmTopicArn",
-    *backfill.PARAMETERS,
+    *BACKFILL_PARAMETERS,
 )
 
 
@@ -79,19 +81,25 @@ _JSON_LINES: Node = {
 }
 
 
-def set_file(metric_set: MetricSet) -> str:
+def metric_set_file(metric_set: MetricSet) -> str:
     """Where the metric set's own template lies, seen from the catalog's."""
     return f"sets/{metric_set.name}.json"
 
 
-def template(sets: Sequence[MetricSet]) -> Node:
+def catalog_template(sets: Sequence[MetricSet]) -> Node:
     """The template of the catalog stack: a nested stack for each metric set, and the views over all of them."""
-    resources: Node = {logical_set(item): nested(set_file(item), _parameters(item)) for item in sets}
-    resources["AllDatabase"] = _database(PREFIX, "Views over all metric sets.")
-    for parquet, csv in zip(views_of_all(sets, PREFIX, "parquet"), views_of_all(sets, PREFIX, "csv"), strict=True):
-        resources[logical(parquet.name)] = _view(parquet, csv, "AllDatabase")
-    resources |= _saved(saved_queries_of_all(sets, PREFIX), "AllDatabase")
-    made = cloudformation.template(
+    resources: Node = {
+        metric_set_logical_id(item): nested_stack(metric_set_file(item), _parameters(item)) for item in sets
+    }
+    resources["AllDatabase"] = _database(PREFIX_PLACEHOLDER, "Views over all metric sets.")
+    for parquet, csv in zip(
+        views_over_all_sets(sets, PREFIX_PLACEHOLDER, "parquet"),
+        views_over_all_sets(sets, PREFIX_PLACEHOLDER, "csv"),
+        strict=True,
+    ):
+        resources[logical_id(parquet.name)] = _view(parquet, csv, "AllDatabase")
+    resources |= _saved(saved_queries_over_all_sets(sets, PREFIX_PLACEHOLDER), "AllDatabase")
+    made = cloudformation.build_template(
         "Anomalake's catalog.", (*CATALOG_PARAMETERS, *SOURCE_PARAMETERS), ["IsCsv"], resources
     )
     if not any(item.source for item in sets):  # the stack gives them all the same
@@ -103,28 +111,32 @@ def _parameters(metric_set: MetricSet) -> tuple[str, ...]:
     return (*CATALOG_PARAMETERS, *(SOURCE_PARAMETERS if metric_set.source is not None else ()))
 
 
-def set_template(item: MetricSet) -> Node:
+def metric_set_template(item: MetricSet) -> Node:
     """The template of one metric set: its database, tables, views, saved queries and crawler, and its detector's schedule and alarms."""
     resources: Node = {
         "Database": _database(
-            database(PREFIX, item), item.short_description or f"Anomalies and live data of {item.title}."
+            database(PREFIX_PLACEHOLDER, item), item.short_description or f"Anomalies and live data of {item.title}."
         )
     }
     for table in GLUE_TABLE_NAMES:
-        resources[logical(GLUE_TABLE_NAMES[table])] = _lake_table(item, table, "Database")
-    resources["Feedback"] = _json_table(FEEDBACK, FEEDBACK_COLUMNS, layout.feedback_folder(item), "Database")
-    resources["Compaction"] = _json_table(COMPACTION, COMPACTION_COLUMNS, layout.compaction_folder(item), "Database")
+        resources[logical_id(GLUE_TABLE_NAMES[table])] = _lake_table(item, table, "Database")
+    resources["Feedback"] = _json_table(FEEDBACK_TABLE, FEEDBACK_COLUMNS, layout.feedback_folder(item), "Database")
+    resources["Compaction"] = _json_table(
+        COMPACTION_TABLE, COMPACTION_COLUMNS, layout.compaction_folder(item), "Database"
+    )
     if item.source is not None:
         resources["Live"] = _live_table(item, "Database")
-    for parquet, csv in zip(views(item, PREFIX, "parquet"), views(item, PREFIX, "csv"), strict=True):
-        resources[logical(parquet.name)] = _view(parquet, csv, "Database")
-    resources |= _saved(saved_queries(item, PREFIX), "Database")
+    for parquet, csv in zip(
+        views_of_set(item, PREFIX_PLACEHOLDER, "parquet"), views_of_set(item, PREFIX_PLACEHOLDER, "csv"), strict=True
+    ):
+        resources[logical_id(parquet.name)] = _view(parquet, csv, "Database")
+    resources |= _saved(saved_queries_of_set(item, PREFIX_PLACEHOLDER), "Database")
     resources |= _crawler(item)
     conditions = ["IsCsv", "HasKey", "HasCrawlerSchedule"]
     if item.source is not None:
-        resources |= detector.resources(item) | backfill.resources(item, _short(item))
+        resources |= detector_resources(item) | backfill_resources(item, _short(item))
         conditions += ["HasDetector", "HasAlarmTopic"]
-    return cloudformation.template(
+    return cloudformation.build_template(
         f"The metric set {item.name}: catalog and detector.", _parameters(item), conditions, resources
     )
 
@@ -136,7 +148,7 @@ def _saved(queries: Sequence[SavedQuery], owner: str) -> Node:
             "Type": "AWS::Athena::NamedQuery",
             "Properties": {
                 "Name": query.name, "Description": query.description, "Database": {"Ref": owner}, "WorkGroup": {"Ref": "WorkGroup"},
-                "QueryString": sub(query.sql),
+                "QueryString": fn_sub(query.sql),
             },
         }
         for query in queries
@@ -145,7 +157,7 @@ def _saved(queries: Sequence[SavedQuery], owner: str) -> Node:
 
 def _crawler(metric_set: MetricSet) -> Node:
     """The crawler of the live data, the anomalies and the contributions, into a database of its own that nothing else reads."""
-    crawled = f"{database(PREFIX, metric_set)}_crawled"
+    crawled = f"{database(PREFIX_PLACEHOLDER, metric_set)}_crawled"
     folders = [
         layout.table_folder("metricValue_AnomalyScore", metric_set),
         layout.table_folder("dimensionContributions", metric_set),
@@ -153,41 +165,41 @@ def _crawler(metric_set: MetricSet) -> Node:
     if metric_set.source is not None:
         folders.insert(0, time_patterns.parse_folder_pattern(metric_set.source.path).prefix.rpartition("/")[0])
     arn = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}"
-    objects = [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}/*") for folder in folders]
-    bucket = sub("arn:${AWS::Partition}:s3:::${Bucket}")
+    objects = [fn_sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}/*") for folder in folders]
+    bucket = fn_sub("arn:${AWS::Partition}:s3:::${Bucket}")
     log = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws-glue/crawlers"
     statements = [
-        allow(["s3:GetObject"], objects),
-        allow(["s3:ListBucket"], [bucket], Condition={"StringLike": {"s3:prefix": [f"{folder}*" for folder in folders]}}),
-        allow(["s3:GetBucketLocation"], [bucket]),
-        allow(
+        allow_statement(["s3:GetObject"], objects),
+        allow_statement(["s3:ListBucket"], [bucket], Condition={"StringLike": {"s3:prefix": [f"{folder}*" for folder in folders]}}),
+        allow_statement(["s3:GetBucketLocation"], [bucket]),
+        allow_statement(
             ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable", "glue:GetPartition", "glue:GetPartitions",
              "glue:CreatePartition", "glue:UpdatePartition", "glue:BatchCreatePartition", "glue:BatchGetPartition"],
-            [sub(f"{arn}:catalog"), sub(f"{arn}:database/{crawled}"), sub(f"{arn}:table/{crawled}/*")],  # the crawler names its tables itself
+            [fn_sub(f"{arn}:catalog"), fn_sub(f"{arn}:database/{crawled}"), fn_sub(f"{arn}:table/{crawled}/*")],  # the crawler names its tables itself
         ),
-        allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [sub(log), sub(f"{log}:*")]),
-        use_key(["kms:Decrypt"]),
+        allow_statement(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [fn_sub(log), fn_sub(f"{log}:*")]),
+        kms_key_statement(["kms:Decrypt"]),
     ]  # fmt: skip
-    trust = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    trust = {"StringEquals": {"aws:SourceAccount": ACCOUNT_ID}}
     no_security_configuration = {
         "id": "CKV_AWS_195",
         "comment": "it writes no data: tables to the catalog, which the account encrypts, and a log",
     }
     crawler = {
-        "Name": sub(f"{PREFIX}_{metric_set.name}"),
+        "Name": fn_sub(f"{PREFIX_PLACEHOLDER}_{metric_set.name}"),
         "Description": f"What lies in the folders of {metric_set.title}, to compare with what is declared.",
         "Role": {"Fn::GetAtt": ["CrawlerRole", "Arn"]},
         "DatabaseName": {"Ref": "CrawledDatabase"},
-        "Targets": {"S3Targets": [{"Path": sub(f"s3://${{Bucket}}/{folder}/")} for folder in folders]},
+        "Targets": {"S3Targets": [{"Path": fn_sub(f"s3://${{Bucket}}/{folder}/")} for folder in folders]},
         "SchemaChangePolicy": {"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": "LOG"},
-        "Schedule": choose("HasCrawlerSchedule", {"ScheduleExpression": {"Ref": "CrawlerSchedule"}}, NOTHING),
+        "Schedule": fn_if("HasCrawlerSchedule", {"ScheduleExpression": {"Ref": "CrawlerSchedule"}}, NO_VALUE),
     }
     return {
         "CrawledDatabase": _database(
             crawled, "What the crawler found, to compare with what is declared; nothing reads it."
         ),
-        "CrawlerRole": role(
-            f"{PREFIX}-${{AWS::Region}}-crawl-{_short(metric_set)}",
+        "CrawlerRole": service_role(
+            f"{PREFIX_PLACEHOLDER}-${{AWS::Region}}-crawl-{_short(metric_set)}",
             "glue.amazonaws.com",
             statements,
             f"Crawls {metric_set.name}.",
@@ -211,14 +223,14 @@ def _short(metric_set: MetricSet) -> str:
 
 
 def _database(name: str, description: str) -> Node:
-    properties = {"CatalogId": ACCOUNT, "DatabaseInput": {"Name": sub(name), "Description": description}}
+    properties = {"CatalogId": ACCOUNT_ID, "DatabaseInput": {"Name": fn_sub(name), "Description": description}}
     return {"Type": "AWS::Glue::Database", "Properties": properties}
 
 
 def _table(owner: str, properties: Node) -> Node:
     return {
         "Type": "AWS::Glue::Table",
-        "Properties": {"CatalogId": ACCOUNT, "DatabaseName": {"Ref": owner}, "TableInput": properties},
+        "Properties": {"CatalogId": ACCOUNT_ID, "DatabaseName": {"Ref": owner}, "TableInput": properties},
     }
 
 
@@ -238,13 +250,13 @@ def _projection(column: str, form: str, projected: str | Node, step: tuple[int, 
 def _lake_table(metric_set: MetricSet, table: Table, owner: str) -> Node:
     location = f"s3://${{Bucket}}/{layout.table_folder(table, metric_set)}/"
     columns = tables.schema(table, metric_set)
-    projected = _projection("date", "yyyy-MM-dd", f"{EARLIEST_TIMESTAMP:%Y-%m-%d},{projection.END}", (1, "DAYS"))
-    place = {"storage.location.template": sub(f"{location}date=${{!date}}/")}
+    projected = _projection("date", "yyyy-MM-dd", f"{EARLIEST_TIMESTAMP:%Y-%m-%d},{projection.RANGE_END}", (1, "DAYS"))
+    place = {"storage.location.template": fn_sub(f"{location}date=${{!date}}/")}
 
     def storage(kept: Format) -> Node:
-        kinds = {name: "string" if kept == "csv" else sql.HIVE[sql.TRINO[kind]] for name, kind in columns}
+        kinds = {name: "string" if kept == "csv" else sql.HIVE_TYPES[sql.TRINO_TYPES[kind]] for name, kind in columns}
         listed = [{"Name": name.lower(), "Type": kind} for name, kind in kinds.items()]
-        return {"Columns": listed, "Location": sub(location), **(_LAKE_CSV if kept == "csv" else _PARQUET)}
+        return {"Columns": listed, "Location": fn_sub(location), **(_LAKE_CSV if kept == "csv" else _PARQUET)}
 
     return _table(
         owner,
@@ -269,7 +281,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     intervals of a day have none in common, of an interval. What lies in folders below belongs to it.
     """
     source = require_source(metric_set)
-    prefix, pattern, suffix = projection.partition(source.path)
+    prefix, pattern, suffix = projection.partition_pattern(source.path)
     steps = {"P1D": (1, "DAYS"), "PT1H": (1, "HOURS"), "PT10M": (10, "MINUTES"), "PT5M": (5, "MINUTES")}
     parameters = _projection(
         "slot",
@@ -277,7 +289,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
         projection.live_range(pattern),
         steps["P1D" if time_patterns.parse_day_pattern(source.path) else metric_set.frequency],
     )
-    parameters["storage.location.template"] = sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
+    parameters["storage.location.template"] = fn_sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":
         parameters["classification"] = "json"
         serde = _JSON_LINES
@@ -295,7 +307,7 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
             "Parameters": parameters,
             "StorageDescriptor": {
                 "Columns": [{"Name": column.lower(), "Type": "string"} for column in source.columns],
-                "Location": sub(f"s3://${{Bucket}}/{prefix}"),
+                "Location": fn_sub(f"s3://${{Bucket}}/{prefix}"),
                 **_TEXT,
                 "SerdeInfo": serde,
             },
@@ -313,7 +325,7 @@ def _json_table(name: str, columns: Sequence[tuple[str, str]], folder: str, owne
             "Parameters": {"EXTERNAL": "TRUE", "classification": "json"},
             "StorageDescriptor": {
                 "Columns": [{"Name": column.lower(), "Type": kind} for column, kind in columns],
-                "Location": sub(f"s3://${{Bucket}}/{folder}/"),
+                "Location": fn_sub(f"s3://${{Bucket}}/{folder}/"),
                 **_TEXT,
                 "SerdeInfo": _JSON_LINES,
             },
@@ -334,7 +346,11 @@ def _view(parquet: View, csv: View, owner: str) -> Node:
         return {
             "Fn::Join": [
                 "",
-                ["/* Presto View: ", {"Fn::Base64": sub(literal(json.dumps(entry, separators=(",", ":"))))}, " */"],
+                [
+                    "/* Presto View: ",
+                    {"Fn::Base64": fn_sub(escape_for_sub(json.dumps(entry, separators=(",", ":"))))},
+                    " */",
+                ],
             ]
         }
 
@@ -350,7 +366,8 @@ def _view(parquet: View, csv: View, owner: str) -> Node:
             "ViewExpandedText": "/* Presto View */",
             "StorageDescriptor": {
                 "Columns": [
-                    {"Name": c.name, "Type": sql.HIVE[c.type], "Comment": c.comment[:255]} for c in parquet.columns
+                    {"Name": c.name, "Type": sql.HIVE_TYPES[c.type], "Comment": c.comment[:255]}
+                    for c in parquet.columns
                 ],
                 "Location": "",
                 "SerdeInfo": {},

@@ -4,40 +4,54 @@ Sources: "AWS Glue job parameters", "Using Python libraries with AWS Glue" and "
 """
 
 from anomalake import __version__
-from anomalake.cloudformation import ACCOUNT, PREFIX, Node, allow, role, sub, use_key
+from anomalake.cloudformation import (
+    ACCOUNT_ID,
+    PREFIX_PLACEHOLDER,
+    Node,
+    allow_statement,
+    fn_sub,
+    kms_key_statement,
+    service_role,
+)
 from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
 from anomalake.lake.live_data import require_source
 from anomalake.lake.tables import ALERT_TABLES
 
-PARAMETERS = ("BackfillWorkerType", "BackfillWorkers")
-FOLDER = "backfill"  # of the lake: what `make backfill-upload` puts there
-WHEEL = f"anomalake-{__version__}-py3-none-any.whl"
+BACKFILL_PARAMETERS = ("BackfillWorkerType", "BackfillWorkers")
+BACKFILL_FOLDER = "backfill"  # of the lake: what `make backfill-upload` puts there
+WHEEL_FILE = f"anomalake-{__version__}-py3-none-any.whl"
 # What the wheel needs, at the versions of constraints.txt; Glue 5's own pyarrow would encode the same tables in other bytes.
-MODULES = (
+PYTHON_MODULES = (
     "aws_lambda_powertools==3.37.0", "jmespath==1.1.0", "msgspec==0.22.0", "numpy==2.4.6", "obstore==0.12.1", "pyarrow==25.0.1", "PyYAML==6.0.3",
     "typing_extensions==4.16.0", "tzdata==2026.6",
 )  # fmt: skip
 
 
-def resources(metric_set: MetricSet, short: str) -> Node:
+def backfill_resources(metric_set: MetricSet, short: str) -> Node:
     """The job and its role, `short` being the set's name in the role's."""
     name, place = metric_set.name, "s3://${Bucket}"
     properties: Node = {
-        "Name": sub(f"{PREFIX}-{name}-backfill"),
+        "Name": fn_sub(f"{PREFIX_PLACEHOLDER}-{name}-backfill"),
         "Description": f"Back-tests {name} over all of its live data: tables and the detector's memory are made anew.",
         "Role": {"Fn::GetAtt": ["BackfillRole", "Arn"]},
         "GlueVersion": "5.0",
-        "Command": {"Name": "glueetl", "PythonVersion": "3", "ScriptLocation": sub(f"{place}/{FOLDER}/backfill.py")},
+        "Command": {
+            "Name": "glueetl",
+            "PythonVersion": "3",
+            "ScriptLocation": fn_sub(f"{place}/{BACKFILL_FOLDER}/backfill.py"),
+        },
         "DefaultArguments": {
-            "--lake": sub(place),
+            "--lake": fn_sub(place),
             "--metric-set": name,
-            "--metric-sets": sub(f"{place}/{FOLDER}/metric_sets"),
+            "--metric-sets": fn_sub(f"{place}/{BACKFILL_FOLDER}/metric_sets"),
             "--format": {"Ref": "Format"},
             "--region": {"Ref": "AWS::Region"},
-            "--additional-python-modules": sub(",".join([f"{place}/{FOLDER}/{WHEEL}", *MODULES])),
-            "--custom-logGroup-prefix": sub(f"/aws-glue/{PREFIX}"),
+            "--additional-python-modules": fn_sub(
+                ",".join([f"{place}/{BACKFILL_FOLDER}/{WHEEL_FILE}", *PYTHON_MODULES])
+            ),
+            "--custom-logGroup-prefix": fn_sub(f"/aws-glue/{PREFIX_PLACEHOLDER}"),
             "--enable-metrics": "true",
         },
         "WorkerType": {"Ref": "BackfillWorkerType"},
@@ -49,10 +63,10 @@ def resources(metric_set: MetricSet, short: str) -> Node:
     skipped = [
         {"id": "CKV_AWS_195", "comment": "the bucket encrypts what it writes, CloudWatch its log; there is no bookmark"}
     ]
-    trust = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    trust = {"StringEquals": {"aws:SourceAccount": ACCOUNT_ID}}
     return {
-        "BackfillRole": role(
-            f"{PREFIX}-${{AWS::Region}}-past-{short}",
+        "BackfillRole": service_role(
+            f"{PREFIX_PLACEHOLDER}-${{AWS::Region}}-past-{short}",
             "glue.amazonaws.com",
             _statements(metric_set),
             f"Back-tests {name}.",
@@ -66,29 +80,34 @@ def _statements(metric_set: MetricSet) -> list[Node]:
     """What the job may do: with the objects of its metric set, its own files, and quarantine, which is one for all."""
 
     def objects(*folders: str) -> list[Node | str]:
-        return [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}*") for folder in folders]
+        return [fn_sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}*") for folder in folders]
 
     live = time_patterns.parse_folder_pattern(require_source(metric_set).path).prefix
     filed = [f"{layout.table_folder(table, metric_set)}/" for table in ALERT_TABLES]
     written = [f"{layout.table_folder(table, metric_set)}/" for table in layout.DETECTOR_TABLES]
     kept = [layout.archive_folder(metric_set.name) + "/", f"{layout.QUARANTINE_FOLDER}/"]
     memory = layout.state_key(metric_set).rpartition("/")[0] + "/"
-    log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws-glue/{PREFIX}"
+    log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws-glue/{PREFIX_PLACEHOLDER}"
     return [
-        allow(
+        allow_statement(
             ["s3:GetObject"],
             objects(
-                live, f"{FOLDER}/", f"{layout.feedback_folder(metric_set)}/", f"{layout.compaction_folder(metric_set)}/"
+                live,
+                f"{BACKFILL_FOLDER}/",
+                f"{layout.feedback_folder(metric_set)}/",
+                f"{layout.compaction_folder(metric_set)}/",
             ),
         ),
-        allow(["s3:GetObject", "s3:PutObject"], objects(*filed, *kept, memory)),
-        allow(["s3:PutObject", "s3:DeleteObject"], objects(*written)),
-        allow(["s3:DeleteObject"], objects(memory, f"{layout.compaction_folder(metric_set)}/")),
-        allow(["s3:ListBucket"], [sub("arn:${AWS::Partition}:s3:::${Bucket}")]),
-        allow(
+        allow_statement(["s3:GetObject", "s3:PutObject"], objects(*filed, *kept, memory)),
+        allow_statement(["s3:PutObject", "s3:DeleteObject"], objects(*written)),
+        allow_statement(["s3:DeleteObject"], objects(memory, f"{layout.compaction_folder(metric_set)}/")),
+        allow_statement(["s3:ListBucket"], [fn_sub("arn:${AWS::Partition}:s3:::${Bucket}")]),
+        allow_statement(
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-            [sub(f"{log}/{kind}{part}") for kind in ("error", "output") for part in ("", ":*")],
+            [fn_sub(f"{log}/{kind}{part}") for kind in ("error", "output") for part in ("", ":*")],
         ),
-        allow(["cloudwatch:PutMetricData"], ["*"], Condition={"StringEquals": {"cloudwatch:namespace": "Glue"}}),
-        use_key(["kms:Decrypt", "kms:GenerateDataKey"]),
+        allow_statement(
+            ["cloudwatch:PutMetricData"], ["*"], Condition={"StringEquals": {"cloudwatch:namespace": "Glue"}}
+        ),
+        kms_key_statement(["kms:Decrypt", "kms:GenerateDataKey"]),
     ]

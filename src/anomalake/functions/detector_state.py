@@ -11,22 +11,22 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
 from anomalake.lake.store import StorageError, Store, StoredObject
 
-OLD_STATE = "state.npz"  # of versions before the memory was cut into shards
+LEGACY_STATE_NAME = "state.npz"  # of versions before the memory was cut into shards
 
 
-class Said(NamedTuple):
+class FeedbackFiles(NamedTuple):
     """What people said of events, and files that say nothing, with the reason."""
 
     feedback: tuple[Feedback, ...]
     problems: tuple[str, ...]
 
 
-def recall(store: Store, metric_set: MetricSet) -> tuple[Memory | None, StoredObject | None]:
+def load_state(store: Store, metric_set: MetricSet) -> tuple[Memory | None, StoredObject | None]:
     """The memory and the head it was read from; None where there is none. `UserError` where it does not fit, saying what to do."""
     key = layout.state_key(metric_set)
     head = store.get(key)
     if head is None:
-        old = f"{key.rpartition('/')[0]}/{OLD_STATE}"
+        old = f"{key.rpartition('/')[0]}/{LEGACY_STATE_NAME}"
         if store.get(old) is not None:
             raise UserError(
                 f"{old}: is the state of an older Anomalake, which this one does not read; {state.remedy(metric_set)}"
@@ -40,7 +40,7 @@ def recall(store: Store, metric_set: MetricSet) -> tuple[Memory | None, StoredOb
     return state.load(head.data, shard, metric_set, key), head
 
 
-def remember(store: Store, metric_set: MetricSet, memory: Memory, head: StoredObject | None) -> None:
+def save_state(store: Store, metric_set: MetricSet, memory: Memory, head: StoredObject | None) -> None:
     """Keep the memory where the head is still the one that was read; `StorageError` otherwise. Parts that no head names any more are deleted."""
     key = layout.state_key(metric_set)
     data, shards = state.dump(memory)
@@ -59,17 +59,17 @@ def remember(store: Store, metric_set: MetricSet, memory: Memory, head: StoredOb
         store.delete(layout.shard_key(metric_set, name))
 
 
-def tidy(store: Store, metric_set: MetricSet) -> None:
+def delete_unused_shards(store: Store, metric_set: MetricSet) -> None:
     """Delete what the head does not name: parts of memories that could not be read, and the state of an older Anomalake."""
     key = layout.state_key(metric_set)
     head, folder = store.get(key), key.rpartition("/")[0]
     named = {layout.shard_key(metric_set, name) for name in (state.shards_of(head.data) if head else ())}
     for name in list(store.list(folder)):
-        if (name.startswith(f"{folder}/shards/") or name == f"{folder}/{OLD_STATE}") and name not in named:
+        if (name.startswith(f"{folder}/shards/") or name == f"{folder}/{LEGACY_STATE_NAME}") and name not in named:
             store.delete(name)
 
 
-def said(store: Store, metric_set: MetricSet) -> Said:
+def read_feedback(store: Store, metric_set: MetricSet) -> FeedbackFiles:
     """The feedback of the lake, in the order of the files' names."""
     found, problems = [], []
     for key in sorted(store.list(layout.feedback_folder(metric_set))):
@@ -80,4 +80,4 @@ def said(store: Store, metric_set: MetricSet) -> Said:
             found.append(feedback.parse(stored.data, metric_set, key))
         except UserError as error:
             problems.append(str(error))
-    return Said(tuple(found), tuple(problems))
+    return FeedbackFiles(tuple(found), tuple(problems))

@@ -7,17 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
-from anomalake.functions.notification import Notice
+from anomalake.functions.notification import Notification
 from anomalake.lake.layout import Format
 from anomalake.lake.store import DEFAULT_RETRY_POLICY, RetryPolicy, StorageError, Store, open_store
 
 METRICS_NAMESPACE = "Anomalake"
-MOST_MESSAGES, MOST_BYTES = 10, 1_000_000  # of one request to SQS (the service takes 1 MiB)
+MAX_REQUEST_MESSAGES, MAX_REQUEST_BYTES = 10, 1_000_000  # of one request to SQS (the service takes 1 MiB)
 
 
-class Setting(NamedTuple):
+class Settings(NamedTuple):
     """The lake, the metric sets, the tables' format; whom to tell of which alerts, and where people look; where the detector sends alerts."""
 
     store: Store
@@ -32,13 +32,13 @@ class Setting(NamedTuple):
 _NAMES = ("LAKE", "METRIC_SETS", "FORMAT", "TOPIC_ARN", "NOTIFY_SCORE", "DASHBOARD", "QUEUE_URL")
 
 
-def setting(retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY) -> Setting:
+def load_settings(retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY) -> Settings:
     """The environment's, opened once for a process; the store uses that retry policy."""
     return _opened(tuple(os.environ.get(f"ANOMALAKE_{name}", "") for name in _NAMES), retry_policy)
 
 
 @cache
-def _opened(values: tuple[str, ...], retry_policy: RetryPolicy) -> Setting:
+def _opened(values: tuple[str, ...], retry_policy: RetryPolicy) -> Settings:
     lake, sets, form, topic, score, dashboard, queue = values
     if not lake or not sets:
         raise RuntimeError("ANOMALAKE_LAKE (s3://bucket or a folder) and ANOMALAKE_METRIC_SETS (a folder) must be set")
@@ -49,9 +49,9 @@ def _opened(values: tuple[str, ...], retry_policy: RetryPolicy) -> Setting:
     except ValueError:
         raise RuntimeError(f"ANOMALAKE_NOTIFY_SCORE is {score!r}; it must be a number from 0 to 100") from None
     kept: Format = "csv" if form == "csv" else "parquet"
-    return Setting(
+    return Settings(
         open_store(lake, retry_policy=retry_policy),
-        metric_set.load_all(Path(sets)),
+        metric_set_yaml.load_all(Path(sets)),
         kept,
         topic,
         lowest,
@@ -60,10 +60,10 @@ def _opened(values: tuple[str, ...], retry_policy: RetryPolicy) -> Setting:
     )
 
 
-forget = _opened.cache_clear  # the next call of `setting` opens anew
+reset = _opened.cache_clear  # the next call of `load_settings` reads the environment again
 
 
-def publish(topic: str, notice: Notice) -> None:
+def publish(topic: str, notice: Notification) -> None:
     """Tell the topic's subscribers: mail at length, telephones briefly; `StorageError` where SNS does not take it."""
     message = {"default": notice.short, "email": notice.long, "sms": notice.short}
     _call(
@@ -72,12 +72,12 @@ def publish(topic: str, notice: Notice) -> None:
 
 
 def send(queue: str, bodies: Sequence[str]) -> None:
-    """Send the bodies (each at most `MOST_BYTES`) to the queue; `StorageError` where SQS does not take one."""
+    """Send the bodies (each at most `MAX_REQUEST_BYTES`) to the queue; `StorageError` where SQS does not take one."""
     batch: list[str] = []
     size = 0
     for body in bodies:
         length = len(body.encode())
-        if batch and (len(batch) == MOST_MESSAGES or size + length > MOST_BYTES):
+        if batch and (len(batch) == MAX_REQUEST_MESSAGES or size + length > MAX_REQUEST_BYTES):
             _send(queue, batch)
             batch, size = [], 0
         batch.append(body)

@@ -20,9 +20,9 @@ class SavedQuery(NamedTuple):
     sql: str
 
 
-def saved_queries(metric_set: MetricSet, prefix: str) -> tuple[SavedQuery, ...]:
+def saved_queries_of_set(metric_set: MetricSet, prefix: str) -> tuple[SavedQuery, ...]:
     """The questions of one metric set; its first measure stands in those that name one."""
-    db, measure = database(prefix, metric_set), sql.text(metric_set.measures[0].name)
+    db, measure = database(prefix, metric_set), sql.literal(metric_set.measures[0].name)
 
     def query(name: str, description: str, statement: str) -> SavedQuery:
         return SavedQuery(f"{metric_set.name}: {name}", description, db, statement.strip() + "\n")
@@ -30,57 +30,57 @@ def saved_queries(metric_set: MetricSet, prefix: str) -> tuple[SavedQuery, ...]:
     made = [
         query("worst events of the week", "The 20 most severe events of the last seven days.", f"""
 SELECT "localtimestamp", metricname, groupscore, severity, direction, affectedseries, eventid
-FROM {sql.name(db)}.anomaly_log
+FROM {sql.identifier(db)}.anomaly_log
 WHERE {_LAST_WEEK}
 ORDER BY groupscore DESC NULLS LAST
 LIMIT 20"""),
         query("who contributed", "What made up each event of the last seven days, per cent by dimension and value; the greatest first.", f"""
 SELECT "localtimestamp", metricname, eventid, dimensionname, dimensionvalue, sum(contributionshare) AS contribution
-FROM {sql.name(db)}.anomalies_with_contributions
+FROM {sql.identifier(db)}.anomalies_with_contributions
 WHERE {_LAST_WEEK}
 GROUP BY "localtimestamp", metricname, eventid, dimensionname, dimensionvalue
 ORDER BY "localtimestamp" DESC, metricname, eventid, contribution DESC"""),
         query("quietest and noisiest series", "Anomalous intervals of each series in the last 30 days, the noisiest first.", f"""
 SELECT "key", metricname, count(*) AS intervals, count_if(isanomaly) AS anomalous, max(score) AS worst
-FROM {sql.name(db)}.metrics_with_band
+FROM {sql.identifier(db)}.metrics_with_band
 WHERE {_LAST_MONTH}
 GROUP BY "key", metricname
 ORDER BY anomalous DESC, worst DESC"""),
         query("alerts an hour", "How many events each hour of the last seven days had, by source.", f"""
 SELECT date_trunc('hour', "localtimestamp") AS hour, source, count(*) AS events, max(groupscore) AS worst
-FROM {sql.name(db)}.anomaly_log
+FROM {sql.identifier(db)}.anomaly_log
 WHERE {_LAST_WEEK}
 GROUP BY 1, 2
 ORDER BY 1 DESC, 2"""),
     ]  # fmt: skip
     expected = query("live against expected", "The first measure of the last seven days: its value beside what was expected, all series.", f"""
 SELECT "localtimestamp", sum(value) AS value, sum(expectedvalue) AS expected, count_if(isanomaly) AS anomalous
-FROM {sql.name(db)}.metrics_with_band
+FROM {sql.identifier(db)}.metrics_with_band
 WHERE metricname = {measure} AND expectedvalue IS NOT NULL AND {_LAST_WEEK}
 GROUP BY "localtimestamp"
 ORDER BY "localtimestamp" DESC""")  # fmt: skip
     health = query("health of the live data", "Intervals of the last seven days that were late, empty or thin, the newest first.", f"""
 SELECT "localtimestamp", status, series, usualseries, completeness, scoredseries, rowsrefused
-FROM {sql.name(db)}.data_health
+FROM {sql.identifier(db)}.data_health
 WHERE status IN ('late', 'empty', 'thin') AND {_LAST_WEEK}
 ORDER BY "localtimestamp" DESC""")  # fmt: skip
     return (*made, *([expected, health] if metric_set.source is not None else []))
 
 
-def saved_queries_of_all(sets: Sequence[MetricSet], prefix: str) -> tuple[SavedQuery, ...]:
+def saved_queries_over_all_sets(sets: Sequence[MetricSet], prefix: str) -> tuple[SavedQuery, ...]:
     """The questions over all metric sets."""
     names = ", ".join(item.name for item in sets)
     return (
         SavedQuery("all: worst events of the week", f"The 20 most severe events of the last seven days, of {names}."[:1024], prefix, f"""\
 SELECT "localtimestamp", metricset, metricname, groupscore, severity, direction, affectedseries, eventid
-FROM {sql.name(prefix)}.all_anomaly_log
+FROM {sql.identifier(prefix)}.all_anomaly_log
 WHERE {_LAST_WEEK}
 ORDER BY groupscore DESC NULLS LAST
 LIMIT 20
 """),
         SavedQuery("all: events a day", "How many events each metric set had on each of the last 30 days.", prefix, f"""\
 SELECT "date", metricset, count(*) AS events, max(groupscore) AS worst
-FROM {sql.name(prefix)}.all_anomaly_log
+FROM {sql.identifier(prefix)}.all_anomaly_log
 WHERE {_LAST_MONTH}
 GROUP BY "date", metricset
 ORDER BY "date" DESC, events DESC

@@ -20,26 +20,27 @@ import sqlglot
 
 from anomalake.catalog import sandbox, sql
 from anomalake.catalog.views import (
-    COMPACTION,
     COMPACTION_COLUMNS,
-    FEEDBACK,
+    COMPACTION_TABLE,
     FEEDBACK_COLUMNS,
+    FEEDBACK_TABLE,
     View,
     database,
-    views,
-    views_of_all,
+    views_of_set,
+    views_over_all_sets,
 )
 from anomalake.domain import time_patterns
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import REPORT_ID_SUFFIX, MetricSet
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import REPORT_ID_SUFFIX
 from anomalake.lake import layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import GLUE_TABLE_NAMES, Format
 from anomalake.lake.live_data import require_source
 
-PREFIX = "anomalake"
-BATCH = 1_000  # rows of a result at a time
-CHARSETS = {"UTF-8": "utf-8", "ISO-8859-1": "latin-1"}  # a metric set's names and DuckDB's
+DEFAULT_PREFIX = "anomalake"
+ROWS_PER_BATCH = 1_000  # rows of a result at a time
+DUCKDB_CHARSETS = {"UTF-8": "utf-8", "ISO-8859-1": "latin-1"}  # a metric set's names and DuckDB's
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of commands such as SHOW
 Connection = duckdb.DuckDBPyConnection
 _Result = TypeVar("_Result")
@@ -78,32 +79,32 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
     connection.execute(_MACROS)
     kept = form or layout.detect_format(FolderStore(root), sets) or "parquet"
     for item in sets:
-        db = database(PREFIX, item)
-        connection.execute(f"CREATE SCHEMA {sql.name(db)}")
+        db = database(DEFAULT_PREFIX, item)
+        connection.execute(f"CREATE SCHEMA {sql.identifier(db)}")
         for table, known in GLUE_TABLE_NAMES.items():
             connection.execute(
-                f"CREATE VIEW {sql.name(db)}.{sql.name(known)} AS {_lake_table(root, item, table, kept)}"
+                f"CREATE VIEW {sql.identifier(db)}.{sql.identifier(known)} AS {_lake_table(root, item, table, kept)}"
             )
         said, moving = root / layout.feedback_folder(item), root / layout.compaction_folder(item)
         connection.execute(
-            f"CREATE VIEW {sql.name(db)}.{sql.name(FEEDBACK)} AS {_json_table(said, 'json', FEEDBACK_COLUMNS)}"
+            f"CREATE VIEW {sql.identifier(db)}.{sql.identifier(FEEDBACK_TABLE)} AS {_json_table(said, 'json', FEEDBACK_COLUMNS)}"
         )
         connection.execute(
-            f"CREATE VIEW {sql.name(db)}.{sql.name(COMPACTION)} AS {_json_table(moving, 'jsonl', COMPACTION_COLUMNS)}"
+            f"CREATE VIEW {sql.identifier(db)}.{sql.identifier(COMPACTION_TABLE)} AS {_json_table(moving, 'jsonl', COMPACTION_COLUMNS)}"
         )
         if item.source is not None:
-            connection.execute(f'CREATE VIEW {sql.name(db)}."live" AS {_live_table(root, item)}')
-        _create(connection, views(item, PREFIX, kept))
-    connection.execute(f"CREATE SCHEMA {sql.name(PREFIX)}")
-    _create(connection, views_of_all(sets, PREFIX, kept))
-    paths = [PREFIX, *(database(PREFIX, item) for item in sets[:1] if len(sets) == 1)]
+            connection.execute(f'CREATE VIEW {sql.identifier(db)}."live" AS {_live_table(root, item)}')
+        _create(connection, views_of_set(item, DEFAULT_PREFIX, kept))
+    connection.execute(f"CREATE SCHEMA {sql.identifier(DEFAULT_PREFIX)}")
+    _create(connection, views_over_all_sets(sets, DEFAULT_PREFIX, kept))
+    paths = [DEFAULT_PREFIX, *(database(DEFAULT_PREFIX, item) for item in sets[:1] if len(sets) == 1)]
     connection.execute(f"SET search_path = '{','.join(paths)}'")
     folders = [
         root / time_patterns.parse_folder_pattern(item.source.path).prefix.rpartition("/")[0]
         for item in sets
         if item.source is not None
     ]
-    sandbox.restrict(connection, root, folders)
+    sandbox.restrict_access(connection, root, folders)
     return connection
 
 
@@ -115,25 +116,25 @@ def query(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[s
 
 def stream(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
     """`query`, with rows that are read as they are needed, so that a result may be larger than memory."""
-    with explained():
-        sandbox.check(connection, statement)
+    with engine_errors_as_user_errors():
+        sandbox.check_statement(connection, statement)
         trees = sqlglot.parse(statement, read="athena")
         if any(tree is not None and tree.find(sqlglot.exp.Localtimestamp) for tree in trees):
             warnings.warn(_LOCALTIMESTAMP, stacklevel=2)
         translated = to_duckdb(statement)
-        sandbox.check(connection, translated)
-        result = interruptible(connection, lambda: connection.execute(translated))
+        sandbox.check_statement(connection, translated)
+        result = run_interruptibly(connection, lambda: connection.execute(translated))
         columns = [str(column[0]) for column in result.description or ()]
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        with explained():
-            while some := interruptible(connection, lambda: result.fetchmany(BATCH)):
+        with engine_errors_as_user_errors():
+            while some := run_interruptibly(connection, lambda: result.fetchmany(ROWS_PER_BATCH)):
                 yield from some
 
     return columns, rows()
 
 
-def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _Result]) -> _Result:
+def run_interruptibly(connection: duckdb.DuckDBPyConnection, work: Callable[[], _Result]) -> _Result:
     """What the work gives; Ctrl-C ends it at once. While DuckDB waits for its threads in the main thread, it may not notice the signal."""
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(work)
@@ -147,7 +148,7 @@ def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _Res
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def engine_errors_as_user_errors() -> Iterator[None]:
     """Errors of the engines as `UserError`, one line each."""
     try:
         yield
@@ -175,7 +176,9 @@ def one_line(error: object) -> str:
 
 def _create(connection: duckdb.DuckDBPyConnection, made: Sequence[View]) -> None:
     for view in made:
-        connection.execute(f"CREATE VIEW {sql.name(view.database)}.{sql.name(view.name)} AS {to_duckdb(view.sql)}")
+        connection.execute(
+            f"CREATE VIEW {sql.identifier(view.database)}.{sql.identifier(view.name)} AS {to_duckdb(view.sql)}"
+        )
 
 
 def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Format) -> str:
@@ -185,21 +188,21 @@ def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Fo
     if oldest is None:
         kinds = {"string": "VARCHAR", "double": "DOUBLE", "bigint": "BIGINT", "timestamp": "TIMESTAMP_MS"}
         nulls = [
-            f"CAST(NULL AS {kinds[kind] if form == 'parquet' else 'VARCHAR'}) AS {sql.name(column)}"
+            f"CAST(NULL AS {kinds[kind] if form == 'parquet' else 'VARCHAR'}) AS {sql.identifier(column)}"
             for column, kind in columns
         ]
         path = ', CAST(NULL AS VARCHAR) AS "$path"' if table in layout.DETECTOR_TABLES else ""
         return f'SELECT {", ".join(nulls)}, CAST(NULL AS VARCHAR) AS "date"{path} WHERE false'
     _check(oldest, [column for column, _ in columns], root)
-    files = sql.text(f"{glob.escape(str(folder))}/*/*.{form}")
+    files = sql.literal(f"{glob.escape(str(folder))}/*/*.{form}")
     partitions = "hive_partitioning = true, hive_types = {'date': VARCHAR}" + (
         ", filename = '$path'" if table in layout.DETECTOR_TABLES else ""
     )
     if form == "parquet":
         return f"SELECT * FROM read_parquet({files}, {partitions})"
-    names = ", ".join(f"{sql.text(column.lower())}: 'VARCHAR'" for column, _ in columns)
+    names = ", ".join(f"{sql.literal(column.lower())}: 'VARCHAR'" for column, _ in columns)
     texts = ", ".join(
-        f"coalesce({sql.name(column)}, '') AS {sql.name(column)}" for column, _ in columns
+        f"coalesce({sql.identifier(column)}, '') AS {sql.identifier(column)}" for column, _ in columns
     )  # an empty cell is '' in Athena
     return (
         f"SELECT * REPLACE ({texts}) FROM read_csv({files}, {partitions}, auto_detect = false, header = true, "
@@ -231,10 +234,10 @@ def _json_table(folder: Path, suffix: str, known: Sequence[tuple[str, str]]) -> 
     """The folder's files, a JSON object on each line."""
     kinds = {"string": "VARCHAR", "boolean": "BOOLEAN", "array<map<string,string>>": "MAP(VARCHAR, VARCHAR)[]"}
     if not any(folder.glob(f"*.{suffix}")):
-        nulls = [f"CAST(NULL AS {kinds[kind]}) AS {sql.name(column.lower())}" for column, kind in known]
+        nulls = [f"CAST(NULL AS {kinds[kind]}) AS {sql.identifier(column.lower())}" for column, kind in known]
         return f"SELECT {', '.join(nulls)} WHERE false"
-    columns = ", ".join(f"{sql.text(column)}: {sql.text(kinds[kind])}" for column, kind in known)
-    files = sql.text(f"{glob.escape(str(folder))}/*.{suffix}")
+    columns = ", ".join(f"{sql.literal(column)}: {sql.literal(kinds[kind])}" for column, kind in known)
+    files = sql.literal(f"{glob.escape(str(folder))}/*.{suffix}")
     return (
         f"SELECT * FROM read_json({files}, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true)"
     )
@@ -255,19 +258,17 @@ def _live_table(root: Path, metric_set: MetricSet) -> str:
     own = f"substr(_file, {len(base) + 1}, {len(slot)}) AS slot, 's3://lake/' || substr(_file, {len(str(root)) + 2}) AS \"$path\""
     seen = (  # no hidden files, as Athena sees them; no folder that only looks like a date
         f"WHERE NOT regexp_matches(substr(_file, {len(base) + len(sample) + len(suffix) + 1}), '/[._]') "
-        f"AND try_strptime(substr(_file, {len(base) + 1}, {len(sample)}), {sql.text(time_patterns.to_python_format(pattern))}) IS NOT NULL"
+        f"AND try_strptime(substr(_file, {len(base) + 1}, {len(sample)}), {sql.literal(time_patterns.to_python_format(pattern))}) IS NOT NULL"
     )
-    columns = ", ".join(f"{sql.text(column)}: 'VARCHAR'" for column in source.columns)
+    columns = ", ".join(f"{sql.literal(column)}: 'VARCHAR'" for column in source.columns)
     if not any(Path(file).is_file() for file in glob.iglob(files, recursive=True)):  # noqa: PTH207  (DuckDB takes the same pattern)
-        return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {sql.name(c)}' for c in (*source.columns, 'slot', '$path'))} WHERE false"
+        return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {sql.identifier(c)}' for c in (*source.columns, 'slot', '$path'))} WHERE false"
     packed = "gzip" if source.compression == "gzip" else "none"
     options = f"columns = {{{columns}}}, compression = '{packed}', filename = '_file', hive_partitioning = false, ignore_errors = true"
     if source.format == "jsonl":
-        return f"SELECT * EXCLUDE (_file), {own} FROM read_json({sql.text(files)}, format = 'newline_delimited', {options}) {seen}"
-    quoting = (
-        f"delim = {sql.text(source.delimiter)}, quote = {sql.text(source.quote)}, escape = {sql.text(source.quote)}"
-    )
+        return f"SELECT * EXCLUDE (_file), {own} FROM read_json({sql.literal(files)}, format = 'newline_delimited', {options}) {seen}"
+    quoting = f"delim = {sql.literal(source.delimiter)}, quote = {sql.literal(source.quote)}, escape = {sql.literal(source.quote)}"
     return (
-        f"SELECT * EXCLUDE (_file), {own} FROM read_csv({sql.text(files)}, auto_detect = false, header = {str(source.header).lower()}, "
-        f"{quoting}, encoding = '{CHARSETS[source.charset]}', strict_mode = false, {options}) {seen}"
+        f"SELECT * EXCLUDE (_file), {own} FROM read_csv({sql.literal(files)}, auto_detect = false, header = {str(source.header).lower()}, "
+        f"{quoting}, encoding = '{DUCKDB_CHARSETS[source.charset]}', strict_mode = false, {options}) {seen}"
     )
