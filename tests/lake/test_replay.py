@@ -562,7 +562,9 @@ def test_what_is_understood_since_a_set_was_mended_leaves_quarantine_once_it_is_
     (lake / "metric_sets/shop.yaml").write_text(shop_text() + "alerts: {detectors: [checkout]}\n")
     assert run(lake, "--quarantine") == 1
     told = capsys.readouterr()
-    assert told.out == f"quarantine: {len(strange)} messages recognized, {len(strange)} alerts stored, 2 messages remain\n"
+    assert (
+        told.out == f"quarantine: {len(strange)} messages recognized, {len(strange)} alerts stored, 2 messages remain\n"
+    )
     assert "not JSON" in told.err
     assert len(contents(lake, "quarantine")) == 2
     fill(tmp_path / "new", [*bodies(), *strange], metric_set_yaml.load(lake / "metric_sets/shop.yaml"))

@@ -25,19 +25,21 @@ def print_findings(findings: Sequence[object], count: int, description: str) -> 
 def print_backtest_report(report: "Report", metric_set: MetricSet, lake: Path | str) -> None:
     """Print what a back-test found: the quality of the live data, whether each measure is scored, and the number of alerts."""
     print_line(
-        f"detector    {report.intervals:,} intervals, {report.absent:,} more without data, {report.rows:,} rows, {report.series:,} series"
+        f"detector    {report.intervals:,} intervals, {report.empty_intervals:,} more without data, {report.rows:,} rows, {report.series:,} series"
     )
     for measure, percent in zip(metric_set.measure_names, report.completeness, strict=True):
         print_line(f"  completeness of {measure}: {percent:.2f} %")
-    print_line(f"  duplicates: {report.repeated:,} rows repeat a series and interval (they are summed up, or averaged)")
+    print_line(
+        f"  duplicates: {report.duplicate_rows:,} rows repeat a series and interval (they are summed up, or averaged)"
+    )
     if report.cardinality:
         counts = zip(metric_set.dimension_names, report.cardinality, strict=True)
         print_line(f"  cardinality: {', '.join(f'{name} {values:,}' for name, values in counts)}")
     for line in (*report.status, *report.notes):
         print_line(f"  {line}")
     print_line(f"alerts      {report.alerts:,}")
-    print_findings(report.findings, report.found, "problems in the live data")
-    print_findings([], report.quarantined, f"alerts were not recognized and are kept in {lake}/quarantine")
+    print_findings(report.findings, report.finding_count, "problems in the live data")
+    print_findings([], report.quarantined_alerts, f"alerts were not recognized and are kept in {lake}/quarantine")
 
 
 def warn_of_unprojected_data(

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anomalake.catalog import duckdb_catalog
     from anomalake.cli import local_pipeline
     from anomalake.dashboards import lake_page
-    from anomalake.detect.timeline import clock_now
+    from anomalake.detect.timeline import utc_now
     from anomalake.lake.folder_store import FolderStore
 
     root = lake_folder(arguments)
@@ -66,11 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
         _write_live_data(Path(arguments.data), metric_set, store)
     report = local_pipeline.run_backtest(metric_set, store, metric_sets, form, arguments.now)
     print_backtest_report(report, metric_set, root)
-    warn_of_unprojected_data([metric_set.clock.wall_time(report.first_interval)], metric_set, clock_now())
+    warn_of_unprojected_data([metric_set.clock.wall_time(report.first_interval)], metric_set, utc_now())
     page = Path(arguments.output)
     size = lake_page.write_page(metric_set, duckdb_catalog.connect(root, [metric_set], form), page)
     print_line(f"dashboard   {page.resolve()} ({size / 1e6:.1f} MB)")
-    return 1 if report.failed or report.quarantined else 0
+    return 1 if report.failed_alerts or report.quarantined_alerts else 0
 
 
 def _load(arguments: argparse.Namespace, store: "FolderStore") -> tuple[MetricSet, tuple[MetricSet, ...]]:

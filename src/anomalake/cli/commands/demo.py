@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fill a folder or a bucket with demo data."""
     from anomalake.cli.demo import run as demo
-    from anomalake.detect.timeline import clock_now
+    from anomalake.detect.timeline import utc_now
 
     form = arguments.format or default_format()
     if arguments.lake.startswith("s3://"):
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "--dataset flights: this data is of 2013, outside the window that a deployed dashboard shows; "
                 "use --dataset ecommerce for a lake in S3"
             )
-        demo.fill_bucket(arguments.lake, form=form, days=arguments.days, now=clock_now(), print_line=print_line)
+        demo.fill_bucket(arguments.lake, form=form, days=arguments.days, now=utc_now(), print_line=print_line)
         return 0
     dataset: demo.Dataset = arguments.dataset or "flights"
     page = Path(arguments.output)

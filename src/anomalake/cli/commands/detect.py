@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the detector of each metric set that has a source."""
-    from anomalake.detect.timeline import clock_now
+    from anomalake.detect.timeline import utc_now
     from anomalake.functions import lease
     from anomalake.functions.settings import Settings
     from anomalake.lake.credentials import open_lake
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not (watched := [metric_set for metric_set in metric_sets if metric_set.source is not None]):
         raise UserError("no metric set here has a `source`, so there is no live data to process")
     store = open_lake(arguments.lake)
-    now: datetime = arguments.now or clock_now()
+    now: datetime = arguments.now or utc_now()
     settings = Settings(store, metric_sets, resolve_format(arguments, store, metric_sets))
     succeeded = True
     for metric_set in watched:
@@ -82,10 +82,10 @@ def _rebuild(metric_set: MetricSet, settings: "Settings", now: datetime, lake: s
     """Process all live data again and print the report; whether every alert was stored."""
     from anomalake.cli import local_pipeline
 
-    report = local_pipeline.run_backtest(metric_set, settings.store, settings.sets, settings.format, now)
+    report = local_pipeline.run_backtest(metric_set, settings.store, settings.metric_sets, settings.format, now)
     print_backtest_report(report, metric_set, lake)
     warn_of_unprojected_data([metric_set.clock.wall_time(report.first_interval)], metric_set, now)
-    return not (report.failed or report.quarantined)
+    return not (report.failed_alerts or report.quarantined_alerts)
 
 
 def _run_once(metric_set: MetricSet, settings: "Settings", now: datetime) -> None:
@@ -95,7 +95,7 @@ def _run_once(metric_set: MetricSet, settings: "Settings", now: datetime) -> Non
     result, state = detect.run_detector(metric_set, settings, now, lambda: True)
     detect.compact_finished_days(metric_set, settings, state, now, lambda: True)
     late = f", {result.late:,} late (`--rebuild` scores them)" if result.late else ""
-    last = f"{metric_set.clock.wall_time(state.after)} ({metric_set.timezone})"
+    last = f"{metric_set.clock.wall_time(state.last_processed)} ({metric_set.timezone})"
     print_line(f"detector    {result.scored:,} intervals, {result.empty:,} without data{late}, through {last}")
     for line in (*state.detector.status(), *result.notes):
         print_line(f"  {line}")

@@ -66,12 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from anomalake.cli import give_feedback
-    from anomalake.detect.timeline import clock_now
+    from anomalake.detect.timeline import utc_now
     from anomalake.lake.credentials import open_lake
 
     if (arguments.event is None) == (arguments.measure is None):
         raise UsageError("name an event, or a --measure (with --series to cover only some of its time series)")
-    metric_set, now = load_single_metric_set(metric_set_path(arguments)), clock_now().replace(microsecond=0)
+    metric_set, now = load_single_metric_set(metric_set_path(arguments)), utc_now().replace(microsecond=0)
     store = open_lake(arguments.lake)
     if arguments.event is not None:
         form = resolve_format(arguments, store, [metric_set])

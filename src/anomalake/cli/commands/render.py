@@ -86,7 +86,7 @@ def _remove(project: Path, names: Iterable[str]) -> None:
 
 def _warn_about_local_lake(metric_sets: Iterable[MetricSet], project: Path) -> None:
     """Warn of live data in the lake on this machine that Athena would not show. `anomalake doctor` checks a lake in S3."""
-    from anomalake.detect.timeline import clock_now
+    from anomalake.detect.timeline import utc_now
     from anomalake.lake import live_data
     from anomalake.lake.folder_store import FolderStore
 
@@ -97,4 +97,4 @@ def _warn_about_local_lake(metric_sets: Iterable[MetricSet], project: Path) -> N
     for metric_set in metric_sets:
         if metric_set.source is not None:
             walls = live_data.list_files_by_interval(store, metric_set)
-            warn_of_unprojected_data(walls, metric_set, clock_now(), project)
+            warn_of_unprojected_data(walls, metric_set, utc_now(), project)

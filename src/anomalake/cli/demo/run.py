@@ -140,9 +140,9 @@ def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, pri
     days = days or 60
     data = shop.generate(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
     report = _run_pipeline(data, item, store, form, where=lake, print_line=print_line)
-    if report.failed:
+    if report.failed_alerts:
         raise UserError(
-            f"{lake}: {report.failed} alerts could not be filed; see that these credentials may read and write the bucket"
+            f"{lake}: {report.failed_alerts} alerts could not be filed; see that these credentials may read and write the bucket"
         )
     print_line(
         f"tables      {form}; the stack must read this format\ncredentials those of this environment, as the AWS CLI would take them"
@@ -166,7 +166,7 @@ def _run_pipeline(
         f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time"
     )
     print_line(
-        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed} failed, {report.quarantined} quarantined"
+        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed_alerts} failed, {report.quarantined_alerts} quarantined"
     )
     return report
 
