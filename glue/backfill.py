@@ -110,7 +110,7 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
         backtest.quarantined(job.store),
     )
     when = timeline(job.store, job.metric_set, now)
-    compaction.discard(job.store, job.metric_set)
+    compaction.cancel_compactions(job.store, job.metric_set)
     days = backtest.days_of(when.files)
 
     read = context.parallelize(days, len(days)).map(lambda day: backtest.read(job, day)).persist(StorageLevel.DISK_ONLY)
