@@ -41,8 +41,8 @@ def detector_resources(metric_set: MetricSet) -> Node:
                 "Name": fn_sub(f"{PREFIX_PLACEHOLDER}-{name}"),
                 "GroupName": fn_sub(PREFIX_PLACEHOLDER),
                 "Description": f"Scores {name} when an interval's data should be there.",
-                "ScheduleExpression": schedule.cron(metric_set),
-                "ScheduleExpressionTimezone": schedule.timezone(metric_set),
+                "ScheduleExpression": schedule.cron_expression(metric_set),
+                "ScheduleExpressionTimezone": schedule.schedule_timezone(metric_set),
                 "FlexibleTimeWindow": {"Mode": "OFF"},
                 "Target": {
                     "Arn": {"Ref": "DetectFunctionArn"},

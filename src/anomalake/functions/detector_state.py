@@ -7,7 +7,7 @@ when it is still the one that was read, so two runs cannot mix their states.
 from typing import NamedTuple
 
 from anomalake.detect import feedback, state
-from anomalake.detect.detector import in_threads
+from anomalake.detect.detector import map_in_threads
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.state import Memory
 from anomalake.domain.errors import UserError
@@ -36,7 +36,7 @@ def load_state(store: Store, metric_set: MetricSet) -> tuple[Memory | None, Stor
         legacy_key = f"{key.rpartition('/')[0]}/{LEGACY_STATE_NAME}"
         if store.get(legacy_key) is not None:
             problem = "is the state of an older Anomalake, which this version cannot read"
-            raise UserError(f"{legacy_key}: {problem}; {state.remedy(metric_set)}")
+            raise UserError(f"{legacy_key}: {problem}; {state.rebuild_hint(metric_set)}")
         return None, None
 
     def read_shard(name: str) -> bytes | None:
@@ -53,13 +53,13 @@ def save_state(store: Store, metric_set: MetricSet, memory: Memory, head: Stored
     """
     key = layout.state_key(metric_set)
     data, shards = state.dump(memory)
-    old_names = state.shards_of(head.data) if head else frozenset()
+    old_names = state.shard_names(head.data) if head else frozenset()
     new_names = [name for name in shards if name not in old_names]
 
     def write_shard(number: int) -> None:
         store.put(layout.shard_key(metric_set, new_names[number]), shards[new_names[number]])
 
-    list(in_threads(write_shard, range(len(new_names))))
+    list(map_in_threads(write_shard, range(len(new_names))))
     if not (store.replace(key, data, head.version) if head else store.create(key, data)):
         raise StorageError(
             f"{key}: another run wrote it at the same time; the next run repeats this one, with the same result"
@@ -72,7 +72,7 @@ def delete_unused_shards(store: Store, metric_set: MetricSet) -> None:
     """Delete the shards that the head does not name, and the state of an older Anomalake."""
     key = layout.state_key(metric_set)
     head, folder = store.get(key), key.rpartition("/")[0]
-    used = {layout.shard_key(metric_set, name) for name in (state.shards_of(head.data) if head else ())}
+    used = {layout.shard_key(metric_set, name) for name in (state.shard_names(head.data) if head else ())}
     for name in list(store.list(folder)):
         if (name.startswith(f"{folder}/shards/") or name == f"{folder}/{LEGACY_STATE_NAME}") and name not in used:
             store.delete(name)

@@ -59,16 +59,15 @@ def hold_lease(
     def encode_until(end: datetime) -> bytes:
         return msgspec.json.encode(msgspec.structs.replace(lease, until=end.isoformat()))
 
-    def encode_renewed() -> bytes:
-        return encode_until(now + timedelta(seconds=time.monotonic() - started) + duration)
+    def renew() -> bool:
+        end = now + timedelta(seconds=time.monotonic() - started) + duration
+        return _replace_own_lease(store, key, lease, encode_until(end))
 
     if not _acquire(store, key, encode_until(now + duration), now):
         yield False
         return
-    seconds = duration.total_seconds() / RENEWALS_PER_DURATION
-    renewer = threading.Thread(
-        target=_renew_until, args=(stop, seconds, store, key, lease, encode_renewed), daemon=True
-    )
+    pause_seconds = duration.total_seconds() / RENEWALS_PER_DURATION
+    renewer = threading.Thread(target=_renew_repeatedly, args=(renew, pause_seconds, stop, key), daemon=True)
     renewer.start()
     try:
         yield True
@@ -79,13 +78,11 @@ def hold_lease(
             _replace_own_lease(store, key, lease, encode_until(now))
 
 
-def _renew_until(
-    stop: threading.Event, seconds: float, store: Store, key: str, lease: Lease, encode: Callable[[], bytes]
-) -> None:
-    """Write the lease that `encode` returns every few seconds, until `stop` is set or another run holds the lease."""
-    while not stop.wait(seconds):
+def _renew_repeatedly(renew: Callable[[], bool], pause_seconds: float, stop: threading.Event, key: str) -> None:
+    """Call `renew` every few seconds, until `stop` is set or another run holds the lease (`renew` returns False)."""
+    while not stop.wait(pause_seconds):
         with contextlib.suppress(StorageError):  # the next renewal may succeed; otherwise the lease ends
-            if not _replace_own_lease(store, key, lease, encode()):
+            if not renew():
                 result = "both runs continue, and only the first to write the state keeps its results"
                 warnings.warn(f"{key}: another run took the lease of this run; {result}", stacklevel=2)
                 return
