@@ -109,7 +109,7 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
         backtest.count_quarantined(job.store),
     )
     when = build_timeline(job.store, job.metric_set, now)
-    compaction.discard(job.store, job.metric_set)
+    compaction.cancel_compactions(job.store, job.metric_set)
     days = backtest.group_by_day(when.files)
 
     read = (
