@@ -250,7 +250,7 @@ def test_a_state_that_another_run_wrote_meanwhile_is_never_overwritten(chosen, m
         "replace",
         lambda key, data, version: False if key.endswith("state.json") else original(key, data, version),
     )
-    with pytest.raises(StorageError, match="another run wrote it meanwhile"):
+    with pytest.raises(StorageError, match="another run wrote it at the same time"):
         run(chosen, NOW + timedelta(hours=1))
     assert chosen.store.get(layout.state_key(SHOP)).data == before
 
