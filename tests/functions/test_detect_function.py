@@ -115,7 +115,7 @@ def test_an_interval_without_data_is_counted_and_the_silence_too(chosen):
     fill(chosen.store, hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
     run(chosen)
     done, memory = detect.run_detector(SHOP, chosen, NOW + timedelta(hours=3), lambda: True)
-    assert (done, memory.silent) == (detect.RunResult(0, 3, 0, alerts=1), 3)
+    assert (done, memory.silent_intervals) == (detect.RunResult(0, 3, 0, alerts=1), 3)
     assert [tuple(record[1:4]) for record in rows(chosen, "dataHealth", datetime(2021, 3, 1, 10))] == [("empty", 0, 2)]
 
 
@@ -141,7 +141,7 @@ def test_data_that_comes_after_its_interval_was_gone_through_is_counted_and_scor
     run(chosen, NOW + timedelta(hours=1))
     fill(chosen.store, [datetime(2021, 3, 1, 10), datetime(2021, 3, 1, 11)])
     done, memory = detect.run_detector(SHOP, chosen, NOW + timedelta(hours=2), lambda: True)
-    assert (done.late, memory.late, memory.missed) == (1, 1, ())
+    assert (done.late, memory.late_intervals, memory.empty_intervals) == (1, 1, ())
     assert [record[1] for record in rows(chosen, "dataHealth", datetime(2021, 3, 1, 10))] == ["late"]
     assert rows(chosen, "observations", datetime(2021, 3, 1, 10)) == []
     assert run(chosen, NOW + timedelta(hours=2)).late == 0
@@ -168,7 +168,7 @@ def test_data_is_waited_for_as_long_as_the_offset_says():
 )  # fmt: skip
 def test_the_schedule_follows_frequency_and_offset(frequency, offset, wanted):
     text = shop_text(frequency=f"frequency: {frequency}").replace("format: csv", f"format: csv\n  offset: {offset}")
-    assert schedule.cron(metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}"), "shop")) == wanted
+    assert schedule.cron_expression(metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}"), "shop")) == wanted
 
 
 @given(st.datetimes(datetime(2021, 1, 1), datetime(2021, 12, 31)), st.sampled_from(["PT1H", "P1D", "PT10M"]),
@@ -179,15 +179,15 @@ def test_what_is_due_has_ended_and_what_is_not_due_has_not(now, frequency, zone,
     )
     item = metric_set_yaml.parse(text, "shop")
     last = schedule.last_due(item, now)
-    assert schedule.due_at(item, last) <= now < schedule.due_at(item, item.clock.next_start(last))
-    assert schedule.due_at(item, last) == item.clock.end(last) + timedelta(seconds=offset)
+    assert schedule.due_time(item, last) <= now < schedule.due_time(item, item.clock.next_start(last))
+    assert schedule.due_time(item, last) == item.clock.end(last) + timedelta(seconds=offset)
 
 
 def test_the_hour_that_clocks_skip_is_never_due_and_the_one_they_repeat_is_due_once():
     item = metric_set_yaml.parse(shop_text("America/New_York"), "shop")
-    due = list(schedule.due(item, datetime(2021, 3, 14, 4), datetime(2021, 3, 14, 8)))
+    due = list(schedule.due_intervals(item, datetime(2021, 3, 14, 4), datetime(2021, 3, 14, 8)))
     assert [item.clock.wall_time(start).hour for start in due] == [0, 1, 3, 4]
-    assert len(list(schedule.due(item, datetime(2021, 11, 7, 3), datetime(2021, 11, 7, 8)))) == 4
+    assert len(list(schedule.due_intervals(item, datetime(2021, 11, 7, 3), datetime(2021, 11, 7, 8)))) == 4
 
 
 # --- one run at a time
@@ -251,7 +251,7 @@ def test_a_state_that_another_run_wrote_meanwhile_is_never_overwritten(chosen, m
         "replace",
         lambda key, data, version: False if key.endswith("state.json") else original(key, data, version),
     )
-    with pytest.raises(StorageError, match="another run wrote it meanwhile"):
+    with pytest.raises(StorageError, match="another run wrote it at the same time"):
         run(chosen, NOW + timedelta(hours=1))
     assert chosen.store.get(layout.state_key(SHOP)).data == before
 
@@ -321,7 +321,7 @@ def test_a_memory_is_what_it_was_after_it_was_kept():
     chosen = Settings(ObjectStore.memory(), (SHOP,), "parquet")
     fill(chosen.store, hours(HOUR - timedelta(days=6), datetime(2021, 3, 1, 6)))
     _, memory = detect.run_detector(SHOP, chosen, NOW, lambda: True)
-    assert memory.silent == 3
+    assert memory.silent_intervals == 3
     again = kept(memory)
     assert again._replace(detector=None) == memory._replace(detector=None)
     assert again.detector.series == memory.detector.series
@@ -387,7 +387,7 @@ def test_many_series_are_kept_in_shards_and_scored_as_in_one(monkeypatch):
         for wall in walls
     ]
     one_by_one = [whole.score(interval) for interval in some]
-    monkeypatch.setattr(run_module, "SHARD", 6)  # three series in each
+    monkeypatch.setattr(run_module, "SHARD_COLUMNS", 6)  # three series in each
     memory = state.Memory(run_module.Detector(SHOP), HOUR, HOUR, 0)
     for interval in some:
         cut.append(memory.detector.score(interval))
@@ -452,7 +452,7 @@ def test_files_that_nothing_can_be_read_of_are_silence_from_the_first_day(chosen
     for wall in hours(HOUR - timedelta(hours=5), HOUR - timedelta(hours=1)):
         chosen.store.put(f"{live_data.interval_folder(SHOP, wall)}/data.csv", b"another,header\n1,2\n")
     done, memory = detect.run_detector(SHOP, chosen, NOW, lambda: True)
-    assert (done.scored, done.empty, memory.silent) == (0, 5, 5)
+    assert (done.scored, done.empty, memory.silent_intervals) == (0, 5, 5)
 
 
 def test_hidden_files_are_none_live_or_in_a_back_test(chosen):
@@ -516,7 +516,7 @@ def test_an_hour_that_happens_twice_is_due_after_its_second_time():
             datetime(2026, 10, 25, 2, 0),
         )  # clocks go back at 1:00 UTC
         assert [item.clock.wall_time(schedule.last_due(item, moment)).hour for moment in moments] == wanted
-    assert schedule.timezone(item) == "UTC"
+    assert schedule.schedule_timezone(item) == "UTC"
 
 
 def test_characters_that_sqs_refuses_reach_it_escaped(monkeypatch):
@@ -539,7 +539,7 @@ def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
     item = metric_set_yaml.parse(
         shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop"
     )  # 4 November 2018 began at 1 o'clock
-    days = list(schedule.due(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))
+    days = list(schedule.due_intervals(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))
     assert [item.clock.wall_time(day).day for day in days] == [3, 4, 5]
 
 

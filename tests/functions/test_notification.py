@@ -234,7 +234,9 @@ def test_without_a_topic_nobody_is_told_and_nothing_is_marked(chosen, topic):
 
 def test_data_that_did_not_arrive_is_told_without_a_measure():
     item = metric_set_yaml.parse(shop_text(), "shop.yaml")
-    missing = events.missing(item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0))
+    missing = events.build_missing_data_alert(
+        item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0)
+    )
     told = notification.format_notification(missing, item)
     assert told.subject == "[medium] shop: data did not arrive"
     assert told.long.startswith("Data of shop did not arrive.\n")
