@@ -105,7 +105,9 @@ def _found(event: _Event) -> set[tuple]:
     """The causes that the detector names; a series is anomalous from `FAR` spreads on."""
     spread = np.sqrt(event.expected + np.square(event.off * event.expected))
     anomalous = np.flatnonzero(np.abs(event.value - event.expected) > FAR * spread)
-    return {one.values for one in cause.causes(event.dimensions, event.series, event.value, event.expected, anomalous)}
+    return {
+        one.values for one in cause.find_causes(event.dimensions, event.series, event.value, event.expected, anomalous)
+    }
 
 
 def _event(generator: np.random.Generator, number: int, off: float, one_side: bool) -> _Event:

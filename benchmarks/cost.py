@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from anomalake.dashboards.definition import MAX_TIME_AXIS_POINTS
-from anomalake.detect.detector import SHARD
+from anomalake.detect.detector import SHARD_COLUMNS
 from anomalake.domain import metric_set_yaml
 
 # List prices of us-east-1 in USD, without free allowances, as read in the autumn of 2026 (docs/scaling.md, "Prices").
@@ -99,7 +99,7 @@ def month(size: Size) -> dict[str, float]:
     window, day = WINDOW[size.frequency], PER_DAY[size.frequency]
     p, runs, told = PRICES, size.sets * day * DAYS, alerts(size)
     each = size.series / size.sets
-    shards = math.ceil(each / SHARD)
+    shards = math.ceil(each / SHARD_COLUMNS)
     fixed, slope = RUN_SECONDS[size.frequency]
     seconds = (
         fixed
@@ -183,14 +183,14 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     for _ in range(warm_days * PER_DAY[frequency]):
         wall += step
         values = zip(names, ((value,) for value in rng.poisson(level).tolist()), strict=True)
-        detector._points(
+        detector._score_values(
             live_data.IntervalData(wall, dict(values), series, ()),
             wall.toordinal(),
             intervals.get_slot(wall, item.frequency),
             [],
         )
     store = _Counted(ObjectStore.memory())
-    save_state(store, item, Memory(detector, after=wall, alerts_from=wall, silent=0), None)  # type: ignore[arg-type]
+    save_state(store, item, Memory(detector, last_processed=wall, alerts_from=wall, silent_intervals=0), None)  # type: ignore[arg-type]
     kept = sum(len(store.store.get(key).data) for key in store.store.list("detector"))
     del detector
     for first in (True, False):

@@ -45,7 +45,9 @@ def limits(_: Path) -> None:
             )
             if hour < WARM_UP:  # learned only: nothing of it is written
                 known = zip((tuple(head.split(",")) for head in heads), map(tuple, values.tolist()), strict=True)
-                detector._points(live_data.IntervalData(wall, dict(known), series, ()), wall.toordinal(), wall.hour, [])
+                detector._score_values(
+                    live_data.IntervalData(wall, dict(known), series, ()), wall.toordinal(), wall.hour, []
+                )
                 continue
             values[: series // 100] *= 3  # one in a hundred is an anomaly
             data = _file(wall, heads, values)
@@ -68,7 +70,7 @@ def limits(_: Path) -> None:
             raise RuntimeError(f"{alerts} alerts, {observations} scored: wanted {measures} and {series * measures}")
         store = ObjectStore.memory()
         began = time.perf_counter()
-        save_state(store, item, Memory(detector, after=wall, alerts_from=wall, silent=0), None)
+        save_state(store, item, Memory(detector, last_processed=wall, alerts_from=wall, silent_intervals=0), None)
         kept, packed = time.perf_counter() - began, sum(len(store.get(key).data) for key in store.list("detector"))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
         told = ", ".join(f"{name} {statistics.median(some):.2f} s" for name, some in seconds.items())

@@ -180,7 +180,7 @@ def detector(_: Path) -> None:
         values = rng.poisson(100, (days * slots, size)).astype(float)
         state, began = model.State(slots, size), time.perf_counter()
         for number, row in enumerate(values):
-            model.step(state, 700_000 + number // slots, number % slots, row, 50)
+            model.score_interval(state, 700_000 + number // slots, number % slots, row, 50)
         seconds = time.perf_counter() - began
         kept = sum(array.nbytes for array in vars(state).values() if isinstance(array, np.ndarray)) / size
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6

@@ -181,7 +181,7 @@ def _day(
         np.tile(np.repeat(column, MEASURES), slots)
         for column in (keys, *(np.array(one, object) for one in zip(*SERIES, strict=True)))
     ]
-    numbers = [events.figures(column.ravel()) for column in (value, expected, lower, upper, score)]
+    numbers = [events.round_figures(column.ravel()) for column in (value, expected, lower, upper, score)]
     cells = [
         texts[0],
         np.repeat(instants, width),
@@ -204,7 +204,7 @@ def _day(
     for slot in struck:
         wall = day + timedelta(minutes=5 * slot)
         points = Points(*(column[slot, ::MEASURES] for column in (value, expected, lower, upper, score)))
-        alert = events.event(item, item.measure_names[0], wall, SERIES, points)
+        alert = events.build_anomaly_alert(item, item.measure_names[0], wall, SERIES, points)
         if alert is None:
             raise RuntimeError("an event was expected")
         alerts.append(len(told(alert)))

@@ -536,7 +536,7 @@ def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
     )
     assert local_pipeline.write_live_data(frame, item, FolderStore(tmp_path)) == (3, [])
     report = local_pipeline.run_backtest(item, FolderStore(tmp_path), (item,), "parquet")
-    assert (report.rows, report.found) == (3, 0)
+    assert (report.rows, report.finding_count) == (3, 0)
     connection = duckdb_catalog.connect(tmp_path, [item])
     live = connection.sql('SELECT "timestamp" FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()
     seen = connection.sql('SELECT DISTINCT "timestamp" FROM anomalake_shop.metrics_with_band ORDER BY 1').fetchall()

@@ -187,7 +187,7 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
     for item, data in zip(sets, (known, made), strict=False):
         local_pipeline.write_live_data(data, item, store)
         report = local_pipeline.run_backtest(item, store, sets, form)
-        assert (report.failed, report.quarantined) == (0, 0)
+        assert (report.failed_alerts, report.quarantined_alerts) == (0, 0)
         assert report.alerts > 20
     on_their_way(store, sets[1], form, now)
     bodies = [event_text("cost_eventbridge")]

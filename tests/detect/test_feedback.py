@@ -66,8 +66,8 @@ def test_it_holds_for_the_series_measure_and_direction_that_are_named():
 
 
 def test_however_often_it_is_said_it_weighs_no_less_than_an_eighth_and_no_more_than_twice():
-    low = feedback.weights([said(False)] * 50, SHOP, [PC], "above")
-    high = feedback.weights([said(True)] * 50, SHOP, [PC], "above")
+    low = feedback.distance_weights([said(False)] * 50, SHOP, [PC], "above")
+    high = feedback.distance_weights([said(True)] * 50, SHOP, [PC], "above")
     assert (low.tolist(), high.tolist()) == ([[0.125, 1.0]], [[2.0, 1.0]])
 
 

@@ -67,13 +67,13 @@ def test_a_row_in_the_future_is_named_and_moves_nothing():
     item, store = metric(), ObjectStore.memory()
     write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-    assert (report.intervals, report.absent, report.found) == (60, 0, 1)
+    assert (report.intervals, report.empty_intervals, report.finding_count) == (60, 0, 1)
     assert report.findings[0].where == "sales/live/20360301"
     assert "lies in the future" in report.findings[0].problem
     assert any("1 folder is out of time (sales/live/20360301)" in note for note in report.notes)
     write(store, item, {datetime(2026, 3, 2): 9_000.0})
     done, memory = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW + timedelta(days=1), lambda: True)
-    assert (done.scored, done.empty, done.alerts, memory.after) == (1, 0, 1, datetime(2026, 3, 2))
+    assert (done.scored, done.empty, done.alerts, memory.last_processed) == (1, 0, 1, datetime(2026, 3, 2))
     assert [finding.where for finding in done.findings] == ["sales/live/20360301"]
 
 
@@ -81,7 +81,7 @@ def test_a_first_live_run_and_a_rebuild_stay_in_the_present_too(tmp_path, capsys
     item, store = metric(), FolderStore(tmp_path / "lake")
     write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
     done, memory = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW, lambda: True)
-    assert (memory.after, len(done.findings)) == (datetime(2026, 3, 1), 1)
+    assert (memory.last_processed, len(done.findings)) == (datetime(2026, 3, 1), 1)
     (tmp_path / "sales.yaml").write_text(SALES)
     for more in ([], ["--rebuild"]):
         given = [
@@ -206,7 +206,7 @@ def test_one_very_old_row_is_named_and_costs_nothing(odd, frequency):
     rows = {datetime(2026, 2, 27) - step * back: 100.0 + back % 7 for back in range(240)}
     write(store, item, rows | {odd: 100.0})
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-    assert (report.intervals, report.absent, report.found) == (240, 0, 1)
+    assert (report.intervals, report.empty_intervals, report.finding_count) == (240, 0, 1)
     assert report.findings[0].where.startswith(f"sales/live/{odd:%Y%m%d}")
     alone = ObjectStore.memory()
     write(alone, item, rows)
@@ -218,7 +218,7 @@ def test_one_very_old_row_is_named_and_costs_nothing(odd, frequency):
 def test_the_intervals_that_are_processed_grow_with_the_data_and_not_with_the_time_that_it_spans():
     item = metric("PT5M")
     years = [datetime(year, 1, 1) for year in (2001, 2006, 2012, 2020)]
-    walked = list(schedule.walked(item, datetime(2000, 12, 31, 23, 55), datetime(2026, 1, 1), years))
+    walked = list(schedule.intervals_to_process(item, datetime(2000, 12, 31, 23, 55), datetime(2026, 1, 1), years))
     assert set(years) <= set(walked)
     assert walked == sorted(set(walked))
     assert len(walked) <= 5 * 60 * 288 + 10
@@ -230,8 +230,8 @@ def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_tha
     rows |= {datetime(2025, 7, 1) + timedelta(hours=hour): 120.0 + hour % 24 for hour in range(40 * 24)}
     rows[datetime(2025, 8, 5, 3)] = 900.0
     kept = []
-    for edge in (schedule.EDGE, timedelta(days=1000)):
-        monkeypatch.setattr(schedule, "EDGE", edge)
+    for edge in (schedule.GAP_EDGE, timedelta(days=1000)):
+        monkeypatch.setattr(schedule, "GAP_EDGE", edge)
         store = ObjectStore.memory()
         write(store, item, rows)
         report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
@@ -246,7 +246,7 @@ def test_a_live_run_after_years_of_silence_processes_the_ends_of_the_gap_only():
     chosen = Settings(store, (item,), "parquet")
     detect.run_detector(item, chosen, datetime(2020, 1, 3, 3), lambda: True)
     done, memory = detect.run_detector(item, chosen, NOW, lambda: True)
-    assert memory.after == NOW - timedelta(minutes=5)
+    assert memory.last_processed == NOW - timedelta(minutes=5)
     assert 0 < done.empty <= 60 * 288 + 10
     assert done.due == 0
 
@@ -291,7 +291,7 @@ def test_no_clock_change_is_an_anomaly(tmp_path, zone, frequency, aggregation, u
     store = FolderStore(tmp_path)
     feed(store, item, ZONES[zone], days=26 if frequency == "P1D" else 12)
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-    assert (report.alerts, report.found) == (0, 0)
+    assert (report.alerts, report.finding_count) == (0, 0)
     assert report.intervals > 13
 
 
@@ -338,7 +338,7 @@ def test_folders_of_an_hour_that_clocks_skip_are_named():
     item, store = metric("PT1H", "America/New_York"), ObjectStore.memory()
     write(store, item, {datetime(2025, 3, 8) + timedelta(hours=hour): 100.0 for hour in range(24)})
     store.put("sales/live/20250309/0200/data.csv", b"at,amount\n2025-03-09 02:00:00,1\n")
-    found = timeline.timeline(store, item, NOW)
+    found = timeline.build_timeline(store, item, NOW)
     assert [str(finding) for finding in found.findings] == [
         "sales/live/20250309/0200: the interval never happened in America/New_York: clocks skipped it; its files are not read"
     ]

@@ -15,7 +15,7 @@ from anomalake.detect import detector as run_module
 from anomalake.detect import schedule, state
 from anomalake.domain import intervals, metric_set, metric_set_yaml
 from anomalake.domain.errors import UserError
-from anomalake.functions import detect, settings
+from anomalake.functions import detect, messaging
 from anomalake.functions.settings import Settings
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.live_data import IntervalData
@@ -114,7 +114,7 @@ def test_an_interval_without_data_is_counted_and_the_silence_too(chosen):
     fill(chosen.store, hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
     run(chosen)
     done, memory = detect.run_detector(SHOP, chosen, NOW + timedelta(hours=3), lambda: True)
-    assert (done, memory.silent) == (detect.RunResult(0, 3, 0, alerts=1), 3)
+    assert (done, memory.silent_intervals) == (detect.RunResult(0, 3, 0, alerts=1), 3)
     assert [tuple(record[1:4]) for record in rows(chosen, "dataHealth", datetime(2021, 3, 1, 10))] == [("empty", 0, 2)]
 
 
@@ -140,7 +140,7 @@ def test_data_that_comes_after_its_interval_was_gone_through_is_counted_and_scor
     run(chosen, NOW + timedelta(hours=1))
     fill(chosen.store, [datetime(2021, 3, 1, 10), datetime(2021, 3, 1, 11)])
     done, memory = detect.run_detector(SHOP, chosen, NOW + timedelta(hours=2), lambda: True)
-    assert (done.late, memory.late, memory.missed) == (1, 1, ())
+    assert (done.late, memory.late_intervals, memory.empty_intervals) == (1, 1, ())
     assert [record[1] for record in rows(chosen, "dataHealth", datetime(2021, 3, 1, 10))] == ["late"]
     assert rows(chosen, "observations", datetime(2021, 3, 1, 10)) == []
     assert run(chosen, NOW + timedelta(hours=2)).late == 0
@@ -167,7 +167,7 @@ def test_data_is_waited_for_as_long_as_the_offset_says():
 )  # fmt: skip
 def test_the_schedule_follows_frequency_and_offset(frequency, offset, wanted):
     text = shop_text(frequency=f"frequency: {frequency}").replace("format: csv", f"format: csv\n  offset: {offset}")
-    assert schedule.cron(metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}"), "shop")) == wanted
+    assert schedule.cron_expression(metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}"), "shop")) == wanted
 
 
 @given(st.datetimes(datetime(2021, 1, 1), datetime(2021, 12, 31)), st.sampled_from(["PT1H", "P1D", "PT10M"]),
@@ -178,15 +178,15 @@ def test_what_is_due_has_ended_and_what_is_not_due_has_not(now, frequency, zone,
     )
     item = metric_set_yaml.parse(text, "shop")
     last = schedule.last_due(item, now)
-    assert schedule.due_at(item, last) <= now < schedule.due_at(item, item.clock.next_start(last))
-    assert schedule.due_at(item, last) == item.clock.end(last) + timedelta(seconds=offset)
+    assert schedule.due_time(item, last) <= now < schedule.due_time(item, item.clock.next_start(last))
+    assert schedule.due_time(item, last) == item.clock.end(last) + timedelta(seconds=offset)
 
 
 def test_the_hour_that_clocks_skip_is_never_due_and_the_one_they_repeat_is_due_once():
     item = metric_set_yaml.parse(shop_text("America/New_York"), "shop")
-    due = list(schedule.due(item, datetime(2021, 3, 14, 4), datetime(2021, 3, 14, 8)))
+    due = list(schedule.due_intervals(item, datetime(2021, 3, 14, 4), datetime(2021, 3, 14, 8)))
     assert [item.clock.wall_time(start).hour for start in due] == [0, 1, 3, 4]
-    assert len(list(schedule.due(item, datetime(2021, 11, 7, 3), datetime(2021, 11, 7, 8)))) == 4
+    assert len(list(schedule.due_intervals(item, datetime(2021, 11, 7, 3), datetime(2021, 11, 7, 8)))) == 4
 
 
 # --- one run at a time
@@ -278,9 +278,9 @@ class Queue:
 
 def test_alerts_go_to_the_queue_in_requests_that_it_takes(monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(settings, "_client", lambda service: queue)
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
     bodies = [f"{number}{'x' * 300_000}" for number in range(7)] + ["small"] * 23
-    settings.send("url", bodies)
+    messaging.send_messages("url", bodies)
     sent = [[entry["MessageBody"] for entry in parameters["Entries"]] for _, parameters in queue.calls]
     assert [body for batch in sent for body in batch] == bodies
     assert all(len(batch) <= 10 and sum(map(len, batch)) <= 1_000_000 for batch in sent)
@@ -295,16 +295,16 @@ def test_a_queue_that_takes_only_some_alerts_is_an_error(monkeypatch):
     monkeypatch.setattr(
         queue, "send_message_batch", lambda **_: {"Failed": [{"Id": "0", "Code": "InternalError", "Message": "again"}]}
     )
-    monkeypatch.setattr(settings, "_client", lambda service: queue)
-    with pytest.raises(StorageError, match="took 1 of 2 alerts: InternalError again"):
-        settings.send("url", ["a", "b"])
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
+    with pytest.raises(StorageError, match="SQS accepted 1 of 2 alerts: InternalError again"):
+        messaging.send_messages("url", ["a", "b"])
 
 
 def test_an_alert_too_large_for_a_message_is_filed_at_once(chosen, monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(settings, "_client", lambda service: queue)
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
     monkeypatch.setattr(detect, "MAX_REQUEST_BYTES", 1_000)
-    queued = chosen._replace(queue="url")
+    queued = chosen._replace(queue_url="url")
     fill(chosen.store, hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)))
     run(queued)
     fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=5_000.0)
@@ -320,7 +320,7 @@ def test_a_memory_is_what_it_was_after_it_was_kept():
     chosen = Settings(ObjectStore.memory(), (SHOP,), "parquet")
     fill(chosen.store, hours(HOUR - timedelta(days=6), datetime(2021, 3, 1, 6)))
     _, memory = detect.run_detector(SHOP, chosen, NOW, lambda: True)
-    assert memory.silent == 3
+    assert memory.silent_intervals == 3
     again = kept(memory)
     assert again._replace(detector=None) == memory._replace(detector=None)
     assert again.detector.series == memory.detector.series
@@ -386,7 +386,7 @@ def test_many_series_are_kept_in_shards_and_scored_as_in_one(monkeypatch):
         for wall in walls
     ]
     one_by_one = [whole.score(interval) for interval in some]
-    monkeypatch.setattr(run_module, "SHARD", 6)  # three series in each
+    monkeypatch.setattr(run_module, "SHARD_COLUMNS", 6)  # three series in each
     memory = state.Memory(run_module.Detector(SHOP), HOUR, HOUR, 0)
     for interval in some:
         cut.append(memory.detector.score(interval))
@@ -451,7 +451,7 @@ def test_files_that_nothing_can_be_read_of_are_silence_from_the_first_day(chosen
     for wall in hours(HOUR - timedelta(hours=5), HOUR - timedelta(hours=1)):
         chosen.store.put(f"{live_data.interval_folder(SHOP, wall)}/data.csv", b"another,header\n1,2\n")
     done, memory = detect.run_detector(SHOP, chosen, NOW, lambda: True)
-    assert (done.scored, done.empty, memory.silent) == (0, 5, 5)
+    assert (done.scored, done.empty, memory.silent_intervals) == (0, 5, 5)
 
 
 def test_hidden_files_are_none_live_or_in_a_back_test(chosen):
@@ -515,13 +515,13 @@ def test_an_hour_that_happens_twice_is_due_after_its_second_time():
             datetime(2026, 10, 25, 2, 0),
         )  # clocks go back at 1:00 UTC
         assert [item.clock.wall_time(schedule.last_due(item, moment)).hour for moment in moments] == wanted
-    assert schedule.timezone(item) == "UTC"
+    assert schedule.schedule_timezone(item) == "UTC"
 
 
 def test_characters_that_sqs_refuses_reach_it_escaped(monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(settings, "_client", lambda service: queue)
-    settings.send("url", [json.dumps({"value": "a\ufffe\uffffb"}, ensure_ascii=False)])
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
+    messaging.send_messages("url", [json.dumps({"value": "a\ufffe\uffffb"}, ensure_ascii=False)])
     (entry,) = queue.calls[0][1]["Entries"]
     assert not set(entry["MessageBody"]) & {"\ufffe", "\uffff"}
     assert json.loads(entry["MessageBody"]) == {"value": "a\ufffe\uffffb"}
@@ -529,8 +529,8 @@ def test_characters_that_sqs_refuses_reach_it_escaped(monkeypatch):
 
 def test_requests_to_the_queue_are_counted_in_bytes(chosen, monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(settings, "_client", lambda service: queue)
-    settings.send("url", ["貨" * 200_000] * 3)  # 600,000 bytes each
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
+    messaging.send_messages("url", ["貨" * 200_000] * 3)  # 600,000 bytes each
     assert [len(parameters["Entries"]) for _, parameters in queue.calls] == [1, 1, 1]
 
 
@@ -538,7 +538,7 @@ def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
     item = metric_set_yaml.parse(
         shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop"
     )  # 4 November 2018 began at 1 o'clock
-    days = list(schedule.due(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))
+    days = list(schedule.due_intervals(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))
     assert [item.clock.wall_time(day).day for day in days] == [3, 4, 5]
 
 

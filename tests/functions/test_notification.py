@@ -9,7 +9,7 @@ import pytest
 from anomalake.detect import events
 from anomalake.domain import alert, metric_set, metric_set_yaml
 from anomalake.functions import ingest as function
-from anomalake.functions import notification, settings
+from anomalake.functions import messaging, notification
 from anomalake.functions.settings import Settings
 from anomalake.lake.ingest import Message
 from anomalake.lake.store import ObjectStore, StorageError
@@ -31,18 +31,18 @@ def told(item: metric_set.MetricSet = BERLIN, dashboard: str = "", **more: Any) 
 def test_a_mail_says_what_when_how_severe_who_contributed_and_where_to_look():
     series = [({"platform": "pc_web", "marketplace": "us"}, 812.25)]
     made = told(series=series, direction="above", source="anomalake")
-    assert made.subject == "[high] Web shop: Page views above what was expected"
+    assert made.subject == "[high] Web shop: Page views above the expected value"
     assert made.long == (
-        "Page views of Web shop is anomalous above what was expected.\n"
+        "Page views of Web shop is anomalous: above the expected value.\n"
         "\n"
-        "When        2021-02-17 12:00 (Europe/Berlin), interval PT1H\n"
-        "Severity    high, 71.5 of 100\n"
-        "Series      1\n"
-        "Contributed platform pc_web 64 %, mobile_app 36 %\n"
-        "            marketplace us 100 %\n"
-        "Values      platform=pc_web, marketplace=us: 812.25 clicks\n"
-        "Look at it  https://eu-west-1.console.aws.amazon.com/lookoutmetrics/home#x\n"
-        "Event       5b0e7c9a\n"
+        "Time         2021-02-17 12:00 (Europe/Berlin), interval PT1H\n"
+        "Severity     high, 71.5 of 100\n"
+        "Time series  1\n"
+        "Contributors platform pc_web 64 %, mobile_app 36 %\n"
+        "             marketplace us 100 %\n"
+        "Values       platform=pc_web, marketplace=us: 812.25 clicks\n"
+        "Details      https://eu-west-1.console.aws.amazon.com/lookoutmetrics/home#x\n"
+        "Event        5b0e7c9a\n"
     )
 
 
@@ -55,9 +55,9 @@ def test_a_short_message_fits_one_sms():
 
 
 def test_without_a_link_the_dashboard_is_where_to_look_and_without_both_nothing_is_said():
-    assert "Look at it  https://dash/1\n" in told(dashboard="https://dash/1", consoleUrl=None).long
+    assert "Details      https://dash/1\n" in told(dashboard="https://dash/1", consoleUrl=None).long
     assert "https://dash/1" not in told(dashboard="https://dash/1").long
-    assert "Look at it" not in told(consoleUrl=None).long
+    assert "Details" not in told(consoleUrl=None).long
 
 
 HOSTILE = "x\nSubject: y\r\n\x00\x1b[31m\u2028z\u202e\x85!"
@@ -72,7 +72,7 @@ def test_no_text_of_a_sender_adds_a_line_or_a_character_that_is_not_seen_to_any_
     assert made.long.count("\n") == plain.long.count("\n") + 1  # the cause
     for text in (*made.long.split("\n"), made.subject, made.short):
         assert text.isprintable()
-    assert "Look at it" not in made.long
+    assert "Details" not in made.long
 
 
 @pytest.mark.parametrize("field", ["series", "contributions"])
@@ -88,9 +88,9 @@ def test_no_name_of_a_dimension_adds_a_line(field):
      "https://x/<b>", 'https://x/"'],
 )  # fmt: skip
 def test_a_link_is_https_or_it_is_left_out(link):
-    assert "Look at it" not in told(consoleUrl=link).long
-    assert "Look at it  https://dash/1\n" in told(consoleUrl=link, dashboard="https://dash/1").long
-    assert "Look at it" not in told(consoleUrl=None, dashboard=link).long
+    assert "Details" not in told(consoleUrl=link).long
+    assert "Details      https://dash/1\n" in told(consoleUrl=link, dashboard="https://dash/1").long
+    assert "Details" not in told(consoleUrl=None, dashboard=link).long
 
 
 def test_a_subject_is_what_sns_takes_whatever_the_names_are():
@@ -136,7 +136,7 @@ class Topic:
 @pytest.fixture
 def topic(monkeypatch) -> Topic:
     made = Topic()
-    monkeypatch.setattr(settings, "_client", lambda service: made)
+    monkeypatch.setattr(messaging, "_client", lambda service: made)
     return made
 
 
@@ -146,9 +146,9 @@ def chosen(shop) -> Settings:
         ObjectStore.memory(),
         (shop,),
         "parquet",
-        topic="arn:topic",
+        topic_arn="arn:topic",
         notify_score=60,
-        dashboard="https://dash/{metric_set}",
+        dashboard_url="https://dash/{metric_set}",
     )
 
 
@@ -184,9 +184,9 @@ def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboa
         ObjectStore.memory(),
         (item,),
         "parquet",
-        topic="arn:topic",
+        topic_arn="arn:topic",
         notify_score=60,
-        dashboard="https://dash/p-set-{metric_set}",
+        dashboard_url="https://dash/p-set-{metric_set}",
     )
     detector = {"anomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:my_shop", "consoleUrl": None}
     take(
@@ -198,7 +198,7 @@ def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboa
     (sent,) = topic.published
     text = json.loads(sent["Message"])["email"]
     assert "critical, 90 of 100" in text
-    assert "Look at it  https://dash/p-set-my-shop\n" in text
+    assert "Details      https://dash/p-set-my-shop\n" in text
 
 
 def test_events_of_other_measures_and_moments_are_told_too(chosen, topic):
@@ -227,15 +227,17 @@ def test_an_alert_whose_tables_failed_is_not_told(chosen, topic, monkeypatch):
 
 
 def test_without_a_topic_nobody_is_told_and_nothing_is_marked(chosen, topic):
-    assert take(chosen._replace(topic=""), alert_body()).notified == 0
+    assert take(chosen._replace(topic_arn=""), alert_body()).notified == 0
     assert list(chosen.store.list("notifications")) == []
 
 
 def test_data_that_did_not_arrive_is_told_without_a_measure():
     item = metric_set_yaml.parse(shop_text(), "shop.yaml")
-    missing = events.missing(item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0))
+    missing = events.build_missing_data_alert(
+        item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0)
+    )
     told = notification.format_notification(missing, item)
     assert told.subject == "[medium] shop: data did not arrive"
     assert told.long.startswith("Data of shop did not arrive.\n")
-    assert "Cause       1 of 2 usual series came; missing: platform=pc (100 %)" in told.long
+    assert "Cause        1 of 2 usual series came; missing: platform=pc (100 %)" in told.long
     assert told.short.startswith("shop: data did not arrive, 2021-03-01 10:00 (UTC), medium, 50 of 100")

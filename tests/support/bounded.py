@@ -136,7 +136,7 @@ def _whereabouts(
 def check(deliveries: list[hostile.Delivery]) -> None:
     """Compare what the lake holds with what must have become of each message."""
     chosen = load_settings(function.BATCH_RETRY_POLICY)  # the one that the function has opened
-    store, sets = chosen.store, chosen.sets
+    store, sets = chosen.store, chosen.metric_sets
     folder = Path(os.environ["ANOMALAKE_LAKE"])
     files = (
         path.relative_to(folder).as_posix()

@@ -95,7 +95,7 @@ def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], pla
     if plan.retry_policy is not None:
         function.BATCH_RETRY_POLICY = plan.retry_policy
     steps = _Steps(plan)
-    lake, publish = environment["ANOMALAKE_LAKE"], function.publish
+    lake, publish = environment["ANOMALAKE_LAKE"], function.publish_notification
     if lake.startswith("s3://"):
         settings.open_store = lambda name, **more: _Stepped(open_store(name, **more), steps)  # type: ignore[assignment,return-value]
     else:
@@ -105,7 +105,7 @@ def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], pla
         steps.next()
         publish(topic, notice)
 
-    function.publish = publish_in_steps
+    function.publish_notification = publish_in_steps
     failed = [
         item["itemIdentifier"]
         for batch in batches

@@ -210,17 +210,17 @@ def _backtest(arguments: Arguments) -> int:
     warn_of_partitions(item, FolderStore(root))
     size = lake_page.write_page(item, duckdb_catalog.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
-    return 1 if report.failed or report.quarantined else 0
+    return 1 if report.failed_alerts or report.quarantined_alerts else 0
 
 
 def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
     """What a back-test found: the data's quality, whether each measure is scored, the alerts."""
     say(
-        f"detector    {report.intervals:,} intervals, {report.absent:,} more without data, {report.rows:,} rows, {report.series:,} series"
+        f"detector    {report.intervals:,} intervals, {report.empty_intervals:,} more without data, {report.rows:,} rows, {report.series:,} series"
     )
     for measure, complete in zip(item.measure_names, report.completeness, strict=True):
         say(f"  completeness of {measure}: {complete:.2f} %")
-    say(f"  duplicates: {report.repeated:,} rows repeat a series and interval (they are summed up, or averaged)")
+    say(f"  duplicates: {report.duplicate_rows:,} rows repeat a series and interval (they are summed up, or averaged)")
     if report.cardinality:
         say(
             f"  cardinality: {', '.join(f'{name} {values:,}' for name, values in zip(item.dimension_names, report.cardinality, strict=True))}"
@@ -230,8 +230,8 @@ def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
     for note in report.notes:
         say(f"  {note}")
     say(f"alerts      {report.alerts:,}")
-    _tell(report.findings, report.found, "problems in the live data")
-    _tell([], report.quarantined, f"alerts were not understood and are kept in {lake}/quarantine")
+    _tell(report.findings, report.finding_count, "problems in the live data")
+    _tell([], report.quarantined_alerts, f"alerts were not understood and are kept in {lake}/quarantine")
 
 
 def _detect(arguments: Arguments) -> int:
@@ -257,13 +257,13 @@ def _detect(arguments: Arguments) -> int:
                 report = local_pipeline.run_backtest(item, store, sets, form, now)
                 tell_of(report, item, arguments.lake)
                 warn_of_partitions(item, store)
-                failed = failed or bool(report.failed or report.quarantined)
+                failed = failed or bool(report.failed_alerts or report.quarantined_alerts)
             else:
                 chosen = Settings(store, sets, form)
                 done, memory = detect.run_detector(item, chosen, now, lambda: True)
                 detect.compact_finished_days(item, chosen, memory, now, lambda: True)
                 late = f", {done.late:,} late (`--rebuild` scores them)" if done.late else ""
-                through = f"{item.clock.wall_time(memory.after)} ({item.timezone})"
+                through = f"{item.clock.wall_time(memory.last_processed)} ({item.timezone})"
                 say(f"detector    {done.scored:,} intervals, {done.empty:,} without data{late}, through {through}")
                 for line in (*memory.detector.status(), *done.notes):
                     say(f"  {line}")

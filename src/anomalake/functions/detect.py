@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from aws_lambda_powertools import Logger, Metrics
 
 from anomalake.detect import model, schedule, state
-from anomalake.detect.detector import Detector, Health, Scored
+from anomalake.detect.detector import Detector, Health, IntervalResult
 from anomalake.detect.state import Memory
-from anomalake.detect.timeline import left_for_later, not_due
+from anomalake.detect.timeline import describe_waiting, find_not_due
 from anomalake.domain import alert as alerts
 from anomalake.domain import intervals
 from anomalake.domain.alert import Alert
@@ -25,7 +25,8 @@ from anomalake.functions import compaction
 from anomalake.functions.detector_state import load_state, read_feedback, save_state
 from anomalake.functions.ingest import process_batch
 from anomalake.functions.lease import describe_holder, hold_lease
-from anomalake.functions.settings import MAX_REQUEST_BYTES, METRICS_NAMESPACE, Settings, load_settings, send
+from anomalake.functions.messaging import MAX_REQUEST_BYTES, send_messages
+from anomalake.functions.settings import METRICS_NAMESPACE, Settings, load_settings
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Table
@@ -57,9 +58,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Run the detector of the named metric set; counts of what was done, or why it was not."""
     settings = load_settings()
     name = event.get("metricSet") if isinstance(event, dict) else None
-    item = next((one for one in settings.sets if one.name == name), None)
+    item = next((one for one in settings.metric_sets if one.name == name), None)
     if item is None or item.source is None:
-        known = ", ".join(one.name for one in settings.sets if one.source is not None)
+        known = ", ".join(one.name for one in settings.metric_sets if one.source is not None)
         raise ValueError(
             f'the event must be {{"metricSet": "<name>"}}, of a metric set with a source ({known}); it is {json.dumps(event)[:200]}'
         )
@@ -76,7 +77,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
         done, memory = run_detector(item, settings, now, has_time)
         compact_finished_days(item, settings, memory, now, has_time)
-    counts = {"IntervalsScored": done.scored, "IntervalsEmpty": done.empty, "IntervalsDue": done.due, "IntervalsSilent": memory.silent,
+    counts = {"IntervalsScored": done.scored, "IntervalsEmpty": done.empty, "IntervalsDue": done.due, "IntervalsSilent": memory.silent_intervals,
               "IntervalsLate": done.late, "AlertsRaised": done.alerts}  # fmt: skip
     for metric, count in counts.items():
         metrics.add_metric(metric, "Count", count)
@@ -84,12 +85,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.info(
         "detector ran",
         metric_set=item.name,
-        through=memory.after.isoformat(),
+        through=memory.last_processed.isoformat(),
         status=memory.detector.status(),
         notes=done.notes,
         **did,
     )
-    return {"metricSet": item.name, "through": memory.after.isoformat(), **did}
+    return {"metricSet": item.name, "through": memory.last_processed.isoformat(), **did}
 
 
 def run_detector(
@@ -100,13 +101,13 @@ def run_detector(
     known, head = load_state(store, metric_set)
     if known is None and store.get(layout.compaction_key(metric_set)) is not None:
         raise UserError(
-            f"{layout.state_key(metric_set)}: is gone, but not what the detector wrote with it; {state.remedy(metric_set)}"
+            f"{layout.state_key(metric_set)}: is gone, but not what the detector wrote with it; {state.rebuild_hint(metric_set)}"
         )
     memory = known or _beginning(store, metric_set, last)
-    if memory.after > now:
-        when = f"has processed intervals up to {memory.after} UTC, which lies in the future"
+    if memory.last_processed > now:
+        when = f"has processed intervals up to {memory.last_processed} UTC, which lies in the future"
         raise UserError(
-            f"{layout.state_key(metric_set)}: the detector {when}, so nothing would be scored until then; {state.remedy(metric_set)}"
+            f"{layout.state_key(metric_set)}: the detector {when}, so nothing would be scored until then; {state.rebuild_hint(metric_set)}"
         )
     feedback = read_feedback(store, metric_set)
     memory.detector.feedback = feedback.feedback
@@ -115,7 +116,7 @@ def run_detector(
     memory, late = _late(memory, store, metric_set, settings)
     scored = empty = sent = 0
     broken: StorageError | None = None
-    for start in _walked(store, metric_set, memory.after, last):
+    for start in _walked(store, metric_set, memory.last_processed, last):
         if not has_time():
             break
         try:
@@ -140,32 +141,38 @@ def run_detector(
                 problem=finding.problem,
                 of=interval.finding_count,
             )
-        heard = bool(interval.findings or memory.silent or memory.detector.series)
+        heard = bool(interval.findings or memory.silent_intervals or memory.detector.series)
         came = bool(interval.values)
         scored, empty, sent = scored + came, empty + (not came), sent + len(raised)
         missed = (
-            memory.missed if came or not memory.detector.series else (*memory.missed, start)[-MAX_MISSED_INTERVALS:]
+            memory.empty_intervals
+            if came or not memory.detector.series
+            else (*memory.empty_intervals, start)[-MAX_MISSED_INTERVALS:]
         )
-        memory = memory._replace(after=start, silent=0 if came else memory.silent + heard, missed=missed)
+        memory = memory._replace(
+            last_processed=start,
+            silent_intervals=0 if came else memory.silent_intervals + heard,
+            empty_intervals=missed,
+        )
     left = 0
     if memory.detector.series:  # else nothing that can be read has come yet: what comes first is learned as history
         save_state(store, metric_set, memory, head)
-        left = sum(1 for _ in schedule.due(metric_set, memory.after, last))
+        left = sum(1 for _ in schedule.due_intervals(metric_set, memory.last_processed, last))
     if broken is not None:
         raise broken
-    findings, waiting = not_due(metric_set, live_data.list_interval_starts(store, metric_set, last), now)
+    findings, waiting = find_not_due(metric_set, live_data.list_interval_starts(store, metric_set, last), now)
     for finding in findings[:MAX_LOGGED_FINDINGS]:
         logger.warning("live data in the future", where=finding.where, problem=finding.problem, of=len(findings))
     return RunResult(
-        scored, empty, left, sent, late, tuple(findings), tuple(left_for_later(metric_set, waiting))
+        scored, empty, left, sent, late, tuple(findings), tuple(describe_waiting(metric_set, waiting))
     ), memory
 
 
 def _walked(store: Store, metric_set: MetricSet, after: datetime, last: datetime) -> Iterator[datetime]:
     """The intervals to process; the live data is only listed as a whole where so many are due that the gaps in it matter."""
-    if last - after <= 2 * schedule.EDGE:
-        return schedule.due(metric_set, after, last)
-    return schedule.walked(metric_set, after, last, live_data.list_interval_starts(store, metric_set))
+    if last - after <= 2 * schedule.GAP_EDGE:
+        return schedule.due_intervals(metric_set, after, last)
+    return schedule.intervals_to_process(metric_set, after, last, live_data.list_interval_starts(store, metric_set))
 
 
 def compact_finished_days(
@@ -176,7 +183,7 @@ def compact_finished_days(
         return
     try:
         compaction.compact_days(
-            settings.store, metric_set, settings.format, after=memory.after, now=now, has_time=has_time
+            settings.store, metric_set, settings.format, after=memory.last_processed, now=now, has_time=has_time
         )
     except StorageError as error:
         logger.warning("days that are over could not be brought together; the next run goes on", problem=str(error))
@@ -184,10 +191,12 @@ def compact_finished_days(
 
 def _late(memory: Memory, store: Store, metric_set: MetricSet, settings: Settings) -> tuple[Memory, int]:
     """Count the intervals that had no data in time and have some now; they are not scored, and no longer watched."""
-    late = [start for start in memory.missed if live_data.list_interval_files(store, metric_set, start)]
+    late = [start for start in memory.empty_intervals if live_data.list_interval_files(store, metric_set, start)]
     for start in late:
         wall = metric_set.clock.wall_time(start)
-        usual = memory.detector.arrived.usual(wall.toordinal(), intervals.get_slot(wall, metric_set.frequency))
+        usual = memory.detector.completeness.usual_count(
+            wall.toordinal(), intervals.get_slot(wall, metric_set.frequency)
+        )
         with contextlib.suppress(StorageError):  # a day whose objects cannot be read stops no detector
             compaction.replace_record(
                 store,
@@ -201,8 +210,8 @@ def _late(memory: Memory, store: Store, metric_set: MetricSet, settings: Setting
             "data came after its interval was processed; `anomalake detect --rebuild` scores it",
             interval=wall.isoformat(),
         )
-    missed = tuple(start for start in memory.missed if start not in late)
-    return memory._replace(missed=missed, late=memory.late + len(late)), len(late)
+    missed = tuple(start for start in memory.empty_intervals if start not in late)
+    return memory._replace(empty_intervals=missed, late_intervals=memory.late_intervals + len(late)), len(late)
 
 
 def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
@@ -214,7 +223,7 @@ def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
     return Memory(Detector(metric_set), metric_set.clock.previous_start(first), last, 0)
 
 
-def _keep(outcome: Scored, metric_set: MetricSet, settings: Settings) -> None:
+def _keep(outcome: IntervalResult, metric_set: MetricSet, settings: Settings) -> None:
     """Write the interval's observations and health; written again they are the same."""
     written: tuple[tuple[Table, Sequence[tuple[Any, ...]]], ...] = (
         ("observations", outcome.observations), ("dataHealth", [outcome.health] if outcome.health else []),
@@ -230,10 +239,10 @@ def _deliver(some: tuple[Alert, ...], settings: Settings) -> None:
     small: list[str] = []
     large: list[Message] = []
     for number, body in enumerate(map(alerts.encode, some)):
-        if settings.queue and len(body) <= MAX_REQUEST_BYTES:
+        if settings.queue_url and len(body) <= MAX_REQUEST_BYTES:
             small.append(body.decode())
         else:
             large.append(Message(f"large-{number}", body.decode()))
-    send(settings.queue, small)
+    send_messages(settings.queue_url, small)
     if large and (error := process_batch(large, settings).error) is not None:
         raise error

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from anomalake.detect import feedback, state
-from anomalake.detect.detector import in_threads
+from anomalake.detect.detector import map_in_threads
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.state import Memory
 from anomalake.domain.errors import UserError
@@ -29,7 +29,7 @@ def load_state(store: Store, metric_set: MetricSet) -> tuple[Memory | None, Stor
         old = f"{key.rpartition('/')[0]}/{LEGACY_STATE_NAME}"
         if store.get(old) is not None:
             raise UserError(
-                f"{old}: is the state of an older Anomalake, which this one does not read; {state.remedy(metric_set)}"
+                f"{old}: is the state of an older Anomalake, which this one does not read; {state.rebuild_hint(metric_set)}"
             )
         return None, None
 
@@ -44,10 +44,10 @@ def save_state(store: Store, metric_set: MetricSet, memory: Memory, head: Stored
     """Keep the memory where the head is still the one that was read; `StorageError` otherwise. Parts that no head names any more are deleted."""
     key = layout.state_key(metric_set)
     data, shards = state.dump(memory)
-    before = state.shards_of(head.data) if head else frozenset()
+    before = state.shard_names(head.data) if head else frozenset()
     new = [name for name in shards if name not in before]
     list(
-        in_threads(
+        map_in_threads(
             lambda number: store.put(layout.shard_key(metric_set, new[number]), shards[new[number]]), range(len(new))
         )
     )
@@ -63,7 +63,7 @@ def delete_unused_shards(store: Store, metric_set: MetricSet) -> None:
     """Delete what the head does not name: parts of memories that could not be read, and the state of an older Anomalake."""
     key = layout.state_key(metric_set)
     head, folder = store.get(key), key.rpartition("/")[0]
-    named = {layout.shard_key(metric_set, name) for name in (state.shards_of(head.data) if head else ())}
+    named = {layout.shard_key(metric_set, name) for name in (state.shard_names(head.data) if head else ())}
     for name in list(store.list(folder)):
         if (name.startswith(f"{folder}/shards/") or name == f"{folder}/{LEGACY_STATE_NAME}") and name not in named:
             store.delete(name)

@@ -1,121 +1,66 @@
-"""What the functions read of their environment, and the services of AWS they call beside the store; boto3 is imported when it is first needed."""
+"""The settings of the Lambda functions, read from the environment variables that template.yaml sets."""
 
-import json
 import os
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
-from anomalake.functions.notification import Notification
 from anomalake.lake.layout import Format
-from anomalake.lake.store import DEFAULT_RETRY_POLICY, RetryPolicy, StorageError, Store, open_store
+from anomalake.lake.store import DEFAULT_RETRY_POLICY, RetryPolicy, Store, open_store
 
 METRICS_NAMESPACE = "Anomalake"
-MAX_REQUEST_MESSAGES, MAX_REQUEST_BYTES = 10, 1_000_000  # of one request to SQS (the service takes 1 MiB)
 
 
 class Settings(NamedTuple):
-    """The lake, the metric sets, the tables' format; whom to tell of which alerts, and where people look; where the detector sends alerts."""
+    """The lake and its metric sets, and where to send notifications and alerts.
+
+    `topic_arn` is the SNS topic for notifications; when it is empty, no notification is sent. `notify_score` is the lowest
+    severity score (0 to 100) that sends one. `dashboard_url` may contain the placeholder `{metric_set}`. `queue_url` is the
+    SQS queue to which the detector sends alerts; when it is empty, the detector files them itself.
+    """
 
     store: Store
-    sets: tuple[MetricSet, ...]
+    metric_sets: tuple[MetricSet, ...]
     format: Format
-    topic: str = ""  # nobody is told
+    topic_arn: str = ""
     notify_score: float = 0
-    dashboard: str = ""
-    queue: str = ""
+    dashboard_url: str = ""
+    queue_url: str = ""
 
 
 _NAMES = ("LAKE", "METRIC_SETS", "FORMAT", "TOPIC_ARN", "NOTIFY_SCORE", "DASHBOARD", "QUEUE_URL")
 
 
 def load_settings(retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY) -> Settings:
-    """The environment's, opened once for a process; the store uses that retry policy."""
-    return _opened(tuple(os.environ.get(f"ANOMALAKE_{name}", "") for name in _NAMES), retry_policy)
+    """Return the settings of the environment. They are read once in a process; the store uses the retry policy.
+
+    Raises `RuntimeError` when a variable is missing or invalid.
+    """
+    return _parse_settings(tuple(os.environ.get(f"ANOMALAKE_{name}", "") for name in _NAMES), retry_policy)
 
 
 @cache
-def _opened(values: tuple[str, ...], retry_policy: RetryPolicy) -> Settings:
-    lake, sets, form, topic, score, dashboard, queue = values
-    if not lake or not sets:
-        raise RuntimeError("ANOMALAKE_LAKE (s3://bucket or a folder) and ANOMALAKE_METRIC_SETS (a folder) must be set")
-    if form not in ("", "parquet", "csv"):
-        raise RuntimeError(f"ANOMALAKE_FORMAT is {form!r}; it must be parquet or csv")
+def _parse_settings(values: tuple[str, ...], retry_policy: RetryPolicy) -> Settings:
+    lake, folder, table_format, topic_arn, score, dashboard_url, queue_url = values
+    if not lake or not folder:
+        raise RuntimeError("set ANOMALAKE_LAKE (s3://bucket or a folder) and ANOMALAKE_METRIC_SETS (a folder)")
+    if table_format not in ("", "parquet", "csv"):
+        raise RuntimeError(f"ANOMALAKE_FORMAT is '{table_format}'; set it to parquet or csv")
     try:
-        lowest = float(score or 0)
+        notify_score = float(score or 0)
     except ValueError:
-        raise RuntimeError(f"ANOMALAKE_NOTIFY_SCORE is {score!r}; it must be a number from 0 to 100") from None
-    kept: Format = "csv" if form == "csv" else "parquet"
+        raise RuntimeError(f"ANOMALAKE_NOTIFY_SCORE is '{score}'; set it to a number from 0 to 100") from None
     return Settings(
-        open_store(lake, retry_policy=retry_policy),
-        metric_set_yaml.load_all(Path(sets)),
-        kept,
-        topic,
-        lowest,
-        dashboard,
-        queue,
+        store=open_store(lake, retry_policy=retry_policy),
+        metric_sets=metric_set_yaml.load_all(Path(folder)),
+        format="csv" if table_format == "csv" else "parquet",
+        topic_arn=topic_arn,
+        notify_score=notify_score,
+        dashboard_url=dashboard_url,
+        queue_url=queue_url,
     )
 
 
-reset = _opened.cache_clear  # the next call of `load_settings` reads the environment again
-
-
-def publish(topic: str, notice: Notification) -> None:
-    """Tell the topic's subscribers: mail at length, telephones briefly; `StorageError` where SNS does not take it."""
-    message = {"default": notice.short, "email": notice.long, "sms": notice.short}
-    _call(
-        "sns", "publish", TopicArn=topic, Subject=notice.subject, Message=json.dumps(message), MessageStructure="json"
-    )
-
-
-def send(queue: str, bodies: Sequence[str]) -> None:
-    """Send the bodies (each at most `MAX_REQUEST_BYTES`) to the queue; `StorageError` where SQS does not take one."""
-    batch: list[str] = []
-    size = 0
-    for body in bodies:
-        length = len(body.encode())
-        if batch and (len(batch) == MAX_REQUEST_MESSAGES or size + length > MAX_REQUEST_BYTES):
-            _send(queue, batch)
-            batch, size = [], 0
-        batch.append(body)
-        size += length
-    if batch:
-        _send(queue, batch)
-
-
-# Characters that SQS refuses ("SendMessage" in the SQS API); a body is JSON, in which they can be written otherwise.
-_ESCAPED = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
-
-
-def _send(queue: str, batch: Sequence[str]) -> None:
-    entries = [{"Id": str(number), "MessageBody": body.translate(_ESCAPED)} for number, body in enumerate(batch)]
-    failed = _call("sqs", "send_message_batch", QueueUrl=queue, Entries=entries).get("Failed", [])
-    if failed:
-        raise StorageError(
-            f"{queue}: took {len(entries) - len(failed)} of {len(entries)} alerts: {failed[0].get('Code')} {failed[0].get('Message')}"
-        )
-
-
-def _call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-    """One call of AWS's API; every error as `StorageError`."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-    try:
-        answer: dict[str, Any] = getattr(_client(service), operation)(**parameters)
-    except (BotoCoreError, ClientError) as error:
-        raise StorageError(f"{service}: {operation}: {error}") from error
-    return answer
-
-
-@cache
-def _client(service: str) -> Any:
-    import boto3  # noqa: PLC0415  (half a second that most batches need not pay)
-    from botocore.config import Config  # noqa: PLC0415
-
-    session: Any = boto3.session.Session()
-    return session.client(
-        service, config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
-    )
+reset = _parse_settings.cache_clear  # the next call of `load_settings` reads the environment again

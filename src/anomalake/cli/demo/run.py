@@ -134,9 +134,9 @@ def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, say
     days = days or 60
     data = shop.generate(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
     report = _run_pipeline(data, item, store, form, where=lake, say=say)
-    if report.failed:
+    if report.failed_alerts:
         raise UserError(
-            f"{lake}: {report.failed} alerts could not be filed; see that these credentials may read and write the bucket"
+            f"{lake}: {report.failed_alerts} alerts could not be filed; see that these credentials may read and write the bucket"
         )
     say(
         f"tables      {form}; the stack must read this format\ncredentials those of this environment, as the AWS CLI would take them"
@@ -158,7 +158,7 @@ def _run_pipeline(
         f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time"
     )
     say(
-        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed} failed, {report.quarantined} quarantined"
+        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed_alerts} failed, {report.quarantined_alerts} quarantined"
     )
     return report
 
