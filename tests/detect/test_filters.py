@@ -113,7 +113,10 @@ def test_filters_only_take_away(scores, direction):
 @pytest.mark.parametrize(
     ("alerts", "told"),
     [
-        ("{measures: [clicks]}", "alerts.measures: 'clicks': the metric set has no such measure; it has views, revenue"),
+        (
+            "{measures: [clicks]}",
+            "alerts.measures: 'clicks': the metric set has no such measure; it has views, revenue",
+        ),
         (
             "{dimensions: {country: [de]}}",
             "alerts.dimensions: 'country': the metric set has no such dimension; it has platform, marketplace",

@@ -759,7 +759,7 @@ def worst_cases() -> Iterator[Message]:
     alarm["alarmData"]["configuration"]["metrics"] = ["@@"]
     yield kept("an alarm of many metrics", full(alarm, lambda i: '{"id":"m"}'), "length <= 500 .*metrics")
     blanks = f'{{"id":"m","expression":"{"ANOMALY_DETECTION_BAND(" * 1_000}{" " * 900_000}"}}'
-    yield kept("a band of blanks", json.dumps(alarm).replace('"@@"', blanks), "watches no ANOMALY_DETECTION_BAND")
+    yield kept("a band of blanks", json.dumps(alarm).replace('"@@"', blanks), "has no ANOMALY_DETECTION_BAND")
     alarm = fresh.foreign("cloudwatch_lambda")
     alarm["alarmData"]["state"]["reason"] = "datapoints " + "1 (14/07/26 11:10:00), " * 40_000
     yield filed("an alarm of many points", json.dumps(alarm))
