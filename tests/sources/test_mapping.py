@@ -203,8 +203,8 @@ def test_every_set_that_maps_an_event_gets_it_and_one_that_cannot_read_it_costs_
         ),
         ({**EVENT, "score": 101}, {}, "anomalyScore: 101 must be from 0 to 100"),
         ({**EVENT, "metric": "clicks"}, {}, "has no measure 'clicks'"),
-        ({**EVENT, "at": "today"}, {}, "timestamp: 'today' is not written like"),
-        ({**EVENT, "at": 1e300}, {}, "timestamp: 1e.300 is no time since 1970"),
+        ({**EVENT, "at": "today"}, {}, "timestamp: 'today' must look like"),
+        ({**EVENT, "at": 1e300}, {}, "timestamp: 1e.300 is not a time since 1970"),
         (
             {**EVENT, "score": "1e999"},
             {"anomalyScore": "to_number(score)"},
