@@ -482,7 +482,7 @@ def test_what_fails_in_the_middle_of_a_run_is_done_again_to_the_same_end(chosen,
     with monkeypatch.context() as broken:
         if down == "queue":
             broken.setattr(
-                detect, "_deliver", lambda some, _: (_ for _ in ()).throw(StorageError("down")) if some else None
+                detect, "_send_alerts", lambda some, _: (_ for _ in ()).throw(StorageError("down")) if some else None
             )
         else:
             name = "get" if down == "live" else "put"
