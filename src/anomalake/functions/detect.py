@@ -1,8 +1,8 @@
 """The detect Lambda function: runs the detector of a metric set over every interval that is due.
 
-The schedule of the metric set invokes it with the event `{"metricSet": "<name>"}`. A lease in the lake lets one run of a
-metric set work at a time, and the state is replaced only when it is still the one that was read. The next run repeats the
-work of a run that was interrupted, and writes the same bytes and sends alerts with the same ids.
+The schedule of the metric set invokes it with the event `{"metricSet": "<name>"}`. A lease in the lake lets one run
+of a metric set work at a time, and the state is replaced only when it is still the one that was read. The next run
+repeats the work of a run that was interrupted, and writes the same bytes and sends alerts with the same ids.
 """
 
 import contextlib
@@ -45,9 +45,9 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 class RunResult(NamedTuple):
     """The result of a run, in numbers of intervals and alerts.
 
-    `scored` intervals had data and `empty` ones had none; `due` intervals still have to be processed; `late` intervals
-    received data after they were processed. `findings` are about live data in the future, and `notes` are lines of text about
-    live data that is not due yet.
+    `scored` intervals had data and `empty` ones had none; `due` intervals still have to be processed; `late`
+    intervals received data after they were processed. `findings` are about live data in the future, and `notes` are
+    lines of text about live data that is not due yet.
     """
 
     scored: int
@@ -123,8 +123,8 @@ def run_detector(
 ) -> tuple[RunResult, Memory]:
     """Score the intervals that are due at `now` (naive UTC) while `has_time()` is true, and save the state.
 
-    Raises `UserError` when the state does not fit, and `StorageError` when storage failed. When live data could not be read,
-    the state after the intervals before it is saved first.
+    Raises `UserError` when the state does not fit, and `StorageError` when storage failed. When live data could not
+    be read, the state after the intervals before it is saved first.
     """
     store, last_due = settings.store, schedule.last_due(metric_set, now)
     memory, head = _load_memory(store, metric_set, last_due, now)
@@ -165,7 +165,10 @@ def _load_memory(
 
 
 def _create_memory(store: Store, metric_set: MetricSet, last_due: datetime) -> Memory:
-    """A detector without history. It learns from the live data of the last weeks, and alerts on later intervals only."""
+    """A detector without history.
+
+    It learns from the live data of the last weeks, and alerts on later intervals only.
+    """
     earliest = last_due - timedelta(days=model.HISTORY_DAYS)
     starts = live_data.list_interval_starts(store, metric_set)
     first = next((start for start in starts if earliest <= start <= last_due), last_due)
@@ -241,7 +244,8 @@ def _write_result(result: IntervalResult, metric_set: MetricSet, settings: Setti
 def _send_alerts(alerts: Sequence[Alert], settings: Settings) -> None:
     """Send the alerts to the queue.
 
-    File an alert here, with the code of the ingest function, when it is too large for a message or when there is no queue.
+    File an alert here, with the code of the ingest function, when it is too large for a message or when there is no
+    queue.
     """
     queued: list[str] = []
     direct: list[Message] = []
