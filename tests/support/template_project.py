@@ -18,14 +18,18 @@ LONG_NAMES = metric_set_yaml.parse(
         name=f"name: {'a' * 41}",
         dimensions="dimensions: [" + ", ".join(f"{'d' * 61}{n:02}" for n in range(10)) + "]",
         source='source: {path: "x/{{yyyyMMdd}}/{{HHmm}}", format: jsonl, columns: [t, '
-        + ", ".join([*(f"{'d' * 61}{n:02}" for n in range(10)), *(f"{'m' * 44}{n:02}" for n in range(10))]) + "]}",
+        + ", ".join([*(f"{'d' * 61}{n:02}" for n in range(10)), *(f"{'m' * 44}{n:02}" for n in range(10))])
+        + "]}",
         timestamp="timestamp: {column: t, format: UNIX}",
     ).split("measures:")[0]
-    + "measures: [" + ", ".join(f"{{name: {'m' * 44}{n:02}, aggregation: SUM}}" for n in range(10)) + "]\n"
+    + "measures: ["
+    + ", ".join(f"{{name: {'m' * 44}{n:02}, aggregation: SUM}}" for n in range(10))
+    + "]\n"
     + 'source: {path: "x/{{yyyyMMdd}}/{{HHmm}}", format: jsonl, columns: [t, '
-    + ", ".join([*(f"{'d' * 61}{n:02}" for n in range(10)), *(f"{'m' * 44}{n:02}" for n in range(10))]) + "]}\n",
+    + ", ".join([*(f"{'d' * 61}{n:02}" for n in range(10)), *(f"{'m' * 44}{n:02}" for n in range(10))])
+    + "]}\n",
     "long",
-)  # fmt: skip
+)
 
 
 METRIC_SETS = (metric_set_yaml.parse(shop_text(), "shop"), big(), LONG_NAMES)

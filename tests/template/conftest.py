@@ -10,7 +10,9 @@ from template_project import METRIC_SETS, OWNER
 
 @pytest.fixture(scope="session")
 def template_file(tmp_path_factory) -> Path:
-    """The template of a project with three metric sets: two have ten dimensions and ten measures, one has the longest names."""
+    """The template of a project with three metric sets: two have ten dimensions and ten measures, one has the
+    longest names.
+    """
     return project(tmp_path_factory.mktemp("three"), METRIC_SETS)
 
 

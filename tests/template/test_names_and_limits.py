@@ -50,8 +50,25 @@ def test_a_template_beyond_the_limits_is_rejected_before_anything_is_written():
         cloudformation.template_text({"Resources": {"X": {"Type": "T", "Text": "x" * 1_000_001}}}, "glue/template.json")
 
 
-NAME_PROPERTIES = ("Name", "BucketName", "RoleName", "ManagedPolicyName", "FunctionName", "QueueName", "TopicName", "LogGroupName", "AlarmName", "LayerName",
-         "DashboardName", "DataSourceId", "DataSetId", "AnalysisId", "DashboardId", "TopicId", "FolderId")  # fmt: skip
+NAME_PROPERTIES = (
+    "Name",
+    "BucketName",
+    "RoleName",
+    "ManagedPolicyName",
+    "FunctionName",
+    "QueueName",
+    "TopicName",
+    "LogGroupName",
+    "AlarmName",
+    "LayerName",
+    "DashboardName",
+    "DataSourceId",
+    "DataSetId",
+    "AnalysisId",
+    "DashboardId",
+    "TopicId",
+    "FolderId",
+)
 
 
 def list_identifiers(resources: dict[str, Resource]) -> list[tuple[str, ...]]:

@@ -13,8 +13,10 @@ from template_project import METRIC_SETS, OWNER, TEMPLATE, list_resources
 )
 def test_an_email_address_and_a_telephone_number_get_their_own_protocol(address, protocol):
     assert expand(NotificationAddress=address)["Subscription"].properties == {
-        "TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:anomalake-notifications", "Protocol": protocol, "Endpoint": address,
-    }  # fmt: skip
+        "TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:anomalake-notifications",
+        "Protocol": protocol,
+        "Endpoint": address,
+    }
     assert "Subscription" not in expand()
 
 
@@ -48,8 +50,13 @@ def test_parameters_reach_the_resources_that_they_configure(template_file):
         CrawlerSchedule="cron(1 2 * * ? *)",
         LogDays="7",
     )
-    scope = _Scope(read(template_file), {name: str({"Format": "csv", "NotifyScore": "33", **OWNER}.get(name, p["Default"]))
-                                 for name, p in read(template_file)["Parameters"].items()})  # fmt: skip
+    scope = _Scope(
+        read(template_file),
+        {
+            name: str({"Format": "csv", "NotifyScore": "33", **OWNER}.get(name, p["Default"]))
+            for name, p in read(template_file)["Parameters"].items()
+        },
+    )
     variables = scope.resolve(read(template_file)["Globals"]["Function"]["Environment"]["Variables"])
     assert (variables["ANOMALAKE_FORMAT"], variables["ANOMALAKE_NOTIFY_SCORE"]) == ("csv", "33")
     assert variables["ANOMALAKE_LAKE"] == f"s3://{made['DataBucket'].properties['BucketName']}"
@@ -87,16 +94,23 @@ def test_every_parameter_has_a_description_and_explains_its_pattern():
     [
         ("Prefix", ["a", "shop2", "a" * 20], ["", "2shop", "Shop", "my-shop", "my_shop", "a" * 21]),
         ("ExistingBucket", ["", "my-bucket.eu"], ["s3://my-bucket", "My-Bucket", "a", "-bucket"]),
-        ("KmsKeyArn", ["", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1-2"], ["alias/mine", "1234", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/mine"]),
+        (
+            "KmsKeyArn",
+            ["", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1-2"],
+            ["alias/mine", "1234", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/mine"],
+        ),
         ("ArchiveDays", ["0", "1", "365"], ["", "-1", "1.5", "007", "a year"]),
         ("ScanLimitGigabytes", ["1", "100"], ["0", "1.5", "", "-3"]),
         ("CrawlerSchedule", ["", "cron(15 3 * * ? *)"], ["daily", "rate(1 day)", "15 3 * * ? *"]),
         ("NotificationAddress", ["", "a@b.example", "+4915112345678"], ["nobody", "a@b", "015112345678", "+0151"]),
-        ("QuickSightOwner", ["", "user/default/a", "group/default/b c", f"arn:aws:quicksight:us-east-1:{ACCOUNT}:user/default/a"],
-         ["alice", f"arn:aws:iam::{ACCOUNT}:user/alice", "user/alice"]),
+        (
+            "QuickSightOwner",
+            ["", "user/default/a", "group/default/b c", f"arn:aws:quicksight:us-east-1:{ACCOUNT}:user/default/a"],
+            ["alice", f"arn:aws:iam::{ACCOUNT}:user/alice", "user/alice"],
+        ),
         ("QuickSightIdentityRegion", ["", "us-east-1", "us-gov-west-1"], ["Ireland", "eu-west", "eu-west-1a"]),
     ],
-)  # fmt: skip
+)
 def test_patterns_accept_valid_values_and_reject_invalid_ones(parameter, good, bad):
     pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"]
     assert [value for value in good if not re.search(pattern, value)] == []

@@ -143,8 +143,11 @@ def find_broken_references(made: dict[str, Any], columns: dict[str, set[str]]) -
         ]
         taken: set[tuple[int, int]] = set()
         for one in elements:
-            cells = {(c, r) for c in range(one["ColumnIndex"], one["ColumnIndex"] + one["ColumnSpan"])
-                     for r in range(one["RowIndex"], one["RowIndex"] + one["RowSpan"])}  # fmt: skip
+            cells = {
+                (c, r)
+                for c in range(one["ColumnIndex"], one["ColumnIndex"] + one["ColumnSpan"])
+                for r in range(one["RowIndex"], one["RowIndex"] + one["RowSpan"])
+            }
             found += (
                 [f"{one['ElementId']} overlaps another, or lies outside"]
                 if cells & taken or max(c for c, _ in cells) > 35
@@ -190,12 +193,17 @@ def test_the_check_of_references_finds_broken_references(stack):
     assert find_broken_references(made, columns) == []
     text = json.dumps(made)
     for right, wrong in (
-        ('"ColumnName": "groupscore"', '"ColumnName": "score"'), ('"SourceFilterId": "choose-platform"', '"SourceFilterId": "choose"'),
-        ('"ElementId": "timeline"', '"ElementId": "time"'), ('"VisualId": "worst"', '"VisualId": "timeline"'),
+        ('"ColumnName": "groupscore"', '"ColumnName": "score"'),
+        ('"SourceFilterId": "choose-platform"', '"SourceFilterId": "choose"'),
+        ('"ElementId": "timeline"', '"ElementId": "time"'),
+        ('"VisualId": "worst"', '"VisualId": "timeline"'),
         ('"ColumnIndex": 18', '"ColumnIndex": 17'),
-        ('"FieldId": "log-severity", "CustomLabel"', '"FieldId": "log-sever", "CustomLabel"'), ("${From}", "${Form}"), ("{utcday}", "{day}"),
-        ('"SheetId": "contributions", "Scope"', '"SheetId": "other", "Scope"'), ('"SourceParameterName": "From"', '"SourceParameterName": "Since"'),
-    ):  # fmt: skip
+        ('"FieldId": "log-severity", "CustomLabel"', '"FieldId": "log-sever", "CustomLabel"'),
+        ("${From}", "${Form}"),
+        ("{utcday}", "{day}"),
+        ('"SheetId": "contributions", "Scope"', '"SheetId": "other", "Scope"'),
+        ('"SourceParameterName": "From"', '"SourceParameterName": "Since"'),
+    ):
         assert right in text, right
         assert find_broken_references(json.loads(text.replace(right, wrong, 1)), columns), right
 

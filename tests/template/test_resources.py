@@ -118,9 +118,16 @@ def test_the_bucket_is_private_encrypted_versioned_tls_only_and_retained():
     own = made["DataBucket"].properties
     assert own["VersioningConfiguration"] == {"Status": "Enabled"}
     assert all(own["PublicAccessBlockConfiguration"].values())
-    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in own["LifecycleConfiguration"]["Rules"] if "ExpirationInDays" in rule} == {
-        "athena-results/": 30, "alerts/": "10", "quarantine/": "20", "anomalyResults/": "30",
-    }  # fmt: skip
+    assert {
+        rule["Prefix"]: rule["ExpirationInDays"]
+        for rule in own["LifecycleConfiguration"]["Rules"]
+        if "ExpirationInDays" in rule
+    } == {
+        "athena-results/": 30,
+        "alerts/": "10",
+        "quarantine/": "20",
+        "anomalyResults/": "30",
+    }
     (deny,) = policy["Properties"]["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 

@@ -112,9 +112,12 @@ def test_a_backtest_job_runs_the_uploaded_script_with_valid_arguments_and_tested
         ]
         given = {name: value for name, value in job["DefaultArguments"].items() if name in takes}
         assert given == {
-            "--lake": f"s3://{bucket}", "--metric-set": item.name, "--metric-sets": f"s3://{bucket}/backfill/metric_sets", "--format": "parquet",
+            "--lake": f"s3://{bucket}",
+            "--metric-set": item.name,
+            "--metric-sets": f"s3://{bucket}/backfill/metric_sets",
+            "--format": "parquet",
             "--region": REGION,
-        }  # fmt: skip
+        }
         assert job["Command"]["ScriptLocation"] == f"s3://{bucket}/backfill/backfill.py"
         assert (
             job["DefaultArguments"]["--additional-python-modules"].split(",")[0]

@@ -74,8 +74,10 @@ def test_services_can_call_the_queue_function_and_topic_and_failures_go_to_the_d
     )
     same = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
     assert (queue[0]["Principal"], queue[0]["Action"], queue[0]["Condition"]) == (
-        {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]}, "sqs:SendMessage", same,
-    )  # fmt: skip
+        {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]},
+        "sqs:SendMessage",
+        same,
+    )
     assert (topic[0]["Principal"], topic[0]["Action"], topic[0]["Condition"]) == (
         {"Service": "cloudwatch.amazonaws.com"},
         "sns:Publish",
@@ -175,9 +177,11 @@ def test_every_alarm_notifies_the_topic_and_watches_the_resource_in_its_name(sta
     assert all(alarm["AlarmActions"] == alarm["OKActions"] == [topic] for alarm in alarms.values())
     watched = {name: [one["Value"] for one in alarm["Dimensions"]] for name, alarm in alarms.items()}
     assert {name: watched[name] for name in ("dead-letters", "backlog", "ingest-errors", "detect-errors")} == {
-        "dead-letters": ["anomalake-dead-letters"], "backlog": ["anomalake-alerts"],
-        "ingest-errors": ["anomalake-ingest"], "detect-errors": ["anomalake-detect"],
-    }  # fmt: skip
+        "dead-letters": ["anomalake-dead-letters"],
+        "backlog": ["anomalake-alerts"],
+        "ingest-errors": ["anomalake-ingest"],
+        "detect-errors": ["anomalake-detect"],
+    }
     for item in METRIC_SETS:
         late, silent = alarms[f"{item.name}-late"], alarms[f"{item.name}-silent"]
         assert watched[f"{item.name}-late"] == watched[f"{item.name}-silent"] == ["anomalake-detect", item.name]
