@@ -156,7 +156,7 @@ def test_the_command_names_the_run_it_waits_for_and_the_end_of_its_lease(option,
     with hold_lease(open_store(lake), SHOP, now):
         assert main(arguments) == 1
     said = capsys.readouterr().err
-    assert f"shop: another run of its detector is under way: process {os.getpid()} on {socket.gethostname()}" in said
+    assert f"shop: another run of its detector is in progress: process {os.getpid()} on {socket.gethostname()}" in said
     assert (
         f"its lease {KEY} ends at {now + LEASE_DURATION:%Y-%m-%d %H:%M} UTC unless it is renewed; try again when it has ended"
         in said
