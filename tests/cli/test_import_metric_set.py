@@ -283,11 +283,11 @@ def test_the_command_writes_the_set_says_its_doubts_and_writes_over_nothing(tmp_
     assert main(["import-metric-set", "described.json"]) == 0
     said = capsys.readouterr().out
     assert metric_set_yaml.load(Path("orders.yaml")).name == "orders"
-    assert "Unsure of:\n- source.path: the data lies in the bucket 'example-checkout'" in said
+    assert "Check these points:\n- source.path: the data lies in the bucket 'example-checkout'" in said
     assert "move orders.yaml to src/metric_sets/ and run `anomalake render`" in said
     Path("orders.yaml").write_text("mine")
     assert main(["import-metric-set", "described.json"]) == 1
-    assert "orders.yaml: exists already" in capsys.readouterr().err
+    assert "orders.yaml: already exists" in capsys.readouterr().err
     assert Path("orders.yaml").read_text() == "mine"
     assert main(["import-metric-set", "described.json", "--force"]) == 0
     assert main(["import-metric-set", "described.json", "--output", "other.yaml"]) == 0
