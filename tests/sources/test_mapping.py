@@ -1,4 +1,4 @@
-"""Home-made events: a metric set's mapping reads them."""
+"""Custom events: the mapping of a metric set reads them."""
 
 import json
 from pathlib import Path
