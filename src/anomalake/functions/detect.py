@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
-from anomalake.detect import model, schedule, state
-from anomalake.detect.detector import Detector, Health, IntervalResult
+from anomalake.detect import schedule, state
+from anomalake.detect.detector import Detector
+from anomalake.detect.interval_result import Health, IntervalResult
+from anomalake.detect.parameters import HISTORY_DAYS
 from anomalake.detect.state import Memory
 from anomalake.detect.timeline import describe_waiting, find_not_due
 from anomalake.domain import alert as alerts
@@ -216,7 +218,7 @@ def _late(memory: Memory, store: Store, metric_set: MetricSet, settings: Setting
 
 def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
     """A detector that knows nothing: it learns from the live data of the last weeks first, and alerts on what comes after."""
-    earliest = last - timedelta(days=model.HISTORY_DAYS)
+    earliest = last - timedelta(days=HISTORY_DAYS)
     first = next(
         (start for start in live_data.list_interval_starts(store, metric_set) if earliest <= start <= last), last
     )
