@@ -44,8 +44,8 @@ DUCKDB_CHARSETS = {"UTF-8": "utf-8", "ISO-8859-1": "latin-1"}  # a metric set's 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of commands such as SHOW
 Connection = duckdb.DuckDBPyConnection
 _Result = TypeVar("_Result")
-# Trino's functions as DuckDB has them. Of an ambiguous wall time DuckDB means the later instant, Trino that or the earlier; `sql.wall_to_utc` does
-# not depend on it.
+# Trino's functions as DuckDB has them. Of an ambiguous wall time DuckDB means the later instant, Trino that or the
+# earlier; `sql.wall_to_utc` does not depend on it.
 _MACROS = """
 CREATE MACRO at_timezone(instant, zone) AS timezone(zone, instant);
 CREATE MACRO with_timezone(wall, zone) AS timezone(zone, CAST(wall AS TIMESTAMP));

@@ -1,7 +1,7 @@
 """The range of partition projection of live data: which folders Athena looks for, and which live data lies outside of them. Pure.
 
-The range begins at the stack's parameter `LiveDataStart` and ends tomorrow. DuckDB reads every folder, so what lies outside shows on a laptop and
-not in AWS. Source: "Supported types for partition projection" in the Athena guide.
+The range begins at the stack's parameter `LiveDataStart` and ends tomorrow. DuckDB reads every folder, so what lies
+outside shows on a laptop and not in AWS. Source: "Supported types for partition projection" in the Athena guide.
 """
 
 import itertools

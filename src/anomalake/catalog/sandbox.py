@@ -1,8 +1,8 @@
 """What a query may do: one statement that reads the lake's views and tables, and nothing else.
 
-DuckDB's own settings end all access to files outside the lake, to the network, to extensions and to the settings themselves. They cannot tell a view
-that reads the lake's files from a statement that names such a file, or that writes one (`COPY`). So each statement is checked too, on the syntax tree
-that DuckDB itself makes of it.
+DuckDB's own settings end all access to files outside the lake, to the network, to extensions and to the settings
+themselves. They cannot tell a view that reads the lake's files from a statement that names such a file, or that writes
+one (`COPY`). So each statement is checked too, on the syntax tree that DuckDB itself makes of it.
 """
 
 import json

@@ -29,7 +29,8 @@ def series_key(expressions: Iterable[str]) -> str:
 def wall_to_utc(expression: str, zone: str) -> str:
     """A wall time as UTC: the first occurrence of an ambiguous one.
 
-    Of an ambiguous one `with_timezone` takes the first west of Greenwich and the second east of it; the first has the offset of the day before.
+    Of an ambiguous one `with_timezone` takes the first west of Greenwich and the second east of it; the first has the
+    offset of the day before.
     """
     if zone == "UTC":
         return expression

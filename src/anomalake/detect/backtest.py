@@ -5,6 +5,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +43,8 @@ class Report(NamedTuple):
     quarantined_alerts: int  # alerts that the ingest code put in quarantine
     findings: tuple[Finding, ...]  # the first `MAX_FINDINGS`, and problems with feedback
     finding_count: int  # of all findings
-    notes: tuple[str, ...] = ()  # lines about live data that is not processed
+    notes: tuple[str, ...]  # lines about live data that is not processed
+    first_interval: datetime  # the start of the first interval that was processed, naive UTC
 
 
 class IntervalSummary(NamedTuple):
@@ -134,4 +136,5 @@ def build_report(
         findings=tuple(findings),
         finding_count=finding_count + len(feedback_problems) + len(timeline.findings),
         notes=timeline.notes,
+        first_interval=next(iter(timeline.files)),
     )
