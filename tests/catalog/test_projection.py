@@ -234,7 +234,7 @@ def run(*arguments: str, capsys) -> tuple[int, str]:
 BACKTEST = ("backtest", "--metric-set", "sets/shop.yaml", "--data", "data.csv")
 REBUILD = ("detect", "--rebuild", "--metric-set", "sets/shop.yaml")
 TOLD = (
-    "anomalake: shop: there is live data from shop/live/20190306/0500 on, but Athena shows it from 2020-01-01 on only"
+    "anomalake: shop: there is live data from shop/live/20190306/0500 on, but Athena shows it only from 2020-01-01 on"
 )
 
 
@@ -279,7 +279,7 @@ def test_data_of_the_future_is_told_with_the_day_up_to_which_athena_shows_it():
         [datetime(2026, 1, 1), datetime(2036, 1, 1)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
     )
     (told,) = projection.range_warnings(SHOP, lies, projection.DEFAULT_START, "x")
-    assert told.found == "shop: shop/live/20360101/0000 lies in the future; Athena shows live data up to tomorrow"
+    assert told.found == "shop: shop/live/20360101/0000 is in the future; Athena shows live data up to tomorrow"
 
 
 def render_in(here: Path, capsys, *more: str) -> tuple[int, str]:
@@ -361,7 +361,7 @@ def test_the_doctor_compares_the_first_folder_with_the_deployed_range_of_every_f
     made = cloud(*keys_of(item, datetime(2013, 2, 8, 5), datetime(2026, 1, 1)), sets=(item,))
     (told,) = made.findings()
     assert told.found == (
-        f"shop: there is live data from {live_data.interval_folder(item, datetime(2013, 2, 8, 5))} on, but Athena shows it from 2020-01-01 on only "
+        f"shop: there is live data from {live_data.interval_folder(item, datetime(2013, 2, 8, 5))} on, but Athena shows it only from 2020-01-01 on "
         "(LiveDataStart of the stack)"
     )
     assert told.remedy == 'deploy with LiveDataStart=2013-02-01 (`make deploy PARAMETERS="LiveDataStart=2013-02-01"`)'
@@ -403,7 +403,7 @@ def test_folders_and_rows_of_the_future_are_reported_and_tomorrow_s_are_not(clou
     assert [one.found for one in made.findings()] == [
         f"shop: anomalyGroups has rows of {later:%Y-%m-%d}, in the future; Athena shows rows up to tomorrow",
         f"shop: observations has rows of {later:%Y-%m-%d}, in the future; Athena shows rows up to tomorrow",
-        f"shop: shop/live/{later:%Y%m%d}/0000 lies in the future; Athena shows live data up to tomorrow",
+        f"shop: shop/live/{later:%Y%m%d}/0000 is in the future; Athena shows live data up to tomorrow",
     ]
 
 
