@@ -458,7 +458,7 @@ def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_looke
     monkeypatch.setattr(
         partitions,
         "_list_keys",
-        lambda context, prefix, after="", most=1000: asked(context, prefix, after, min(most, 1)),
+        lambda context, prefix, after="", max_keys=1000: asked(context, prefix, after, min(max_keys, 1)),
     )
     (told,) = made.findings()
     assert (told.status, "do not sort by date" in told.found) == ("skipped", True)
@@ -479,7 +479,7 @@ def test_a_deployed_range_that_is_not_this_checkout_s_is_a_problem_in_words(clou
     made.sets = (moved,)
     (told,) = made.told("problem")
     assert (
-        "range over 20200101,NOW+1DAYS, which begins with no folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}"
+        "have the range 20200101,NOW+1DAYS, which does not begin with a folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}"
         in told.found
     )
     made.of["glue"].update_table(DatabaseName=database, TableInput={"Name": "live"})
