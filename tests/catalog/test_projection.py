@@ -373,7 +373,7 @@ def test_a_stack_that_was_deployed_with_the_value_is_ok(cloud):
     (told,) = cloud(*keys_of(SHOP, datetime(2013, 2, 8, 5)), LiveDataStart="2013-02-01").findings()
     assert told == (
         "ok",
-        "shop: Athena shows live data from 2013-02-01 on, and the first lies in shop/live/20130208/0500",
+        "shop: Athena shows live data from 2013-02-01 on, and the first file is in shop/live/20130208/0500",
         "",
     )
 
@@ -445,7 +445,7 @@ def test_the_doctor_asks_for_a_few_pages_however_many_objects_lie_there(tmp_path
         stack=Stack("", "", {}, {"DataBucket": BUCKET}),
     )
     (told,) = partitions.check_partitions(context)
-    assert told.found == "shop: none of the first 3,000 objects in shop/live/ lies in the folder of an interval"
+    assert told.found == "shop: none of the first 3,000 objects in shop/live/ is in the folder of an interval"
     assert len(asked) <= 12
 
 
@@ -479,11 +479,11 @@ def test_a_deployed_range_that_is_not_this_checkout_s_is_a_problem_in_words(clou
     made.sets = (moved,)
     (told,) = made.told("problem")
     assert (
-        "have the range 20200101,NOW+1DAYS, which does not begin with a folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}"
+        "range of the live table's partitions is 20200101,NOW+1DAYS; it does not begin with a folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}"
         in told.found
     )
     made.of["glue"].update_table(DatabaseName=database, TableInput={"Name": "live"})
-    assert "range over nothing" in made.told("problem")[0].found
+    assert "partitions is empty" in made.told("problem")[0].found
     made.of["glue"].delete_table(DatabaseName=database, Name="live")
     assert made.findings() == []  # `catalog` reports it
 

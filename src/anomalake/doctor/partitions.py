@@ -103,8 +103,8 @@ def _inspect_live_data(context: Context, metric_set: MetricSet, now: datetime) -
         start = projection.start_of_range(deployed_range, projection.partition_pattern(path).pattern)
     except ValueError:
         found = (
-            f"{metric_set.name}: the partitions of the live table have the range {deployed_range or 'nothing'}, "
-            f"which does not begin with a folder of {path}"
+            f"{metric_set.name}: the range of the live table's partitions is {deployed_range or 'empty'}; "
+            f"it does not begin with a folder of {path}"
         )
         return Finding("problem", found, RENDER_AND_DEPLOY)
     walls, is_complete = _read_intervals(context, metric_set)
