@@ -15,6 +15,7 @@ import pytest
 from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
 from anomalake.dashboards import definition, lake_page, preview
+from anomalake.dashboards.preview import limits, packing
 from anomalake.domain import intervals, metric_set, metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake.folder_store import FolderStore
@@ -357,21 +358,21 @@ def test_names_with_hyphens_never_make_one_id_of_two():
 
 def test_data_beyond_what_a_page_holds_is_cut_and_said(monkeypatch, tmp_path):
     item, connection = hostile_lake(tmp_path)
-    monkeypatch.setattr(preview, "MAX_QUERY_ROWS", 50)
-    monkeypatch.setattr(preview, "MAX_COLORS", 1)
+    monkeypatch.setattr(limits, "MAX_QUERY_ROWS", 50)
+    monkeypatch.setattr(limits, "MAX_COLORS", 1)
     seen = content(a_page(definition.build_set_definition(item, WINDOW), connection))
     visuals = {visual["id"]: visual for sheet in seen["sheets"] for visual in sheet["visuals"]}
     by_platform, by_market = visuals["m0-d0-live"], visuals["m0-d1-live"]
-    assert by_platform["note"] == "the drop-downs do not act here: too much data"
-    assert by_market["note"].startswith("only the 1 values with the most rows")
+    assert by_platform["note"] == "too much data: the drop-down lists do not filter this chart"
+    assert by_market["note"].startswith("too much data: only the 1 values with the most rows")
     assert (seen["cubes"][by_platform["cube"]]["rows"], seen["cubes"][by_market["cube"]]["rows"]) == (48, 24)
 
 
 def test_infinite_numbers_are_empty_and_whole_numbers_exact():
-    assert preview._pack([float("inf"), float("nan"), 1 / 3, 123456789.0], exact=False)["data"] == [
+    assert packing.pack_column([float("inf"), float("nan"), 1 / 3, 123456789.0], exact=False)["data"] == [
         None,
         None,
         0.3333333,
         123456789.0,
     ]
-    assert preview._pack([1234567890123, 0.123456789], exact=True)["data"] == [1234567890123, 0.123456789]
+    assert packing.pack_column([1234567890123, 0.123456789], exact=True)["data"] == [1234567890123, 0.123456789]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.dashboards import refresh
+from anomalake.dashboards.quicksight import refresh
 from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.metric_set import MAX_OFFSET_SECONDS, MetricSet
 from anomalake.lake import archive, layout
@@ -224,16 +224,19 @@ def test_an_interval_that_is_scored_in_time_is_in_the_next_incremental_refresh(
     start = item.clock.start(at)
     utcday = start.replace(hour=0, minute=0)
     filed = item.clock.end(start) + timedelta(seconds=offset + late_seconds)
-    for plan in (refresh.of_set(item, "metrics_with_band"), refresh.of_all([item, SHOP, COST], "all_data_health")):
-        interval = {"Interval": plan.new_rows, "TimeZone": "UTC", "TimeOfTheDay": "06:00"}
+    for plan in (
+        refresh.plan_set_refresh(item, "metrics_with_band"),
+        refresh.plan_all_sets_refresh([item, SHOP, COST], "all_data_health"),
+    ):
+        interval = {"Interval": plan.incremental, "TimeZone": "UTC", "TimeOfTheDay": "06:00"}
         copy = Copy(plan.look_back_days, ({"RefreshType": "INCREMENTAL_REFRESH", "ScheduleFrequency": interval},))
         shown = copy.shows(utcday, filed)
         assert shown is not None
-        assert shown - filed <= (timedelta(hours=1) if plan.new_rows == "HOURLY" else DAY)
+        assert shown - filed <= (timedelta(hours=1) if plan.incremental == "HOURLY" else DAY)
 
 
 def test_a_part_of_a_day_of_offset_counts_as_a_whole_one():
-    days = {seconds: refresh.look_back_days(metric_set_yaml.parse(shop_text() + f"  offset: {seconds}\n", "shop"))
+    days = {seconds: refresh.count_look_back_days(metric_set_yaml.parse(shop_text() + f"  offset: {seconds}\n", "shop"))
             for seconds in (0, 1, 86_399, 86_400, 86_401, 200_000)}  # fmt: skip
     assert days == {0: 4, 1: 5, 86_399: 5, 86_400: 5, 86_401: 6, 200_000: 7}
 
