@@ -161,7 +161,7 @@ def test_rows_that_cannot_be_read_are_counted_and_named_and_stop_nothing(here, c
     (here / "sales.csv").write_text("\n".join(lines))
     status, out, err = run("backtest", "--metric-set", "sales.yaml", "--data", "sales.csv", capsys=capsys)
     assert status == 0
-    assert "row 5: the timestamp '32.01.2024 04:00' is not written as dd.MM.yyyy HH:mm" in err
+    assert "row 5: the timestamp '32.01.2024 04:00' does not have the format dd.MM.yyyy HH:mm" in err
     assert "Umsatz: 'many' is not a number; it counts as missing" in err
     assert "alerts      1" in out
 

@@ -21,7 +21,7 @@ from anomalake.functions.ingest import handler
 from anomalake.lake import encoding, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import alert_body, event_text, shop_text
 
 SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
