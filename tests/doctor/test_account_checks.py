@@ -51,9 +51,11 @@ def _elsewhere(
 def test_users_are_asked_for_in_the_identity_region_that_quicksight_names(comma: str):
     said = f"Operation is being called from endpoint eu-west-1{comma} but your identity region is us-east-1."
     checks = examine(
-        "ana", cloudformation__describe_stacks=ABSENT,
-        quicksight__list_users=_elsewhere({"UserList": []}, said), quicksight__describe_user=_elsewhere(user(), said),
-    )  # fmt: skip
+        "ana",
+        cloudformation__describe_stacks=ABSENT,
+        quicksight__list_users=_elsewhere({"UserList": []}, said),
+        quicksight__describe_user=_elsewhere(user(), said),
+    )
     assert "QuickSightIdentityRegion=us-east-1" in the(checks, "identity-region", "warning").remedy
     assert "'ana'" in the(checks, "people", "ok").found
 

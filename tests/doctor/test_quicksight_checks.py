@@ -99,9 +99,11 @@ def test_errors_in_analyses_and_dashboards_and_missing_ones_are_problems():
     )
     told = [check.found for check in checks if (check.name, check.status) == ("dashboards", "problem")]
     assert told == [
-        "the analysis anomalake-set-shop is CREATION_FAILED: COLUMN_TYPE_MISMATCH: groupscore", "the dashboard anomalake-set-shop is missing",
-        "the analysis anomalake-all is CREATION_FAILED: COLUMN_TYPE_MISMATCH: groupscore", "the dashboard anomalake-all is missing",
-    ]  # fmt: skip
+        "the analysis anomalake-set-shop is CREATION_FAILED: COLUMN_TYPE_MISMATCH: groupscore",
+        "the dashboard anomalake-set-shop is missing",
+        "the analysis anomalake-all is CREATION_FAILED: COLUMN_TYPE_MISMATCH: groupscore",
+        "the dashboard anomalake-all is missing",
+    ]
 
 
 def test_an_owner_without_permission_on_a_dashboard_sees_nothing_which_is_a_problem():
