@@ -3,7 +3,7 @@
 import pytest
 
 from anomalake.functions.settings import Settings
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from detect_runs import SHOP
 
 

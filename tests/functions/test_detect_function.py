@@ -11,7 +11,8 @@ from anomalake.detect import state
 from anomalake.functions import detect
 from anomalake.functions.settings import Settings
 from anomalake.lake import encoding, layout, live_data, tables
-from anomalake.lake.store import ObjectStore, StorageError
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import StorageError
 from detect_runs import HEADER, HOUR, NOW, SHOP, list_hours, read_objects, read_rows, run, write_live_data
 
 

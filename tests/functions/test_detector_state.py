@@ -17,7 +17,8 @@ from anomalake.functions import detect
 from anomalake.functions.settings import Settings
 from anomalake.lake import layout
 from anomalake.lake.live_data import IntervalData
-from anomalake.lake.store import ObjectStore, StorageError
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import StorageError
 from detect_runs import HOUR, NOW, SHOP, list_hours, read_objects, run, write_live_data
 from examples import shop_text
 

@@ -7,7 +7,7 @@ from anomalake.domain import intervals, metric_set, metric_set_yaml
 from anomalake.functions import detect
 from anomalake.functions.settings import Settings
 from anomalake.lake import encoding, layout, live_data, tables
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 
 SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
