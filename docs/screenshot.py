@@ -1,4 +1,6 @@
-"""Takes the README's picture: a page written by `anomalake demo`, in headless Chromium. Usage: screenshot.py PAGE PICTURE [SHEET]."""
+"""Takes the README's picture: a page written by `anomalake demo`, in headless Chromium. Usage: screenshot.py PAGE
+PICTURE [SHEET].
+"""
 
 import shutil
 import subprocess
