@@ -1,6 +1,8 @@
-"""Copies in SPICE show what changes in the lake: each change is made good by one of the dataset's refresh schedules, within a day or a week.
+"""Copies in SPICE show what changes in the lake: each change is made good by one of the dataset's refresh schedules,
+within a day or a week.
 
-A refresh is simulated as QuickSight describes it: a full one reads everything, an incremental one the rows of the window's days before its start.
+A refresh is simulated as QuickSight describes it: a full one reads everything, an incremental one the rows of the
+window's days before its start.
 """
 
 import json
@@ -36,7 +38,9 @@ class Copy(NamedTuple):
     def shows(
         self, utcday: datetime, changed: datetime, kinds: tuple[str, ...] = ("FULL_REFRESH", "INCREMENTAL_REFRESH")
     ) -> datetime | None:
-        """When it shows a row of that `utcday` which changed then, by refreshes of these kinds; None where it does not within a year."""
+        """When it shows a row of that `utcday` which changed then, by refreshes of these kinds; None where it does
+        not within a year.
+        """
         seen = [
             self._sees(schedule, utcday, changed) for schedule in self.schedules if schedule["RefreshType"] in kinds
         ]
@@ -122,7 +126,9 @@ def cost_event(start: str, sent: datetime, identity: str) -> str:
 
 
 def archived(store: FolderStore) -> list[tuple[datetime, datetime]]:
-    """Of every archived message the date under which its alert is filed, and its arrival: the event's time, else the anomaly's last day."""
+    """Of every archived message the date under which its alert is filed, and its arrival: the event's time, else the
+    anomaly's last day.
+    """
     found = []
     for key in store.list(layout.ARCHIVE_FOLDER):
         place, stored = layout.parse_archive_key(key), store.get(key)
@@ -218,7 +224,9 @@ moments = st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1))
 def test_an_interval_that_is_scored_in_time_is_in_the_next_incremental_refresh(
     at: datetime, frequency: str, zone: str, offset: int, late_seconds: int
 ):
-    """An hour after it is due at the latest; without the full refreshes, for the set's own datasets and those of all sets."""
+    """An hour after it is due at the latest; without the full refreshes, for the set's own datasets and those of all
+    sets.
+    """
     text = shop_text(zone, frequency=f"frequency: {frequency}") + f"  offset: {offset}\n"
     item = metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}/x"), "shop")
     start = item.clock.start(at)

@@ -1,0 +1,135 @@
+"""The page in headless Chromium: what it draws, and what it does not run."""
+
+import re
+from datetime import datetime
+
+import duckdb
+import pytest
+
+from anomalake.dashboards import preview
+from shop_page import open_page, requires_chromium
+
+
+@requires_chromium
+@pytest.mark.parametrize(
+    ("sheet", "expected_marks"),
+    [
+        (
+            "overview",
+            {"kpi-events": {"text": 1}, "kpi-severe": {"text": 1}, "kpi-worst": {"text": 1}, "kpi-series": {"text": 1},
+             "timeline": {"rect": 3}, "worst": {"rect": 1}, "log": {"row": 3}},
+        ),
+        (
+            "measure-views",
+            {"m0-band": {"empty": 1}, "m0-d0-live": {"line": 48}, "m0-d1-live": {"line": 72},
+             "m0-d0-anomalies": {"line": 24, "rect": 3}, "m0-d1-anomalies": {"line": 24, "rect": 9},
+             "m0-d0-contribution": {"rect": 3}, "m0-d1-contribution": {"rect": 9}},
+        ),
+        (
+            "measure-revenue",
+            {"m1-band": {"empty": 1}, "m1-d0-live": {"line": 48}, "m1-d1-live": {"line": 72},
+             "m1-d0-anomalies": {"line": 24}, "m1-d1-anomalies": {"line": 24},
+             "m1-d0-contribution": {"empty": 1}, "m1-d1-contribution": {"empty": 1}},
+        ),
+        ("contributions", {"pivot": {"row": 12}}),
+    ],
+)  # fmt: skip
+def test_every_visual_of_a_sheet_is_drawn_with_the_marks_of_its_data(hostile_page, sheet, expected_marks):
+    _, marks, body = open_page(hostile_page, sheet)
+    assert body.get("error") is None
+    assert body["drawn"] == sheet
+    assert marks == expected_marks
+
+
+@requires_chromium
+def test_nothing_of_the_data_runs_and_only_https_links_are_links(hostile_page):
+    dom, _, _ = open_page(hostile_page, "overview")
+    page = hostile_page.read_text()
+    assert "owned" not in re.findall(r"<title>.*?</title>", dom, re.DOTALL)[0]
+    assert not re.findall(r"<img|onerror=", dom.split("<main")[1].split("</main>")[0])
+    assert re.findall(r'href="([^"]*)"', dom) == ["https://example.com/x"]
+    policy = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)[0]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', page.split("<script>")[0])
+
+
+@requires_chromium
+def test_the_page_is_drawn_in_a_narrow_window(hostile_page):
+    dom, marks, body = open_page(hostile_page, "measure-views", width=500)
+    assert body["drawn"] == "measure-views"
+    assert marks["m0-d0-live"] == {"line": 48}
+    assert "grid-column" not in dom.split("<main")[1].split("</main>")[0]
+
+
+@requires_chromium
+def test_a_choice_in_a_drop_down_filters_what_is_drawn(hostile_page):
+    _, marks, _ = open_page(hostile_page, "measure-views?platform=app")
+    assert marks["m0-d0-live"] == {"line": 24}
+    assert marks["m0-d0-anomalies"] == {"line": 24}
+    assert marks["m0-d0-contribution"] == {"empty": 1}
+
+
+@requires_chromium
+@pytest.mark.parametrize(
+    ("aggregation", "athena"),
+    [
+        ("AVERAGE", "avg(x)"),
+        ("SUM", "sum(x)"),
+        ("MIN", "min(x)"),
+        ("MAX", "max(x)"),
+        ("COUNT", "count(x)"),
+        ("DISTINCT_COUNT", "count(DISTINCT x)"),
+    ],
+)
+def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
+    """Through a pivot by platform, whose cells stand in the page as text; the drop-downs' finer groups are aggregated
+    again there.
+    """
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE d AS SELECT * FROM (VALUES ('pc', 'us', 1.5, 7), ('pc', 'de', 4.0, 7), ('pc', 'de', NULL, 8), ('app', 'us', -2.0, 9), "
+        "('app', NULL, 3.5, NULL), (NULL, NULL, 0.0, 7)) AS t(platform, marketplace, x, y)"
+    )
+    column = {"DataSetIdentifier": "d", "ColumnName": "x"}
+    if "COUNT" in aggregation:
+        value = {"CategoricalMeasureField": {"FieldId": "v", "Column": column, "AggregationFunction": aggregation}}
+    else:
+        value = {
+            "NumericalMeasureField": {
+                "FieldId": "v",
+                "Column": column,
+                "AggregationFunction": {"SimpleNumericalAggregation": aggregation},
+            }
+        }
+    row = {
+        "CategoricalDimensionField": {"FieldId": "r", "Column": {"DataSetIdentifier": "d", "ColumnName": "platform"}}
+    }
+    pivot = {"FieldWells": {"PivotTableAggregatedFieldWells": {"Rows": [row], "Values": [value]}}}
+    choice = {"FilterId": "f", "Column": {"DataSetIdentifier": "d", "ColumnName": "marketplace"}}
+    listed = {"FilterListConfiguration": {"MatchOperator": "CONTAINS", "SelectAllOptions": "FILTER_ALL_VALUES"}}
+    made = {
+        "DataSetIdentifierDeclarations": [{"Identifier": "d", "DataSetArn": "x"}],
+        "FilterGroups": [
+            {"FilterGroupId": "g", "CrossDataset": "ALL_DATASETS", "ScopeConfiguration": {"AllSheets": {}},
+             "Filters": [{"CategoryFilter": {**choice, "Configuration": listed}}]}
+        ],
+        "Sheets": [
+            {"SheetId": "s", "FilterControls": [{"Dropdown": {"FilterControlId": "c", "SourceFilterId": "f", "Title": "Market"}}],
+             "Visuals": [{"PivotTableVisual": {"VisualId": "p", "ChartConfiguration": pivot}}]}
+        ],
+    }  # fmt: skip
+    (tmp_path / "page.html").write_text(preview.render_page(made, connection, {"d": "d"}, "Sums", datetime(2021, 1, 1)))
+    for choice, where in (
+        ("s", "true"),
+        ("s?marketplace=de", "marketplace = 'de'"),
+        ("s?marketplace=%E2%81%A0(none)", "marketplace IS NULL"),
+    ):
+        dom, _, _ = open_page(tmp_path / "page.html", choice)
+        seen = re.findall(r"<tr><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", dom)
+        rows = connection.execute(
+            f"SELECT coalesce(platform, chr(8288) || '(none)'), {athena} FROM d WHERE {where} GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        assert sorted((name, float(number)) for name, number in seen) == sorted(
+            (name, float(number)) for name, number in rows
+        )
