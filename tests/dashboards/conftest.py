@@ -10,7 +10,8 @@ from shop_page import write_hostile_lake
 
 @pytest.fixture(scope="module")
 def hostile_page(tmp_path_factory) -> Path:
+    """The page of a lake whose values try to run as scripts."""
     root = tmp_path_factory.mktemp("hostile")
-    item, connection = write_hostile_lake(root)
-    lake_page.write_page(item, connection, root / "page.html")
+    metric_set, connection = write_hostile_lake(root)
+    lake_page.write_page(metric_set, connection, root / "page.html")
     return root / "page.html"

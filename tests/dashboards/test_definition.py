@@ -6,10 +6,10 @@ from large_set import BIG, named
 from shop_page import WINDOW
 
 
-def test_names_with_hyphens_never_make_one_id_of_two():
-    text = BIG % ("b-c, c, choose-b, b", "{name: a, aggregation: SUM}, {name: a-b, aggregation: SUM}, {name: a-choose, aggregation: SUM}",
-                  "b-c, c, choose-b, b, a, a-b, a-choose")  # fmt: skip
-    made = definition.build_set_definition(metric_set_yaml.parse(text, "big"), WINDOW)
-    for name in ("VisualId", "FilterGroupId", "FilterControlId"):
-        own = [value for value in named(made, name) if isinstance(value, str)]
-        assert len(set(own)) == len(own), name
+def test_names_with_hyphens_give_different_ids():
+    measures = "{name: a, aggregation: SUM}, {name: a-b, aggregation: SUM}, {name: a-choose, aggregation: SUM}"
+    text = BIG % ("b-c, c, choose-b, b", measures, "b-c, c, choose-b, b, a, a-b, a-choose")
+    analysis = definition.build_set_definition(metric_set_yaml.parse(text, "big"), WINDOW)
+    for field in ("VisualId", "FilterGroupId", "FilterControlId"):
+        ids = [value for value in named(analysis, field) if isinstance(value, str)]
+        assert len(set(ids)) == len(ids), field

@@ -34,7 +34,7 @@ from shop_page import open_page, requires_chromium
         ("contributions", {"pivot": {"row": 12}}),
     ],
 )  # fmt: skip
-def test_every_visual_of_a_sheet_is_drawn_with_the_marks_of_its_data(hostile_page, sheet, expected_marks):
+def test_every_visual_of_a_sheet_has_the_marks_of_its_data(hostile_page, sheet, expected_marks):
     _, marks, body = open_page(hostile_page, sheet)
     assert body.get("error") is None
     assert body["drawn"] == sheet
@@ -42,7 +42,7 @@ def test_every_visual_of_a_sheet_is_drawn_with_the_marks_of_its_data(hostile_pag
 
 
 @requires_chromium
-def test_nothing_of_the_data_runs_and_only_https_links_are_links(hostile_page):
+def test_no_value_runs_as_a_script_and_only_https_links_are_links(hostile_page):
     dom, _, _ = open_page(hostile_page, "overview")
     page = hostile_page.read_text()
     assert "owned" not in re.findall(r"<title>.*?</title>", dom, re.DOTALL)[0]
@@ -63,11 +63,45 @@ def test_the_page_is_drawn_in_a_narrow_window(hostile_page):
 
 
 @requires_chromium
-def test_a_choice_in_a_drop_down_filters_what_is_drawn(hostile_page):
+def test_a_selection_in_a_drop_down_list_filters_the_visuals(hostile_page):
     _, marks, _ = open_page(hostile_page, "measure-views?platform=app")
     assert marks["m0-d0-live"] == {"line": 24}
     assert marks["m0-d0-anomalies"] == {"line": 24}
     assert marks["m0-d0-contribution"] == {"empty": 1}
+
+
+def build_pivot_definition(aggregation: str) -> dict:
+    """Return a definition with one pivot table: the column x by platform, with a drop-down list of the marketplace."""
+    column = {"DataSetIdentifier": "d", "ColumnName": "x"}
+    if "COUNT" in aggregation:
+        value = {"CategoricalMeasureField": {"FieldId": "v", "Column": column, "AggregationFunction": aggregation}}
+    else:
+        function = {"SimpleNumericalAggregation": aggregation}
+        value = {"NumericalMeasureField": {"FieldId": "v", "Column": column, "AggregationFunction": function}}
+    platform = {"DataSetIdentifier": "d", "ColumnName": "platform"}
+    row = {"CategoricalDimensionField": {"FieldId": "r", "Column": platform}}
+    pivot = {"FieldWells": {"PivotTableAggregatedFieldWells": {"Rows": [row], "Values": [value]}}}
+    listed = {"FilterListConfiguration": {"MatchOperator": "CONTAINS", "SelectAllOptions": "FILTER_ALL_VALUES"}}
+    marketplace = {"DataSetIdentifier": "d", "ColumnName": "marketplace"}
+    condition = {"FilterId": "f", "Column": marketplace, "Configuration": listed}
+    return {
+        "DataSetIdentifierDeclarations": [{"Identifier": "d", "DataSetArn": "x"}],
+        "FilterGroups": [
+            {
+                "FilterGroupId": "g",
+                "CrossDataset": "ALL_DATASETS",
+                "ScopeConfiguration": {"AllSheets": {}},
+                "Filters": [{"CategoryFilter": condition}],
+            }
+        ],
+        "Sheets": [
+            {
+                "SheetId": "s",
+                "FilterControls": [{"Dropdown": {"FilterControlId": "c", "SourceFilterId": "f", "Title": "Market"}}],
+                "Visuals": [{"PivotTableVisual": {"VisualId": "p", "ChartConfiguration": pivot}}],
+            }
+        ],
+    }
 
 
 @requires_chromium
@@ -83,53 +117,28 @@ def test_a_choice_in_a_drop_down_filters_what_is_drawn(hostile_page):
     ],
 )
 def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
-    """Through a pivot by platform, whose cells stand in the page as text; the drop-downs' finer groups are aggregated
-    again there.
+    """The cells of a pivot table are text in the page.
+
+    The query groups by platform and by the column of the drop-down list, and the page aggregates its rows again.
     """
     connection = duckdb.connect()
     connection.execute(
-        "CREATE TABLE d AS SELECT * FROM (VALUES ('pc', 'us', 1.5, 7), ('pc', 'de', 4.0, 7), ('pc', 'de', NULL, 8), ('app', 'us', -2.0, 9), "
-        "('app', NULL, 3.5, NULL), (NULL, NULL, 0.0, 7)) AS t(platform, marketplace, x, y)"
+        "CREATE TABLE d AS SELECT * FROM (VALUES ('pc', 'us', 1.5, 7), ('pc', 'de', 4.0, 7), ('pc', 'de', NULL, 8), "
+        "('app', 'us', -2.0, 9), ('app', NULL, 3.5, NULL), (NULL, NULL, 0.0, 7)) AS t(platform, marketplace, x, y)"
     )
-    column = {"DataSetIdentifier": "d", "ColumnName": "x"}
-    if "COUNT" in aggregation:
-        value = {"CategoricalMeasureField": {"FieldId": "v", "Column": column, "AggregationFunction": aggregation}}
-    else:
-        value = {
-            "NumericalMeasureField": {
-                "FieldId": "v",
-                "Column": column,
-                "AggregationFunction": {"SimpleNumericalAggregation": aggregation},
-            }
-        }
-    row = {
-        "CategoricalDimensionField": {"FieldId": "r", "Column": {"DataSetIdentifier": "d", "ColumnName": "platform"}}
-    }
-    pivot = {"FieldWells": {"PivotTableAggregatedFieldWells": {"Rows": [row], "Values": [value]}}}
-    choice = {"FilterId": "f", "Column": {"DataSetIdentifier": "d", "ColumnName": "marketplace"}}
-    listed = {"FilterListConfiguration": {"MatchOperator": "CONTAINS", "SelectAllOptions": "FILTER_ALL_VALUES"}}
-    made = {
-        "DataSetIdentifierDeclarations": [{"Identifier": "d", "DataSetArn": "x"}],
-        "FilterGroups": [
-            {"FilterGroupId": "g", "CrossDataset": "ALL_DATASETS", "ScopeConfiguration": {"AllSheets": {}},
-             "Filters": [{"CategoryFilter": {**choice, "Configuration": listed}}]}
-        ],
-        "Sheets": [
-            {"SheetId": "s", "FilterControls": [{"Dropdown": {"FilterControlId": "c", "SourceFilterId": "f", "Title": "Market"}}],
-             "Visuals": [{"PivotTableVisual": {"VisualId": "p", "ChartConfiguration": pivot}}]}
-        ],
-    }  # fmt: skip
-    (tmp_path / "page.html").write_text(preview.render_page(made, connection, {"d": "d"}, "Sums", datetime(2021, 1, 1)))
-    for choice, where in (
+    analysis = build_pivot_definition(aggregation)
+    html = preview.render_page(analysis, connection, {"d": "d"}, "Sums", datetime(2021, 1, 1))
+    (tmp_path / "page.html").write_text(html)
+    for address, condition in (
         ("s", "true"),
         ("s?marketplace=de", "marketplace = 'de'"),
         ("s?marketplace=%E2%81%A0(none)", "marketplace IS NULL"),
     ):
-        dom, _, _ = open_page(tmp_path / "page.html", choice)
-        seen = re.findall(r"<tr><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", dom)
+        dom, _, _ = open_page(tmp_path / "page.html", address)
+        cells = re.findall(r"<tr><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", dom)
         rows = connection.execute(
-            f"SELECT coalesce(platform, chr(8288) || '(none)'), {athena} FROM d WHERE {where} GROUP BY 1 ORDER BY 1"
+            f"SELECT coalesce(platform, chr(8288) || '(none)'), {athena} FROM d WHERE {condition} GROUP BY 1 ORDER BY 1"
         ).fetchall()
-        assert sorted((name, float(number)) for name, number in seen) == sorted(
+        assert sorted((name, float(number)) for name, number in cells) == sorted(
             (name, float(number)) for name, number in rows
         )

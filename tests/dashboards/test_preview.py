@@ -18,26 +18,27 @@ from large_set import named
 from shop_page import WINDOW, read_content, render_shop_page, write_hostile_lake
 
 
-def test_the_page_follows_the_definition_and_the_datasets_alone(tmp_path):
+def test_the_page_follows_only_the_definition_and_the_datasets(tmp_path):
     item, connection = write_hostile_lake(tmp_path)
-    made = definition.build_set_definition(item, WINDOW)
+    analysis = definition.build_set_definition(item, WINDOW)
     assert "log" in [
-        visual["id"] for visual in read_content(render_shop_page(made, connection))["sheets"][0]["visuals"]
+        visual["id"] for visual in read_content(render_shop_page(analysis, connection))["sheets"][0]["visuals"]
     ]
-    changed = copy.deepcopy(made)
+    changed = copy.deepcopy(analysis)
     changed["Sheets"][0]["Visuals"] = [v for v in changed["Sheets"][0]["Visuals"] if "TableVisual" not in v]
     for visual in named(changed, "BarChartVisual"):
         if visual["VisualId"] == "timeline":
             visual["Title"]["FormatText"]["PlainText"] = "Another title"
             visual["ChartConfiguration"]["BarsArrangement"] = "STACKED_PERCENT"
-    seen = {
+    content = {
         visual["id"]: visual for visual in read_content(render_shop_page(changed, connection))["sheets"][0]["visuals"]
     }
-    assert "log" not in seen
-    assert seen["timeline"]["title"] == "Another title"
-    assert seen["timeline"]["look"]["spec"]["encoding"]["y"]["stack"] == "normalize"
-    # A renamed column, in the definition and the dataset both, is followed; in one of them only, it is missed by name.
-    renamed = json.loads(json.dumps(made).replace('"severity"', '"gravity"'))
+    assert "log" not in content
+    assert content["timeline"]["title"] == "Another title"
+    assert content["timeline"]["look"]["spec"]["encoding"]["y"]["stack"] == "normalize"
+    # The page follows a column that is renamed in the definition and in the dataset. If it is renamed in one of them
+    # only, the error names the column.
+    renamed = json.loads(json.dumps(analysis).replace('"severity"', '"gravity"'))
     with pytest.raises(UserError, match="'anomaly_log' has no column 'gravity'"):
         render_shop_page(renamed, connection)
     connection.execute("CREATE TABLE renamed AS SELECT * RENAME (severity AS gravity) FROM anomalake_shop.anomaly_log")
@@ -47,25 +48,27 @@ def test_the_page_follows_the_definition_and_the_datasets_alone(tmp_path):
     assert spec["encoding"]["color"]["title"] == "gravity"
 
 
-def test_what_the_page_cannot_draw_is_refused_by_name(tmp_path):
+def test_the_preview_reports_by_name_what_it_cannot_draw(tmp_path):
     item, connection = write_hostile_lake(tmp_path)
-    made = definition.build_set_definition(item, WINDOW)
-    strange = copy.deepcopy(made)
-    strange["Sheets"][0]["Visuals"].append({"SankeyDiagramVisual": {"VisualId": "flow", "ChartConfiguration": {}}})
+    analysis = definition.build_set_definition(item, WINDOW)
+    unknown_visual = copy.deepcopy(analysis)
+    unknown_visual["Sheets"][0]["Visuals"].append(
+        {"SankeyDiagramVisual": {"VisualId": "flow", "ChartConfiguration": {}}}
+    )
     with pytest.raises(
         UserError,
         match="visual flow on sheet overview: the preview cannot draw a SankeyDiagramVisual; it draws LineChartVisual",
     ):
-        render_shop_page(strange, connection)
+        render_shop_page(unknown_visual, connection)
     with pytest.raises(UserError, match="dataset 'anomaly_log' has no data"):
         preview.render_page(
-            made,
+            analysis,
             connection,
             {name: name for name in definition.DATASETS if name != definition.LOG},
             "x",
             datetime(2021, 1, 1),
         )
-    calculated = copy.deepcopy(made)
+    calculated = copy.deepcopy(analysis)
     calculated["CalculatedFields"][-1]["Expression"] = "runningSum(sum({value}))"
     with pytest.raises(UserError, match="the preview cannot calculate"):
         render_shop_page(calculated, connection)
@@ -74,23 +77,33 @@ def test_what_the_page_cannot_draw_is_refused_by_name(tmp_path):
         UserError, match="filter days-from-anomaly_log: the preview cannot read its NumericEqualityFilter"
     ):
         render_shop_page(calculated, connection)
+    two_values = copy.deepcopy(analysis)
+    (heat_map,) = named(two_values, "HeatMapAggregatedFieldWells")
+    heat_map["Values"] *= 2
+    with pytest.raises(
+        UserError, match="cannot read its HeatMapVisual: its field well Values has 2 fields; the preview draws one"
+    ):
+        render_shop_page(two_values, connection)
+    del heat_map["Values"][0]["NumericalMeasureField"]["FieldId"]
+    with pytest.raises(UserError, match="cannot read its HeatMapVisual: it has no 'FieldId'"):
+        render_shop_page(two_values, connection)
 
 
-def test_the_window_and_the_filters_of_the_definition_hold(tmp_path):
+def test_the_page_applies_the_window_and_the_filters_of_the_definition(tmp_path):
     item, connection = write_hostile_lake(tmp_path)
     narrow = definition.build_set_definition(
         item, definition.Window(datetime(2021, 2, 17, 6), datetime(2021, 2, 17, 6), "HOUR")
     )
-    seen = read_content(render_shop_page(narrow, connection))
-    log = next(visual for visual in seen["sheets"][0]["visuals"] if visual["id"] == "log")
-    assert seen["cubes"][log["cube"]]["rows"] == 1
+    content = read_content(render_shop_page(narrow, connection))
+    log = next(visual for visual in content["sheets"][0]["visuals"] if visual["id"] == "log")
+    assert content["cubes"][log["cube"]]["rows"] == 1
     rolled = definition.build_set_definition(item, definition.Window("addDateTime(-1, 'DD', now())", "now()", "HOUR"))
-    seen = read_content(render_shop_page(rolled, connection))
-    assert seen["window"] == ["2021-02-17 00:00", "2021-02-18 00:00"]
-    assert seen["cubes"][log["cube"]]["rows"] == 3
+    content = read_content(render_shop_page(rolled, connection))
+    assert content["window"] == ["2021-02-17 00:00", "2021-02-18 00:00"]
+    assert content["cubes"][log["cube"]]["rows"] == 3
 
 
-def test_the_filter_on_partitions_leaves_every_row_of_the_window_in_every_zone(tmp_path):
+def test_the_filter_on_partitions_keeps_every_row_of_the_window_in_every_time_zone(tmp_path):
     for zone in ("Pacific/Kiritimati", "Etc/GMT+12", "America/New_York", "UTC"):
         item = metric_set_yaml.parse(shop_text(zone), "shop.yaml")
         root = tmp_path / zone.replace("/", "-")
@@ -99,37 +112,43 @@ def test_the_filter_on_partitions_leaves_every_row_of_the_window_in_every_zone(t
         ingest_messages([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet")
         walls = sorted(intervals.to_wall_time(instant, zone) for instant in instants)
         for start, end in ((walls[0], walls[0]), (walls[-1], walls[-1]), (walls[0], walls[-1]), (walls[3], walls[9])):
-            made = definition.build_set_definition(item, definition.Window(start, end, "HOUR"))
-            seen = read_content(render_shop_page(made, duckdb_catalog.connect(root, [item])))
-            log = next(visual for visual in seen["sheets"][0]["visuals"] if visual["id"] == "log")
-            assert seen["cubes"][log["cube"]]["rows"] == sum(start <= wall <= end for wall in walls), (zone, start, end)
+            analysis = definition.build_set_definition(item, definition.Window(start, end, "HOUR"))
+            content = read_content(render_shop_page(analysis, duckdb_catalog.connect(root, [item])))
+            log = next(visual for visual in content["sheets"][0]["visuals"] if visual["id"] == "log")
+            assert content["cubes"][log["cube"]]["rows"] == sum(start <= wall <= end for wall in walls), (
+                zone,
+                start,
+                end,
+            )
 
 
-def test_the_analysis_over_all_metric_sets_is_drawn_too(tmp_path):
+def test_the_preview_draws_the_analysis_over_all_metric_sets(tmp_path):
     _, connection = write_hostile_lake(tmp_path)
-    made = definition.build_all_sets_definition(WINDOW)
+    analysis = definition.build_all_sets_definition(WINDOW)
     datasets = {name: f"anomalake.{name}" for name in definition.ALL_DATASETS}
-    seen = read_content(preview.render_page(made, connection, datasets, "all", datetime(2021, 2, 18)))
+    content = read_content(preview.render_page(analysis, connection, datasets, "all", datetime(2021, 2, 18)))
     rows = {
-        visual["id"]: seen["cubes"][visual["cube"]]["rows"] for sheet in seen["sheets"] for visual in sheet["visuals"]
+        visual["id"]: content["cubes"][visual["cube"]]["rows"]
+        for sheet in content["sheets"]
+        for visual in sheet["visuals"]
     }
     assert (rows["log"], rows["series"]) == (3, 9)
     assert rows["pivot"] == 3 * (1 + 3)
 
 
-def test_data_beyond_what_a_page_holds_is_cut_and_said(monkeypatch, tmp_path):
+def test_the_page_leaves_out_data_beyond_its_limits_and_reports_it(monkeypatch, tmp_path):
     item, connection = write_hostile_lake(tmp_path)
     monkeypatch.setattr(limits, "MAX_QUERY_ROWS", 50)
     monkeypatch.setattr(limits, "MAX_COLORS", 1)
-    seen = read_content(render_shop_page(definition.build_set_definition(item, WINDOW), connection))
-    visuals = {visual["id"]: visual for sheet in seen["sheets"] for visual in sheet["visuals"]}
+    content = read_content(render_shop_page(definition.build_set_definition(item, WINDOW), connection))
+    visuals = {visual["id"]: visual for sheet in content["sheets"] for visual in sheet["visuals"]}
     by_platform, by_market = visuals["m0-d0-live"], visuals["m0-d1-live"]
     assert by_platform["note"] == "too much data: the drop-down lists do not filter this chart"
     assert by_market["note"].startswith("too much data: only the 1 values with the most rows")
-    assert (seen["cubes"][by_platform["cube"]]["rows"], seen["cubes"][by_market["cube"]]["rows"]) == (48, 24)
+    assert (content["cubes"][by_platform["cube"]]["rows"], content["cubes"][by_market["cube"]]["rows"]) == (48, 24)
 
 
-def test_infinite_numbers_are_empty_and_whole_numbers_exact():
+def test_infinite_numbers_become_null_and_whole_numbers_stay_exact():
     assert packing.pack_column([float("inf"), float("nan"), 1 / 3, 123456789.0], exact=False)["data"] == [
         None,
         None,
