@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pyspark import SparkConf, SparkContext, StorageLevel
 
-from anomalake.cli.main import moment, tell_of, warn_of_partitions
+from anomalake.cli.options import parse_utc_time
+from anomalake.cli.reports import print_backtest_report, warn_of_unprojected_data
 from anomalake.detect import backtest
 from anomalake.detect.backtest import Job, Report
 from anomalake.detect.state import Memory
@@ -52,8 +53,8 @@ def main(argv: list[str]) -> int:
             f"--metric-set: {arguments.metric_set!r} is no metric set with a source in {arguments.metric_sets}; there are {known}"
         )
     report = alone(backtest.Job(arguments.lake, item, sets, arguments.format), context, arguments)
-    tell_of(report, item, arguments.lake)
-    warn_of_partitions(item, open_lake(arguments.lake))
+    print_backtest_report(report, item, arguments.lake)
+    warn_of_unprojected_data([item.clock.wall_time(report.first_interval)], item, utc_now())
     return 1 if report.failed_alerts or report.quarantined_alerts else 0
 
 
@@ -74,7 +75,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--region", default=os.environ.get("AWS_REGION", ""), help="of the bucket")
     parser.add_argument(
         "--now",
-        type=moment,
+        type=parse_utc_time,
         help="intervals that are due at this time, 2026-07-01T11:00 in UTC, are processed (default: the clock)",
     )
     parser.add_argument(
@@ -108,7 +109,7 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
         backtest.count_quarantined(job.store),
     )
     when = build_timeline(job.store, job.metric_set, now)
-    compaction.discard(job.store, job.metric_set)
+    compaction.cancel_compactions(job.store, job.metric_set)
     days = backtest.group_by_day(when.files)
 
     read = (

@@ -28,8 +28,15 @@ from stack import ACCOUNT, REGION, Resource, expand, project
 
 BUCKET = "lake-of-permissions"
 # What Lambda itself does with a function's role, and no call of the function's shows.
-PLATFORM = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
-            "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}  # fmt: skip
+PLATFORM = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+}
 DAILY = shop_text(
     name="name: daily", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}"
 ).replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", "daily/live/{{yyyyMMdd}}")
@@ -157,8 +164,14 @@ def made(recorder, tmp_path_factory) -> Made:
     bucket.put_object(Key="feedback/ecommerce/v1/said.json", Body=json.dumps(said).encode())
     queue = sqs.create_queue(QueueName="anomalake-alerts")["QueueUrl"]
     topic = boto3.client("sns", **keys).create_topic(Name="anomalake-notifications")["TopicArn"]
-    environment = {"AWS_ENDPOINT_URL": endpoint, "ANOMALAKE_LAKE": f"s3://{BUCKET}", "ANOMALAKE_METRIC_SETS": str(sets),
-                   "ANOMALAKE_TOPIC_ARN": topic, "ANOMALAKE_NOTIFY_SCORE": "60", "ANOMALAKE_QUEUE_URL": queue}  # fmt: skip
+    environment = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "ANOMALAKE_LAKE": f"s3://{BUCKET}",
+        "ANOMALAKE_METRIC_SETS": str(sets),
+        "ANOMALAKE_TOPIC_ARN": topic,
+        "ANOMALAKE_NOTIFY_SCORE": "60",
+        "ANOMALAKE_QUEUE_URL": queue,
+    }
 
     def ingest() -> None:
         first = sqs_event(shop_alert("views", 812.25), "{")

@@ -51,7 +51,7 @@ def observed(store: Store, form: layout.Format) -> int:
 
 def fill(lake: str, form: layout.Format = "parquet", days: int = 17) -> list[str]:
     said: list[str] = []
-    run.fill_bucket(lake, form=form, days=days, now=NOW, say=said.append)
+    run.fill_bucket(lake, form=form, days=days, now=NOW, print_line=said.append)
     return said
 
 
@@ -124,7 +124,7 @@ def test_the_command_fills_with_the_clock_of_this_machine(bucket, capsys):
 
 def test_the_flights_are_refused_for_a_lake_in_s3(capsys):
     assert main(["demo", "--lake", "s3://bucket", "--dataset", "flights"]) == 1
-    assert "these are of 2013, which a deployed dashboard does not show by itself" in capsys.readouterr().err
+    assert "this data is of 2013, outside the window that a deployed dashboard shows" in capsys.readouterr().err
 
 
 def test_a_bucket_that_is_not_there_is_told(bucket, capsys):

@@ -90,7 +90,7 @@ def test_the_event_id_is_shared_by_two_alert_configurations():
         ({"impactedMetric": None}, "impactedMetric"),
         ({"alertEventId": ""}, "alertEventId: is empty"),
         ({"alertEventId": None}, "alertEventId"),
-        ({"alertEventId": "x" * 513}, "alertEventId: has 513 characters; at most 512 are taken"),
+        ({"alertEventId": "x" * 513}, "alertEventId: has 513 characters; the limit is 512"),
         ({"anomalyDetectorArn": ":" * 513}, "anomalyDetectorArn: has 513 characters"),
         ({"anomalyScore": 10**400}, r"not an alert: Number out of range - at `\$.anomalyScore`"),
     ],

@@ -29,46 +29,54 @@ def test_a_metric_set_says_its_fields_and_fills_in_the_rest():
     [
         ("name", "name: Shop", r"name: 'Shop' must be a letter a-z"),
         ("frequency", "frequency: PT2H", r"frequency: 'PT2H' must be P1D, PT1H, PT10M or PT5M"),
-        ("timezone", "timezone: Mars/Olympus", r"timezone: 'Mars/Olympus' is no time zone; use an IANA name"),
-        ("timezone", "timezone: ../../etc/passwd", r"is no time zone"),
+        ("timezone", "timezone: Mars/Olympus", r"timezone: 'Mars/Olympus' is not a time zone; use an IANA name"),
+        ("timezone", "timezone: ../../etc/passwd", r"is not a time zone"),
         (
             "timestamp",
             "timestamp: {column: timestamp, format: 'QQ'}",
-            r"timestamp.format: the date pattern 'QQ' has 'QQ'; understood are yyyy",
+            r"timestamp.format: the date pattern 'QQ' has 'QQ'; supported are yyyy",
         ),
-        ("timestamp", "timestamp: {column: when, format: UNIX}", r"source.columns: must name 'when' once"),
+        ("timestamp", "timestamp: {column: when, format: UNIX}", r"source.columns: must contain 'when' once"),
         (
             "dimensions",
             "dimensions: [platform, Platform]",
             r"dimensions\[1\].name: 'Platform' collides with dimensions 'platform'",
         ),
-        ("dimensions", "dimensions: [platform, key]", r"'key' collides with a column that the tables generate"),
+        ("dimensions", "dimensions: [platform, key]", r"'key' collides with a generated column of the tables"),
         (
             "dimensions",
             "dimensions: [platform, viewsEventId]",
-            r"collides with a column generated for the measure 'views'",
+            r"collides with a generated column of the measure 'views'",
         ),
-        ("dimensions", "dimensions: [a, b, c, d, e, f, g, h, i, j, k]", r"dimensions: 11 are too many; at most 10"),
+        (
+            "dimensions",
+            "dimensions: [a, b, c, d, e, f, g, h, i, j, k]",
+            r"dimensions: 11 are too many; a metric set can have 10",
+        ),
         ("dimensions", "dimensions: ['a b', marketplace]", r"'a b' must start with a letter or digit"),
-        ("dimensions", "dimension: [platform]", r"has the unknown field `dimension`; known are name, frequency"),
-        ("timezone", "timezone: right/UTC", r"is no time zone"),
-        ("timestamp", "timestamp: {column: timestamp, format: yyyy-MM-dd}", r"must say year, month, day and hour"),
+        ("dimensions", "dimension: [platform]", r"has the unknown field `dimension`; known fields: name, frequency"),
+        ("timezone", "timezone: right/UTC", r"is not a time zone"),
+        ("timestamp", "timestamp: {column: timestamp, format: yyyy-MM-dd}", r"must contain year, month, day and hour"),
         ("timestamp", "timestamp: {column: timestamp, format: 'yyyy-MM-dd HH yyyy'}", r"has 'y' twice"),
         ("name", "", r"lacks the field `name`"),
-        ("name", "name: shop\nname: store", r"the field 'name' stands twice"),
-        ("name", "name: [", r"shop.yaml: is not YAML"),
-        ("name", "name: shop\nmapping: {metricName: m}", r"mapping: lacks `timestamp`; an alert needs it"),
+        ("name", "name: shop\nname: store", r"the field 'name' occurs twice"),
+        ("name", "name: [", r"shop.yaml: is not valid YAML"),
+        ("name", "name: shop\nmapping: {metricName: m}", r"mapping: lacks `timestamp`, which every alert requires"),
         (
             "name",
             "name: shop\nmapping: {metricName: m, timestamp: t, score: s}",
-            r"mapping.score: is no field that a mapping gives; known are each, ",
+            r"mapping.score: is not a field of a mapping; known fields: each, ",
         ),
         (
             "name",
             "name: shop\nmapping: {metricName: 'a[', timestamp: t}",
-            r"mapping.metricName: 'a\[' is no JMESPath: ",
+            r"mapping.metricName: 'a\[' is not a JMESPath expression: ",
         ),
-        ("name", "name: shop\nmapping: {metricName: '', timestamp: t}", r"mapping.metricName: '' is no JMESPath: "),
+        (
+            "name",
+            "name: shop\nmapping: {metricName: '', timestamp: t}",
+            r"mapping.metricName: '' is not a JMESPath expression: ",
+        ),
         ("name", "name: shop\nmapping: {metricName: 1, timestamp: t}", r"mapping\[...\]: Expected `str`"),
     ],
 )
@@ -81,26 +89,26 @@ def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', "path: shop/live", "names no date"),
+        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', "path: shop/live", "contains no date"),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
             'path: "shop/live/{{yyyy^MM^dd}}/{{HHmm}}"',
-            r"has '\^'; it may hold",
+            r"has '\^'; allowed are",
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
             'path: "shop/live/{{yyyyMMdd}}"',
-            "gives two intervals of PT1H one folder",
+            "gives two intervals of PT1H the same folder",
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
             'path: "shop/{{MMdd}}/{{HHmm}}"',
-            "one folder; it needs all of year",
+            "the same folder; it must contain year",
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
             'path: "shop/{{yyyyMMdd}}/{{hhmm}}"',
-            "'hh' in its date; folders are named by",
+            "'hh' in its date; supported in folders are",
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
@@ -116,7 +124,7 @@ def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told
         (
             "[platform, marketplace, timestamp, views, revenue]",
             "[platform, marketplace, timestamp, views]",
-            "must name 'revenue' once",
+            "must contain 'revenue' once",
         ),
         (
             "[platform, marketplace, timestamp, views, revenue]",
@@ -165,7 +173,7 @@ def test_a_former_name_leads_to_one(old, new, told):
 
 
 def test_a_folder_without_metric_sets_and_one_with_a_name_twice_are_told(tmp_path: Path):
-    with pytest.raises(UserError, match="holds no metric set"):
+    with pytest.raises(UserError, match="contains no metric set"):
         metric_set_yaml.load_all(tmp_path)
     (tmp_path / "a.yaml").write_text(shop_text())
     (tmp_path / "b.yaml").write_text(shop_text())
@@ -219,8 +227,8 @@ def test_two_series_have_one_key_only_if_their_values_are_the_same(one, other):
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        ("alerts/{{yyyyMMdd}}/{{HHmm}}", "a folder of the lake's own"),
-        ("athena-results/live/{{yyyyMMdd}}/{{HHmm}}", "a folder of the lake's own"),
+        ("alerts/{{yyyyMMdd}}/{{HHmm}}", "a reserved folder of the lake"),
+        ("athena-results/live/{{yyyyMMdd}}/{{HHmm}}", "a reserved folder of the lake"),
         ("shop/${x}/{{yyyyMMdd}}/{{HHmm}}", "has '$'"),
         ("shop/live*/{{yyyyMMdd}}/{{HHmm}}", "has '*'"),
         ("日本/live/{{yyyyMMdd}}/{{HHmm}}", "has '日'"),
@@ -233,5 +241,5 @@ def test_a_source_lies_where_nothing_else_does_and_every_service_can_name_it(pat
 
 
 def test_a_name_may_not_end_as_the_database_of_a_crawler_does():
-    with pytest.raises(UserError, match="ends as the database of a crawler does"):
+    with pytest.raises(UserError, match="ends with _crawled, which is reserved for the database of a crawler"):
         metric_set_yaml.parse(shop_text(name="name: shop_crawled"), "shop.yaml")

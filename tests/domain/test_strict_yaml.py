@@ -14,31 +14,31 @@ DOUBLING = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (f"version: {'9' * 5_000}", "line 1: a number of 5,000 characters; at most 40 are read"),
-        (f"version: 0x{'f' * 50_000}", "line 1: a number of 50,002 characters"),
-        (f"version: 1{':59' * 20_000}", "a number of 60,001 characters"),
-        (f"version: 1{':59' * 20_000}.5", "a number of"),
-        (f"version: {'9' * 5_000}.0", "a number of 5,002 characters"),
-        ("version: !!int x", "is not YAML that can be read"),
-        ("version: !!bool maybe", "is not YAML that can be read"),
-        ("version: !!float x", "is not YAML that can be read"),
+        (f"version: {'9' * 5_000}", "line 1: a number has 5,000 characters; the limit is 40"),
+        (f"version: 0x{'f' * 50_000}", "line 1: a number has 50,002 characters"),
+        (f"version: 1{':59' * 20_000}", "a number has 60,001 characters"),
+        (f"version: 1{':59' * 20_000}.5", "a number has"),
+        (f"version: {'9' * 5_000}.0", "a number has 5,002 characters"),
+        ("version: !!int x", "is not valid YAML"),
+        ("version: !!bool maybe", "is not valid YAML"),
+        ("version: !!float x", "is not valid YAML"),
         ("version: !!python/object:os.system x", "could not determine a constructor"),
         ("mapping:\n" + "".join(f"  a{n}: x\n" for n in range(12_000)), "more than 20,000 values"),
         ("measures: [" + "{}, " * 30_000 + "{}]", "more than 20,000 values"),
         (DOUBLING, "more than 20,000 values"),
-        (DOUBLING.replace("[*", "{<<: [*").replace("]\n", "]}\n"), "is not YAML that can be read"),
-        ("a: &a [*a]", "an alias in line 1 stands inside of what it names"),
-        ("a: &a {b: *a}", "an alias in line 1 stands inside"),
+        (DOUBLING.replace("[*", "{<<: [*").replace("]\n", "]}\n"), "is not valid YAML"),
+        ("a: &a [*a]", "the alias in line 1 is inside the value that it refers to"),
+        ("a: &a {b: *a}", "the alias in line 1 is inside"),
         ("a" * 200_001, "is longer than 200,000 characters"),
         ("? [a, b]\n: c", "the name of a field must be a text"),
         ("? {a: b}\n: c", "the name of a field must be a text"),
-        (f"{'x' * 1_000}: 1\n{'x' * 1_000}: 2", "stands twice"),
+        (f"{'x' * 1_000}: 1\n{'x' * 1_000}: 2", "occurs twice"),
         ("[" * 5_000, "nested too deeply"),
         ("{a: " * 5_000, "nested too deeply"),
         ('label: "\\ud800"', "half of a surrogate pair"),
-        ('label: "\\U00110000"', "is not YAML that can be read"),
-        ("label: \x07", "is not YAML that can be read"),
-        ("", "holds no metric set"),
+        ('label: "\\U00110000"', "is not valid YAML"),
+        ("label: \x07", "is not valid YAML"),
+        ("", "contains no metric set"),
     ],
 )
 def test_a_file_that_blows_up_is_refused_in_words(text, told):
@@ -103,7 +103,8 @@ def test_an_expression_that_doubles_ends_in_an_error_or_a_bounded_result(express
 
 def test_an_expression_that_is_too_long_is_refused_by_the_metric_set():
     with pytest.raises(
-        UserError, match=r"mapping.metricName: '.*' is no JMESPath: it has 5001 characters; at most 4000 are taken"
+        UserError,
+        match=r"mapping.metricName: '.*' is not a JMESPath expression: it has 5001 characters; the limit is 4000",
     ):
         metric_set_yaml.parse(shop_text() + f"mapping: {{timestamp: t, metricName: {'a' * 5_001}}}\n", "shop.yaml")
 

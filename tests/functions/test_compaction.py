@@ -207,7 +207,7 @@ def test_a_rebuild_that_ends_before_it_wrote_anything_leaves_every_row_once(chos
     for hour in range(hours):
         run(chosen, fill(chosen, hour))
     before = look(chosen, "observations")
-    compaction.discard(chosen.store, SHOP)
+    compaction.cancel_compactions(chosen.store, SHOP)
     for hour in range(hours, hours + 12):
         run(chosen, fill(chosen, hour))
     after = look(chosen, "observations")
@@ -235,9 +235,15 @@ def test_an_object_that_cannot_be_read_keeps_its_day_and_no_other_nor_the_detect
 
 @pytest.mark.parametrize(
     "damage",
-    [b"garbage", b"\xff\n", b"{}\n", b"[1]\n", b'{"day":"2021-99-99","step":"through","since":"2021-03-02T00:00:00"}\n',
-     b'{"day":"2021-03-01","step":"through","since":"2021-03-02T00:00:00Z"}\n'],
-)  # fmt: skip
+    [
+        b"garbage",
+        b"\xff\n",
+        b"{}\n",
+        b"[1]\n",
+        b'{"day":"2021-99-99","step":"through","since":"2021-03-02T00:00:00"}\n',
+        b'{"day":"2021-03-01","step":"through","since":"2021-03-02T00:00:00Z"}\n',
+    ],
+)
 def test_a_damaged_list_of_days_is_reported_with_what_to_do_and_a_rebuild_replaces_it(chosen, damage, caplog):
     for hour in range(30):
         run(chosen, fill(chosen, hour))

@@ -160,18 +160,28 @@ def test_data_is_waited_for_as_long_as_the_offset_says():
 @pytest.mark.parametrize(
     ("frequency", "offset", "wanted"),
     [
-        ("PT1H", 0, "cron(0 * * * ? *)"), ("PT1H", 61, "cron(2 * * * ? *)"), ("PT1H", 5400, "cron(30 * * * ? *)"),
-        ("P1D", 0, "cron(0 0 * * ? *)"), ("P1D", 7 * 3600 + 900, "cron(15 7 * * ? *)"), ("P1D", 432_000, "cron(0 0 * * ? *)"),
-        ("PT10M", 0, "cron(0/10 * * * ? *)"), ("PT10M", 660, "cron(1/10 * * * ? *)"), ("PT5M", 120, "cron(2/5 * * * ? *)"),
+        ("PT1H", 0, "cron(0 * * * ? *)"),
+        ("PT1H", 61, "cron(2 * * * ? *)"),
+        ("PT1H", 5400, "cron(30 * * * ? *)"),
+        ("P1D", 0, "cron(0 0 * * ? *)"),
+        ("P1D", 7 * 3600 + 900, "cron(15 7 * * ? *)"),
+        ("P1D", 432_000, "cron(0 0 * * ? *)"),
+        ("PT10M", 0, "cron(0/10 * * * ? *)"),
+        ("PT10M", 660, "cron(1/10 * * * ? *)"),
+        ("PT5M", 120, "cron(2/5 * * * ? *)"),
     ],
-)  # fmt: skip
+)
 def test_the_schedule_follows_frequency_and_offset(frequency, offset, wanted):
     text = shop_text(frequency=f"frequency: {frequency}").replace("format: csv", f"format: csv\n  offset: {offset}")
     assert schedule.cron_expression(metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}"), "shop")) == wanted
 
 
-@given(st.datetimes(datetime(2021, 1, 1), datetime(2021, 12, 31)), st.sampled_from(["PT1H", "P1D", "PT10M"]),
-       st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata"]), st.integers(0, 432_000))  # fmt: skip
+@given(
+    st.datetimes(datetime(2021, 1, 1), datetime(2021, 12, 31)),
+    st.sampled_from(["PT1H", "P1D", "PT10M"]),
+    st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata"]),
+    st.integers(0, 432_000),
+)
 def test_what_is_due_has_ended_and_what_is_not_due_has_not(now, frequency, zone, offset):
     text = shop_text(zone, frequency=f"frequency: {frequency}").replace(
         "format: csv", f"format: csv\n  offset: {offset}"
@@ -250,7 +260,7 @@ def test_a_state_that_another_run_wrote_meanwhile_is_never_overwritten(chosen, m
         "replace",
         lambda key, data, version: False if key.endswith("state.json") else original(key, data, version),
     )
-    with pytest.raises(StorageError, match="another run wrote it meanwhile"):
+    with pytest.raises(StorageError, match="another run wrote it at the same time"):
         run(chosen, NOW + timedelta(hours=1))
     assert chosen.store.get(layout.state_key(SHOP)).data == before
 
@@ -417,9 +427,11 @@ def test_the_state_of_an_older_anomalake_is_refused_not_forgotten(chosen):
 def test_a_memory_of_a_newer_anomalake_or_another_schema_is_refused(monkeypatch):
     memory = state.Memory(detect.Detector(SHOP), NOW, NOW, 0)
     for other, told in (
-        (shop_text("Europe/Berlin"), "timezone UTC, not Europe/Berlin"), (shop_text(frequency="frequency: P1D"), "frequency PT1H, not P1D"),
-        (shop_text(dimensions="dimensions: [platform]"), "dimensions"), (shop_text().replace("name: views", "name: platform_views"), "measures"),
-    ):  # fmt: skip
+        (shop_text("Europe/Berlin"), "timezone UTC, not Europe/Berlin"),
+        (shop_text(frequency="frequency: P1D"), "frequency PT1H, not P1D"),
+        (shop_text(dimensions="dimensions: [platform]"), "dimensions"),
+        (shop_text().replace("name: views", "name: platform_views"), "measures"),
+    ):
         item = metric_set_yaml.parse(
             other.replace("timestamp, views,", "timestamp, platform_views, views,"), "shop.yaml"
         )
@@ -482,7 +494,7 @@ def test_what_fails_in_the_middle_of_a_run_is_done_again_to_the_same_end(chosen,
     with monkeypatch.context() as broken:
         if down == "queue":
             broken.setattr(
-                detect, "_deliver", lambda some, _: (_ for _ in ()).throw(StorageError("down")) if some else None
+                detect, "_send_alerts", lambda some, _: (_ for _ in ()).throw(StorageError("down")) if some else None
             )
         else:
             name = "get" if down == "live" else "put"

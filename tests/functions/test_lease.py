@@ -61,9 +61,7 @@ BROKEN = {
 def test_a_file_that_is_no_lease_of_a_running_detector_holds_nobody_up_and_is_named(name):
     store = ObjectStore.memory()
     store.put(KEY, BROKEN[name])
-    with pytest.warns(
-        UserWarning, match=f"^{KEY}: is no lease of a running detector \\(.{{1,150}}\\); this run replaces it$"
-    ):
+    with pytest.warns(UserWarning, match=f"^{KEY}: is not a valid lease \\(.{{1,150}}\\); this run replaces it$"):
         assert taken(store)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -158,7 +156,7 @@ def test_the_command_names_the_run_it_waits_for_and_the_end_of_its_lease(option,
     with hold_lease(open_store(lake), SHOP, now):
         assert main(arguments) == 1
     said = capsys.readouterr().err
-    assert f"shop: another run of its detector is under way: process {os.getpid()} on {socket.gethostname()}" in said
+    assert f"shop: another run of its detector is in progress: process {os.getpid()} on {socket.gethostname()}" in said
     assert (
         f"its lease {KEY} ends at {now + LEASE_DURATION:%Y-%m-%d %H:%M} UTC unless it is renewed; try again when it has ended"
         in said
@@ -168,13 +166,13 @@ def test_the_command_names_the_run_it_waits_for_and_the_end_of_its_lease(option,
 @pytest.mark.parametrize("option", [[], ["--rebuild"]])
 def test_a_run_of_the_command_holds_a_lease_of_the_one_length(option, tmp_path: Path, sets_folder, monkeypatch):
     seen = list[timedelta]()
-    real = lease._take
+    real = lease._acquire
 
     def noted(store, key, data, now):
         seen.append(datetime.fromisoformat(json.loads(data)["until"]) - now)
         return real(store, key, data, now)
 
-    monkeypatch.setattr(lease, "_take", noted)
+    monkeypatch.setattr(lease, "_acquire", noted)
     main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder), *option])
     (length,) = seen
     assert LEASE_DURATION <= length < LEASE_DURATION + timedelta(seconds=5)
@@ -185,5 +183,5 @@ def test_the_command_warns_of_a_broken_lease_and_runs(data, tmp_path: Path, sets
     open_store(str(tmp_path)).put(KEY, data)
     assert main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder)]) == 0
     said = capsys.readouterr().err
-    assert said.startswith(f"anomalake: {KEY}: is no lease of a running detector")
+    assert said.startswith(f"anomalake: {KEY}: is not a valid lease")
     assert "Traceback" not in said

@@ -66,9 +66,18 @@ HOSTILE = "x\nSubject: y\r\n\x00\x1b[31m\u2028z\u202e\x85!"
 def test_no_text_of_a_sender_adds_a_line_or_a_character_that_is_not_seen_to_any_message():
     plain = told(series=[({"platform": "a"}, 1.0)], contributions={"platform": {"a": 100.0}}, consoleUrl=None)
     made = told(
-        series=[({"platform": HOSTILE}, 1.0)], contributions={"platform": {HOSTILE: 100.0}}, consoleUrl=f"https://x/{HOSTILE}", rootCause=HOSTILE,
-        alertName=HOSTILE, alertDescription=HOSTILE, direction=HOSTILE, source=HOSTILE, anomalyGroupId=HOSTILE, event=HOSTILE, dashboard=HOSTILE,
-    )  # fmt: skip
+        series=[({"platform": HOSTILE}, 1.0)],
+        contributions={"platform": {HOSTILE: 100.0}},
+        consoleUrl=f"https://x/{HOSTILE}",
+        rootCause=HOSTILE,
+        alertName=HOSTILE,
+        alertDescription=HOSTILE,
+        direction=HOSTILE,
+        source=HOSTILE,
+        anomalyGroupId=HOSTILE,
+        event=HOSTILE,
+        dashboard=HOSTILE,
+    )
     assert made.long.count("\n") == plain.long.count("\n") + 1  # the cause
     for text in (*made.long.split("\n"), made.subject, made.short):
         assert text.isprintable()
@@ -84,9 +93,22 @@ def test_no_name_of_a_dimension_adds_a_line(field):
 
 @pytest.mark.parametrize(
     "link",
-    ["http://x/y", "javascript:alert(1)", "data:text/html,x", "HTTPS://x", " https://x", "https://x y", "https://", "https://x\ny", "//x", "x", "https://x\u202ey",
-     "https://x/<b>", 'https://x/"'],
-)  # fmt: skip
+    [
+        "http://x/y",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "HTTPS://x",
+        " https://x",
+        "https://x y",
+        "https://",
+        "https://x\ny",
+        "//x",
+        "x",
+        "https://x\u202ey",
+        "https://x/<b>",
+        'https://x/"',
+    ],
+)
 def test_a_link_is_https_or_it_is_left_out(link):
     assert "Details" not in told(consoleUrl=link).long
     assert "Details      https://dash/1\n" in told(consoleUrl=link, dashboard="https://dash/1").long
@@ -104,9 +126,12 @@ def test_a_subject_is_what_sns_takes_whatever_the_names_are():
 def test_a_message_stays_within_what_sns_takes_whatever_the_sender_wrote():
     huge = "貨" * 100_000
     made = told(
-        rootCause=huge, consoleUrl=f"https://{huge}", alertEventId=huge[:512], series=[({"platform": huge, "marketplace": huge}, 1.0)] * 50,
+        rootCause=huge,
+        consoleUrl=f"https://{huge}",
+        alertEventId=huge[:512],
+        series=[({"platform": huge, "marketplace": huge}, 1.0)] * 50,
         contributions={"platform": {huge: 60.0, f"{huge}2": 40.0}, "marketplace": {huge: 100.0}},
-    )  # fmt: skip
+    )
     assert len(json.dumps({"default": made.short, "email": made.long, "sms": made.short})) < 200_000
     again = json.loads(alert_body())
     again["impactedMetric"]["dimensionContribution"] *= 10_000  # a dimension may be named twice

@@ -24,8 +24,11 @@ class Subscriber:
 
     def __init__(self, endpoint: str, name: str) -> None:
         keys: dict[str, Any] = {
-            "endpoint_url": endpoint, "region_name": "us-east-1", "aws_access_key_id": "testing", "aws_secret_access_key": "testing"
-        }  # fmt: skip
+            "endpoint_url": endpoint,
+            "region_name": "us-east-1",
+            "aws_access_key_id": "testing",
+            "aws_secret_access_key": "testing",
+        }
         self._sqs, sns = boto3.client("sqs", **keys), boto3.client("sns", **keys)
         self.topic: str = sns.create_topic(Name=name)["TopicArn"]
         self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -46,9 +49,12 @@ class Subscriber:
 @pytest.fixture
 def environment(s3_lake, s3_endpoint, sets_folder) -> dict[str, str]:
     return {
-        **os.environ, "ANOMALAKE_METRIC_SETS": str(sets_folder), "ANOMALAKE_FORMAT": "csv", "ANOMALAKE_NOTIFY_SCORE": "60",
+        **os.environ,
+        "ANOMALAKE_METRIC_SETS": str(sets_folder),
+        "ANOMALAKE_FORMAT": "csv",
+        "ANOMALAKE_NOTIFY_SCORE": "60",
         "AWS_ENDPOINT_URL_SNS": s3_endpoint,
-    }  # fmt: skip
+    }
 
 
 def test_whenever_the_function_is_killed_each_event_is_told_after_its_tables_and_twice_only_between_telling_and_marking(

@@ -69,7 +69,8 @@ def test_a_writer_that_waits_goes_on_as_soon_as_the_stopped_one_is_gone(tmp_path
 
 
 def test_the_command_says_who_holds_it_up_and_ends(tmp_path, stopped_holder, monkeypatch, capsys):
-    from anomalake.cli import main as command
+    from anomalake.cli.commands import ingest
+    from anomalake.cli.main import main
 
     def opened(_: str) -> FolderStore:
         return FolderStore(tmp_path, LockTimeouts(0.1, 0.3))
@@ -79,8 +80,8 @@ def test_the_command_says_who_holds_it_up_and_ends(tmp_path, stopped_holder, mon
         store.put("a", b"one")
         return int(store.replace("a", b"two", store.get("a").version))
 
-    monkeypatch.setattr(command, "_ingest", written)
-    assert command.main(["ingest", "x.json", "--lake", str(tmp_path)]) == 1
+    monkeypatch.setattr(ingest, "run", written)
+    assert main(["ingest", "x.json", "--lake", str(tmp_path)]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(";")[0].split(" ")[:2] for line in lines] == [["anomalake:", "a:"]] * 2
     assert "waits for" in lines[0]

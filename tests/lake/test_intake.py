@@ -69,7 +69,7 @@ def test_a_message_of_which_nothing_is_understood_is_quarantined_once_as_receive
     outcome, store = filed(body)
     assert (outcome.stored, quarantined(store), archived(store)) == ((), [body], [])
     assert "has no measure 'clicks'" in outcome.quarantined[0].reason
-    assert "the JSON is no object" in outcome.quarantined[0].reason
+    assert "the JSON is not an object" in outcome.quarantined[0].reason
 
 
 def test_parts_of_a_home_made_event_that_cannot_be_read_are_quarantined_alone_and_filed_after_the_set_is_corrected():

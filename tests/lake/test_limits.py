@@ -104,7 +104,7 @@ def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
     "more", [{"series": [({"platform": "x" * 5_001}, 1.0)]}, {"contributions": {"platform": {"x" * 5_001: 1.0}}}]
 )
 def test_a_dimension_value_without_end_is_refused_in_words(more):
-    with pytest.raises(AlertError, match="dimensionValue: has 5001 characters; at most 5000 are taken"):
+    with pytest.raises(AlertError, match="dimensionValue: has 5001 characters; the limit is 5000"):
         match_to_metric_set(alerts.parse(alert_body(**more)), SHOP)
 
 

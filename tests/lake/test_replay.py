@@ -92,7 +92,7 @@ def test_tables_that_were_lost_are_made_anew_byte_for_byte(tmp_path, form, days,
     assert run(tmp_path, "--jobs", str(jobs), "--format", form, "--metric-set", str(tmp_path / "shop.yaml")) == 0
     assert contents(tmp_path) == before
     assert capsys.readouterr().out == (
-        f"shop/v1: {8 * days} alerts in the archive of {days} days\n  {form}: {len(before)} objects written, 0 as they were\n"
+        f"shop/v1: {8 * days} alerts in the archive of {days} days\n  {form}: {len(before)} objects written, 0 unchanged\n"
     )
 
 
@@ -137,7 +137,7 @@ def test_an_event_that_the_archive_does_not_have_is_kept_and_told_and_dropped_wh
     assert run(lake) == 0
     assert contents(lake) == changed
     assert (
-        "3 times an event stands in a table of 'shop' and not in the archive; it was kept (--exact drops it)"
+        "3 events in tables of 'shop' are not in the archive; their rows are kept (--exact deletes them)"
         in capsys.readouterr().err
     )
     assert run(lake, "--exact") == 0
@@ -562,7 +562,9 @@ def test_what_is_understood_since_a_set_was_mended_leaves_quarantine_once_it_is_
     (lake / "metric_sets/shop.yaml").write_text(shop_text() + "alerts: {detectors: [checkout]}\n")
     assert run(lake, "--quarantine") == 1
     told = capsys.readouterr()
-    assert told.out == f"quarantine: {len(strange)} messages understood now, {len(strange)} alerts filed, 2 left\n"
+    assert (
+        told.out == f"quarantine: {len(strange)} messages recognized, {len(strange)} alerts stored, 2 messages remain\n"
+    )
     assert "not JSON" in told.err
     assert len(contents(lake, "quarantine")) == 2
     fill(tmp_path / "new", [*bodies(), *strange], metric_set_yaml.load(lake / "metric_sets/shop.yaml"))
@@ -693,7 +695,7 @@ def test_alerts_of_a_set_that_is_gone_are_told_and_move_once_it_is_back(lake, tm
     (lake / "metric_sets/shop.yaml").unlink()
     (lake / "metric_sets/store.yaml").write_text(shop_text(name="name: store") + "alerts: {detectors: [shop]}\n")
     assert run(lake, "--re-route") == 0
-    assert "the archive has alerts of shop, too, for which there is no metric set here" in capsys.readouterr().err
+    assert "the archive also has alerts of shop, and no metric set here has that name" in capsys.readouterr().err
     (lake / "metric_sets/shop.yaml").write_text(shop_text())
     assert run(lake, "--re-route") == 0
     (lake / "metric_sets/shop.yaml").unlink()

@@ -133,12 +133,13 @@ def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known
         for one in mine:
             if (valued(one), one.reported_at or "") == latest:
                 for series in one.impacted_metric.relevant_time_series:
-                    key = tables.series_key(get_dimension_values(series, SHOP))
+                    key = tables.build_series_key(get_dimension_values(series, SHOP))
                     values = [
                         (valued(other), other.reported_at or "", same.metric_value)
                         for other in mine
                         for same in other.impacted_metric.relevant_time_series
-                        if tables.series_key(get_dimension_values(same, SHOP)) == key and same.metric_value is not None
+                        if tables.build_series_key(get_dimension_values(same, SHOP)) == key
+                        and same.metric_value is not None
                     ]
                     newest = max((made for *made, _ in values), default=None)
                     expected[key, measure, event] = {value for *made, value in values if made == newest} or {None}

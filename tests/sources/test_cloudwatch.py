@@ -299,7 +299,7 @@ def test_each_change_of_state_is_an_event_of_its_own():
 def test_an_alarm_on_no_band_is_refused(metrics):
     by_bus = event()
     by_bus["detail"]["configuration"]["metrics"] = metrics
-    with pytest.raises(AlertError, match="'checkout-latency' watches no ANOMALY_DETECTION_BAND"):
+    with pytest.raises(AlertError, match="'checkout-latency' has no ANOMALY_DETECTION_BAND"):
         read(by_bus)
 
 

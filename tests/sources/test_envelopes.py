@@ -140,7 +140,7 @@ def test_what_only_looks_like_an_envelope_stays_what_it_is(event):
 
 def test_more_events_than_one_message_may_hold_are_refused_in_words():
     assert len(sources.split_message(json.dumps([1] * 100), 100)) == 100
-    with pytest.raises(AlertError, match="holds more than 100 events; send them in several"):
+    with pytest.raises(AlertError, match="contains more than 100 events; send them in several"):
         sources.split_message(json.dumps([1] * 101), 100)
 
 

@@ -185,16 +185,16 @@ def test_every_set_that_maps_an_event_gets_it_and_one_that_cannot_read_it_costs_
         (
             {**EVENT, "kind": "other"},
             {},
-            r"an event of no known source, and not that of a mapping \(shop\); it has the fields kind, metric, at",
+            r"the event has no known source, and no mapping can read it \(shop\); it has the fields kind, metric, at",
         ),
-        ({}, {"metricName": "starts_with(kind, 'a') && metric"}, "an event of no known source"),
-        ({"parts": {}}, {"each": "parts"}, "an event of no known source"),
+        ({}, {"metricName": "starts_with(kind, 'a') && metric"}, "the event has no known source"),
+        ({"parts": {}}, {"each": "parts"}, "the event has no known source"),
         ({"parts": [1]}, {"each": "parts"}, "the mapping of 'shop': metricName: .* finds nothing"),
-        ({"parts": [EVENT] * 101}, {"each": "parts"}, "an event of 101 alerts; at most 100 are taken"),
+        ({"parts": [EVENT] * 101}, {"each": "parts"}, "the event contains 101 alerts; the limit is 100"),
         (
             {**EVENT, "more": "x" * 262_144},
             {},
-            r"an event of no known source, and with 262\d{3} characters too long for a mapping",
+            r"the event has no known source, and is too long for a mapping: 262\d{3} characters",
         ),
         (
             {**EVENT, "score": "high"},
@@ -203,8 +203,8 @@ def test_every_set_that_maps_an_event_gets_it_and_one_that_cannot_read_it_costs_
         ),
         ({**EVENT, "score": 101}, {}, "anomalyScore: 101 must be from 0 to 100"),
         ({**EVENT, "metric": "clicks"}, {}, "has no measure 'clicks'"),
-        ({**EVENT, "at": "today"}, {}, "timestamp: 'today' is not written like"),
-        ({**EVENT, "at": 1e300}, {}, "timestamp: 1e.300 is no time since 1970"),
+        ({**EVENT, "at": "today"}, {}, "timestamp: 'today' must look like"),
+        ({**EVENT, "at": 1e300}, {}, "timestamp: 1e.300 is not a time since 1970"),
         (
             {**EVENT, "score": "1e999"},
             {"anomalyScore": "to_number(score)"},

@@ -205,7 +205,7 @@ def _junk(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
     ):
         yield kept(f"the text {text[:9]!r}", text, "^not JSON")
     for text in ("null", "true", "0", "[]", "-0.0", "[5]", "[[]]", "[null, 7]"):
-        yield kept(f"the JSON {text}", text, "the JSON is no object")
+        yield kept(f"the JSON {text}", text, "the JSON is not an object")
     for text in ('"text"', '[["Records"]]', '"\\ufeff"', '"\\"\\""'):
         yield kept(f"the JSON {text}", text, "^not JSON")
     yield kept("a list of an empty object", "[{}]", "no known source")
@@ -412,12 +412,12 @@ def _names(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
         yield kept(
             f"the detector {name[:20]!r}",
             json.dumps(fresh.alert(anomalyDetectorArn=name)),
-            f"no metric set takes .* detector {quoted(name)}",
+            f"no metric set accepts .* detector {quoted(name)}",
         )
         yield kept(
             f"the detector :{name[:20]!r}",
             json.dumps(fresh.alert(anomalyDetectorArn=f"x:{name}")),
-            "no metric set takes the alerts of the detector",
+            "no metric set accepts the alerts of the detector",
         )
         yield kept(
             f"the measure {name[:20]!r}",
@@ -480,7 +480,7 @@ def _empty(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
         "metricName": "^metricName: ",
         "dimensionName": "^dimensionName: ",
     }
-    reasons["anomalyDetectorArn"] = "no metric set takes"
+    reasons["anomalyDetectorArn"] = "no metric set accepts"
     for path in paths(fresh.alert()):
         if TYPES[path[-1]] in (_TEXT, _TEXT_OR_NULL):
             body = change(fresh.alert(), path, lambda inner, last: inner.__setitem__(last, ""))
@@ -534,11 +534,13 @@ def _enveloped(fresh: Fresh, rng: random.Random) -> Iterator[Message]:
             {"Records": [{"Sns": inner}]},
             {"Records": [inner]},
         ):
-            yield kept(f"an envelope around {inner!r}", json.dumps(wrap), "no known source|^not JSON|JSON is no object")
+            yield kept(
+                f"an envelope around {inner!r}", json.dumps(wrap), "no known source|^not JSON|JSON is not an object"
+            )
         yield kept(
             f"an event around {inner!r}",
             json.dumps({"detail-type": "x", "source": "y", "detail": inner}),
-            "no known source|no object|^not JSON",
+            "no known source|not an object|^not JSON",
         )
         yield kept(
             f"an event of {inner!r}",
@@ -590,7 +592,7 @@ def whole_events() -> Iterator[Delivery]:
         )
         yield Delivery(
             event,
-            (either(what, body) if with_alert else kept(what, body, "no known source|no object|^not JSON|nested"),),
+            (either(what, body) if with_alert else kept(what, body, "no known source|not an object|^not JSON|nested"),),
         )
     for identity in ("", "\0", "\ud800", "../../x", "x" * 10_000, "\n", "é", '"', "m"):
         sound, broken = (
@@ -757,7 +759,7 @@ def worst_cases() -> Iterator[Message]:
     alarm["alarmData"]["configuration"]["metrics"] = ["@@"]
     yield kept("an alarm of many metrics", full(alarm, lambda i: '{"id":"m"}'), "length <= 500 .*metrics")
     blanks = f'{{"id":"m","expression":"{"ANOMALY_DETECTION_BAND(" * 1_000}{" " * 900_000}"}}'
-    yield kept("a band of blanks", json.dumps(alarm).replace('"@@"', blanks), "watches no ANOMALY_DETECTION_BAND")
+    yield kept("a band of blanks", json.dumps(alarm).replace('"@@"', blanks), "has no ANOMALY_DETECTION_BAND")
     alarm = fresh.foreign("cloudwatch_lambda")
     alarm["alarmData"]["state"]["reason"] = "datapoints " + "1 (14/07/26 11:10:00), " * 40_000
     yield filed("an alarm of many points", json.dumps(alarm))

@@ -18,9 +18,12 @@ from anomalake.domain.metric_set import MetricSet
 TOP = Path(__file__).parents[2]
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 PSEUDO = {
-    "AWS::AccountId": ACCOUNT, "AWS::Region": REGION, "AWS::Partition": "aws", "AWS::NoValue": None,
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Region": REGION,
+    "AWS::Partition": "aws",
+    "AWS::NoValue": None,
     "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/anomalake/1a2b3c4d-0000-1111-2222-333344445555",
-}  # fmt: skip
+}
 
 
 class Resource(NamedTuple):

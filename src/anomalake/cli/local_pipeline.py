@@ -122,7 +122,7 @@ def run_backtest(
     """
     when = build_timeline(store, metric_set, now or utc_now())
     files = when.files
-    compaction.discard(store, metric_set)
+    compaction.cancel_compactions(store, metric_set)
     feedback = read_feedback(store, metric_set)
     detector = Detector(metric_set, feedback=feedback.feedback)
     alerted = failed = 0

@@ -66,7 +66,8 @@ class Report(NamedTuple):
     quarantined_alerts: int  # alerts that it did not understand
     findings: tuple[Finding, ...]  # the first of them
     finding_count: int  # all of them
-    notes: tuple[str, ...] = ()  # lines about live data that is left out
+    notes: tuple[str, ...]  # lines about live data that is left out
+    first_interval: datetime  # the start of the first interval that was processed, naive UTC
 
 
 # --- what a back-test in one process does too
@@ -146,6 +147,7 @@ def build_report(
     return Report(
         with_data, when.empty_intervals, rows, rows - sum(one.cells for one in told), len(after.series), cardinality, complete,
         tuple(after.status()), *sent, tuple(findings), found, when.notes,
+        next(iter(when.files)),
     )  # fmt: skip
 
 

@@ -1,4 +1,8 @@
-"""What the detector remembers, read from the lake and kept there: the shards first, then the head that names them, and only over what was read."""
+"""Reads and writes the state of a metric set's detector in the lake, and reads the feedback.
+
+The state is a head in JSON and the shards that it names. Shards are written first, then the head. The head is
+replaced only when it is still the one that was read, so two runs cannot mix their states.
+"""
 
 from typing import NamedTuple
 
@@ -11,66 +15,72 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
 from anomalake.lake.store import StorageError, Store, StoredObject
 
-LEGACY_STATE_NAME = "state.npz"  # of versions before the memory was cut into shards
+LEGACY_STATE_NAME = "state.npz"  # the state of versions that did not use shards
 
 
 class FeedbackFiles(NamedTuple):
-    """What people said of events, and files that say nothing, with the reason."""
+    """The feedback of a metric set, and a text for each file that could not be read."""
 
     feedback: tuple[Feedback, ...]
     problems: tuple[str, ...]
 
 
 def load_state(store: Store, metric_set: MetricSet) -> tuple[Memory | None, StoredObject | None]:
-    """The memory and the head it was read from; None where there is none. `UserError` where it does not fit, saying what to do."""
+    """Return the state and the head it was read from, or None and None when the lake has no state.
+
+    Raises `UserError` when the state does not fit the metric set or this version of Anomalake; the message says what
+    to do.
+    """
     key = layout.state_key(metric_set)
     head = store.get(key)
     if head is None:
-        old = f"{key.rpartition('/')[0]}/{LEGACY_STATE_NAME}"
-        if store.get(old) is not None:
-            raise UserError(
-                f"{old}: is the state of an older Anomalake, which this one does not read; {state.rebuild_hint(metric_set)}"
-            )
+        legacy_key = f"{key.rpartition('/')[0]}/{LEGACY_STATE_NAME}"
+        if store.get(legacy_key) is not None:
+            problem = "is the state of an older Anomalake, which this version cannot read"
+            raise UserError(f"{legacy_key}: {problem}; {state.rebuild_hint(metric_set)}")
         return None, None
 
-    def shard(name: str) -> bytes | None:
-        found = store.get(layout.shard_key(metric_set, name))
-        return found.data if found else None
+    def read_shard(name: str) -> bytes | None:
+        stored = store.get(layout.shard_key(metric_set, name))
+        return stored.data if stored else None
 
-    return state.load(head.data, shard, metric_set, key), head
+    return state.load(head.data, read_shard, metric_set, key), head
 
 
 def save_state(store: Store, metric_set: MetricSet, memory: Memory, head: StoredObject | None) -> None:
-    """Keep the memory where the head is still the one that was read; `StorageError` otherwise. Parts that no head names any more are deleted."""
+    """Write the state, then delete the shards that the new head does not name.
+
+    `head` is the head that the state was read from. Raises `StorageError` when another run has replaced it.
+    """
     key = layout.state_key(metric_set)
     data, shards = state.dump(memory)
-    before = state.shard_names(head.data) if head else frozenset()
-    new = [name for name in shards if name not in before]
-    list(
-        map_in_threads(
-            lambda number: store.put(layout.shard_key(metric_set, new[number]), shards[new[number]]), range(len(new))
-        )
-    )
+    old_names = state.shard_names(head.data) if head else frozenset()
+    new_names = [name for name in shards if name not in old_names]
+
+    def write_shard(number: int) -> None:
+        store.put(layout.shard_key(metric_set, new_names[number]), shards[new_names[number]])
+
+    list(map_in_threads(write_shard, range(len(new_names))))
     if not (store.replace(key, data, head.version) if head else store.create(key, data)):
         raise StorageError(
-            f"{key}: another run wrote it meanwhile; what this run did will be done again, to the same end"
+            f"{key}: another run wrote it at the same time; the next run repeats this one, with the same result"
         )
-    for name in sorted(before - shards.keys()):
+    for name in sorted(old_names - shards.keys()):
         store.delete(layout.shard_key(metric_set, name))
 
 
 def delete_unused_shards(store: Store, metric_set: MetricSet) -> None:
-    """Delete what the head does not name: parts of memories that could not be read, and the state of an older Anomalake."""
+    """Delete the shards that the head does not name, and the state of an older Anomalake."""
     key = layout.state_key(metric_set)
     head, folder = store.get(key), key.rpartition("/")[0]
-    named = {layout.shard_key(metric_set, name) for name in (state.shard_names(head.data) if head else ())}
+    used = {layout.shard_key(metric_set, name) for name in (state.shard_names(head.data) if head else ())}
     for name in list(store.list(folder)):
-        if (name.startswith(f"{folder}/shards/") or name == f"{folder}/{LEGACY_STATE_NAME}") and name not in named:
+        if (name.startswith(f"{folder}/shards/") or name == f"{folder}/{LEGACY_STATE_NAME}") and name not in used:
             store.delete(name)
 
 
 def read_feedback(store: Store, metric_set: MetricSet) -> FeedbackFiles:
-    """The feedback of the lake, in the order of the files' names."""
+    """Read the feedback of the lake, in the order of the file names."""
     found, problems = [], []
     for key in sorted(store.list(layout.feedback_folder(metric_set))):
         stored = store.get(key)
