@@ -63,7 +63,7 @@ def build_role(sets: Sequence[MetricSet]) -> Node:
         f"{PREFIX_PLACEHOLDER}-${{AWS::Region}}-quicksight",
         "quicksight.amazonaws.com",
         statements,
-        "QuickSight asks Athena with it.",
+        "QuickSight assumes this role to query Athena.",
     )
 
 

@@ -48,7 +48,7 @@ def build_stack(sets: Sequence[MetricSet]) -> Node:
     template["Conditions"]["HasTopics"] = _build_topics_condition()
     template["Outputs"] = {
         "RoleArn": {
-            "Description": "The role that QuickSight asks Athena with.",
+            "Description": "The role that QuickSight assumes to query Athena.",
             "Value": {"Fn::GetAtt": ["Role", "Arn"]},
         }
     }
