@@ -234,7 +234,7 @@ def run(*arguments: str, capsys) -> tuple[int, str]:
 BACKTEST = ("backtest", "--metric-set", "sets/shop.yaml", "--data", "data.csv")
 REBUILD = ("detect", "--rebuild", "--metric-set", "sets/shop.yaml")
 TOLD = (
-    "anomalake: shop: there is live data from shop/live/20190306/0500 on, but Athena shows it from 2020-01-01 on only"
+    "anomalake: shop: there is live data from shop/live/20190306/0500 on, but Athena shows it only from 2020-01-01 on"
 )
 
 
@@ -279,7 +279,7 @@ def test_data_of_the_future_is_told_with_the_day_up_to_which_athena_shows_it():
         [datetime(2026, 1, 1), datetime(2036, 1, 1)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
     )
     (told,) = projection.range_warnings(SHOP, lies, projection.DEFAULT_START, "x")
-    assert told.found == "shop: shop/live/20360101/0000 lies in the future; Athena shows live data up to tomorrow"
+    assert told.found == "shop: shop/live/20360101/0000 is in the future; Athena shows live data up to tomorrow"
 
 
 def render_in(here: Path, capsys, *more: str) -> tuple[int, str]:
@@ -361,7 +361,7 @@ def test_the_doctor_compares_the_first_folder_with_the_deployed_range_of_every_f
     made = cloud(*keys_of(item, datetime(2013, 2, 8, 5), datetime(2026, 1, 1)), sets=(item,))
     (told,) = made.findings()
     assert told.found == (
-        f"shop: there is live data from {live_data.interval_folder(item, datetime(2013, 2, 8, 5))} on, but Athena shows it from 2020-01-01 on only "
+        f"shop: there is live data from {live_data.interval_folder(item, datetime(2013, 2, 8, 5))} on, but Athena shows it only from 2020-01-01 on "
         "(LiveDataStart of the stack)"
     )
     assert told.remedy == 'deploy with LiveDataStart=2013-02-01 (`make deploy PARAMETERS="LiveDataStart=2013-02-01"`)'
@@ -373,7 +373,7 @@ def test_a_stack_that_was_deployed_with_the_value_is_ok(cloud):
     (told,) = cloud(*keys_of(SHOP, datetime(2013, 2, 8, 5)), LiveDataStart="2013-02-01").findings()
     assert told == (
         "ok",
-        "shop: Athena shows live data from 2013-02-01 on, and the first lies in shop/live/20130208/0500",
+        "shop: Athena shows live data from 2013-02-01 on, and the first file is in shop/live/20130208/0500",
         "",
     )
 
@@ -403,7 +403,7 @@ def test_folders_and_rows_of_the_future_are_reported_and_tomorrow_s_are_not(clou
     assert [one.found for one in made.findings()] == [
         f"shop: anomalyGroups has rows of {later:%Y-%m-%d}, in the future; Athena shows rows up to tomorrow",
         f"shop: observations has rows of {later:%Y-%m-%d}, in the future; Athena shows rows up to tomorrow",
-        f"shop: shop/live/{later:%Y%m%d}/0000 lies in the future; Athena shows live data up to tomorrow",
+        f"shop: shop/live/{later:%Y%m%d}/0000 is in the future; Athena shows live data up to tomorrow",
     ]
 
 
@@ -445,7 +445,7 @@ def test_the_doctor_asks_for_a_few_pages_however_many_objects_lie_there(tmp_path
         stack=Stack("", "", {}, {"DataBucket": BUCKET}),
     )
     (told,) = partitions.check_partitions(context)
-    assert told.found == "shop: none of the first 3,000 objects in shop/live/ lies in the folder of an interval"
+    assert told.found == "shop: none of the first 3,000 objects in shop/live/ is in the folder of an interval"
     assert len(asked) <= 12
 
 
@@ -458,7 +458,7 @@ def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_looke
     monkeypatch.setattr(
         partitions,
         "_list_keys",
-        lambda context, prefix, after="", most=1000: asked(context, prefix, after, min(most, 1)),
+        lambda context, prefix, after="", max_keys=1000: asked(context, prefix, after, min(max_keys, 1)),
     )
     (told,) = made.findings()
     assert (told.status, "do not sort by date" in told.found) == ("skipped", True)
@@ -479,11 +479,11 @@ def test_a_deployed_range_that_is_not_this_checkout_s_is_a_problem_in_words(clou
     made.sets = (moved,)
     (told,) = made.told("problem")
     assert (
-        "range over 20200101,NOW+1DAYS, which begins with no folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}"
+        "range of the live table's partitions is 20200101,NOW+1DAYS; it does not begin with a folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}"
         in told.found
     )
     made.of["glue"].update_table(DatabaseName=database, TableInput={"Name": "live"})
-    assert "range over nothing" in made.told("problem")[0].found
+    assert "partitions is empty" in made.told("problem")[0].found
     made.of["glue"].delete_table(DatabaseName=database, Name="live")
     assert made.findings() == []  # `catalog` reports it
 

@@ -20,7 +20,7 @@ from anomalake.functions import detect
 from anomalake.functions.settings import Settings
 from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 
 NOW = datetime(2026, 3, 2, 12)

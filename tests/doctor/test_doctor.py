@@ -21,7 +21,8 @@ from botocore.validate import ParamValidator
 from anomalake import doctor
 from anomalake.catalog import views
 from anomalake.cli.main import main
-from anomalake.doctor.context import Context, Stack, declared_catalog
+from anomalake.doctor.context import Context, Stack
+from anomalake.doctor.declared import declared_catalog
 from anomalake.domain import metric_set, metric_set_yaml
 from examples import shop_text
 from stack import expand, project
@@ -423,7 +424,7 @@ def test_an_owner_who_does_not_exist_is_a_problem_and_the_remedy_lists_who_does(
     check = the(
         examine("bob", quicksight__describe_user="ResourceNotFoundException: User bob not found"), "people", "problem"
     )
-    assert "'bob' is no QuickSight user" in check.found
+    assert "'bob' is not a QuickSight user" in check.found
     assert "list-users" in check.remedy
 
 
@@ -525,7 +526,7 @@ def test_a_failure_in_a_nested_stack_is_followed_to_where_it_happened():
 
 def test_a_stack_under_way_is_to_be_waited_for():
     assert (
-        "through"
+        "when the operation has ended"
         in the(examine(cloudformation__describe_stacks=stack("UPDATE_IN_PROGRESS")), "stack", "warning").remedy
     )
 
@@ -665,7 +666,7 @@ def test_what_the_role_may_not_do_is_named_and_conditions_are_no_verdict():
     assert ROLE in check.remedy
     unsure = simulated("s3:ListBucket", MissingContextValues=["s3:prefix"])
     assert "depends on conditions" in the(examine(iam__simulate_principal_policy=unsure), "access", "warning").found
-    assert "own policy that denies is out of sight" in the(examine(), "access", "ok").found
+    assert "own policy that denies it" in the(examine(), "access", "ok").found
     gone = "NoSuchEntity: The role cannot be found"
     assert "no role" in the(examine(iam__simulate_principal_policy=gone), "access", "problem").found
 

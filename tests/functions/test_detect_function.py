@@ -19,7 +19,8 @@ from anomalake.functions import detect, messaging
 from anomalake.functions.settings import Settings
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.live_data import IntervalData
-from anomalake.lake.store import ObjectStore, StorageError
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import StorageError
 from examples import shop_text
 
 SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")

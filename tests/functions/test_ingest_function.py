@@ -8,7 +8,8 @@ import pytest
 
 from anomalake.functions import ingest as function
 from anomalake.functions import settings
-from anomalake.lake.store import ObjectStore, StorageError
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import StorageError
 from examples import alert_body, event_text, sqs_event
 
 

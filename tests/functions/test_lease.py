@@ -16,7 +16,8 @@ from anomalake.cli.main import main
 from anomalake.functions import lease
 from anomalake.functions.lease import LEASE_DURATION, MAX_LEASE_DURATION, describe_holder, hold_lease
 from anomalake.lake import layout
-from anomalake.lake.store import ObjectStore, StorageError, open_store
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import StorageError, open_store
 from traffic import SHOP
 
 NOW = datetime(2026, 11, 26, 12)

@@ -12,7 +12,8 @@ from anomalake.functions import ingest as function
 from anomalake.functions import messaging, notification
 from anomalake.functions.settings import Settings
 from anomalake.lake.ingest import Message
-from anomalake.lake.store import ObjectStore, StorageError
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import StorageError
 from examples import alert_body, shop_text
 
 BERLIN = metric_set_yaml.parse(

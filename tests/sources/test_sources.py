@@ -17,7 +17,7 @@ from anomalake.domain import alert as alerts
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import AlertError
 from anomalake.lake.ingest import Message, ingest_messages
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import alert_body, event_text
 
 TOP = Path(__file__).parents[2]

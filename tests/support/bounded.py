@@ -145,7 +145,7 @@ def check(deliveries: list[hostile.Delivery]) -> None:
     )
     for key in files if isinstance(store, FolderStore) else store.list(""):
         if not PREFIXES.fullmatch(key):
-            fault(key, "is no key of the lake")
+            fault(key, "is not a key of the lake")
     archived = {body for key in store.list("alerts") for body in archive.unpack_bodies(store.get(key).data)}
     reasons = {
         kept["body"]: kept["reason"] for key in store.list("quarantine") for kept in [json.loads(store.get(key).data)]
@@ -166,7 +166,7 @@ def check(deliveries: list[hostile.Delivery]) -> None:
             if (
                 not reason
                 or len(reason) > 5_000
-                or "fault of Anomalake" in reason
+                or "an error in Anomalake" in reason
                 or not re.search(message.reason, reason, re.DOTALL)
             ):
                 fault(message.what, f"is in quarantine because {reason!r}, not {message.reason!r}")
