@@ -187,8 +187,7 @@ def test_a_deployed_range_that_is_not_this_checkout_s_is_a_problem_in_words(clou
     (told,) = made.told("problem")
     assert (
         "range of the live table's partitions is 20200101,NOW+1DAYS; "
-        "it does not begin with a folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}"
-        in told.found
+        "it does not begin with a folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}" in told.found
     )
     made.of["glue"].update_table(DatabaseName=database, TableInput={"Name": "live"})
     assert "partitions is empty" in made.told("problem")[0].found
