@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
-from anomalake.detect import model, schedule, state
-from anomalake.detect.detector import Detector, Health, IntervalResult
+from anomalake.detect import schedule, state
+from anomalake.detect.detector import Detector
+from anomalake.detect.interval_result import Health, IntervalResult
+from anomalake.detect.parameters import HISTORY_DAYS
 from anomalake.detect.state import Memory
 from anomalake.detect.timeline import describe_waiting, find_not_due
 from anomalake.domain import intervals
@@ -169,7 +171,7 @@ def _create_memory(store: Store, metric_set: MetricSet, last_due: datetime) -> M
 
     It learns from the live data of the last weeks, and alerts on later intervals only.
     """
-    earliest = last_due - timedelta(days=model.HISTORY_DAYS)
+    earliest = last_due - timedelta(days=HISTORY_DAYS)
     starts = live_data.list_interval_starts(store, metric_set)
     first = next((start for start in starts if earliest <= start <= last_due), last_due)
     return Memory(Detector(metric_set), metric_set.clock.previous_start(first), last_due, 0)
