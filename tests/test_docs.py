@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from cfnlint.decode import decode
+import cfn_yaml
 
 from anomalake import doctor
 from anomalake.catalog import glue
@@ -20,7 +20,7 @@ TOP = Path(__file__).parent.parent
 DOCS = {path.name: path.read_text("utf-8") for path in (TOP / "docs").glob("*.md")}
 README = (TOP / "README.md").read_text("utf-8")
 SHOP = metric_set.parse(shop_text(), "shop")
-TEMPLATE, _ = decode(str(TOP / "template.yaml"))
+TEMPLATE = cfn_yaml.load(TOP / "template.yaml")
 SET_TEMPLATE = glue.set_template(SHOP)
 
 

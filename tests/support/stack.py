@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cfnlint.decode import decode
+import cfn_yaml
 
 from anomalake.cli.rendered_files import render
 from anomalake.domain.metric_set import MetricSet
@@ -44,9 +44,7 @@ def read(file: Path) -> dict[str, Any]:
     """A template as it is written."""
     if file.suffix == ".json":
         return dict(json.loads(file.read_text("utf-8")))
-    template, problems = decode(str(file))
-    assert not problems, problems
-    return dict(template)
+    return cfn_yaml.load(file)
 
 
 def expand(file: Path = TOP / "template.yaml", path: str = "", **parameters: str) -> dict[str, Resource]:
