@@ -55,7 +55,7 @@ def scored(values: np.ndarray, slots: int = 24, start: str = "2024-01-01") -> np
     times = pd.date_range(start, periods=len(values), freq=step)
     wide = pd.DataFrame(values, index=times, columns=[f"s{number:03d}" for number in range(values.shape[1])])
     rows = wide.rename_axis("timestamp").reset_index().melt("timestamp", var_name="series").dropna()
-    scores = score_file.scores(rows, frequency)
+    scores = score_file.score_rows(rows, frequency)
     found: np.ndarray = (
         scores.pivot(index="timestamp", columns="series", values="score")
         .reindex(index=times, columns=wide.columns)
@@ -152,7 +152,7 @@ def _row(name: str, result: Result) -> None:
 
 def shop_cells() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The demo's shop by measure: values and labels as [hour, series]."""
-    made, keys = shop.make(), ["platform", "marketplace"]
+    made, keys = shop.generate(), ["platform", "marketplace"]
     wide = {
         measure: made.data.pivot(index="timestamp", columns=keys, values=measure) for measure in ("views", "revenue")
     }

@@ -21,7 +21,7 @@ from anomalake.cli.demo import shop
 from anomalake.detect import cause
 from anomalake.detect.detector import Detector
 from anomalake.domain import metric_set
-from anomalake.lake.live_data import Interval, Series
+from anomalake.lake.live_data import IntervalData, Series
 
 SEEDS, EVENTS = (101, 102, 103), 200
 OFF = (0.02, 0.05, 0.10)  # forecasts, relative
@@ -154,7 +154,7 @@ def _contributions(times: float) -> tuple[float, float]:
                 chosen = generator.choice(len(series), generator.integers(2, 8), replace=False)
                 injected[chosen] = times * 0.05 * mean[chosen] * generator.uniform(0.7, 1.4, len(chosen))
             scored = detector.score(
-                Interval(
+                IntervalData(
                     wall, {one: (float(v),) for one, v in zip(series, value + injected, strict=True)}, len(series), ()
                 )
             )
@@ -178,14 +178,14 @@ def _demo(seeds: tuple[int, ...]) -> str:
     exact: list[tuple[bool, list[float]]] = []
     events = false = struck = carried = 0
     for seed in seeds:
-        made, detector = shop.make(seed=seed), Detector(metric_set.parse(DEMO, "shop"))
+        made, detector = shop.generate(seed=seed), Detector(metric_set.parse(DEMO, "shop"))
         cells = dict(list(made.labels.groupby(["timestamp", "measure"])))
         struck += len(cells)
         for hour, rows in made.data.groupby("timestamp"):
             values = {
                 (row.platform, row.marketplace): (float(row.views), float(row.revenue)) for row in rows.itertuples()
             }
-            for alert in detector.score(Interval(hour.to_pydatetime(), values, len(rows), ())).alerts:
+            for alert in detector.score(IntervalData(hour.to_pydatetime(), values, len(rows), ())).alerts:
                 measure = alert.impacted_metric.metric_name
                 events += 1
                 if (hour, measure) not in cells:

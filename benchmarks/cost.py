@@ -13,7 +13,7 @@ import time
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from anomalake.dashboards.definition import MOST_POINTS
+from anomalake.dashboards.definition import MAX_TIME_AXIS_POINTS
 from anomalake.detect.detector import SHARD
 
 # List prices of us-east-1 in USD, without free allowances, as read in the autumn of 2026 (docs/scaling.md, "Prices").
@@ -40,7 +40,7 @@ Frequency = Literal["PT1H", "PT5M"]
 DAYS = 30.4
 PER_DAY: dict[Frequency, int] = {"PT1H": 24, "PT5M": 288}
 WINDOW = {
-    frequency: MOST_POINTS // day + 3 for frequency, day in PER_DAY.items()
+    frequency: MAX_TIME_AXIS_POINTS // day + 3 for frequency, day in PER_DAY.items()
 }  # days that a dashboard reads at first
 # Measured: `--measure` (seconds of one core, requests, bytes), benchmarks/scale.py (bytes of a row).
 RUN_SECONDS: dict[Frequency, tuple[float, float]] = {
@@ -176,16 +176,16 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     from anomalake.lake.store import ObjectStore
 
     item = metric_set.parse(_SET.format(frequency=frequency), "cost")
-    rng, detector, step = np.random.default_rng(3), Detector(item), intervals.STEP[frequency]
+    rng, detector, step = np.random.default_rng(3), Detector(item), intervals.INTERVAL_LENGTHS[frequency]
     names = [(f"r{number % 100}", f"product-{number // 100}") for number in range(series)]
     wall, level = datetime(2026, 1, 5), rng.lognormal(5, 1, series)
     for _ in range(warm_days * PER_DAY[frequency]):
         wall += step
         values = zip(names, ((value,) for value in rng.poisson(level).tolist()), strict=True)
         detector._points(
-            live_data.Interval(wall, dict(values), series, ()),
+            live_data.IntervalData(wall, dict(values), series, ()),
             wall.toordinal(),
-            intervals.slot(wall, item.frequency),
+            intervals.get_slot(wall, item.frequency),
             [],
         )
     store = _Counted(ObjectStore.memory())
@@ -197,7 +197,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         counts = zip(names, rng.poisson(level).tolist(), strict=True)
         lines = "".join(f"{region},{product},{wall:%Y-%m-%d %H:%M:%S},{count}\n" for (region, product), count in counts)
         store.store.put(
-            f"{live_data.folder(item, wall)}/data.csv", f"region,product,timestamp,amount\n{lines}".encode()
+            f"{live_data.interval_folder(item, wall)}/data.csv", f"region,product,timestamp,amount\n{lines}".encode()
         )
         store.calls.clear()
         began, began_wall = time.process_time(), time.perf_counter()

@@ -45,15 +45,17 @@ def limits(_: Path) -> None:
             )
             if hour < WARM_UP:  # learned only: nothing of it is written
                 known = zip((tuple(head.split(",")) for head in heads), map(tuple, values.tolist()), strict=True)
-                detector._points(live_data.Interval(wall, dict(known), series, ()), wall.toordinal(), wall.hour, [])
+                detector._points(live_data.IntervalData(wall, dict(known), series, ()), wall.toordinal(), wall.hour, [])
                 continue
             values[: series // 100] *= 3  # one in a hundred is an anomaly
             data = _file(wall, heads, values)
             clock = [time.perf_counter()]
             rows = [
-                row for row in live_data.parse(data, item, wall, "large.csv") if not isinstance(row, live_data.Finding)
+                row
+                for row in live_data.parse_file(data, item, wall, "large.csv")
+                if not isinstance(row, live_data.Finding)
             ]
-            interval = live_data.Interval(wall, live_data.aggregate(rows, item), len(rows), ())
+            interval = live_data.IntervalData(wall, live_data.aggregate_rows(rows, item), len(rows), ())
             clock.append(time.perf_counter())
             scored = detector.score(interval)
             clock.append(time.perf_counter())

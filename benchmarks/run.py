@@ -117,7 +117,7 @@ def ingest(_: Path) -> None:
     """One alert of 21 series and 2 dimensions into an in-memory lake: the median of `ROUNDS`, each into a timestamp of its own, then again."""
     from anomalake.domain import metric_set
     from anomalake.lake.ingest import Message
-    from anomalake.lake.ingest import ingest as file
+    from anomalake.lake.ingest import ingest_messages as file
     from anomalake.lake.store import ObjectStore
 
     item = metric_set.load(TOP / "src/metric_sets/ecommerce.yaml")
@@ -128,7 +128,7 @@ def ingest(_: Path) -> None:
                 body, began = alert(number, measure), time.perf_counter()
                 outcome = file([Message("1", body)], store, (item,), form)
                 times.append(1000 * (time.perf_counter() - began))
-                if len(outcome.filed) != 1:
+                if len(outcome.stored) != 1:
                     raise RuntimeError(f"the alert was not filed: {outcome}")
         told = ", ".join(
             f"{name} {statistics.median(times):.2f} ms"
@@ -159,10 +159,10 @@ def writers(folder: Path) -> None:
 
 def _write(folder: Path, writer: int) -> None:
     from anomalake.lake.folder_store import FolderStore
-    from anomalake.lake.store import update
+    from anomalake.lake.store import update_object
 
     for number in range(WRITES):
-        update(
+        update_object(
             FolderStore(folder),
             "shared",
             lambda current, number=number: (current or b"") + f"{writer}:{number}\n".encode(),

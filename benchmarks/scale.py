@@ -27,14 +27,14 @@ import stack
 from anomalake.catalog import duck, projection
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all
 from anomalake.catalog.views import database
-from anomalake.dashboards.definition import MOST_POINTS
+from anomalake.dashboards.definition import MAX_TIME_AXIS_POINTS
 from anomalake.detect import events
 from anomalake.detect.model import Points
 from anomalake.domain import intervals, metric_set
 from anomalake.domain.alert import encode as told
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, live_data, tables
-from anomalake.lake.layout import GLUE_NAMES, Table
+from anomalake.lake.layout import GLUE_TABLE_NAMES, Table
 
 SETS, YEAR, PER_DAY = 20, 365, 288
 REGIONS, PRODUCTS, MEASURES, AFFECTED = 5, 10, 2, 5  # 50 series; series of an event
@@ -42,7 +42,7 @@ REGIONS, PRODUCTS, MEASURES, AFFECTED = 5, 10, 2, 5  # 50 series; series of an e
 # says"), so 100 series and measures 1.2 a day; three incidents of an hour a week, 12 intervals each, are 5.1. 60: a set in trouble, or heavy tails.
 RATE, HIGH = 6, 60
 BEFORE_DAYS = 32  # as far back as the queries look, but for the one over the year
-WINDOW = int(MOST_POINTS / PER_DAY)  # days that a dashboard shows at first
+WINDOW = int(MAX_TIME_AXIS_POINTS / PER_DAY)  # days that a dashboard shows at first
 BILLED_LEAST, TERABYTE = 10_000_000, 1e12  # Athena bills a query for 10 MB at least
 LAKES = ("before", "after", "whole")
 LIVE = "live with anomalies, as a dashboard opens"
@@ -134,10 +134,10 @@ def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> 
         for name, columns, places in _day(sets[0], day, slots, struck, rng=rng, alerts=alerts):
             whole, single = _encoded(sets[0], name, columns, places, day, singly=number < before_days)
             for lake in LAKES:
-                compacted = not open_day and (lake == "whole" or (lake == "after" and name in layout.BY_DAY))
+                compacted = not open_day and (lake == "whole" or (lake == "after" and name in layout.DETECTOR_TABLES))
                 if compacted and whole:
                     _write(root / lake, layout.day_key(name, sets[0], f"{day:%Y-%m-%d}", "parquet"), whole)
-                elif not compacted and (name not in layout.BY_DAY or number < before_days):
+                elif not compacted and (name not in layout.DETECTOR_TABLES or number < before_days):
                     for instant, data in (
                         single or _encoded(sets[0], name, columns, places, day, singly=True)[1]
                     ).items():
@@ -149,7 +149,7 @@ def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> 
             for slot in range(slots):
                 wall = day + timedelta(minutes=5 * slot)
                 for lake in LAKES:
-                    _write(root / lake, f"{live_data.folder(sets[0], wall)}/data.csv", _live(wall, rng))
+                    _write(root / lake, f"{live_data.interval_folder(sets[0], wall)}/data.csv", _live(wall, rng))
     for lake in LAKES:
         for item in sets[1:]:
             _link(root / lake, sets[0], item, today - timedelta(days=before_days))
@@ -200,7 +200,7 @@ def _day(
         _named("dataHealth", item, [instants, np.full(slots, "scored", object), *counts]),
         {s: slice(s, s + 1) for s in range(slots)},
     )
-    rows: dict[Table, list[tables.Columns]] = {table: [] for table in tables.INGESTED}
+    rows: dict[Table, list[tables.Columns]] = {table: [] for table in tables.ALERT_TABLES}
     for slot in struck:
         wall = day + timedelta(minutes=5 * slot)
         points = Points(*(column[slot, ::MEASURES] for column in (value, expected, lower, upper, score)))
@@ -208,8 +208,10 @@ def _day(
         if alert is None:
             raise RuntimeError("an event was expected")
         alerts.append(len(told(alert)))
-        for table in tables.INGESTED:
-            rows[table].append(tables.rows(table, tables.units(table, alert, item), item, wall))
+        for table in tables.ALERT_TABLES:
+            rows[table].append(
+                tables.columns_from_units(table, tables.units_from_alert(table, alert, item), item, wall)
+            )
     for table, some in rows.items():
         places, end = dict[int, slice](), 0
         for slot, one in zip(struck, some, strict=True):
@@ -231,11 +233,11 @@ def _encoded(
 ) -> tuple[bytes, dict[datetime, bytes]]:
     """The day as one object, empty where it has no rows, and as one of each interval where that is wanted."""
     schema = tables.schema(table, item)
-    whole = encoding.encode("parquet", schema, columns) if places else b""
+    whole = encoding.encode_table("parquet", schema, columns) if places else b""
     if not singly:
         return whole, {}
     return whole, {
-        day + timedelta(minutes=5 * slot): encoding.encode(
+        day + timedelta(minutes=5 * slot): encoding.encode_table(
             "parquet", schema, {name: column[place] for name, column in columns.items()}
         )
         for slot, place in places.items()
@@ -256,11 +258,11 @@ def _write(root: Path, key: str, data: bytes) -> None:
 
 def _link(root: Path, first: MetricSet, item: MetricSet, since: datetime) -> None:
     """The set's events of the last days: the first set's bytes."""
-    for table in tables.INGESTED:
-        folder = root / layout.folder(table, first)
+    for table in tables.ALERT_TABLES:
+        folder = root / layout.table_folder(table, first)
         for file in folder.rglob("*.parquet"):
             if file.parent.name >= f"date={since:%Y-%m-%d}":
-                other = root / layout.folder(table, item) / file.relative_to(folder)
+                other = root / layout.table_folder(table, item) / file.relative_to(folder)
                 other.parent.mkdir(parents=True, exist_ok=True)
                 os.link(file, other)
 
@@ -274,9 +276,12 @@ def _counted(sizes: dict[str, list[int]], alerts: Sequence[int], days: int, befo
     print(
         f"{'table':<28}{'objects, an interval':>22}{'kB each':>9}{'GB':>8}{'objects, a day':>16}{'kB each':>9}{'GB':>8}"
     )
-    for table in GLUE_NAMES:
+    for table in GLUE_TABLE_NAMES:
         single, whole = statistics.mean(sizes[f"{table}, an interval"]), statistics.mean(sizes[f"{table}, a day"])
-        many, share = a_year * (PER_DAY if table in layout.BY_DAY else RATE), len(sizes[f"{table}, a day"]) / days
+        many, share = (
+            a_year * (PER_DAY if table in layout.DETECTOR_TABLES else RATE),
+            len(sizes[f"{table}, a day"]) / days,
+        )
         print(f"{table:<28}{many:>22,}{single / 1e3:>9.2f}{many * single / 1e9:>8.2f}{a_year * share:>16,.0f}{whole / 1e3:>9.1f}"
               f"{a_year * share * whole / 1e9:>8.2f}")  # fmt: skip
     print(f"{'alerts as received (at most)':<28}{a_year * RATE:>22,}{statistics.mean(alerts) / 1e3:>9.2f}"

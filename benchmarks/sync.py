@@ -34,19 +34,19 @@ def laid_out(root: Path, together: bool) -> float:
     """Seconds for live data, a folder an interval."""
     store = FolderStore(root)
     began = time.perf_counter()
-    with store.synced_together() if together else nullcontext():
+    with store.sync_at_end() if together else nullcontext():
         for number in range(OBJECTS):
             store.put(f"live/{number // 24}/{number % 24}/data.csv", DATA)
     return time.perf_counter() - began
 
 
 def main(where: str | None) -> None:
-    synced = (folder_store.sync, folder_store.sync_folder)
+    synced = (folder_store.sync_file, folder_store.sync_folder)
     numbers = itertools.count()
     with tempfile.TemporaryDirectory(dir=where) as folder:
 
         def measured(work: Callable[[Path], float], waits: bool = True) -> float:
-            folder_store.sync, folder_store.sync_folder = synced if waits else (lambda _: None, lambda _: None)
+            folder_store.sync_file, folder_store.sync_folder = synced if waits else (lambda _: None, lambda _: None)
             return statistics.median(work(Path(folder) / str(next(numbers))) for _ in range(ROUNDS))
 
         print(

@@ -13,7 +13,7 @@ from anomalake.catalog.views import views, views_of_all
 from anomalake.cli.main import main
 from anomalake.domain import metric_set
 from anomalake.lake import tables
-from anomalake.lake.layout import GLUE_NAMES
+from anomalake.lake.layout import GLUE_TABLE_NAMES
 from examples import shop_text
 
 TOP = Path(__file__).parent.parent
@@ -43,7 +43,7 @@ def test_every_column_of_tables_and_views_is_described():
         return re.sub(r"^(views|revenue)(?=.)", "<m>", name)
 
     own = {"platform", "marketplace", "views", "revenue"}
-    for table in GLUE_NAMES:
+    for table in GLUE_TABLE_NAMES:
         for column in tables.schema(table, SHOP):
             assert column.name in own or f"`{general(column.name)}`" in DOCS["lake.md"], column
     for view in (*views(SHOP, "anomalake", "parquet"), *views_of_all([SHOP], "anomalake", "parquet")):

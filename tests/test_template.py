@@ -1009,7 +1009,7 @@ def test_everything_that_an_analysis_or_dashboard_names_is_there(stack):
 
 def test_the_check_of_references_finds_what_it_is_there_for(stack):
     item = THREE[0]
-    made = definition.definition(item, definition.rolling(item))
+    made = definition.build_set_definition(item, definition.rolling_window(item))
     columns = {view.name: {column.name for column in view.columns} for view in views(item, "anomalake", "parquet")}
     assert references(made, columns) == []
     text = json.dumps(made)

@@ -21,7 +21,7 @@ from anomalake.detect import state
 from anomalake.detect.detector import Detector
 from anomalake.domain import metric_set
 from anomalake.lake import layout
-from anomalake.lake.live_data import Interval
+from anomalake.lake.live_data import IntervalData
 from artifacts import DETECT, INGEST, TOP, handled, shop_alert
 from examples import shop_text, sqs_event
 from stack import ACCOUNT, REGION, Resource, expand, project
@@ -185,7 +185,7 @@ def remembered(bucket: Any, item: metric_set.MetricSet) -> None:
     """A memory of the hour before the first one, by which only the last one alerts."""
     last = last_hour()
     before, detector = last - timedelta(hours=9 * 24), Detector(item)
-    detector.score(Interval(before, {("app", "us"): (1_000.0, 5.0)}, 1, ()))
+    detector.score(IntervalData(before, {("app", "us"): (1_000.0, 5.0)}, 1, ()))
     head, shards = state.dump(state.Memory(detector, before, last, 0))
     bucket.put_object(Key=layout.state_key(item), Body=head)
     for name, data in shards.items():

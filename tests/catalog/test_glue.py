@@ -14,8 +14,8 @@ from anomalake.cloudformation import PREFIX
 from anomalake.domain import metric_set
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
-from anomalake.lake.layout import GLUE_NAMES
+from anomalake.lake.ingest import Message, ingest_messages
+from anomalake.lake.layout import GLUE_TABLE_NAMES
 from examples import alert_body, shop_text
 
 SETS = tuple(
@@ -61,7 +61,7 @@ def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
 
 def test_the_lake_s_tables_are_declared_as_they_are_written():
     assert {table["Name"] for table in inputs("EXTERNAL_TABLE")} == {
-        *GLUE_NAMES.values(),
+        *GLUE_TABLE_NAMES.values(),
         "live",
         "feedback",
         "compaction",
@@ -74,7 +74,9 @@ def test_the_lake_s_tables_are_declared_as_they_are_written():
             assert projected == (
                 "2000-01-01,NOW+1DAYS" if partition["Name"] == "date" else projection.live_range("yyyyMMdd")
             )
-    for (table, name), declared in zip(GLUE_NAMES.items(), inputs("EXTERNAL_TABLE")[: len(GLUE_NAMES)], strict=True):
+    for (table, name), declared in zip(
+        GLUE_TABLE_NAMES.items(), inputs("EXTERNAL_TABLE")[: len(GLUE_TABLE_NAMES)], strict=True
+    ):
         csv, parquet = branches(declared["StorageDescriptor"])
         assert declared["Name"] == name
         assert [c["Name"] for c in csv["Columns"]] == [c.name.lower() for c in tables.schema(table, SETS[0])]
@@ -125,7 +127,7 @@ def test_a_saved_query_answers_on_an_empty_lake_and_on_one_with_events(tmp_path,
             timestamp=f"{now:%Y-%m-%dT%H:%M}Z",
             anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:{one.name}",
         )
-        assert ingest([Message("m", body)], FolderStore(tmp_path), SETS, "parquet").filed
+        assert ingest_messages([Message("m", body)], FolderStore(tmp_path), SETS, "parquet").stored
         point = ("pc_web|us", now, "pc_web", "us", "views", 812.25, 400.0, 300.0, 500.0, 71.5)
         for table, row in (("observations", point), ("dataHealth", (now, "thin", 9, 21, 9, 9, 0))):
             data = encoding.encode_records("parquet", tables.schema(table, one), [row])

@@ -20,7 +20,7 @@ from anomalake.cloudformation import PARAMETERS
 from anomalake.doctor import partitions
 from anomalake.doctor.scene import Finding, Scene, Stack
 from anomalake.domain import intervals, metric_set, time_patterns
-from anomalake.domain.alert import EARLIEST
+from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import live_data
@@ -63,7 +63,7 @@ def range_of(resources: dict[str, Resource], column: str = "slot") -> set[str]:
 def test_the_range_begins_with_the_folder_of_the_parameter_s_day_in_every_folder_pattern(path: str, day: date):
     pattern = projection.partition(path).pattern
     made = _Scope({}, {"LiveDataStart": str(day)}).resolve(projection.live_range(pattern))
-    assert made == f"{datetime(day.year, day.month, day.day):{time_patterns.python_format(pattern)}},NOW+1DAYS"
+    assert made == f"{datetime(day.year, day.month, day.day):{time_patterns.to_python_format(pattern)}},NOW+1DAYS"
     assert projection.start_of_range(made, pattern) == day
 
 
@@ -105,7 +105,9 @@ def test_a_comma_in_the_date_of_a_path_would_end_the_range_there_and_is_refused(
 
 
 ZONES = ("UTC", "Pacific/Kiritimati", "America/Los_Angeles", "Europe/Berlin")
-walls = st.datetimes(datetime(1969, 1, 1), datetime(2099, 12, 31)).map(lambda wall: intervals.floor(wall, "PT1H"))
+walls = st.datetimes(datetime(1969, 1, 1), datetime(2099, 12, 31)).map(
+    lambda wall: intervals.floor_to_interval(wall, "PT1H")
+)
 
 
 @given(
@@ -118,7 +120,7 @@ def test_each_interval_is_shown_or_is_outside_for_one_reason(
     some: list[datetime], zone: str, start: date, now: datetime
 ):
     found = projection.outside(some, shop(zone=zone), start, now)
-    old = {wall for wall in some if intervals.to_utc(wall, zone) < EARLIEST}
+    old = {wall for wall in some if intervals.to_utc(wall, zone) < EARLIEST_TIMESTAMP}
     first, last = (
         datetime(start.year, start.month, start.day),
         datetime(now.year, now.month, now.day) + timedelta(days=2),
@@ -344,7 +346,7 @@ def cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
 
 
 def keys_of(item: MetricSet, *some: datetime) -> list[str]:
-    return [f"{live_data.folder(item, wall)}/data.csv" for wall in some]
+    return [f"{live_data.interval_folder(item, wall)}/data.csv" for wall in some]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -353,7 +355,7 @@ def test_the_doctor_compares_the_first_folder_with_the_deployed_range_of_every_f
     made = cloud(*keys_of(item, datetime(2013, 2, 8, 5), datetime(2026, 1, 1)), sets=(item,))
     (told,) = made.findings()
     assert told.found == (
-        f"shop: there is live data from {live_data.folder(item, datetime(2013, 2, 8, 5))} on, but Athena shows it from 2020-01-01 on only "
+        f"shop: there is live data from {live_data.interval_folder(item, datetime(2013, 2, 8, 5))} on, but Athena shows it from 2020-01-01 on only "
         "(LiveDataStart of the stack)"
     )
     assert told.remedy == 'deploy with LiveDataStart=2013-02-01 (`make deploy PARAMETERS="LiveDataStart=2013-02-01"`)'
@@ -484,11 +486,11 @@ def test_what_laptop_and_athena_call_live_data_is_one(tmp_path: Path):
             "shop/live/20210102/0100/_a", "shop/live/20210102/0200x/a", "shop/live/x/0200/a", "shop/live/20210132/0200/a"]  # fmt: skip
     for key in keys:
         FolderStore(tmp_path).put(key, json.dumps(key).encode())
-    assert list(live_data.files_by_interval(FolderStore(tmp_path), SHOP)) == [
+    assert list(live_data.list_files_by_interval(FolderStore(tmp_path), SHOP)) == [
         datetime(2021, 1, 1),
         datetime(2021, 1, 1, 5),
     ]
-    assert [wall for key in keys if (wall := live_data.wall_of(SHOP, key))] == [
+    assert [wall for key in keys if (wall := live_data.wall_time_of_key(SHOP, key))] == [
         datetime(2021, 1, 1),
         datetime(2021, 1, 1, 5),
     ]

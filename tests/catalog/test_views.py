@@ -16,10 +16,10 @@ from anomalake.catalog import duck, sql
 from anomalake.catalog.views import database, views, views_of_all
 from anomalake.cli import local_pipeline
 from anomalake.domain import metric_set
-from anomalake.domain.series_key import series_key
+from anomalake.domain.series_key import build_series_key
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from examples import alert_body, shop_text
 
 FORMATS = ("parquet", "csv")
@@ -87,11 +87,11 @@ def lake(request, tmp_path_factory):
     root: Path = tmp_path_factory.mktemp(request.param)
     item = metric_set.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
-    local_pipeline.lay_out(live, item, FolderStore(root))
-    outcome = ingest(
+    local_pipeline.write_live_data(live, item, FolderStore(root))
+    outcome = ingest_messages(
         [Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param
     )
-    assert (len(outcome.filed), outcome.quarantined, outcome.failed) == (12, (), ())
+    assert (len(outcome.stored), outcome.quarantined, outcome.failed_ids) == (12, (), ())
     return duck.connect(root, [item]), database("anomalake", item)
 
 
@@ -279,18 +279,18 @@ def test_every_view_gives_the_same_rows_in_both_formats(arrived, live, observed)
     )
     at = datetime(2021, 3, 14, 4)
     records = [
-        (series_key(names), at, *names, "views", value, expected, None, None, 50.0)
+        (build_series_key(names), at, *names, "views", value, expected, None, None, 50.0)
         for *names, value, expected in observed
     ]
     found = []
     for form in FORMATS:
         with tempfile.TemporaryDirectory() as root:
             store = FolderStore(Path(root))
-            local_pipeline.lay_out(frame, shop, store)
-            outcome = ingest(
+            local_pipeline.write_live_data(frame, shop, store)
+            outcome = ingest_messages(
                 [Message(str(number), body) for number, body in enumerate(arrived)], store, (shop, other), form
             )
-            assert (len(outcome.filed), outcome.quarantined, outcome.failed) == (len(arrived), (), ())
+            assert (len(outcome.stored), outcome.quarantined, outcome.failed_ids) == (len(arrived), (), ())
             data = encoding.encode_records(form, tables.schema("observations", shop), records)
             store.put(layout.table_key("observations", shop, at, form), data)
             found.append(rows_of_every_view(duck.connect(store.root, [shop, other], form), (shop, other)))
@@ -330,7 +330,7 @@ def test_any_value_survives_to_the_typed_view(form, tmp_path):
         "\u2028",
     ]
     series = [({"platform": value, "marketplace": "us"}, float(n)) for n, value in enumerate([*values, None])]
-    ingest(
+    ingest_messages(
         [Message("m", alert_body(series=series, contributions={"platform": {"": 1.5}}))],
         FolderStore(tmp_path),
         (item,),
@@ -341,7 +341,7 @@ def test_any_value_survives_to_the_typed_view(form, tmp_path):
         'SELECT platform, "key", viewsanomalymetricvalue FROM anomalake_shop.anomalies_with_live'
     ).fetchall()
     assert {(value, key, number) for value, key, number in rows} == {
-        (value, series_key([value, "us"]), float(n)) for n, value in enumerate([*values, None])
+        (value, build_series_key([value, "us"]), float(n)) for n, value in enumerate([*values, None])
     }
     assert connection.sql(
         "SELECT dimensionvalue, contributionshare FROM anomalake_shop.anomalies_with_contributions"
@@ -354,7 +354,7 @@ def test_sql_and_python_compute_the_same_key(pair):
     (row,) = CONNECTION.execute(
         f"SELECT {duck.to_duckdb('SELECT ' + sql.key(literals)).removeprefix('SELECT ')}"
     ).fetchall()
-    assert row == (series_key(pair),)
+    assert row == (build_series_key(pair),)
 
 
 @given(
@@ -369,7 +369,7 @@ def test_sql_and_python_agree_on_every_wall_time(wall, zone):
     to_utc, to_wall = sql.wall_to_utc(literal, zone), sql.utc_to_wall(literal, zone)
     ((utc, local),) = CONNECTION.execute(duck.to_duckdb(f"SELECT {to_utc}, {to_wall}")).fetchall()
     assert utc == intervals.to_utc(wall, zone)
-    assert local == intervals.to_wall(wall, zone)
+    assert local == intervals.to_wall_time(wall, zone)
 
 
 CONNECTION = duck.duckdb.connect()
@@ -399,9 +399,9 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
     frame = pd.DataFrame(
         [{**dict.fromkeys(names, "v"), "timestamp": "2021-02-17 11:00:00", "anomalous": 1, "revenue": 2.0}]
     )
-    local_pipeline.lay_out(frame, item, FolderStore(tmp_path))
+    local_pipeline.write_live_data(frame, item, FolderStore(tmp_path))
     body = alert_body("revenue", series=[(dict.fromkeys(names, "v"), 9.0)], contributions={"wall": {"v": 100.0}})
-    ingest([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
+    ingest_messages([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
     connection = duck.connect(tmp_path, [item])
     ((wall, value, flagged, live),) = connection.sql(
         "SELECT wall, anomalous, isanomaly, haslive FROM anomalake_shop.anomalies_with_live"
@@ -426,8 +426,8 @@ def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
 
     from anomalake.lake import live_data
 
-    (keys,) = live_data.files_by_interval(store, item).values()
-    read = live_data.read(store, item, moment(2021, 2, 17, 11), keys)
+    (keys,) = live_data.list_files_by_interval(store, item).values()
+    read = live_data.read_interval(store, item, moment(2021, 2, 17, 11), keys)
     rows = (
         duck.connect(store.root, [item])
         .sql("SELECT platform, marketplace, views, revenue FROM anomalake_shop.anomalies_with_live")
@@ -464,14 +464,16 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
     text = shop_text(zone, frequency=f"frequency: {frequency}").replace("{{yyyyMMdd}}/{{HHmm}}", path)
     item, store = metric_set.parse(text, "shop"), FolderStore(tmp_path)
     instants = [
-        datetime(2021, month, day, 22) + number * intervals.STEP[frequency]
+        datetime(2021, month, day, 22) + number * intervals.INTERVAL_LENGTHS[frequency]
         for month, day in ((3, 13), (10, 30))
         for number in range(0, 50, 3)
     ]
-    walls = sorted({intervals.floor(intervals.to_wall(instant, zone), frequency) for instant in instants})
+    walls = sorted(
+        {intervals.floor_to_interval(intervals.to_wall_time(instant, zone), frequency) for instant in instants}
+    )
     header = "platform,marketplace,timestamp,views,revenue\n"
     for wall in walls:
-        place, data = live_data.folder(item, wall), f"{header}pc,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n".encode()
+        place, data = live_data.interval_folder(item, wall), f"{header}pc,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n".encode()
         store.put(f"{place}/a.csv", data)
         for stray in (
             f"{place}x",
@@ -482,10 +484,10 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
         ):
             store.put(f"{stray}/stray.csv", data)
     for stray in {
-        live_data.folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")
+        live_data.interval_folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")
     }:  # no date, and none of this width
         store.put(f"{stray}/a.csv", b"no data")
-    assert list(live_data.files_by_interval(store, item)) == walls
+    assert list(live_data.list_files_by_interval(store, item)) == walls
     connection = duck.connect(tmp_path, [item])
     rows = connection.sql(
         'SELECT "localtimestamp", "timestamp", "date", views FROM anomalake_shop.anomalies_with_live ORDER BY 1'
@@ -527,7 +529,7 @@ def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
     frame = pd.DataFrame(
         [{"platform": "p", "marketplace": "m", "timestamp": day, "views": 1, "revenue": 1.0} for day in days]
     )
-    assert local_pipeline.lay_out(frame, item, FolderStore(tmp_path)) == (3, [])
+    assert local_pipeline.write_live_data(frame, item, FolderStore(tmp_path)) == (3, [])
     report = local_pipeline.run_backtest(item, FolderStore(tmp_path), (item,), "parquet")
     assert (report.rows, report.found) == (3, 0)
     connection = duck.connect(tmp_path, [item])
@@ -546,7 +548,7 @@ def test_a_contribution_is_split_by_deviation_or_equally_where_one_is_unknown(tm
         )
         for one, value in zip(body["impactedMetric"]["relevantTimeSeries"], expected, strict=True):
             one["expectedValue"] = value
-        ingest([Message("m", json.dumps(body))], FolderStore(tmp_path), (item,), "parquet")
+        ingest_messages([Message("m", json.dumps(body))], FolderStore(tmp_path), (item,), "parquet")
     statement = (
         'SELECT hour("timestamp"), marketplace, contributionshare FROM anomalake_shop.anomalies_with_contributions'
     )

@@ -16,7 +16,7 @@ from anomalake.domain.errors import UserError
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.parallel import in_order
+from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
 
 NOW = datetime(2026, 3, 9, 14, 25, 7)
@@ -45,13 +45,13 @@ def bucket(s3_endpoint, monkeypatch, tmp_path: Path) -> str:
 
 def observed(store: Store, form: layout.Format) -> int:
     schema = tables.schema("observations", SHOP)
-    keys = list(store.list(layout.folder("observations", SHOP)))
-    return sum(len(encoding.decode(form, schema, store.get(key).data, key)["timestamp"]) for key in keys)
+    keys = list(store.list(layout.table_folder("observations", SHOP)))
+    return sum(len(encoding.decode_table(form, schema, store.get(key).data, key)["timestamp"]) for key in keys)
 
 
 def fill(lake: str, form: layout.Format = "parquet", days: int = 17) -> list[str]:
     said: list[str] = []
-    run.fill(lake, form=form, days=days, now=NOW, say=said.append)
+    run.fill_bucket(lake, form=form, days=days, now=NOW, say=said.append)
     return said
 
 
@@ -66,11 +66,11 @@ def test_the_packaged_shop_is_the_one_that_is_deployed():
 def test_the_lake_is_filled_up_to_the_last_full_hour_and_what_to_look_at_is_said(bucket, form):
     said = "\n".join(fill(f"s3://{bucket}", form))
     store = open_store(f"s3://{bucket}")
-    walls = list(live_data.files_by_interval(store, SHOP))
+    walls = list(live_data.list_files_by_interval(store, SHOP))
     assert (walls[0], walls[-1], len(walls)) == (datetime(2026, 2, 20, 14), datetime(2026, 3, 9, 13), 17 * 24)
     assert observed(store, form) == 17 * 24 * 21 * 2
-    for table in layout.GLUE_NAMES:
-        keys = list(store.list(layout.folder(table, SHOP)))
+    for table in layout.GLUE_TABLE_NAMES:
+        keys = list(store.list(layout.table_folder(table, SHOP)))
         assert keys, table
         assert all(key.endswith(f".{form}") for key in keys)
     assert list(store.list("alerts"))
@@ -84,7 +84,7 @@ def test_the_lake_is_filled_up_to_the_last_full_hour_and_what_to_look_at_is_said
 def test_a_folder_gets_the_same_tables_as_a_bucket(bucket, tmp_path):
     fill(f"s3://{bucket}")
     s3, folder = open_store(f"s3://{bucket}"), FolderStore(tmp_path / "lake")
-    for keys in live_data.files_by_interval(s3, SHOP).values():
+    for keys in live_data.list_files_by_interval(s3, SHOP).values():
         for key in keys:
             folder.put(key, s3.get(key).data)
     local_pipeline.run_backtest(SHOP, folder, (SHOP,), "parquet")
@@ -95,7 +95,10 @@ def test_a_folder_gets_the_same_tables_as_a_bucket(bucket, tmp_path):
 
 @pytest.mark.parametrize(
     "held",
-    ["ecommerce/live/20260101/0000/mine.csv", f"{layout.folder('anomalyGroups', SHOP)}/date=2026-01-01/x.parquet"],
+    [
+        "ecommerce/live/20260101/0000/mine.csv",
+        f"{layout.table_folder('anomalyGroups', SHOP)}/date=2026-01-01/x.parquet",
+    ],
 )
 def test_a_bucket_that_holds_the_shop_already_is_refused_and_left_as_it_is(bucket, held):
     store = open_store(f"s3://{bucket}")
@@ -111,7 +114,7 @@ def test_a_bucket_that_holds_the_shop_already_is_refused_and_left_as_it_is(bucke
 def test_the_command_fills_with_the_clock_of_this_machine(bucket, capsys):
     before = datetime.now(UTC).replace(tzinfo=None)
     assert main(["demo", "--lake", f"s3://{bucket}", "--days", "1"]) == 0
-    walls = list(live_data.files_by_interval(open_store(f"s3://{bucket}"), SHOP))
+    walls = list(live_data.list_files_by_interval(open_store(f"s3://{bucket}"), SHOP))
     after = datetime.now(UTC).replace(tzinfo=None)
     assert len(walls) == 24
     assert before - timedelta(hours=2) < walls[-1] <= after - timedelta(hours=1)
@@ -178,7 +181,7 @@ def test_a_store_that_fails_stops_the_laying_out(bucket):
     from anomalake.cli.demo import shop
 
     with pytest.raises(StorageError):
-        local_pipeline.lay_out(shop.make(3).data, SHOP, open_store(f"s3://{bucket}-not"))
+        local_pipeline.write_live_data(shop.generate(3).data, SHOP, open_store(f"s3://{bucket}-not"))
 
 
 def test_what_a_store_answers_late_keeps_its_place():
@@ -191,7 +194,7 @@ def test_what_a_store_answers_late_keeps_its_place():
             second_is_done.set()
         return item
 
-    assert list(in_order(ObjectStore.memory(), work, range(200))) == list(range(200))
+    assert list(map_in_order(ObjectStore.memory(), work, range(200))) == list(range(200))
 
 
 @pytest.mark.parametrize(

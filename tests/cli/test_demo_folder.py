@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from anomalake.cli.demo import folder
-from anomalake.cli.demo.folder import LOCK, MARKER, DemoFolder, begun_anew, remove
+from anomalake.cli.demo.folder import LOCK, MARKER, DemoFolder, empty_demo_lake, remove
 from anomalake.cli.main import main
 from anomalake.domain.errors import UserError
 from anomalake.lake.folder_store import FolderStore
@@ -37,7 +37,7 @@ def fill(store: DemoFolder) -> None:
 
 
 def demo(root: Path) -> None:
-    with begun_anew(root) as store:
+    with empty_demo_lake(root) as store:
         fill(store)
 
 
@@ -153,7 +153,7 @@ def test_a_lake_of_the_demo_begins_anew_and_can_be_removed(root):
 
 
 def test_two_demos_do_not_fill_one_folder_at_once(root):
-    with begun_anew(root) as store:
+    with empty_demo_lake(root) as store:
         store.put("labels.csv", b"")
         with pytest.raises(
             UserError, match=f"^{root}: another demo is writing to it, .*; name another folder with --lake"
@@ -264,7 +264,7 @@ def _listed(root: Path) -> int:
 
 
 def test_a_line_that_a_full_disk_cut_costs_only_its_own_file(root):
-    with begun_anew(root) as store:
+    with empty_demo_lake(root) as store:
         store.put("a", b"one")
         with (root / MARKER).open("ab") as marker:
             marker.write(b"\n0123456789")  # no space for the rest
@@ -273,7 +273,7 @@ def test_a_line_that_a_full_disk_cut_costs_only_its_own_file(root):
 
 
 def test_a_list_that_cannot_be_written_is_a_storage_error_and_no_file_comes(root):
-    with begun_anew(root) as store:
+    with empty_demo_lake(root) as store:
         (root / MARKER).unlink()
         (root / MARKER).mkdir()
         with pytest.raises(StorageError, match=f"^{root / MARKER}: "):

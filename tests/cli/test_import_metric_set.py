@@ -10,7 +10,7 @@ from anomalake.cli import lookout_metric_set
 from anomalake.cli.main import main
 from anomalake.domain import metric_set
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet, route
+from anomalake.domain.metric_set import MetricSet, find_metric_set
 
 CSV: dict[str, Any] = {
     "FileCompression": "NONE", "Charset": "UTF-8", "ContainsHeader": True, "Delimiter": ",", "QuoteSymbol": '"',
@@ -83,7 +83,7 @@ def test_alerts_of_the_old_detector_still_find_the_set():
     answer = described()
     item, _ = convert(answer)
     assert item.alerts.detectors == ("checkout",)
-    assert route(answer["AnomalyDetectorArn"], (item,)) is item
+    assert find_metric_set(answer["AnomalyDetectorArn"], (item,)) is item
     item, doubts = convert(described(AnomalyDetectorArn=None))
     assert item.alerts.detectors == ()
     assert "the answer has no AnomalyDetectorArn" in doubts

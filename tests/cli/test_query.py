@@ -352,7 +352,7 @@ def test_printable_text_shows_every_character_and_no_control_character(text):
     assert json_line(text).isprintable()
     assert json.loads(json_line(text)) == text
     assert not dangerous(lines(text).replace("\t", ""))
-    cell = encoding.safe_cell(text)
+    cell = encoding.encode_safe_cell(text)
     assert cell.isprintable()
     assert ("" if cell == '""' else unquote(cell)) == text
 

@@ -56,7 +56,7 @@ def test_every_frequency_is_scored(tmp_path: Path, capsys, frequency, step, slot
 
 def test_a_score_knows_nothing_of_later_rows_and_is_that_of_the_live_detector():
     frame = data()
-    whole, part = (score_file.scores(some, "PT1H") for some in (frame, frame[frame.timestamp < "2026-01-20"]))
+    whole, part = (score_file.score_rows(some, "PT1H") for some in (frame, frame[frame.timestamp < "2026-01-20"]))
     pd.testing.assert_frame_equal(whole[whole.timestamp < "2026-01-20"], part)
     state, first = model.State(24, 2), frame.timestamp[0].toordinal()
     matrix = frame.pivot(index="timestamp", columns="series", values="value").to_numpy()

@@ -26,7 +26,7 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.layout import Format
 from examples import Point, alert_body, event_text
 from stack import TOP, Resource
@@ -183,9 +183,9 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
     column = sets[0].timestamp.column
     known = known[known[column] < known[column].min().normalize() + timedelta(days=FLIGHT_DAYS)]
     known = known.assign(**{column: known[column] + MOVED})
-    made = shop.make(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
+    made = shop.generate(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
     for item, data in zip(sets, (known, made), strict=False):
-        local_pipeline.lay_out(data, item, store)
+        local_pipeline.write_live_data(data, item, store)
         report = local_pipeline.run_backtest(item, store, sets, form)
         assert (report.failed, report.quarantined) == (0, 0)
         assert report.alerts > 20
@@ -198,20 +198,20 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
         "anomalyEndDate": None,
     }
     bodies.append(json.dumps(cost))
-    assert len(ingest([Message(str(n), body) for n, body in enumerate(bodies)], store, sets, form).filed) == 2
+    assert len(ingest_messages([Message(str(n), body) for n, body in enumerate(bodies)], store, sets, form).stored) == 2
 
 
 def on_their_way(store: FolderStore, item: MetricSet, form: Format, now: datetime) -> None:
     """Three of the last days by the interval again, on their way into one object that does not count yet, counts alone, and is begun."""
     ways = []
     for ago, step in ((4, "written"), (3, "switched"), (2, "begun")):
-        day = layout.date(now - timedelta(days=ago))
+        day = layout.utc_date(now - timedelta(days=ago))
         ways.append(compaction.Day(day, step, now, day, switched=step == "switched"))
-        for table in layout.BY_DAY:
+        for table in layout.DETECTOR_TABLES:
             schema, whole = tables.schema(table, item), layout.day_key(table, item, day, form)
             stored = store.get(whole)
             assert stored is not None
-            rows = list(zip(*encoding.decode(form, schema, stored.data, whole).values(), strict=True))
+            rows = list(zip(*encoding.decode_table(form, schema, stored.data, whole).values(), strict=True))
             place = [column.name for column in schema].index("timestamp")
             for start, some in itertools.groupby(rows, key=lambda row: row[place]):
                 store.put(layout.table_key(table, item, start, form), encoding.encode_records(form, schema, list(some)))
@@ -258,10 +258,10 @@ def fill_awkward(root: Path, form: Format) -> None:
                 for number in range(6)
             ]
     for start in range(0, len(bodies), 10):
-        outcome = ingest(
+        outcome = ingest_messages(
             [Message(str(n), body) for n, body in enumerate(bodies[start : start + 10])], store, sets, form
         )
-        assert (outcome.quarantined, outcome.failed) == ((), ())
+        assert (outcome.quarantined, outcome.failed_ids) == ((), ())
     said = [{"eventId": f"town-{number}", "metricName": "views", "timestamp": "2021-03-14T05:00Z", "wanted": number % 2 == 0, "direction": None,
              "series": [{"platform": "pc", "marketplace": VALUES[number]}], "note": VALUES[number] + "\n", "saidAt": f"2021-03-15T00:0{number}:00Z"}
             for number in range(6)]  # fmt: skip
@@ -342,7 +342,7 @@ def _live_town(store: FolderStore, item: MetricSet) -> None:
     """Rows of every value that a line of CSV can hold; both hours of a repeated one lie in one folder."""
     files: dict[datetime, list[str]] = {}
     for number, instant in enumerate(_hours(_NEW_YORK, 8, 60)):
-        wall = intervals.to_wall(instant, item.timezone)
+        wall = intervals.to_wall_time(instant, item.timezone)
         for place, value in enumerate(_on_a_line()):
             at = wall + timedelta(minutes=(place * 7) % 60)
             cells = (
@@ -359,14 +359,14 @@ def _live_town(store: FolderStore, item: MetricSet) -> None:
             "\n".join([",".join(item.source.columns if item.source else ()), *lines, stray, "pc,nowhen,yesterday,1,1"])
             + "\n"
         )
-        store.put(f"{live_data.folder(item, wall)}/part-0.csv", text.encode())
-        store.put(f"{live_data.folder(item, wall)}/_hidden.csv", text.encode())
+        store.put(f"{live_data.interval_folder(item, wall)}/part-0.csv", text.encode())
+        store.put(f"{live_data.interval_folder(item, wall)}/_hidden.csv", text.encode())
 
 
 def _live_wide(store: FolderStore, item: MetricSet) -> None:
     """Objects of JSON: texts of any kind, nulls, numbers as texts, fields that lack, lines that are none."""
     for number, instant in enumerate(_hours(_BERLIN, 4, 60)):
-        wall = intervals.to_wall(instant, item.timezone)
+        wall = intervals.to_wall_time(instant, item.timezone)
         lines, seconds = [], instant.replace(tzinfo=UTC).timestamp()
         for place in range(12):
             row: dict[str, Any] = (
@@ -378,7 +378,9 @@ def _live_wide(store: FolderStore, item: MetricSet) -> None:
                 row[item.dimension_names[3]] = None
                 del row[item.dimension_names[4]]
             lines.append(json.dumps(row, ensure_ascii=place % 3 == 0))
-        store.put(f"{live_data.folder(item, wall)}/{number}.json", ("\n".join([*lines, '{"at": ', ""])).encode())
+        store.put(
+            f"{live_data.interval_folder(item, wall)}/{number}.json", ("\n".join([*lines, '{"at": ', ""])).encode()
+        )
 
 
 def _live_midnight(store: FolderStore, item: MetricSet) -> None:
@@ -391,7 +393,7 @@ def _live_midnight(store: FolderStore, item: MetricSet) -> None:
                 if not set(value) & set("\r\n\u2028")
             ]
             store.put(
-                f"{live_data.folder(item, datetime(2021, month, day))}/day.csv.gz",
+                f"{live_data.interval_folder(item, datetime(2021, month, day))}/day.csv.gz",
                 packed(item, "\n".join(lines) + "\n"),
             )
 
@@ -404,7 +406,7 @@ def _live_brief(store: FolderStore, item: MetricSet) -> None:
             for place, value in enumerate(VALUES[:9])
         ]
         text = "\n".join(map(json.dumps, rows)) + "\n"
-        place = live_data.folder(item, wall)
+        place = live_data.interval_folder(item, wall)
         day = place[: place.index("/", len("brief/"))]
         store.put(f"{place}/{number}.json", text.encode())
         for stray in (
@@ -421,8 +423,9 @@ def _live_brief(store: FolderStore, item: MetricSet) -> None:
 def _live_island(store: FolderStore, item: MetricSet) -> None:
     """Rows of a zone that is half a day ahead and whose clocks change by half an hour."""
     for number, instant in enumerate(_hours(_LORD_HOWE, 9, 10)):
-        wall = intervals.to_wall(instant, item.timezone)
+        wall = intervals.to_wall_time(instant, item.timezone)
         lines = [f"{'abc'[place]},{wall + timedelta(minutes=place)},{number + place}" for place in range(3)]
         store.put(
-            f"{live_data.folder(item, wall)}/{number}.csv", ("\n".join(["platform,at,views", *lines]) + "\n").encode()
+            f"{live_data.interval_folder(item, wall)}/{number}.csv",
+            ("\n".join(["platform,at,views", *lines]) + "\n").encode(),
         )

@@ -15,7 +15,7 @@ from anomalake.dashboards import preview
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.live_data import folder, source_of
+from anomalake.lake.live_data import interval_folder, require_source
 
 from . import lakes
 from .engine import Trino
@@ -55,8 +55,8 @@ def reads(trino: Trino, statement: str) -> list[Read]:
 
 def live_text(item: MetricSet, wall: datetime) -> str:
     """A live file with one row of the interval."""
-    source = source_of(item)
-    at = f"{wall:{time_patterns.python_format(item.timestamp.format)}}" if item.timestamp.format != time_patterns.UNIX else (
+    source = require_source(item)
+    at = f"{wall:{time_patterns.to_python_format(item.timestamp.format)}}" if item.timestamp.format != time_patterns.UNIX else (
         f"{intervals.to_utc(wall, item.timezone).replace(tzinfo=UTC).timestamp():.0f}")  # fmt: skip
     row = dict.fromkeys(source.columns, "1") | {item.timestamp.column: at}
     line = json.dumps(row) if source.format == "jsonl" else source.delimiter.join(row.values())
@@ -67,8 +67,8 @@ def live_text(item: MetricSet, wall: datetime) -> str:
 
 def put_live(store: FolderStore, item: MetricSet, wall: datetime) -> None:
     """Put such a file into the interval's folder."""
-    packed = ".gz" if source_of(item).compression == "gzip" else ""
-    store.put(f"{folder(item, wall)}/a{packed}", lakes.packed(item, live_text(item, wall)))
+    packed = ".gz" if require_source(item).compression == "gzip" else ""
+    store.put(f"{interval_folder(item, wall)}/a{packed}", lakes.packed(item, live_text(item, wall)))
 
 
 @pytest.mark.parametrize("number", range(5))
@@ -78,15 +78,15 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
     """Beside the folders of a day lie those of the days around it, and ones that only look like theirs."""
     lake = every_lake["foldersparquet"]
     item = lake.sets[number]
-    source, step = source_of(item), intervals.STEP[item.frequency]
-    prefix, pattern, _ = time_patterns.day_pattern(source.path) or time_patterns.folder_pattern(source.path)
+    source, step = require_source(item), intervals.INTERVAL_LENGTHS[item.frequency]
+    prefix, pattern, _ = time_patterns.parse_day_pattern(source.path) or time_patterns.parse_folder_pattern(source.path)
     day = datetime(2022, 5, 17)
-    walls = list(intervals.walls(day, day + timedelta(days=1) - step, item.frequency))
+    walls = list(intervals.iterate_wall_times(day, day + timedelta(days=1) - step, item.frequency))
     there = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
     store = FolderStore(lake.root)
     for wall in there:
         put_live(store, item, wall)
-    off = folder(item, walls[0])
+    off = interval_folder(item, walls[0])
     stray = [
         f"{off}x/a",
         f"{off}/_a",
@@ -100,7 +100,7 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
     ]
     for key in stray:
         store.put(key, lakes.packed(item, live_text(item, walls[0])))
-    form = time_patterns.python_format(pattern)
+    form = time_patterns.to_python_format(pattern)
     first, last = (f"{wall:{form}}" for wall in (day - timedelta(days=3), day + timedelta(days=3)))
     (read,) = reads(
         trino,
@@ -126,7 +126,7 @@ def test_a_filter_on_the_date_reaches_the_folders_of_live_data(
         one for table, ranges in reads(trino, statement) if table.endswith(".live") for both in ranges for one in both
     ]
     days = [folder_day(item, slot) for slot in found]
-    around = intervals.walls(datetime(2022, 5, 15), datetime(2022, 5, 22), item.frequency)
+    around = intervals.iterate_wall_times(datetime(2022, 5, 15), datetime(2022, 5, 22), item.frequency)
     asked = [f"{wall:%Y-%m-%d}" for wall in around if 17 <= intervals.to_utc(wall, item.timezone).day <= 19]
     assert (min(days), max(days)) == (asked[0], asked[-1])
 
@@ -159,8 +159,8 @@ def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datet
         }
         sources = {name: lake.as_duck(f'"{table["Schema"]}"."{table["Name"]}"') for name, table in tables.items()}
         asked = Asked(connection)
-        preview.page(declared, asked, sources, "", now)  # type: ignore[arg-type]
-        moments = preview._parameters(declared, now)
+        preview.render_page(declared, asked, sources, "", now)  # type: ignore[arg-type]
+        moments = preview.read_parameters(declared, now)
         yield (
             board["DashboardId"],
             moments["From"],
@@ -203,7 +203,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
         for (statement, in_duck), answer in zip(statements, answers, strict=True):
             known = connection.sql(in_duck).fetchall()
             if (
-                len(known) < preview.MOST_TABLE_ROWS
+                len(known) < preview.MAX_TABLE_ROWS
             ):  # of more than it shows, a table shows what comes first, and which of equals does is open
                 problems += [f"{board}: {found}\n{statement}" for found in differences(answer, answer.names, known)]
             rows += len(answer.rows)
@@ -219,6 +219,8 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
 
 def folder_day(item: MetricSet, slot: str) -> str:
     """The local date of a folder of live data."""
-    path = source_of(item).path
-    form = time_patterns.python_format((time_patterns.day_pattern(path) or time_patterns.folder_pattern(path)).pattern)
+    path = require_source(item).path
+    form = time_patterns.to_python_format(
+        (time_patterns.parse_day_pattern(path) or time_patterns.parse_folder_pattern(path)).pattern
+    )
     return f"{datetime.strptime(slot, form):%Y-%m-%d}"

@@ -36,7 +36,7 @@ def test_live_data_is_shown_from_the_parameter_s_day_on_and_the_rest_is_what_is_
         datetime.combine((now + timedelta(days=2)).date(), time.min),
     ]
     walls_of = {
-        item.name: {day + number * intervals.STEP[item.frequency] for day in days for number in (-1, 0, 1)}
+        item.name: {day + number * intervals.INTERVAL_LENGTHS[item.frequency] for day in days for number in (-1, 0, 1)}
         for item in sets
     }
     for item in sets:

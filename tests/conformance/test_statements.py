@@ -26,10 +26,12 @@ def days(lake: Lake, db: str) -> str:
     sets = [item for item in lake.sets if db in (lake.name, database(lake.name, item))]
     store = FolderStore(lake.root)
     live_days = {
-        (wall, item.timezone) for item in sets if item.source for wall in live_data.files_by_interval(store, item)
+        (wall, item.timezone) for item in sets if item.source for wall in live_data.list_files_by_interval(store, item)
     }
-    found = {layout.date(intervals.to_utc(wall, zone)) for wall, zone in live_days}
-    found |= {layout.day_of(key) for item in sets for key in store.list(layout.folder("anomalyGroups", item))}
+    found = {layout.utc_date(intervals.to_utc(wall, zone)) for wall, zone in live_days}
+    found |= {
+        layout.date_in_key(key) for item in sets for key in store.list(layout.table_folder("anomalyGroups", item))
+    }
     return ", ".join(f"'{day}'" for day in sorted(found) or [f"2026-01-0{day}" for day in range(1, 8)])
 
 

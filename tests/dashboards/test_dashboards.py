@@ -14,11 +14,11 @@ import pytest
 
 from anomalake.catalog import duck
 from anomalake.cli import local_pipeline
-from anomalake.dashboards import definition, pages, preview
+from anomalake.dashboards import definition, lake_page, preview
 from anomalake.domain import intervals, metric_set
 from anomalake.domain.errors import UserError
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from examples import alert_body, shop_text
 from large_set import BIG, big, named
 
@@ -45,7 +45,7 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
         for p in ("pc", "app")
         for m in markets
     ]
-    local_pipeline.lay_out(
+    local_pipeline.write_live_data(
         pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]),
         item,
         FolderStore(root),
@@ -56,7 +56,9 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
                    contributions={"platform": {"pc": 100.0}, "marketplace": dict.fromkeys(markets, 100 / 3)})
         for hour, score, link in (("05", 20, "https://example.com/x"), ("06", 70, "javascript:alert(1)"), ("07", 95, "http://example.com"))
     ]  # fmt: skip
-    assert len(ingest([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet").filed) == 3
+    assert (
+        len(ingest_messages([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet").stored) == 3
+    )
     return item, duck.connect(root, [item])
 
 
@@ -64,7 +66,7 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
 def hostile_page(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("hostile")
     item, connection = hostile_lake(root)
-    pages.write(item, connection, root / "page.html")
+    lake_page.write_page(item, connection, root / "page.html")
     return root / "page.html"
 
 
@@ -201,7 +203,7 @@ def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
              "Visuals": [{"PivotTableVisual": {"VisualId": "p", "ChartConfiguration": pivot}}]}
         ],
     }  # fmt: skip
-    (tmp_path / "page.html").write_text(preview.page(made, connection, {"d": "d"}, "Sums", datetime(2021, 1, 1)))
+    (tmp_path / "page.html").write_text(preview.render_page(made, connection, {"d": "d"}, "Sums", datetime(2021, 1, 1)))
     for choice, where in (
         ("s", "true"),
         ("s?marketplace=de", "marketplace = 'de'"),
@@ -227,7 +229,7 @@ def content(html: str) -> dict:
 
 
 def a_page(made: dict, connection: duckdb.DuckDBPyConnection) -> str:
-    return preview.page(
+    return preview.render_page(
         made,
         connection,
         {name: f"anomalake_shop.{name}" for name in definition.DATASETS},
@@ -238,7 +240,7 @@ def a_page(made: dict, connection: duckdb.DuckDBPyConnection) -> str:
 
 def test_the_page_follows_the_definition_and_the_datasets_alone(tmp_path):
     item, connection = hostile_lake(tmp_path)
-    made = definition.definition(item, WINDOW)
+    made = definition.build_set_definition(item, WINDOW)
     assert "log" in [visual["id"] for visual in content(a_page(made, connection))["sheets"][0]["visuals"]]
     changed = copy.deepcopy(made)
     changed["Sheets"][0]["Visuals"] = [v for v in changed["Sheets"][0]["Visuals"] if "TableVisual" not in v]
@@ -256,14 +258,14 @@ def test_the_page_follows_the_definition_and_the_datasets_alone(tmp_path):
         a_page(renamed, connection)
     connection.execute("CREATE TABLE renamed AS SELECT * RENAME (severity AS gravity) FROM anomalake_shop.anomaly_log")
     names = {name: f"anomalake_shop.{name}" for name in definition.DATASETS} | {definition.LOG: "renamed"}
-    after = content(preview.page(renamed, connection, names, "Shop", datetime(2021, 2, 18)))
+    after = content(preview.render_page(renamed, connection, names, "Shop", datetime(2021, 2, 18)))
     spec = next(visual for visual in after["sheets"][0]["visuals"] if visual["id"] == "timeline")["look"]["spec"]
     assert spec["encoding"]["color"]["title"] == "gravity"
 
 
 def test_what_the_page_cannot_draw_is_refused_by_name(tmp_path):
     item, connection = hostile_lake(tmp_path)
-    made = definition.definition(item, WINDOW)
+    made = definition.build_set_definition(item, WINDOW)
     strange = copy.deepcopy(made)
     strange["Sheets"][0]["Visuals"].append({"SankeyDiagramVisual": {"VisualId": "flow", "ChartConfiguration": {}}})
     with pytest.raises(
@@ -272,7 +274,7 @@ def test_what_the_page_cannot_draw_is_refused_by_name(tmp_path):
     ):
         a_page(strange, connection)
     with pytest.raises(UserError, match="dataset 'anomaly_log' has no data"):
-        preview.page(
+        preview.render_page(
             made,
             connection,
             {name: name for name in definition.DATASETS if name != definition.LOG},
@@ -292,11 +294,13 @@ def test_what_the_page_cannot_draw_is_refused_by_name(tmp_path):
 
 def test_the_window_and_the_filters_of_the_definition_hold(tmp_path):
     item, connection = hostile_lake(tmp_path)
-    narrow = definition.definition(item, definition.Window(datetime(2021, 2, 17, 6), datetime(2021, 2, 17, 6), "HOUR"))
+    narrow = definition.build_set_definition(
+        item, definition.Window(datetime(2021, 2, 17, 6), datetime(2021, 2, 17, 6), "HOUR")
+    )
     seen = content(a_page(narrow, connection))
     log = next(visual for visual in seen["sheets"][0]["visuals"] if visual["id"] == "log")
     assert seen["cubes"][log["cube"]]["rows"] == 1
-    rolled = definition.definition(item, definition.Window("addDateTime(-1, 'DD', now())", "now()", "HOUR"))
+    rolled = definition.build_set_definition(item, definition.Window("addDateTime(-1, 'DD', now())", "now()", "HOUR"))
     seen = content(a_page(rolled, connection))
     assert seen["window"] == ["2021-02-17 00:00", "2021-02-18 00:00"]
     assert seen["cubes"][log["cube"]]["rows"] == 3
@@ -308,10 +312,10 @@ def test_the_filter_on_partitions_leaves_every_row_of_the_window_in_every_zone(t
         root = tmp_path / zone.replace("/", "-")
         instants = [datetime(2021, 2, 17, hour) for hour in range(24)]
         bodies = [alert_body(timestamp=f"{instant:%Y-%m-%dT%H:%M}Z", event=f"e{instant.hour}") for instant in instants]
-        ingest([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet")
-        walls = sorted(intervals.to_wall(instant, zone) for instant in instants)
+        ingest_messages([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet")
+        walls = sorted(intervals.to_wall_time(instant, zone) for instant in instants)
         for start, end in ((walls[0], walls[0]), (walls[-1], walls[-1]), (walls[0], walls[-1]), (walls[3], walls[9])):
-            made = definition.definition(item, definition.Window(start, end, "HOUR"))
+            made = definition.build_set_definition(item, definition.Window(start, end, "HOUR"))
             seen = content(a_page(made, duck.connect(root, [item])))
             log = next(visual for visual in seen["sheets"][0]["visuals"] if visual["id"] == "log")
             assert seen["cubes"][log["cube"]]["rows"] == sum(start <= wall <= end for wall in walls), (zone, start, end)
@@ -319,9 +323,9 @@ def test_the_filter_on_partitions_leaves_every_row_of_the_window_in_every_zone(t
 
 def test_the_analysis_over_all_metric_sets_is_drawn_too(tmp_path):
     _, connection = hostile_lake(tmp_path)
-    made = definition.definition_of_all(WINDOW)
+    made = definition.build_all_sets_definition(WINDOW)
     datasets = {name: f"anomalake.{name}" for name in definition.ALL_DATASETS}
-    seen = content(preview.page(made, connection, datasets, "all", datetime(2021, 2, 18)))
+    seen = content(preview.render_page(made, connection, datasets, "all", datetime(2021, 2, 18)))
     rows = {
         visual["id"]: seen["cubes"][visual["cube"]]["rows"] for sheet in seen["sheets"] for visual in sheet["visuals"]
     }
@@ -331,7 +335,7 @@ def test_the_analysis_over_all_metric_sets_is_drawn_too(tmp_path):
 
 def test_an_empty_lake_gives_a_page(tmp_path):
     item = metric_set.parse(shop_text(), "shop")
-    assert pages.write(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") > 0
+    assert lake_page.write_page(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") > 0
     if CHROMIUM:
         _, marks, body = opened(tmp_path / "page.html", "overview")
         assert (body["drawn"], marks["timeline"], marks["log"]) == ("overview", {"empty": 1}, {"empty": 1})
@@ -339,13 +343,13 @@ def test_an_empty_lake_gives_a_page(tmp_path):
 
 def test_big_metric_sets_preview(tmp_path):
     item = big()
-    assert pages.write(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") < 5_000_000
+    assert lake_page.write_page(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") < 5_000_000
 
 
 def test_names_with_hyphens_never_make_one_id_of_two():
     text = BIG % ("b-c, c, choose-b, b", "{name: a, aggregation: SUM}, {name: a-b, aggregation: SUM}, {name: a-choose, aggregation: SUM}",
                   "b-c, c, choose-b, b, a, a-b, a-choose")  # fmt: skip
-    made = definition.definition(metric_set.parse(text, "big"), WINDOW)
+    made = definition.build_set_definition(metric_set.parse(text, "big"), WINDOW)
     for name in ("VisualId", "FilterGroupId", "FilterControlId"):
         own = [value for value in named(made, name) if isinstance(value, str)]
         assert len(set(own)) == len(own), name
@@ -353,9 +357,9 @@ def test_names_with_hyphens_never_make_one_id_of_two():
 
 def test_data_beyond_what_a_page_holds_is_cut_and_said(monkeypatch, tmp_path):
     item, connection = hostile_lake(tmp_path)
-    monkeypatch.setattr(preview, "MOST_ROWS", 50)
-    monkeypatch.setattr(preview, "MOST_COLORS", 1)
-    seen = content(a_page(definition.definition(item, WINDOW), connection))
+    monkeypatch.setattr(preview, "MAX_QUERY_ROWS", 50)
+    monkeypatch.setattr(preview, "MAX_COLORS", 1)
+    seen = content(a_page(definition.build_set_definition(item, WINDOW), connection))
     visuals = {visual["id"]: visual for sheet in seen["sheets"] for visual in sheet["visuals"]}
     by_platform, by_market = visuals["m0-d0-live"], visuals["m0-d1-live"]
     assert by_platform["note"] == "the drop-downs do not act here: too much data"

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from anomalake.dashboards import refresh
 from anomalake.domain import intervals, metric_set
-from anomalake.domain.metric_set import LARGEST_OFFSET, MetricSet
+from anomalake.domain.metric_set import MAX_OFFSET_SECONDS, MetricSet
 from anomalake.lake import archive, layout
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from examples import event_text, shop_text
 from stack import TOP, Resource, expand, project
 
@@ -124,11 +124,11 @@ def cost_event(start: str, sent: datetime, identity: str) -> str:
 def archived(store: FolderStore) -> list[tuple[datetime, datetime]]:
     """Of every archived message the date under which its alert is filed, and its arrival: the event's time, else the anomaly's last day."""
     found = []
-    for key in store.list(layout.ARCHIVE):
-        place, stored = layout.archive_place(key), store.get(key)
+    for key in store.list(layout.ARCHIVE_FOLDER):
+        place, stored = layout.parse_archive_key(key), store.get(key)
         assert place
         assert stored
-        for body in archive.unpack(stored.data):
+        for body in archive.unpack_bodies(stored.data):
             event = json.loads(str(body))
             told = event.get("time") or event["anomalyEndDate"]
             found.append(
@@ -147,7 +147,7 @@ def test_each_message_of_an_anomaly_of_costs_is_shown_within_a_day_for_90_days_a
     ]
     bodies = [event_text("cost_eventbridge"), event_text("cost_sns"), *later]
     for number, body in enumerate(bodies):
-        assert ingest([Message(str(number), body)], store, (COST,), "parquet").filed
+        assert ingest_messages([Message(str(number), body)], store, (COST,), "parquet").stored
     arrivals = archived(store)
     needed = sorted((sent - filed).days for filed, sent in arrivals)
     assert needed == [1, 1, 1, 2, 4, 5, 9, 30, 61, 90, 91, 120, 400]
@@ -210,9 +210,9 @@ moments = st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1))
 
 @given(
     moments,
-    st.sampled_from(sorted(intervals.STEP)),
+    st.sampled_from(sorted(intervals.INTERVAL_LENGTHS)),
     st.sampled_from(ZONES),
-    st.integers(0, LARGEST_OFFSET),
+    st.integers(0, MAX_OFFSET_SECONDS),
     st.integers(0, 3600),
 )
 def test_an_interval_that_is_scored_in_time_is_in_the_next_incremental_refresh(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anomalake.cli import local_pipeline
-from anomalake.cli.give_feedback import keep
+from anomalake.cli.give_feedback import save_feedback
 from anomalake.detect import backtest, detector, timeline
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.state import Memory
@@ -81,12 +81,12 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
     for store in lakes:
         fill(store)
         at = backtest.datetime(2021, 3, 14, 23)
-        keep(
+        save_feedback(
             Feedback("views", at, wanted=False, direction="above", series=({"platform": "pc_web"},), said_at=at),
             SHOP,
             store,
         )
-        keep(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
+        save_feedback(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
     expected = in_one_process(lakes[0])
     assert len([key for key in expected if "/shards/" in key]) == 5
     in_parts(str(lakes[1].root), 8)
@@ -112,8 +112,8 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
         ]
         for store in lakes if not 60 <= day < 63 and day != 1 else []:
             some = rows[:1] if day < 30 else rows
-            text = "\n".join([",".join(live_data.source_of(item).columns), *(some if day else [])])
-            store.put(f"{live_data.folder(item, wall)}/data.csv", f"{text}\n".encode())
+            text = "\n".join([",".join(live_data.require_source(item).columns), *(some if day else [])])
+            store.put(f"{live_data.interval_folder(item, wall)}/data.csv", f"{text}\n".encode())
     report = local_pipeline.run_backtest(item, lakes[0], (item,), "parquet")
     assert report.alerts > 0
     assert in_parts(str(lakes[1].root), 2, item) == report
@@ -124,7 +124,7 @@ def test_live_data_of_which_nothing_can_be_read(tmp_path):
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
         store.put(
-            f"{live_data.folder(SHOP, backtest.datetime(2021, 3, 1))}/data.csv",
+            f"{live_data.interval_folder(SHOP, backtest.datetime(2021, 3, 1))}/data.csv",
             b"nothing,of,what,is,wanted\n1,2,3,4,5\n",
         )
     report = local_pipeline.run_backtest(SHOP, lakes[0], (SHOP,), "parquet")

@@ -12,7 +12,7 @@ from anomalake.detect import events, model, score, state
 from anomalake.detect.detector import Detector
 from anomalake.domain import alert as alerts
 from anomalake.domain import intervals, metric_set
-from anomalake.lake.live_data import Interval
+from anomalake.lake.live_data import IntervalData
 from examples import shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")
@@ -116,8 +116,8 @@ def test_a_day_that_was_passed_is_refused():
 
 @given(st.lists(st.floats(0, 1e12), min_size=1, max_size=40))
 def test_shares_add_up_to_one_hundred(weights):
-    assert round(sum(round(100 * share) for share in alerts.shares(weights))) == 10_000
-    assert all(share >= 0 for share in alerts.shares(weights))
+    assert round(sum(round(100 * share) for share in alerts.to_percentages(weights))) == 10_000
+    assert all(share >= 0 for share in alerts.to_percentages(weights))
 
 
 series = st.tuples(st.sampled_from(["pc", "app", None]), st.sampled_from(["us", "de", None]))
@@ -136,7 +136,7 @@ def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
         return
     assert alert is not None
     told = alerts.parse(alerts.encode(alert))
-    alerts.fit(told, SHOP)
+    alerts.match_to_metric_set(told, SHOP)
     named = [
         {d.dimension_name: d.dimension_value for d in one.dimensions}
         for one in told.impacted_metric.relevant_time_series
@@ -172,7 +172,7 @@ def test_a_second_run_gives_the_same_alerts_with_the_same_ids():
         values[15 * 24 + 3] *= 4
         for hour, (value,) in enumerate(values):
             scored = detector.score(
-                Interval(START + timedelta(hours=hour), {("pc", "us"): (float(value), None)}, 1, ())
+                IntervalData(START + timedelta(hours=hour), {("pc", "us"): (float(value), None)}, 1, ())
             )
             found += [alerts.encode(alert) for alert in scored.alerts]
             assert [record[4:6] for record in scored.observations] == [("views", float(value))]
@@ -204,7 +204,9 @@ def groups(
         start = intervals.to_utc(wall, zone)
         values = {(platform, "us"): (100.0 + wall.hour % 2, None) for platform in ("pc", "app")}
         values |= {series: (value, None) for series, value in odd.items()}
-        found += [alert.anomaly_group_id for alert in detector.score(Interval(start, values, len(values), ())).alerts]
+        found += [
+            alert.anomaly_group_id for alert in detector.score(IntervalData(start, values, len(values), ())).alerts
+        ]
         if kept and odd:
             head, shards = state.dump(state.Memory(detector, start, start, 0))
             detector = state.load(head, shards.get, item, "state.json").detector
@@ -233,7 +235,7 @@ def test_the_interval_right_after_is_meant_by_the_clock_that_runs_on():
 
 
 def test_an_interval_before_any_series_is_known_is_empty():
-    scored = Detector(SHOP).score(Interval(START, {}, 0, ()))
+    scored = Detector(SHOP).score(IntervalData(START, {}, 0, ()))
     assert (scored.observations, scored.alerts) == ([], ())
 
 
@@ -398,7 +400,7 @@ def test_the_status_says_which_series_are_learned_again():
     for hour in range(24 * 24):
         value = 100.0 if hour < 20 * 24 else -100.0
         values = {(platform, "us"): (value if platform == "pc" else 100.0, None) for platform in ("pc", "app")}
-        detector.score(Interval(START + timedelta(hours=hour), values, 2, ()))
+        detector.score(IntervalData(START + timedelta(hours=hour), values, 2, ()))
     assert "; 1 being learned again, because their values changed kind" in detector.status()[0]
     assert "scored, 1 of 2 series" in detector.status()[0]
 

@@ -11,7 +11,7 @@ from anomalake.detect.detector import Detector
 from anomalake.detect.feedback import Feedback
 from anomalake.domain import metric_set
 from anomalake.domain.errors import UserError
-from anomalake.lake.live_data import Interval
+from anomalake.lake.live_data import IntervalData
 from examples import shop_text
 
 SHOP = metric_set.parse(shop_text(), "shop.yaml")
@@ -26,7 +26,7 @@ def alerts(*said: Feedback, odd: float = 125.0) -> list[tuple[datetime, float, s
     for hour in range(16 * 24 + 1):
         wall = START + timedelta(hours=hour)
         value = odd if wall in (EARLY, LATE) else 100.0 + wall.hour % 3 - wall.day % 2
-        for one in detector.score(Interval(wall, {PC: (value, None), APP: (value, None)}, 2, ())).alerts:
+        for one in detector.score(IntervalData(wall, {PC: (value, None), APP: (value, None)}, 2, ())).alerts:
             platforms = {
                 d.dimension_value
                 for s in one.impacted_metric.relevant_time_series

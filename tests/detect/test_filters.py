@@ -13,7 +13,7 @@ from anomalake.detect.filters import alerting
 from anomalake.detect.model import Points
 from anomalake.domain import metric_set
 from anomalake.domain.errors import UserError
-from anomalake.lake.live_data import Interval
+from anomalake.lake.live_data import IntervalData
 from examples import shop_text
 
 WALL = datetime(2026, 7, 14, 11)
@@ -76,7 +76,7 @@ def test_data_that_is_missing_is_no_event_where_all_that_lacks_is_snoozed_in_all
         for hour in range(15 * 24):
             wall = WALL.replace(hour=0) + timedelta(hours=hour)
             values = {("pc", "us"): (100.0, 1.0), ("app", "us"): (100.0, 1.0)} if hour < 14 * 24 + 5 else {}
-            for alert in detector.score(Interval(wall, values, len(values), ())).alerts:
+            for alert in detector.score(IntervalData(wall, values, len(values), ())).alerts:
                 assert alert.impacted_metric.metric_name == "missing data"
                 series = alert.impacted_metric.relevant_time_series
                 found.append(

@@ -11,7 +11,7 @@ import pytest
 from anomalake.catalog import duck
 from anomalake.cli import local_pipeline
 from anomalake.cli.main import main
-from anomalake.dashboards import definition, pages
+from anomalake.dashboards import definition, lake_page
 from anomalake.detect import schedule, timeline
 from anomalake.domain import intervals, metric_set
 from anomalake.domain.errors import UserError
@@ -44,7 +44,7 @@ def metric(
 def write(store, item: MetricSet, rows: dict[datetime, float]) -> None:
     """One row each, by its wall time."""
     frame = pd.DataFrame({"at": [f"{wall:%Y-%m-%d %H:%M:%S}" for wall in rows], "amount": list(rows.values())})
-    local_pipeline.lay_out(frame, item, store)
+    local_pipeline.write_live_data(frame, item, store)
 
 
 def daily(count: int, last: datetime, level: float = 1000) -> dict[datetime, float]:
@@ -55,7 +55,7 @@ def daily(count: int, last: datetime, level: float = 1000) -> dict[datetime, flo
 def alerts_of(store) -> list[str]:
     return [
         json.loads(json.loads(line)["body"])["timestamp"]
-        for key in store.list(layout.ARCHIVE)
+        for key in store.list(layout.ARCHIVE_FOLDER)
         for line in store.get(key).data.splitlines()
     ]
 
@@ -134,11 +134,11 @@ def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tm
     write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0, datetime(1970, 1, 1): 5.0})
     local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     windows = []
-    original = definition.fitting
+    original = definition.fit_window
     monkeypatch.setattr(
-        definition, "fitting", lambda one, first, last: windows.append((first, last)) or original(one, first, last)
+        definition, "fit_window", lambda one, first, last: windows.append((first, last)) or original(one, first, last)
     )
-    pages.write(item, duck.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
+    lake_page.write_page(item, duck.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
     assert windows == [(datetime(2026, 1, 1), datetime(2026, 3, 1))]
 
 
@@ -202,7 +202,7 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
 @pytest.mark.parametrize("frequency", ["P1D", "PT1H", "PT5M"])
 def test_one_very_old_row_is_named_and_costs_nothing(odd, frequency):
     item, store = metric(frequency), ObjectStore.memory()
-    step = intervals.STEP[frequency]
+    step = intervals.INTERVAL_LENGTHS[frequency]
     rows = {datetime(2026, 2, 27) - step * back: 100.0 + back % 7 for back in range(240)}
     write(store, item, rows | {odd: 100.0})
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
@@ -271,15 +271,15 @@ def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[da
     moments = [
         str(int((instant - datetime(1970, 1, 1)).total_seconds()))
         if item.clock.absolute
-        else f"{intervals.to_wall(instant, item.timezone):%Y-%m-%d %H:%M:%S}"
+        else f"{intervals.to_wall_time(instant, item.timezone):%Y-%m-%d %H:%M:%S}"
         for instant in instants
     ]
-    locals_ = [intervals.to_wall(instant, item.timezone).hour for instant in instants]
+    locals_ = [intervals.to_wall_time(instant, item.timezone).hour for instant in instants]
     shaped = [
         (130 if hour in (8, 9) else 100) * (factor or {}).get(item.start(instant), 1)
         for instant, hour in zip(instants, locals_, strict=True)
     ]
-    local_pipeline.lay_out(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
+    local_pipeline.write_live_data(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -331,7 +331,7 @@ def test_absolute_timestamps_keep_both_hours_apart_in_tables_and_views(tmp_path,
     rows = 2 if frequency == "PT10M" else 12
     assert (values[first], values[second]) == (100.0 * rows, 300.0 * rows)
     assert len(values) == len(live_rows)
-    assert {later - earlier for earlier, later in itertools.pairwise(values)} == {intervals.STEP[frequency]}
+    assert {later - earlier for earlier, later in itertools.pairwise(values)} == {intervals.INTERVAL_LENGTHS[frequency]}
 
 
 def test_folders_of_an_hour_that_clocks_skip_are_named():
@@ -356,9 +356,9 @@ def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monk
         for store in (ObjectStore.memory(), FolderStore(tmp_path / str(sorts))):
             walls = [datetime(2026, 1, 30) + timedelta(hours=hour) for hour in range(96)]
             for wall in walls:
-                store.put(f"{live_data.folder(item, wall)}/data.csv", b"x")
-            assert live_data.starts(store, item, walls[40]) == walls[41:]
-            listed = list(store.list("sales/live", f"{live_data.folder(item, walls[40])}/"))
+                store.put(f"{live_data.interval_folder(item, wall)}/data.csv", b"x")
+            assert live_data.list_interval_starts(store, item, walls[40]) == walls[41:]
+            listed = list(store.list("sales/live", f"{live_data.interval_folder(item, walls[40])}/"))
             assert (len(listed) == 56) == sorts
 
 

@@ -21,8 +21,8 @@ def test_both_hours_of_a_repeated_wall_time_are_its_first():
 
 
 def test_a_skipped_wall_time_does_not_exist():
-    assert not intervals.exists(datetime(2013, 3, 10, 2, 30), NEW_YORK)
-    assert intervals.exists(datetime(2013, 3, 10, 3, 30), NEW_YORK)
+    assert not intervals.wall_time_exists(datetime(2013, 3, 10, 2, 30), NEW_YORK)
+    assert intervals.wall_time_exists(datetime(2013, 3, 10, 3, 30), NEW_YORK)
 
 
 def test_intervals_follow_the_wall_clock_where_the_offset_is_no_whole_hour():
@@ -41,7 +41,7 @@ zones = st.sampled_from(
 instants = st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1))
 
 
-@given(instants, st.sampled_from(sorted(intervals.STEP)), zones)
+@given(instants, st.sampled_from(sorted(intervals.INTERVAL_LENGTHS)), zones)
 def test_the_start_of_an_interval_starts_itself_and_lies_before_what_it_holds(instant, frequency, zone):
     clock = Clock(frequency, zone)
     start = clock.start(instant)
@@ -50,7 +50,10 @@ def test_the_start_of_an_interval_starts_itself_and_lies_before_what_it_holds(in
 
 
 clocks = st.builds(
-    Clock, st.sampled_from(sorted(intervals.STEP)), st.sampled_from(sorted(available_timezones())), st.booleans()
+    Clock,
+    st.sampled_from(sorted(intervals.INTERVAL_LENGTHS)),
+    st.sampled_from(sorted(available_timezones())),
+    st.booleans(),
 )
 
 
@@ -59,10 +62,10 @@ def test_intervals_follow_each_other_and_hold_every_instant_once_in_every_zone(i
     start = clock.start(instant)
     assert start <= instant < clock.end(start)
     assert clock.start(start) == start
-    assert start in clock.starts_at(clock.wall(start))
-    following = clock.following(start)
+    assert start in clock.starts_at_wall_time(clock.wall_time(start))
+    following = clock.next_start(start)
     assert following > start
-    assert clock.previous(following) == start
+    assert clock.previous_start(following) == start
     assert timedelta(0) < clock.length(start) <= clock.step + timedelta(hours=2)
 
 
@@ -80,13 +83,13 @@ def test_the_time_that_an_interval_holds_grows_and_shrinks_with_the_clock():
 
 def test_both_occurrences_of_an_hour_are_intervals_where_timestamps_are_absolute():
     clock = Clock("PT1H", NEW_YORK, absolute=True)
-    assert clock.starts_at(datetime(2021, 11, 7, 1)) == (datetime(2021, 11, 7, 5), datetime(2021, 11, 7, 6))
+    assert clock.starts_at_wall_time(datetime(2021, 11, 7, 1)) == (datetime(2021, 11, 7, 5), datetime(2021, 11, 7, 6))
     assert clock.start(datetime(2021, 11, 7, 6, 30)) == datetime(2021, 11, 7, 6)
     assert clock.length(datetime(2021, 11, 7, 6)) == timedelta(hours=1)
 
 
 def test_a_wall_time_that_clocks_skip_names_no_interval():
-    assert Clock("PT1H", NEW_YORK).starts_at(datetime(2021, 3, 14, 2)) == ()
+    assert Clock("PT1H", NEW_YORK).starts_at_wall_time(datetime(2021, 3, 14, 2)) == ()
 
 
 @pytest.mark.parametrize(
@@ -99,18 +102,22 @@ def test_a_wall_time_that_clocks_skip_names_no_interval():
     ],
 )
 def test_a_java_pattern_is_translated(pattern, python, trino):
-    assert time_patterns.python_format(pattern) == python
-    assert time_patterns.trino_format(pattern) == trino
+    assert time_patterns.to_python_format(pattern) == python
+    assert time_patterns.to_trino_format(pattern) == trino
 
 
 @pytest.mark.parametrize("pattern", ["yy", "YYYY-MM-dd", "yyyy-MMM-dd", "yyyy 'open", "EEE"])
 def test_a_java_pattern_that_is_not_understood_is_refused(pattern):
     with pytest.raises(UserError, match="date pattern"):
-        time_patterns.python_format(pattern)
+        time_patterns.to_python_format(pattern)
 
 
 def test_what_stands_between_two_parts_of_a_folder_is_quoted_in_its_pattern():
-    assert time_patterns.folder_pattern("live/dt={{yyyyMMdd}}/hr={{HH}}/x") == ("live/dt=", "yyyyMMdd'/hr='HH", "/x")
+    assert time_patterns.parse_folder_pattern("live/dt={{yyyyMMdd}}/hr={{HH}}/x") == (
+        "live/dt=",
+        "yyyyMMdd'/hr='HH",
+        "/x",
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,16 +134,16 @@ def test_what_stands_between_two_parts_of_a_folder_is_quoted_in_its_pattern():
     ],
 )
 def test_the_folder_of_a_day_is_the_one_in_which_those_of_its_intervals_lie(path, day):
-    assert time_patterns.day_pattern(path) == day
+    assert time_patterns.parse_day_pattern(path) == day
 
 
 @given(instants, st.sampled_from(sorted(available_timezones())))
 def test_every_utc_day_of_a_local_one_is_known(instant, zone):
-    assert (instant.date() - intervals.to_wall(instant, zone).date()).days in intervals.utc_days(zone)
+    assert (instant.date() - intervals.to_wall_time(instant, zone).date()).days in intervals.get_utc_day_offsets(zone)
 
 
 def test_a_zone_on_one_side_of_greenwich_has_two_utc_days_in_a_local_one():
-    assert [intervals.utc_days(zone) for zone in ("UTC", NEW_YORK, "Asia/Kolkata", "Europe/London")] == [
+    assert [intervals.get_utc_day_offsets(zone) for zone in ("UTC", NEW_YORK, "Asia/Kolkata", "Europe/London")] == [
         (0,),
         (0, 1),
         (-1, 0),

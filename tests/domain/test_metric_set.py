@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anomalake.domain import metric_set
 from anomalake.domain.errors import UserError
-from anomalake.domain.series_key import series_key
+from anomalake.domain.series_key import build_series_key
 from examples import shop_text
 
 
@@ -188,20 +188,20 @@ def test_a_folder_without_metric_sets_and_one_with_a_name_twice_are_told(tmp_pat
 def test_an_alert_goes_to_the_set_that_names_its_detector_or_is_named_as_it(detectors, arn):
     item = metric_set.parse(shop_text() + f"alerts: {{detectors: {detectors}}}\n", "shop.yaml")
     other = metric_set.parse(shop_text(name="name: other"), "other.yaml")
-    assert metric_set.route(arn, (other, item)) is item
+    assert metric_set.find_metric_set(arn, (other, item)) is item
 
 
 def test_a_detector_that_nobody_names_is_told_which_line_to_add():
     item = metric_set.parse(shop_text(), "shop.yaml")
     with pytest.raises(UserError, match=r"write `alerts: \{detectors: \[stranger\]\}`"):
-        metric_set.route("arn:aws:x:AnomalyDetector:stranger", (item,))
+        metric_set.find_metric_set("arn:aws:x:AnomalyDetector:stranger", (item,))
 
 
 def test_a_detector_that_two_sets_claim_is_told_whose():
     claims = "alerts: {detectors: ['*']}\n"
     sets = tuple(metric_set.parse(shop_text(name=f"name: {name}") + claims, name) for name in ("one", "two"))
     with pytest.raises(UserError, match=r"claimed by several metric sets \(one, two\)"):
-        metric_set.route("arn:aws:x:AnomalyDetector:any", sets)
+        metric_set.find_metric_set("arn:aws:x:AnomalyDetector:any", sets)
 
 
 values = st.one_of(st.none(), st.text(alphabet="a|%nul27C5\\", max_size=6))
@@ -212,7 +212,7 @@ values = st.one_of(st.none(), st.text(alphabet="a|%nul27C5\\", max_size=6))
 @example(["%7C", "", ""], ["|", "", ""])
 @given(st.lists(values, min_size=3, max_size=3), st.lists(values, min_size=3, max_size=3))
 def test_two_series_have_one_key_only_if_their_values_are_the_same(one, other):
-    assert (series_key(one) == series_key(other)) == (one == other)
+    assert (build_series_key(one) == build_series_key(other)) == (one == other)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def fill(chosen: Setting, hour: int) -> datetime:
     wall = FIRST + timedelta(hours=hour)
     if hour % 17 != 16:  # an hour now and then has none
         rows = "".join(f"{platform},us,{wall:%Y-%m-%d %H:%M:%S},{100 + wall.hour},0.5\n" for platform in ("app", "web"))
-        chosen.store.put(f"{live_data.folder(SHOP, wall)}/data.csv", (HEADER + rows).encode())
+        chosen.store.put(f"{live_data.interval_folder(SHOP, wall)}/data.csv", (HEADER + rows).encode())
     return wall + timedelta(hours=1, minutes=5)
 
 
@@ -61,8 +61,8 @@ class Seen(NamedTuple):
 def look(chosen: Setting, table: layout.Table) -> Seen:
     schema, place = tables.schema(table, SHOP), STAMP[table]
     objects = {}
-    for key in chosen.store.list(layout.folder(table, SHOP)):
-        columns = encoding.decode(chosen.format, schema, chosen.store.get(key).data, key)
+    for key in chosen.store.list(layout.table_folder(table, SHOP)):
+        columns = encoding.decode_table(chosen.format, schema, chosen.store.get(key).data, key)
         objects[key] = [(row[place], row) for row in zip(*columns.values(), strict=True)]
     return Seen(days_of(chosen), objects)
 
@@ -72,14 +72,14 @@ def counted(way: list[compaction.Day], objects: dict[str, list]) -> list[tuple]:
     of = {one.day: one for one in way if one.target}
     found = []
     for key, rows in objects.items():
-        one = of.get(layout.day_of(key))
+        one = of.get(layout.date_in_key(key))
         if one is None or fnmatchcase(key, f"*/{one.target}.*") == one.switched:
             found += [row for _, row in rows]
     return found
 
 
 def by_day(chosen: Setting, table: layout.Table) -> Counter:
-    return Counter(layout.day_of(key) for key in chosen.store.list(layout.folder(table, SHOP)))
+    return Counter(layout.date_in_key(key) for key in chosen.store.list(layout.table_folder(table, SHOP)))
 
 
 def test_each_day_becomes_one_object_a_table_and_a_reader_that_is_slow_sees_every_row_once(chosen):
@@ -87,7 +87,7 @@ def test_each_day_becomes_one_object_a_table_and_a_reader_that_is_slow_sees_ever
     steps = set()
     for hour in range(HOURS):
         run(chosen, fill(chosen, hour))
-        for table in layout.BY_DAY:
+        for table in layout.DETECTOR_TABLES:
             now = look(chosen, table)
             steps |= {one.step for one in now.way}
             wanted = {row for rows in now.objects.values() for _, row in rows}
@@ -101,7 +101,7 @@ def test_each_day_becomes_one_object_a_table_and_a_reader_that_is_slow_sees_ever
             before[table] = now
     assert steps == {"begun", "written", "switched", "deleted", "through"}
     whole = ["2021-03-01", "2021-03-02", "2021-03-03"]
-    assert [by_day(chosen, table)[day] for table in layout.BY_DAY for day in whole] == [1] * 6
+    assert [by_day(chosen, table)[day] for table in layout.DETECTOR_TABLES for day in whole] == [1] * 6
 
 
 def test_the_views_say_the_same_at_every_step_as_without_compaction(chosen, tmp_path_factory):
@@ -130,7 +130,7 @@ def test_a_day_s_object_is_to_the_byte_what_a_back_test_writes(chosen, tmp_path_
     for hour in range(3 * 24):
         fill(other, hour)
     local_pipeline.run_backtest(SHOP, other.store, (SHOP,), chosen.format)
-    for table in layout.BY_DAY:
+    for table in layout.DETECTOR_TABLES:
         key = layout.day_key(table, SHOP, "2021-03-01", chosen.format)
         assert chosen.store.get(key).data == other.store.get(key).data
 
@@ -154,7 +154,7 @@ def test_a_step_that_failed_half_way_is_done_again_to_the_same_end(chosen, tmp_p
                 down.setattr(chosen.store, method, failing)
                 detect.tidy_days(SHOP, chosen, memory, now, lambda: True)
         run(chosen, now)
-    for table in layout.BY_DAY:
+    for table in layout.DETECTOR_TABLES:
         assert look(chosen, table).objects == look(whole, table).objects
 
 
@@ -222,7 +222,8 @@ def test_an_object_that_cannot_be_read_keeps_its_day_and_no_other_nor_the_detect
         if hour == 40:
             wall = FIRST + timedelta(hours=16)  # had no data in time, and has some now
             chosen.store.put(
-                f"{live_data.folder(SHOP, wall)}/data.csv", (HEADER + f"app,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n").encode()
+                f"{live_data.interval_folder(SHOP, wall)}/data.csv",
+                (HEADER + f"app,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n").encode(),
             )
         run(chosen, now)
     assert by_day(chosen, "observations")["2021-03-01"] > 1
@@ -291,9 +292,9 @@ def test_joined_objects_are_what_is_written_of_all_rows(form: Format):
         (f"k{n}", FIRST + timedelta(hours=n), '"', None, "views", float(n), None, None, None, None) for n in range(5)
     ]
     parts = [encoding.encode_records(form, schema, part) for part in (rows[:2], rows[2:3], rows[3:])]
-    assert encoding.join(form, schema, parts, "here") == encoding.encode_records(form, schema, rows)
+    assert encoding.join_objects(form, schema, parts, "here") == encoding.encode_records(form, schema, rows)
     other = encoding.encode_records(
         form, tables.schema("dataHealth", SHOP), [detect.Health(FIRST, "late", 0, None, 0, 0, 0)]
     )
     with pytest.raises(StorageError, match="here: an object of that day"):
-        encoding.join(form, schema, [parts[0], other], "here")
+        encoding.join_objects(form, schema, [parts[0], other], "here")

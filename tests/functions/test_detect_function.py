@@ -18,7 +18,7 @@ from anomalake.domain.errors import UserError
 from anomalake.functions import detect, setting
 from anomalake.functions.setting import Setting
 from anomalake.lake import encoding, layout, live_data, tables
-from anomalake.lake.live_data import Interval
+from anomalake.lake.live_data import IntervalData
 from anomalake.lake.store import ObjectStore, StorageError
 from examples import shop_text
 
@@ -34,11 +34,11 @@ def fill(store: ObjectStore, walls, item: metric_set.MetricSet = SHOP, level: fl
         rows = "".join(
             f"{platform},us,{wall:%Y-%m-%d %H:%M:%S},{views},{0.5 + wall.hour / 100}\n" for platform in ("app", "web")
         )
-        store.put(f"{live_data.folder(item, wall)}/data.csv", (HEADER + rows).encode())
+        store.put(f"{live_data.interval_folder(item, wall)}/data.csv", (HEADER + rows).encode())
 
 
 def hours(first: datetime, last: datetime) -> list[datetime]:
-    return list(intervals.walls(first, last, "PT1H"))
+    return list(intervals.iterate_wall_times(first, last, "PT1H"))
 
 
 @pytest.fixture
@@ -59,7 +59,9 @@ def rows(chosen: Setting, table: layout.Table, start: datetime) -> list[tuple[An
     """A table's rows of an interval."""
     key, schema = layout.table_key(table, SHOP, start, chosen.format), tables.schema(table, SHOP)
     found = chosen.store.get(key)
-    return list(zip(*encoding.decode(chosen.format, schema, found.data, key).values(), strict=True)) if found else []
+    return (
+        list(zip(*encoding.decode_table(chosen.format, schema, found.data, key).values(), strict=True)) if found else []
+    )
 
 
 def test_a_first_run_learns_the_history_in_silence_and_the_next_ones_alert(chosen):
@@ -144,7 +146,7 @@ def test_data_that_comes_after_its_interval_was_gone_through_is_counted_and_scor
     assert run(chosen, NOW + timedelta(hours=2)).late == 0
     local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), "parquet")
     whole = layout.day_key("observations", SHOP, "2021-03-01", "parquet")
-    found = encoding.decode("parquet", tables.schema("observations", SHOP), chosen.store.get(whole).data, whole)
+    found = encoding.decode_table("parquet", tables.schema("observations", SHOP), chosen.store.get(whole).data, whole)
     assert datetime(2021, 3, 1, 10) in found["timestamp"]
     assert list(stored(chosen, layout.day_folder("observations", SHOP, "2021-03-01"))) == [whole]
 
@@ -176,14 +178,14 @@ def test_what_is_due_has_ended_and_what_is_not_due_has_not(now, frequency, zone,
     )
     item = metric_set.parse(text, "shop")
     last = schedule.last_due(item, now)
-    assert schedule.due_at(item, last) <= now < schedule.due_at(item, item.clock.following(last))
+    assert schedule.due_at(item, last) <= now < schedule.due_at(item, item.clock.next_start(last))
     assert schedule.due_at(item, last) == item.clock.end(last) + timedelta(seconds=offset)
 
 
 def test_the_hour_that_clocks_skip_is_never_due_and_the_one_they_repeat_is_due_once():
     item = metric_set.parse(shop_text("America/New_York"), "shop")
     due = list(schedule.due(item, datetime(2021, 3, 14, 4), datetime(2021, 3, 14, 8)))
-    assert [item.clock.wall(start).hour for start in due] == [0, 1, 3, 4]
+    assert [item.clock.wall_time(start).hour for start in due] == [0, 1, 3, 4]
     assert len(list(schedule.due(item, datetime(2021, 11, 7, 3), datetime(2021, 11, 7, 8)))) == 4
 
 
@@ -336,7 +338,7 @@ def a_memory() -> state.Memory:
     """One that knows twelve series."""
     detector = run_module.Detector(metric_set.parse(shop_text(), "shop.yaml"))
     for wall in hours(HOUR - timedelta(days=1), HOUR):
-        detector.score(Interval(wall, {(f"p{number}", "us"): (float(number), 1.0) for number in range(12)}, 12, ()))
+        detector.score(IntervalData(wall, {(f"p{number}", "us"): (float(number), 1.0) for number in range(12)}, 12, ()))
     return state.Memory(detector, HOUR, HOUR, 0)
 
 
@@ -372,7 +374,7 @@ def test_many_series_are_kept_in_shards_and_scored_as_in_one(monkeypatch):
     walls = hours(HOUR - timedelta(days=9), HOUR)
     generator = np.random.default_rng(3)
     some = [
-        Interval(
+        IntervalData(
             wall,
             {
                 (f"p{n}", None): (float(v), 2.0)
@@ -445,7 +447,7 @@ def test_before_any_live_data_nothing_is_remembered_so_that_a_history_laid_in_la
 
 def test_files_that_nothing_can_be_read_of_are_silence_from_the_first_day(chosen):
     for wall in hours(HOUR - timedelta(hours=5), HOUR - timedelta(hours=1)):
-        chosen.store.put(f"{live_data.folder(SHOP, wall)}/data.csv", b"another,header\n1,2\n")
+        chosen.store.put(f"{live_data.interval_folder(SHOP, wall)}/data.csv", b"another,header\n1,2\n")
     done, memory = detect.run(SHOP, chosen, NOW, lambda: True)
     assert (done.scored, done.empty, memory.silent) == (0, 5, 5)
 
@@ -457,13 +459,13 @@ def test_hidden_files_are_none_live_or_in_a_back_test(chosen):
     fill(other.store, walls)
     for name in ("_data.csv", ".data.csv.swp", "_temporary/0/data.csv"):
         chosen.store.put(
-            f"{live_data.folder(SHOP, walls[-1])}/{name}",
+            f"{live_data.interval_folder(SHOP, walls[-1])}/{name}",
             f"{HEADER}app,us,{walls[-1]:%Y-%m-%d %H:%M:%S},999999,1\n".encode(),
         )
     for one in (chosen, other):
         run(one)
     assert stored(chosen) == stored(other)
-    assert live_data.files_by_interval(chosen.store, SHOP) == live_data.files_by_interval(other.store, SHOP)
+    assert live_data.list_files_by_interval(chosen.store, SHOP) == live_data.list_files_by_interval(other.store, SHOP)
 
 
 @pytest.mark.parametrize("down", ["live", "observations", "queue"])
@@ -510,7 +512,7 @@ def test_an_hour_that_happens_twice_is_due_after_its_second_time():
             datetime(2026, 10, 25, 0, 59),
             datetime(2026, 10, 25, 2, 0),
         )  # clocks go back at 1:00 UTC
-        assert [item.clock.wall(schedule.last_due(item, moment)).hour for moment in moments] == wanted
+        assert [item.clock.wall_time(schedule.last_due(item, moment)).hour for moment in moments] == wanted
     assert schedule.timezone(item) == "UTC"
 
 
@@ -535,13 +537,13 @@ def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
         shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop"
     )  # 4 November 2018 began at 1 o'clock
     days = list(schedule.due(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))
-    assert [item.clock.wall(day).day for day in days] == [3, 4, 5]
+    assert [item.clock.wall_time(day).day for day in days] == [3, 4, 5]
 
 
 def test_an_interval_whose_series_have_no_value_at_all_is_gone_through(chosen):
     fill(chosen.store, hours(HOUR - timedelta(days=5), datetime(2021, 3, 1, 8)))
     chosen.store.put(
-        f"{live_data.folder(SHOP, datetime(2021, 3, 1, 9))}/data.csv",
+        f"{live_data.interval_folder(SHOP, datetime(2021, 3, 1, 9))}/data.csv",
         f"{HEADER}app,us,2021-03-01 09:00:00,,\n".encode(),
     )
     assert run(chosen) == detect.Run(scored=5 * 24, empty=0, due=0, alerts=0)

@@ -36,17 +36,20 @@ def read_and_write(data: bytes) -> None:
     """Raise where one of the two above does not hold."""
     try:
         routed = [
-            (alert, metric_set.route(alert.anomaly_detector_arn, SETS)) for alert in sources.read(body_of(data), SETS)
+            (alert, metric_set.find_metric_set(alert.anomaly_detector_arn, SETS))
+            for alert in sources.read(body_of(data), SETS)
         ]
-        found = [(alerts.fit(alert, item), item) for alert, item in routed]
+        found = [(alerts.match_to_metric_set(alert, item), item) for alert, item in routed]
     except (AlertError, UserError):
         return
     for alert, item in found:
-        for table in tables.INGESTED:
-            schema, units = tables.schema(table, item), tables.units(table, alert, item)
+        for table in tables.ALERT_TABLES:
+            schema, units = tables.schema(table, item), tables.units_from_alert(table, alert, item)
             for form in ("csv", "parquet"):
-                written = encoding.encode(form, schema, tables.rows(table, units, item, item.start(alert.instant)))
-                read = tables.units_of(table, encoding.decode(form, schema, written, "here"), item)
+                written = encoding.encode_table(
+                    form, schema, tables.columns_from_units(table, units, item, item.start(alert.instant))
+                )
+                read = tables.units_from_columns(table, encoding.decode_table(form, schema, written, "here"), item)
                 assert read == units, f"{table} in {form}: {units} became {read}"
 
 

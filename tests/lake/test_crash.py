@@ -10,7 +10,7 @@ import pytest
 
 import traffic
 import worker
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import Store, open_store
 from examples import alert_body
 from traffic import SHOP, Objects, messages, objects, settled
@@ -96,9 +96,9 @@ def _has_archived_what_its_tables_hold(found: Objects, known: Objects, step: int
 def _delivered_again(again: Deliveries, failed: set[str], store: Store, form: str, step: int) -> None:
     ids = {message.body: message.id for message in messages(BATCH)}
     for bodies in again:
-        assert not ingest(
+        assert not ingest_messages(
             [Message(ids[body], body) for body in bodies if ids[body] in failed], store, (SHOP,), form
-        ).failed, f"step {step}"
+        ).failed_ids, f"step {step}"
     found, expected = objects(store), clean(form, KNOWN, BATCH)
     assert settled(found) == settled(expected), f"step {step}"
     if again is SAME and len(failed) == len(BATCH):

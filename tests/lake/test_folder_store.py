@@ -12,7 +12,7 @@ import pytest
 
 from anomalake.domain.errors import UserError
 from anomalake.lake import files, folder_store
-from anomalake.lake.folder_store import FolderStore, LockWait, synced_together
+from anomalake.lake.folder_store import FolderStore, LockTimeouts, sync_at_end
 from anomalake.lake.store import ObjectStore, StorageError, open_store
 
 HOLD = """
@@ -39,7 +39,7 @@ def stopped_holder(tmp_path: Path):
 
 def test_a_stopped_writer_is_named_after_a_while_and_given_up_on_after_the_limit(tmp_path, stopped_holder):
     FolderStore(tmp_path).put("a", b"one")
-    store = FolderStore(tmp_path, LockWait(notice_seconds=0.2, limit_seconds=0.5))
+    store = FolderStore(tmp_path, LockTimeouts(notice_seconds=0.2, limit_seconds=0.5))
     lock = tmp_path / ".locks" / next((tmp_path / ".locks").iterdir()).name
     who = (
         f"process {stopped_holder.pid} \\({sys.executable} -c .*\\)"
@@ -59,7 +59,7 @@ def test_a_stopped_writer_is_named_after_a_while_and_given_up_on_after_the_limit
 
 
 def test_a_writer_that_waits_goes_on_as_soon_as_the_stopped_one_is_gone(tmp_path, stopped_holder):
-    store = FolderStore(tmp_path, LockWait(notice_seconds=0.1, limit_seconds=60))
+    store = FolderStore(tmp_path, LockTimeouts(notice_seconds=0.1, limit_seconds=60))
     store.put("a", b"one")
     version = store.get("a").version
     threading.Timer(0.5, stopped_holder.kill).start()
@@ -72,7 +72,7 @@ def test_the_command_says_who_holds_it_up_and_ends(tmp_path, stopped_holder, mon
     from anomalake.cli import main as command
 
     def opened(_: str) -> FolderStore:
-        return FolderStore(tmp_path, LockWait(0.1, 0.3))
+        return FolderStore(tmp_path, LockTimeouts(0.1, 0.3))
 
     def written(_: object) -> int:
         store = opened("")
@@ -89,7 +89,7 @@ def test_the_command_says_who_holds_it_up_and_ends(tmp_path, stopped_holder, mon
 
 def test_the_limits_are_those_that_the_documentation_says():
     text = (Path(__file__).parents[2] / "docs/lake.md").read_text("utf-8")
-    assert LockWait() == (5, 60)
+    assert LockTimeouts() == (5, 60)
     assert "after 5 seconds" in text
     assert "after 60 seconds" in text
 
@@ -185,7 +185,7 @@ def test_objects_that_are_synced_together_are_on_the_disk_at_the_end_of_the_bloc
     store = FolderStore(record.root)
     store.put("old", b"")
     record.done.clear()
-    with synced_together(store):
+    with sync_at_end(store):
         for number in range(3):
             store.put(f"new/{number}", b"one")
         store.put("old", b"written over")
@@ -204,7 +204,7 @@ def test_a_block_that_fails_leaves_a_store_that_syncs_every_folder_anew(record):
     store = FolderStore(record.root)
 
     def failing() -> None:
-        with synced_together(store):
+        with sync_at_end(store):
             store.put("new/0", b"")
             raise RuntimeError
 
@@ -217,7 +217,7 @@ def test_a_block_that_fails_leaves_a_store_that_syncs_every_folder_anew(record):
 
 
 def test_s3_has_an_object_when_it_answers():
-    with synced_together(ObjectStore.memory()):
+    with sync_at_end(ObjectStore.memory()):
         pass
 
 
@@ -239,7 +239,7 @@ def test_a_disk_that_fails_while_it_syncs_is_a_storage_error(tmp_path, monkeypat
     def failed(_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(folder_store, "sync" if of == "file" else "sync_folder", failed)
+    monkeypatch.setattr(folder_store, "sync_file" if of == "file" else "sync_folder", failed)
     with pytest.raises(StorageError, match=r"^a: Input/output error"):
         FolderStore(tmp_path).create("a", b"")
 
@@ -273,7 +273,7 @@ def test_a_full_disk_leaves_a_file_as_it_was_and_nothing_beside_it(tmp_path, req
     request.getfixturevalue("full_disk")
     for target in (old, tmp_path / "new.txt"):
         with pytest.raises(UserError, match=f"^{target}: cannot be written: File too large"):
-            files.write(target, "some text")
+            files.write_text(target, "some text")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("old.txt", "before")]
 
 
@@ -282,7 +282,7 @@ def test_a_file_is_written_through_a_link_with_the_permissions_it_had(tmp_path):
     real.write_text("before")
     real.chmod(0o640)
     link.symlink_to(real)
-    files.write(link, "after")
+    files.write_text(link, "after")
     assert (real.read_text(), link.is_symlink(), real.stat().st_mode & 0o777) == ("after", True, 0o640)
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -293,7 +293,7 @@ def test_what_is_no_file_is_written_directly(tmp_path):
     read = list[str]()
     reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
     reader.start()
-    files.write(pipe, "text")
+    files.write_text(pipe, "text")
     reader.join(30)
     assert read == ["text"]
     assert pipe.is_fifo()
@@ -304,7 +304,7 @@ def test_an_interrupted_write_leaves_the_file_as_it_was(tmp_path):
     old.write_text("before")
 
     def interrupted() -> None:
-        with files.replacing(old) as file:
+        with files.replace_file(old) as file:
             file.write_text("half")
             raise KeyboardInterrupt
 

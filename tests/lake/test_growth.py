@@ -42,22 +42,22 @@ ATTACKS = {
 EXPRESSIONS = {
     "live number": re.compile(NUMBER).fullmatch,
     "formula": encoding._FORMULA.match,
-    "cell": encoding.safe_cell,
+    "cell": encoding.encode_safe_cell,
     "alert timestamp": alert._TIMESTAMP.fullmatch,
     "band": cloudwatch._BAND.search,
     "point": cloudwatch._POINT.findall,
     "lower bound": lambda text: cloudwatch._bounds("lower", text, 1),
     "date pattern": lambda text: sum(1 for _ in time_patterns._TOKEN.finditer(text)),
     "folder keys": time_patterns._FOLDER_KEYS.findall,
-    "archive key": layout._ARCHIVED.fullmatch,
-    "interval key": layout._INTERVAL.fullmatch,
-    "date in a key": layout._DATE.search,
+    "archive key": layout._ARCHIVE_KEY.fullmatch,
+    "interval key": layout._INTERVAL_KEY.fullmatch,
+    "date in a key": layout._DATE_FOLDER.search,
     "rate": propose_metric_set._AVERAGED.search,
     "code": propose_metric_set._CODE.search,
-    "wall time": lambda text: live_data.read_wall(text, "yyyy-MM-dd HH:mm", "UTC"),
-    "UNIX time": lambda text: live_data.read_wall(text, time_patterns.UNIX, "UTC"),
-    "column name": lambda text: read_table.renamed([text]),
-    "numbers": lambda text: read_table.numbers(pd.Series([text], dtype=object)),
+    "wall time": lambda text: live_data.parse_wall_time(text, "yyyy-MM-dd HH:mm", "UTC"),
+    "UNIX time": lambda text: live_data.parse_wall_time(text, time_patterns.UNIX, "UTC"),
+    "column name": lambda text: read_table.column_names([text]),
+    "numbers": lambda text: read_table.parse_numbers(pd.Series([text], dtype=object)),
 }
 
 
@@ -113,7 +113,7 @@ def test_a_file_of_one_column_is_read_as_one(tmp_path):
 
 
 def test_numbers_of_thousands_of_digits_are_not_numbers_and_raise_no_error():
-    found = read_table.numbers(pd.Series(["1", "1" * 5_000, None, "x", "-2.5e3"], dtype=object))
+    found = read_table.parse_numbers(pd.Series(["1", "1" * 5_000, None, "x", "-2.5e3"], dtype=object))
     assert found.tolist()[0::4] == [1.0, -2_500.0]
     assert np.isnan(found.tolist()[1:4]).all()
 
@@ -127,4 +127,4 @@ def test_a_file_with_a_number_of_thousands_of_digits_is_proposed_a_metric_set():
 def test_a_path_with_a_brace_in_its_date_is_refused():
     for path in ("shop/{{yyyy{MM}}}/x", "{{" * 20_000):
         with pytest.raises(UserError, match="names no date"):
-            time_patterns.folder_pattern(path)
+            time_patterns.parse_folder_pattern(path)

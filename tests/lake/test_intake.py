@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from anomalake.domain import metric_set
 from anomalake.lake import layout, replay
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, chunks, ingest
+from anomalake.lake.ingest import Message, ingest_messages, split_by_size
 from anomalake.lake.store import ObjectStore
 from examples import alert_body, event_text, shop_text
 
@@ -52,12 +52,12 @@ def quarantined(store) -> list[str]:
 
 def filed(body, sets=(SHOP,), **more):
     store = ObjectStore.memory()
-    return ingest([Message("m", body)], store, sets, "csv", **more), store
+    return ingest_messages([Message("m", body)], store, sets, "csv", **more), store
 
 
 def test_one_part_that_is_not_understood_is_quarantined_alone_and_the_others_are_filed():
     outcome, store = filed(f"[{GOOD}, {STRANGE}, {OTHER}, 5]")
-    assert [item.alert.event_id for item in outcome.filed] == ["good", "other"]
+    assert [item.alert.event_id for item in outcome.stored] == ["good", "other"]
     assert archived(store) == sorted([GOOD, OTHER])
     assert quarantined(store) == sorted([STRANGE, "5"])
     assert all("\n" not in refused.reason for refused in outcome.quarantined)
@@ -66,7 +66,7 @@ def test_one_part_that_is_not_understood_is_quarantined_alone_and_the_others_are
 def test_a_message_of_which_nothing_is_understood_is_quarantined_once_as_received():
     body = f" [{STRANGE}, 5]"
     outcome, store = filed(body)
-    assert (outcome.filed, quarantined(store), archived(store)) == ((), [body], [])
+    assert (outcome.stored, quarantined(store), archived(store)) == ((), [body], [])
     assert "has no measure 'clicks'" in outcome.quarantined[0].reason
     assert "the JSON is no object" in outcome.quarantined[0].reason
 
@@ -75,23 +75,23 @@ def test_parts_of_a_home_made_event_that_cannot_be_read_are_quarantined_alone_an
     parts = [{"m": name, "t": "2026-07-14T11:00:00Z", "v": 1, "id": name} for name in ("views", "clicks")]
     body = json.dumps({"parts": parts})
     outcome, store = filed(body, (MAPPED,))
-    assert [item.alert.impacted_metric.metric_name for item in outcome.filed] == ["views"]
+    assert [item.alert.impacted_metric.metric_name for item in outcome.stored] == ["views"]
     assert quarantined(store) == [json.dumps({"anomalakeMapping": "mapped", "part": parts[1]})]
     alone, _ = filed(quarantined(store)[0], (WIDER,))
     whole, _ = filed(body, (WIDER,))
-    assert [item.alert for item in alone.filed] == [item.alert for item in whole.filed][1:]
+    assert [item.alert for item in alone.stored] == [item.alert for item in whole.stored][1:]
 
 
 def test_a_feature_that_the_set_lacks_is_quarantined_alone():
     result = json.loads(event_text("opensearch_result"))
     causes = {one["feature_id"] for one in result["relevant_attribution"] if one["data"]}
     first, *others = (
-        metric_set.column_from(one["feature_name"]) for one in result["feature_data"] if one["feature_id"] in causes
+        metric_set.to_column_name(one["feature_name"]) for one in result["feature_data"] if one["feature_id"] in causes
     )
     assert others
     item = metric_set.parse(SEARCH_TEXT.replace("requests", first), "search.yaml")
     outcome, store = filed(json.dumps(result), (item,))
-    assert [one.alert.impacted_metric.metric_name for one in outcome.filed] == [first]
+    assert [one.alert.impacted_metric.metric_name for one in outcome.stored] == [first]
     (body,) = [json.loads(one) for one in quarantined(store)][:1]
     assert len(body["feature_data"]) == 1
     assert {**body, "feature_data": 0} == {**result, "feature_data": 0}
@@ -100,22 +100,22 @@ def test_a_feature_that_the_set_lacks_is_quarantined_alone():
 def test_a_message_of_too_many_events_waits_whole_and_the_command_line_files_it():
     body = f"[{','.join(alert_body(event=f'e{n}') for n in range(101))}]"
     outcome, store = filed(body)
-    assert (len(outcome.filed), quarantined(store)) == (0, [body])
-    assert len(filed(body, most=None)[0].filed) == 101
+    assert (len(outcome.stored), quarantined(store)) == (0, [body])
+    assert len(filed(body, max_events=None)[0].stored) == 101
 
 
 @pytest.mark.parametrize("again", [1, 2])
 def test_quarantine_that_is_tried_again_keeps_only_what_is_still_not_understood(tmp_path, again):
     lake = FolderStore(tmp_path)
     body = f"[{OTHER}, {STRANGE}]"
-    ingest([Message("m", body)], lake, (NARROW,), "csv")
+    ingest_messages([Message("m", body)], lake, (NARROW,), "csv")
     assert quarantined(lake) == [body]
-    job = replay.Job(str(tmp_path), (SHOP,), SHOP, "csv")
+    job = replay.ReplayJob(str(tmp_path), (SHOP,), SHOP, "csv")
     for _ in range(again):
-        done = [replay.retry(job, keys) for keys in replay.quarantined(job)]
+        done = [replay.retry_quarantine(job, keys) for keys in replay.list_quarantine(job)]
     assert quarantined(lake) == [STRANGE]
     assert archived(lake) == [OTHER]
-    assert sum(one.found for one in done) == 1
+    assert sum(one.finding_count for one in done) == 1
     assert done[0].findings[0].startswith("quarantine/")
 
 
@@ -130,8 +130,8 @@ def test_tables_are_the_same_however_alerts_are_bundled_and_replay_gives_them_ag
         FolderStore(tmp_path_factory.mktemp("alone")),
         FolderStore(root := tmp_path_factory.mktemp("bundled")),
     )
-    ingest([Message(str(n), body) for n, body in enumerate(bodies)], alone, (SHOP,), "csv")
-    ingest(
+    ingest_messages([Message(str(n), body) for n, body in enumerate(bodies)], alone, (SHOP,), "csv")
+    ingest_messages(
         [Message(str(n), f"[{','.join(some)}]" if len(some) > 1 else some[0]) for n, some in enumerate(bundles)],
         bundled,
         (SHOP,),
@@ -141,10 +141,10 @@ def test_tables_are_the_same_however_alerts_are_bundled_and_replay_gives_them_ag
     assert before == contents(alone, "anomalyResults")
     for key in before:
         (root / key).unlink()
-    job = replay.Job(str(root), (SHOP,), SHOP, "csv")
-    done = [replay.rebuild(job, day) for day in replay.days(job)]
+    job = replay.ReplayJob(str(root), (SHOP,), SHOP, "csv")
+    done = [replay.rebuild_day(job, day) for day in replay.list_days(job)]
     assert contents(bundled, "anomalyResults") == before
-    assert sum(one.found for one in done) == 0
+    assert sum(one.finding_count for one in done) == 0
 
 
 def test_a_reason_never_carries_control_characters_to_a_log_or_terminal():
@@ -155,12 +155,12 @@ def test_a_reason_never_carries_control_characters_to_a_log_or_terminal():
 @given(st.lists(st.integers(0, 1_500_000), max_size=8))
 def test_messages_are_taken_in_order_a_few_at_a_time(sizes):
     some = [Message(str(n), "x" * size) for n, size in enumerate(sizes)]
-    found = list(chunks(some))
+    found = list(split_by_size(some))
     assert [one for chunk in found for one in chunk] == some
     assert all(chunk and (len(chunk) == 1 or sum(len(one.body) for one in chunk) <= 1_100_000) for chunk in found)
 
 
 def test_the_interval_of_a_part_is_its_own():
     outcome, store = filed(f"[{GOOD}, {alert_body(event='later', timestamp='2021-02-18T10:00Z')}]")
-    assert [item.timestamp for item in outcome.filed][1] == datetime(2021, 2, 18, 10)
-    assert len({layout.day_of(key) for key in contents(store, "alerts")}) == 2
+    assert [item.timestamp for item in outcome.stored][1] == datetime(2021, 2, 18, 10)
+    assert len({layout.date_in_key(key) for key in contents(store, "alerts")}) == 2

@@ -15,7 +15,7 @@ from anomalake.domain import alert as alerts
 from anomalake.domain import metric_set
 from anomalake.domain.alert import AlertError
 from anomalake.lake import encoding, limits, tables
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.layout import table_key
 from anomalake.lake.store import ObjectStore
 from examples import alert_body, shop_text
@@ -44,19 +44,23 @@ def some_alerts(draw):
     return [one(number) for number in range(draw(st.integers(1, 7)))]
 
 
-@pytest.mark.parametrize("table", tables.INGESTED)
+@pytest.mark.parametrize("table", tables.ALERT_TABLES)
 @settings(deadline=None, max_examples=40)
 @given(some=some_alerts(), data=st.data())
 def test_what_a_full_interval_keeps_does_not_depend_on_order_repetition_or_batches(table, some, data):
     patch = pytest.MonkeyPatch()
     with patch.context() as context:
         context.setattr(limits, "MAX_INTERVAL_BYTES", data.draw(st.integers(1, 1_500)))
-        context.setattr(limits, "MAX_EVENTS", dict.fromkeys(limits.MAX_EVENTS, data.draw(st.integers(1, 3))))
-        units = [limits.units(table, one, SHOP) for one in some]
-        at_once = limits.kept(table, tables.merge(units))
+        context.setattr(
+            limits,
+            "MAX_EVENTS_PER_INTERVAL",
+            dict.fromkeys(limits.MAX_EVENTS_PER_INTERVAL, data.draw(st.integers(1, 3))),
+        )
+        units = [limits.limited_units(table, one, SHOP) for one in some]
+        at_once = limits.keep_greatest(table, tables.merge_units(units))
         one_by_one: tables.Units = {}
         for one in data.draw(st.permutations(units + units[:2])):
-            one_by_one = limits.kept(table, tables.merge([limits.kept(table, one), one_by_one]))
+            one_by_one = limits.keep_greatest(table, tables.merge_units([limits.keep_greatest(table, one), one_by_one]))
         assert one_by_one == at_once
 
 
@@ -65,27 +69,31 @@ def test_the_series_of_the_highest_score_stay_and_a_warning_names_the_interval(m
     store = ObjectStore.memory()
     low = alert_body(event="low", score=40, series=[({"platform": f"l{n}"}, 1.0) for n in range(5)])
     high = alert_body(event="high", score=90, series=[({"platform": f"h{n}"}, 1.0) for n in range(2)])
-    outcomes = [ingest([Message("m", body)], store, (SHOP,), "csv") for body in (low, high)]
-    key = table_key("metricValue_AnomalyScore", SHOP, outcomes[0].filed[0].timestamp, "csv")
-    rows = encoding.decode("csv", tables.schema("metricValue_AnomalyScore", SHOP), store.get(key).data, key)
+    outcomes = [ingest_messages([Message("m", body)], store, (SHOP,), "csv") for body in (low, high)]
+    key = table_key("metricValue_AnomalyScore", SHOP, outcomes[0].stored[0].timestamp, "csv")
+    rows = encoding.decode_table("csv", tables.schema("metricValue_AnomalyScore", SHOP), store.get(key).data, key)
     assert {"h0", "h1"} <= set(rows["platform"])
     assert len(rows["platform"]) == 3
     assert all(outcome.warnings[0].startswith(f"{key}: is full") for outcome in outcomes)
-    assert len(outcomes[0].filed) == len(outcomes[1].filed) == 1
+    assert len(outcomes[0].stored) == len(outcomes[1].stored) == 1
 
 
 def test_the_greatest_contributions_of_an_event_stay():
     shares = {"platform": {f"p{n}": float(n) for n in range(1_000)}}
-    (unit,) = limits.units("dimensionContributions", alerts.parse(alert_body(contributions=shares)), SHOP).values()
+    (unit,) = limits.limited_units(
+        "dimensionContributions", alerts.parse(alert_body(contributions=shares)), SHOP
+    ).values()
     assert {value for _, value, _ in unit[-1]} == {f"p{n}" for n in range(500, 1_000)}
     long = {"platform": {"x" * 20_000 + str(n): float(n) for n in range(9)}}
-    (unit,) = limits.units("dimensionContributions", alerts.parse(alert_body(contributions=long)), SHOP).values()
+    (unit,) = limits.limited_units(
+        "dimensionContributions", alerts.parse(alert_body(contributions=long)), SHOP
+    ).values()
     assert [share for *_, share in sorted(unit[-1], key=lambda one: one[2])] == [7.0, 8.0]
 
 
 def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
     made = alerts.parse(alert_body(rootCause="é" * 5_000, consoleUrl="https://x/" + "y" * 5_000))
-    (unit,) = limits.units("anomalyGroups", made, SHOP).values()
+    (unit,) = limits.limited_units("anomalyGroups", made, SHOP).values()
     assert "é" * 2_000 in unit[-1]
     assert max(len(text) for text in unit[-1] if isinstance(text, str)) == 2_000
     assert not any("https://x" in text for text in unit[-1] if isinstance(text, str))
@@ -96,7 +104,7 @@ def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
 )
 def test_a_dimension_value_without_end_is_refused_in_words(more):
     with pytest.raises(AlertError, match="dimensionValue: has 5001 characters; at most 5000 are taken"):
-        alerts.fit(alerts.parse(alert_body(**more)), SHOP)
+        alerts.match_to_metric_set(alerts.parse(alert_body(**more)), SHOP)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the greatest memory is read as Linux has it")

@@ -19,7 +19,7 @@ HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
 
 def parsed(text: str, item=None, wall=WALL):
-    found = list(live_data.parse(text.encode(), item or metric_set.parse(shop_text(), "shop"), wall, "f.csv"))
+    found = list(live_data.parse_file(text.encode(), item or metric_set.parse(shop_text(), "shop"), wall, "f.csv"))
     return [one for one in found if not isinstance(one, Finding)], [one for one in found if isinstance(one, Finding)]
 
 
@@ -62,16 +62,16 @@ def test_a_header_that_differs_costs_the_file():
 def test_a_file_that_is_no_text_is_named():
     item = metric_set.parse(shop_text().replace("format: csv", "format: csv\n  compression: gzip"), "shop")
     packed = gzip.compress((HEADER + "a,us,2021-02-17 11:00:00,1,1\n").encode())
-    assert [one for one in live_data.parse(packed, item, WALL, "f") if not isinstance(one, Finding)] == [
+    assert [one for one in live_data.parse_file(packed, item, WALL, "f") if not isinstance(one, Finding)] == [
         (("a", "us"), (1.0, 1.0))
     ]
-    (finding,) = live_data.parse(b"plain", item, WALL, "f")
+    (finding,) = live_data.parse_file(b"plain", item, WALL, "f")
     assert "the file is not a valid gzip file" in finding.problem
 
 
 def test_a_row_that_is_not_in_the_charset_costs_no_other():
     found = list(
-        live_data.parse(
+        live_data.parse_file(
             HEADER.encode() + b"\xe9,us,2021-02-17 11:00:00,1,1\nb,us,2021-02-17 11:00:00,2,2\n", SHOP, WALL, "f"
         )
     )
@@ -80,7 +80,7 @@ def test_a_row_that_is_not_in_the_charset_costs_no_other():
 
 
 def test_a_sum_beyond_what_a_number_can_be_is_missing():
-    assert live_data.aggregate([(("a", "us"), (1e308, 1.0)), (("a", "us"), (1e308, 1.0))], SHOP) == {
+    assert live_data.aggregate_rows([(("a", "us"), (1e308, 1.0)), (("a", "us"), (1e308, 1.0))], SHOP) == {
         ("a", "us"): (None, 1.0)
     }
 
@@ -118,16 +118,16 @@ ROW = st.tuples(
 def test_a_file_that_is_read_by_the_column_is_read_as_it_is_row_by_row(rows, broken):
     data = (HEADER + "".join(",".join(row) + "\n" for row in rows)).encode() + b"\xff" * broken
     with pytest.MonkeyPatch.context() as patch:
-        fast = list(live_data.parse(data, SHOP, WALL, "f.csv"))
-        patch.setattr(live_files, "_sound_rows", lambda *_: None)
-        assert repr(list(live_data.parse(data, SHOP, WALL, "f.csv"))) == repr(fast)
+        fast = list(live_data.parse_file(data, SHOP, WALL, "f.csv"))
+        patch.setattr(live_files, "_parse_valid_csv", lambda *_: None)
+        assert repr(list(live_data.parse_file(data, SHOP, WALL, "f.csv"))) == repr(fast)
 
 
 def test_several_rows_of_a_series_are_added_or_averaged_as_the_measure_says(shop):
     rows, _ = parsed(
         HEADER + "a,us,2021-02-17 11:00:00,1,1\na,us,2021-02-17 11:10:00,2,4\na,us,2021-02-17 11:20:00,,\n"
     )
-    assert live_data.aggregate(rows, shop) == {("a", "us"): (3.0, 2.5)}
+    assert live_data.aggregate_rows(rows, shop) == {("a", "us"): (3.0, 2.5)}
 
 
 def test_only_folders_that_are_intervals_hold_live_data(shop):
@@ -141,7 +141,7 @@ def test_only_folders_that_are_intervals_hold_live_data(shop):
         "readme.txt",
     ):
         store.put(f"shop/live/{key}", b"")
-    assert {wall: len(keys) for wall, keys in live_data.files_by_interval(store, shop).items()} == {
+    assert {wall: len(keys) for wall, keys in live_data.list_files_by_interval(store, shop).items()} == {
         WALL: 2,
         datetime(2021, 2, 17, 12): 1,
     }

@@ -40,14 +40,14 @@ def interval_of(item, *files, store=None):
     good = gzip.compress(good) if item.source.compression == "gzip" else good
     for number, data in enumerate((good, *files)):
         store.put(f"shop/live/20210217/1100/{number}", data)
-    return live_data.read(store, item, WALL, live_data.files_of(store, item, WALL))
+    return live_data.read_interval(store, item, WALL, live_data.list_interval_files(store, item, WALL))
 
 
 def problem_of(item, data):
     """What is found in the file, which costs nothing but itself."""
     interval = interval_of(item, data)
     assert interval.values == GOOD_VALUES
-    assert interval.found == 1
+    assert interval.finding_count == 1
     (finding,) = interval.findings
     assert finding.where.partition(":")[0] == "shop/live/20210217/1100/1"
     return finding.problem
@@ -140,7 +140,9 @@ LONG = "y" * 5_000
     ],
 )
 def test_a_finding_quotes_at_most_100_characters_of_the_data(item, text):
-    (finding,) = (one for one in live_data.parse(text.encode(), item, WALL, "f") if isinstance(one, live_data.Finding))
+    (finding,) = (
+        one for one in live_data.parse_file(text.encode(), item, WALL, "f") if isinstance(one, live_data.Finding)
+    )
     assert len(finding.problem) < 300
     assert "y" * 100 not in finding.problem
 
@@ -149,7 +151,7 @@ def test_of_a_million_findings_the_first_hundred_are_kept_and_the_others_are_cou
     interval = interval_of(
         shop(), (HEADER + "a,us,yesterday,1,1\n" * 20_000).encode(), (HEADER + "x\n" * 20_000).encode()
     )
-    assert interval.found == 40_000
+    assert interval.finding_count == 40_000
     assert len(interval.findings) == live_files.MAX_FINDINGS == 100
     assert interval.findings[0].where == "shop/live/20210217/1100/1:2"
     assert interval.values == GOOD_VALUES
@@ -176,13 +178,14 @@ def test_a_gzip_file_of_several_members_is_read_whole(parts):
         gzip.compress(HEADER.encode()) + b"\0" * 5 + b"".join(gzip.compress(row.encode()) for row in rows) + b"\0" * 100
     )
     interval = interval_of(shop(compression="gzip"), data)
-    assert (len(interval.values), interval.found) == (parts + 1, 0)
+    assert (len(interval.values), interval.finding_count) == (parts + 1, 0)
 
 
 def test_the_time_for_a_gzip_file_grows_with_its_members():
     item = shop(compression="gzip")
     short, long = (
-        seconds(lambda n=n: list(live_data.parse(gzip.compress(b"") * n, item, WALL, "f"))) for n in (10_000, 40_000)
+        seconds(lambda n=n: list(live_data.parse_file(gzip.compress(b"") * n, item, WALL, "f")))
+        for n in (10_000, 40_000)
     )
     assert long < 12 * short
 
@@ -217,9 +220,9 @@ def test_a_gzip_file_with_any_damage_is_read_as_gzip_reads_it(body, place, lengt
         expected = gzip.decompress(bytes(packed))
     except (OSError, EOFError, zlib.error):
         expected = None
-    source = live_data.source_of(shop(compression="gzip"))
+    source = live_data.require_source(shop(compression="gzip"))
     try:
-        found = live_files._unpacked(bytes(packed), source)
+        found = live_files._decompress(bytes(packed), source)
     except live_files.FileError:
         found = None
     assert found == expected
@@ -239,7 +242,7 @@ def test_a_file_with_too_many_lines_is_skipped_before_it_is_read(monkeypatch):
             problem_of(shop(), HEADER.encode() + line.encode() * 1_001)
             == "the file has more than 1,000 lines, the limit for one file; the file is skipped"
         )
-    assert interval_of(shop(), HEADER.encode() + b"\r\n" * 999).found == 0
+    assert interval_of(shop(), HEADER.encode() + b"\r\n" * 999).finding_count == 0
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
@@ -257,7 +260,7 @@ def test_every_line_that_is_too_long_is_found_and_no_other(lengths, ending, limi
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(live_files, "MAX_LINE_BYTES", limit)
         try:
-            live_files._checked(raw)
+            live_files._check_limits(raw)
             found = False
         except live_files.FileError:
             found = True
@@ -276,7 +279,7 @@ def test_rows_with_a_million_cells_are_named_in_bounded_memory():
     interval = interval_of(shop(), data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert interval.found == 20
+    assert interval.finding_count == 20
     assert peak < 4 * len(data)
 
 
@@ -290,7 +293,7 @@ def test_an_interval_with_too_many_rows_skips_the_file_that_goes_beyond(monkeypa
     monkeypatch.setattr(live_data, "MAX_ROWS_PER_INTERVAL", 3)
     two = HEADER.encode() + b"b,us,2021-02-17 11:00:00,1,1\n" * 2
     interval = interval_of(shop(), two, two)
-    assert interval.rows == 3
+    assert interval.row_count == 3
     assert interval.findings == (
         live_data.Finding(
             "shop/live/20210217/1100/2",
@@ -340,7 +343,7 @@ def test_a_sparse_file_of_ten_gigabytes_a_pipe_and_a_device_cost_only_themselves
     os.mkfifo(folder / "2")
     (folder / "3").symlink_to("/dev/zero")
     (folder / "4").symlink_to("nowhere")
-    interval = live_data.read(store, shop(), WALL, live_data.files_of(store, shop(), WALL))
+    interval = live_data.read_interval(store, shop(), WALL, live_data.list_interval_files(store, shop(), WALL))
     assert interval.values == GOOD_VALUES
     assert [finding.problem for finding in interval.findings] == [
         "the file has more than 64 MiB, the limit for one file; the file is skipped",
@@ -355,14 +358,14 @@ def test_a_sparse_file_of_ten_gigabytes_a_pipe_and_a_device_cost_only_themselves
     "error", [MemoryError(), RecursionError("too deep"), ValueError("x" * 9_000), ZeroDivisionError("odd")]
 )
 def test_any_exception_in_a_file_costs_that_file_and_its_rows_only(monkeypatch, error):
-    real = live_files._number
+    real = live_files._parse_number
 
     def number(value):
         if value == "666":
             raise error
         return real(value)
 
-    monkeypatch.setattr(live_files, "_number", number)
+    monkeypatch.setattr(live_files, "_parse_number", number)
     problem = problem_of(shop(), f"{HEADER}b,us,2021-02-17 11:00:00,1,1\nx\nc,us,2021-02-17 11:00:00,666,1\n".encode())
     assert problem.startswith(f"the file is skipped after an error in Anomalake: {type(error).__name__}")
     assert len(problem) < 300
@@ -380,16 +383,16 @@ def test_any_bytes_are_a_file_that_costs_only_itself(form, compression, data):
 
 def test_timestamps_of_any_length_fill_no_cache():
     item = shop(timestamp="timestamp: {column: timestamp, format: UNIX}")
-    live_data._cached_wall.cache_clear()
+    live_data._parse_wall_time_cached.cache_clear()
     rows = "".join(f"a,us,{'0' * 10_000}{1613559600 + second},1,1\n" for second in range(50))
-    found = list(live_data.parse(f"{HEADER}{rows}".encode(), item, WALL, "f"))
+    found = list(live_data.parse_file(f"{HEADER}{rows}".encode(), item, WALL, "f"))
     assert found == [(("a", "us"), (1.0, 1.0))] * 50
-    assert live_data._cached_wall.cache_info().currsize == 0
+    assert live_data._parse_wall_time_cached.cache_info().currsize == 0
 
 
 def test_rows_by_the_column_and_row_by_row_agree_on_a_byte_order_mark():
     for data in (b"\xef\xbb\xbf" + GOOD, b"\xef\xbb\xbf" + GOOD + b"x\n"):
-        assert next(live_data.parse(data, shop(), WALL, "f")) == (("a", "us"), (1.0, 1.0))
+        assert next(live_data.parse_file(data, shop(), WALL, "f")) == (("a", "us"), (1.0, 1.0))
 
 
 def test_the_limits_are_documented():

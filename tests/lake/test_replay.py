@@ -15,7 +15,7 @@ from anomalake.cli.main import main
 from anomalake.domain import metric_set
 from anomalake.lake import encoding, layout, replay, tables
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
 from examples import alert_body, shop_text
 
@@ -48,10 +48,10 @@ def fill(lake: Path, some: list[str], *sets, form="parquet") -> None:
 
 def file(store: Store, some: list[str], *sets, form="parquet") -> None:
     for number in range(0, len(some), 7):
-        outcome = ingest(
+        outcome = ingest_messages(
             [Message(str(i), body) for i, body in enumerate(some[number : number + 7])], store, sets or (SHOP,), form
         )
-        assert not outcome.failed
+        assert not outcome.failed_ids
 
 
 def contents(lake: Path, below: str = "anomalyResults") -> dict[str, bytes]:
@@ -112,7 +112,7 @@ def test_an_object_of_other_columns_is_made_anew(lake):
     before = contents(lake)
     key = next(iter(before))
     schema = (*tables.schema("anomalyGroups", SHOP), tables.Column("more", "string"))
-    (lake / key).write_bytes(encoding.encode("parquet", schema, {column.name: [] for column in schema}))
+    (lake / key).write_bytes(encoding.encode_table("parquet", schema, {column.name: [] for column in schema}))
     run(lake)
     assert contents(lake) == before
 
@@ -247,9 +247,9 @@ def test_a_zone_that_changed_moves_alerts_to_the_interval_that_is_theirs_now(tmp
 
 def rows(lake: Path) -> dict[str, int]:
     """How many rows each Parquet object of the lake has, where it has some."""
-    schema = {table: tables.schema(table, SHOP) for table in tables.INGESTED}
+    schema = {table: tables.schema(table, SHOP) for table in tables.ALERT_TABLES}
     found = {
-        key: len(encoding.decode("parquet", schema[key.split("/")[1]], data, key)["timestamp"])
+        key: len(encoding.decode_table("parquet", schema[key.split("/")[1]], data, key)["timestamp"])
         for key, data in contents(lake).items()
     }
     return {key: count for key, count in found.items() if count}
@@ -337,10 +337,10 @@ def test_alerts_of_a_detector_that_no_set_names_any_more_stay_too(lake):
     (lake / "metric_sets/shop.yaml").unlink()
     (lake / "metric_sets/other.yaml").write_text(shop_text(name="name: other"))
     before = contents(lake)
-    job = replay.Job(str(lake), metric_set.load_all(lake / "metric_sets"), SHOP, "parquet")
+    job = replay.ReplayJob(str(lake), metric_set.load_all(lake / "metric_sets"), SHOP, "parquet")
     shutil.rmtree(lake / "anomalyResults")
-    for day in replay.days(job):
-        replay.rebuild(job, day)
+    for day in replay.list_days(job):
+        replay.rebuild_day(job, day)
     assert contents(lake) == before
 
 
@@ -356,7 +356,7 @@ def test_re_route_moves_alerts_where_they_belong_now_with_their_archive(rerouted
     for key, data in after.items():
         if "/shop/" in key:  # what was there has no rows now
             table = key.split("/")[1]
-            assert encoding.decode("parquet", tables.schema(table, SHOP), data, key)["timestamp"] == []
+            assert encoding.decode_table("parquet", tables.schema(table, SHOP), data, key)["timestamp"] == []
     assert contents(rerouted, "alerts/shop") == {}
     assert archived(rerouted) == sorted(set(bodies()))
     assert run(rerouted) == 0
@@ -443,8 +443,8 @@ def test_re_route_leaves_alerts_that_no_set_takes_today_where_they_are(lake):
     before = contents(lake)
     shutil.rmtree(lake / "anomalyResults")
     shop, other = (metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("shop", "other"))
-    job = replay.Job(str(lake), (other,), shop, "parquet", reroute=True)
-    assert [replay.rebuild(job, day).found for day in replay.days(job)] == [0] * DAYS
+    job = replay.ReplayJob(str(lake), (other,), shop, "parquet", reroute=True)
+    assert [replay.rebuild_day(job, day).finding_count for day in replay.list_days(job)] == [0] * DAYS
     assert contents(lake) == before
 
 
@@ -479,17 +479,17 @@ def test_a_re_route_that_is_cut_short_anywhere_loses_nothing_and_ends_the_same(r
     some = [body for body in bodies() if "2021-02-10T09" in body]
     fill(rerouted, some)
     sets = metric_set.load_all(rerouted / "metric_sets")
-    job = replay.Job("lake", sets, next(item for item in sets if item.name == "shop"), "parquet", reroute=True)
+    job = replay.ReplayJob("lake", sets, next(item for item in sets if item.name == "shop"), "parquet", reroute=True)
     whole, calls = {}, 0
     for fails_at in range(10_000):
         copy = tmp_path / f"copy{fails_at}"
         shutil.copytree(rerouted, copy)
         store = Interrupted(copy, fails_at)
-        monkeypatch.setattr(replay, "_store", lambda lake, store=store: store)
+        monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, store=store: store)
         failed = not attempt(job)
         assert archived(copy) == sorted(set(some))
         if failed:
-            monkeypatch.setattr(replay, "_store", lambda lake, copy=copy: FolderStore(copy))
+            monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, copy=copy: FolderStore(copy))
             assert attempt(job)
             calls += 1
         whole = whole or contents(copy)
@@ -500,10 +500,10 @@ def test_a_re_route_that_is_cut_short_anywhere_loses_nothing_and_ends_the_same(r
     assert calls > 20
 
 
-def attempt(job: replay.Job) -> bool:
+def attempt(job: replay.ReplayJob) -> bool:
     """Rebuild the first day; whether that came to an end."""
     try:
-        replay.rebuild(job, replay.days(job)[0])
+        replay.rebuild_day(job, replay.list_days(job)[0])
     except StorageError:
         return False
     return True
@@ -535,14 +535,14 @@ def test_alerts_that_arrive_at_any_call_are_not_lost(monkeypatch, lost):
         for n in range(12)
     ]
     arriving = [body for pair in zip(more, updates, strict=True) for body in pair]
-    job = replay.Job("lake", (SHOP,), SHOP, "csv")
+    job = replay.ReplayJob("lake", (SHOP,), SHOP, "csv")
     for number in range(len(arriving) + 1):  # the last one arrives at another call each time
         store = Busy(some, arriving[:number])
         for key in list(store.inner.list("anomalyResults")) if lost else []:
             store.inner.delete(key)
-        monkeypatch.setattr(replay, "_store", lambda lake, store=store: store)
-        for day in replay.days(job):
-            replay.rebuild(job, day)
+        monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, store=store: store)
+        for day in replay.list_days(job):
+            replay.rebuild_day(job, day)
         assert not store.waiting
         whole = ObjectStore.memory()
         file(whole, [*some, *arriving[:number]], form="csv")
@@ -583,10 +583,10 @@ def test_what_could_not_be_filed_stays_in_quarantine(lake, monkeypatch):
     before = contents(lake, "quarantine")
     for fails_at in range(3, 8):
         store = Interrupted(lake, fails_at)
-        monkeypatch.setattr(replay, "_store", lambda lake, store=store: store)
-        job = replay.Job("lake", (item,), item, "parquet")
+        monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, store=store: store)
+        job = replay.ReplayJob("lake", (item,), item, "parquet")
         with pytest.raises(StorageError, match="down"):
-            [replay.retry(job, piece) for piece in replay.quarantined(job)]
+            [replay.retry_quarantine(job, piece) for piece in replay.list_quarantine(job)]
         assert contents(lake, "quarantine") == before
 
 

@@ -18,7 +18,7 @@ from anomalake.domain.errors import UserError
 from anomalake.functions.ingest import handler
 from anomalake.lake import encoding, tables
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import ObjectStore
 from examples import alert_body, event_text, shop_text
 
@@ -36,17 +36,19 @@ def report(*points, at=None, score=50, shares=None, **more) -> str:
 
 
 def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duck.Connection:
-    outcome = ingest(
+    outcome = ingest_messages(
         [Message(str(number), body) for number, body in enumerate(bodies)], FolderStore(tmp_path), (item,), form
     )
-    assert (outcome.quarantined, outcome.failed) == ((), ())
+    assert (outcome.quarantined, outcome.failed_ids) == ((), ())
     return duck.connect(tmp_path, [item], form)
 
 
 def shown(bodies, form="parquet") -> list[tuple]:
     """Platform, value, score, event and event rank of the rows, without what was replaced."""
-    some = tables.merge(tables.units("metricValue_AnomalyScore", alerts.parse(body), SHOP) for body in bodies)
-    table = tables.rows("metricValue_AnomalyScore", some, SHOP, TIME)
+    some = tables.merge_units(
+        tables.units_from_alert("metricValue_AnomalyScore", alerts.parse(body), SHOP) for body in bodies
+    )
+    table = tables.columns_from_units("metricValue_AnomalyScore", some, SHOP, TIME)
     columns = ("platform", "viewsAnomalyMetricValue", "viewsGroupScore", "viewsEventId", "eventRank")
     return [row for row in zip(*(table[name] for name in columns), strict=True) if row[-1] >= 0]
 
@@ -68,29 +70,34 @@ reports = st.builds(
 
 
 def units(table, body) -> tables.Units:
-    return tables.units(table, alerts.parse(body), SHOP)
+    return tables.units_from_alert(table, alerts.parse(body), SHOP)
 
 
-@given(st.sampled_from(tables.INGESTED), st.tuples(reports, reports, reports))
+@given(st.sampled_from(tables.ALERT_TABLES), st.tuples(reports, reports, reports))
 def test_the_merge_is_commutative_associative_and_idempotent(table, three):
     a, b, c = (units(table, body) for body in three)
-    assert tables.merge([a, b]) == tables.merge([b, a])
-    assert tables.merge([tables.merge([a, b]), c]) == tables.merge([a, tables.merge([b, c])])
-    assert tables.merge([a, b, a, b]) == tables.merge([a, b])
+    assert tables.merge_units([a, b]) == tables.merge_units([b, a])
+    assert tables.merge_units([tables.merge_units([a, b]), c]) == tables.merge_units([a, tables.merge_units([b, c])])
+    assert tables.merge_units([a, b, a, b]) == tables.merge_units([a, b])
 
 
 @settings(max_examples=60)
 @given(
-    st.sampled_from(tables.INGESTED), st.lists(reports, min_size=1, max_size=6), st.sampled_from(FORMATS), st.randoms()
+    st.sampled_from(tables.ALERT_TABLES),
+    st.lists(reports, min_size=1, max_size=6),
+    st.sampled_from(FORMATS),
+    st.randoms(),
 )
 def test_stopping_after_any_report_and_going_on_from_the_rows_gives_the_same_rows(table, some, form, random):
-    expected = tables.rows(table, tables.merge(units(table, body) for body in some), SHOP, TIME)
+    expected = tables.columns_from_units(table, tables.merge_units(units(table, body) for body in some), SHOP, TIME)
     random.shuffle(some)
     schema, known = tables.schema(table, SHOP), {}
     for body in some:
-        rows = tables.rows(table, tables.merge([known, units(table, body)]), SHOP, TIME)
-        known = tables.units_of(table, encoding.decode(form, schema, encoding.encode(form, schema, rows), "here"), SHOP)
-    assert tables.rows(table, known, SHOP, TIME) == expected
+        rows = tables.columns_from_units(table, tables.merge_units([known, units(table, body)]), SHOP, TIME)
+        known = tables.units_from_columns(
+            table, encoding.decode_table(form, schema, encoding.encode_table(form, schema, rows), "here"), SHOP
+        )
+    assert tables.columns_from_units(table, known, SHOP, TIME) == expected
 
 
 def valued(alert: Alert) -> bool:
@@ -100,8 +107,11 @@ def valued(alert: Alert) -> bool:
 @given(st.lists(reports, min_size=1, max_size=6))
 def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known(some):
     read = [alerts.parse(body) for body in some]
-    table = tables.rows(
-        "metricValue_AnomalyScore", tables.merge(units("metricValue_AnomalyScore", body) for body in some), SHOP, TIME
+    table = tables.columns_from_units(
+        "metricValue_AnomalyScore",
+        tables.merge_units(units("metricValue_AnomalyScore", body) for body in some),
+        SHOP,
+        TIME,
     )
     found = {}
     for row in zip(*table.values(), strict=True):
@@ -121,12 +131,12 @@ def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known
         for one in mine:
             if (valued(one), one.reported_at or "") == latest:
                 for series in one.impacted_metric.relevant_time_series:
-                    key = tables.series_key(alerts.dimension_values(series, SHOP))
+                    key = tables.series_key(alerts.get_dimension_values(series, SHOP))
                     values = [
                         (valued(other), other.reported_at or "", same.metric_value)
                         for other in mine
                         for same in other.impacted_metric.relevant_time_series
-                        if tables.series_key(alerts.dimension_values(same, SHOP)) == key
+                        if tables.series_key(alerts.get_dimension_values(same, SHOP)) == key
                         and same.metric_value is not None
                     ]
                     newest = max((made for *made, _ in values), default=None)
@@ -256,15 +266,15 @@ def test_an_event_without_a_value_is_not_shown_before_one_with_whatever_its_scor
 
 def test_two_measures_of_a_series_stand_in_one_row():
     bodies = [report((PC, 1.0), event="a"), report((PC, 2.0), event="b", measure="revenue")]
-    some = tables.merge(units("metricValue_AnomalyScore", body) for body in bodies)
-    assert tables.rows("metricValue_AnomalyScore", some, SHOP, TIME)["eventRank"] == [0]
+    some = tables.merge_units(units("metricValue_AnomalyScore", body) for body in bodies)
+    assert tables.columns_from_units("metricValue_AnomalyScore", some, SHOP, TIME)["eventRank"] == [0]
 
 
 def test_feedback_on_an_event_is_about_the_series_that_its_latest_report_names():
     store = ObjectStore.memory()
     bodies = [report((PC, 1.0), (APP, 2.0), at=1), report((PC, 3.0), at=2), report((PC, 9.0), score=99, event="other")]
-    ingest([Message(str(number), body) for number, body in enumerate(bodies)], store, (SHOP,), "parquet")
-    (found,) = give_feedback.of_event("5b0e7c9a", SHOP, store, "parquet")
+    ingest_messages([Message(str(number), body) for number, body in enumerate(bodies)], store, (SHOP,), "parquet")
+    (found,) = give_feedback.feedback_on_event("5b0e7c9a", SHOP, store, "parquet")
     assert found.series == (PC,)
 
 
@@ -275,18 +285,18 @@ def test_feedback_on_an_event_is_about_the_series_that_its_latest_report_names()
 def test_a_lake_that_an_older_anomalake_wrote_is_named_with_the_command_that_rebuilds_it(tmp_path, form):
     lake(tmp_path, [report((PC, 1.0), shares={"platform": {"pc": 100.0}})], form)
     store = FolderStore(tmp_path)
-    for table in tables.INGESTED:
+    for table in tables.ALERT_TABLES:
         (key,) = store.list(f"anomalyResults/{table}")
         schema = tables.schema(table, SHOP)
         old = [column for column in schema if not column.name.endswith(("eportId", "eventRank"))]
-        columns = encoding.decode(form, schema, store.get(key).data, key)
-        store.put(key, encoding.encode(form, old, {column.name: columns[column.name] for column in old}))
+        columns = encoding.decode_table(form, schema, store.get(key).data, key)
+        store.put(key, encoding.encode_table(form, old, {column.name: columns[column.name] for column in old}))
     with pytest.raises(
         UserError, match=r"lacks the columns .*eventRank, as an older Anomalake wrote it; `anomalake replay --lake "
     ):
         duck.connect(tmp_path, [SHOP])
-    outcome = ingest([Message("m", report((PC, 1.0)))], store, (SHOP,), form)
-    assert outcome.failed == ("m",)
+    outcome = ingest_messages([Message("m", report((PC, 1.0)))], store, (SHOP,), form)
+    assert outcome.failed_ids == ("m",)
     assert "`anomalake replay`" in str(outcome.error)
 
 
@@ -297,8 +307,8 @@ def test_an_optional_dimension_is_kept_where_the_set_declares_it_and_costs_nothi
         {"dimensionName": "marketplace", "dimensionValue": "never"},
         {"dimensionName": "statistic", "dimensionValue": "p99"},
     ]
-    (series,) = alerts.fit(alerts.parse(json.dumps(body)), SHOP).impacted_metric.relevant_time_series
-    assert alerts.dimension_values(series, SHOP) == ("pc", "us")
+    (series,) = alerts.match_to_metric_set(alerts.parse(json.dumps(body)), SHOP).impacted_metric.relevant_time_series
+    assert alerts.get_dimension_values(series, SHOP) == ("pc", "us")
     assert series.optional_dimensions == ()
 
 
@@ -306,14 +316,14 @@ def test_an_optional_dimension_is_kept_where_the_set_declares_it_and_costs_nothi
     "text", ["2021-02-17T11:00:00.5+02:00", "2021-02-17T09:00:00.500Z", "2021-02-17T09:00:00.500123Z"]
 )
 def test_a_report_time_is_in_utc_to_the_millisecond(text):
-    assert alerts.report_time(text) == "2021-02-17T09:00:00.500Z"
+    assert alerts.normalize_report_time(text) == "2021-02-17T09:00:00.500Z"
 
 
 @given(st.lists(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)), min_size=2, max_size=5))
 def test_report_times_sort_as_the_times_do(some):
     some = [one.replace(microsecond=one.microsecond // 1000 * 1000) for one in some]
-    assert [alerts.report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(
-        alerts.report_time(f"{one.isoformat()}Z") for one in some
+    assert [alerts.normalize_report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(
+        alerts.normalize_report_time(f"{one.isoformat()}Z") for one in some
     )
 
 
@@ -331,7 +341,7 @@ def test_the_direction_follows_from_value_and_expected_value_of_all_series():
             msgspec.structs.replace(one, metric_value=value, expected_value=expected) for value, expected in numbers
         )
         metric = msgspec.structs.replace(alert.impacted_metric, relevant_time_series=series)
-        return alerts.directed(msgspec.structs.replace(alert, impacted_metric=metric)).direction
+        return alerts.add_direction(msgspec.structs.replace(alert, impacted_metric=metric)).direction
 
     assert (of((5.0, 3.0)), of((3.0, 5.0)), of((5.0, 5.0)), of((5.0, None)), of()) == (
         "above",

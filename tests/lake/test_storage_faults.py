@@ -13,8 +13,8 @@ import pytest
 import s3_proxy
 from anomalake.functions import ingest as function
 from anomalake.functions import setting
-from anomalake.lake.ingest import Message, ingest
-from anomalake.lake.store import Patience, StorageError, open_store
+from anomalake.lake.ingest import Message, ingest_messages
+from anomalake.lake.store import RetryPolicy, StorageError, open_store
 from examples import alert_body
 from s3_proxy import FAULTS, Fault, Proxy, Request
 from traffic import SHOP, clean, messages, objects, settled
@@ -29,7 +29,7 @@ BATCH = (
     alert_body(timestamp=ONE),
 )
 FORM = "csv"
-HURRIED = Patience(connect=0.5, request=0.5, whole=4, tries=4)
+HURRIED = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total_seconds=4, max_attempts=4)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_storm_of_other_writers_costs_nothing_nor_do_faults_in_it(fault, proxy
         """Somebody else's update lands before the one that is on its way, three times for each object."""
         if request.condition == "replace" and sum(seen.key == request.key for seen in proxy.seen) <= 3:
             others.append(alert_body(timestamp=NOON, event=f"other {len(others)}", score=90 + len(others) / 10))
-            assert not ingest(messages(others[-1:]), lake.store, (SHOP,), FORM).failed
+            assert not ingest_messages(messages(others[-1:]), lake.store, (SHOP,), FORM).failed_ids
             return fault if len(others) % 2 else None
         return None
 
@@ -129,8 +129,8 @@ def test_what_stays_down_costs_the_messages_it_touches_until_they_are_sent_again
             "the tables hold what the archive does not"
         )
     tries = Counter(request.key for request in proxy.seen if down in request.path)
-    assert max(tries.values()) <= HURRIED.tries
-    assert fault != "503 SlowDown" or min(tries.values()) == HURRIED.tries  # it did try again
+    assert max(tries.values()) <= HURRIED.max_attempts
+    assert fault != "503 SlowDown" or min(tries.values()) == HURRIED.max_attempts  # it did try again
     proxy.begin(s3_proxy.nothing)
     assert handed_back(left) == []
     assert settled(objects(lake.store)) == settled(clean(FORM, KNOWN, BATCH))
@@ -148,7 +148,7 @@ def test_a_direct_event_raises_so_that_the_caller_sends_it_again(proxy, s3_lake,
 
 
 def test_pauses_before_another_try_differ_so_that_many_functions_do_not_come_at_once(proxy, s3_lake, monkeypatch):
-    monkeypatch.setattr(function, "HURRIED", HURRIED._replace(tries=2))
+    monkeypatch.setattr(function, "HURRIED", HURRIED._replace(max_attempts=2))
     Lake(s3_lake, proxy, monkeypatch)
     random.seed(1)
     proxy.begin(lambda *_: "503 SlowDown")
@@ -174,7 +174,9 @@ MANY = [alert_body(timestamp=f"2021-02-17T{hour:02}:00Z", event=str(hour)) for h
 @pytest.fixture
 def short_time(monkeypatch) -> Context:
     """Three seconds for the function, of which it may begin something in the first 1.5."""
-    monkeypatch.setattr(function, "HURRIED", Patience(connect=0.5, request=0.5, whole=0.5, tries=4))
+    monkeypatch.setattr(
+        function, "HURRIED", RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total_seconds=0.5, max_attempts=4)
+    )
     monkeypatch.setattr(function, "SPARE", 0.5)
     return Context(3)
 
@@ -213,7 +215,7 @@ def test_a_store_that_never_answers_is_given_up_in_time(proxy, s3_lake, monkeypa
 @pytest.mark.parametrize("fault", ["time-out after", "reset after"])
 def test_a_write_that_was_done_is_said_to_be_done_though_its_answer_was_lost(fault, proxy, s3_lake, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
-    store = open_store(s3_lake, patience=HURRIED)
+    store = open_store(s3_lake, retry_policy=HURRIED)
     proxy.begin(lambda number, _: fault if number == 1 else None)
     assert store.create("a", b"one")
     assert len(proxy.seen) == 3  # the write, the same again, and a look at what is there
@@ -226,9 +228,9 @@ def test_a_write_that_was_done_is_said_to_be_done_though_its_answer_was_lost(fau
 
 
 def test_one_call_ends_within_its_time_even_if_it_must_look_whether_it_was_done(proxy, s3_lake, monkeypatch):
-    patience = Patience(connect=0.3, request=0.3, whole=1, tries=60)
+    retry_policy = RetryPolicy(connect_seconds=0.3, request_seconds=0.3, total_seconds=1, max_attempts=60)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
-    store = open_store(s3_lake, patience=patience)
+    store = open_store(s3_lake, retry_policy=retry_policy)
 
     def plan(number: int, request: Request) -> Fault | None:
         """The write is done and its answer lost; what looks for it is never answered."""
@@ -238,4 +240,4 @@ def test_one_call_ends_within_its_time_even_if_it_must_look_whether_it_was_done(
     began = time.monotonic()
     with pytest.raises(StorageError):
         store.create("a", b"x")
-    assert time.monotonic() - began < patience.longest + 0.3  # of a machine that has other things to do
+    assert time.monotonic() - began < retry_policy.max_call_seconds + 0.3  # of a machine that has other things to do

@@ -13,7 +13,15 @@ import s3_server
 from anomalake.domain.errors import UserError
 from anomalake.lake import store as store_module
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.store import ObjectStore, StorageError, Store, keep, open_store, update, within
+from anomalake.lake.store import (
+    ObjectStore,
+    StorageError,
+    Store,
+    open_store,
+    put_if_absent,
+    update_object,
+    with_deadline,
+)
 
 WRITERS, WRITES = 6, 15
 
@@ -44,7 +52,7 @@ def test_only_the_version_that_was_read_is_replaced(store):
 
 def test_what_is_kept_stays_as_it_was_first(store):
     for data in (b"one", b"two"):
-        keep(store, "a/b.txt", data)
+        put_if_absent(store, "a/b.txt", data)
     assert store.get("a/b.txt").data == b"one"
 
 
@@ -59,9 +67,9 @@ def test_what_is_deleted_is_gone_and_what_is_not_there_may_be_deleted(store):
 
 def test_after_its_time_a_store_begins_nothing(store):
     store.create("a/b.txt", b"one")
-    assert within(store, None) is store
-    assert within(store, time.monotonic() + 600).get("a/b.txt").data == b"one"
-    late = within(store, time.monotonic() - 1)
+    assert with_deadline(store, None) is store
+    assert with_deadline(store, time.monotonic() + 600).get("a/b.txt").data == b"one"
+    late = with_deadline(store, time.monotonic() - 1)
     calls = (
         lambda: late.get("a/b.txt"), lambda: late.create("c", b""), lambda: late.replace("a/b.txt", b"", store.get("a/b.txt").version),
         lambda: late.put("c", b""), lambda: late.delete("a/b.txt"), lambda: list(late.list("a")),
@@ -83,39 +91,39 @@ def test_an_update_begins_anew_where_the_object_was_taken_away_meanwhile(store):
             store.delete("a/b.txt")
         return (current or b"") + b"+"
 
-    update(store, "a/b.txt", change)
+    update_object(store, "a/b.txt", change)
     assert seen[-2:] == [b"one", None]
     assert store.get("a/b.txt").data == b"+"
 
 
 def test_what_a_process_wrote_last_is_recalled_and_never_trusted(store, request):
     other = store if isinstance(store, FolderStore) else ObjectStore(store._store)
-    assert store.recall("a/b.txt") is None
+    assert store.get_last_written("a/b.txt") is None
     store.create("a/b.txt", b"one")
-    assert store.recall("a/b.txt") in (None, store.get("a/b.txt"))
+    assert store.get_last_written("a/b.txt") in (None, store.get("a/b.txt"))
     other.replace("a/b.txt", b"two", other.get("a/b.txt").version)
-    assert update(store, "a/b.txt", lambda current: (current or b"") + b"+")
+    assert update_object(store, "a/b.txt", lambda current: (current or b"") + b"+")
     assert other.get("a/b.txt").data == b"two+"
     other.delete("a/b.txt")
-    assert update(store, "a/b.txt", lambda current: current or b"anew") is False
+    assert update_object(store, "a/b.txt", lambda current: current or b"anew") is False
     assert other.get("a/b.txt").data == b"anew"
     other.delete("a/b.txt")
-    assert keep(store, "a/b.txt", b"anew") is False
+    assert put_if_absent(store, "a/b.txt", b"anew") is False
     assert other.get("a/b.txt").data == b"anew"
 
 
 def test_little_is_recalled(monkeypatch):
-    monkeypatch.setattr(store_module, "REMEMBERED", 2)
-    monkeypatch.setattr(store_module, "REMEMBERED_BYTES", 3)
+    monkeypatch.setattr(store_module, "MAX_CACHED_OBJECTS", 2)
+    monkeypatch.setattr(store_module, "MAX_CACHED_OBJECT_BYTES", 3)
     store = ObjectStore.memory()
     for key in ("a", "b", "c"):
         store.create(key, b"one")
     store.create("long", b"four")
-    assert [store.recall(key) is not None for key in ("a", "b", "c", "long")] == [False, True, True, False]
+    assert [store.get_last_written(key) is not None for key in ("a", "b", "c", "long")] == [False, True, True, False]
     assert store.replace("b", b"1234", store.get("b").version)
-    assert store.recall("b") is None
+    assert store.get_last_written("b") is None
     store.delete("c")
-    assert store.recall("c") is None
+    assert store.get_last_written("c") is None
 
 
 def test_an_update_asks_no_more_than_it_has_to(s3_endpoint, monkeypatch):
@@ -125,8 +133,8 @@ def test_an_update_asks_no_more_than_it_has_to(s3_endpoint, monkeypatch):
 
     def asked(*updates) -> list[str]:
         s3_server.requests(s3_endpoint)
-        for one, likely in updates:
-            update(one, "key", lambda current: (current or b"") + b"+", likely=likely)
+        for one, probably_exists in updates:
+            update_object(one, "key", lambda current: (current or b"") + b"+", probably_exists=probably_exists)
         return [request["method"] for request in s3_server.requests(s3_endpoint)]
 
     mine, another = (open_store("s3://counted") for _ in range(2))
@@ -148,7 +156,7 @@ def test_put_writes_over_what_is_there_and_list_sorts_what_is_below(store):
 def test_an_update_that_changes_nothing_writes_nothing(store):
     store.put("a", b"same")
     version = store.get("a").version
-    update(store, "a", lambda current: b"same")
+    update_object(store, "a", lambda current: b"same")
     assert store.get("a").version == version
 
 
@@ -202,7 +210,7 @@ def _append(open_it: Callable[[], Store], writer: int) -> None:
     store = open_it()
     for number in range(WRITES):
         line = f"{writer}:{number}\n".encode()
-        update(store, "shared/object", lambda current, line=line: (current or b"") + line)
+        update_object(store, "shared/object", lambda current, line=line: (current or b"") + line)
 
 
 def _folder(root: Path) -> Store:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from anomalake.domain import alert as alerts
 from anomalake.domain import metric_set
 from anomalake.lake import encoding, layout, tables
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import ObjectStore
 from examples import alert_body, shop_text
 
@@ -45,8 +45,10 @@ def contents(batches: list[list[str]], form: str) -> dict[str, bytes]:
     """The tables after the batches, object by object."""
     store = ObjectStore.memory()
     for batch in batches:
-        outcome = ingest([Message(str(number), body) for number, body in enumerate(batch)], store, (SHOP,), form)
-        assert not outcome.failed
+        outcome = ingest_messages(
+            [Message(str(number), body) for number, body in enumerate(batch)], store, (SHOP,), form
+        )
+        assert not outcome.failed_ids
         assert not outcome.quarantined
     return {key: stored.data for key in store.list("anomalyResults") if (stored := store.get(key))}
 
@@ -62,12 +64,12 @@ def test_any_order_any_duplication_and_any_batches_give_the_same_bytes(data, som
 
 
 @settings(max_examples=60)
-@given(st.lists(bodies, min_size=1, max_size=3), st.sampled_from(tables.INGESTED), st.sampled_from(FORMATS))
+@given(st.lists(bodies, min_size=1, max_size=3), st.sampled_from(tables.ALERT_TABLES), st.sampled_from(FORMATS))
 def test_units_survive_being_rows_of_either_format(some, table, form):
     schema = tables.schema(table, SHOP)
-    units = tables.merge(tables.units(table, alerts.parse(body), SHOP) for body in some)
-    data = encoding.encode(form, schema, tables.rows(table, units, SHOP, TIME))
-    assert tables.units_of(table, encoding.decode(form, schema, data, "here"), SHOP) == units
+    units = tables.merge_units(tables.units_from_alert(table, alerts.parse(body), SHOP) for body in some)
+    data = encoding.encode_table(form, schema, tables.columns_from_units(table, units, SHOP, TIME))
+    assert tables.units_from_columns(table, encoding.decode_table(form, schema, data, "here"), SHOP) == units
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -88,7 +90,7 @@ def test_two_events_of_one_series_are_both_kept_and_the_greater_score_is_shown_f
     )
     found = contents([[low], [high], [low]], form)
     (key,) = [key for key in found if "metricValue" in key]
-    table = encoding.decode(form, tables.schema("metricValue_AnomalyScore", SHOP), found[key], key)
+    table = encoding.decode_table(form, tables.schema("metricValue_AnomalyScore", SHOP), found[key], key)
     assert (table["viewsAnomalyMetricValue"], table["viewsGroupScore"], table["viewsEventId"]) == (
         [5.0, 10.0],
         [80.0, 20.0],
@@ -101,7 +103,7 @@ def test_a_series_that_lacks_a_dimension_has_null_there_and_moves_no_other():
     series = [({"marketplace": "us"}, 1.0), ({"platform": "pc", "marketplace": "de"}, 2.0), ({}, 3.0)]
     found = contents([[alert_body(series=series)]], "parquet")
     (key,) = [key for key in found if "metricValue" in key]
-    table = encoding.decode("parquet", tables.schema("metricValue_AnomalyScore", SHOP), found[key], key)
+    table = encoding.decode_table("parquet", tables.schema("metricValue_AnomalyScore", SHOP), found[key], key)
     rows = dict(
         zip(zip(table["platform"], table["marketplace"], strict=True), table["viewsAnomalyMetricValue"], strict=True)
     )
@@ -139,7 +141,7 @@ CELLS = [tables.Column(name, "string") for name in "ab"]
 @given(st.lists(st.tuples(*[st.one_of(st.none(), any_text)] * 2), min_size=1, max_size=4))
 def test_every_text_survives_in_both_formats_and_null_and_empty_stay_apart(form, rows):
     columns = {"a": [a for a, _ in rows], "b": [b for _, b in rows]}
-    assert encoding.decode(form, CELLS, encoding.encode(form, CELLS, columns), "here") == columns
+    assert encoding.decode_table(form, CELLS, encoding.encode_table(form, CELLS, columns), "here") == columns
 
 
 @pytest.mark.parametrize(
@@ -148,14 +150,14 @@ def test_every_text_survives_in_both_formats_and_null_and_empty_stay_apart(form,
 @pytest.mark.parametrize("form", FORMATS)
 def test_texts_that_look_like_something_else_survive_in_both_formats(form, text):
     columns = {"a": [text, None, text], "b": [None, text, ""]}
-    assert encoding.decode(form, CELLS, encoding.encode(form, CELLS, columns), "here") == columns
+    assert encoding.decode_table(form, CELLS, encoding.encode_table(form, CELLS, columns), "here") == columns
 
 
 @given(any_text, any_text)
 def test_a_csv_line_splits_at_no_separator_that_the_writer_did_not_mean_and_no_part_of_it_begins_as_a_formula_does(
     one, other
 ):
-    data = encoding.encode("csv", CELLS, {"a": [one], "b": [other]})
+    data = encoding.encode_table("csv", CELLS, {"a": [one], "b": [other]})
     _, line, end = data.decode().split("\n")
     assert (len(line.splitlines()), line.count(","), end) == (1, 1, "")
     for separator in ",;\t\n":
@@ -165,15 +167,15 @@ def test_a_csv_line_splits_at_no_separator_that_the_writer_did_not_mean_and_no_p
 
 def test_an_object_of_other_columns_is_refused_with_what_to_do(shop):
     other = metric_set.parse(shop_text(dimensions="dimensions: [marketplace]"), "shop.yaml")
-    data = encoding.encode(
+    data = encoding.encode_table(
         "csv", tables.schema("anomalyGroups", shop)[:3], {"timestamp": [], "metricName": [], "groupScore": []}
     )
     with pytest.raises(
         encoding.StorageError, match=r"some/key: has the columns timestamp, .*`version`.* rebuilt by `anomalake replay`"
     ):
-        encoding.decode("csv", tables.schema("anomalyGroups", other), data, "some/key")
+        encoding.decode_table("csv", tables.schema("anomalyGroups", other), data, "some/key")
     with pytest.raises(encoding.StorageError, match="some/key: cannot be read as parquet"):
-        encoding.decode("parquet", tables.schema("anomalyGroups", other), b"PAR1 not really", "some/key")
+        encoding.decode_table("parquet", tables.schema("anomalyGroups", other), b"PAR1 not really", "some/key")
 
 
 def test_the_archive_keeps_each_body_as_received_and_the_quarantine_each_that_was_not_understood():
@@ -181,11 +183,11 @@ def test_the_archive_keeps_each_body_as_received_and_the_quarantine_each_that_wa
     pretty = json.dumps(json.loads(alert_body()), indent=2)
     broken, surrogate = '{"alertName": ', '{"alertName": "\ud800"}'
     batch = [Message(str(n), body) for n, body in enumerate([pretty, alert_body(event="other"), broken, surrogate])]
-    outcome = ingest(batch, store, (SHOP,), "parquet")
-    again = ingest(reversed(batch), store, (SHOP,), "parquet")
+    outcome = ingest_messages(batch, store, (SHOP,), "parquet")
+    again = ingest_messages(reversed(batch), store, (SHOP,), "parquet")
     assert (
-        (len(outcome.filed), len(outcome.quarantined), outcome.failed)
-        == (len(again.filed), len(again.quarantined), again.failed)
+        (len(outcome.stored), len(outcome.quarantined), outcome.failed_ids)
+        == (len(again.stored), len(again.quarantined), again.failed_ids)
         == (2, 2, ())
     )
     (archived,) = store.list("alerts")
@@ -206,15 +208,15 @@ def test_layout_names_a_whole_day_by_its_date(shop):
 @pytest.mark.parametrize("damaged", ["n/a", "17.02.2021"])
 def test_an_object_that_somebody_damaged_is_a_storage_error_of_its_own_messages(damaged):
     store = ObjectStore.memory()
-    ingest([Message("m", alert_body())], store, (SHOP,), "csv")
+    ingest_messages([Message("m", alert_body())], store, (SHOP,), "csv")
     (key,) = store.list("anomalyResults/metricValue_AnomalyScore")
     old = b"812.25" if damaged == "n/a" else b"2021-02-17 11:00:00"
     store.put(key, store.get(key).data.replace(old, damaged.encode()))
-    outcome = ingest(
+    outcome = ingest_messages(
         [Message("same", alert_body("revenue")), Message("other", alert_body(timestamp="2021-02-17T12:00Z"))],
         store,
         (SHOP,),
         "csv",
     )
-    assert outcome.failed == ("same",)
+    assert outcome.failed_ids == ("same",)
     assert "cannot be read as csv" in str(outcome.error)

@@ -12,7 +12,7 @@ from obstore import exceptions
 from obstore.store import MemoryStore
 
 from anomalake.lake import store as store_module
-from anomalake.lake.store import ObjectStore, StorageError, update
+from anomalake.lake.store import ObjectStore, StorageError, update_object
 
 KEYS = ("a", "b")
 
@@ -82,11 +82,11 @@ class World:
         row = b"%d" % self.chance.randint(max(1, self.rows - 2), max(1, self.rows))
         began = self.begun[key, row] = self.now()
         try:
-            update(
+            update_object(
                 store,
                 key,
                 lambda current: b"\n".join(sorted({row, *(current or b"").split(b"\n")} - {b""})),
-                likely=self.chance.random() < 0.5,
+                probably_exists=self.chance.random() < 0.5,
             )
         except StorageError:
             self.begun[key, row] = 1 << 60  # it may be done, or not

@@ -22,10 +22,10 @@ import traffic
 import worker
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Format
-from anomalake.lake.store import Patience, open_store
+from anomalake.lake.store import RetryPolicy, open_store
 from examples import shop_text
 
-HURRIED = Patience(connect=0.5, request=0.5, whole=3, tries=4)
+HURRIED = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total_seconds=3, max_attempts=4)
 LONGEST = 300.0  # seconds of a round
 FAULTY = (0.02, 0.1, 0.3)  # of the requests of a round
 
@@ -77,7 +77,7 @@ def lake_in(
 def fate(rng: random.Random, kind: str) -> worker.Plan:
     """What happens to a worker: mostly nothing, else a fault somewhere in its work."""
     if rng.random() < 0.7:
-        return worker.Plan(patience=HURRIED)
+        return worker.Plan(retry_policy=HURRIED)
     fault: worker.Fault = "no space" if kind == "folder" and rng.random() < 0.5 else "kill"
     return worker.Plan(rng.randint(1, 100 if kind == "folder" else 40), fault, HURRIED)
 

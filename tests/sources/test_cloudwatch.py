@@ -9,7 +9,7 @@ from anomalake.catalog import duck
 from anomalake.domain import metric_set
 from anomalake.domain.alert import AlertError
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from examples import event_text
 
 ARN = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:checkout-latency"
@@ -261,13 +261,13 @@ def test_what_shares_measure_and_interval_is_two_series_where_the_set_tells_them
     tmp_path, pair, dimensions, series
 ):
     item = metric_set.parse(CHECKOUT % dimensions, "checkout")
-    outcome = ingest(
+    outcome = ingest_messages(
         [Message(str(n), json.dumps(one)) for n, one in enumerate(PAIRS[pair])],
         FolderStore(tmp_path),
         (item,),
         "parquet",
     )
-    assert (len(outcome.filed), outcome.quarantined) == (2, ())
+    assert (len(outcome.stored), outcome.quarantined) == (2, ())
     connection = duck.connect(tmp_path, [item])
     assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [
         (2, series)

@@ -13,7 +13,7 @@ from anomalake.catalog import duck
 from anomalake.domain import metric_set
 from anomalake.domain.alert import AlertError
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from examples import event_text
 
 AWS_COST = (Path(__file__).parents[2] / "src/metric_sets/aws_cost.yaml").read_text("utf-8")
@@ -107,8 +107,10 @@ def test_two_values_or_monitors_of_one_day_are_two_series_and_in_a_set_of_before
     old = metric_set.parse(re.sub(r"\n  - {name: (monitor|monitored_value|account),.*", "", AWS_COST), "aws_cost")
     for item, series in ((metric_set.parse(AWS_COST, "aws_cost"), 2), (old, 1)):
         root = tmp_path / str(series)
-        outcome = ingest([Message(str(n), body) for n, body in enumerate(bodies)], FolderStore(root), (item,), "csv")
-        assert (len(outcome.filed), outcome.quarantined) == (2, ())
+        outcome = ingest_messages(
+            [Message(str(n), body) for n, body in enumerate(bodies)], FolderStore(root), (item,), "csv"
+        )
+        assert (len(outcome.stored), outcome.quarantined) == (2, ())
         connection = duck.connect(root, [item])
         assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [
             (2, series)

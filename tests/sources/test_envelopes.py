@@ -68,7 +68,7 @@ WRAPPINGS = {
 @pytest.mark.parametrize("name", WRAPPINGS)
 def test_a_wrapped_event_is_the_event_and_stays_as_received(name):
     wrapped = json.dumps(WRAPPINGS[name](ONE))
-    assert sources.split(wrapped) == [wrapped]
+    assert sources.split_message(wrapped) == [wrapped]
     assert sources.read(wrapped, ()) == sources.read(ONE, ())
 
 
@@ -109,18 +109,18 @@ LISTS = {
 
 @pytest.mark.parametrize("name", LISTS)
 def test_a_list_of_events_is_each_of_them(name):
-    bodies = sources.split(json.dumps(LISTS[name](ONE, TWO)))
+    bodies = sources.split_message(json.dumps(LISTS[name](ONE, TWO)))
     assert [sources.read(body, ())[0].event_id for body in bodies] == ["one", "two"]
 
 
 def test_lines_of_json_are_an_event_each_and_a_broken_line_is_alone():
-    assert sources.split(f"{ONE}\n\n{TWO}\n") == [ONE, TWO]
-    assert sources.split(f'{ONE}\n{{"alert\n{TWO}') == [ONE, '{"alert', TWO]
+    assert sources.split_message(f"{ONE}\n\n{TWO}\n") == [ONE, TWO]
+    assert sources.split_message(f'{ONE}\n{{"alert\n{TWO}') == [ONE, '{"alert', TWO]
 
 
 @pytest.mark.parametrize("body", ['{"hits": {"hits": []}}', '{"Anomalies": []}'])
 def test_an_answer_that_found_nothing_has_no_events(body):
-    assert sources.split(body) == []
+    assert sources.split_message(body) == []
 
 
 @pytest.mark.parametrize(
@@ -133,15 +133,15 @@ def test_an_answer_that_found_nothing_has_no_events(body):
 )  # fmt: skip
 def test_what_only_looks_like_an_envelope_stays_what_it_is(event):
     body = json.dumps(event)
-    assert sources.split(body) == [body]
+    assert sources.split_message(body) == [body]
     with pytest.raises(AlertError, match="no known source"):
         sources.read(body, ())
 
 
 def test_more_events_than_one_message_may_hold_are_refused_in_words():
-    assert len(sources.split(json.dumps([1] * 100), 100)) == 100
+    assert len(sources.split_message(json.dumps([1] * 100), 100)) == 100
     with pytest.raises(AlertError, match="holds more than 100 events; send them in several"):
-        sources.split(json.dumps([1] * 101), 100)
+        sources.split_message(json.dumps([1] * 101), 100)
 
 
 def test_the_answer_of_get_anomalies_gives_the_alerts_of_the_events():
@@ -160,7 +160,7 @@ def test_the_answer_of_get_anomalies_gives_the_alerts_of_the_events():
         {name: value for name, value in event.items() if name not in ("monitorName", "anomalyDetailsLink", "accountId")}
     )
     answer = json.dumps({"Anomalies": [past, {**past, "AnomalyId": "another"}], "NextPageToken": "x"})
-    first, second = (sources.read(body, ())[0] for body in sources.split(answer))
+    first, second = (sources.read(body, ())[0] for body in sources.split_message(answer))
     (live,) = sources.read(event_text("cost_eventbridge"), ())
     assert (first.alert_event_id, first.timestamp, first.anomaly_score) == (
         live.alert_event_id,
@@ -183,7 +183,7 @@ def test_the_answer_of_get_anomalies_gives_the_alerts_of_the_events():
     st.sampled_from(["Message", "TopicArn", "Records", "body", "requestContext", "http", "hits", "_source", "Anomalies", "detail", "source", "x"]),
     inner, max_size=4), max_leaves=12))  # fmt: skip
 def test_splitting_never_surprises_and_is_done_once(event):
-    for body in sources.split(json.dumps(event)):
+    for body in sources.split_message(json.dumps(event)):
         try:
             sources.read(body, ())
         except AlertError:

@@ -10,7 +10,7 @@ from anomalake import sources
 from anomalake.domain import metric_set
 from anomalake.domain.alert import Alert, AlertError, ImpactedMetric
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MAPPED
+from anomalake.domain.metric_set import MAPPING_FIELDS
 from examples import event_text, shop_text
 
 GRAFANA = metric_set.load(Path(__file__).parents[2] / "docs/metric_sets/grafana.yaml")
@@ -43,7 +43,7 @@ def read(event, *sets):
 
 def test_a_mapping_gives_fields_of_an_alert_and_no_other():
     named = {field.encode_name for kind in (Alert, ImpactedMetric) for field in msgspec.structs.fields(kind)}
-    assert set(MAPPED) - {"each", "scale"} == named - {"impactedMetric", "anomalyDetectorArn", "alertArn"}
+    assert set(MAPPING_FIELDS) - {"each", "scale"} == named - {"impactedMetric", "anomalyDetectorArn", "alertArn"}
 
 
 def test_an_event_is_an_alert_of_the_set_that_maps_it():
@@ -56,7 +56,7 @@ def test_an_event_is_an_alert_of_the_set_that_maps_it():
         "mapping",
     )
     assert (series.metric_value, series.dimensions[0].dimension_value) == (3.0, "pc")
-    assert metric_set.route(alert.anomaly_detector_arn, (mapped("store"), mapped())).name == "shop"
+    assert metric_set.find_metric_set(alert.anomaly_detector_arn, (mapped("store"), mapped())).name == "shop"
 
 
 def test_the_worked_example_reads_grafana_s_firing_alerts():

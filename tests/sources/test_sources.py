@@ -16,7 +16,7 @@ from anomalake import sources
 from anomalake.domain import alert as alerts
 from anomalake.domain import metric_set
 from anomalake.domain.alert import AlertError
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import ObjectStore
 from examples import alert_body, event_text
 
@@ -100,9 +100,9 @@ def test_what_is_no_event_is_refused(body):
 )
 def test_an_event_finds_its_home_in_the_metric_sets_that_come_along(name):
     store = ObjectStore.memory()
-    outcome = ingest([Message("m", event_text(name))], store, EXAMPLES, "csv")
-    assert (outcome.quarantined, outcome.failed) == ((), ())
-    assert len(outcome.filed) == 1
+    outcome = ingest_messages([Message("m", event_text(name))], store, EXAMPLES, "csv")
+    assert (outcome.quarantined, outcome.failed_ids) == ((), ())
+    assert len(outcome.stored) == 1
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_the_readme_s_source_is_one(tmp_path):
     spec = importlib.util.spec_from_file_location("acme", tmp_path / "acme.py")
     acme = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(acme)
-    assert acme.recognises(json.loads(event))
+    assert acme.matches(json.loads(event))
     (alert,) = acme.read(json.loads(event))
-    alert = alerts.directed(alerts.sound(alert))
+    alert = alerts.add_direction(alerts.validate(alert))
     assert (alert.event_id, alert.anomaly_score, alert.direction) == ("a-17", 80.0, "below")
 
 

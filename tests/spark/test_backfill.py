@@ -166,7 +166,7 @@ def test_the_live_detector_writes_the_same_rows_and_remembers_the_same(lake, tmp
         detect.run(SHOP, Setting(live, (SHOP,), "parquet"), now, lambda: True)
     run(lake, tmp_path)
     spark = FolderStore(lake)
-    for table in layout.GLUE_NAMES:
+    for table in layout.GLUE_TABLE_NAMES:
         assert rows(live, table) == rows(spark, table), table
         assert rows(live, table)
     (one, _), (other, _) = recall(live, SHOP), recall(spark, SHOP)
@@ -185,8 +185,8 @@ def test_the_live_detector_writes_the_same_rows_and_remembers_the_same(lake, tmp
 def rows(store: Store, table: Table) -> list[str]:
     """A table's rows, in whatever objects they are."""
     schema, found = tables.schema(table, SHOP), list[str]()
-    for key in store.list(layout.folder(table, SHOP)):
+    for key in store.list(layout.table_folder(table, SHOP)):
         stored = store.get(key)
         assert stored is not None
-        found += map(repr, zip(*encoding.decode("parquet", schema, stored.data, key).values(), strict=True))
+        found += map(repr, zip(*encoding.decode_table("parquet", schema, stored.data, key).values(), strict=True))
     return sorted(found)

@@ -21,7 +21,7 @@ from typing import Any
 
 import hostile
 from anomalake import sources
-from anomalake.domain.metric_set import MetricSet, route
+from anomalake.domain.metric_set import MetricSet, find_metric_set
 from anomalake.functions import ingest as function
 from anomalake.functions.setting import setting
 from anomalake.lake import archive, encoding, layout, tables
@@ -125,8 +125,8 @@ def _whereabouts(
 ) -> set[str]:
     """What became of a body: of itself, or of each event in it, or of each alert of an event."""
     became = {name for name, where in ((hostile.FILED, archived), (hostile.KEPT, reasons)) if body in where}
-    events = [] if became else sources.split(body)
-    smaller = events if len(events) > 1 else [] if became else sources.parts(body, sets)
+    events = [] if became else sources.split_message(body)
+    smaller = events if len(events) > 1 else [] if became else sources.split_event(body, sets)
     return became.union(*(_whereabouts(one, archived, reasons, sets) for one in smaller if one != body)) or {
         hostile.NOTHING
     }
@@ -145,14 +145,16 @@ def check(deliveries: list[hostile.Delivery]) -> None:
     for key in files if isinstance(store, FolderStore) else store.list(""):
         if not PREFIXES.fullmatch(key):
             fault(key, "is no key of the lake")
-    archived = {body for key in store.list("alerts") for body in archive.unpack(store.get(key).data)}
+    archived = {body for key in store.list("alerts") for body in archive.unpack_bodies(store.get(key).data)}
     reasons = {
         kept["body"]: kept["reason"] for key in store.list("quarantine") for kept in [json.loads(store.get(key).data)]
     }
     events = defaultdict(set)
     for item in sets:
-        for key in store.list(layout.folder("anomalyGroups", item)):
-            columns = encoding.decode(chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key)
+        for key in store.list(layout.table_folder("anomalyGroups", item)):
+            columns = encoding.decode_table(
+                chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key
+            )
             events[item.name].update(zip(columns["timestamp"], columns["metricName"], columns["eventId"], strict=True))
     for message in (message for delivery in deliveries for message in delivery.messages):
         became = _whereabouts(message.body, archived, reasons, sets)
@@ -169,7 +171,7 @@ def check(deliveries: list[hostile.Delivery]) -> None:
                 fault(message.what, f"is in quarantine because {reason!r}, not {message.reason!r}")
         elif message.body in archived:
             for alert in sources.read(message.body, sets):
-                item = route(alert.anomaly_detector_arn, sets)
+                item = find_metric_set(alert.anomaly_detector_arn, sets)
                 if (item.start(alert.instant), alert.impacted_metric.metric_name, alert.event_id) not in events[
                     item.name
                 ]:

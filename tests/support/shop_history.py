@@ -22,7 +22,7 @@ def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
     A series that comes late and one that goes, cells without a value, a gap, hours of which most is missing, series with several rows, rows that are
     none, a file of an hour that never was.
     """
-    frame = shop.make(days, start="2021-03-05").data
+    frame = shop.generate(days, start="2021-03-05").data
     day, hour = (frame.timestamp - frame.timestamp.min()).dt.days, frame.timestamp.dt.hour
     late = (frame.platform == "mobile_app") & (frame.marketplace == "jp") & (day < 9)
     gone = (frame.platform == "pc_web") & (frame.marketplace == "us") & (day > 20)
@@ -30,15 +30,15 @@ def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
     thin = (day == 24) & hour.between(9, 11) & (frame.platform != "pc_web")
     frame = frame[~(late | gone | gap | thin)].astype({"revenue": float})
     frame.loc[frame.index % 97 == 0, "revenue"] = np.nan
-    local_pipeline.lay_out(frame, item, store)
+    local_pipeline.write_live_data(frame, item, store)
     for wall, rows in frame[frame.index % 11 == 0].groupby("timestamp"):
         lines = "".join(
             f"{row.platform},{row.marketplace},{row.timestamp},{row.views},{row.revenue * 1.01:.3f}\n"
             for row in rows.itertuples()
         )
         store.put(
-            f"{live_data.folder(item, wall.to_pydatetime())}/more.csv",
-            f"{','.join(live_data.source_of(item).columns)}\n{lines}bad,row\n".encode(),
+            f"{live_data.interval_folder(item, wall.to_pydatetime())}/more.csv",
+            f"{','.join(live_data.require_source(item).columns)}\n{lines}bad,row\n".encode(),
         )
 
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 
 from anomalake.domain import metric_set
-from anomalake.lake.ingest import Message, ingest
+from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.layout import Format
 from anomalake.lake.store import ObjectStore, Store
 from examples import alert_body, shop_text
@@ -89,5 +89,5 @@ def clean(form: Format, *given: Sequence[str]) -> Objects:
     """What the lake holds when one process files the batches in that order and nothing happens."""
     store = ObjectStore.memory()
     for batch in given:
-        assert not ingest(messages(batch), store, (SHOP,), form).failed
+        assert not ingest_messages(messages(batch), store, (SHOP,), form).failed_ids
     return objects(store)

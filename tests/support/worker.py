@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from anomalake.functions import ingest as function
 from anomalake.functions import setting
 from anomalake.lake.ingest import Message
-from anomalake.lake.store import Patience, Store, open_store
+from anomalake.lake.store import RetryPolicy, Store, open_store
 
 # Forked from a process that has imported what it needs and used nothing of it: a start takes some 20 ms.
 _processes = multiprocessing.get_context("forkserver")
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
 
     step: int = 0
     fault: Fault = "kill"
-    patience: Patience | None = None
+    retry_policy: RetryPolicy | None = None
 
 
 NOTHING = Plan()
@@ -92,8 +92,8 @@ def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], pla
     os.getpid = lambda: 7  # type: ignore[assignment]  # as in containers, where the process that comes next has the id of the one that was killed
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())  # the function's log
-    if plan.patience is not None:
-        function.HURRIED = plan.patience
+    if plan.retry_policy is not None:
+        function.HURRIED = plan.retry_policy
     steps = _Steps(plan)
     lake, publish = environment["ANOMALAKE_LAKE"], function.publish
     if lake.startswith("s3://"):

@@ -8,8 +8,8 @@ from anomalake.cloudformation import ACCOUNT, PREFIX, Node, allow, role, sub, us
 from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
-from anomalake.lake.live_data import source_of
-from anomalake.lake.tables import INGESTED
+from anomalake.lake.live_data import require_source
+from anomalake.lake.tables import ALERT_TABLES
 
 PARAMETERS = ("BackfillWorkerType", "BackfillWorkers")
 FOLDER = "backfill"  # of the lake: what `make backfill-upload` puts there
@@ -68,10 +68,10 @@ def _statements(metric_set: MetricSet) -> list[Node]:
     def objects(*folders: str) -> list[Node | str]:
         return [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}*") for folder in folders]
 
-    live = time_patterns.folder_pattern(source_of(metric_set).path).prefix
-    filed = [f"{layout.folder(table, metric_set)}/" for table in INGESTED]
-    written = [f"{layout.folder(table, metric_set)}/" for table in layout.BY_DAY]
-    kept = [layout.archive_folder(metric_set.name) + "/", f"{layout.QUARANTINE}/"]
+    live = time_patterns.parse_folder_pattern(require_source(metric_set).path).prefix
+    filed = [f"{layout.table_folder(table, metric_set)}/" for table in ALERT_TABLES]
+    written = [f"{layout.table_folder(table, metric_set)}/" for table in layout.DETECTOR_TABLES]
+    kept = [layout.archive_folder(metric_set.name) + "/", f"{layout.QUARANTINE_FOLDER}/"]
     memory = layout.state_key(metric_set).rpartition("/")[0] + "/"
     log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws-glue/{PREFIX}"
     return [

@@ -4,7 +4,7 @@ from anomalake.cloudformation import NOTHING, PREFIX, Node, allow, choose, sub
 from anomalake.detect import schedule
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.metric_set import MetricSet
-from anomalake.lake.live_data import source_of
+from anomalake.lake.live_data import require_source
 
 SILENT_AFTER = {
     "P1D": 1,
@@ -23,8 +23,8 @@ LATE_FOR = {
 
 def resources(metric_set: MetricSet) -> Node:
     """The schedule, the permission to read the live data, and two alarms; all of them only where the detector is on."""
-    seconds = int(intervals.STEP[metric_set.frequency].total_seconds())
-    name, prefix = metric_set.name, time_patterns.folder_pattern(source_of(metric_set).path).prefix
+    seconds = int(intervals.INTERVAL_LENGTHS[metric_set.frequency].total_seconds())
+    name, prefix = metric_set.name, time_patterns.parse_folder_pattern(require_source(metric_set).path).prefix
     read = allow(["s3:GetObject"], [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{prefix}*")])
     made: Node = {
         "ReadLive": {
@@ -59,7 +59,7 @@ def resources(metric_set: MetricSet) -> Node:
         ),
         "NoLiveData": _alarm(
             metric_set, "silent", "IntervalsSilent", SILENT_AFTER[metric_set.frequency], missing="notBreaching", periods=1,
-            told=f"no live data for {SILENT_AFTER[metric_set.frequency]} intervals in a row; files belong in {source_of(metric_set).path}",
+            told=f"no live data for {SILENT_AFTER[metric_set.frequency]} intervals in a row; files belong in {require_source(metric_set).path}",
         ),
     }  # fmt: skip
     return {key: {**resource, "Condition": "HasDetector"} for key, resource in made.items()}
@@ -80,7 +80,7 @@ def _alarm(
                 {"Name": "MetricSet", "Value": metric_set.name},
             ],
             "Statistic": "Minimum" if missing == "breaching" else "Maximum",
-            "Period": int(intervals.STEP[metric_set.frequency].total_seconds()),
+            "Period": int(intervals.INTERVAL_LENGTHS[metric_set.frequency].total_seconds()),
             "EvaluationPeriods": periods,
             "Threshold": threshold,
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",

@@ -31,11 +31,11 @@ from anomalake.catalog.views import (
 )
 from anomalake.domain import time_patterns
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import REPORT_ID, MetricSet
+from anomalake.domain.metric_set import REPORT_ID_SUFFIX, MetricSet
 from anomalake.lake import layout, tables
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.layout import GLUE_NAMES, Format
-from anomalake.lake.live_data import source_of
+from anomalake.lake.layout import GLUE_TABLE_NAMES, Format
+from anomalake.lake.live_data import require_source
 
 PREFIX = "anomalake"
 BATCH = 1_000  # rows of a result at a time
@@ -76,11 +76,11 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'; SET integer_division = true")  # 7 / 2 is 3, as in Athena
     connection.execute(_MACROS)
-    kept = form or layout.format_of(FolderStore(root), sets) or "parquet"
+    kept = form or layout.detect_format(FolderStore(root), sets) or "parquet"
     for item in sets:
         db = database(PREFIX, item)
         connection.execute(f"CREATE SCHEMA {sql.name(db)}")
-        for table, known in GLUE_NAMES.items():
+        for table, known in GLUE_TABLE_NAMES.items():
             connection.execute(
                 f"CREATE VIEW {sql.name(db)}.{sql.name(known)} AS {_lake_table(root, item, table, kept)}"
             )
@@ -99,7 +99,7 @@ def _connected(root: Path, sets: Sequence[MetricSet], form: Format | None) -> du
     paths = [PREFIX, *(database(PREFIX, item) for item in sets[:1] if len(sets) == 1)]
     connection.execute(f"SET search_path = '{','.join(paths)}'")
     folders = [
-        root / time_patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0]
+        root / time_patterns.parse_folder_pattern(item.source.path).prefix.rpartition("/")[0]
         for item in sets
         if item.source is not None
     ]
@@ -180,7 +180,7 @@ def _create(connection: duckdb.DuckDBPyConnection, made: Sequence[View]) -> None
 
 def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Format) -> str:
     columns = tables.schema(table, metric_set)
-    folder = root / layout.folder(table, metric_set)
+    folder = root / layout.table_folder(table, metric_set)
     oldest = min(folder.rglob(f"*.{form}"), default=None)
     if oldest is None:
         kinds = {"string": "VARCHAR", "double": "DOUBLE", "bigint": "BIGINT", "timestamp": "TIMESTAMP_MS"}
@@ -188,12 +188,12 @@ def _lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Fo
             f"CAST(NULL AS {kinds[kind] if form == 'parquet' else 'VARCHAR'}) AS {sql.name(column)}"
             for column, kind in columns
         ]
-        path = ', CAST(NULL AS VARCHAR) AS "$path"' if table in layout.BY_DAY else ""
+        path = ', CAST(NULL AS VARCHAR) AS "$path"' if table in layout.DETECTOR_TABLES else ""
         return f'SELECT {", ".join(nulls)}, CAST(NULL AS VARCHAR) AS "date"{path} WHERE false'
     _check(oldest, [column for column, _ in columns], root)
     files = sql.text(f"{glob.escape(str(folder))}/*/*.{form}")
     partitions = "hive_partitioning = true, hive_types = {'date': VARCHAR}" + (
-        ", filename = '$path'" if table in layout.BY_DAY else ""
+        ", filename = '$path'" if table in layout.DETECTOR_TABLES else ""
     )
     if form == "parquet":
         return f"SELECT * FROM read_parquet({files}, {partitions})"
@@ -218,7 +218,9 @@ def _check(file: Path, columns: Sequence[str], root: Path) -> None:
     except (OSError, ValueError, pa.ArrowException):
         return
     missing = [column for column in columns if column not in found]
-    if any(column == tables.EVENT_RANK or column.lower().endswith(REPORT_ID.lower()) for column in missing):
+    if any(
+        column == tables.EVENT_RANK_COLUMN or column.lower().endswith(REPORT_ID_SUFFIX.lower()) for column in missing
+    ):
         raise UserError(
             f"{file}: lacks the columns {', '.join(missing)}, as an older Anomalake wrote it; "
             f"`anomalake replay --lake {root}` rebuilds the tables from the archive"
@@ -240,11 +242,11 @@ def _json_table(folder: Path, suffix: str, known: Sequence[tuple[str, str]]) -> 
 
 def _live_table(root: Path, metric_set: MetricSet) -> str:
     """The files of folders that are named as intervals are; every column a text, as Athena's CSV reader gives them, `slot` and `$path`."""
-    source = source_of(metric_set)
-    prefix, pattern, suffix = time_patterns.folder_pattern(source.path)
-    day = time_patterns.day_pattern(source.path)
+    source = require_source(metric_set)
+    prefix, pattern, suffix = time_patterns.parse_folder_pattern(source.path)
+    day = time_patterns.parse_day_pattern(source.path)
     sample, slot = (
-        datetime(2000, 1, 1).strftime(time_patterns.python_format(one))
+        datetime(2000, 1, 1).strftime(time_patterns.to_python_format(one))
         for one in (pattern, day.pattern if day else pattern)
     )
     digits = "".join("[0-9]" if letter.isdigit() else glob.escape(letter) for letter in sample)
@@ -253,7 +255,7 @@ def _live_table(root: Path, metric_set: MetricSet) -> str:
     own = f"substr(_file, {len(base) + 1}, {len(slot)}) AS slot, 's3://lake/' || substr(_file, {len(str(root)) + 2}) AS \"$path\""
     seen = (  # no hidden files, as Athena sees them; no folder that only looks like a date
         f"WHERE NOT regexp_matches(substr(_file, {len(base) + len(sample) + len(suffix) + 1}), '/[._]') "
-        f"AND try_strptime(substr(_file, {len(base) + 1}, {len(sample)}), {sql.text(time_patterns.python_format(pattern))}) IS NOT NULL"
+        f"AND try_strptime(substr(_file, {len(base) + 1}, {len(sample)}), {sql.text(time_patterns.to_python_format(pattern))}) IS NOT NULL"
     )
     columns = ", ".join(f"{sql.text(column)}: 'VARCHAR'" for column in source.columns)
     if not any(Path(file).is_file() for file in glob.iglob(files, recursive=True)):  # noqa: PTH207  (DuckDB takes the same pattern)

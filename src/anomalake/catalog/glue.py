@@ -38,11 +38,11 @@ from anomalake.cloudformation import (
     use_key,
 )
 from anomalake.domain import time_patterns
-from anomalake.domain.alert import EARLIEST
+from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, tables
-from anomalake.lake.layout import GLUE_NAMES, Format, Table
-from anomalake.lake.live_data import source_of
+from anomalake.lake.layout import GLUE_TABLE_NAMES, Format, Table
+from anomalake.lake.live_data import require_source
 
 _PARQUET = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
@@ -106,10 +106,12 @@ def _parameters(metric_set: MetricSet) -> tuple[str, ...]:
 def set_template(item: MetricSet) -> Node:
     """The template of one metric set: its database, tables, views, saved queries and crawler, and its detector's schedule and alarms."""
     resources: Node = {
-        "Database": _database(database(PREFIX, item), item.told or f"Anomalies and live data of {item.title}.")
+        "Database": _database(
+            database(PREFIX, item), item.short_description or f"Anomalies and live data of {item.title}."
+        )
     }
-    for table in GLUE_NAMES:
-        resources[logical(GLUE_NAMES[table])] = _lake_table(item, table, "Database")
+    for table in GLUE_TABLE_NAMES:
+        resources[logical(GLUE_TABLE_NAMES[table])] = _lake_table(item, table, "Database")
     resources["Feedback"] = _json_table(FEEDBACK, FEEDBACK_COLUMNS, layout.feedback_folder(item), "Database")
     resources["Compaction"] = _json_table(COMPACTION, COMPACTION_COLUMNS, layout.compaction_folder(item), "Database")
     if item.source is not None:
@@ -145,11 +147,11 @@ def _crawler(metric_set: MetricSet) -> Node:
     """The crawler of the live data, the anomalies and the contributions, into a database of its own that nothing else reads."""
     crawled = f"{database(PREFIX, metric_set)}_crawled"
     folders = [
-        layout.folder("metricValue_AnomalyScore", metric_set),
-        layout.folder("dimensionContributions", metric_set),
+        layout.table_folder("metricValue_AnomalyScore", metric_set),
+        layout.table_folder("dimensionContributions", metric_set),
     ]
     if metric_set.source is not None:
-        folders.insert(0, time_patterns.folder_pattern(metric_set.source.path).prefix.rpartition("/")[0])
+        folders.insert(0, time_patterns.parse_folder_pattern(metric_set.source.path).prefix.rpartition("/")[0])
     arn = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}"
     objects = [sub(f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{folder}/*") for folder in folders]
     bucket = sub("arn:${AWS::Partition}:s3:::${Bucket}")
@@ -234,9 +236,9 @@ def _projection(column: str, form: str, projected: str | Node, step: tuple[int, 
 
 
 def _lake_table(metric_set: MetricSet, table: Table, owner: str) -> Node:
-    location = f"s3://${{Bucket}}/{layout.folder(table, metric_set)}/"
+    location = f"s3://${{Bucket}}/{layout.table_folder(table, metric_set)}/"
     columns = tables.schema(table, metric_set)
-    projected = _projection("date", "yyyy-MM-dd", f"{EARLIEST:%Y-%m-%d},{projection.END}", (1, "DAYS"))
+    projected = _projection("date", "yyyy-MM-dd", f"{EARLIEST_TIMESTAMP:%Y-%m-%d},{projection.END}", (1, "DAYS"))
     place = {"storage.location.template": sub(f"{location}date=${{!date}}/")}
 
     def storage(kept: Format) -> Node:
@@ -247,7 +249,7 @@ def _lake_table(metric_set: MetricSet, table: Table, owner: str) -> Node:
     return _table(
         owner,
         {
-            "Name": GLUE_NAMES[table],
+            "Name": GLUE_TABLE_NAMES[table],
             "TableType": "EXTERNAL_TABLE",
             "PartitionKeys": [{"Name": "date", "Type": "string"}],
             "Parameters": {
@@ -266,14 +268,14 @@ def _live_table(metric_set: MetricSet, owner: str) -> Node:
     """The live data; every column a text (its reader types nothing else safely); the partition column `slot` is the folder of a day, or, where the
     intervals of a day have none in common, of an interval. What lies in folders below belongs to it.
     """
-    source = source_of(metric_set)
+    source = require_source(metric_set)
     prefix, pattern, suffix = projection.partition(source.path)
     steps = {"P1D": (1, "DAYS"), "PT1H": (1, "HOURS"), "PT10M": (10, "MINUTES"), "PT5M": (5, "MINUTES")}
     parameters = _projection(
         "slot",
         pattern,
         projection.live_range(pattern),
-        steps["P1D" if time_patterns.day_pattern(source.path) else metric_set.frequency],
+        steps["P1D" if time_patterns.parse_day_pattern(source.path) else metric_set.frequency],
     )
     parameters["storage.location.template"] = sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":

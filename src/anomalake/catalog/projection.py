@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from anomalake.cloudformation import Node, literal
 from anomalake.domain import intervals, time_patterns
-from anomalake.domain.alert import EARLIEST
+from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.time_patterns import FolderPattern
 from anomalake.lake import live_data
@@ -27,7 +27,7 @@ _OVERRIDE = re.compile(rf"(?:ParameterKey=)?{PARAMETER}[\"']?(?:=|,ParameterValu
 
 def partition(path: str) -> FolderPattern:
     """The folder that is a partition of the live table: of a day where the path has such, else of an interval (decision 0011)."""
-    return time_patterns.day_pattern(path) or time_patterns.folder_pattern(path)
+    return time_patterns.parse_day_pattern(path) or time_patterns.parse_folder_pattern(path)
 
 
 def live_range(pattern: str) -> Node:
@@ -40,12 +40,12 @@ def live_range(pattern: str) -> Node:
 
     day = {"Fn::Split": ["-", {"Ref": PARAMETER}]}
     parts = {name: {"Fn::Select": [place, day]} for place, name in enumerate(_PARTS.values())}
-    return {"Fn::Sub": ["".join(itertools.starmap(piece, time_patterns.pieces(pattern))) + f",{END}", parts]}
+    return {"Fn::Sub": ["".join(itertools.starmap(piece, time_patterns.split_pattern(pattern))) + f",{END}", parts]}
 
 
 def start_of_range(projected: str, pattern: str) -> date:
     """The first day of a deployed range; `ValueError` where it begins with no date of the pattern."""
-    return datetime.strptime(projected.partition(",")[0], time_patterns.python_format(pattern)).date()
+    return datetime.strptime(projected.partition(",")[0], time_patterns.to_python_format(pattern)).date()
 
 
 def configured_starts(samconfig: str) -> dict[str, date]:
@@ -88,7 +88,7 @@ def outside(walls: Iterable[datetime], metric_set: MetricSet, start: date, now: 
     early: list[datetime] = []
     late: list[datetime] = []
     for wall in walls:
-        if wall < EARLIEST + AHEAD and intervals.to_utc(wall, metric_set.timezone) < EARLIEST:
+        if wall < EARLIEST_TIMESTAMP + AHEAD and intervals.to_utc(wall, metric_set.timezone) < EARLIEST_TIMESTAMP:
             old.append(wall)
         elif wall.date() < start:
             early.append(wall)
@@ -99,7 +99,7 @@ def outside(walls: Iterable[datetime], metric_set: MetricSet, start: date, now: 
 
 def suggested(first: datetime) -> date:
     """The value of `LiveDataStart` that shows this interval: the first day of its month."""
-    return max(first, EARLIEST).date().replace(day=1)
+    return max(first, EARLIEST_TIMESTAMP).date().replace(day=1)
 
 
 class Warned(NamedTuple):
@@ -113,17 +113,17 @@ def warnings(metric_set: MetricSet, lies: Outside, start: date, named: str, valu
     """What to tell people of live data outside of a range; `named` says whose range that is, `value` is the parameter's that shows all sets."""
     found = []
     if lies.before_tables is not None:
-        place = live_data.folder(metric_set, lies.before_tables)
-        told = f"{metric_set.name}: live data begins with {place}; the lake's tables begin in {EARLIEST.year} (UTC), so Athena shows nothing before"
+        place = live_data.interval_folder(metric_set, lies.before_tables)
+        told = f"{metric_set.name}: live data begins with {place}; the lake's tables begin in {EARLIEST_TIMESTAMP.year} (UTC), so Athena shows nothing before"
         found.append(Warned(told, "if this date is a mistake, correct the data; DuckDB on a laptop shows it"))
     if lies.before_start is not None:
-        place = live_data.folder(metric_set, lies.before_start)
+        place = live_data.interval_folder(metric_set, lies.before_start)
         told = (
             f"{metric_set.name}: there is live data from {place} on, but Athena shows it from {start} on only ({named})"
         )
         found.append(Warned(told, f"deploy with {PARAMETER}={value or suggested(lies.before_start)}"))
     if lies.after_end is not None:
-        told = f"{metric_set.name}: {live_data.folder(metric_set, lies.after_end)} lies in the future; Athena shows live data up to tomorrow"
+        told = f"{metric_set.name}: {live_data.interval_folder(metric_set, lies.after_end)} lies in the future; Athena shows live data up to tomorrow"
         found.append(
             Warned(told, "if this date is a mistake, correct the data; Athena shows it once that day has come")
         )

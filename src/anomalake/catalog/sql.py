@@ -53,7 +53,7 @@ def utc_to_wall(expression: str, zone: str) -> str:
 
 def day_of(expression: str, pattern: str) -> str:
     """The day, as 2021-02-17, of a text by a folder's date pattern; made of its parts, since DuckDB passes over files by what cannot fail alone."""
-    places = time_patterns.places(pattern)
+    places = time_patterns.locate_fields(pattern)
     return " || '-' || ".join(
         f"substr({expression}, {at + 1}, {width})" for at, width in (places[letter] for letter in "yMd")
     )
@@ -67,14 +67,14 @@ def days_later(day: str, number: int) -> str:
 def wall_of(expression: str, form: str, zone: str) -> str:
     """The wall time of a timestamp as live files write it; null where it cannot be read."""
     if form != time_patterns.UNIX:
-        return f"try(date_parse(trim({expression}), {text(time_patterns.trino_format(form))}))"
+        return f"try(date_parse(trim({expression}), {text(time_patterns.to_trino_format(form))}))"
     return unix_at(expression, zone)
 
 
 def unix_at(expression: str, zone: str) -> str:
     """The wall time in a zone of a UNIX timestamp as live files write it; null where it cannot be read."""
     number = number_of(expression)
-    seconds = f"CASE WHEN {number} > {time_patterns.UNIX_MILLISECONDS_FROM} THEN {number} / 1000 ELSE {number} END"
+    seconds = f"CASE WHEN {number} > {time_patterns.MAX_UNIX_SECONDS} THEN {number} / 1000 ELSE {number} END"
     return f"try(CAST(at_timezone(from_unixtime({seconds}), {text(zone)}) AS timestamp(3)))"
 
 

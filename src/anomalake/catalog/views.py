@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from anomalake.catalog import sql
 from anomalake.domain import intervals, time_patterns
-from anomalake.domain.alert import SEVERITY
-from anomalake.domain.metric_set import ANOMALY_COLUMNS, MetricSet
+from anomalake.domain.alert import SEVERITY_LABELS
+from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, MetricSet
 from anomalake.lake import tables
-from anomalake.lake.layout import BY_DAY, GLUE_NAMES, Format, Table
-from anomalake.lake.live_data import source_of
+from anomalake.lake.layout import DETECTOR_TABLES, GLUE_TABLE_NAMES, Format, Table
+from anomalake.lake.live_data import require_source
 
 FEEDBACK = "feedback"  # the table of what people said of events
 COMPACTION = "compaction"  # the table of days that are on their way into one object
@@ -51,7 +51,7 @@ class View(NamedTuple):
 
 _SUFFIX_COMMENTS = dict(
     zip(
-        ANOMALY_COLUMNS,
+        ANOMALY_COLUMN_SUFFIXES,
         (
             "value where anomalous",
             "severity of the event, 0-100",
@@ -103,8 +103,8 @@ def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
         (f"{sql.csv_cell(sql.name(column), kind)} AS {sql.name(column)}" if form == "csv" else sql.name(column))
         for column, kind in tables.schema(table, metric_set)
     ]
-    selected = f'SELECT {", ".join(cells)}, "date" FROM {sql.name(db)}.{sql.name(GLUE_NAMES[table])}'
-    if table not in BY_DAY:
+    selected = f'SELECT {", ".join(cells)}, "date" FROM {sql.name(db)}.{sql.name(GLUE_TABLE_NAMES[table])}'
+    if table not in DETECTOR_TABLES:
         return selected
     return (
         f"{selected} LEFT JOIN (SELECT day AS _day, target AS _target, switched AS _switched FROM {sql.name(db)}.{COMPACTION} "
@@ -114,13 +114,17 @@ def _typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
 
 def _anomalies(metric_set: MetricSet, db: str, form: Format, *, first: bool) -> str:
     """The anomalous series: of each series and measure the event to show first, or all that hold. Objects of before event ranks have none."""
-    rank = sql.csv_cell(sql.name(tables.EVENT_RANK), "bigint") if form == "csv" else sql.name(tables.EVENT_RANK)
+    rank = (
+        sql.csv_cell(sql.name(tables.EVENT_RANK_COLUMN), "bigint")
+        if form == "csv"
+        else sql.name(tables.EVENT_RANK_COLUMN)
+    )
     return f"{_typed('metricValue_AnomalyScore', metric_set, db, form)} WHERE coalesce({rank}, 0) {'=' if first else '>='} 0"
 
 
 def _report(column: str) -> str:
     """What a report said, whenever it was made: the digest at the end of its id; objects of before report ids have none."""
-    return f"coalesce(substr({column}, -{tables.DIGEST_LENGTH}), '')"
+    return f"coalesce(substr({column}, -{tables.DIGEST_CHARACTERS}), '')"
 
 
 def _live(metric_set: MetricSet, db: str) -> str:
@@ -130,24 +134,22 @@ def _live(metric_set: MetricSet, db: str) -> str:
     2,500 and not 700,000 are gone through; then there is a SELECT for each UTC day that a local day has a part in (decision 0011).
     """
     source, zone, day = (
-        source_of(metric_set),
+        require_source(metric_set),
         metric_set.timezone,
-        time_patterns.day_pattern(source_of(metric_set).path),
+        time_patterns.parse_day_pattern(require_source(metric_set).path),
     )
     apart = (
         metric_set.clock.absolute and zone != "UTC" and metric_set.frequency != "P1D"
     )  # both occurrences of a repeated hour
-    form = sql.text(time_patterns.trino_format(time_patterns.folder_pattern(source.path).pattern))
+    form = sql.text(time_patterns.to_trino_format(time_patterns.parse_folder_pattern(source.path).pattern))
     if day is None:
         start = f"date_parse(slot, {form})"
         # The second occurrence of an hour may have another UTC date than the first; three hours later that date has begun.
         shifts = ("", " + INTERVAL '3' HOUR") if apart else ("",)
         dates = [f"date_format({sql.wall_to_utc(start, zone)}{shift}, '%Y-%m-%d')" for shift in shifts]
     else:
-        start = (
-            f'try(date_parse(regexp_extract("$path", {sql.text(time_patterns.folder_regex(source.path))}, 1), {form}))'
-        )
-        dates = [sql.days_later(sql.day_of("slot", day.pattern), part) for part in intervals.utc_days(zone)]
+        start = f'try(date_parse(regexp_extract("$path", {sql.text(time_patterns.build_folder_regex(source.path))}, 1), {form}))'
+        dates = [sql.days_later(sql.day_of("slot", day.pattern), part) for part in intervals.get_utc_day_offsets(zone)]
     wall = sql.wall_of(sql.name(metric_set.timestamp.column), metric_set.timestamp.format, zone)
     blank = source.format == "csv"
     dimensions = [(d, f"nullif({sql.name(d)}, '')" if blank else sql.name(d)) for d in metric_set.dimension_names]
@@ -221,7 +223,7 @@ def _days(date: str) -> list[ViewColumn]:
 def _dimension_columns(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
     prefix = f"{table}." if table else ""
     return [
-        ViewColumn(d.name.lower(), "varchar", prefix + sql.name(d.name), d.told or f"dimension {d.title}")
+        ViewColumn(d.name.lower(), "varchar", prefix + sql.name(d.name), d.short_description or f"dimension {d.title}")
         for d in metric_set.dimensions
     ]
 
@@ -235,7 +237,7 @@ def _anomaly_columns(metric_set: MetricSet, wrap: str) -> list[ViewColumn]:
             f"{measure.title}: {_SUFFIX_COMMENTS[suffix]}",
         )
         for measure in metric_set.measures
-        for suffix in ANOMALY_COLUMNS
+        for suffix in ANOMALY_COLUMN_SUFFIXES
     ]
 
 
@@ -246,7 +248,9 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
     """Live FULL JOIN anomalies, as a union that is grouped: each table is read once, and filters reach both."""
     grouped = ["date", "timestamp", "key", *metric_set.dimension_names]
     anomaly = [
-        (m + s, "varchar" if s == "EventId" else "double") for m in metric_set.measure_names for s in ANOMALY_COLUMNS
+        (m + s, "varchar" if s == "EventId" else "double")
+        for m in metric_set.measure_names
+        for s in ANOMALY_COLUMN_SUFFIXES
     ]
     keys = ", ".join(map(sql.name, grouped))
     measures = ", ".join(map(sql.name, metric_set.measure_names))
@@ -267,7 +271,7 @@ def _anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
                 m.name.lower(),
                 "double",
                 sql.finite(f"{m.aggregation.lower()}({sql.name(m.name)})"),
-                m.told or f"{m.title}, live{f' ({m.shown_unit})' if m.unit else ''}",
+                m.short_description or f"{m.title}, live{f' ({m.short_unit})' if m.unit else ''}",
             )
             for m in metric_set.measures
         ),
@@ -297,7 +301,7 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
     event = per_measure.pop("_event")
     values = ", ".join(f"{expression} AS {sql.name(column)}" for column, expression in per_measure.items())
     dimensions = "".join(f", a.{sql.name(d)}" for d in metric_set.dimension_names)
-    anomalous = "".join(f", a.{sql.name(m + s)}" for m in metric_set.measure_names for s in ANOMALY_COLUMNS)
+    anomalous = "".join(f", a.{sql.name(m + s)}" for m in metric_set.measure_names for s in ANOMALY_COLUMN_SUFFIXES)
     prelude = (
         f"WITH contributions AS (\n{contributions}\n), groups AS (\n{groups}\n), anomalies AS (\n{anomalies}\n), joined AS (\n"
         f'SELECT c."timestamp", c."date", c.metricname, c.dimensionname, c.dimensionvalue, c.valuecontribution, c.eventid, c.groupscore, '
@@ -338,7 +342,7 @@ def _anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) 
 
 
 def _anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
-    arms = " ".join(f"WHEN groupscore < {bound} THEN {sql.text(label)}" for bound, label in SEVERITY)
+    arms = " ".join(f"WHEN groupscore < {bound} THEN {sql.text(label)}" for bound, label in SEVERITY_LABELS)
     columns = [
         *_when(metric_set),
         ViewColumn("metricname", "varchar", "metricname", "the measure"),
@@ -463,7 +467,7 @@ def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View
             f"{told} AS dimensions, "
             + ", ".join(
                 f"{sql.name(m + suffix)} AS {sql.name(column)}"
-                for suffix, column in zip(ANOMALY_COLUMNS, _LONG, strict=True)
+                for suffix, column in zip(ANOMALY_COLUMN_SUFFIXES, _LONG, strict=True)
             )
             + f" FROM s{number} WHERE {sql.name(m + 'EventId')} IS NOT NULL"
             for m in item.measure_names
@@ -475,7 +479,7 @@ def _all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View
         ViewColumn("dimensions", "varchar", "dimensions", "its dimension values, for people"),
         *(
             ViewColumn(c, "varchar" if c == "eventid" else "double", c, _SUFFIX_COMMENTS[s])
-            for s, c in zip(ANOMALY_COLUMNS, _LONG, strict=True)
+            for s, c in zip(ANOMALY_COLUMN_SUFFIXES, _LONG, strict=True)
         ),
     ]
     comment = "The anomalous series of all metric sets, one row for each series, measure and event."

@@ -16,12 +16,12 @@ from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import Store
 
 
-def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> list[Feedback]:
+def feedback_on_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> list[Feedback]:
     """The event with its measure, interval, direction and affected series, one for each measure that has it; `UserError` where no table has it.
 
     `wanted` is True; the caller says what was said.
     """
-    folder = layout.folder("anomalyGroups", metric_set)
+    folder = layout.table_folder("anomalyGroups", metric_set)
     newest_first = sorted(
         store.list(folder), reverse=True
     )  # an event is asked about when it is new; its rows are of one interval, so of one object
@@ -41,7 +41,7 @@ def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> l
         if measure != alerts.MISSING_DATA:
             keys = [layout.table_key("metricValue_AnomalyScore", metric_set, instant, form)]
             rows = _rows("metricValue_AnomalyScore", keys, metric_set, store, form)
-            current = [row for row in rows if row[f"{measure}EventId"] == event and row[tables.EVENT_RANK] >= 0]
+            current = [row for row in rows if row[f"{measure}EventId"] == event and row[tables.EVENT_RANK_COLUMN] >= 0]
             some = [{name: row[name] for name in metric_set.dimension_names} for row in current]
         found.append(
             Feedback(measure, instant, wanted=True, event_id=event, direction=group["direction"], series=tuple(some))
@@ -49,7 +49,7 @@ def of_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> l
     return found
 
 
-def of_series(
+def feedback_on_series(
     measure: str, since: datetime, direction: str | None, dimensions: Sequence[str], metric_set: MetricSet
 ) -> Feedback:
     """The measure's series that have these dimension values (`name=value`; `name=` means that the series lacks it), from `since` on."""
@@ -64,9 +64,9 @@ def of_series(
     return found
 
 
-def keep(said: Feedback, metric_set: MetricSet, store: Store) -> str:
+def save_feedback(said: Feedback, metric_set: MetricSet, store: Store) -> str:
     """Write what was said, in place of what was said before of the same; the key."""
-    name = alerts.identity(
+    name = alerts.derive_id(
         said.metric_name,
         said.event_id or "",
         said.direction or "",
@@ -85,5 +85,5 @@ def _rows(
     for key in keys:
         stored = store.get(key) if key.endswith(f".{form}") else None
         if stored is not None:
-            columns = encoding.decode(form, schema, stored.data, key)
+            columns = encoding.decode_table(form, schema, stored.data, key)
             yield from (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))

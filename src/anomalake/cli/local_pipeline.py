@@ -26,21 +26,21 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
 from anomalake.functions.memory import remember, said, tidy
 from anomalake.lake import layout, live_data
-from anomalake.lake.folder_store import FolderStore, synced_together
+from anomalake.lake.folder_store import FolderStore, sync_at_end
 from anomalake.lake.layout import Format
-from anomalake.lake.live_data import Finding, Interval, source_of
-from anomalake.lake.parallel import in_order
+from anomalake.lake.live_data import Finding, IntervalData, require_source
+from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import Store
 
 METRIC_SETS = "metric_sets"  # the folder of a lake that keeps the metric sets it was filled by
 
 
-def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[int, list[Finding]]:
+def write_live_data(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[int, list[Finding]]:
     """Write the rows as live data, one folder an interval, in the metric set's format: the number of folders, and the rows that have no place.
 
     The frame has the source's columns; its timestamps are the text that the metric set's format says, or datetimes on the set's wall clock.
     """
-    source, column = source_of(metric_set), metric_set.timestamp.column
+    source, column = require_source(metric_set), metric_set.timestamp.column
     if source.format != "csv" or source.compression != "none":
         raise UserError(
             f"metric set {metric_set.name!r}: data is laid out as plain CSV only; put {source.format} files where source.path says"
@@ -53,7 +53,7 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[i
     frame, walls = frame[walls.notna()], walls[walls.notna()]
     texts = frame.loc[:, list(source.columns)].astype(object)
     if pd.api.types.is_datetime64_any_dtype(frame[column]):
-        texts[column] = frame[column].dt.strftime(time_patterns.python_format(metric_set.timestamp.format))
+        texts[column] = frame[column].dt.strftime(time_patterns.to_python_format(metric_set.timestamp.format))
     texts = texts.where(texts.notna(), "")
     order = np.argsort(walls.to_numpy(), kind="stable")
     records = zip(walls.iloc[order].tolist(), texts.iloc[order].itertuples(index=False, name=None), strict=True)
@@ -70,13 +70,13 @@ def lay_out(frame: pd.DataFrame, metric_set: MetricSet, store: Store) -> tuple[i
             raise UserError(
                 f"metric set {metric_set.name!r}: the data cannot be written in source.charset {source.charset}: {error}"
             ) from error
-        return f"{live_data.folder(metric_set, wall)}/data.csv", data
+        return f"{live_data.interval_folder(metric_set, wall)}/data.csv", data
 
     files = (
         file(wall, (row for _, row in rows)) for wall, rows in itertools.groupby(records, key=lambda record: record[0])
     )
-    written = in_order(store, lambda one: store.put(*one), files)
-    with synced_together(store):
+    written = map_in_order(store, lambda one: store.put(*one), files)
+    with sync_at_end(store):
         return sum(1 for _ in tqdm(written, desc="live data", unit=" intervals", disable=None, leave=False)), findings
 
 
@@ -89,11 +89,11 @@ def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[
         wall = (
             value.to_pydatetime()
             if isinstance(value, pd.Timestamp)
-            else live_data.read_wall("" if pd.isna(value) else str(value), form, zone)
+            else live_data.parse_wall_time("" if pd.isna(value) else str(value), form, zone)
         )
-        if isinstance(wall, datetime) and time_patterns.has_hour(form) and not intervals.exists(wall, zone):
+        if isinstance(wall, datetime) and time_patterns.has_hour(form) and not intervals.wall_time_exists(wall, zone):
             wall = f"the timestamp {wall} never happened in {zone}: clocks skipped it"
-        known[value] = intervals.floor(wall, metric_set.frequency) if isinstance(wall, datetime) else None
+        known[value] = intervals.floor_to_interval(wall, metric_set.frequency) if isinstance(wall, datetime) else None
         if isinstance(wall, str):
             problems[value] = wall
     walls = column.map(known)
@@ -104,7 +104,7 @@ def _walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[
     return walls, findings
 
 
-def settle(metric_set_file: Path, metric_set: MetricSet, store: FolderStore) -> Path:
+def copy_metric_set(metric_set_file: Path, metric_set: MetricSet, store: FolderStore) -> Path:
     """Keep a copy of the metric set in the lake, so that later commands on this lake need no option; the folder of such copies."""
     key = f"{METRIC_SETS}/{metric_set.name}.yaml"
     if metric_set_file.resolve() != (store.root / key).resolve():
@@ -130,13 +130,13 @@ def run_backtest(
     quarantined = backtest.quarantined(store)
 
     def scored() -> Iterator[Scored]:
-        read = in_order(store, lambda one: live_data.read(store, metric_set, *one), files.items())
-        interval: Interval
+        read = map_in_order(store, lambda one: live_data.read_interval(store, metric_set, *one), files.items())
+        interval: IntervalData
         for interval in tqdm(read, desc="detector", unit=" intervals", total=len(files), disable=None, leave=False):
             told.append(backtest.told(interval, backtest.values_of(interval, metric_set)))
             yield detector.score(interval)
 
-    with synced_together(store):  # before the memory says how far this came
+    with sync_at_end(store):  # before the memory says how far this came
         for day, outcomes in days(scored()):
             backtest.keep_day(store, metric_set, form, day, outcomes)
             sent = backtest.send((alert for outcome in outcomes for alert in outcome.alerts), store, sets, form)

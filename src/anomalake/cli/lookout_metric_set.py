@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from anomalake.cli.propose_metric_set import Proposal, written
+from anomalake.cli.propose_metric_set import Proposal, to_yaml
 from anomalake.domain import metric_set
 from anomalake.domain.errors import UserError
 from anomalake.domain.time_patterns import UNIX
@@ -161,7 +161,7 @@ def convert(text: str, where: str) -> Proposal:
         f"DimensionFilterList: the filter on {one.name!r} is not taken over; write only the rows that you want watched to the live data"
         for one in answer.dimension_filter_list
     ]
-    yaml = written(document)
+    yaml = to_yaml(document)
     try:
         metric_set.parse(yaml, where)
     except UserError as error:
@@ -202,7 +202,7 @@ def _decode(text: str, where: str) -> _Answer:
 
 
 def _name(answer: _Answer, doubts: list[str]) -> str:
-    name = metric_set.name_from(answer.metric_set_name)
+    name = metric_set.to_metric_set_name(answer.metric_set_name)
     if name != answer.metric_set_name:
         doubts.append(f"name: {answer.metric_set_name!r} became {name!r}, which names folders, tables and databases")
     return name

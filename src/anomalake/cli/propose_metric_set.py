@@ -12,8 +12,8 @@ import yaml
 from anomalake.cli import read_table
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import GENERATED_COLUMNS, MOST_DIMENSIONS, MOST_MEASURES
-from anomalake.lake.live_data import read_wall
+from anomalake.domain.metric_set import GENERATED_COLUMNS, MAX_DIMENSIONS, MAX_MEASURES
+from anomalake.lake.live_data import parse_wall_time
 
 LOOKED_AT = 5_000  # distinct timestamps
 MOST_VALUES = 1_000  # of a dimension
@@ -63,10 +63,10 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, told: Sequence
         "source": {"path": f"{name}/live/{folder}", "format": "csv", "columns": list(table.columns)},
         "alerts": {"sensitivity": 50},
     }
-    return Proposal(written(document), tuple(doubts))
+    return Proposal(to_yaml(document), tuple(doubts))
 
 
-def written(document: dict[str, Any]) -> str:
+def to_yaml(document: dict[str, Any]) -> str:
     """The fields of a metric set as the YAML that a person goes on editing."""
     return str(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True))
 
@@ -105,7 +105,7 @@ def _fits(value: str, form: str) -> bool:
     if len(value) > 32:
         return False
     try:
-        return datetime.strptime(value, time_patterns.python_format(form)).year >= 1970
+        return datetime.strptime(value, time_patterns.to_python_format(form)).year >= 1970
     except ValueError:
         return False
 
@@ -114,17 +114,21 @@ def _frequency(column: "pd.Series[str]", form: str, zone: str, doubts: list[str]
     walls = sorted(
         wall
         for value in column.dropna().unique()[:LOOKED_AT]
-        if isinstance(wall := read_wall(value, form, zone), datetime)
+        if isinstance(wall := parse_wall_time(value, form, zone), datetime)
     )
     steps = [later - earlier for earlier, later in itertools.pairwise(walls)]
     if not steps:
         doubts.append("frequency: there is one timestamp only; PT1H was assumed (P1D, PT1H, PT10M, PT5M)")
         return "PT1H"
     usual = max(set(steps), key=lambda step: (steps.count(step), -step))
-    fitting = [name for name, step in intervals.STEP.items() if step <= usual]
+    fitting = [name for name, step in intervals.INTERVAL_LENGTHS.items() if step <= usual]
     frequency = fitting[0] if fitting else "PT5M"
-    if intervals.STEP[frequency] != usual:
-        what = "values are added up to it" if usual < intervals.STEP[frequency] else "the intervals between stay empty"
+    if intervals.INTERVAL_LENGTHS[frequency] != usual:
+        what = (
+            "values are added up to it"
+            if usual < intervals.INTERVAL_LENGTHS[frequency]
+            else "the intervals between stay empty"
+        )
         doubts.append(
             f"frequency: rows come every {usual}, which is no frequency known here; {frequency} was taken, {what}"
         )
@@ -146,7 +150,7 @@ def _fields(table: pd.DataFrame, doubts: list[str]) -> tuple[list[str], list[tup
             continue
         values = table[name].dropna()
         distinct = values.nunique()
-        numbers = read_table.numbers(values)
+        numbers = read_table.parse_numbers(values)
         if len(values) and numbers.notna().mean() > 0.99:
             if _CODE.search(name) and distinct <= MOST_VALUES:
                 dimensions.append(name)
@@ -165,9 +169,9 @@ def _fields(table: pd.DataFrame, doubts: list[str]) -> tuple[list[str], list[tup
             doubts.append(f"{name!r} was left out: {distinct} different texts are no dimension to watch by")
     if not measures:
         raise UserError(f"no column holds numbers to watch; columns: {', '.join(map(str, table.columns))}")
-    for kind, fields, most in (("dimensions", dimensions, MOST_DIMENSIONS), ("measures", measures, MOST_MEASURES)):
+    for kind, fields, most in (("dimensions", dimensions, MAX_DIMENSIONS), ("measures", measures, MAX_MEASURES)):
         if len(fields) > most:
             doubts.append(
                 f"{kind}: {len(fields)} were found, {most} are allowed; left out: {', '.join(str(f) for f in fields[most:])}"
             )
-    return dimensions[:MOST_DIMENSIONS], measures[:MOST_MEASURES]
+    return dimensions[:MAX_DIMENSIONS], measures[:MAX_MEASURES]

@@ -20,12 +20,12 @@ WALL_FORMAT = "yyyy-MM-dd HH:mm:ss"  # how a Parquet file's timestamps are writt
 
 
 def read(file: Path) -> pd.DataFrame:
-    """The file's table, as `texts` has it, its columns named as a metric set can name them (`renamed`)."""
-    table = texts(file)
-    return table.rename(columns=renamed([str(name) for name in table.columns]))
+    """The file's table, as `read_texts` has it, its columns named as a metric set can name them (`column_names`)."""
+    table = read_texts(file)
+    return table.rename(columns=column_names([str(name) for name in table.columns]))
 
 
-def texts(file: Path) -> pd.DataFrame:
+def read_texts(file: Path) -> pd.DataFrame:
     """The file's table; every cell a text, missing ones null."""
     try:
         table = _parquet(file) if file.suffix in (".parquet", ".pq") else _csv(file)
@@ -40,7 +40,7 @@ def texts(file: Path) -> pd.DataFrame:
     return table
 
 
-def told(file: Path, table: pd.DataFrame) -> list[str]:
+def describe_renamed_columns(file: Path, table: pd.DataFrame) -> list[str]:
     """What `read` changed that its user should know of."""
     if file.suffix not in (".parquet", ".pq"):
         header = pd.read_csv(file, nrows=0, sep=_delimiter(file), encoding="utf-8-sig").columns
@@ -50,11 +50,13 @@ def told(file: Path, table: pd.DataFrame) -> list[str]:
             if old != new
         ]
     return [
-        f"columns: {old!r} is called {new!r}" for old, new in renamed(pq.read_schema(file).names).items() if old != new
+        f"columns: {old!r} is called {new!r}"
+        for old, new in column_names(pq.read_schema(file).names).items()
+        if old != new
     ]
 
 
-def renamed(columns: list[str]) -> dict[str, str]:
+def column_names(columns: list[str]) -> dict[str, str]:
     """Each column's name in a metric set: letters, digits, - and _; different without case; none that the tables generate, but for timestamps."""
     names: dict[str, str] = {}
     for column in columns:
@@ -91,7 +93,7 @@ def _fitting_lines(sample: list[str], delimiter: str) -> tuple[int, int]:
     return (sum(width == widths[0] for width in widths), widths[0]) if widths and widths[0] > 1 else (0, 0)
 
 
-def numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
+def parse_numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """The numbers that the texts of a column are; NaN for other texts. A text of thousands of digits is none (pandas raises an error for it)."""
     short = column.where(column.str.len() <= MAX_NUMBER_CHARACTERS) if column.dtype == object else column
     return pd.to_numeric(short, errors="coerce")
@@ -117,7 +119,7 @@ def _parquet(file: Path) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype="object")
 
 
-def has_zone(file: Path) -> bool:
+def has_time_zone(file: Path) -> bool:
     """Whether a Parquet file's timestamps carry a zone of their own; they are read as UTC then."""
     if file.suffix not in (".parquet", ".pq"):
         return False

@@ -35,7 +35,7 @@ def render(sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:
             )
     templates = {"glue/template.json": glue.template(sets)}
     templates |= {f"glue/{glue.set_file(item)}": glue.set_template(item) for item in sets}
-    templates |= {f"quicksight/{name}": made for name, made in quicksight.templates(sets).items()}
+    templates |= {f"quicksight/{name}": made for name, made in quicksight.build_templates(sets).items()}
     return {
         SCHEMAS: json.dumps(schemas, indent=1, sort_keys=True) + "\n",
         **{name: cloudformation.text(made, name) for name, made in templates.items()},

@@ -74,13 +74,13 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
         raise UserError(f"{target}: the scores are written as .csv or .parquet; name such a file")
     if target.resolve() == source.resolve():
         raise UserError(f"{target}: is the data itself; name another file for the scores")
-    rows, quality = _rows(read_table.texts(source), source, frequency)
-    ended = rows["timestamp"] + intervals.STEP[frequency] <= now
-    scored = pd.concat([scores(rows[ended], frequency), rows[~ended]])
+    rows, quality = _rows(read_table.read_texts(source), source, frequency)
+    ended = rows["timestamp"] + intervals.INTERVAL_LENGTHS[frequency] <= now
+    scored = pd.concat([score_rows(rows[ended], frequency), rows[~ended]])
     quality = _not_ended(quality, rows[~ended], now)
     lengths = scored.groupby("series").agg(values=("value", "nunique"), scored=("score", "count"))
     out = scored.drop(columns="value").sort_values(["series", "timestamp"])
-    with files.replacing(target) as file:
+    with files.replace_file(target) as file:
         if target.suffix == ".csv":
             out.to_csv(file, index=False)
         else:
@@ -88,7 +88,7 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
     return quality._replace(constant=int((lengths["values"] <= 1).sum()), unscored=int((lengths["scored"] == 0).sum()))
 
 
-def scores(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
+def score_rows(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
     """The rows (series; timestamp: an interval's start; value: one an interval) with score, expected, lower and upper, in time's order."""
     rows = rows.sort_values("timestamp", kind="stable")
     codes, names = pd.factorize(rows["series"])
@@ -103,7 +103,7 @@ def scores(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
         wall, here = times.iloc[begin].to_pydatetime(), codes[begin:end]
         row = np.full(len(names), np.nan)
         row[here] = values[begin:end]
-        points = model.step(state, wall.toordinal(), intervals.slot(wall, frequency), row, DEFAULT_SENSITIVITY)
+        points = model.step(state, wall.toordinal(), intervals.get_slot(wall, frequency), row, DEFAULT_SENSITIVITY)
         found[begin:end] = np.stack([points.score, points.expected, points.lower, points.upper], axis=1)[here]
     return rows.assign(**dict(zip(("score", "expected", "lower", "upper"), found.T, strict=True)))
 
@@ -119,9 +119,9 @@ def _rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.D
     """The table's texts as one value for each series and interval, and what was found on the way; `UserError` where nothing can be read."""
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise UserError(f"{source}: has no column {missing[0]!r}; the columns series, timestamp and value are wanted")
-    step = intervals.STEP[frequency]
+    step = intervals.INTERVAL_LENGTHS[frequency]
     times = pd.to_datetime(table["timestamp"], format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
-    numbers = read_table.numbers(table["value"])
+    numbers = read_table.parse_numbers(table["value"])
     empty = table["value"].isna()
     readable = table["series"].notna() & times.notna() & (np.isfinite(numbers) | empty)
     if not (readable & ~empty).any():

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from anomalake.domain import intervals
 from anomalake.domain.alert import MISSING_DATA
-from anomalake.domain.metric_set import ANOMALY_COLUMNS, Dimension, Measure, MetricSet
+from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, Dimension, Measure, MetricSet
 
 Granularity = Literal["DAY", "HOUR", "MINUTE"]
 Definition = dict[str, Any]
@@ -31,7 +31,7 @@ IN_WINDOW = {
     "from": ("partition in window, from", f"ifelse({{{UTC_DAY}}} >= addDateTime(-2, 'DD', ${{From}}), 1, 0)"),
     "until": ("partition in window, until", f"ifelse({{{UTC_DAY}}} <= addDateTime(1, 'DD', ${{Until}}), 1, 0)"),
 }
-MOST_POINTS = 2_000  # on a time axis, before the next coarser granularity serves better
+MAX_TIME_AXIS_POINTS = 2_000  # on a time axis, before the next coarser granularity serves better
 CURRENCY = re.compile("[A-Z]{3}")  # a code of ISO 4217
 SEVERITY_COLORS = {
     "critical": "#7F1D1D",
@@ -75,35 +75,42 @@ class Window(NamedTuple):
     granularity: Granularity
 
 
-def rolling(metric_set: MetricSet) -> Window:
+def rolling_window(metric_set: MetricSet) -> Window:
     """The window of a deployed dashboard: as many days back as a time axis holds at the set's own frequency, 90 at most."""
     days = (
-        min(90, int(MOST_POINTS * intervals.STEP[metric_set.frequency] / intervals.STEP["P1D"]))
+        min(
+            90,
+            int(
+                MAX_TIME_AXIS_POINTS
+                * intervals.INTERVAL_LENGTHS[metric_set.frequency]
+                / intervals.INTERVAL_LENGTHS["P1D"]
+            ),
+        )
         if metric_set.frequency != "P1D"
         else 365
     )
     return Window(
-        f"addDateTime(-{days}, 'DD', now())", "addDateTime(1, 'DD', now())", finest(metric_set)
+        f"addDateTime(-{days}, 'DD', now())", "addDateTime(1, 'DD', now())", finest_granularity(metric_set)
     )  # now() is UTC, the zone may be ahead
 
 
-def fitting(metric_set: MetricSet, start: datetime, end: datetime) -> Window:
+def fit_window(metric_set: MetricSet, start: datetime, end: datetime) -> Window:
     """The window from start to end, in steps that a time axis can hold."""
     steps: tuple[tuple[Granularity, str], ...] = (("MINUTE", metric_set.frequency), ("HOUR", "PT1H"), ("DAY", "P1D"))
-    allowed = [name for name, _ in steps][[name for name, _ in steps].index(finest(metric_set)) :]
+    allowed = [name for name, _ in steps][[name for name, _ in steps].index(finest_granularity(metric_set)) :]
     for name, step in steps:
-        if name in allowed and (end - start) / intervals.STEP[step] <= MOST_POINTS:
+        if name in allowed and (end - start) / intervals.INTERVAL_LENGTHS[step] <= MAX_TIME_AXIS_POINTS:
             return Window(start, end, name)
     return Window(start, end, "DAY")
 
 
-def finest(metric_set: MetricSet) -> Granularity:
+def finest_granularity(metric_set: MetricSet) -> Granularity:
     """The step of a time axis that shows every interval."""
     by_frequency: dict[str, Granularity] = {"P1D": "DAY", "PT1H": "HOUR", "PT10M": "MINUTE", "PT5M": "MINUTE"}
     return by_frequency[metric_set.frequency]
 
 
-def definition(metric_set: MetricSet, window: Window, arns: Mapping[str, Any] | None = None) -> Definition:
+def build_set_definition(metric_set: MetricSet, window: Window, arns: Mapping[str, Any] | None = None) -> Definition:
     """The analysis; `arns` gives each dataset's ARN, a text or what CloudFormation makes one of (a preview needs none)."""
     filters = [
         *_time_filters(LIVE, DATASETS),
@@ -131,7 +138,7 @@ def definition(metric_set: MetricSet, window: Window, arns: Mapping[str, Any] | 
     }  # fmt: skip
 
 
-def definition_of_all(window: Window, arns: Mapping[str, Any] | None = None) -> Definition:
+def build_all_sets_definition(window: Window, arns: Mapping[str, Any] | None = None) -> Definition:
     """The analysis over all metric sets: their events, their anomalous series, and what contributed."""
     filters = _time_filters(ALL_LOG, ALL_DATASETS)
     series = _table("series", "Anomalous series, the worst first", ALL_ANOMALIES, _SERIES_COLUMNS, "groupscore")
@@ -207,7 +214,7 @@ def _ascending(field: str) -> list[dict[str, Any]]:
 
 
 def _with_unit(measure: Measure) -> str:
-    return f"{measure.title} ({measure.shown_unit})" if measure.unit else measure.title
+    return f"{measure.title} ({measure.short_unit})" if measure.unit else measure.title
 
 
 # --- how columns are written
@@ -220,7 +227,7 @@ def _formats(metric_set: MetricSet) -> list[dict[str, Any]]:
     for measure in metric_set.measures:
         values = (
             measure.name,
-            *(measure.name + suffix for suffix in ANOMALY_COLUMNS if suffix not in ("GroupScore", "EventId")),
+            *(measure.name + suffix for suffix in ANOMALY_COLUMN_SUFFIXES if suffix not in ("GroupScore", "EventId")),
         )
         made += [_format(LIVE, column, _number_format(measure)) for column in values]
         made.append(_format(LIVE, f"{measure.name}GroupScore", _decimals(1)))
@@ -253,7 +260,7 @@ def _number_format(measure: Measure) -> dict[str, Any]:
     if measure.format == "currency" and measure.unit and CURRENCY.fullmatch(measure.unit):
         return {"CurrencyDisplayFormatConfiguration": {**places, "Symbol": measure.unit}}
     return {
-        "NumberDisplayFormatConfiguration": {**places, **({"Suffix": f" {measure.shown_unit}"} if measure.unit else {})}
+        "NumberDisplayFormatConfiguration": {**places, **({"Suffix": f" {measure.short_unit}"} if measure.unit else {})}
     }
 
 
@@ -761,7 +768,7 @@ def _measure_by(
 
 
 def _contributions(metric_set: MetricSet) -> dict[str, Any]:
-    pivot = _pivot(CONTRIBUTIONS, None, finest(metric_set))
+    pivot = _pivot(CONTRIBUTIONS, None, finest_granularity(metric_set))
     return _sheet(
         "contributions", "Contributions", [_Placed(pivot, 36, 21)], _pickers("contributions"), metric_set.dimensions
     )

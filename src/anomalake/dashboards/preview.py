@@ -24,9 +24,9 @@ import vl_convert
 from anomalake.catalog import sql
 from anomalake.domain.errors import UserError
 
-MOST_ROWS = 200_000  # of one query's result; above it the drop-downs' columns are left out
-MOST_COLORS = 25  # of a chart whose own data is above that
-MOST_TABLE_ROWS = 1_000
+MAX_QUERY_ROWS = 200_000  # of one query's result; above it the drop-downs' columns are left out
+MAX_COLORS = 25  # of a chart whose own data is above that
+MAX_TABLE_ROWS = 1_000
 FIGURES = 7  # significant figures of an embedded number
 _ROLLING = re.compile(r"now\(\)|addDateTime\((-?\d+), '(DD|HH)', now\(\)\)")
 _TIME_UNITS = {
@@ -85,7 +85,7 @@ class _Cube:
     order: str = ""
 
 
-def page(
+def render_page(
     definition: Mapping[str, Any],
     connection: duckdb.DuckDBPyConnection,
     datasets: Mapping[str, str],
@@ -97,7 +97,7 @@ def page(
     Parameters: `datasets` gives for each identifier of the definition the SQL name of its data in `connection`; `now` is what rolling dates mean.
     Raises `UserError`, naming the visual, for what cannot be drawn: a type of visual or filter, a dataset or column that is not there.
     """
-    parameters = _parameters(definition, now)
+    parameters = read_parameters(definition, now)
     columns = _load(definition, connection, datasets)
     cubes: dict[tuple[Any, ...], _Cube] = {}
     sheets = []
@@ -148,7 +148,7 @@ class _Context(NamedTuple):
     datasets: Mapping[str, str]  # the SQL name of each
 
 
-def _parameters(definition: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def read_parameters(definition: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Each parameter's default value."""
     found: dict[str, Any] = {}
     for declared in definition.get("ParameterDeclarations", ()):
@@ -317,19 +317,19 @@ def _visual(visual: Mapping[str, Any], context: _Context, cubes: dict[tuple[Any,
     extra, note = [Group(column, None) for column in controls], ""
     distinct = [Group(value.column, None) for value in simple if value.aggregation == "DISTINCT_COUNT"]
     needed = list(dict.fromkeys([*(group for part in drawing.parts for group in part.groups), *extra, *distinct]))
-    if extra and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MOST_ROWS:
+    if extra and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MAX_QUERY_ROWS:
         own = {*distinct, *(group for part in drawing.parts for group in part.groups)}
         controls, needed = [], [group for group in needed if group in own]
         note = "the drop-downs do not act here: too much data"
         if (
             len(drawing.parts[0].groups) == 2
-            and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MOST_ROWS
+            and _size(context.connection, context.datasets[drawing.dataset], predicates, needed) > MAX_QUERY_ROWS
         ):
             column = sql.name(drawing.parts[0].groups[1].column)
             where = " AND ".join(predicates) or "true"
-            largest = f"SELECT {column} FROM {context.datasets[drawing.dataset]} WHERE {where} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MOST_COLORS}"
+            largest = f"SELECT {column} FROM {context.datasets[drawing.dataset]} WHERE {where} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MAX_COLORS}"
             predicates = (*predicates, f"{column} IN ({largest})")
-            note = f"only the {MOST_COLORS} values with the most rows are drawn; the drop-downs do not act here"
+            note = f"only the {MAX_COLORS} values with the most rows are drawn; the drop-downs do not act here"
     identity = (drawing.dataset, predicates, body["VisualId"] if raw else frozenset(needed))
     cube = cubes.setdefault(
         identity, _Cube(drawing.dataset, predicates, aggregated=not raw, order=drawing.look.pop("order", ""))
@@ -648,7 +648,7 @@ def _pivot(configuration: Mapping[str, Any]) -> Drawing:
         "labels": _labels(configuration, wells, "Rows", "Values"),
         "descending": [number for number, field_id in enumerate(ids) if field_id in descending],
         "dates": [number for number, group in enumerate(wells.groups("Rows")) if group.granularity],
-        "most": MOST_TABLE_ROWS,
+        "most": MAX_TABLE_ROWS,
     }
     return Drawing(wells.dataset, (Part("rows", wells.groups("Rows"), wells.values("Values")),), look)
 
@@ -670,7 +670,7 @@ def _rows(configuration: Mapping[str, Any]) -> Drawing:
     look = {
         "labels": [labels.get(field_id) or column for field_id, column in columns.items()],
         "order": order,
-        "most": MOST_TABLE_ROWS,
+        "most": MAX_TABLE_ROWS,
     }
     return Drawing(datasets.pop(), (Part("rows", tuple(Group(column, None) for column in columns.values()), ()),), look)
 
@@ -712,7 +712,9 @@ def _run(cube: _Cube, connection: duckdb.DuckDBPyConnection, dataset: str) -> di
         statement = f"SELECT {', '.join([*keys, *values])} {source}{tail}{order}"
     else:
         ((total,),) = connection.sql(f"SELECT count(*) {source}").fetchall()
-        statement = f"SELECT {', '.join(keys)} {source}{f' ORDER BY {cube.order}' if cube.order else ''} LIMIT {MOST_TABLE_ROWS}"
+        statement = (
+            f"SELECT {', '.join(keys)} {source}{f' ORDER BY {cube.order}' if cube.order else ''} LIMIT {MAX_TABLE_ROWS}"
+        )
     relation = connection.sql(statement)
     names, rows = relation.columns, relation.fetchall()
     columns = [_pack([row[number] for row in rows], exact=number < len(keys)) for number in range(len(names))]

@@ -43,7 +43,7 @@ DATA_PARAMETERS = ("Prefix", "OwnerArn", "ImportMode", "DataSourceArn")
 SHOWN_PARAMETERS = ("Prefix", "OwnerArn", "ReaderArn", "FolderArn")
 ANALYSIS_PARAMETERS = ("Prefix", "OwnerArn")
 TOPIC_PARAMETERS = ("Prefix", "FolderArn")
-MOST_POLICY = 10_000  # characters of a role's policies ("IAM and AWS STS quotas": 10,240)
+MAX_POLICY_CHARACTERS = 10_000  # characters of a role's policies ("IAM and AWS STS quotas": 10,240)
 # Regions that have AWS::QuickSight::Topic, as CloudFormation's schemas list them (a condition takes ten at a time).
 TOPIC_REGIONS = (
     ("us-east-1", "us-east-2", "us-west-2", "ca-central-1", "sa-east-1", "eu-central-1", "eu-west-1", "eu-west-2"),
@@ -66,12 +66,12 @@ _FOLDER = ("CreateFolder", "DescribeFolder", "UpdateFolder", "DeleteFolder", "Cr
            "DescribeFolderPermissions", "UpdateFolderPermissions")  # fmt: skip
 
 
-def templates(sets: Sequence[MetricSet]) -> dict[str, Node]:
+def build_templates(sets: Sequence[MetricSet]) -> dict[str, Node]:
     """Every template of the stack by its file's name below quicksight/; `template.json` is the one that the others hang from."""
     made = {"template.json": _stack(sets), "all.json": _all(sets)}
     for item in sets:
-        declared = definition.definition(
-            item, definition.rolling(item), {name: dataset_arn(item, name) for name in DATASETS}
+        declared = definition.build_set_definition(
+            item, definition.rolling_window(item), {name: dataset_arn(item, name) for name in DATASETS}
         )
         title = item.title
         for name, node in {
@@ -80,13 +80,13 @@ def templates(sets: Sequence[MetricSet]) -> dict[str, Node]:
                 f"The analysis of {item.name}.",
                 ANALYSIS_PARAMETERS,
                 [],
-                {"Analysis": _analysis(set_id(item), title, declared)},
+                {"Analysis": _analysis(resource_id(item), title, declared)},
             ),
             "dashboard": cloudformation.template(
                 f"The dashboard of {item.name}.",
                 SHOWN_PARAMETERS,
                 ["HasReader"],
-                {"Dashboard": _dashboard(set_id(item), title, declared)},
+                {"Dashboard": _dashboard(resource_id(item), title, declared)},
             ),
             "topic": cloudformation.template(
                 f"The topic of {item.name}.", TOPIC_PARAMETERS, [], {"Topic": _topic(item)}
@@ -100,19 +100,19 @@ def _file(metric_set: MetricSet, what: str) -> str:
     return f"sets/{metric_set.name}/{what}.json"
 
 
-def set_id(metric_set: MetricSet, prefix: str = PREFIX) -> str:
+def resource_id(metric_set: MetricSet, prefix: str = PREFIX) -> str:
     """The id of the set's analysis, dashboard and topic (a name has no hyphen, so no two sets have one id)."""
     return f"{prefix}-set-{metric_set.name.replace('_', '-')}"
 
 
-def all_id(prefix: str = PREFIX) -> str:
+def all_sets_resource_id(prefix: str = PREFIX) -> str:
     """The id of the analysis and dashboard over all sets."""
     return f"{prefix}-all"
 
 
 def dataset_id(metric_set: MetricSet | None, view: str, prefix: str = PREFIX) -> str:
     """The id of the dataset over a view of a set, or over one of all sets (None)."""
-    return f"{set_id(metric_set, prefix) if metric_set else prefix}-{view.replace('_', '-')}"
+    return f"{resource_id(metric_set, prefix) if metric_set else prefix}-{view.replace('_', '-')}"
 
 
 def dataset_arn(metric_set: MetricSet | None, view: str) -> Node:
@@ -198,9 +198,9 @@ def _role(sets: Sequence[MetricSet]) -> Node:
     bucket, glue = sub("arn:${AWS::Partition}:s3:::${Bucket}"), f"arn:${{AWS::Partition}}:glue:{here}"
     databases = [PREFIX, *(database(PREFIX, item) for item in sets)]
     folders = [
-        f"{layout.RESULTS}/",
-        f"{layout.FEEDBACK}/",
-        *(time_patterns.folder_pattern(item.source.path).prefix for item in sets if item.source),
+        f"{layout.RESULTS_FOLDER}/",
+        f"{layout.FEEDBACK_FOLDER}/",
+        *(time_patterns.parse_folder_pattern(item.source.path).prefix for item in sets if item.source),
     ]
     results = sub("arn:${AWS::Partition}:s3:::${Bucket}/athena-results/*")
     statements = [
@@ -225,7 +225,7 @@ def _role(sets: Sequence[MetricSet]) -> Node:
         allow(["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], [results]),
         use_key(["kms:Decrypt", "kms:GenerateDataKey"]),
     ]  # fmt: skip
-    if cloudformation.size(statements) > MOST_POLICY:
+    if cloudformation.size(statements) > MAX_POLICY_CHARACTERS:
         raise UserError(
             f"{len(sets)} metric sets are more than one role of QuickSight's can name; move some to a stack of another Prefix"
         )
@@ -425,7 +425,7 @@ def _topic(item: MetricSet) -> Node:
             "DatasetDescription": made[name].comment[:256],
             "Columns": topic.columns(made[name], item),
             "DataAggregation": {
-                "DatasetRowDateGranularity": definition.finest(item),
+                "DatasetRowDateGranularity": definition.finest_granularity(item),
                 "DefaultDateColumnName": definition.TIME,
             },
         }
@@ -435,7 +435,7 @@ def _topic(item: MetricSet) -> Node:
         "Type": "AWS::QuickSight::Topic",
         "Properties": {
             "AwsAccountId": ACCOUNT,
-            "TopicId": sub(set_id(item)),
+            "TopicId": sub(resource_id(item)),
             "Name": title[:128],
             "Description": f"Ask about {title}: its values, its anomalies, its events."[:256],
             "UserExperienceVersion": "NEW_READER_EXPERIENCE",
@@ -459,10 +459,12 @@ def _all(sets: Sequence[MetricSet]) -> Node:
     resources = _datasets(None, listed, lambda view: refresh.of_all(sets, view))
     finest: definition.Granularity = "MINUTE" if any(item.frequency in {"PT5M", "PT10M"} for item in sets) else "HOUR"
     window = definition.Window("addDateTime(-30, 'DD', now())", "addDateTime(1, 'DD', now())", finest)
-    declared = definition.definition_of_all(window, {name: dataset_arn(None, name) for name in definition.ALL_DATASETS})
+    declared = definition.build_all_sets_definition(
+        window, {name: dataset_arn(None, name) for name in definition.ALL_DATASETS}
+    )
     after = {"DependsOn": [logical(name) for name in names]}
-    resources["Analysis"] = {**_analysis(all_id(), "All metric sets", declared), **after}
-    resources["Dashboard"] = {**_dashboard(all_id(), "All metric sets", declared), **after}
+    resources["Analysis"] = {**_analysis(all_sets_resource_id(), "All metric sets", declared), **after}
+    resources["Dashboard"] = {**_dashboard(all_sets_resource_id(), "All metric sets", declared), **after}
     return cloudformation.template(
         "All metric sets.", (*DATA_PARAMETERS, "ReaderArn", "FolderArn"), ["IsSpice", "HasReader"], resources
     )

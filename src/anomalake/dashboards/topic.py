@@ -3,7 +3,7 @@
 from typing import Any
 
 from anomalake.catalog.views import View
-from anomalake.domain.metric_set import ANOMALY_COLUMNS, MetricSet
+from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, MetricSet
 
 # Columns that every metric set has: friendly name, synonyms, aggregation (None: a dimension).
 _COMMON: dict[str, tuple[str, tuple[str, ...], str | None]] = {
@@ -38,9 +38,9 @@ def columns(view: View, metric_set: MetricSet) -> list[dict[str, Any]]:
         known[dimension.name.lower()] = _column(dimension.name.lower(), dimension.title, (dimension.name,), None)
     for measure in metric_set.measures:
         label, how = measure.title, {"SUM": "SUM", "AVG": "AVERAGE"}[measure.aggregation]
-        in_unit = (f"{label} in {measure.shown_unit}",) if measure.unit else ()
+        in_unit = (f"{label} in {measure.short_unit}",) if measure.unit else ()
         known[measure.name.lower()] = _column(measure.name.lower(), label, (measure.name, *in_unit), how)
-        for suffix in ANOMALY_COLUMNS:
+        for suffix in ANOMALY_COLUMN_SUFFIXES:
             if suffix in _OF_MEASURE:
                 friendly, asked, aggregation = _OF_MEASURE[suffix]
                 name = (measure.name + suffix).lower()

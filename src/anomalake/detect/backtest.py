@@ -22,14 +22,14 @@ from anomalake.detect.feedback import Feedback, weights
 from anomalake.detect.timeline import Timeline
 from anomalake.domain import alert as alerts
 from anomalake.domain import intervals
-from anomalake.domain.alert import MISSING_DATA, Alert, dimension_values
+from anomalake.domain.alert import MISSING_DATA, Alert, get_dimension_values
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.credentials import open_lake
-from anomalake.lake.ingest import Message, chunks, ingest
+from anomalake.lake.ingest import Message, ingest_messages, split_by_size
 from anomalake.lake.layout import Format, Table
-from anomalake.lake.live_data import Finding, Interval, Series
-from anomalake.lake.parallel import in_order
+from anomalake.lake.live_data import Finding, IntervalData, Series
+from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import Store
 
 BATCH = 10  # messages that SQS hands to a function at a time
@@ -82,7 +82,7 @@ def send(some: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], form:
     bodies = iter([alerts.encode(alert).decode() for alert in some])
     while batch := list(itertools.islice(bodies, BATCH)):
         messages = [Message(str(sent + number), body) for number, body in enumerate(batch)]
-        failed += sum(len(ingest(group, store, sets, form).failed) for group in chunks(messages))
+        failed += sum(len(ingest_messages(group, store, sets, form).failed_ids) for group in split_by_size(messages))
         sent += len(batch)
     return sent, failed
 
@@ -98,15 +98,17 @@ class Told(NamedTuple):
     values: tuple[int, ...]  # ... that have a value, of each measure
 
 
-def told(interval: Interval, values: model.Floats) -> Told:
+def told(interval: IntervalData, values: model.Floats) -> Told:
     """What the interval's live data was like."""
     there = ~np.isnan(values)
     counts = (len(there), tuple(there.sum(axis=0).tolist()))
     findings = interval.findings
-    return Told(int(there.any(axis=1).sum()), interval.rows, findings[:MOST_FINDINGS], interval.found, *counts)
+    return Told(
+        int(there.any(axis=1).sum()), interval.row_count, findings[:MOST_FINDINGS], interval.finding_count, *counts
+    )
 
 
-def values_of(interval: Interval, metric_set: MetricSet) -> model.Floats:
+def values_of(interval: IntervalData, metric_set: MetricSet) -> model.Floats:
     """The interval's values [series, measure]; NaN where there is none."""
     return np.array(list(itertools.chain.from_iterable(interval.values.values())), float).reshape(
         -1, len(metric_set.measures)
@@ -134,7 +136,7 @@ def report(
 
 def quarantined(store: Store) -> int:
     """How many alerts are in quarantine."""
-    return sum(1 for _ in store.list(layout.QUARANTINE))
+    return sum(1 for _ in store.list(layout.QUARANTINE_FOLDER))
 
 
 # --- what the parts know
@@ -170,7 +172,7 @@ def days_of(files: Mapping[datetime, Sequence[str]]) -> list[Day]:
     """The intervals and their live files, gathered by UTC date."""
     by_date: dict[str, list[tuple[datetime, tuple[str, ...]]]] = {}
     for start, keys in files.items():
-        by_date.setdefault(layout.date(start), []).append((start, tuple(keys)))
+        by_date.setdefault(layout.utc_date(start), []).append((start, tuple(keys)))
     firsts = itertools.accumulate((len(some) for some in by_date.values()), initial=0)
     return [
         Day(number, date, first, tuple(some))
@@ -219,7 +221,7 @@ def read(job: Job, day: Day) -> Read:
     parts: list[tuple[list[int], model.Floats]] = []
     like: list[Told] = []
     for number, interval in enumerate(
-        in_order(job.store, lambda one: live_data.read(job.store, item, *one), day.files)
+        map_in_order(job.store, lambda one: live_data.read_interval(job.store, item, *one), day.files)
     ):
         values = values_of(interval, item)
         like.append(told(interval, values))
@@ -324,8 +326,8 @@ def learn(known: Course, piece: int, blocks: Blocks) -> Iterator[Points | Learne
             here = min(int(known.known[day.first + i]), end) - first
             if here <= 0:
                 continue
-            wall = item.clock.wall(arrival.start)
-            at, slot = wall.toordinal(), intervals.slot(wall, item.frequency)
+            wall = item.clock.wall_time(arrival.start)
+            at, slot = wall.toordinal(), intervals.get_slot(wall, item.frequency)
             part = values[i, :here]
             if known.told[day.first + i].cells:
                 said, stretch = said_before(known.feedback, arrival.start), stretches(item, arrival.start)
@@ -381,7 +383,7 @@ def write(known: Course, number: int, parts: Iterable[Points]) -> Found:
             metric = alert.impacted_metric
             if metric.metric_name != MISSING_DATA:
                 series = np.array(
-                    [known.number[dimension_values(one, item)] for one in metric.relevant_time_series], np.int64
+                    [known.number[get_dimension_values(one, item)] for one in metric.relevant_time_series], np.int64
                 )
                 events.append(Event(day.first + i, metric.metric_name, alert.anomaly_group_id or "", series))
         outcomes.append(scored)

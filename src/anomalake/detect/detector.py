@@ -17,12 +17,12 @@ from anomalake.detect.completeness import RECENT_DAYS, Completeness
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.filters import awake
 from anomalake.domain import intervals
-from anomalake.domain.alert import MISSING_DATA, Alert, dimension_values
+from anomalake.domain.alert import MISSING_DATA, Alert, get_dimension_values
 from anomalake.domain.metric_set import MetricSet
-from anomalake.domain.series_key import series_key
-from anomalake.lake.live_data import Interval, Series
+from anomalake.domain.series_key import build_series_key
+from anomalake.lake.live_data import IntervalData, Series
 
-_key = lru_cache(maxsize=2**17)(series_key)
+_key = lru_cache(maxsize=2**17)(build_series_key)
 SHARD = 20_000  # columns (series x measures) at most that are one shard of the state
 
 Status = Literal["learning", "scored", "thin", "empty", "late"]
@@ -87,15 +87,17 @@ class Detector:
         """Series in a shard."""
         return max(1, SHARD // len(self.metric_set.measures))
 
-    def score(self, interval: Interval) -> Scored:
+    def score(self, interval: IntervalData) -> Scored:
         """Score an interval and learn from it; intervals come in time's order, those without data too."""
         item, start = self.metric_set, interval.start
-        wall = item.clock.wall(start)
-        day, slot = wall.toordinal(), intervals.slot(wall, item.frequency)
+        wall = item.clock.wall_time(start)
+        day, slot = wall.toordinal(), intervals.get_slot(wall, item.frequency)
         said = [one for one in self.feedback if one.timestamp < start]
         values, points = self._points(interval, day, slot, said)
         present = np.flatnonzero(~np.isnan(values).all(axis=1))
-        arrival = arrive(self.arrived, item, start, said, came=len(present), rows=interval.rows, refused=interval.found)
+        arrival = arrive(
+            self.arrived, item, start, said, came=len(present), rows=interval.row_count, refused=interval.finding_count
+        )
         missed = self._missing(day, slot, present) if arrival.tells else np.empty(0, np.int64)
         self.last[present] = day
         scored = outcome(item, list(self.series), points, arrival, missed)
@@ -103,7 +105,7 @@ class Detector:
         return scored._replace(alerts=alerts)
 
     def _points(
-        self, interval: Interval, day: int, slot: int, said: list[Feedback]
+        self, interval: IntervalData, day: int, slot: int, said: list[Feedback]
     ) -> tuple[model.Floats, model.Points]:
         """The values of all series [series, measure], and their points [series x measures]."""
         width, sensitivity = len(self.metric_set.measures), self.metric_set.alerts.sensitivity
@@ -162,7 +164,7 @@ class Detector:
         if metric.metric_name == MISSING_DATA:
             return alert
         affected = frozenset(
-            self.series[dimension_values(series, self.metric_set)] for series in metric.relevant_time_series
+            self.series[get_dimension_values(series, self.metric_set)] for series in metric.relevant_time_series
         )
         group = grouped(
             self.ongoing, self.metric_set, metric.metric_name, Ongoing(start, alert.anomaly_group_id or "", affected)
@@ -204,8 +206,10 @@ def arrive(
     refused: int,
 ) -> Arrival:
     """Take an interval's number of series with a value; intervals come in time's order."""
-    most, wall = item.alerts.sensitivity / feedback.missing_weight(said), item.clock.wall(start)
-    usual, missing, tells = completeness.step(known, wall.toordinal(), intervals.slot(wall, item.frequency), came, most)
+    most, wall = item.alerts.sensitivity / feedback.missing_weight(said), item.clock.wall_time(start)
+    usual, missing, tells = completeness.step(
+        known, wall.toordinal(), intervals.get_slot(wall, item.frequency), came, most
+    )
     return Arrival(
         start, came, usual, missing, tells and item.alerts.missing_data, bool(usual) and known.gap > 0, rows, refused
     )
@@ -248,7 +252,7 @@ def outcome(
         for measure, some in zip(item.measure_names, by_measure, strict=True)
     ]
     alerts = events.with_others([alert for alert in found if alert is not None])
-    awaited = awake(item, MISSING_DATA, item.clock.wall(start), known, missed.tolist()) if arrival.tells else []
+    awaited = awake(item, MISSING_DATA, item.clock.wall_time(start), known, missed.tolist()) if arrival.tells else []
     if arrival.tells and (awaited or not len(missed)):
         told = (arrival.came, arrival.usual or 0, arrival.missing)
         alerts.append(events.missing(item, start, known, awaited, arrived=told))

@@ -19,7 +19,7 @@ from anomalake.detect.score import distance_of, score_of
 from anomalake.domain import alert as alerts
 from anomalake.domain.alert import Alert
 from anomalake.domain.metric_set import MetricSet
-from anomalake.domain.series_key import series_key
+from anomalake.domain.series_key import build_series_key
 from anomalake.lake.live_data import Series
 
 SOURCE = "anomalake"
@@ -76,11 +76,11 @@ def event(
     metric_set: MetricSet, measure: str, start: datetime, series: Sequence[Series], points: Points
 ) -> Alert | None:
     """The alert of one measure in the interval that starts at `start` (naive UTC), or None; `points` has an entry for each of `series`."""
-    found = alerting(metric_set, measure, metric_set.clock.wall(start), series, points)
+    found = alerting(metric_set, measure, metric_set.clock.wall_time(start), series, points)
     if not len(found):
         return None
-    order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), series_key(series[i])))
-    identity = alerts.identity(metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly")
+    order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), build_series_key(series[i])))
+    identity = alerts.derive_id(metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly")
     error = {
         i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -LARGEST), LARGEST) for i in order
     }  # halves do not overflow
@@ -101,7 +101,7 @@ def event(
         impacted_metric=alerts.ImpactedMetric(
             metric_name=measure,
             dimension_contribution=tuple(
-                alerts.contribution(name, [series[i][place] for i in order], [deviation[i] for i in order])
+                alerts.compute_contribution(name, [series[i][place] for i in order], [deviation[i] for i in order])
                 for place, name in enumerate(metric_set.dimension_names)
             ),
             relevant_time_series=tuple(
@@ -132,8 +132,8 @@ def missing(
     missing, which is the score.
     """
     count, usual, share = arrived
-    identity = alerts.identity(metric_set.name, alerts.MISSING_DATA, f"{start:%Y-%m-%dT%H:%MZ}", "missing")
-    order = sorted(missed, key=lambda i: series_key(series[i]))
+    identity = alerts.derive_id(metric_set.name, alerts.MISSING_DATA, f"{start:%Y-%m-%dT%H:%MZ}", "missing")
+    order = sorted(missed, key=lambda i: build_series_key(series[i]))
     return Alert(
         alert_name=f"{metric_set.name}-missing-data",
         alert_event_id=f"{metric_set.detector_arn}:event/{identity}",
@@ -148,7 +148,7 @@ def missing(
         impacted_metric=alerts.ImpactedMetric(
             metric_name=alerts.MISSING_DATA,
             dimension_contribution=tuple(
-                alerts.contribution(name, [series[i][place] for i in order], [1.0] * len(order))
+                alerts.compute_contribution(name, [series[i][place] for i in order], [1.0] * len(order))
                 for place, name in enumerate(metric_set.dimension_names)
                 if order
             ),
@@ -187,7 +187,7 @@ def _lacking(metric_set: MetricSet, series: Sequence[Series], missed: Sequence[i
 def _series(metric_set: MetricSet, measure: str, series: Series, **numbers: float) -> alerts.TimeSeries:
     """The series as an alert names it."""
     return alerts.TimeSeries(
-        time_series_id=alerts.identity(metric_set.name, measure, series_key(series)),
+        time_series_id=alerts.derive_id(metric_set.name, measure, build_series_key(series)),
         dimensions=tuple(
             alerts.DimensionValue(name, value)
             for name, value in zip(metric_set.dimension_names, series, strict=True)

@@ -44,15 +44,15 @@ def due_at(metric_set: MetricSet, start: datetime) -> datetime:
 def last_due(metric_set: MetricSet, now: datetime) -> datetime:
     """The start of the newest interval whose data should be there at `now` (both naive UTC)."""
     clock = metric_set.clock
-    start = clock.previous(clock.start(now - _offset(metric_set)))
+    start = clock.previous_start(clock.start(now - _offset(metric_set)))
     while due_at(metric_set, start) > now:  # in an hour that happens twice
-        start = clock.previous(start)
+        start = clock.previous_start(start)
     return start
 
 
 def due(metric_set: MetricSet, after: datetime, last: datetime) -> Iterator[datetime]:
     """The starts of the intervals after one and up to the last, naive UTC."""
-    yield from metric_set.clock.between(metric_set.clock.following(after), last)
+    yield from metric_set.clock.starts_between(metric_set.clock.next_start(after), last)
 
 
 def walked(metric_set: MetricSet, after: datetime, last: datetime, with_data: Sequence[datetime]) -> Iterator[datetime]:
@@ -67,7 +67,7 @@ def walked(metric_set: MetricSet, after: datetime, last: datetime, with_data: Se
             yield from due(metric_set, begin, end)
         else:
             yield from due(metric_set, begin, clock.start(begin + EDGE))
-            yield from clock.between(clock.start(end - EDGE), end)
+            yield from clock.starts_between(clock.start(end - EDGE), end)
 
 
 def gaps(starts: Iterable[datetime]) -> list[tuple[datetime, datetime]]:

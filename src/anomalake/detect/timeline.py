@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from anomalake.detect import schedule
-from anomalake.domain.alert import EARLIEST, LATEST
+from anomalake.domain.alert import EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import live_data
-from anomalake.lake.live_data import Finding, source_of
+from anomalake.lake.live_data import Finding, require_source
 from anomalake.lake.store import Store
 
 MAX_NAMED = 3  # folders that one line of a summary names
@@ -35,8 +35,8 @@ def clock_now() -> datetime:
 
 def timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
     """What a back-test at `now` (naive UTC) processes; `UserError` where no live data is due."""
-    folders, clock = live_data.files_by_interval(store, metric_set), metric_set.clock
-    place = source_of(metric_set).path
+    folders, clock = live_data.list_files_by_interval(store, metric_set), metric_set.clock
+    place = require_source(metric_set).path
     if not folders:
         raise UserError(
             f"the lake holds no live data of the metric set {metric_set.name!r}; files belong in folders {place}"
@@ -44,18 +44,22 @@ def timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
     findings = [
         _finding(metric_set, wall, _SKIPPED.format(zone=metric_set.timezone))
         for wall in folders
-        if not clock.starts_at(wall)
+        if not clock.starts_at_wall_time(wall)
     ]
-    by_start = dict(sorted((start, keys) for wall, keys in folders.items() for start in clock.starts_at(wall)))
-    inside = [start for start in by_start if EARLIEST <= start < LATEST]
+    by_start = dict(
+        sorted((start, keys) for wall, keys in folders.items() for start in clock.starts_at_wall_time(wall))
+    )
+    inside = [start for start in by_start if EARLIEST_TIMESTAMP <= start < TIMESTAMP_LIMIT]
     findings += [
-        _finding(metric_set, clock.wall(start), _OUTSIDE) for start in by_start if not EARLIEST <= start < LATEST
+        _finding(metric_set, clock.wall_time(start), _OUTSIDE)
+        for start in by_start
+        if not EARLIEST_TIMESTAMP <= start < TIMESTAMP_LIMIT
     ]
     last = schedule.last_due(metric_set, now)
     ready = [start for start in inside if start <= last]
     outliers = schedule.leading_outliers(ready, clock)
     findings += [
-        _finding(metric_set, clock.wall(start), _outlier(start, ready[outliers])) for start in ready[:outliers]
+        _finding(metric_set, clock.wall_time(start), _outlier(start, ready[outliers])) for start in ready[:outliers]
     ]
     future, waiting = not_due(metric_set, inside, now)
     findings += future
@@ -67,16 +71,14 @@ def timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
         f"gap: no data from {clock.end(before)} to {after} UTC; the detector skips the time between"
         for before, after in schedule.gaps(ready)
     ]
-    walked = schedule.walked(metric_set, clock.previous(ready[0]), ready[-1], ready)
+    walked = schedule.walked(metric_set, clock.previous_start(ready[0]), ready[-1], ready)
     files = {start: by_start.get(start, []) for start in walked}
     skipped = sum((after - before - 2 * schedule.EDGE) // clock.step - 1 for before, after in schedule.gaps(ready))
     return Timeline(files, len(files) - len(ready) + skipped, tuple(findings), tuple(notes))
 
 
 _SKIPPED = "the interval never happened in {zone}: clocks skipped it; its files are not read"
-_OUTSIDE = (
-    f"the interval lies outside the years {EARLIEST.year} to {LATEST.year - 1} that the tables cover; it is not scored"
-)
+_OUTSIDE = f"the interval lies outside the years {EARLIEST_TIMESTAMP.year} to {TIMESTAMP_LIMIT.year - 1} that the tables cover; it is not scored"
 
 
 def not_due(metric_set: MetricSet, starts: Iterable[datetime], now: datetime) -> tuple[list[Finding], list[datetime]]:
@@ -85,7 +87,7 @@ def not_due(metric_set: MetricSet, starts: Iterable[datetime], now: datetime) ->
     clock = metric_set.clock
     told = "the interval lies in the future: it starts at {start} UTC, and now it is {now:%Y-%m-%d %H:%M} UTC; it is not scored before it is due"
     future = [
-        _finding(metric_set, clock.wall(start), told.format(start=start, now=now)) for start in late if start > now
+        _finding(metric_set, clock.wall_time(start), told.format(start=start, now=now)) for start in late if start > now
     ]
     return future, [start for start in late if start <= now]
 
@@ -95,7 +97,7 @@ def left_for_later(metric_set: MetricSet, waiting: Sequence[datetime]) -> list[s
     if not waiting:
         return []
     first = waiting[0]
-    which = f"{metric_set.clock.wall(first)} ({metric_set.timezone})"
+    which = f"{metric_set.clock.wall_time(first)} ({metric_set.timezone})"
     due = f"is due at {schedule.due_at(metric_set, first)} UTC"
     rest = f" and {len(waiting) - 1:,} more" if len(waiting) > 1 else ""
     return [f"left for later: the interval {which} {due}{rest}; its data is not complete yet"]
@@ -116,4 +118,4 @@ def _outlier(start: datetime, following: datetime) -> str:
 
 
 def _finding(metric_set: MetricSet, wall: datetime, problem: str) -> Finding:
-    return Finding(live_data.folder(metric_set, wall), problem)
+    return Finding(live_data.interval_folder(metric_set, wall), problem)

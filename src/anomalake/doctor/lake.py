@@ -134,14 +134,14 @@ def data(scene: Scene) -> Iterator[Finding]:
         )
         return
     for item in scene.setting.sets:
-        if item.source and not _first_objects(scene, time_patterns.folder_pattern(item.source.path).prefix):
-            place = f"s3://{bucket}/{live_data.folder(item, datetime(2021, 2, 17))}/"
+        if item.source and not _first_objects(scene, time_patterns.parse_folder_pattern(item.source.path).prefix):
+            place = f"s3://{bucket}/{live_data.interval_folder(item, datetime(2021, 2, 17))}/"
             yield Finding(
                 "warning",
                 f"{item.name}: there is no live data",
                 f"put each interval's file in its folder, such as {place}",
             )
-        elif _first_objects(scene, layout.folder("metricValue_AnomalyScore", item) + "/"):
+        elif _first_objects(scene, layout.table_folder("metricValue_AnomalyScore", item) + "/"):
             yield Finding("ok", f"{item.name}: there are anomalies{' and live data' if item.source else ''}")
         elif item.source:
             remedy = "the detector needs some history, and there may be nothing unusual; if it lasts, look at its log and docs/detector.md"

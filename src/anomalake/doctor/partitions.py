@@ -12,11 +12,11 @@ from anomalake.catalog.projection import Outside
 from anomalake.catalog.views import database
 from anomalake.doctor.scene import Finding, Scene, ask
 from anomalake.domain import intervals, time_patterns
-from anomalake.domain.alert import EARLIEST
+from anomalake.domain.alert import EARLIEST_TIMESTAMP
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, live_data
 from anomalake.lake.layout import Table
-from anomalake.lake.live_data import source_of
+from anomalake.lake.live_data import require_source
 
 _PAGES = 3  # of a thousand keys, that one question goes through
 _TABLES: tuple[Table, ...] = (
@@ -58,7 +58,7 @@ def partitions(scene: Scene) -> Iterator[Finding]:
             )
             yield Finding("warning", found, command)
         if not told and one.first is not None and one.whole:
-            place = live_data.folder(one.item, one.first)
+            place = live_data.interval_folder(one.item, one.first)
             yield Finding(
                 "ok", f"{one.item.name}: Athena shows live data from {one.start} on, and the first lies in {place}"
             )
@@ -67,7 +67,7 @@ def partitions(scene: Scene) -> Iterator[Finding]:
 
 
 def _not_compared(scene: Scene, one: _Live) -> Finding:
-    prefix = time_patterns.folder_pattern(source_of(one.item).path).prefix
+    prefix = time_patterns.parse_folder_pattern(require_source(one.item).path).prefix
     if one.first is not None:
         remedy = "`anomalake detect --rebuild` compares all of them; a `source.path` with the year first, then month and day, is compared here"
         return Finding(
@@ -77,7 +77,9 @@ def _not_compared(scene: Scene, one: _Live) -> Finding:
         )
     if not _keys(scene, prefix, most=1)[0]:
         return Finding("skipped", f"{one.item.name}: there is no live data to compare with the range of its partitions")
-    remedy = f"put each interval's file in its folder, such as {live_data.folder(one.item, datetime(2021, 2, 17))}/"
+    remedy = (
+        f"put each interval's file in its folder, such as {live_data.interval_folder(one.item, datetime(2021, 2, 17))}/"
+    )
     return Finding(
         "warning",
         f"{one.item.name}: none of the first {_PAGES},000 objects in {prefix} lies in the folder of an interval",
@@ -90,7 +92,7 @@ def _live(scene: Scene, item: MetricSet, now: datetime) -> _Live | Finding | Non
     answer = ask(scene, "glue", "get_table", DatabaseName=database(scene.prefix, item), Name="live")
     if answer is None:
         return None  # `catalog` reports it
-    path, projected = source_of(item).path, answer["Table"].get("Parameters", {}).get("projection.slot.range", "")
+    path, projected = require_source(item).path, answer["Table"].get("Parameters", {}).get("projection.slot.range", "")
     try:
         start = projection.start_of_range(projected, projection.partition(path).pattern)
     except ValueError:
@@ -101,10 +103,10 @@ def _live(scene: Scene, item: MetricSet, now: datetime) -> _Live | Finding | Non
             "run `anomalake render` and deploy again; or the deployed version is older than this checkout",
         )
     walls, whole = _walls(scene, item)
-    if time_patterns.sorts_by_date(time_patterns.folder_pattern(path).pattern):
+    if time_patterns.sorts_by_date(time_patterns.parse_folder_pattern(path).pattern):
         whole = True
-        if walls and intervals.to_utc(walls[0], item.timezone) < EARLIEST:
-            walls = [walls[0], *_walls(scene, item, EARLIEST)[0]]
+        if walls and intervals.to_utc(walls[0], item.timezone) < EARLIEST_TIMESTAMP:
+            walls = [walls[0], *_walls(scene, item, EARLIEST_TIMESTAMP)[0]]
         walls += _walls(scene, item, datetime.combine((now + 2 * projection.AHEAD).date(), time.min))[0]
     return _Live(item, start, min(walls, default=None), projection.outside(walls, item, start, now), whole)
 
@@ -114,14 +116,14 @@ def _walls(scene: Scene, item: MetricSet, start: datetime | None = None) -> tupl
 
     Whether there are no more keys is the second answer.
     """
-    prefix, pattern, _ = time_patterns.folder_pattern(source_of(item).path)
+    prefix, pattern, _ = time_patterns.parse_folder_pattern(require_source(item).path)
     after = (
-        prefix + start.strftime(time_patterns.python_format(pattern)) if start else ""
+        prefix + start.strftime(time_patterns.to_python_format(pattern)) if start else ""
     )  # a folder's keys come after its name
     found: list[datetime] = []
     for _ in range(_PAGES):
         keys, more = _keys(scene, prefix, after)
-        found += [wall for key in keys if (wall := live_data.wall_of(item, key)) is not None]
+        found += [wall for key in keys if (wall := live_data.wall_time_of_key(item, key)) is not None]
         if not more or (found and time_patterns.sorts_by_date(pattern)):
             return found, not more
         after = keys[-1]
@@ -130,16 +132,16 @@ def _walls(scene: Scene, item: MetricSet, start: datetime | None = None) -> tupl
 
 def _tables(scene: Scene, item: MetricSet, now: datetime) -> Iterator[Finding]:
     """Rows of the lake's tables before 2000 or after tomorrow."""
-    tomorrow = layout.date(now + projection.AHEAD)
+    tomorrow = layout.utc_date(now + projection.AHEAD)
     for table in _TABLES:
-        folder = f"{layout.folder(table, item)}/date="
+        folder = f"{layout.table_folder(table, item)}/date="
         first = _days(_keys(scene, folder, most=1)[0])
         after = _days(_keys(scene, folder, f"{folder}{tomorrow}/~", most=1)[0])
-        if first and first[0] < layout.date(EARLIEST):
+        if first and first[0] < layout.utc_date(EARLIEST_TIMESTAMP):
             remedy = "if this date is a mistake, correct the data and run `anomalake detect --rebuild`; DuckDB on a laptop shows it"
             yield Finding(
                 "warning",
-                f"{item.name}: {table} has rows of {first[0]}; Athena shows them from {EARLIEST:%Y-%m-%d} on",
+                f"{item.name}: {table} has rows of {first[0]}; Athena shows them from {EARLIEST_TIMESTAMP:%Y-%m-%d} on",
                 remedy,
             )
         if after:
@@ -152,7 +154,7 @@ def _tables(scene: Scene, item: MetricSet, now: datetime) -> Iterator[Finding]:
 
 
 def _days(keys: Iterable[str]) -> list[str]:
-    return [day for key in keys if (day := layout.day_of(key))]
+    return [day for key in keys if (day := layout.date_in_key(key))]
 
 
 def _keys(scene: Scene, prefix: str, after: str = "", most: int = 1000) -> tuple[list[str], bool]:

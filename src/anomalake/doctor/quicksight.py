@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from anomalake.catalog.views import views, views_of_all
-from anomalake.dashboards.quicksight import all_id, dataset_id, set_id
+from anomalake.dashboards.quicksight import all_sets_resource_id, dataset_id, resource_id
 from anomalake.doctor.account import principal
 from anomalake.doctor.scene import Answer, Finding, Scene, ask, ask_all, ask_quicksight, declared, listed, results
 from anomalake.domain import time_patterns
@@ -25,14 +25,18 @@ def access(scene: Scene) -> Iterator[Finding]:
     ]
     wanted = (
         (["s3:ListBucket", "s3:GetBucketLocation"], [f"{s3}{bucket}"]),
-        (["s3:GetObject"], [f"{s3}{bucket}/{layout.RESULTS}/any", *(f"{s3}{bucket}/{time_patterns.folder_pattern(item.source.path).prefix}any"
+        (["s3:GetObject"], [f"{s3}{bucket}/{layout.RESULTS_FOLDER}/any", *(f"{s3}{bucket}/{time_patterns.parse_folder_pattern(item.source.path).prefix}any"
                                                                    for item in scene.setting.sets if item.source)]),
         (["s3:GetObject", "s3:PutObject"], [s3 + written.removeprefix("s3://").rstrip("/") + "/any"]),
         (["athena:StartQueryExecution", "athena:GetQueryResults"], [f"arn:{scene.partition}:athena:{where}:workgroup/{group}"]),
         (["glue:GetTable"], catalog),
     )  # fmt: skip
     below = [
-        {"ContextKeyName": "s3:prefix", "ContextKeyValues": [f"{layout.RESULTS}/any"], "ContextKeyType": "string"}
+        {
+            "ContextKeyName": "s3:prefix",
+            "ContextKeyValues": [f"{layout.RESULTS_FOLDER}/any"],
+            "ContextKeyType": "string",
+        }
     ]  # what a listing asks for
     denied: list[str] = []
     unsure: list[str] = []
@@ -71,7 +75,7 @@ def access(scene: Scene) -> Iterator[Finding]:
 
 def _ids(scene: Scene) -> list[str]:
     """Of the analyses, and of the dashboards."""
-    return [*(set_id(item, scene.prefix) for item in scene.setting.sets), all_id(scene.prefix)]
+    return [*(resource_id(item, scene.prefix) for item in scene.setting.sets), all_sets_resource_id(scene.prefix)]
 
 
 def data_source(scene: Scene) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from anomalake.catalog.views import database, views, views_of_all
 from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, tables
-from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.lake.layout import GLUE_TABLE_NAMES, Format
 
 Status = Literal["ok", "warning", "problem", "skipped"]
 Clients = Callable[[str, str], Any]  # a service and a region -> its boto3 client
@@ -210,15 +210,19 @@ def declared(scene: Scene) -> dict[str, dict[str, Declared]]:
     made: dict[str, dict[str, Declared]] = {scene.prefix: {}}
     for item in scene.setting.sets:
         own = made[database(scene.prefix, item)] = {}
-        for table, name in GLUE_NAMES.items():
+        for table, name in GLUE_TABLE_NAMES.items():
             kinds = {
                 column: "string" if form == "csv" else sql.HIVE[sql.TRINO[kind]]
                 for column, kind in tables.schema(table, item)
             }
-            own[name] = Declared({column.lower(): kind for column, kind in kinds.items()}, layout.folder(table, item))
+            own[name] = Declared(
+                {column.lower(): kind for column, kind in kinds.items()}, layout.table_folder(table, item)
+            )
         if item.source is not None:
             columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")
-            own["live"] = Declared(columns, time_patterns.folder_pattern(item.source.path).prefix.rpartition("/")[0])
+            own["live"] = Declared(
+                columns, time_patterns.parse_folder_pattern(item.source.path).prefix.rpartition("/")[0]
+            )
     every = [view for item in scene.setting.sets for view in views(item, scene.prefix, form)]
     for view in (*every, *views_of_all(scene.setting.sets, scene.prefix, form)):
         made[view.database][view.name] = Declared({column.name: sql.HIVE[column.type] for column in view.columns})

@@ -16,12 +16,15 @@ import msgspec
 
 from anomalake.domain.metric_set import MetricSet
 
-EARLIEST, LATEST = datetime(2000, 1, 1), datetime(2100, 1, 1)  # naive UTC; what the tables' partitions cover
-MOST_ALERTS = 100  # of one event
+EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT = (
+    datetime(2000, 1, 1),
+    datetime(2100, 1, 1),
+)  # naive UTC; what the tables' partitions cover
+MAX_ALERTS_PER_EVENT = 100  # of one event
 MISSING_DATA = "missing data"  # in place of a measure: data that did not arrive. No measure can have the name
-MOST_ID, MOST_REASON = 512, 2_000  # characters; a CloudWatch alarm has some 320 in its ARN at most
+MAX_ID_CHARACTERS, MAX_REASON_CHARACTERS = 512, 2_000  # characters; a CloudWatch alarm has some 320 in its ARN at most
 MAX_VALUE_CHARACTERS = 5_000  # of a dimension
-SEVERITY = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # labels of scores below the number
+SEVERITY_LABELS = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # labels of scores below the number
 _Kind = TypeVar("_Kind")
 _NAMESPACE = UUID("9c5f9b4e-4f0a-5c0e-8a52-6b8a1f7d3c11")
 
@@ -30,7 +33,7 @@ class AlertError(Exception):
     """An alert that cannot be understood or belongs nowhere: why, and what would be right; cut where it quotes a text without end."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason if len(reason) <= MOST_REASON else f"{reason[: MOST_REASON - 1]}…")
+        super().__init__(reason if len(reason) <= MAX_REASON_CHARACTERS else f"{reason[: MAX_REASON_CHARACTERS - 1]}…")
 
 
 class _Wire(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
@@ -102,7 +105,7 @@ class Alert(_Wire, frozen=True):
     @property
     def instant(self) -> datetime:
         """When, as naive UTC."""
-        return read_timestamp(self.timestamp)
+        return parse_timestamp(self.timestamp)
 
     @property
     def event_id(self) -> str:
@@ -116,7 +119,7 @@ _TIMESTAMP = re.compile(
 )
 
 
-def read_timestamp(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """An ISO instant (`2022-03-04T05:25:00.000+0000`; Java adds a zone, `...T05:25Z[UTC]`) as naive UTC; the zone decides only without an offset."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None or not (match["offset"] or match["zone"]):
@@ -126,9 +129,9 @@ def read_timestamp(text: str) -> datetime:
         instant = wall.replace(tzinfo=_tzinfo(match["offset"], match["zone"])).astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, ZoneInfoNotFoundError, OSError) as error:
         raise AlertError(f"timestamp: {text!r} names no instant: {error}") from error
-    if not EARLIEST <= instant < LATEST:
+    if not EARLIEST_TIMESTAMP <= instant < TIMESTAMP_LIMIT:
         raise AlertError(
-            f"timestamp: {text!r} lies outside the years {EARLIEST.year} to {LATEST.year - 1} that the tables cover"
+            f"timestamp: {text!r} lies outside the years {EARLIEST_TIMESTAMP.year} to {TIMESTAMP_LIMIT.year - 1} that the tables cover"
         )
     return instant
 
@@ -136,20 +139,20 @@ def read_timestamp(text: str) -> datetime:
 _FRACTION = re.compile(r"T\d\d:\d\d:\d\d\.(\d{1,9})")
 
 
-def report_time(text: str) -> str:
+def normalize_report_time(text: str) -> str:
     """An instant, written like a timestamp, in UTC and with milliseconds; such texts sort by time. `AlertError` where it cannot be read."""
     try:
-        instant = read_timestamp(text)
+        instant = parse_timestamp(text)
     except AlertError as error:
         raise AlertError(f"reportedAt: {str(error).removeprefix('timestamp: ')}") from error
     match = _FRACTION.search(text)
     return f"{instant:%Y-%m-%dT%H:%M:%S}.{(match[1] if match else '').ljust(3, '0')[:3]}Z"
 
 
-def report_time_or_none(found: object) -> str | None:
-    """`report_time` of what a service or an envelope says; null where that is no time, which costs the order of reports and not the alert."""
+def normalize_report_time_or_none(found: object) -> str | None:
+    """`normalize_report_time` of what a service or an envelope says; null where that is no time, which costs the order of reports and not the alert."""
     try:
-        return report_time(found) if isinstance(found, str) else None
+        return normalize_report_time(found) if isinstance(found, str) else None
     except AlertError:
         return None
 
@@ -166,7 +169,7 @@ def _tzinfo(offset: str | None, zone_name: str | None) -> timezone | ZoneInfo:
 
 def parse(body: bytes | str) -> Alert:
     """The alert of a JSON text, checked as far as it can be without a metric set; `AlertError` otherwise."""
-    return sound(convert(decode(body), Alert, "an alert"))
+    return validate(convert(decode(body), Alert, "an alert"))
 
 
 def decode(body: bytes | str) -> dict[str, Any]:
@@ -192,41 +195,41 @@ def convert(found: object, kind: type[_Kind], what: str) -> _Kind:
         raise AlertError(f"not {what}: {error}") from error
 
 
-def sound(alert: Alert) -> Alert:
+def validate(alert: Alert) -> Alert:
     """The alert itself, if its id, score and timestamp can be filed; `AlertError` otherwise."""
     if not alert.alert_event_id:
         raise AlertError("alertEventId: is empty; it names the event")
     for field, text in (("alertEventId", alert.alert_event_id), ("anomalyDetectorArn", alert.anomaly_detector_arn)):
-        if len(text) > MOST_ID:
-            raise AlertError(f"{field}: has {len(text)} characters; at most {MOST_ID} are taken")
+        if len(text) > MAX_ID_CHARACTERS:
+            raise AlertError(f"{field}: has {len(text)} characters; at most {MAX_ID_CHARACTERS} are taken")
     if alert.anomaly_score is not None and not 0 <= alert.anomaly_score <= 100:
         raise AlertError(f"anomalyScore: {alert.anomaly_score:g} must be from 0 to 100, or null")
     alert.instant  # noqa: B018  (raises where the timestamp cannot be read)
     return (
         alert
         if alert.reported_at is None
-        else msgspec.structs.replace(alert, reported_at=report_time(alert.reported_at))
+        else msgspec.structs.replace(alert, reported_at=normalize_report_time(alert.reported_at))
     )
 
 
-def identity(*parts: str) -> str:
+def derive_id(*parts: str) -> str:
     """The id of what these parts name: the same for the same parts, whenever and wherever it is asked for."""
     return str(uuid5(_NAMESPACE, "|".join(parts)))
 
 
-def written(instant: datetime) -> str:
+def format_timestamp(instant: datetime) -> str:
     """A naive UTC instant as an alert's `timestamp`, without fractions of a second."""
     return f"{instant:%Y-%m-%dT%H:%M:%S}Z[UTC]"
 
 
-def direction(value: float | None, expected: float | None) -> str | None:
+def get_direction(value: float | None, expected: float | None) -> str | None:
     """`above` or `below` what was expected; null where one of them is not known, or they are equal."""
     if value is None or expected is None or value == expected:
         return None
     return "above" if value > expected else "below"
 
 
-def directed(alert: Alert) -> Alert:
+def add_direction(alert: Alert) -> Alert:
     """The alert with a direction: its own, else that of its series together, as far as they have a value and an expected value."""
     if alert.direction is not None:
         return alert
@@ -240,11 +243,11 @@ def directed(alert: Alert) -> Alert:
         return alert
     share = 1 / (2 * len(known))  # so that no difference and no sum overflows
     net = math.fsum(value * share - expected * share for value, expected in known)
-    found = direction(*known[0]) if len(known) == 1 else direction(net, 0.0)
+    found = get_direction(*known[0]) if len(known) == 1 else get_direction(net, 0.0)
     return msgspec.structs.replace(alert, direction=found)
 
 
-def shares(weights: Sequence[float]) -> list[float]:
+def to_percentages(weights: Sequence[float]) -> list[float]:
     """Weights as per cent with two decimals that add up to 100 exactly (largest remainders)."""
     largest_weight = max(weights)
     weights = (
@@ -259,12 +262,12 @@ def shares(weights: Sequence[float]) -> list[float]:
     return [part / 100 for part in whole]
 
 
-def contribution(name: str, values: Sequence[str | None], weights: Sequence[float]) -> DimensionContribution:
+def compute_contribution(name: str, values: Sequence[str | None], weights: Sequence[float]) -> DimensionContribution:
     """The share of each value of a dimension in the event: 100 x its weight / all weights; `weights[i]` (0 or more) belongs to `values[i]`."""
     summed: dict[str | None, float] = {}
     for value, weight in zip(values, weights, strict=True):
         summed[value] = summed.get(value, 0.0) + weight
-    parts = zip(summed, shares(list(summed.values())), strict=True)
+    parts = zip(summed, to_percentages(list(summed.values())), strict=True)
     return DimensionContribution(
         name,
         tuple(
@@ -274,7 +277,7 @@ def contribution(name: str, values: Sequence[str | None], weights: Sequence[floa
     )
 
 
-def fit(alert: Alert, metric_set: MetricSet) -> Alert:
+def match_to_metric_set(alert: Alert, metric_set: MetricSet) -> Alert:
     """The alert in the names of the metric set; `AlertError` where it names what the set does not have, or a series' dimension twice."""
     alert = _renamed(alert, metric_set)
     metric, known, where = alert.impacted_metric, set(metric_set.dimension_names), f"the metric set {metric_set.name!r}"
@@ -350,15 +353,15 @@ def _renamed(alert: Alert, metric_set: MetricSet) -> Alert:
     )
 
 
-def dimension_values(series: TimeSeries, metric_set: MetricSet) -> tuple[str | None, ...]:
+def get_dimension_values(series: TimeSeries, metric_set: MetricSet) -> tuple[str | None, ...]:
     """The series' value of each dimension of the set, null where it lacks one."""
     values = {item.dimension_name: item.dimension_value for item in series.dimensions}
     return tuple(values.get(name) for name in metric_set.dimension_names)
 
 
-def severity(score: float | None) -> str:
+def get_severity_label(score: float | None) -> str:
     """The score, 0 to 100, as a label; `unscored` where there is none."""
-    return "unscored" if score is None else next(label for bound, label in SEVERITY if score < bound)
+    return "unscored" if score is None else next(label for bound, label in SEVERITY_LABELS if score < bound)
 
 
 def encode(alert: Alert) -> bytes:

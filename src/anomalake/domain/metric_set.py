@@ -17,10 +17,10 @@ import yaml
 from anomalake.domain import expressions, intervals, strict_yaml, time_patterns
 from anomalake.domain.errors import UserError
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
-COLUMN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
-MOST_DIMENSIONS = MOST_MEASURES = 10
-LARGEST_OFFSET = 432_000
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,40}")
+COLUMN_PATTERN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
+MAX_DIMENSIONS = MAX_MEASURES = 10
+MAX_OFFSET_SECONDS = 432_000
 # What the lake writes itself lies in these (lake.layout); live data among it would be expired, or read as results.
 LAKE_FOLDERS = frozenset(
     "anomalyResults alerts quarantine detector feedback notifications athena-results backfill metric_sets".split()
@@ -33,26 +33,26 @@ GENERATED_COLUMNS = frozenset(
     "rootcause reportid reportedat eventrank value expectedvalue lowerbound upperbound score".split()
 )
 # What the anomaly table holds of each measure: `<measure><suffix>`; the views show all but the id of the report.
-ANOMALY_COLUMNS = ("AnomalyMetricValue", "GroupScore", "ExpectedValue", "LowerBound", "UpperBound", "EventId")
-REPORT_ID = "ReportId"
+ANOMALY_COLUMN_SUFFIXES = ("AnomalyMetricValue", "GroupScore", "ExpectedValue", "LowerBound", "UpperBound", "EventId")
+REPORT_ID_SUFFIX = "ReportId"
 
 # What `mapping` may give: the fields of an alert, those of its measure among them, and `each`, the parts of an event that are an alert each.
-MAPPED = (
+MAPPING_FIELDS = (
     "each metricName timestamp anomalyScore relevantTimeSeries dimensionContribution direction rootCause "
     "alertEventId anomalyGroupId alertName alertDescription consoleUrl source reportedAt scale"
 ).split()
-MAPPED_PLAIN = ("scale",)  # a value as it is, and no expression
-MAPPED_ALWAYS = ("metricName", "timestamp")
+MAPPING_CONSTANTS = ("scale",)  # a value as it is, and no expression
+REQUIRED_MAPPING_FIELDS = ("metricName", "timestamp")
 
 
-def printable(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """The text on one line, with a blank for each character that is not printable (line breaks, control characters, marks of direction)."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
-def one_line(text: str, most: int) -> str:
+def to_one_line(text: str, most: int) -> str:
     """A text for people on one line, no longer than the services take it, and without what CloudFormation would take for a parameter."""
-    line = " ".join(printable(text).split()).replace("${", "$ {")
+    line = " ".join(replace_unprintable(text).split()).replace("${", "$ {")
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
@@ -63,12 +63,12 @@ class _Named(msgspec.Struct, frozen=True):
     def title(self) -> str:
         """The label, else the name."""
         label, name = getattr(self, "label", None), getattr(self, "name", "")
-        return one_line(label or "", 80) or str(name)
+        return to_one_line(label or "", 80) or str(name)
 
     @property
-    def told(self) -> str:
+    def short_description(self) -> str:
         """The description, empty where there is none."""
-        return one_line(getattr(self, "description", None) or "", 240)
+        return to_one_line(getattr(self, "description", None) or "", 240)
 
 
 class Dimension(_Named, frozen=True, forbid_unknown_fields=True):
@@ -92,9 +92,9 @@ class Measure(_Named, frozen=True, forbid_unknown_fields=True):
     formerly: tuple[str, ...] = ()
 
     @property
-    def shown_unit(self) -> str:
+    def short_unit(self) -> str:
         """The unit, empty where there is none."""
-        return one_line(self.unit or "", 30)
+        return to_one_line(self.unit or "", 30)
 
 
 class Timestamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -202,12 +202,12 @@ class MetricSet(_Named, frozen=True, forbid_unknown_fields=True):
         return self.clock.start(instant)
 
 
-def name_from(text: str) -> str:
+def to_metric_set_name(text: str) -> str:
     """A metric set's name made of somebody's words (a file's name, another service's): lower case, `_` for what a name may not hold, 41 at most."""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).lstrip("_0123456789")[:41].rstrip("_") or "metrics"
 
 
-def column_from(text: str) -> str:
+def to_column_name(text: str) -> str:
     """A dimension's or measure's name made of another service's: `_` for what a column may not hold, and behind a generated column's name."""
     name = re.sub(r"[^a-zA-Z0-9_-]", "_", text).lstrip("_-")[:63] or "unnamed"
     return f"{name}_" if name.lower() in GENERATED_COLUMNS else name
@@ -328,7 +328,9 @@ def _problems(item: MetricSet) -> list[_Problem]:
             found.append(_Problem(field, problem))
 
     check(
-        bool(NAME.fullmatch(item.name)), "name", f"{item.name!r} must be a letter a-z, then up to 40 of a-z, 0-9 and _"
+        bool(NAME_PATTERN.fullmatch(item.name)),
+        "name",
+        f"{item.name!r} must be a letter a-z, then up to 40 of a-z, 0-9 and _",
     )
     check(
         not item.name.endswith("_crawled"),
@@ -339,23 +341,21 @@ def _problems(item: MetricSet) -> list[_Problem]:
     try:
         if item.timezone.startswith(("posix/", "right/")) or item.timezone in {"localtime", "posixrules", "Factory"}:
             raise ValueError(item.timezone)  # names of this machine's files, unknown to Athena
-        intervals.zone(item.timezone)
+        intervals.get_time_zone(item.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         check(False, "timezone", f"{item.timezone!r} is no time zone; use an IANA name such as UTC or Europe/Berlin")
         return found
     if item.timestamp.format != time_patterns.UNIX:
         try:
-            time_patterns.check_moment(item.timestamp.format, hour=item.frequency != "P1D")
+            time_patterns.check_timestamp_pattern(item.timestamp.format, hour=item.frequency != "P1D")
         except UserError as error:
             check(False, "timestamp.format", f"{error}; or UNIX")
     check(len(item.measures) >= 1, "measures", "at least one is needed")
+    check(len(item.measures) <= MAX_MEASURES, "measures", f"{len(item.measures)} are too many; at most {MAX_MEASURES}")
     check(
-        len(item.measures) <= MOST_MEASURES, "measures", f"{len(item.measures)} are too many; at most {MOST_MEASURES}"
-    )
-    check(
-        len(item.dimensions) <= MOST_DIMENSIONS,
+        len(item.dimensions) <= MAX_DIMENSIONS,
         "dimensions",
-        f"{len(item.dimensions)} are too many; at most {MOST_DIMENSIONS}",
+        f"{len(item.dimensions)} are too many; at most {MAX_DIMENSIONS}",
     )
     if found:
         return found  # the checks below name every dimension and measure
@@ -373,12 +373,12 @@ def _name_problems(item: MetricSet) -> list[_Problem]:
     found = []
     owners: dict[str, str] = dict.fromkeys(GENERATED_COLUMNS, "a column that the tables generate")
     for measure in item.measures:
-        for suffix in (*ANOMALY_COLUMNS, REPORT_ID):
+        for suffix in (*ANOMALY_COLUMN_SUFFIXES, REPORT_ID_SUFFIX):
             owners[(measure.name + suffix).lower()] = f"a column generated for the measure {measure.name!r}"
     named = [(f"dimensions[{i}].name", name) for i, name in enumerate(item.dimension_names)]
     named += [(f"measures[{i}].name", name) for i, name in enumerate(item.measure_names)]
     for field, name in named:
-        if not COLUMN.fullmatch(name):
+        if not COLUMN_PATTERN.fullmatch(name):
             found.append(
                 _Problem(
                     field,
@@ -463,11 +463,11 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
             )
         )
     try:
-        folder = time_patterns.python_format(time_patterns.folder_pattern(source.path).pattern)
+        folder = time_patterns.to_python_format(time_patterns.parse_folder_pattern(source.path).pattern)
     except UserError as error:
         return [*found, _Problem("source.path", str(error))]
     day = datetime(2021, 1, 31)
-    walls = list(intervals.walls(day, day + intervals.STEP["P1D"] * 2, item.frequency))
+    walls = list(intervals.iterate_wall_times(day, day + intervals.INTERVAL_LENGTHS["P1D"] * 2, item.frequency))
     if (
         len({wall.strftime(folder) for wall in walls}) < len(walls)
         or len({(day.replace(year=y)).strftime(folder) for y in (2021, 2022)}) < 2
@@ -483,7 +483,7 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
     found += [
         _Problem(
             "source.columns",
-            f"must name {name!r} once; it lists the file's columns in their order: {one_line(', '.join(source.columns), 500)}",
+            f"must name {name!r} once; it lists the file's columns in their order: {to_one_line(', '.join(source.columns), 500)}",
         )
         for name in wanted
         if source.columns.count(name) != 1
@@ -497,7 +497,7 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
                 "'slot' collides with the partition column of the live table; name the column otherwise",
             )
         )
-    if bad := [name for name in source.columns if not COLUMN.fullmatch(name)]:
+    if bad := [name for name in source.columns if not COLUMN_PATTERN.fullmatch(name)]:
         found.append(
             _Problem(
                 "source.columns", f"{bad[0]!r} must start with a letter or digit and hold only letters, digits, - and _"
@@ -510,23 +510,26 @@ def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
         found.append(_Problem("source.delimiter", "and source.quote must differ, and neither may be a line break"))
     if source.format == "jsonl" and source.charset != "UTF-8":
         found.append(_Problem("source.charset", "must be UTF-8 for jsonl"))
-    if not 0 <= source.offset <= LARGEST_OFFSET:
-        found.append(_Problem("source.offset", f"{source.offset} must be from 0 to {LARGEST_OFFSET} seconds"))
+    if not 0 <= source.offset <= MAX_OFFSET_SECONDS:
+        found.append(_Problem("source.offset", f"{source.offset} must be from 0 to {MAX_OFFSET_SECONDS} seconds"))
     return found
 
 
 def _mapping_problems(mapping: dict[str, str]) -> list[_Problem]:
-    if unknown := next((field for field in mapping if field not in MAPPED), None):
+    if unknown := next((field for field in mapping if field not in MAPPING_FIELDS), None):
         return [
             _Problem(
-                f"mapping.{one_line(unknown, 100)}", f"is no field that a mapping gives; known are {', '.join(MAPPED)}"
+                f"mapping.{to_one_line(unknown, 100)}",
+                f"is no field that a mapping gives; known are {', '.join(MAPPING_FIELDS)}",
             )
         ]
     found = [
-        _Problem("mapping", f"lacks `{field}`; an alert needs it") for field in MAPPED_ALWAYS if field not in mapping
+        _Problem("mapping", f"lacks `{field}`; an alert needs it")
+        for field in REQUIRED_MAPPING_FIELDS
+        if field not in mapping
     ]
     for field, expression in mapping.items():
-        if field in MAPPED_PLAIN:
+        if field in MAPPING_CONSTANTS:
             if not _is_positive(expression):
                 found.append(
                     _Problem(
@@ -538,8 +541,8 @@ def _mapping_problems(mapping: dict[str, str]) -> list[_Problem]:
         try:
             expressions.check(expression)
         except (ValueError, RecursionError) as error:
-            shown = one_line(expression, 200)
-            found.append(_Problem(f"mapping.{field}", f"'{shown}' is no JMESPath: {one_line(str(error), 200)}"))
+            shown = to_one_line(expression, 200)
+            found.append(_Problem(f"mapping.{field}", f"'{shown}' is no JMESPath: {to_one_line(str(error), 200)}"))
     return found
 
 
@@ -550,7 +553,7 @@ def _is_positive(text: str) -> bool:
         return False
 
 
-def detector_name(arn: str) -> str:
+def extract_detector_name(arn: str) -> str:
     """What follows the type in an ARN's resource, colons and all (`alarm:api: 5xx` gives `api: 5xx`); of a text that is no ARN, its last part."""
     fields = arn.split(":", 5)
     if len(fields) < 6 or fields[0] != "arn":
@@ -559,27 +562,27 @@ def detector_name(arn: str) -> str:
     return name if colon and "/" not in kind else fields[5]
 
 
-def names(item: MetricSet, detector_arn: str) -> bool:
+def names_detector(item: MetricSet, detector_arn: str) -> bool:
     """Whether `alerts.detectors` names the detector literally, by name or by ARN."""
-    return not {detector_arn, detector_name(detector_arn)}.isdisjoint(item.alerts.detectors)
+    return not {detector_arn, extract_detector_name(detector_arn)}.isdisjoint(item.alerts.detectors)
 
 
-def watches(item: MetricSet, detector_arn: str) -> bool:
+def matches_detector(item: MetricSet, detector_arn: str) -> bool:
     """Whether a pattern in `alerts.detectors` matches the detector: its ARN, its name, or what follows the last colon."""
-    called = {detector_arn, detector_name(detector_arn), detector_arn.rpartition(":")[2]}
+    called = {detector_arn, extract_detector_name(detector_arn), detector_arn.rpartition(":")[2]}
     return any(fnmatchcase(name, pattern) for pattern in item.alerts.detectors for name in called)
 
 
-def route(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet:
+def find_metric_set(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet:
     """The metric set that a detector's alerts belong to; `UserError` says which line to add where.
 
     The nearest claim counts: the set whose mapping made the alert, a set that names the detector, a set of its name, a set whose pattern matches.
     """
-    name = detector_name(detector_arn)
+    name = extract_detector_name(detector_arn)
     own = [item for item in sets if item.name == name]
     if own and detector_arn == own[0].mapping_arn and own[0].mapping:
         return own[0]
-    for claims in (names, None, watches):
+    for claims in (names_detector, None, matches_detector):
         matching = own if claims is None else [item for item in sets if claims(item, detector_arn)]
         if len(matching) > 1:
             several = ", ".join(item.name for item in matching)
@@ -588,7 +591,7 @@ def route(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet:
             )
         if matching:
             return matching[0]
-    known = one_line(", ".join(item.name for item in sets), 500)
+    known = to_one_line(", ".join(item.name for item in sets), 500)
     raise UserError(
         f"no metric set takes the alerts of the detector {detector_arn!r}; add it to one (there are: {known}): "
         f"in src/metric_sets/<name>.yaml write `alerts: {{detectors: [{_yaml_text(name)}]}}`, or add it to the `detectors` that are there"

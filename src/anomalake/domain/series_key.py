@@ -9,6 +9,6 @@ from collections.abc import Iterable
 NULL = "%null"
 
 
-def series_key(values: Iterable[str | None]) -> str:
+def build_series_key(values: Iterable[str | None]) -> str:
     """`["pc_web", None, "a|b"]` -> `pc_web|%null|a%7Cb`."""
     return "|".join(NULL if value is None else value.replace("%", "%25").replace("|", "%7C") for value in values)

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from anomalake.domain.errors import UserError
 
 UNIX = "UNIX"  # the one timestamp format that is not a pattern: seconds or milliseconds since 1970
-UNIX_MILLISECONDS_FROM = 94_694_400_000  # a UNIX timestamp above this is in milliseconds (the ended service's rule)
+MAX_UNIX_SECONDS = 94_694_400_000  # a UNIX timestamp above this is in milliseconds (the ended service's rule)
 
 # Java letters: (Python, Trino), the widths at which they are understood.
 _FIELDS: dict[str, tuple[str, str, tuple[int, ...]]] = {
@@ -60,7 +60,7 @@ def _translate(pattern: str, engine: Literal[0, 1]) -> str:
 
 
 @cache  # asked for each live file and row
-def python_format(pattern: str) -> str:
+def to_python_format(pattern: str) -> str:
     """For `datetime.strptime` and `strftime`."""
     return _translate(pattern, 0)
 
@@ -70,17 +70,17 @@ def has_hour(pattern: str) -> bool:
     return any(match[1] in ("H", "h") for match in _TOKEN.finditer(pattern)) and pattern != UNIX
 
 
-def check_moment(pattern: str, *, hour: bool) -> None:
+def check_timestamp_pattern(pattern: str, *, hour: bool) -> None:
     """Refuse (`UserError`) a pattern that does not say the day, or the hour where one is needed."""
     letters = {match[1] for match in _TOKEN.finditer(pattern) if match[1]}
-    python_format(pattern)
+    to_python_format(pattern)
     if not {"y", "M", "d"} <= letters or (hour and not letters & {"H", "h"}) or ("h" in letters) != ("a" in letters):
         raise UserError(
             f"the date pattern {pattern!r} must say year, month, day{' and hour' if hour else ''}, with a where hh is used"
         )
 
 
-def trino_format(pattern: str) -> str:
+def to_trino_format(pattern: str) -> str:
     """For Trino's (Athena's) `date_parse` and `date_format`."""
     return _translate(pattern, 1)
 
@@ -94,7 +94,7 @@ class FolderPattern(NamedTuple):
 
 
 @cache
-def folder_pattern(path: str) -> FolderPattern:
+def parse_folder_pattern(path: str) -> FolderPattern:
     """`ecommerce/live/{{yyyyMMdd}}/{{HHmm}}` -> (`ecommerce/live/`, `yyyyMMdd/HHmm`, ``)."""
     keys = list(_FOLDER_KEYS.finditer(path))
     if not keys:
@@ -114,23 +114,23 @@ def folder_pattern(path: str) -> FolderPattern:
         raise UserError(
             f"the path {path!r} has {wrong[0]!r} in its date; folders are named by {' '.join(sorted(_FOLDER_FIELDS))}"
         )
-    python_format(pattern)
+    to_python_format(pattern)
     return FolderPattern(path[: keys[0].start()], pattern, path[keys[-1].end() :].rstrip("/"))
 
 
 @cache
-def day_pattern(path: str) -> FolderPattern | None:
+def parse_day_pattern(path: str) -> FolderPattern | None:
     """The folder of a day that holds those of its intervals; None where the path has no such folder, or where engines hide what lies below it.
 
     `ecommerce/live/{{yyyyMMdd}}/{{HHmm}}` -> (`ecommerce/live/`, `yyyyMMdd`, ``); `ecommerce/live/{{yyyyMMddHHmm}}` -> None.
     """
-    prefix, pattern, rest = folder_pattern(path)
+    prefix, pattern, rest = parse_folder_pattern(path)
     fields, after, end = set[str](), "", 0  # seen so far; what stands after the last of them, which ends there
     for match in _TOKEN.finditer(pattern):
         if not match[1]:
             after += _literal(match[0])
         elif {"y", "M", "d"} <= fields and "/" in after:
-            below = datetime(2000, 1, 1).strftime(python_format(pattern[end:])) + rest
+            below = datetime(2000, 1, 1).strftime(to_python_format(pattern[end:])) + rest
             whole = len(fields) == 3 and not re.search("/[_.]", below)
             return FolderPattern(prefix, pattern[:end], after.partition("/")[0]) if whole else None
         else:
@@ -140,15 +140,15 @@ def day_pattern(path: str) -> FolderPattern | None:
 
 
 @cache  # asked for each live file
-def pieces(pattern: str) -> tuple[tuple[str, str], ...]:
+def split_pattern(pattern: str) -> tuple[tuple[str, str], ...]:
     """A folder's pattern in order: of each field the letter and the text (`("y", "yyyy")`), of a literal no letter and what it stands for."""
     return tuple((match[1] or "", match[0] if match[1] else _literal(match[0])) for match in _TOKEN.finditer(pattern))
 
 
-def places(pattern: str) -> dict[str, tuple[int, int]]:
+def locate_fields(pattern: str) -> dict[str, tuple[int, int]]:
     """Where a folder's pattern, whose fields have fixed widths, has each letter's field: its first character, from 0, and its width."""
     found, at = {}, 0
-    for letter, text in pieces(pattern):
+    for letter, text in split_pattern(pattern):
         if letter:
             found[letter] = (at, len(text))
         at += len(text)
@@ -157,14 +157,14 @@ def places(pattern: str) -> dict[str, tuple[int, int]]:
 
 def sorts_by_date(pattern: str) -> bool:
     """Whether folders of this pattern sort as their dates do: the year first, then month, day and time."""
-    letters = list(places(pattern))
+    letters = list(locate_fields(pattern))
     return letters == sorted(letters, key="yMdHms".index)
 
 
 @cache
-def folder_regex(path: str) -> str:
+def build_folder_regex(path: str) -> str:
     """What the address in S3 of a file in an interval's folder begins with, as a regular expression; the group is the date in it."""
-    prefix, pattern, suffix = folder_pattern(path)
+    prefix, pattern, suffix = parse_folder_pattern(path)
     parts = [
         f"[0-9]{{{len(match[0])}}}" if match[1] else _exactly(_literal(match[0])) for match in _TOKEN.finditer(pattern)
     ]

@@ -15,8 +15,8 @@ import msgspec
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.layout import Format, Table
-from anomalake.lake.parallel import in_order
-from anomalake.lake.store import StorageError, Store, Stored, UnreadableError
+from anomalake.lake.parallel import map_in_order
+from anomalake.lake.store import StorageError, Store, StoredObject, UnreadableError
 
 GRACE = timedelta(hours=1)  # between two steps; Athena ends a query after 30 minutes
 DAYS_A_RUN = 3  # that are begun in one run, until it has caught up
@@ -53,7 +53,7 @@ def compact(
     known = read(head, key)
     days = [one for one in known if one.step != "through"]
     through = next((one.day for one in known if one.step == "through"), None) or _day_before(
-        _first(store, metric_set) or layout.date(after)
+        _first(store, metric_set) or layout.utc_date(after)
     )
     kept: list[Day] = []
     problem: StorageError | None = None
@@ -64,9 +64,11 @@ def compact(
             kept.append(one)
             problem = problem or error
     begun = 0
-    while (day := _day_after(through)) < layout.date(after) and begun < DAYS_A_RUN and has_time():
-        keys = [key for table in layout.BY_DAY for key in store.list(layout.day_folder(table, metric_set, day))]
-        if any(layout.parse_key(key) for key in keys):
+    while (day := _day_after(through)) < layout.utc_date(after) and begun < DAYS_A_RUN and has_time():
+        keys = [
+            key for table in layout.DETECTOR_TABLES for key in store.list(layout.day_folder(table, metric_set, day))
+        ]
+        if any(layout.parse_interval_key(key) for key in keys):
             kept.append(Day(day, "begun", now, _free_name(day, keys), switched=False))
             begun += 1
         through = day
@@ -80,7 +82,7 @@ def compact(
     return len(kept)
 
 
-def read(head: Stored | None, key: str) -> list[Day]:
+def read(head: StoredObject | None, key: str) -> list[Day]:
     """The days being compacted, in their order, and the day up to which all are begun; `UnreadableError` where the object is damaged."""
     try:
         days = [msgspec.json.decode(line, type=Day) for line in head.data.splitlines()] if head else []
@@ -106,7 +108,7 @@ def forget(store: Store, metric_set: MetricSet) -> None:
     """Before days are written anew: of those on their way only the objects that count stay, and none is left out any more."""
     key = layout.compaction_key(metric_set)
     for one in _read_if_whole(store, key):
-        for table in layout.BY_DAY if one.target else ():
+        for table in layout.DETECTOR_TABLES if one.target else ():
             for found in list(store.list(layout.day_folder(table, metric_set, one.day))):
                 if (_name(found) == one.target) != one.switched:
                     store.delete(found)
@@ -117,7 +119,7 @@ def amend(
     store: Store, metric_set: MetricSet, form: Format, table: Table, *, instant: datetime, record: Sequence[Any]
 ) -> None:
     """Write an interval's one record, in place of the one it has, in whichever objects of its day it counts."""
-    day, schema = layout.date(instant), tables.schema(table, metric_set)
+    day, schema = layout.utc_date(instant), tables.schema(table, metric_set)
     mine = layout.table_key(table, metric_set, instant, form)
     head = layout.compaction_key(metric_set)
     way = next((one for one in read(store.get(head), head) if one.day == day and one.step != "through"), None)
@@ -136,7 +138,7 @@ def amend(
 
 def _rows(store: Store, key: str, form: Format, schema: Sequence[tables.Column]) -> list[tuple[Any, ...]]:
     stored = store.get(key)
-    return list(zip(*encoding.decode(form, schema, stored.data, key).values(), strict=True)) if stored else []
+    return list(zip(*encoding.decode_table(form, schema, stored.data, key).values(), strict=True)) if stored else []
 
 
 def _advanced(store: Store, metric_set: MetricSet, form: Format, one: Day, now: datetime) -> list[Day]:
@@ -144,7 +146,7 @@ def _advanced(store: Store, metric_set: MetricSet, form: Format, one: Day, now: 
     if one.step == "begun" and not _write(store, metric_set, form, one):
         return []
     if one.step == "switched":
-        for table in layout.BY_DAY:
+        for table in layout.DETECTOR_TABLES:
             for key in _others(store, metric_set, one, table):
                 store.delete(key)
     step = _NEXT.get(one.step)
@@ -153,11 +155,11 @@ def _advanced(store: Store, metric_set: MetricSet, form: Format, one: Day, now: 
 
 def _write(store: Store, metric_set: MetricSet, form: Format, one: Day) -> bool:
     """Write the day's objects, which do not count yet; False where they would be too large."""
-    found: dict[Table, list[bytes]] = {table: [] for table in layout.BY_DAY}
+    found: dict[Table, list[bytes]] = {table: [] for table in layout.DETECTOR_TABLES}
     size = 0
     for table, parts in found.items():
         keys = _others(store, metric_set, one, table)
-        for key, stored in zip(keys, in_order(store, store.get, keys), strict=True):
+        for key, stored in zip(keys, map_in_order(store, store.get, keys), strict=True):
             if stored is None:
                 raise StorageError(f"{key}: was listed and is gone; the next run looks again")
             parts.append(stored.data)
@@ -167,7 +169,7 @@ def _write(store: Store, metric_set: MetricSet, form: Format, one: Day) -> bool:
     for table, parts in found.items():
         if parts:
             key = f"{layout.day_folder(table, metric_set, one.day)}/{one.target}.{form}"
-            store.put(key, encoding.join(form, tables.schema(table, metric_set), parts, key))
+            store.put(key, encoding.join_objects(form, tables.schema(table, metric_set), parts, key))
     return True
 
 
@@ -190,17 +192,17 @@ def _free_name(day: str, keys: Sequence[str]) -> str:
 def _first(store: Store, metric_set: MetricSet) -> str | None:
     """The first day with objects by the interval."""
     days = (
-        layout.day_of(key)
-        for table in layout.BY_DAY
-        for key in store.list(layout.folder(table, metric_set))
-        if layout.parse_key(key)
+        layout.date_in_key(key)
+        for table in layout.DETECTOR_TABLES
+        for key in store.list(layout.table_folder(table, metric_set))
+        if layout.parse_interval_key(key)
     )
     return min(days, default=None)
 
 
 def _day_before(day: str) -> str:
-    return layout.date(datetime.fromisoformat(day) - timedelta(days=1))
+    return layout.utc_date(datetime.fromisoformat(day) - timedelta(days=1))
 
 
 def _day_after(day: str) -> str:
-    return layout.date(datetime.fromisoformat(day) + timedelta(days=1))
+    return layout.utc_date(datetime.fromisoformat(day) + timedelta(days=1))

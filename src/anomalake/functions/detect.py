@@ -117,7 +117,9 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
         if not has_time():
             break
         try:
-            interval = live_data.read(store, metric_set, start, live_data.files_of(store, metric_set, start))
+            interval = live_data.read_interval(
+                store, metric_set, start, live_data.list_interval_files(store, metric_set, start)
+            )
         except StorageError as error:  # what was learned before is kept
             broken = error
             break
@@ -131,7 +133,10 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
             _deliver(raised, chosen)
         for finding in interval.findings[:MOST_FINDINGS]:
             logger.warning(
-                "live data that could not be read", where=finding.where, problem=finding.problem, of=interval.found
+                "live data that could not be read",
+                where=finding.where,
+                problem=finding.problem,
+                of=interval.finding_count,
             )
         heard = bool(interval.findings or memory.silent or memory.detector.series)
         came = bool(interval.values)
@@ -144,7 +149,7 @@ def run(metric_set: MetricSet, chosen: Setting, now: datetime, has_time: Callabl
         left = sum(1 for _ in schedule.due(metric_set, memory.after, last))
     if broken is not None:
         raise broken
-    findings, waiting = not_due(metric_set, live_data.starts(store, metric_set, last), now)
+    findings, waiting = not_due(metric_set, live_data.list_interval_starts(store, metric_set, last), now)
     for finding in findings[:MOST_FINDINGS]:
         logger.warning("live data in the future", where=finding.where, problem=finding.problem, of=len(findings))
     return Run(scored, empty, left, sent, late, tuple(findings), tuple(left_for_later(metric_set, waiting))), memory
@@ -154,7 +159,7 @@ def _walked(store: Store, metric_set: MetricSet, after: datetime, last: datetime
     """The intervals to process; the live data is only listed as a whole where so many are due that the gaps in it matter."""
     if last - after <= 2 * schedule.EDGE:
         return schedule.due(metric_set, after, last)
-    return schedule.walked(metric_set, after, last, live_data.starts(store, metric_set))
+    return schedule.walked(metric_set, after, last, live_data.list_interval_starts(store, metric_set))
 
 
 def tidy_days(
@@ -171,10 +176,10 @@ def tidy_days(
 
 def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) -> tuple[Memory, int]:
     """Count the intervals that had no data in time and have some now; they are not scored, and no longer watched."""
-    late = [start for start in memory.missed if live_data.files_of(store, metric_set, start)]
+    late = [start for start in memory.missed if live_data.list_interval_files(store, metric_set, start)]
     for start in late:
-        wall = metric_set.clock.wall(start)
-        usual = memory.detector.arrived.usual(wall.toordinal(), intervals.slot(wall, metric_set.frequency))
+        wall = metric_set.clock.wall_time(start)
+        usual = memory.detector.arrived.usual(wall.toordinal(), intervals.get_slot(wall, metric_set.frequency))
         with contextlib.suppress(StorageError):  # a day whose objects cannot be read stops no detector
             compaction.amend(
                 store,
@@ -195,8 +200,10 @@ def _late(memory: Memory, store: Store, metric_set: MetricSet, chosen: Setting) 
 def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
     """A detector that knows nothing: it learns from the live data of the last weeks first, and alerts on what comes after."""
     earliest = last - timedelta(days=model.HISTORY_DAYS)
-    first = next((start for start in live_data.starts(store, metric_set) if earliest <= start <= last), last)
-    return Memory(Detector(metric_set), metric_set.clock.previous(first), last, 0)
+    first = next(
+        (start for start in live_data.list_interval_starts(store, metric_set) if earliest <= start <= last), last
+    )
+    return Memory(Detector(metric_set), metric_set.clock.previous_start(first), last, 0)
 
 
 def _keep(outcome: Scored, metric_set: MetricSet, chosen: Setting) -> None:

@@ -40,7 +40,7 @@ def answer(event: dict[str, Any], take: Callable[[Sequence[Message]], Result]) -
             405, {"error": f"{method or 'the method'} is not supported; send alerts with POST"}, {"allow": "POST, PUT"}
         )
     try:
-        body = envelopes.http_body(event)
+        body = envelopes.read_http_body(event)
     except AlertError as error:
         body, reason = str(event["body"]), str(error)
     else:

@@ -16,10 +16,10 @@ from aws_lambda_powertools import Logger, Metrics
 from anomalake.functions import http, notification
 from anomalake.functions.setting import METRICS_NAMESPACE, Setting, publish, setting
 from anomalake.lake import layout
-from anomalake.lake.ingest import Filed, Message, chunks, ingest
-from anomalake.lake.store import Patience, StorageError, within
+from anomalake.lake.ingest import Message, RoutedAlert, ingest_messages, split_by_size
+from anomalake.lake.store import RetryPolicy, StorageError, with_deadline
 
-HURRIED = Patience(connect=2, request=5, whole=10)  # a batch has a minute
+HURRIED = RetryPolicy(connect_seconds=2, request_seconds=5, total_seconds=10)  # a batch has a minute
 MOST_KEPT = 1_000  # characters of an event that cannot be written
 SPARE = 2.0  # seconds of the function's time for the answer
 MAX_REASONS = 10  # of one answer
@@ -58,7 +58,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     until = (
         None
         if context is None
-        else time.monotonic() + context.get_remaining_time_in_millis() / 1000 - HURRIED.longest - SPARE
+        else time.monotonic() + context.get_remaining_time_in_millis() / 1000 - HURRIED.max_call_seconds - SPARE
     )
     if http.is_call(event):
         return http.answer(event, lambda messages: _counted(messages, until))
@@ -92,27 +92,27 @@ def take(messages: Sequence[Message], chosen: Setting, until: float | None = Non
     begun any more; what is left counts as failed.
     """
     taken = Taken()
-    for some in chunks(messages):
+    for some in split_by_size(messages):
         taken = taken.plus(_take(some, chosen, until))
     return taken
 
 
 def _take(messages: Sequence[Message], chosen: Setting, until: float | None) -> Taken:
-    outcome = ingest(messages, within(chosen.store, until), chosen.sets, chosen.format)
-    told, untold = _tell(outcome.filed, chosen, until)
+    outcome = ingest_messages(messages, with_deadline(chosen.store, until), chosen.sets, chosen.format)
+    told, untold = _tell(outcome.stored, chosen, until)
     for refused in outcome.quarantined:
         logger.warning("quarantined", message_id=refused.message.id, reason=refused.reason)
     for warning in outcome.warnings:
         logger.warning(warning)
     error = outcome.error or next(iter(untold.values()), None)
-    failed = tuple(dict.fromkeys([*outcome.failed, *untold]))
+    failed = tuple(dict.fromkeys([*outcome.failed_ids, *untold]))
     if error is not None:
         logger.error("storage failed", failed=failed, error=str(error))
     reasons = tuple(refused.reason for refused in outcome.quarantined[:MAX_REASONS])
-    return Taken(len(outcome.filed), len(outcome.quarantined), told, failed, error, reasons)
+    return Taken(len(outcome.stored), len(outcome.quarantined), told, failed, error, reasons)
 
 
-def _tell(filed: Iterable[Filed], chosen: Setting, until: float | None) -> tuple[int, dict[str, StorageError]]:
+def _tell(filed: Iterable[RoutedAlert], chosen: Setting, until: float | None) -> tuple[int, dict[str, StorageError]]:
     """Publish each event at or above the score, then mark it as told: at least once. How many, and the messages for which that failed."""
     told, failed = 0, dict[str, StorageError]()
     if not chosen.topic:
@@ -121,7 +121,7 @@ def _tell(filed: Iterable[Filed], chosen: Setting, until: float | None) -> tuple
         worst = max(group, key=lambda item: item.alert.anomaly_score or 0)
         dashboard = chosen.dashboard.replace("{metric_set}", worst.metric_set.name.replace("_", "-"))
         try:
-            if within(chosen.store, until).get(key) is None:
+            if with_deadline(chosen.store, until).get(key) is None:
                 publish(chosen.topic, notification.notice(worst.alert, worst.metric_set, dashboard))
                 chosen.store.create(
                     key,
@@ -135,9 +135,9 @@ def _tell(filed: Iterable[Filed], chosen: Setting, until: float | None) -> tuple
     return told, failed
 
 
-def _events(filed: Iterable[Filed], lowest: float) -> dict[str, list[Filed]]:
+def _events(filed: Iterable[RoutedAlert], lowest: float) -> dict[str, list[RoutedAlert]]:
     """The alerts to tell people of, by the key of their event's marker."""
-    found: dict[str, list[Filed]] = {}
+    found: dict[str, list[RoutedAlert]] = {}
     for item in filed:
         if item.alert.anomaly_score is not None and item.alert.anomaly_score >= lowest:
             identity = f"{item.timestamp.isoformat()}|{item.alert.impacted_metric.metric_name}|{item.alert.event_id}"

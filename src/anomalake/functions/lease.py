@@ -17,7 +17,7 @@ import msgspec
 
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
-from anomalake.lake.store import StorageError, Store, Stored
+from anomalake.lake.store import StorageError, Store, StoredObject
 
 LEASE = timedelta(minutes=16)  # longer than the function may run
 MAX_LEASE = timedelta(hours=1)  # none is longer, with a generous difference between two machines' clocks
@@ -124,7 +124,7 @@ def _take(store: Store, key: str, data: bytes, now: datetime) -> bool:
 
 def _write_over(store: Store, key: str, mine: Lease, data: bytes) -> bool:
     """Write over this run's own lease; False where another run has it."""
-    current: Stored | None = store.get(key)
+    current: StoredObject | None = store.get(key)
     found = _read(current.data) if current else None
     return (
         current is not None

@@ -9,7 +9,7 @@ from anomalake.detect.state import Memory
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
-from anomalake.lake.store import StorageError, Store, Stored
+from anomalake.lake.store import StorageError, Store, StoredObject
 
 OLD_STATE = "state.npz"  # of versions before the memory was cut into shards
 
@@ -21,7 +21,7 @@ class Said(NamedTuple):
     problems: tuple[str, ...]
 
 
-def recall(store: Store, metric_set: MetricSet) -> tuple[Memory | None, Stored | None]:
+def recall(store: Store, metric_set: MetricSet) -> tuple[Memory | None, StoredObject | None]:
     """The memory and the head it was read from; None where there is none. `UserError` where it does not fit, saying what to do."""
     key = layout.state_key(metric_set)
     head = store.get(key)
@@ -40,7 +40,7 @@ def recall(store: Store, metric_set: MetricSet) -> tuple[Memory | None, Stored |
     return state.load(head.data, shard, metric_set, key), head
 
 
-def remember(store: Store, metric_set: MetricSet, memory: Memory, head: Stored | None) -> None:
+def remember(store: Store, metric_set: MetricSet, memory: Memory, head: StoredObject | None) -> None:
     """Keep the memory where the head is still the one that was read; `StorageError` otherwise. Parts that no head names any more are deleted."""
     key = layout.state_key(metric_set)
     data, shards = state.dump(memory)

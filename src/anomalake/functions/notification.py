@@ -4,8 +4,8 @@ import re
 from typing import NamedTuple
 
 from anomalake.domain import intervals
-from anomalake.domain.alert import Alert, TimeSeries, severity
-from anomalake.domain.metric_set import MOST_DIMENSIONS, Measure, MetricSet, one_line, printable
+from anomalake.domain.alert import Alert, TimeSeries, get_severity_label
+from anomalake.domain.metric_set import MAX_DIMENSIONS, Measure, MetricSet, replace_unprintable, to_one_line
 
 MOST_SUBJECT, MOST_SHORT = 99, 160  # characters that SNS takes as a subject, and that one SMS holds
 MOST_SERIES, MOST_VALUES = 5, 3
@@ -36,12 +36,12 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
         if measure
         else ("Data", f"Data of {title} did not arrive")
     )
-    wall = intervals.to_wall(metric_set.start(alert.instant), metric_set.timezone)
+    wall = intervals.to_wall_time(metric_set.start(alert.instant), metric_set.timezone)
     when = f"{wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
     score = (
         "without a score"
         if alert.anomaly_score is None
-        else f"{severity(alert.anomaly_score)}, {alert.anomaly_score:.4g} of 100"
+        else f"{get_severity_label(alert.anomaly_score)}, {alert.anomaly_score:.4g} of 100"
     )
     direction = (
         ""
@@ -51,13 +51,13 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
     series = metric.relevant_time_series
     link = _link(alert.console_url) or _link(dashboard)
     contributors = [
-        f"{one_line(one.dimension_name, MOST_VALUE)} "
+        f"{to_one_line(one.dimension_name, MOST_VALUE)} "
         + ", ".join(f"{_cut(value.dimension_value, '(none)')} {value.value_contribution:.4g} %" for value in best)
         for one in metric.dimension_contribution
         if (
             best := sorted(one.dimension_value_contributions, key=lambda value: -value.value_contribution)[:MOST_VALUES]
         )
-    ][:MOST_DIMENSIONS]
+    ][:MAX_DIMENSIONS]
     lines = [
         f"{what}{direction}.",
         "",
@@ -70,18 +70,18 @@ def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
             for number, one in enumerate(series[:MOST_SERIES])
         ),
         *([f"{'':11} and {len(series) - MOST_SERIES} more"] if len(series) > MOST_SERIES else []),
-        *([f"Cause       {one_line(alert.root_cause, MOST_CAUSE)}"] if alert.root_cause else []),
+        *([f"Cause       {to_one_line(alert.root_cause, MOST_CAUSE)}"] if alert.root_cause else []),
         *([f"Look at it  {link}"] if link else []),
-        f"Event       {one_line(alert.event_id, MOST_CAUSE)}",
+        f"Event       {to_one_line(alert.event_id, MOST_CAUSE)}",
     ]
     short = f"{label}{direction or ' anomalous'}" if measure else "data did not arrive"
     subject = f"{label}{direction or ' is anomalous'}" if measure else short
     brief = f"{short}, {when}, {score}"
     most = f"; {contributors[0]}" if contributors else ""
     return Notice(
-        _plain(f"[{severity(alert.anomaly_score)}] {title}: {subject}")[:MOST_SUBJECT],
-        "\n".join(map(printable, lines)) + "\n",
-        one_line(f"{title}: {brief}{most}", MOST_SHORT * 2)[:MOST_SHORT],
+        _plain(f"[{get_severity_label(alert.anomaly_score)}] {title}: {subject}")[:MOST_SUBJECT],
+        "\n".join(map(replace_unprintable, lines)) + "\n",
+        to_one_line(f"{title}: {brief}{most}", MOST_SHORT * 2)[:MOST_SHORT],
     )
 
 
@@ -100,16 +100,16 @@ def _values(series: TimeSeries, measure: Measure | None) -> str:
         ", ".join(f"{_cut(one.dimension_name, '')}={_cut(one.dimension_value, '(none)')}" for one in series.dimensions)
         or "(all)"
     )
-    unit = f" {measure.shown_unit}" if measure and measure.unit else ""
+    unit = f" {measure.short_unit}" if measure and measure.unit else ""
     value = "no value" if series.metric_value is None else f"{series.metric_value:.6g}{unit}"
     expected = "" if series.expected_value is None else f", expected {series.expected_value:.6g}{unit}"
     return f"{who}: {value}{expected}"
 
 
 def _cut(value: str | None, otherwise: str) -> str:
-    return otherwise if value is None else one_line(value, MOST_VALUE)
+    return otherwise if value is None else to_one_line(value, MOST_VALUE)
 
 
 def _plain(text: str) -> str:
     """As SNS takes a subject: ASCII on one line."""
-    return " ".join(printable(text).encode("ascii", "replace").decode().split())
+    return " ".join(replace_unprintable(text).encode("ascii", "replace").decode().split())

@@ -11,7 +11,7 @@ from anomalake.domain import metric_set
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions.notification import Notice
 from anomalake.lake.layout import Format
-from anomalake.lake.store import PATIENT, Patience, StorageError, Store, open_store
+from anomalake.lake.store import DEFAULT_RETRY_POLICY, RetryPolicy, StorageError, Store, open_store
 
 METRICS_NAMESPACE = "Anomalake"
 MOST_MESSAGES, MOST_BYTES = 10, 1_000_000  # of one request to SQS (the service takes 1 MiB)
@@ -32,13 +32,13 @@ class Setting(NamedTuple):
 _NAMES = ("LAKE", "METRIC_SETS", "FORMAT", "TOPIC_ARN", "NOTIFY_SCORE", "DASHBOARD", "QUEUE_URL")
 
 
-def setting(patience: Patience = PATIENT) -> Setting:
-    """The environment's, opened once for a process; the store is asked with that patience."""
-    return _opened(tuple(os.environ.get(f"ANOMALAKE_{name}", "") for name in _NAMES), patience)
+def setting(retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY) -> Setting:
+    """The environment's, opened once for a process; the store uses that retry policy."""
+    return _opened(tuple(os.environ.get(f"ANOMALAKE_{name}", "") for name in _NAMES), retry_policy)
 
 
 @cache
-def _opened(values: tuple[str, ...], patience: Patience) -> Setting:
+def _opened(values: tuple[str, ...], retry_policy: RetryPolicy) -> Setting:
     lake, sets, form, topic, score, dashboard, queue = values
     if not lake or not sets:
         raise RuntimeError("ANOMALAKE_LAKE (s3://bucket or a folder) and ANOMALAKE_METRIC_SETS (a folder) must be set")
@@ -50,7 +50,13 @@ def _opened(values: tuple[str, ...], patience: Patience) -> Setting:
         raise RuntimeError(f"ANOMALAKE_NOTIFY_SCORE is {score!r}; it must be a number from 0 to 100") from None
     kept: Format = "csv" if form == "csv" else "parquet"
     return Setting(
-        open_store(lake, patience=patience), metric_set.load_all(Path(sets)), kept, topic, lowest, dashboard, queue
+        open_store(lake, retry_policy=retry_policy),
+        metric_set.load_all(Path(sets)),
+        kept,
+        topic,
+        lowest,
+        dashboard,
+        queue,
     )
 
 

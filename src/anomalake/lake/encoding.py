@@ -19,8 +19,8 @@ from anomalake.lake.layout import Format
 from anomalake.lake.store import StorageError
 from anomalake.lake.tables import Column, Columns, Kind
 
-_ARROW = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64(), "timestamp": pa.timestamp("ms")}
-_EMPTY = '""'
+_ARROW_TYPES = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64(), "timestamp": pa.timestamp("ms")}
+_EMPTY_STRING_CELL = '""'
 _FORMULA = re.compile(
     r"\W*[=+\-@\uff1d\uff0b\uff0d\uff20]"
 )  # what a formula begins with, and before it all but letters, digits and `_`
@@ -31,12 +31,12 @@ def _percent(text: str) -> str:
 
 
 # What splits or ends a cell, percent-encoded; the rest of ASCII as it is, since a letter that the table lacks costs ten times as much.
-_CELL = {code: chr(code) for code in range(128)} | {
+_CELL_TRANSLATION = {code: chr(code) for code in range(128)} | {
     code: _percent(chr(code)) for code in (*range(32), *map(ord, '%+"\\,;\x7f\x85\u2028\u2029'))
 }
 
 
-def encode(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
+def encode_table(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
     """The table as one object; the same columns give the same bytes (with one version of pyarrow)."""
     if form == "csv":
         cells = [
@@ -45,11 +45,11 @@ def encode(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
         ]
         lines = [",".join(name for name, _ in schema), *(",".join(row) for row in zip(*cells, strict=True))]
         return ("\n".join(lines) + "\n").encode()
-    arrays = [pa.array(columns[name], _ARROW[kind]) for name, kind in schema]
-    return _written(pa.Table.from_arrays(arrays, [name for name, _ in schema]))
+    arrays = [pa.array(columns[name], _ARROW_TYPES[kind]) for name, kind in schema]
+    return _write_parquet(pa.Table.from_arrays(arrays, [name for name, _ in schema]))
 
 
-def _written(table: pa.Table) -> bytes:
+def _write_parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     # Without dictionaries and statistics: a third smaller and faster, and whoever reads a timestamp's or a day's object reads all of it.
     pq.write_table(
@@ -60,10 +60,12 @@ def _written(table: pa.Table) -> bytes:
 
 def encode_records(form: Format, schema: Sequence[Column], records: Sequence[Sequence[Any]]) -> bytes:
     """`encode` of rows (one or more), each with a cell for every column."""
-    return encode(form, schema, dict(zip([column.name for column in schema], zip(*records, strict=True), strict=True)))
+    return encode_table(
+        form, schema, dict(zip([column.name for column in schema], zip(*records, strict=True), strict=True))
+    )
 
 
-def join(form: Format, schema: Sequence[Column], parts: Sequence[bytes], where: str) -> bytes:
+def join_objects(form: Format, schema: Sequence[Column], parts: Sequence[bytes], where: str) -> bytes:
     """One object of several (one or more), their rows in that order: to the byte what `encode` gives for all of them."""
     if form == "csv":
         header = (",".join(name for name, _ in schema) + "\n").encode()
@@ -72,13 +74,13 @@ def join(form: Format, schema: Sequence[Column], parts: Sequence[bytes], where: 
         return header + b"".join(part.removeprefix(header) for part in parts)
     try:
         read = [pq.ParquetFile(pa.BufferReader(part)).read(use_threads=False) for part in parts]
-        wanted = pa.schema([(name, _ARROW[kind]) for name, kind in schema])
-        return _written(pa.concat_tables([table.cast(wanted) for table in read]).combine_chunks())
+        wanted = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in schema])
+        return _write_parquet(pa.concat_tables([table.cast(wanted) for table in read]).combine_chunks())
     except (ValueError, pa.ArrowException) as error:
         raise StorageError(f"{where}: an object of that day cannot be joined: {error}") from error
 
 
-def decode(form: Format, schema: Sequence[Column], data: bytes, where: str) -> dict[str, list[Any]]:
+def decode_table(form: Format, schema: Sequence[Column], data: bytes, where: str) -> dict[str, list[Any]]:
     """What `encode` was given; an object of other columns is refused with a `StorageError` that names it (`where`)."""
     names = [column.name for column in schema]
     try:
@@ -105,8 +107,8 @@ def _read_csv(data: bytes) -> tuple[list[str], dict[str, list[Any]]]:
 def _read_parquet(data: bytes, schema: Sequence[Column]) -> tuple[list[str], dict[str, list[Any]]]:
     table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)  # half of read_table's time for twenty rows
     for name, kind in schema:
-        if name in table.column_names and table.schema.field(name).type != _ARROW[kind]:
-            raise ValueError(f"the column {name} is {table.schema.field(name).type}, not {_ARROW[kind]}")
+        if name in table.column_names and table.schema.field(name).type != _ARROW_TYPES[kind]:
+            raise ValueError(f"the column {name} is {table.schema.field(name).type}, not {_ARROW_TYPES[kind]}")
     return table.column_names, {name: table.column(name).to_pylist() for name in table.column_names}
 
 
@@ -118,10 +120,10 @@ def _encode_texts(values: Sequence[str | None]) -> list[str]:
 
 def _encode_text(value: str) -> str:
     begin = match.end() if (match := _FORMULA.match(value)) else 0
-    return _percent(value[:begin]) + value[begin:].translate(_CELL) or _EMPTY
+    return _percent(value[:begin]) + value[begin:].translate(_CELL_TRANSLATION) or _EMPTY_STRING_CELL
 
 
-def safe_cell(value: object) -> str:
+def encode_safe_cell(value: object) -> str:
     """Any value as a cell of CSV for a spreadsheet or a terminal: texts encoded as in the lake, and every character that is not printable too."""
     if value is None or isinstance(value, Number | date):
         return "" if value is None else str(value)
@@ -141,7 +143,7 @@ def _decode_cell(cell: str, kind: Kind) -> Any:
         return None
     match kind:
         case "string":
-            return "" if cell == _EMPTY else unquote(cell)
+            return "" if cell == _EMPTY_STRING_CELL else unquote(cell)
         case "double":
             return float(cell)
         case "bigint":

@@ -11,11 +11,11 @@ from pathlib import Path
 from anomalake.domain.errors import UserError
 
 # A filesystem that cannot sync a folder answers with one of the first two; a folder that this user may write but not read, with the others.
-_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM}
+_SYNC_UNSUPPORTED_ERRORS = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
+def replace_file(target: Path) -> Iterator[Path]:
     """The path to write to instead of `target`, which has the new content at the end of the block, or is as before where the block fails.
 
     An `OSError` becomes a `UserError` that names the target. What is no file, such as `/dev/stdout`, is written directly.
@@ -31,7 +31,7 @@ def replacing(target: Path) -> Iterator[Path]:
             if target.exists():
                 temporary.chmod(target.stat().st_mode)
             with temporary.open("rb") as file:
-                sync(file.fileno())
+                sync_file(file.fileno())
             temporary.replace(target)
             sync_folder(target.parent)
         finally:
@@ -40,13 +40,13 @@ def replacing(target: Path) -> Iterator[Path]:
         raise UserError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
-def write(target: Path, text: str) -> None:
+def write_text(target: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    with replacing(target) as file:
+    with replace_file(target) as file:
         file.write_text(text, "utf-8")
 
 
-def sync(descriptor: int) -> None:
+def sync_file(descriptor: int) -> None:
     """Wait until the disk has what was written to the open file."""
     if sys.platform == "darwin":
         import fcntl  # noqa: PLC0415
@@ -62,9 +62,9 @@ def sync_folder(folder: Path) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            sync(descriptor)
+            sync_file(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
-        if error.errno not in _CANNOT_SYNC:
+        if error.errno not in _SYNC_UNSUPPORTED_ERRORS:
             raise

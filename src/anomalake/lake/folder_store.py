@@ -1,7 +1,7 @@
 """A folder of this machine as the lake: what it says is written stays written, whichever process is killed and whenever power fails.
 
 New objects appear whole by a hard link; a replacement compares under a lock and renames. A file is on the disk before it gets its name, and the name
-before the call returns. `synced_together` does that once for many objects.
+before the call returns. `sync_at_end` does that once for many objects.
 """
 
 import os
@@ -13,20 +13,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from anomalake.lake.files import sync, sync_folder
-from anomalake.lake.store import StorageError, Store, Stored, UnreadableError, too_large
+from anomalake.lake.files import sync_file, sync_folder
+from anomalake.lake.store import StorageError, Store, StoredObject, UnreadableError, describe_size_limit
 
-WRITING, LOCKS = ".writing", ".locks"  # folders of the lake that hold no objects
+TEMPORARY_FOLDER, LOCK_FOLDER = ".writing", ".locks"  # folders of the lake that hold no objects
 
 
-class LockWait(NamedTuple):
+class LockTimeouts(NamedTuple):
     """Seconds that a write waits for another process: until it says so, and until it gives up."""
 
     notice_seconds: float = 5
     limit_seconds: float = 60
 
 
-class _Unsynced:
+class _PendingSyncs:
     """Files whose content, and folders whose entries, the disk may not have yet."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class _Unsynced:
             except FileNotFoundError:  # deleted since
                 continue
             try:
-                sync(descriptor)
+                sync_file(descriptor)
             finally:
                 os.close(descriptor)
         for folder in self.folders:
@@ -50,17 +50,17 @@ class _Unsynced:
 class FolderStore:
     """A folder as the lake."""
 
-    def __init__(self, root: Path, wait: LockWait = LockWait()) -> None:  # noqa: B008  (it is immutable)
+    def __init__(self, root: Path, wait: LockTimeouts = LockTimeouts()) -> None:  # noqa: B008  (it is immutable)
         self.root, self._wait = root, wait
         self._durable = set[Path]()  # folders whose own entry this process has synced
-        self._unsynced: _Unsynced | None = None
+        self._unsynced: _PendingSyncs | None = None
 
     def _path(self, key: str) -> Path:
         if not key or key.startswith("/") or any(part in {"", ".", ".."} for part in key.split("/")):
             raise ValueError(f"{key!r} is no key of a lake")
         return self.root / key
 
-    def get(self, key: str, max_bytes: int | None = None) -> Stored | None:
+    def get(self, key: str, max_bytes: int | None = None) -> StoredObject | None:
         """See `Store`."""
         path = self._path(key)
         try:
@@ -71,9 +71,9 @@ class FolderStore:
             return None
         except OSError as error:
             raise _storage_error(key, error) from error
-        return Stored(data, sha256(data).hexdigest())
+        return StoredObject(data, sha256(data).hexdigest())
 
-    def recall(self, key: str) -> Stored | None:
+    def get_last_written(self, key: str) -> StoredObject | None:
         """Nothing: to read a file costs little."""
 
     def create(self, key: str, data: bytes) -> bool:
@@ -112,12 +112,12 @@ class FolderStore:
                     yield key
 
     @contextmanager
-    def synced_together(self) -> Iterator[None]:
+    def sync_at_end(self) -> Iterator[None]:
         """Objects that are new in this block are on the disk when it ends, and not before. What is written over is safe at any time."""
         if self._unsynced is not None:
             yield
             return
-        self._unsynced = unsynced = _Unsynced()
+        self._unsynced = unsynced = _PendingSyncs()
         try:
             yield
             unsynced.sync()
@@ -134,7 +134,7 @@ class FolderStore:
         """Write in a folder aside, then let it appear at once; False where `settle` finds it taken."""
         target = self._path(key)
         temporary = (
-            self.root / WRITING / os.urandom(16).hex()
+            self.root / TEMPORARY_FOLDER / os.urandom(16).hex()
         )  # never a name from before: left by a kill, it may be an object's second name
         try:
             self._make_folder(temporary.parent)
@@ -145,7 +145,7 @@ class FolderStore:
                     file.write(data)
                     file.flush()
                     if later is None:
-                        sync(file.fileno())
+                        sync_file(file.fileno())
                 settle(temporary, target)
             except FileExistsError:
                 self._sync_folder(
@@ -183,7 +183,7 @@ class FolderStore:
         """The lock of the key, alone; `StorageError` where another process does not give it back."""
         from filelock import FileLock, Timeout  # noqa: PLC0415  (a folder is for laptops; the functions run without it)
 
-        name, (notice, limit) = self.root / LOCKS / sha256(key.encode()).hexdigest()[:2], self._wait
+        name, (notice, limit) = self.root / LOCK_FOLDER / sha256(key.encode()).hexdigest()[:2], self._wait
         lock = FileLock(name)
         try:
             name.parent.mkdir(parents=True, exist_ok=True)
@@ -191,13 +191,14 @@ class FolderStore:
                 lock.acquire(timeout=notice)
             except Timeout:
                 warnings.warn(
-                    f"{key}: waits for {holder(name)} to release {name}; gives up after {limit:g} seconds", stacklevel=4
+                    f"{key}: waits for {describe_lock_holder(name)} to release {name}; gives up after {limit:g} seconds",
+                    stacklevel=4,
                 )
                 lock.acquire(timeout=limit - notice)
         except Timeout:
             remedy = "resume that process (kill -CONT) or end it (kill), then try again"
             raise StorageError(
-                f"{key}: not written, because {holder(name)} held the lock {name} for {limit:g} seconds; {remedy}"
+                f"{key}: not written, because {describe_lock_holder(name)} held the lock {name} for {limit:g} seconds; {remedy}"
             ) from None
         except NotImplementedError as error:
             raise StorageError(
@@ -211,12 +212,12 @@ class FolderStore:
             lock.release()
 
 
-def synced_together(store: Store) -> AbstractContextManager[None]:
-    """`FolderStore.synced_together`; S3 has an object when it answers."""
-    return store.synced_together() if isinstance(store, FolderStore) else nullcontext()
+def sync_at_end(store: Store) -> AbstractContextManager[None]:
+    """`FolderStore.sync_at_end`; S3 has an object when it answers."""
+    return store.sync_at_end() if isinstance(store, FolderStore) else nullcontext()
 
 
-def holder(lock: Path) -> str:
+def describe_lock_holder(lock: Path) -> str:
     """Who holds the lock file, as far as the system tells: `process 4711 (anomalake ingest alert.json)`."""
     try:
         inode = lock.stat().st_ino
@@ -238,7 +239,7 @@ def _check_file(key: str, path: Path, max_bytes: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableError(key, "is not a regular file")
     if status.st_size > max_bytes:
-        raise UnreadableError(key, too_large(max_bytes))
+        raise UnreadableError(key, describe_size_limit(max_bytes))
     if not os.access(path, os.R_OK):
         raise UnreadableError(key, "cannot be opened: permission denied")
 

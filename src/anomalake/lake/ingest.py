@@ -14,14 +14,14 @@ from anomalake.domain import alert as alerts
 from anomalake.domain import metric_set as metric_sets
 from anomalake.domain.alert import Alert, AlertError
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet, printable
+from anomalake.domain.metric_set import MetricSet, replace_unprintable
 from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.layout import Format, Table
-from anomalake.lake.store import StorageError, Store, keep, update
+from anomalake.lake.store import StorageError, Store, put_if_absent, update_object
 
-MAX_EVENTS = 100  # in one message, which the ingest function has to file within its time
+MAX_EVENTS_PER_MESSAGE = 100  # in one message, which the ingest function has to file within its time
 MAX_REASON_CHARACTERS = 5_000
-CHUNK_CHARACTERS = 1_100_000  # one message of the greatest length that SQS takes, or many short ones
+MAX_CHUNK_CHARACTERS = 1_100_000  # one message of the greatest length that SQS takes, or many short ones
 
 
 class Message(NamedTuple):
@@ -31,7 +31,7 @@ class Message(NamedTuple):
     body: str
 
 
-class Filed(NamedTuple):
+class RoutedAlert(NamedTuple):
     """An alert, the set it belongs to and the interval it is filed under (naive UTC)."""
 
     message: Message
@@ -40,36 +40,36 @@ class Filed(NamedTuple):
     timestamp: datetime
 
 
-class Refused(NamedTuple):
+class RejectedMessage(NamedTuple):
     """A message that was not understood, and why."""
 
     message: Message
     reason: str
 
 
-class Understood(NamedTuple):
+class ParsedMessage(NamedTuple):
     """The alerts of a message, and its parts that are not understood, each alone; the whole message where no part of it is."""
 
-    filed: tuple[Filed, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    alerts: tuple[RoutedAlert, ...] = ()
+    rejected: tuple[RejectedMessage, ...] = ()
 
 
-class Outcome(NamedTuple):
+class IngestResult(NamedTuple):
     """The result of a batch: alerts in the tables, what is in quarantine, the ids whose storage failed, with the first error, and warnings."""
 
-    filed: tuple[Filed, ...]
-    quarantined: tuple[Refused, ...]
-    failed: tuple[str, ...]
+    stored: tuple[RoutedAlert, ...]
+    quarantined: tuple[RejectedMessage, ...]
+    failed_ids: tuple[str, ...]
     error: StorageError | None
     warnings: tuple[str, ...] = ()
 
 
-def chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
+def split_by_size(messages: Iterable[Message]) -> Iterator[list[Message]]:
     """The messages in order, in lists of at most `CHUNK_CHARACTERS` together (a longer message is alone), so that few alerts are in memory."""
     chunk: list[Message] = []
     size = 0
     for message in messages:
-        if chunk and size + len(message.body) > CHUNK_CHARACTERS:
+        if chunk and size + len(message.body) > MAX_CHUNK_CHARACTERS:
             yield chunk
             chunk, size = [], 0
         chunk.append(message)
@@ -78,62 +78,68 @@ def chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
         yield chunk
 
 
-def understand(message: Message, sets: tuple[MetricSet, ...], most: int | None = MAX_EVENTS) -> Understood:
+def parse_message(
+    message: Message, sets: tuple[MetricSet, ...], max_events: int | None = MAX_EVENTS_PER_MESSAGE
+) -> ParsedMessage:
     """The alerts of a message, each with its place, and what is not understood of it. A state that is no alert gives neither."""
     try:
-        events = [message._replace(body=body) for body in sources.split(message.body, most)]
+        events = [message._replace(body=body) for body in sources.split_message(message.body, max_events)]
     except AlertError as error:
-        return Understood(refused=(_refused(message, error),))
-    found = [_divided(event, sets) for event in events]
-    if all(one.refused and not one.filed for one in found) and found:
-        reasons = dict.fromkeys(refused.reason for one in found for refused in one.refused)
-        return Understood(refused=(Refused(message, "; ".join(reasons)[:MAX_REASON_CHARACTERS]),))
-    return Understood(
-        tuple(item for one in found for item in one.filed), tuple(item for one in found for item in one.refused)
+        return ParsedMessage(rejected=(_reject(message, error),))
+    found = [_parse_event(event, sets) for event in events]
+    if all(one.rejected and not one.alerts for one in found) and found:
+        reasons = dict.fromkeys(refused.reason for one in found for refused in one.rejected)
+        return ParsedMessage(rejected=(RejectedMessage(message, "; ".join(reasons)[:MAX_REASON_CHARACTERS]),))
+    return ParsedMessage(
+        tuple(item for one in found for item in one.alerts), tuple(item for one in found for item in one.rejected)
     )
 
 
-def _divided(event: Message, sets: tuple[MetricSet, ...]) -> Understood:
+def _parse_event(event: Message, sets: tuple[MetricSet, ...]) -> ParsedMessage:
     """One event; where it is not understood as a whole, the alerts that it is made of, one by one."""
-    whole = _read(event, sets)
-    if not isinstance(whole, Refused):
-        return Understood(whole)
-    parts = [_read(event._replace(body=body), sets) for body in sources.parts(event.body, sets)]
-    if all(isinstance(part, Refused) for part in parts):
-        return Understood(refused=(whole,))
-    filed = tuple(item for part in parts if not isinstance(part, Refused) for item in part)
-    return Understood(filed, tuple(part for part in parts if isinstance(part, Refused)))
+    whole = _route_alerts(event, sets)
+    if not isinstance(whole, RejectedMessage):
+        return ParsedMessage(whole)
+    parts = [_route_alerts(event._replace(body=body), sets) for body in sources.split_event(event.body, sets)]
+    if all(isinstance(part, RejectedMessage) for part in parts):
+        return ParsedMessage(rejected=(whole,))
+    filed = tuple(item for part in parts if not isinstance(part, RejectedMessage) for item in part)
+    return ParsedMessage(filed, tuple(part for part in parts if isinstance(part, RejectedMessage)))
 
 
-def _read(event: Message, sets: tuple[MetricSet, ...]) -> tuple[Filed, ...] | Refused:
+def _route_alerts(event: Message, sets: tuple[MetricSet, ...]) -> tuple[RoutedAlert, ...] | RejectedMessage:
     """The alerts of one event, all or none."""
     try:
         filed = []
         for alert in sources.read(event.body, sets):
-            item = metric_sets.route(alert.anomaly_detector_arn, sets)
-            filed.append(Filed(event, alerts.fit(alert, item), item, item.start(alert.instant)))
+            item = metric_sets.find_metric_set(alert.anomaly_detector_arn, sets)
+            filed.append(RoutedAlert(event, alerts.match_to_metric_set(alert, item), item, item.start(alert.instant)))
         return tuple(filed)
     except (AlertError, UserError) as error:
-        return _refused(event, error)
+        return _reject(event, error)
     except Exception as error:  # noqa: BLE001  (content never stops a batch: what surprised the code is kept, and said)
-        return _refused(event, AlertError(f"not understood, by a fault of Anomalake: {type(error).__name__}: {error}"))
+        return _reject(event, AlertError(f"not understood, by a fault of Anomalake: {type(error).__name__}: {error}"))
 
 
-def _refused(message: Message, error: Exception) -> Refused:
+def _reject(message: Message, error: Exception) -> RejectedMessage:
     """The reason as one line: it goes to logs and terminals, and may quote the sender's text."""
-    return Refused(message, printable(str(error)))
+    return RejectedMessage(message, replace_unprintable(str(error)))
 
 
-def ingest(
-    messages: Iterable[Message], store: Store, sets: tuple[MetricSet, ...], form: Format, most: int | None = MAX_EVENTS
-) -> Outcome:
-    """File a batch of messages with at most `most` events each. Storage that fails costs the messages it touched, which are named, and no other."""
-    filed: list[Filed] = []
-    refused: list[Refused] = []
+def ingest_messages(
+    messages: Iterable[Message],
+    store: Store,
+    sets: tuple[MetricSet, ...],
+    form: Format,
+    max_events: int | None = MAX_EVENTS_PER_MESSAGE,
+) -> IngestResult:
+    """File a batch of messages with at most `max_events` events each. Storage that fails costs the messages it touched, which are named, and no other."""
+    filed: list[RoutedAlert] = []
+    refused: list[RejectedMessage] = []
     for message in messages:
-        understood = understand(message, sets, most)
-        filed.extend(understood.filed)
-        refused.extend(understood.refused)
+        understood = parse_message(message, sets, max_events)
+        filed.extend(understood.alerts)
+        refused.extend(understood.rejected)
     failed: dict[str, None] = {}
     error: StorageError | None = None
     warnings: list[str] = []
@@ -153,25 +159,31 @@ def ingest(
             {"reason": item.reason, "body": item.message.body}
         ).encode()  # ASCII: a body may hold half a surrogate pair
         attempt(
-            [item.message], layout.quarantine_key(archive.digest([item.message.body])), partial(keep, store, data=body)
+            [item.message],
+            layout.quarantine_key(archive.digest_bodies([item.message.body])),
+            partial(put_if_absent, store, data=body),
         )
-    for group in _grouped(filed, lambda item: (item.metric_set.path, layout.date(item.timestamp))):
+    for group in _group_alerts(filed, lambda item: (item.metric_set.path, layout.utc_date(item.timestamp))):
         bodies = sorted({item.message.body for item in group})
-        key = layout.archive_key(group[0].metric_set, layout.date(group[0].timestamp), archive.digest(bodies))
-        attempt([item.message for item in group], key, partial(keep, store, data=archive.pack(bodies)))
+        key = layout.archive_key(
+            group[0].metric_set, layout.utc_date(group[0].timestamp), archive.digest_bodies(bodies)
+        )
+        attempt([item.message for item in group], key, partial(put_if_absent, store, data=archive.pack_bodies(bodies)))
     archived = [item for item in filed if item.message.id not in failed]
-    put = partial(add, store=store, form=form, warn=warnings.append)
-    for group in _grouped(
-        archived, lambda item: (item.metric_set.path, layout.date(item.timestamp), str(item.timestamp))
+    put = partial(merge_alerts, store=store, form=form, warn=warnings.append)
+    for group in _group_alerts(
+        archived, lambda item: (item.metric_set.path, layout.utc_date(item.timestamp), str(item.timestamp))
     ):
-        known = False  # a timestamp that one table has, the others likely have too
-        for table in tables.INGESTED:
+        known = False  # a timestamp that one table has, the others probably_exists have too
+        for table in tables.ALERT_TABLES:
             key = layout.table_key(table, group[0].metric_set, group[0].timestamp, form)
-            there = attempt([item.message for item in group], key, partial(put, table=table, group=group, likely=known))
+            there = attempt(
+                [item.message for item in group], key, partial(put, table=table, group=group, probably_exists=known)
+            )
             if there is None:
                 break
             known = known or there
-    return Outcome(
+    return IngestResult(
         tuple(item for item in filed if item.message.id not in failed),
         tuple(refused),
         tuple(failed),
@@ -180,32 +192,38 @@ def ingest(
     )
 
 
-def add(
+def merge_alerts(
     key: str,
     *,
     store: Store,
     table: Table,
-    group: Sequence[Filed],
+    group: Sequence[RoutedAlert],
     form: Format,
-    likely: bool = False,
+    probably_exists: bool = False,
     warn: Callable[[str], None] | None = None,
 ) -> bool:
-    """Merge the alerts, all of one set and interval, into a table's object. Whether it was there, which may be `likely` already."""
+    """Merge the alerts, all of one set and interval, into a table's object. Whether it was there, which may be `probably_exists` already."""
     item, timestamp = group[0].metric_set, group[0].timestamp
     schema = tables.schema(table, item)
     full = False
-    arrived = limits.kept(table, tables.merge(limits.units(table, one.alert, item) for one in group))
+    arrived = limits.keep_greatest(
+        table, tables.merge_units(limits.limited_units(table, one.alert, item) for one in group)
+    )
     if not arrived:
-        return likely
+        return probably_exists
 
     def change(current: bytes | None) -> bytes:
         nonlocal full
-        known = [] if current is None else [tables.units_of(table, encoding.decode(form, schema, current, key), item)]
-        merged = limits.kept(table, tables.merge([*known, arrived]))
-        full = limits.overflows(table, merged)
-        return encoding.encode(form, schema, tables.rows(table, merged, item, timestamp))
+        known = (
+            []
+            if current is None
+            else [tables.units_from_columns(table, encoding.decode_table(form, schema, current, key), item)]
+        )
+        merged = limits.keep_greatest(table, tables.merge_units([*known, arrived]))
+        full = limits.reaches_limit(table, merged)
+        return encoding.encode_table(form, schema, tables.columns_from_units(table, merged, item, timestamp))
 
-    there = update(store, key, change, likely=likely)
+    there = update_object(store, key, change, probably_exists=probably_exists)
     if full and warn is not None:
         warn(
             f"{key}: is full; of what an interval has more, the greatest scores are kept (docs/alerts.md), and the archive has every alert"
@@ -213,8 +231,10 @@ def add(
     return there
 
 
-def _grouped(filed: Iterable[Filed], place: Callable[[Filed], tuple[str, ...]]) -> list[list[Filed]]:
-    groups: dict[tuple[str, ...], list[Filed]] = {}
+def _group_alerts(
+    filed: Iterable[RoutedAlert], place: Callable[[RoutedAlert], tuple[str, ...]]
+) -> list[list[RoutedAlert]]:
+    groups: dict[tuple[str, ...], list[RoutedAlert]] = {}
     for item in filed:
         groups.setdefault(place(item), []).append(item)
     return list(groups.values())

@@ -13,12 +13,17 @@ Format = Literal["parquet", "csv"]
 Table = Literal["metricValue_AnomalyScore", "dimensionContributions", "anomalyGroups", "observations", "dataHealth"]
 
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
-RESULTS, QUARANTINE, ARCHIVE, FEEDBACK = "anomalyResults", "quarantine", "alerts", "feedback"
-_ARCHIVED = re.compile(ARCHIVE + r"/[^/]+/v(?P<version>\d+)/date=(?P<day>\d{4}-\d\d-\d\d)/[0-9a-f]+\.jsonl")
-_INTERVAL = re.compile(r".*/date=\d{4}-\d\d-\d\d/(\d{4}-\d\d-\d\dT\d{4}Z)\.(parquet|csv)")
-_DATE = re.compile(r"/date=(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))/")
+RESULTS_FOLDER, QUARANTINE_FOLDER, ARCHIVE_FOLDER, FEEDBACK_FOLDER = (
+    "anomalyResults",
+    "quarantine",
+    "alerts",
+    "feedback",
+)
+_ARCHIVE_KEY = re.compile(ARCHIVE_FOLDER + r"/[^/]+/v(?P<version>\d+)/date=(?P<day>\d{4}-\d\d-\d\d)/[0-9a-f]+\.jsonl")
+_INTERVAL_KEY = re.compile(r".*/date=\d{4}-\d\d-\d\d/(\d{4}-\d\d-\d\dT\d{4}Z)\.(parquet|csv)")
+_DATE_FOLDER = re.compile(r"/date=(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))/")
 # The table that Athena knows each folder of results as.
-GLUE_NAMES: dict[Table, str] = {
+GLUE_TABLE_NAMES: dict[Table, str] = {
     "metricValue_AnomalyScore": "metricvalue_anomalyscore",
     "dimensionContributions": "dimensioncontributions",
     "anomalyGroups": "anomalygroups",
@@ -26,62 +31,62 @@ GLUE_NAMES: dict[Table, str] = {
     "dataHealth": "datahealth",
 }
 
-BY_DAY: tuple[Table, ...] = (
+DETECTOR_TABLES: tuple[Table, ...] = (
     "observations",
     "dataHealth",
 )  # the detector's own, which no alert holds; days that are over become one object
 
 
-def format_of(store: Store, sets: Iterable[MetricSet]) -> Format | None:
+def detect_format(store: Store, sets: Iterable[MetricSet]) -> Format | None:
     """The format of the sets' tables, else of what else the lake holds (an older version, another set); None where that does not tell.
 
     Tables in both are a `UserError`: a replay that was cut short left them, or writers of different formats.
     """
-    found = _formats(store, [folder(table, item) for item in sets for table in GLUE_NAMES])
+    found = _list_formats(store, [table_folder(table, item) for item in sets for table in GLUE_TABLE_NAMES])
     if len(found) > 1:
         raise UserError(
             "the lake holds tables in both formats; `anomalake replay --format parquet` (or csv) makes them one"
         )
-    found = found or _formats(store, [RESULTS])
+    found = found or _list_formats(store, [RESULTS_FOLDER])
     return found.pop() if len(found) == 1 else None
 
 
-def _formats(store: Store, folders: Iterable[str]) -> set[Format]:
+def _list_formats(store: Store, folders: Iterable[str]) -> set[Format]:
     suffixes = {key.rpartition(".")[2] for name in folders for key in store.list(name)}
     return {form for form in FORMATS if form in suffixes}
 
 
-def date(instant: datetime) -> str:
+def utc_date(instant: datetime) -> str:
     """The UTC date, as partitions are named."""
     return f"{instant:%Y-%m-%d}"
 
 
-def folder(table: Table, metric_set: MetricSet) -> str:
+def table_folder(table: Table, metric_set: MetricSet) -> str:
     """The table's data for one metric set, without a closing slash."""
-    return f"{RESULTS}/{table}/{metric_set.path}"
+    return f"{RESULTS_FOLDER}/{table}/{metric_set.path}"
 
 
 def table_key(table: Table, metric_set: MetricSet, instant: datetime, form: Format) -> str:
     """The object that holds a table's rows of one interval."""
-    return f"{folder(table, metric_set)}/date={date(instant)}/{instant:%Y-%m-%dT%H%MZ}.{form}"
+    return f"{table_folder(table, metric_set)}/date={utc_date(instant)}/{instant:%Y-%m-%dT%H%MZ}.{form}"
 
 
 def day_folder(table: Table, metric_set: MetricSet, day: str) -> str:
     """A table's objects of one UTC day."""
-    return f"{folder(table, metric_set)}/date={day}"
+    return f"{table_folder(table, metric_set)}/date={day}"
 
 
-def parse_key(key: str) -> tuple[datetime, Format] | None:
+def parse_interval_key(key: str) -> tuple[datetime, Format] | None:
     """The interval (naive UTC) and the format of an object that `table_key` named; None for any other."""
-    match = _INTERVAL.fullmatch(key)
+    match = _INTERVAL_KEY.fullmatch(key)
     if match is None:
         return None
     return datetime.strptime(match[1], "%Y-%m-%dT%H%MZ"), "csv" if match[2] == "csv" else "parquet"
 
 
-def day_of(key: str) -> str:
+def date_in_key(key: str) -> str:
     """The UTC date of the folder that the object lies in, empty where it lies in none."""
-    match = _DATE.search(key)
+    match = _DATE_FOLDER.search(key)
     return match[1] if match else ""
 
 
@@ -92,7 +97,7 @@ def day_key(table: Table, metric_set: MetricSet, day: str, form: Format) -> str:
 
 def compaction_folder(metric_set: MetricSet) -> str:
     """Which days are on their way into one object."""
-    return f"{RESULTS}/compaction/{metric_set.path}"
+    return f"{RESULTS_FOLDER}/compaction/{metric_set.path}"
 
 
 def compaction_key(metric_set: MetricSet) -> str:
@@ -102,7 +107,7 @@ def compaction_key(metric_set: MetricSet) -> str:
 
 def archive_folder(name: str) -> str:
     """The alerts of every version of the metric set of that name."""
-    return f"{ARCHIVE}/{name}"
+    return f"{ARCHIVE_FOLDER}/{name}"
 
 
 def archive_day_folder(name: str, version: int, day: str) -> str:
@@ -115,15 +120,15 @@ def archive_key(metric_set: MetricSet, day: str, digest: str) -> str:
     return f"{archive_day_folder(metric_set.name, metric_set.version, day)}/{digest}.jsonl"
 
 
-def archive_place(key: str) -> tuple[int, str] | None:
+def parse_archive_key(key: str) -> tuple[int, str] | None:
     """The version of a metric set, and the UTC date, that `archive_key` named an object for; None for any other."""
-    match = _ARCHIVED.fullmatch(key)
+    match = _ARCHIVE_KEY.fullmatch(key)
     return (int(match["version"]), match["day"]) if match else None
 
 
 def notification_key(metric_set: MetricSet, instant: datetime, digest: str) -> str:
     """The marker of an event that people were told of."""
-    return f"notifications/{metric_set.path}/date={date(instant)}/{digest}.json"
+    return f"notifications/{metric_set.path}/date={utc_date(instant)}/{digest}.json"
 
 
 def state_key(metric_set: MetricSet) -> str:
@@ -142,7 +147,7 @@ def _state_folder(metric_set: MetricSet) -> str:
 
 def feedback_folder(metric_set: MetricSet) -> str:
     """What people said of events."""
-    return f"{FEEDBACK}/{metric_set.path}"
+    return f"{FEEDBACK_FOLDER}/{metric_set.path}"
 
 
 def feedback_key(metric_set: MetricSet, name: str) -> str:
@@ -157,4 +162,4 @@ def lease_key(metric_set: MetricSet) -> str:
 
 def quarantine_key(digest: str) -> str:
     """An event that was not understood."""
-    return f"{QUARANTINE}/{digest}.json"
+    return f"{QUARANTINE_FOLDER}/{digest}.json"

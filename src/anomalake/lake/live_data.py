@@ -17,13 +17,13 @@ from anomalake.lake.live_files import (
     MAX_CACHED_CHARACTERS,
     MAX_FINDINGS,
     MAX_UNPACKED_BYTES,
-    OTHER_HOUR,
-    Contents,
+    OTHER_INTERVAL,
+    FileContents,
     Finding,
     Row,
     Series,
     is_number,
-    quoted,
+    quote,
 )  # fmt: skip
 from anomalake.lake.store import Store, UnreadableError
 
@@ -32,106 +32,111 @@ MAX_ROWS_PER_INTERVAL = 1_000_000  # in all its files
 MAX_SERIES_PER_INTERVAL = 50_000  # in all its files: the detector keeps each series that it ever saw, 12 kB a measure
 
 
-class Interval(NamedTuple):
+class IntervalData(NamedTuple):
     """An interval's live data: for each series one value a measure (None where it has none)."""
 
     start: datetime  # naive UTC
     values: Mapping[Series, tuple[float | None, ...]]
-    rows: int
-    findings: tuple[Finding, ...]  # the first of them
-    unnamed: int = 0  # the number of further findings
+    row_count: int
+    findings: tuple[Finding, ...]  # at most MAX_FINDINGS
+    further_findings: int = 0  # the number of findings that `findings` leaves out
 
     @property
-    def found(self) -> int:
+    def finding_count(self) -> int:
         """The number of all findings."""
-        return len(self.findings) + self.unnamed
+        return len(self.findings) + self.further_findings
 
 
-def source_of(metric_set: MetricSet) -> Source:
+def require_source(metric_set: MetricSet) -> Source:
     """The set's source, for callers that need one."""
     if metric_set.source is None:
         raise ValueError(f"the metric set {metric_set.name!r} has no source")
     return metric_set.source
 
 
-def folder(metric_set: MetricSet, wall: datetime) -> str:
+def interval_folder(metric_set: MetricSet, wall: datetime) -> str:
     """The folder of the interval that starts at the wall time."""
-    prefix, pattern, suffix = time_patterns.folder_pattern(source_of(metric_set).path)
-    return prefix + wall.strftime(time_patterns.python_format(pattern)) + suffix
+    prefix, pattern, suffix = time_patterns.parse_folder_pattern(require_source(metric_set).path)
+    return prefix + wall.strftime(time_patterns.to_python_format(pattern)) + suffix
 
 
-def files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> dict[datetime, list[str]]:
+def list_files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> dict[datetime, list[str]]:
     """The keys of all live files (that sort after a key) by the wall time of their folder, in order of time.
 
     Files in other folders are not live data.
     """
     found: dict[datetime, list[str]] = {}
-    for key in store.list(time_patterns.folder_pattern(source_of(metric_set).path).prefix.rpartition("/")[0], after):
-        wall = wall_of(metric_set, key)
+    for key in store.list(
+        time_patterns.parse_folder_pattern(require_source(metric_set).path).prefix.rpartition("/")[0], after
+    ):
+        wall = wall_time_of_key(metric_set, key)
         if wall is not None:
             found.setdefault(wall, []).append(key)
     return dict(sorted(found.items()))
 
 
-def wall_of(metric_set: MetricSet, key: str) -> datetime | None:
+def wall_time_of_key(metric_set: MetricSet, key: str) -> datetime | None:
     """The wall time of the interval whose live file has this key; None where it is no live file."""
-    prefix, pattern, _ = time_patterns.folder_pattern(source_of(metric_set).path)
-    width = sum(len(text) for _, text in time_patterns.pieces(pattern))
+    prefix, pattern, _ = time_patterns.parse_folder_pattern(require_source(metric_set).path)
+    width = sum(len(text) for _, text in time_patterns.split_pattern(pattern))
     try:
-        wall = datetime.strptime(key[len(prefix) : len(prefix) + width], time_patterns.python_format(pattern))
+        wall = datetime.strptime(key[len(prefix) : len(prefix) + width], time_patterns.to_python_format(pattern))
     except ValueError:
         return None
     return (
         wall
-        if _is_file_of(key, folder(metric_set, wall)) and intervals.floor(wall, metric_set.frequency) == wall
+        if _is_live_file(key, interval_folder(metric_set, wall))
+        and intervals.floor_to_interval(wall, metric_set.frequency) == wall
         else None
     )
 
 
-def starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -> list[datetime]:
+def list_interval_starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -> list[datetime]:
     """The starts, naive UTC, of all intervals (after one) that have live files, sorted.
 
     Where folders sort as their dates do, only the later folders are listed.
     """
     clock, key = metric_set.clock, ""
     if after is not None and time_patterns.sorts_by_date(
-        time_patterns.folder_pattern(source_of(metric_set).path).pattern
+        time_patterns.parse_folder_pattern(require_source(metric_set).path).pattern
     ):
-        key = f"{folder(metric_set, clock.wall(after))}/"
-    found = (start for wall in files_by_interval(store, metric_set, key) for start in clock.starts_at(wall))
+        key = f"{interval_folder(metric_set, clock.wall_time(after))}/"
+    found = (
+        start for wall in list_files_by_interval(store, metric_set, key) for start in clock.starts_at_wall_time(wall)
+    )
     return sorted(start for start in found if after is None or start > after)
 
 
-def files_of(store: Store, metric_set: MetricSet, start: datetime) -> list[str]:
+def list_interval_files(store: Store, metric_set: MetricSet, start: datetime) -> list[str]:
     """The keys of one interval's live files."""
-    place = folder(metric_set, metric_set.clock.wall(start))
-    return [key for key in store.list(place) if _is_file_of(key, place)]
+    place = interval_folder(metric_set, metric_set.clock.wall_time(start))
+    return [key for key in store.list(place) if _is_live_file(key, place)]
 
 
-def _is_file_of(key: str, place: str) -> bool:
+def _is_live_file(key: str, place: str) -> bool:
     """Whether the key lies in the folder, and is not hidden as Athena sees it (`.` or `_` first, in a folder below too)."""
     return key.startswith(f"{place}/") and not any(part[:1] in {".", "_"} for part in key[len(place) + 1 :].split("/"))
 
 
-def read(store: Store, metric_set: MetricSet, start: datetime, keys: Iterable[str]) -> Interval:
+def read_interval(store: Store, metric_set: MetricSet, start: datetime, keys: Iterable[str]) -> IntervalData:
     """The live data of the interval that starts at `start` (naive UTC), from its files; a problem in a file affects that file only."""
     rows: list[Row] = []
     findings: list[Finding] = []
     found = 0
     for key in keys:
-        contents = _contents(store, metric_set, start, key)
-        if exceeded := _exceeded(rows, contents.rows):
+        contents = _read_file(store, metric_set, start, key)
+        if exceeded := _exceeded_limit(rows, contents.rows):
             problem = (
                 f"the interval has more than {exceeded} with this file, the limit for one interval; the file is skipped"
             )
-            contents = Contents((), (Finding(key, problem),), 1)
+            contents = FileContents((), (Finding(key, problem),), 1)
         rows.extend(contents.rows)
         findings.extend(contents.findings[: MAX_FINDINGS - len(findings)])
-        found += contents.found
-    return Interval(start, aggregate(rows, metric_set), len(rows), tuple(findings), found - len(findings))
+        found += contents.finding_count
+    return IntervalData(start, aggregate_rows(rows, metric_set), len(rows), tuple(findings), found - len(findings))
 
 
-def _exceeded(rows: Sequence[Row], more: Sequence[Row]) -> str | None:
+def _exceeded_limit(rows: Sequence[Row], more: Sequence[Row]) -> str | None:
     """The limit of one interval that its rows exceed together with those of one more file."""
     count = len(rows) + len(more)
     if count > MAX_ROWS_PER_INTERVAL:
@@ -144,25 +149,25 @@ def _exceeded(rows: Sequence[Row], more: Sequence[Row]) -> str | None:
     return None
 
 
-def _contents(store: Store, metric_set: MetricSet, start: datetime, key: str) -> Contents:
+def _read_file(store: Store, metric_set: MetricSet, start: datetime, key: str) -> FileContents:
     """What one file holds; nothing where it was removed after it was listed."""
     try:
         stored = store.get(key, MAX_UNPACKED_BYTES)
     except UnreadableError as error:
-        return Contents((), (Finding(key, f"the file {error.problem}; the file is skipped"),), 1)
+        return FileContents((), (Finding(key, f"the file {error.problem}; the file is skipped"),), 1)
     if stored is None:
-        return Contents((), (), 0)
-    return live_files.collect(parse(stored.data, metric_set, start, key), key)
+        return FileContents((), (), 0)
+    return live_files.collect_contents(parse_file(stored.data, metric_set, start, key), key)
 
 
-def parse(data: bytes, metric_set: MetricSet, start: datetime, where: str) -> Iterator[Row | Finding]:
+def parse_file(data: bytes, metric_set: MetricSet, start: datetime, where: str) -> Iterator[Row | Finding]:
     """The rows of one file of the interval, and what could not be read of it."""
-    return live_files.parse(
-        data, metric_set, source_of(metric_set), where, lambda stamp: _outside(stamp, metric_set, start)
+    return live_files.parse_file(
+        data, metric_set, require_source(metric_set), where, lambda stamp: _timestamp_problem(stamp, metric_set, start)
     )
 
 
-def aggregate(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[float | None, ...]]:
+def aggregate_rows(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[float | None, ...]]:
     """One value for each series and measure: the sum, or the mean, of what its rows have."""
     rows = list(rows)
     single = dict(rows)
@@ -180,13 +185,11 @@ def aggregate(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[
                 cell.append(value)
     divide = [measure.aggregation == "AVG" for measure in metric_set.measures]
     for series, cells in several.items():
-        single[series] = tuple(
-            _summed(cell, len(cell) if mean else 1) for cell, mean in zip(cells, divide, strict=True)
-        )
+        single[series] = tuple(_sum(cell, len(cell) if mean else 1) for cell, mean in zip(cells, divide, strict=True))
     return single
 
 
-def _summed(cell: list[float], parts: int) -> float | None:
+def _sum(cell: list[float], parts: int) -> float | None:
     """The sum in parts; None where there is nothing, or more than a number can be."""
     try:
         return math.fsum(cell) / parts if cell else None
@@ -194,29 +197,31 @@ def _summed(cell: list[float], parts: int) -> float | None:
         return None
 
 
-def _outside(text: str, metric_set: MetricSet, start: datetime) -> str | None:
+def _timestamp_problem(text: str, metric_set: MetricSet, start: datetime) -> str | None:
     """What is wrong with a row's timestamp, or None where it lies in the interval; `OTHER_HOUR` where it lies in the other of its folder."""
     clock = metric_set.clock
-    found = row_start(text, metric_set.timestamp.format, clock)
+    found = parse_interval_start(text, metric_set.timestamp.format, clock)
     if isinstance(found, str):
         return found
     if found == start:
         return None
-    wall = clock.wall(start)
-    if clock.absolute and clock.wall(found) == wall:
-        return OTHER_HOUR
-    return f"the timestamp {quoted(text)} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
+    wall = clock.wall_time(start)
+    if clock.absolute and clock.wall_time(found) == wall:
+        return OTHER_INTERVAL
+    return f"the timestamp {quote(text)} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
 
 
-def row_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
+def parse_interval_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
     """The start, naive UTC, of the interval that a timestamp in the data belongs to, or a text that says what is wrong with it."""
-    read_now = _cached_start if len(text) <= MAX_CACHED_CHARACTERS else _cached_start.__wrapped__
+    read_now = (
+        _parse_interval_start_cached if len(text) <= MAX_CACHED_CHARACTERS else _parse_interval_start_cached.__wrapped__
+    )
     return read_now(text, form, clock)
 
 
 @lru_cache(maxsize=4096)
-def _cached_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
-    found = read_instant(text) if form == time_patterns.UNIX else read_wall(text, form, clock.zone)
+def _parse_interval_start_cached(text: str, form: str, clock: intervals.Clock) -> datetime | str:
+    found = parse_instant(text) if form == time_patterns.UNIX else parse_wall_time(text, form, clock.zone)
     try:
         return (
             found
@@ -224,39 +229,39 @@ def _cached_start(text: str, form: str, clock: intervals.Clock) -> datetime | st
             else clock.start(found if form == time_patterns.UNIX else intervals.to_utc(found, clock.zone))
         )
     except OverflowError:
-        return f"the timestamp {quoted(text)} lies outside the years 1 to 9999"
+        return f"the timestamp {quote(text)} lies outside the years 1 to 9999"
 
 
-def read_instant(text: str) -> datetime | str:
+def parse_instant(text: str) -> datetime | str:
     """The instant, naive UTC, of a UNIX timestamp in the data, or a text that says what is wrong with it."""
     if not is_number(text.strip()):
-        return f"the timestamp {quoted(text)} is not a UNIX time"
+        return f"the timestamp {quote(text)} is not a UNIX time"
     number = float(text)
     try:
-        seconds = number / 1000 if number > time_patterns.UNIX_MILLISECONDS_FROM else number
+        seconds = number / 1000 if number > time_patterns.MAX_UNIX_SECONDS else number
         return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError):
-        return f"the timestamp {quoted(text)} is not a UNIX time"
+        return f"the timestamp {quote(text)} is not a UNIX time"
 
 
-def read_wall(text: str, form: str, zone: str) -> datetime | str:
+def parse_wall_time(text: str, form: str, zone: str) -> datetime | str:
     """The wall time of a timestamp in the data, or a text that says what is wrong with it."""
-    read_now = _cached_wall if len(text) <= MAX_CACHED_CHARACTERS else _cached_wall.__wrapped__
+    read_now = _parse_wall_time_cached if len(text) <= MAX_CACHED_CHARACTERS else _parse_wall_time_cached.__wrapped__
     return read_now(text, form, zone)
 
 
 @lru_cache(maxsize=4096)
-def _cached_wall(text: str, form: str, zone: str) -> datetime | str:
+def _parse_wall_time_cached(text: str, form: str, zone: str) -> datetime | str:
     if form == time_patterns.UNIX:
-        found = read_instant(text)
+        found = parse_instant(text)
         try:
-            return found if isinstance(found, str) else intervals.to_wall(found, zone)
+            return found if isinstance(found, str) else intervals.to_wall_time(found, zone)
         except OverflowError:
-            return f"the timestamp {quoted(text)} lies outside the years 1 to 9999"
+            return f"the timestamp {quote(text)} lies outside the years 1 to 9999"
     try:
-        wall = datetime.strptime(text.strip(" "), time_patterns.python_format(form))
+        wall = datetime.strptime(text.strip(" "), time_patterns.to_python_format(form))
     except ValueError:
-        return f"the timestamp {quoted(text)} is not written as {form}"
-    if time_patterns.has_hour(form) and not intervals.exists(wall, zone):
-        return f"the timestamp {quoted(text)} never happened in {zone}: clocks skipped it"
+        return f"the timestamp {quote(text)} is not written as {form}"
+    if time_patterns.has_hour(form) and not intervals.wall_time_exists(wall, zone):
+        return f"the timestamp {quote(text)} never happened in {zone}: clocks skipped it"
     return wall

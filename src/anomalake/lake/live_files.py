@@ -23,16 +23,16 @@ MAX_LINES = 1_000_000  # empty lines and lines within quoted cells count too
 MAX_LINE_BYTES = 2**20
 MAX_FINDINGS = 100  # kept to be named; the others are counted
 MAX_QUOTED_CHARACTERS = 100  # of the data, in a finding
-OTHER_HOUR = ""  # no problem: the row belongs to the other of the two intervals that share a folder
+OTHER_INTERVAL = ""  # no problem: the row belongs to the other of the two intervals that share a folder
 MAX_CACHED_CHARACTERS = 64  # of a timestamp; longer ones are parsed each time, so that the cache stays small
 
 # What counts as a number, here and in SQL. No two parts can match the same digits, so that every engine decides in linear time.
 NUMBER = r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _NUMBER = re.compile(NUMBER)
-_UNDECODED = re.compile("[\udc80-\udcff]")
-_PADDING = re.compile(rb"\0*")
+_SURROGATE_ESCAPE = re.compile("[\udc80-\udcff]")
+_ZERO_BYTES = re.compile(rb"\0*")
 _GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_CHUNK = 2**14
+_GZIP_CHUNK_BYTES = 2**14
 csv.field_size_limit(MAX_LINE_BYTES)
 
 Series = tuple[str | None, ...]  # the values of the dimensions, in declared order
@@ -50,19 +50,19 @@ class Finding(NamedTuple):
         return f"{self.where}: {self.problem}"
 
 
-class Contents(NamedTuple):
+class FileContents(NamedTuple):
     """What a file holds: its rows, the first findings, and the number of all findings."""
 
     rows: Sequence[Row]
     findings: Sequence[Finding]
-    found: int
+    finding_count: int
 
 
 class FileError(Exception):
     """Why a whole file cannot be read."""
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """The text in quotes, shortened to what a finding quotes at most."""
     return f"'{text if len(text) <= MAX_QUOTED_CHARACTERS else text[: MAX_QUOTED_CHARACTERS - 1] + '…'}'"
 
@@ -72,7 +72,7 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
-def collect(items: Iterator[Row | Finding], where: str) -> Contents:
+def collect_contents(items: Iterator[Row | Finding], where: str) -> FileContents:
     """What a file holds, from `parse`; whatever goes wrong there costs this file only."""
     rows: list[Row] = []
     findings: list[Finding] = []
@@ -87,7 +87,7 @@ def collect(items: Iterator[Row | Finding], where: str) -> Contents:
                 rows.append(item)
     except Exception as error:  # noqa: BLE001  (a file never stops a run)
         rows.clear()
-        return Contents(
+        return FileContents(
             (),
             (
                 Finding(
@@ -97,19 +97,19 @@ def collect(items: Iterator[Row | Finding], where: str) -> Contents:
             ),
             1,
         )
-    return Contents(rows, findings, found)
+    return FileContents(rows, findings, found)
 
 
-def parse(
+def parse_file(
     data: bytes, metric_set: MetricSet, source: Source, where: str, problem_of: Callable[[str], str | None]
 ) -> Iterator[Row | Finding]:
     """The rows of one file, and what could not be read of it. `problem_of` says what is wrong with a row's timestamp."""
     try:
-        raw = _checked(_unpacked(data, source))
+        raw = _check_limits(_decompress(data, source))
     except FileError as error:
         yield Finding(where, str(error))
         return
-    if source.format == "csv" and (sound := _sound_rows(raw, metric_set, source, problem_of)) is not None:
+    if source.format == "csv" and (sound := _parse_valid_csv(raw, metric_set, source, problem_of)) is not None:
         yield from sound
         return
     cached = lru_cache(maxsize=4096)(problem_of)  # many rows share a timestamp
@@ -124,19 +124,19 @@ def parse(
             continue
         stamp = "" if record[0] is None else str(record[0])
         problem = (cached if len(stamp) <= MAX_CACHED_CHARACTERS else problem_of)(stamp)
-        if problem == OTHER_HOUR:
+        if problem == OTHER_INTERVAL:
             continue
         if problem is not None:
             yield Finding(f"{where}:{line}", problem)
             continue
         try:
-            series = tuple([_dimension(value, source) for value in record[1:first]])
+            series = tuple([_parse_dimension(value, source) for value in record[1:first]])
         except ValueError as error:
             yield Finding(f"{where}:{line}", str(error))
             continue
         values: list[float | None] = []
         for name, cell in zip(measures, record[first:], strict=True):
-            value = _number(cell)
+            value = _parse_number(cell)
             if isinstance(value, str):
                 yield Finding(f"{where}:{line}", f"{name}: {value}; it counts as missing")
                 value = None
@@ -147,7 +147,7 @@ def parse(
 # --- bytes
 
 
-def _unpacked(data: bytes, source: Source) -> bytes:
+def _decompress(data: bytes, source: Source) -> bytes:
     """The file without compression; `FileError` where it is not what `source.compression` says, or is too large."""
     if source.compression != "gzip":
         if data.startswith(_GZIP_MAGIC):
@@ -163,25 +163,25 @@ def _unpacked(data: bytes, source: Source) -> bytes:
             while not member.eof:
                 if position >= len(data):
                     raise FileError("the gzip file ends too early; the file is skipped")
-                chunk = data[position : position + _GZIP_CHUNK]
+                chunk = data[position : position + _GZIP_CHUNK_BYTES]
                 parts.append(member.decompress(chunk, MAX_UNPACKED_BYTES - size + 1))
                 size, position = size + len(parts[-1]), position + len(chunk) - len(member.unused_data)
                 if size > MAX_UNPACKED_BYTES:
-                    raise FileError(_too_large("unpacks to"))
-            position = match.end() if (match := _PADDING.match(data, position)) else position
+                    raise FileError(_describe_size_limit("unpacks to"))
+            position = match.end() if (match := _ZERO_BYTES.match(data, position)) else position
     except zlib.error as error:
         raise FileError(f"the file is not a valid gzip file ({error}); the file is skipped") from error
     return b"".join(parts)
 
 
-def _too_large(what: str) -> str:
+def _describe_size_limit(what: str) -> str:
     return f"the file {what} more than {MAX_UNPACKED_BYTES // 2**20} MiB, the limit for one file; the file is skipped"
 
 
-def _checked(raw: bytes) -> bytes:
+def _check_limits(raw: bytes) -> bytes:
     """The bytes, if they keep the limits; `FileError` names the limit otherwise."""
     if len(raw) > MAX_UNPACKED_BYTES:
-        raise FileError(_too_large("has"))
+        raise FileError(_describe_size_limit("has"))
     if raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n") > MAX_LINES:
         raise FileError(f"the file has more than {MAX_LINES:,} lines, the limit for one file; the file is skipped")
     start = 0
@@ -197,7 +197,7 @@ def _checked(raw: bytes) -> bytes:
     return raw
 
 
-def _text(raw: bytes, source: Source, newline: str, errors: str) -> io.TextIOWrapper:
+def _open_text(raw: bytes, source: Source, newline: str, errors: str) -> io.TextIOWrapper:
     """The decoded text as a stream, so that no copy of the whole text is needed."""
     stream = io.BytesIO(raw)
     if source.charset == "UTF-8" and raw.startswith(b"\xef\xbb\xbf"):  # a byte order mark
@@ -208,14 +208,16 @@ def _text(raw: bytes, source: Source, newline: str, errors: str) -> io.TextIOWra
 # --- rows
 
 
-def _sound_rows(
+def _parse_valid_csv(
     raw: bytes, metric_set: MetricSet, source: Source, problem_of: Callable[[str], str | None]
 ) -> Iterator[Row] | None:
     """The rows of a CSV file without any problem, read by the column in a third of the time; None where each row has to be looked at."""
     records: list[list[str]] = []
     header, width = list(source.columns), len(source.columns)
     try:
-        for record in csv.reader(_text(raw, source, "", "strict"), delimiter=source.delimiter, quotechar=source.quote):
+        for record in csv.reader(
+            _open_text(raw, source, "", "strict"), delimiter=source.delimiter, quotechar=source.quote
+        ):
             if len(record) != width:
                 return None
             records.append(record)
@@ -243,7 +245,9 @@ def _sound_rows(
 
 def _csv_records(raw: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
     """The cells of those columns, row by row, with the row's line; a finding instead of a row that cannot be read."""
-    reader = csv.reader(_text(raw, source, "", "surrogateescape"), delimiter=source.delimiter, quotechar=source.quote)
+    reader = csv.reader(
+        _open_text(raw, source, "", "surrogateescape"), delimiter=source.delimiter, quotechar=source.quote
+    )
     header, ascii_only, width = source.header, raw.isascii(), len(source.columns)
     places = [source.columns.index(name) for name in names]
     while True:
@@ -258,27 +262,27 @@ def _csv_records(raw: bytes, source: Source, where: str, names: Sequence[str]) -
         if header:
             header = False
             if [name.strip() for name in record] != list(source.columns):
-                expected = quoted(", ".join(source.columns))
-                problem = f"the header {quoted(', '.join(record))} is not the metric set's source.columns {expected}; the file is skipped"
+                expected = quote(", ".join(source.columns))
+                problem = f"the header {quote(', '.join(record))} is not the metric set's source.columns {expected}; the file is skipped"
                 yield line, Finding(f"{where}:{line}", problem)
                 return
         elif len(record) != width:
             if record:
                 yield line, Finding(f"{where}:{line}", f"{len(record)} cells where source.columns names {width}")
-        elif not ascii_only and _undecoded(record):
+        elif not ascii_only and _has_undecodable_text(record):
             yield line, Finding(f"{where}:{line}", f"the row is not {source.charset} text")
         else:
             yield line, [record[place] for place in places]
 
 
-def _undecoded(cells: Iterable[object]) -> bool:
+def _has_undecodable_text(cells: Iterable[object]) -> bool:
     """Whether a text among the cells is not in the file's charset."""
-    return any(isinstance(cell, str) and not cell.isascii() and _UNDECODED.search(cell) for cell in cells)
+    return any(isinstance(cell, str) and not cell.isascii() and _SURROGATE_ESCAPE.search(cell) for cell in cells)
 
 
 def _json_records(raw: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
     """The same of JSON lines."""
-    for line, written in enumerate(_text(raw, source, "\n", "surrogateescape"), 1):
+    for line, written in enumerate(_open_text(raw, source, "\n", "surrogateescape"), 1):
         if not written.strip():
             continue
         try:
@@ -286,13 +290,13 @@ def _json_records(raw: bytes, source: Source, where: str, names: Sequence[str]) 
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
             yield line, Finding(f"{where}:{line}", f"the line is not a JSON object: {error}")
             continue
-        if _undecoded(record.values()):
+        if _has_undecodable_text(record.values()):
             yield line, Finding(f"{where}:{line}", f"the row is not {source.charset} text")
         else:
             yield line, [record.get(name) for name in names]
 
 
-def _dimension(value: object, source: Source) -> str | None:
+def _parse_dimension(value: object, source: Source) -> str | None:
     if isinstance(value, str):
         return None if source.format == "csv" and not value else value
     if isinstance(value, bool | list | dict):
@@ -300,7 +304,7 @@ def _dimension(value: object, source: Source) -> str | None:
     return None if value is None else str(value)
 
 
-def _number(value: object) -> float | str | None:
+def _parse_number(value: object) -> float | str | None:
     """The number; None where there is none; a text that says what is wrong with it."""
     if value is None or value == "":
         return None
@@ -308,9 +312,9 @@ def _number(value: object) -> float | str | None:
         return f"{_json_kind(value)} is not a number"
     text = value.strip(" ") if isinstance(value, str) else str(value)
     if not is_number(text):
-        return f"{quoted(text)} is not a number"
+        return f"{quote(text)} is not a number"
     number = float(text)
-    return number + 0.0 if math.isfinite(number) else f"{quoted(text)} is beyond the range of a number"
+    return number + 0.0 if math.isfinite(number) else f"{quote(text)} is beyond the range of a number"
 
 
 def _json_kind(value: "bool | list[Any] | dict[str, Any]") -> str:

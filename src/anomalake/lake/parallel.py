@@ -8,21 +8,21 @@ from typing import TypeVar
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.store import Store
 
-REQUESTS = 16  # to a store over the network at a time
-_A = TypeVar("_A")
-_B = TypeVar("_B")
+MAX_CONCURRENT_REQUESTS = 16  # to a store over the network at a time
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
-def in_order(store: Store, work: Callable[[_A], _B], items: Iterable[_A]) -> Iterator[_B]:
+def map_in_order(store: Store, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """What `work` gives for each item, in the items' order: one by one on a folder, several at a time on a store that answers over the network."""
     if isinstance(store, FolderStore):
         yield from map(work, items)
         return
-    begun: deque[Future[_B]] = deque()
-    with ThreadPoolExecutor(REQUESTS) as pool:
+    begun: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(MAX_CONCURRENT_REQUESTS) as pool:
         for item in items:
             begun.append(pool.submit(work, item))
-            if len(begun) == 2 * REQUESTS:  # no more ahead: a year of live data need not fit in memory
+            if len(begun) == 2 * MAX_CONCURRENT_REQUESTS:  # no more ahead: a year of live data need not fit in memory
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()

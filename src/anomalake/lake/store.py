@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, MemoryStore, S3Config, S3CredentialProvider, S3Store
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-REMEMBERED, REMEMBERED_BYTES = 256, 50_000  # objects that a process wrote last, and how large one may be
-MOST_TRIES = 60  # of one update; eight writers of one key needed at most 27
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds, at most, after a request that failed; it doubles
+MAX_CACHED_OBJECTS, MAX_CACHED_OBJECT_BYTES = 256, 50_000  # objects that a process wrote last, and how large one may be
+MAX_UPDATE_ATTEMPTS = 60  # of one update; eight writers of one key needed at most 27
+_INITIAL_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.1, 2.0  # seconds, at most, after a request that failed; it doubles
 _Answer = TypeVar("_Answer")
 
 
@@ -40,24 +40,24 @@ class UnreadableError(StorageError):
         self.problem = problem
 
 
-class Patience(NamedTuple):
-    """How long S3 is asked: seconds for a connection, for one request, and until a call gives up trying again; and how often it tries."""
+class RetryPolicy(NamedTuple):
+    """The time limits of a call to S3, and the number of attempts."""
 
-    connect: float = 5
-    request: float = 30
-    whole: float = 60
-    tries: int = 6
+    connect_seconds: float = 5  # to open a connection
+    request_seconds: float = 30  # for one request
+    total_seconds: float = 60  # after this time a call does not start another attempt
+    max_attempts: int = 6
 
     @property
-    def longest(self) -> float:
-        """Seconds that one call may take."""
-        return self.whole + self.request
+    def max_call_seconds(self) -> float:
+        """The longest time that one call can take."""
+        return self.total_seconds + self.request_seconds
 
 
-PATIENT = Patience()
+DEFAULT_RETRY_POLICY = RetryPolicy()
 
 
-class Stored(NamedTuple):
+class StoredObject(NamedTuple):
     """An object and the version that `replace` asks for."""
 
     data: bytes
@@ -67,10 +67,10 @@ class Stored(NamedTuple):
 class Store(Protocol):
     """Every method may raise `StorageError`."""
 
-    def get(self, key: str, max_bytes: int | None = None) -> Stored | None:
+    def get(self, key: str, max_bytes: int | None = None) -> StoredObject | None:
         """The object, or None where there is none; `UnreadableError`, before it is read, where it has more than `max_bytes`."""
 
-    def recall(self, key: str) -> Stored | None:
+    def get_last_written(self, key: str) -> StoredObject | None:
         """What this process wrote there last, if that is remembered; it costs no request, and something else may be there by now."""
 
     def create(self, key: str, data: bytes) -> bool:
@@ -89,12 +89,14 @@ class Store(Protocol):
         """The keys under `prefix` (a folder, without a closing slash) that sort after `after`, sorted."""
 
 
-def open_store(lake: str, credentials: "S3CredentialProvider | None" = None, patience: Patience = PATIENT) -> Store:
+def open_store(
+    lake: str, credentials: "S3CredentialProvider | None" = None, retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY
+) -> Store:
     """The store of `s3://bucket` (or `s3://bucket/folder`), of `memory://`, or of a folder; S3 with the environment's credentials or those given."""
     if lake.startswith("s3://"):
         if not _BUCKET.fullmatch(lake.removeprefix("s3://").partition("/")[0]):
             raise UserError(f"{lake!r} names no bucket; write s3://, then 3 to 63 of a-z, 0-9, . and -")
-        return ObjectStore.s3(lake.removeprefix("s3://").rstrip("/"), credentials, patience)
+        return ObjectStore.s3(lake.removeprefix("s3://").rstrip("/"), credentials, retry_policy)
     if lake == "memory://":
         return ObjectStore.memory()
     if not lake or "://" in lake:
@@ -104,17 +106,19 @@ def open_store(lake: str, credentials: "S3CredentialProvider | None" = None, pat
     return FolderStore(Path(lake))
 
 
-def update(store: Store, key: str, change: Callable[[bytes | None], bytes], *, likely: bool = False) -> bool:
+def update_object(
+    store: Store, key: str, change: Callable[[bytes | None], bytes], *, probably_exists: bool = False
+) -> bool:
     """Write `change(what is there)`; again where somebody else wrote meanwhile. Whether there was an object before.
 
-    A new object costs one request, and so does one that this process wrote last. Others cost three, or two where the caller says that it is `likely`
+    A new object costs one request, and so does one that this process wrote last. Others cost three, or two where the caller says that it is `probably_exists`
     that there is one. What does not change is not written.
     """
-    current = store.recall(key)
-    sure = current is None and likely
+    current = store.get_last_written(key)
+    sure = current is None and probably_exists
     if sure:
         current = store.get(key)
-    for attempt in range(MOST_TRIES):
+    for attempt in range(MAX_UPDATE_ATTEMPTS):
         data = change(None if current is None else current.data)
         if current is None:
             if store.create(key, data):
@@ -127,20 +131,20 @@ def update(store: Store, key: str, change: Callable[[bytes | None], bytes], *, l
             key
         )  # None: taken away again, or S3 is not done with another's write (409) that it may still refuse
         sure = True
-    raise StorageError(f"{key}: others wrote it {MOST_TRIES} times while this update tried; try again")
+    raise StorageError(f"{key}: others wrote it {MAX_UPDATE_ATTEMPTS} times while this update tried; try again")
 
 
-def keep(store: Store, key: str, data: bytes) -> bool:
+def put_if_absent(store: Store, key: str, data: bytes) -> bool:
     """Write an object that never changes: there already, it stays as it is. Whether it was there."""
-    return update(store, key, lambda current: data if current is None else current)
+    return update_object(store, key, lambda current: data if current is None else current)
 
 
-def within(store: Store, until: float | None) -> Store:
+def with_deadline(store: Store, until: float | None) -> Store:
     """The store, which begins no call after `until` (seconds of `time.monotonic`): `StorageError` instead."""
-    return store if until is None else _Within(store, until)
+    return store if until is None else _DeadlineStore(store, until)
 
 
-class _Within:
+class _DeadlineStore:
     def __init__(self, store: Store, until: float) -> None:
         self._inner, self._until = store, until
 
@@ -149,11 +153,11 @@ class _Within:
             raise StorageError(f"{key}: not tried, for the function's time is over")
         return self._inner
 
-    def get(self, key: str, max_bytes: int | None = None) -> Stored | None:
+    def get(self, key: str, max_bytes: int | None = None) -> StoredObject | None:
         return self._store(key).get(key, max_bytes)
 
-    def recall(self, key: str) -> Stored | None:
-        return self._inner.recall(key)
+    def get_last_written(self, key: str) -> StoredObject | None:
+        return self._inner.get_last_written(key)
 
     def create(self, key: str, data: bytes) -> bool:
         return self._store(key).create(key, data)
@@ -174,12 +178,12 @@ class _Within:
 class ObjectStore:
     """An S3 bucket, or memory, through obstore."""
 
-    def __init__(self, store: "S3Store | MemoryStore", patience: Patience = PATIENT) -> None:
+    def __init__(self, store: "S3Store | MemoryStore", retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY) -> None:
         import obstore  # noqa: PLC0415  (20 ms that a folder lake need not pay)
         from obstore import exceptions  # noqa: PLC0415
 
-        self._store, self._patience, self._obstore, self._exceptions = store, patience, obstore, exceptions
-        self._written: OrderedDict[str, Stored] = OrderedDict()  # the newest last
+        self._store, self._retry_policy, self._obstore, self._exceptions = store, retry_policy, obstore, exceptions
+        self._written: OrderedDict[str, StoredObject] = OrderedDict()  # the newest last
 
     @classmethod
     def memory(cls) -> "ObjectStore":
@@ -190,7 +194,10 @@ class ObjectStore:
 
     @classmethod
     def s3(
-        cls, bucket: str, credentials: "S3CredentialProvider | None" = None, patience: Patience = PATIENT
+        cls,
+        bucket: str,
+        credentials: "S3CredentialProvider | None" = None,
+        retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY,
     ) -> "ObjectStore":
         """The bucket (with an optional prefix after a slash); `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL` are honoured."""
         from obstore.store import S3Store  # noqa: PLC0415
@@ -198,8 +205,8 @@ class ObjectStore:
         name, _, prefix = bucket.partition("/")
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         client: ClientConfig = {
-            "connect_timeout": timedelta(seconds=patience.connect),
-            "timeout": timedelta(seconds=patience.request),
+            "connect_timeout": timedelta(seconds=retry_policy.connect_seconds),
+            "timeout": timedelta(seconds=retry_policy.request_seconds),
         }
         config: S3Config = {}
         if endpoint:
@@ -209,7 +216,7 @@ class ObjectStore:
         store = S3Store(
             name, prefix=prefix or None, client_options=client, retry_config={"max_retries": 0}, credential_provider=credentials, config=config
         )  # fmt: skip
-        return cls(store, patience)
+        return cls(store, retry_policy)
 
     def _ask(self, key: str, call: Callable[[bool], _Answer]) -> _Answer:
         """What `call(again)` gives, tried again with growing pauses where the store failed; `StorageError` where it goes on failing."""
@@ -222,31 +229,34 @@ class ObjectStore:
                 self._exceptions.GenericError,
                 self._exceptions.AlreadyExistsError,
             ) as error:  # the latter: 409, S3 is busy with that key
-                pause = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))
-                if attempt == self._patience.tries or time.monotonic() + pause - began > self._patience.whole:
-                    raise StorageError(f"{key}: {_said(error)} (tried {attempt} times)") from error
+                pause = random.uniform(0, min(_MAX_PAUSE_SECONDS, _INITIAL_PAUSE_SECONDS * 2**attempt))
+                if (
+                    attempt == self._retry_policy.max_attempts
+                    or time.monotonic() + pause - began > self._retry_policy.total_seconds
+                ):
+                    raise StorageError(f"{key}: {_error_text(error)} (tried {attempt} times)") from error
             except (self._exceptions.BaseError, FileNotFoundError) as error:  # the latter: no such bucket
-                raise StorageError(f"{key}: {_said(error)}") from error
+                raise StorageError(f"{key}: {_error_text(error)}") from error
             time.sleep(pause)
 
-    def get(self, key: str, max_bytes: int | None = None) -> Stored | None:
+    def get(self, key: str, max_bytes: int | None = None) -> StoredObject | None:
         """See `Store`."""
         return self._ask(key, lambda _: self._read(key, max_bytes))
 
-    def _read(self, key: str, max_bytes: int | None = None) -> Stored | None:
+    def _read(self, key: str, max_bytes: int | None = None) -> StoredObject | None:
         """`get`, tried once."""
         try:
             answer = self._obstore.get(self._store, key)
             if max_bytes is not None and answer.meta["size"] > max_bytes:
-                raise UnreadableError(key, too_large(max_bytes))
+                raise UnreadableError(key, describe_size_limit(max_bytes))
             data, tag = bytes(answer.bytes()), answer.meta["e_tag"]
         except (self._exceptions.NotFoundError, FileNotFoundError):
             return None
         if tag is None:
             raise StorageError(f"{key}: the store gave no ETag; conditional writes need one")
-        return Stored(data, tag)
+        return StoredObject(data, tag)
 
-    def recall(self, key: str) -> Stored | None:
+    def get_last_written(self, key: str) -> StoredObject | None:
         """See `Store`."""
         return self._written.get(key)
 
@@ -277,9 +287,9 @@ class ObjectStore:
                 if there is None or there.data != data:
                     return False
                 tag = there.version
-            if tag is not None and len(data) <= REMEMBERED_BYTES:
-                self._written[key] = Stored(data, tag)
-                if len(self._written) > REMEMBERED:
+            if tag is not None and len(data) <= MAX_CACHED_OBJECT_BYTES:
+                self._written[key] = StoredObject(data, tag)
+                if len(self._written) > MAX_CACHED_OBJECTS:
                     self._written.popitem(last=False)
             return True
 
@@ -309,11 +319,11 @@ class ObjectStore:
         yield from sorted(listed)
 
 
-def too_large(max_bytes: int) -> str:
+def describe_size_limit(max_bytes: int) -> str:
     """The problem of an object with more bytes than one may have."""
     return f"has more than {max_bytes // 2**20} MiB, the limit for one file"
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """What the store said, without the debugging text that obstore appends."""
     return " ".join(str(error).partition("Debug source")[0].split())[:500]

@@ -12,42 +12,44 @@ from anomalake.sources import cloudwatch, cost_anomaly_detection, envelopes, loo
 
 SOURCES = (lookout_for_metrics, cloudwatch, cost_anomaly_detection, opensearch)
 
-split = envelopes.split
+split_message = envelopes.split_message
 
 
 def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
     """The alerts of one event (an element of `split`), none where it reports no anomaly; `AlertError` where it is not understood."""
-    innermost, sent_at = envelopes.open_all(body)
+    innermost, sent_at = envelopes.unwrap(body)
     event = alerts.decode(innermost)
     for source in SOURCES:
-        if source.recognises(event):
+        if source.matches(event):
             # Two alert configurations of Lookout for Metrics send one report in two envelopes, so that their times tell nothing.
             return tuple(
                 _complete(alert, None if source is lookout_for_metrics else sent_at) for alert in source.read(event)
             )
-    if len(innermost) > mapping.MOST_BODY:
+    if len(innermost) > mapping.MAX_BODY_CHARACTERS:
         raise AlertError(
-            f"an event of no known source, and with {len(innermost)} characters too long for a mapping ({mapping.MOST_BODY} at most)"
+            f"an event of no known source, and with {len(innermost)} characters too long for a mapping ({mapping.MAX_BODY_CHARACTERS} at most)"
         )
     return tuple(_complete(alert, sent_at) for alert in mapping.read(event, sets))
 
 
 def _complete(alert: Alert, sent_at: object) -> Alert:
     """The alert, checked, with what follows from it: its direction, and the time of the report where only the envelope says it."""
-    alert = alerts.directed(alerts.sound(alert))
-    return msgspec.structs.replace(alert, reported_at=alert.reported_at or alerts.report_time_or_none(sent_at))
+    alert = alerts.add_direction(alerts.validate(alert))
+    return msgspec.structs.replace(
+        alert, reported_at=alert.reported_at or alerts.normalize_report_time_or_none(sent_at)
+    )
 
 
-def parts(body: str, sets: tuple[MetricSet, ...]) -> list[str]:
+def split_event(body: str, sets: tuple[MetricSet, ...]) -> list[str]:
     """The same event as several smaller ones, an alert each, so that one that cannot be filed costs no other; empty where it cannot be divided."""
     try:
-        innermost = envelopes.open_all(body).body
-        if len(innermost) > mapping.MOST_BODY and '"detector_id"' not in innermost:
+        innermost = envelopes.unwrap(body).body
+        if len(innermost) > mapping.MAX_BODY_CHARACTERS and '"detector_id"' not in innermost:
             return []
         event = alerts.decode(innermost)
-        if opensearch.recognises(event):
-            return opensearch.parts(event)
-        known = any(source.recognises(event) for source in SOURCES)
-        return [] if known or len(innermost) > mapping.MOST_BODY else mapping.parts(event, sets)
+        if opensearch.matches(event):
+            return opensearch.split_event(event)
+        known = any(source.matches(event) for source in SOURCES)
+        return [] if known or len(innermost) > mapping.MAX_BODY_CHARACTERS else mapping.split_event(event, sets)
     except AlertError:
         return []

@@ -14,11 +14,11 @@ import msgspec
 
 from anomalake.domain import alert as alerts
 from anomalake.domain.alert import Alert, AlertError
-from anomalake.domain.metric_set import column_from
+from anomalake.domain.metric_set import to_column_name
 from anomalake.sources import cloudwatch_forms as forms
 
 SOURCE = "cloudwatch"
-MOST_REASON = 2_000  # characters; CloudWatch writes 1,023 at most
+MAX_REASON_CHARACTERS = 2_000  # characters; CloudWatch writes 1,023 at most
 _BAND = re.compile(r"ANOMALY_DETECTION_BAND\(\s*(\w+)")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _WORD = re.compile(r"\w+")
@@ -48,7 +48,7 @@ class _Point(NamedTuple):
         return "below" if self.value is not None and self.lower is not None and self.value < self.lower else None
 
 
-recognises = forms.recognises
+matches = forms.matches
 
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
@@ -58,7 +58,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
     if alarm.state.value != "ALARM":
         return ()
     watched = _watched(told)
-    changed = alerts.read_timestamp(alarm.state.timestamp)
+    changed = alerts.parse_timestamp(alarm.state.timestamp)
     points = _in_words(alarm.state.reason) or _in_data(alarm.state.reason_data) or [_Point(changed)]
     point = max(points, key=lambda one: (one.direction is not None, one.instant))
     series = alerts.TimeSeries(
@@ -69,10 +69,10 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
         upper_bound=point.upper,
     )
     alert = Alert(
-        alert_event_id=f"{arn}:event/{alerts.identity(arn, alerts.written(changed))}",
+        alert_event_id=f"{arn}:event/{alerts.derive_id(arn, alerts.format_timestamp(changed))}",
         anomaly_detector_arn=arn,
-        timestamp=alerts.written(point.instant),
-        impacted_metric=alerts.ImpactedMetric(column_from(watched.name), relevant_time_series=(series,)),
+        timestamp=alerts.format_timestamp(point.instant),
+        impacted_metric=alerts.ImpactedMetric(to_column_name(watched.name), relevant_time_series=(series,)),
         anomaly_score=None,
         alert_name=alarm.alarm_name,
         alert_arn=arn,
@@ -86,7 +86,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
 
 def _dimensions(some: Mapping[str, str | None]) -> tuple[alerts.DimensionValue, ...]:
     """Dimensions by their column names."""
-    return tuple(alerts.DimensionValue(column_from(name), value) for name, value in some.items())
+    return tuple(alerts.DimensionValue(to_column_name(name), value) for name, value in some.items())
 
 
 class _Watched(NamedTuple):
@@ -158,7 +158,7 @@ def _metrics(query: forms.Query, queries: Mapping[str, forms.Query]) -> list[for
 
 def _in_words(reason: str) -> list[_Point]:
     """The points that the reason's text names; none where it is worded otherwise."""
-    reason = reason[:MOST_REASON]
+    reason = reason[:MAX_REASON_CHARACTERS]
     found = _POINT.findall(reason)
     try:
         instants = [datetime.strptime(when, "%d/%m/%y %H:%M:%S") for _, when in found]  # in UTC
@@ -187,7 +187,7 @@ def _in_data(text: str | None) -> list[_Point]:
     data = alerts.convert(alerts.decode(text), _Reason, "the reasonData of an alarm") if text else _Reason()
     if data.start_date is None:
         return []
-    start, count = alerts.read_timestamp(data.start_date), len(data.recent_datapoints)
+    start, count = alerts.parse_timestamp(data.start_date), len(data.recent_datapoints)
     bounds = [
         side if len(side) == count else [None] * count
         for side in (data.recent_lower_thresholds, data.recent_upper_thresholds)

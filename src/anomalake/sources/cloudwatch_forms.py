@@ -121,7 +121,7 @@ class _SnsMessage(msgspec.Struct, rename="pascal"):
     trigger: _Trigger = msgspec.field(default_factory=_Trigger)
 
 
-def recognises(event: dict[str, Any]) -> bool:
+def matches(event: dict[str, Any]) -> bool:
     """Whether it is an alarm's change of state, in one of the three forms."""
     by_bus = event.get("source") == "aws.cloudwatch" and event.get("detail-type") == "CloudWatch Alarm State Change"
     return by_bus or "alarmData" in event or {"AlarmName", "NewStateValue"} <= event.keys()

@@ -60,7 +60,7 @@ _IN_API = {"AnomalyId", "MonitorArn"}  # `GetAnomalies` writes the names of fiel
 DIMENSIONS = ("service", "region", "linked_account", "usage_type")  # a root cause's fields
 
 
-def recognises(event: dict[str, Any]) -> bool:
+def matches(event: dict[str, Any]) -> bool:
     """Whether it is an anomaly of a cost monitor, in its event or bare."""
     by_bus = event.get("source") == "aws.ce" and event.get("detail-type") == "Anomaly Detected"
     return by_bus or {"anomalyId", "monitorArn"} <= event.keys() or event.keys() >= _IN_API
@@ -98,7 +98,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
         anomaly_group_id=anomaly.anomaly_id,
         console_url=anomaly.anomaly_details_link,
         source=SOURCE,
-        reported_at=alerts.report_time_or_none(event.get("time")),
+        reported_at=alerts.normalize_report_time_or_none(event.get("time")),
         root_cause="; ".join(", ".join(filter(None, (getattr(cause, name) for name in DIMENSIONS))) for cause in causes)
         or None,
     )
@@ -146,7 +146,7 @@ def _contributions(causes: Sequence[_Cause]) -> tuple[alerts.DimensionContributi
     if len(weights) < len(causes) or not any(weights):
         return ()
     return tuple(
-        alerts.contribution(name, values, weights)
+        alerts.compute_contribution(name, values, weights)
         for name in DIMENSIONS
         if any(values := [getattr(cause, name) or None for cause in causes])
     )

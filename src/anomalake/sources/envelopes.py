@@ -97,7 +97,7 @@ class _PastAnomaly(msgspec.Struct):
     identity: msgspec.Raw = msgspec.field(name="AnomalyId")
 
 
-def split(body: str, most: int | None = None) -> list[str]:
+def split_message(body: str, most: int | None = None) -> list[str]:
     """The bodies of the single events in a message: the message itself, or each element of the list that it holds, however it is wrapped.
 
     An element keeps its own envelopes. `AlertError` where there are more than `most`.
@@ -134,7 +134,7 @@ class Opened(NamedTuple):
     sent_at: object = None
 
 
-def open_all(body: str) -> Opened:
+def unwrap(body: str) -> Opened:
     """The innermost event of one element; a body in no envelope is itself, and so is an event of an AWS service (`source: aws.…`)."""
     sent_at: object = None
     for _ in range(MAX_ENVELOPES):
@@ -166,7 +166,7 @@ def is_http_call(event: dict[str, Any]) -> bool:
     )
 
 
-def http_body(event: dict[str, Any]) -> str:
+def read_http_body(event: dict[str, Any]) -> str:
     """The body of an HTTP call, empty where it has none; `AlertError` where it is not the base64 of a UTF-8 text."""
     body = event.get("body")
     if not isinstance(body, str):

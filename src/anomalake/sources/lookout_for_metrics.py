@@ -10,7 +10,7 @@ from anomalake.domain.alert import Alert
 SOURCE = "lookoutmetrics"
 
 
-def recognises(event: dict[str, Any]) -> bool:
+def matches(event: dict[str, Any]) -> bool:
     """Whether the event has a field that only an alert has."""
     return not event.keys().isdisjoint({"alertEventId", "anomalyDetectorArn", "impactedMetric"})
 

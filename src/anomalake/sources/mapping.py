@@ -12,13 +12,13 @@ import msgspec
 
 from anomalake.domain import alert as alerts
 from anomalake.domain import expressions, time_patterns
-from anomalake.domain.alert import MOST_ALERTS, Alert, AlertError
-from anomalake.domain.metric_set import MAPPED_ALWAYS, MAPPED_PLAIN, MetricSet
+from anomalake.domain.alert import MAX_ALERTS_PER_EVENT, Alert, AlertError
+from anomalake.domain.metric_set import MAPPING_CONSTANTS, REQUIRED_MAPPING_FIELDS, MetricSet
 
 SOURCE = "mapping"
 PART = "anomalakeMapping"  # the field of a part that stands alone: the metric set whose mapping reads it; `part` is the part
-MOST_NAMED = 20
-MOST_BODY = 262_144  # characters, as SNS takes; JMESPath needs a second for a MiB of small things
+MAX_FIELDS_NAMED = 20
+MAX_BODY_CHARACTERS = 262_144  # characters, as SNS takes; JMESPath needs a second for a MiB of small things
 
 
 def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
@@ -26,13 +26,13 @@ def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...
     mapped = [item for item in sets if item.mapping]
     taken = _taken(event, mapped)
     if not taken:
-        fields = ", ".join(list(event)[:MOST_NAMED]) or "(none)"
+        fields = ", ".join(list(event)[:MAX_FIELDS_NAMED]) or "(none)"
         tried = f", and not that of a mapping ({', '.join(item.name for item in mapped)})" if mapped else ""
         raise AlertError(
             f"an event of no known source{tried}; it has the fields {fields} (docs/alerts.md lists the sources)"
         )
-    if (many := sum(len(several) for _, several in taken)) > MOST_ALERTS:
-        raise AlertError(f"an event of {many} alerts; at most {MOST_ALERTS} are taken, send them in several")
+    if (many := sum(len(several) for _, several in taken)) > MAX_ALERTS_PER_EVENT:
+        raise AlertError(f"an event of {many} alerts; at most {MAX_ALERTS_PER_EVENT} are taken, send them in several")
     results = [(item, [_attempt(part, item) for part in several]) for item, several in taken]
     found, wrong = [one for _, several in results for one in several if isinstance(one, Alert)], _wrong(results)
     if wrong:
@@ -40,10 +40,10 @@ def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...
     return tuple(found)
 
 
-def parts(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> list[str]:
+def split_event(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> list[str]:
     """Each part of an event that a mapping reads as an alert, alone and with the name of the mapping's set."""
     taken = _taken(event, [item for item in sets if item.mapping])
-    if sum(len(several) for _, several in taken) > MOST_ALERTS:
+    if sum(len(several) for _, several in taken) > MAX_ALERTS_PER_EVENT:
         return []
     readable = [
         (item, several) for item, several in taken if any(isinstance(_attempt(part, item), Alert) for part in several)
@@ -84,7 +84,7 @@ def _parts(event: object, mapping: Mapping[str, str]) -> list[Any] | None:
         if "each" in mapping:
             parts = _search(mapping, "each", event)
             return parts if isinstance(parts, list) else None
-        return [event] if all(_search(mapping, field, event) for field in MAPPED_ALWAYS) else None
+        return [event] if all(_search(mapping, field, event) for field in REQUIRED_MAPPING_FIELDS) else None
     except AlertError:  # such as a function of JMESPath on a field that other events have
         return None
 
@@ -100,9 +100,9 @@ def _search(mapping: Mapping[str, str], field: str, part: object) -> Any:
 
 def _alert(part: object, item: MetricSet) -> Alert:
     found = {
-        field: _search(item.mapping, field, part) for field in item.mapping if field not in ("each", *MAPPED_PLAIN)
+        field: _search(item.mapping, field, part) for field in item.mapping if field not in ("each", *MAPPING_CONSTANTS)
     }
-    for field in MAPPED_ALWAYS:
+    for field in REQUIRED_MAPPING_FIELDS:
         if not found[field]:
             raise AlertError(f"{field}: {item.mapping[field]!r} finds nothing")
     rows = {field: found.pop(field, None) or [] for field in ("relevantTimeSeries", "dimensionContribution")}
@@ -117,7 +117,7 @@ def _alert(part: object, item: MetricSet) -> Alert:
         "impactedMetric": {"metricName": found.pop("metricName"), **rows},
     }
     alert = alerts.convert(given, Alert, "an alert")
-    alerts.fit(alert, item)
+    alerts.match_to_metric_set(alert, item)
     return alert if alert.alert_event_id else msgspec.structs.replace(alert, alert_event_id=_event_id(alert))
 
 
@@ -138,8 +138,8 @@ def _event_id(alert: Alert) -> str:
         sorted((one.dimension_name, one.dimension_value or "") for one in (*each.dimensions, *each.optional_dimensions))
         for each in metric.relevant_time_series
     )
-    identity = alerts.identity(
-        alert.anomaly_detector_arn, metric.metric_name, alerts.written(alert.instant), json.dumps(series)
+    identity = alerts.derive_id(
+        alert.anomaly_detector_arn, metric.metric_name, alerts.format_timestamp(alert.instant), json.dumps(series)
     )
     return f"{alert.anomaly_detector_arn}:event/{identity}"
 
@@ -150,8 +150,12 @@ def _time(field: str, found: object) -> object:
         return found
     try:
         instant = datetime(1970, 1, 1) + timedelta(
-            seconds=found / 1000 if found > time_patterns.UNIX_MILLISECONDS_FROM else found
+            seconds=found / 1000 if found > time_patterns.MAX_UNIX_SECONDS else found
         )
-        return alerts.written(instant) if field == "timestamp" else f"{instant.isoformat(timespec='milliseconds')}Z"
+        return (
+            alerts.format_timestamp(instant)
+            if field == "timestamp"
+            else f"{instant.isoformat(timespec='milliseconds')}Z"
+        )
     except OverflowError as error:
         raise AlertError(f"{field}: {found!r} is no time since 1970") from error

@@ -10,15 +10,15 @@ from typing import Annotated, Any
 import msgspec
 
 from anomalake.domain import alert as alerts
-from anomalake.domain.alert import MOST_ALERTS, Alert, AlertError
-from anomalake.domain.metric_set import column_from
+from anomalake.domain.alert import MAX_ALERTS_PER_EVENT, Alert, AlertError
+from anomalake.domain.metric_set import to_column_name
 
 SOURCE = "opensearch"
 DETECTOR = "arn:anomalake:opensearch:::AnomalyDetector:"  # OpenSearch has no ARN for a detector
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _FEW = msgspec.Meta(
-    max_length=MOST_ALERTS
+    max_length=MAX_ALERTS_PER_EVENT
 )  # a detector has five features and two fields of entities at most, where nothing is set otherwise
 
 
@@ -69,7 +69,7 @@ class _Result(msgspec.Struct):
         return next((one.data for one in self.past_values if one.feature_id == feature.feature_id), None)
 
 
-def recognises(event: dict[str, Any]) -> bool:
+def matches(event: dict[str, Any]) -> bool:
     """Whether it is a result of a detector."""
     return {"detector_id", "feature_data"} <= event.keys()
 
@@ -85,7 +85,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
     return tuple(_alert(result, feature) for feature in features)
 
 
-def parts(event: dict[str, Any]) -> list[str]:
+def split_event(event: dict[str, Any]) -> list[str]:
     """The result once for each feature that has an alert, with no other feature in it."""
     features = _features(alerts.convert(event, _Result, "a result of OpenSearch anomaly detection"))
     identities = {one.feature_id for one in features}
@@ -100,22 +100,22 @@ def _features(result: _Result) -> list[_Feature]:
 
 
 def _alert(result: _Result, feature: _Feature) -> Alert:
-    start = alerts.written(_instant(result.anomaly_time))
+    start = alerts.format_timestamp(_instant(result.anomaly_time))
     value = result.value(feature)
     entity = sorted((one.name, one.value) for one in result.entity or [])
     likeliest = max(result.expected_values or [_Expected()], key=lambda one: one.likelihood)
     expected = next((one.data for one in likeliest.value_list if one.feature_id == feature.feature_id), None)
     arn = DETECTOR + result.detector_id
     return Alert(
-        alert_event_id=f"{arn}:event/{alerts.identity(arn, start, json.dumps([feature.feature_id, entity]))}",
+        alert_event_id=f"{arn}:event/{alerts.derive_id(arn, start, json.dumps([feature.feature_id, entity]))}",
         anomaly_detector_arn=arn,
         timestamp=start,
         impacted_metric=alerts.ImpactedMetric(
-            column_from(feature.feature_name or feature.feature_id),
+            to_column_name(feature.feature_name or feature.feature_id),
             relevant_time_series=(
                 alerts.TimeSeries(
                     dimensions=tuple(
-                        alerts.DimensionValue(column_from(one.name), one.value) for one in result.entity or []
+                        alerts.DimensionValue(to_column_name(one.name), one.value) for one in result.entity or []
                     ),
                     optional_dimensions=(alerts.DimensionValue("detector_id", result.detector_id),),
                     metric_value=value,
@@ -124,7 +124,7 @@ def _alert(result: _Result, feature: _Feature) -> Alert:
             ),
         ),
         anomaly_score=round(100 * (result.anomaly_grade or 0), 2),
-        anomaly_group_id=alerts.identity(arn, start, json.dumps(entity)),
+        anomaly_group_id=alerts.derive_id(arn, start, json.dumps(entity)),
         source=SOURCE,
         reported_at=None if result.execution_end_time is None else _written(result.execution_end_time),
     )

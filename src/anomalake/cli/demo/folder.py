@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from anomalake.domain.errors import UserError
-from anomalake.lake.folder_store import LOCKS, WRITING, FolderStore, holder
+from anomalake.lake.folder_store import LOCK_FOLDER, TEMPORARY_FOLDER, FolderStore, describe_lock_holder
 from anomalake.lake.store import StorageError
 
 MARKER = ".anomalake-demo"
@@ -44,7 +44,7 @@ def _note(root: Path, line: bytes, mode: Literal["ab", "wb"]) -> None:
 
 
 @contextmanager
-def begun_anew(root: Path) -> Iterator[DemoFolder]:
+def empty_demo_lake(root: Path) -> Iterator[DemoFolder]:
     """An empty lake in the folder, which this demo has for itself; `UserError` where the folder holds anything that the demo did not write."""
     from filelock import FileLock, Timeout  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ def begun_anew(root: Path) -> Iterator[DemoFolder]:
         lock = FileLock(root / LOCK).acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"{root}: another demo is writing to it, {holder(root / LOCK)}; name another folder with --lake"
+            f"{root}: another demo is writing to it, {describe_lock_holder(root / LOCK)}; name another folder with --lake"
         ) from None
     with lock:
         for path in _written_files(root):
@@ -73,9 +73,9 @@ def begun_anew(root: Path) -> Iterator[DemoFolder]:
 def remove(root: Path) -> None:
     """Delete a lake of the demo; `UserError` where it holds anything else."""
     if root.exists():
-        with begun_anew(root):
+        with empty_demo_lake(root):
             (root / MARKER).unlink()
-        shutil.rmtree(root / LOCKS, ignore_errors=True)
+        shutil.rmtree(root / LOCK_FOLDER, ignore_errors=True)
         (root / LOCK).unlink()
         root.rmdir()
 
@@ -91,7 +91,7 @@ def _written_files(root: Path) -> list[Path]:
     found = list[Path]()
     for path in _files(root):
         known = digests.get(path.relative_to(root).as_posix(), set())
-        if not (known or path.parent == root / WRITING) or path.is_symlink() or not path.is_file():
+        if not (known or path.parent == root / TEMPORARY_FOLDER) or path.is_symlink() or not path.is_file():
             whose = "was not made by the demo"
         elif known and sha256(path.read_bytes()).hexdigest() not in known:
             whose = "was changed after the demo"
@@ -111,7 +111,9 @@ def _files(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root):
         here = Path(folder)
         links = [name for name in folders if (here / name).is_symlink()]
-        folders[:] = sorted(name for name in folders if name not in links and not (here == root and name == LOCKS))
+        folders[:] = sorted(
+            name for name in folders if name not in links and not (here == root and name == LOCK_FOLDER)
+        )
         yield from (here / name for name in sorted([*files, *links]) if not (here == root and name in {MARKER, LOCK}))
 
 

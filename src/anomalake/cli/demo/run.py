@@ -16,9 +16,9 @@ from anomalake.catalog import duck
 from anomalake.catalog.views import database
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import flights, shop
-from anomalake.cli.demo.folder import begun_anew
+from anomalake.cli.demo.folder import empty_demo_lake
 from anomalake.cli.terminal import table
-from anomalake.dashboards import pages
+from anomalake.dashboards import lake_page
 from anomalake.detect.backtest import Report
 from anomalake.domain import metric_set
 from anomalake.domain.errors import UserError
@@ -26,7 +26,7 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, live_data
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.layout import GLUE_NAMES, Format
+from anomalake.lake.layout import GLUE_TABLE_NAMES, Format
 from anomalake.lake.store import Store
 
 Dataset = Literal["flights", "ecommerce"]
@@ -57,7 +57,7 @@ QUESTIONS = {
 }
 
 
-def run(
+def run_demo(
     dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]
 ) -> None:
     """Fill the lake at `root` with a dataset (its first `days`, or all), write the page, and say what came out.
@@ -68,25 +68,25 @@ def run(
         raise UserError(
             f"--output {page}: lies in the demo's lake, which the next demo deletes; name a file outside of {root}"
         )
-    with begun_anew(root) as store:
-        _fill_and_show(dataset, store, page, form=form, days=days, say=say)
+    with empty_demo_lake(root) as store:
+        _fill_and_report(dataset, store, page, form=form, days=days, say=say)
 
 
-def _fill_and_show(
+def _fill_and_report(
     dataset: Dataset, store: FolderStore, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]
 ) -> None:
     root = store.root
     with as_file(files("anomalake.cli.demo") / "metric_sets" / f"{dataset}.yaml") as file:
         item = metric_set.load(file)
-        local_pipeline.settle(file, item, store)
-    made = shop.make() if dataset == "ecommerce" else None
+        local_pipeline.copy_metric_set(file, item, store)
+    made = shop.generate() if dataset == "ecommerce" else None
     if made is not None:
         store.put("labels.csv", made.labels.to_csv(index=False).encode())
     data = flights.load() if made is None else made.data
     if days is not None:
         times = data[item.timestamp.column]
         data = data[times < times.min().normalize() + pd.Timedelta(days=days)]
-    _through_the_pipeline(data, item, store, form, where=str(root), say=say)
+    _run_pipeline(data, item, store, form, where=str(root), say=say)
     connection, db = duck.connect(root, [item]), database(duck.PREFIX, item)
     measure = item.measures[0]
     say(f"\nThe worst local days of {measure.title.lower()}, by excess over what was expected:\n")
@@ -101,15 +101,15 @@ def _fill_and_show(
     heads = ["day", measure.name, "excess", *(f"most by {name}" for name in item.dimension_names)]
     say(table(heads, rows) if rows else "none yet: the detector needs four days of each hour")
     if made is not None:
-        say(_against_labels(connection, made.labels, data))
+        say(_compare_with_labels(connection, made.labels, data))
     question, statement = QUESTIONS[dataset]
     say(f"\n{question}\n\n{statement}\n\n{table(*duck.query(connection, statement))}")
-    size = pages.write(item, connection, page)
+    size = lake_page.write_page(item, connection, page)
     say(f"\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)")
-    say(f'ask more    {_called()} query --lake {shlex.quote(str(root))} "SELECT ..."')
+    say(f'ask more    {_command_name()} query --lake {shlex.quote(str(root))} "SELECT ..."')
 
 
-def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Callable[[str], None]) -> None:
+def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, say: Callable[[str], None]) -> None:
     """Fill the lake of a fresh deployment with the generated shop, so that its dashboards show something; `UserError` where it holds the set already.
 
     The data ends with the last full hour before `now` (naive UTC) and goes 60 days back, or `days`. Nothing in S3 is deleted.
@@ -121,8 +121,8 @@ def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Calla
         item = metric_set.load(file)
     store = open_lake(lake)
     kept = [
-        *live_data.files_by_interval(store, item).values(),
-        *(list(store.list(layout.folder(table, item))) for table in GLUE_NAMES),
+        *live_data.list_files_by_interval(store, item).values(),
+        *(list(store.list(layout.table_folder(table, item))) for table in GLUE_TABLE_NAMES),
     ]
     if held := [keys[0] for keys in kept if keys]:
         what = f"holds data of the metric set {item.name!r} already ({held[0]})"
@@ -130,8 +130,8 @@ def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Calla
             f"{lake}: {what}, and the demo deletes nothing in S3; name a fresh lake, or remove that data yourself"
         )
     days = days or 60
-    data = shop.make(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
-    report = _through_the_pipeline(data, item, store, form, where=lake, say=say)
+    data = shop.generate(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
+    report = _run_pipeline(data, item, store, form, where=lake, say=say)
     if report.failed:
         raise UserError(
             f"{lake}: {report.failed} alerts could not be filed; see that these credentials may read and write the bucket"
@@ -145,11 +145,11 @@ def fill(lake: str, *, form: Format, days: int | None, now: datetime, say: Calla
     say(f"SELECT * FROM {database(duck.PREFIX, item)}.anomaly_log ORDER BY groupscore DESC LIMIT 10")
 
 
-def _through_the_pipeline(
+def _run_pipeline(
     data: pd.DataFrame, item: MetricSet, store: Store, form: Format, *, where: str, say: Callable[[str], None]
 ) -> Report:
     """Lay the data out, detect, ingest, and say so; `where` is what to call the store."""
-    folders, _ = local_pipeline.lay_out(data, item, store)
+    folders, _ = local_pipeline.write_live_data(data, item, store)
     say(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {where}/{item.name}")
     report = local_pipeline.run_backtest(item, store, (item,), form)
     say(
@@ -161,13 +161,13 @@ def _through_the_pipeline(
     return report
 
 
-def _called() -> str:
+def _command_name() -> str:
     """The command as it was called, for the next call: `.venv/bin/anomalake` from a Makefile."""
     called = Path(sys.argv[0])
     return "anomalake" if called.name != "anomalake" or shutil.which("anomalake") else os.path.relpath(called)
 
 
-def _against_labels(connection: duck.Connection, labels: pd.DataFrame, data: pd.DataFrame) -> str:
+def _compare_with_labels(connection: duck.Connection, labels: pd.DataFrame, data: pd.DataFrame) -> str:
     """How many of the injected anomalies were found, and what else was."""
     _, found = duck.query(connection, 'SELECT "timestamp", "key", metricname FROM anomalake.all_anomalies')
     labels = labels[labels.timestamp <= data.timestamp.max()]

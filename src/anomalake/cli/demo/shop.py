@@ -23,7 +23,7 @@ class Shop(NamedTuple):
     )  # timestamp, platform, marketplace, measure, factor, usual (what the value were without factor and noise)
 
 
-def make(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
+def generate(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
     """`days` of hourly data for every platform and marketplace; the same seed gives the same shop. Anomalies begin after 15 days."""
     rng = np.random.default_rng(seed)
     hours = np.arange(days * 24)

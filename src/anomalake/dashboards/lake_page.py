@@ -16,12 +16,12 @@ from anomalake.lake import files
 LIVE = "anomalies_with_live"
 
 
-def write(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Path) -> int:
+def write_page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Path) -> int:
     """Write the page to the file; its size in bytes."""
     with duck.explained():
         html = duck.interruptible(connection, lambda: _page(metric_set, connection))
     file.parent.mkdir(parents=True, exist_ok=True)
-    files.write(file, html)
+    files.write_text(file, html)
     return len(html.encode())
 
 
@@ -40,9 +40,11 @@ def _page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -> str:
         else "true"
     )
     first, last = _extent(connection, definition.DATASETS, near)
-    window = definition.fitting(metric_set, first or now - timedelta(days=1), last or now)
-    made = definition.definition(metric_set, window)
-    return preview.page(made, connection, {name: f"temp.{name}" for name in definition.DATASETS}, metric_set.title, now)
+    window = definition.fit_window(metric_set, first or now - timedelta(days=1), last or now)
+    made = definition.build_set_definition(metric_set, window)
+    return preview.render_page(
+        made, connection, {name: f"temp.{name}" for name in definition.DATASETS}, metric_set.title, now
+    )
 
 
 def _extent(
