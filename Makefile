@@ -115,7 +115,7 @@ clean: ## remove what these targets wrote, and the environment; keep your own la
 	@$(PIP) $(LOCKED) constraints.txt
 	@touch $@
 
-$(WHEEL): .venv/.demo pyproject.toml README.md $(shell find src/anomalake -name '*.py' -o -name '*.yaml')
+$(WHEEL): .venv/.demo pyproject.toml README.md $(shell find src/anomalake -name '*.py' -o -name "*.yaml" -o -name "vega_embed.js")
 	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 # Tools have environments of their own: what they need disagrees with the project's versions, and few targets need them.

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import cfn_yaml
-
 from anomalake import doctor
 from anomalake.catalog import glue
 from anomalake.catalog.saved import saved_queries, saved_queries_of_all

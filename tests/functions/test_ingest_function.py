@@ -141,7 +141,6 @@ def test_the_function_imports_only_what_it_runs_on():
         "awswrangler",
         "duckdb",
         "altair",
-        "vl_convert",
         "sqlglot",
         "boto3",
         "tqdm",

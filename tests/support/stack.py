@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cfn_yaml
-
 from anomalake.cli.rendered_files import render
 from anomalake.domain.metric_set import MetricSet
 
