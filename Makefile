@@ -59,6 +59,7 @@ check: .venv/.test .venv/.lint .venv/.checkov .venv/.ric .venv/.vega build ## ru
 	.venv/sam/bin/cfn-lint --regions us-east-1 eu-central-1 -- template.yaml transformed.json $(TEMPLATES)
 	$(SAM) validate --lint --region eu-central-1
 	.venv/checkov/bin/checkov --directory . --framework cloudformation --skip-path '^/?\.' --skip-path transformed.json --skip-download --quiet --compact
+	@$(BIN)/python -m pytest -n 2 -m cfn_lint
 	@$(BIN)/python -m pytest -n 0 tests/built
 
 build: .venv/.sam $(WHEEL) ## build the functions and their layers into .aws-sam/build (sam build), and the wheel into dist
@@ -79,7 +80,7 @@ bench-scale: .venv/.test ## measure the numbers of docs/scaling.md: a year of 20
 render: .venv/.demo ## write the templates that follow from src/metric_sets
 	@$(BIN)/anomalake render
 
-vega: .venv/.vega ## write the JavaScript of the charts, src/anomalake/dashboards/vega_embed.js
+vega: .venv/.vega ## write the JavaScript of the charts, src/anomalake/dashboards/preview/vega_embed.js
 	@.venv/vega/bin/python .ci/vega.py
 
 lock: .venv/.lock ## write the lock files: exact versions with hashes (.ci/lock says more)

@@ -47,11 +47,11 @@ def main() -> None:
     points = chosen.series * chosen.days * 24
     print(f"live data    {points:,} points, {time.monotonic() - began:.0f} s", flush=True)
     began, peak, seconds = time.monotonic(), 0, dict[int, float]()
-    with spark_job.started(
+    with spark_job.running_job(
         ["--lake", lake, "--metric-set", "big", "--metric-sets", chosen.folder / "sets"], chosen.folder, memory="4g"
     ) as process:
         while process.poll() is None:
-            members = spark_job.members(process)
+            members = spark_job.job_processes(process)
             peak = max(peak, sum(one.memory for one in members.values()))
             seconds |= {number: one.seconds for number, one in members.items()}
             time.sleep(1)

@@ -20,7 +20,7 @@ import riskloc
 from anomalake.cli.demo import shop
 from anomalake.detect import cause
 from anomalake.detect.detector import Detector
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.lake.live_data import IntervalData, Series
 
 SEEDS, EVENTS = (101, 102, 103), 200
@@ -105,7 +105,9 @@ def _found(event: _Event) -> set[tuple]:
     """The causes that the detector names; a series is anomalous from `FAR` spreads on."""
     spread = np.sqrt(event.expected + np.square(event.off * event.expected))
     anomalous = np.flatnonzero(np.abs(event.value - event.expected) > FAR * spread)
-    return {one.values for one in cause.causes(event.dimensions, event.series, event.value, event.expected, anomalous)}
+    return {
+        one.values for one in cause.find_causes(event.dimensions, event.series, event.value, event.expected, anomalous)
+    }
 
 
 def _event(generator: np.random.Generator, number: int, off: float, one_side: bool) -> _Event:
@@ -140,7 +142,7 @@ def _event(generator: np.random.Generator, number: int, off: float, one_side: bo
 
 def _contributions(times: float) -> tuple[float, float]:
     """Of events in a shop with 5 % of noise, after five weeks: how often the greatest share is the injected one; the shares' mean error in points."""
-    item, agreed, errors = metric_set.parse(SHOP, "shop"), [], []
+    item, agreed, errors = metric_set_yaml.parse(SHOP, "shop"), [], []
     for seed in SEEDS:
         generator = np.random.default_rng([seed, 9])
         series, detector = list(product(PLATFORMS, MARKETS)), Detector(item)
@@ -178,7 +180,7 @@ def _demo(seeds: tuple[int, ...]) -> str:
     exact: list[tuple[bool, list[float]]] = []
     events = false = struck = carried = 0
     for seed in seeds:
-        made, detector = shop.generate(seed=seed), Detector(metric_set.parse(DEMO, "shop"))
+        made, detector = shop.generate(seed=seed), Detector(metric_set_yaml.parse(DEMO, "shop"))
         cells = dict(list(made.labels.groupby(["timestamp", "measure"])))
         struck += len(cells)
         for hour, rows in made.data.groupby("timestamp"):

@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from anomalake.dashboards.definition import MAX_TIME_AXIS_POINTS
-from anomalake.detect.detector import SHARD
+from anomalake.detect.detector import SHARD_COLUMNS
+from anomalake.domain import metric_set_yaml
 
 # List prices of us-east-1 in USD, without free allowances, as read in the autumn of 2026 (docs/scaling.md, "Prices").
 PRICES = {
@@ -98,7 +99,7 @@ def month(size: Size) -> dict[str, float]:
     window, day = WINDOW[size.frequency], PER_DAY[size.frequency]
     p, runs, told = PRICES, size.sets * day * DAYS, alerts(size)
     each = size.series / size.sets
-    shards = math.ceil(each / SHARD)
+    shards = math.ceil(each / SHARD_COLUMNS)
     fixed, slope = RUN_SECONDS[size.frequency]
     seconds = (
         fixed
@@ -167,29 +168,29 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
 
     from anomalake.detect.detector import Detector
     from anomalake.detect.state import Memory
-    from anomalake.domain import intervals, metric_set
-    from anomalake.functions.detect import run
-    from anomalake.functions.lease import leased
-    from anomalake.functions.memory import remember
-    from anomalake.functions.setting import Setting
+    from anomalake.domain import intervals
+    from anomalake.functions.detect import run_detector
+    from anomalake.functions.detector_state import save_state
+    from anomalake.functions.lease import hold_lease
+    from anomalake.functions.settings import Settings
     from anomalake.lake import live_data
     from anomalake.lake.store import ObjectStore
 
-    item = metric_set.parse(_SET.format(frequency=frequency), "cost")
+    item = metric_set_yaml.parse(_SET.format(frequency=frequency), "cost")
     rng, detector, step = np.random.default_rng(3), Detector(item), intervals.INTERVAL_LENGTHS[frequency]
     names = [(f"r{number % 100}", f"product-{number // 100}") for number in range(series)]
     wall, level = datetime(2026, 1, 5), rng.lognormal(5, 1, series)
     for _ in range(warm_days * PER_DAY[frequency]):
         wall += step
         values = zip(names, ((value,) for value in rng.poisson(level).tolist()), strict=True)
-        detector._points(
+        detector._score_values(
             live_data.IntervalData(wall, dict(values), series, ()),
             wall.toordinal(),
             intervals.get_slot(wall, item.frequency),
             [],
         )
     store = _Counted(ObjectStore.memory())
-    remember(store, item, Memory(detector, after=wall, alerts_from=wall, silent=0), None)  # type: ignore[arg-type]
+    save_state(store, item, Memory(detector, last_processed=wall, alerts_from=wall, silent_intervals=0), None)  # type: ignore[arg-type]
     kept = sum(len(store.store.get(key).data) for key in store.store.list("detector"))
     del detector
     for first in (True, False):
@@ -201,8 +202,8 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
         )
         store.calls.clear()
         began, began_wall = time.process_time(), time.perf_counter()
-        with leased(store, item, wall + step) as mine:  # type: ignore[arg-type]
-            done, _ = run(item, Setting(store, (item,), "parquet"), wall + step, lambda: True)  # type: ignore[arg-type]
+        with hold_lease(store, item, wall + step) as mine:  # type: ignore[arg-type]
+            done, _ = run_detector(item, Settings(store, (item,), "parquet"), wall + step, lambda: True)  # type: ignore[arg-type]
         used, took = time.process_time() - began, time.perf_counter() - began_wall
         if not mine or done.scored != 1:
             raise RuntimeError(f"the run scored {done.scored} intervals, wanted one")

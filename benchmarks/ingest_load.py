@@ -278,15 +278,15 @@ def _sender(system: str, bucket: str) -> Callable[[Sequence[str]], int]:
 
         return plain
 
-    from anomalake.functions import ingest, setting
+    from anomalake.functions import ingest, settings
 
     os.environ |= {
         "ANOMALAKE_LAKE": f"s3://{bucket}",
         "ANOMALAKE_METRIC_SETS": str(METRIC_SETS),
         "ANOMALAKE_FORMAT": system,
     }
-    setting.forget()
-    setting.setting(ingest.HURRIED)
+    settings.reset()
+    settings.load_settings(ingest.BATCH_RETRY_POLICY)
 
     def queued(bodies: Sequence[str]) -> int:
         records = [

@@ -16,8 +16,8 @@ import numpy as np
 
 from anomalake.detect.detector import Detector
 from anomalake.detect.state import Memory
-from anomalake.domain import metric_set
-from anomalake.functions.memory import remember
+from anomalake.domain import metric_set_yaml
+from anomalake.functions.detector_state import save_state
 from anomalake.lake import encoding, live_data, tables
 from anomalake.lake.store import ObjectStore
 
@@ -29,7 +29,7 @@ START = datetime(2026, 1, 5)
 def limits(_: Path) -> None:
     """Medians of reading, scoring, encoding an interval whose series are all scored; the state's size; peak memory."""
     for measures, series in SIZES:
-        item = metric_set.parse(_text(measures), "large.yaml")
+        item = metric_set_yaml.parse(_text(measures), "large.yaml")
         rng, detector = np.random.default_rng(3), Detector(item)
         heads = [
             ",".join(f"v{(number // 5**place) % 5 if place < 9 else number}" for place in range(DIMENSIONS))
@@ -45,7 +45,9 @@ def limits(_: Path) -> None:
             )
             if hour < WARM_UP:  # learned only: nothing of it is written
                 known = zip((tuple(head.split(",")) for head in heads), map(tuple, values.tolist()), strict=True)
-                detector._points(live_data.IntervalData(wall, dict(known), series, ()), wall.toordinal(), wall.hour, [])
+                detector._score_values(
+                    live_data.IntervalData(wall, dict(known), series, ()), wall.toordinal(), wall.hour, []
+                )
                 continue
             values[: series // 100] *= 3  # one in a hundred is an anomaly
             data = _file(wall, heads, values)
@@ -68,7 +70,7 @@ def limits(_: Path) -> None:
             raise RuntimeError(f"{alerts} alerts, {observations} scored: wanted {measures} and {series * measures}")
         store = ObjectStore.memory()
         began = time.perf_counter()
-        remember(store, item, Memory(detector, after=wall, alerts_from=wall, silent=0), None)
+        save_state(store, item, Memory(detector, last_processed=wall, alerts_from=wall, silent_intervals=0), None)
         kept, packed = time.perf_counter() - began, sum(len(store.get(key).data) for key in store.list("detector"))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
         told = ", ".join(f"{name} {statistics.median(some):.2f} s" for name, some in seconds.items())

@@ -115,12 +115,12 @@ def _draw(chromium: str, page: Path, sheet: str, folder: Path) -> float:
 
 def ingest(_: Path) -> None:
     """One alert of 21 series and 2 dimensions into an in-memory lake: the median of `ROUNDS`, each into a timestamp of its own, then again."""
-    from anomalake.domain import metric_set
+    from anomalake.domain import metric_set_yaml
     from anomalake.lake.ingest import Message
     from anomalake.lake.ingest import ingest_messages as file
     from anomalake.lake.store import ObjectStore
 
-    item = metric_set.load(TOP / "src/metric_sets/ecommerce.yaml")
+    item = metric_set_yaml.load(TOP / "src/metric_sets/ecommerce.yaml")
     for form in ("parquet", "csv"):
         store, first, again = ObjectStore.memory(), [], []
         for number in range(ROUNDS):
@@ -180,7 +180,7 @@ def detector(_: Path) -> None:
         values = rng.poisson(100, (days * slots, size)).astype(float)
         state, began = model.State(slots, size), time.perf_counter()
         for number, row in enumerate(values):
-            model.step(state, 700_000 + number // slots, number % slots, row, 50)
+            model.score_interval(state, 700_000 + number // slots, number % slots, row, 50)
         seconds = time.perf_counter() - began
         kept = sum(array.nbytes for array in vars(state).values() if isinstance(array, np.ndarray)) / size
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6

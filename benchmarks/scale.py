@@ -24,13 +24,13 @@ import numpy as np
 
 import s3_server
 import stack
-from anomalake.catalog import duck, projection
-from anomalake.catalog.saved import saved_queries, saved_queries_of_all
+from anomalake.catalog import duckdb_catalog, projection
+from anomalake.catalog.saved_queries import saved_queries_of_set, saved_queries_over_all_sets
 from anomalake.catalog.views import database
 from anomalake.dashboards.definition import MAX_TIME_AXIS_POINTS
 from anomalake.detect import events
 from anomalake.detect.model import Points
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.alert import encode as told
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import encoding, layout, live_data, tables
@@ -101,7 +101,7 @@ def main() -> None:
         for rate in (RATE, HIGH):
             root = Path(made) / f"rate{rate}"
             sets = [
-                metric_set.parse(TEXT.format(name=NAME.format(number)), "scale")
+                metric_set_yaml.parse(TEXT.format(name=NAME.format(number)), "scale")
                 for number in range(SETS if rate == RATE else 1)
             ]
             fill(root, sets, rate, chosen.before_days)
@@ -181,7 +181,7 @@ def _day(
         np.tile(np.repeat(column, MEASURES), slots)
         for column in (keys, *(np.array(one, object) for one in zip(*SERIES, strict=True)))
     ]
-    numbers = [events.figures(column.ravel()) for column in (value, expected, lower, upper, score)]
+    numbers = [events.round_figures(column.ravel()) for column in (value, expected, lower, upper, score)]
     cells = [
         texts[0],
         np.repeat(instants, width),
@@ -204,7 +204,7 @@ def _day(
     for slot in struck:
         wall = day + timedelta(minutes=5 * slot)
         points = Points(*(column[slot, ::MEASURES] for column in (value, expected, lower, upper, score)))
-        alert = events.event(item, item.measure_names[0], wall, SERIES, points)
+        alert = events.build_anomaly_alert(item, item.measure_names[0], wall, SERIES, points)
         if alert is None:
             raise RuntimeError("an event was expected")
         alerts.append(len(told(alert)))
@@ -293,9 +293,12 @@ def _counted(sizes: dict[str, list[int]], alerts: Sequence[int], days: int, befo
 
 def queries(sets: Sequence[MetricSet]) -> list[Query]:
     """The saved queries, the live data as a dashboard opens, and a year."""
-    first, db = sets[0], database(duck.PREFIX, sets[0])
+    first, db = sets[0], database(duckdb_catalog.DEFAULT_PREFIX, sets[0])
     month = {"quietest and noisiest series", "events a day"}
-    saved = [*saved_queries(first, duck.PREFIX), *saved_queries_of_all(sets, duck.PREFIX)]
+    saved = [
+        *saved_queries_of_set(first, duckdb_catalog.DEFAULT_PREFIX),
+        *saved_queries_over_all_sets(sets, duckdb_catalog.DEFAULT_PREFIX),
+    ]
     found = []
     for one in saved:
         name = one.name.removeprefix(f"{first.name}: ")
@@ -314,13 +317,13 @@ def queries(sets: Sequence[MetricSet]) -> list[Query]:
 
 def in_duckdb(root: Path, sets: Sequence[MetricSet], asked: Sequence[Query]) -> Iterator[tuple[tuple[str, str], Asked]]:
     """The median of three times, the lakes in turn; the files are in the page cache."""
-    connections = {lake: duck.connect(root / lake, sets, "parquet") for lake in LAKES}
+    connections = {lake: duckdb_catalog.connect(root / lake, sets, "parquet") for lake in LAKES}
     for one in asked:
         seconds: dict[str, list[float]] = {lake: [] for lake in one.lakes}
         for lake in one.lakes * 3:
             connections[lake].execute(f"SET search_path = '{one.schema}'")
             began = time.perf_counter()
-            _, rows = duck.query(connections[lake], one.sql)
+            _, rows = duckdb_catalog.query(connections[lake], one.sql)
             seconds[lake].append(time.perf_counter() - began)
         yield from (((lake, one.name), Asked(statistics.median(seconds[lake]), len(rows))) for lake in one.lakes)
 
@@ -362,7 +365,9 @@ def live_plans() -> None:
     base, today = TEXT.format(name="live"), datetime.now(UTC).replace(tzinfo=None)
     abroad = base.replace("timestamp:", "timezone: America/New_York\ntimestamp:")
     kinds = {
-        f"{partition}{kind}": metric_set.parse(text.replace("}}/{{", "}}/{{" if partition == "days" else ""), "scale")
+        f"{partition}{kind}": metric_set_yaml.parse(
+            text.replace("}}/{{", "}}/{{" if partition == "days" else ""), "scale"
+        )
         for kind, text in {"utc5": base, "abroad5": abroad, "abroad60": abroad.replace("PT5M", "PT1H")}.items()
         for partition in ("days", "intervals")
     }
@@ -386,7 +391,7 @@ def live_plans() -> None:
 
 def _renamed(text: str, lake: str) -> str:
     """With the databases of a stack whose prefix is the lake's name."""
-    return text.replace(duck.PREFIX, lake)
+    return text.replace(duckdb_catalog.DEFAULT_PREFIX, lake)
 
 
 def table(

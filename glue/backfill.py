@@ -18,14 +18,14 @@ from anomalake.cli.main import moment, tell_of, warn_of_partitions
 from anomalake.detect import backtest
 from anomalake.detect.backtest import Job, Report
 from anomalake.detect.state import Memory
-from anomalake.detect.timeline import clock_now, timeline
-from anomalake.domain import metric_set
+from anomalake.detect.timeline import build_timeline, utc_now
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
-from anomalake.functions.lease import LEASE as DETECTOR_LEASE
-from anomalake.functions.lease import MAX_LEASE, holder, leased
-from anomalake.functions.memory import remember, said, tidy
+from anomalake.functions.detector_state import delete_unused_shards, read_feedback, save_state
+from anomalake.functions.lease import LEASE_DURATION as DETECTOR_LEASE
+from anomalake.functions.lease import MAX_LEASE_DURATION, describe_holder, hold_lease
 from anomalake.lake import layout
 from anomalake.lake.credentials import open_lake
 
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     report = alone(backtest.Job(arguments.lake, item, sets, arguments.format), context, arguments)
     tell_of(report, item, arguments.lake)
     warn_of_partitions(item, open_lake(arguments.lake))
-    return 1 if report.failed or report.quarantined else 0
+    return 1 if report.failed_alerts or report.quarantined_alerts else 0
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
@@ -86,18 +86,16 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 def alone(job: Job, context: SparkContext, arguments: argparse.Namespace) -> Report:
     """Go through the past once the metric set's detector is this run's alone; a lease whose holder died is waited for."""
     length = timedelta(seconds=arguments.lease)
-    if not timedelta(0) < length <= MAX_LEASE:
-        raise UserError(f"--lease: must be more than 0 and at most {MAX_LEASE.total_seconds():.0f} seconds")
+    if not timedelta(0) < length <= MAX_LEASE_DURATION:
+        raise UserError(f"--lease: must be more than 0 and at most {MAX_LEASE_DURATION.total_seconds():.0f} seconds")
     patient = time.monotonic() + max(length, DETECTOR_LEASE).total_seconds() + 60
     while True:
-        with leased(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length) as mine:
+        with hold_lease(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length) as mine:
             if mine:
-                return backfill(
-                    job, context, arguments.parts or context.defaultParallelism, arguments.now or clock_now()
-                )
+                return backfill(job, context, arguments.parts or context.defaultParallelism, arguments.now or utc_now())
         if time.monotonic() > patient:
             raise UserError(
-                f"{job.metric_set.name}: another run of its detector is under way: {holder(job.store, job.metric_set)}; try again when it has ended"
+                f"{job.metric_set.name}: another run of its detector is under way: {describe_holder(job.store, job.metric_set)}; try again when it has ended"
             )
         time.sleep(min(5, arguments.lease))
 
@@ -106,64 +104,72 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
     """Read, learn, write and file the intervals that are due at `now` (naive UTC); then keep what was learned, where nobody else did meanwhile."""
     head, feedback, before = (
         job.store.get(layout.state_key(job.metric_set)),
-        said(job.store, job.metric_set),
-        backtest.quarantined(job.store),
+        read_feedback(job.store, job.metric_set),
+        backtest.count_quarantined(job.store),
     )
-    when = timeline(job.store, job.metric_set, now)
-    compaction.forget(job.store, job.metric_set)
-    days = backtest.days_of(when.files)
+    when = build_timeline(job.store, job.metric_set, now)
+    compaction.cancel_compactions(job.store, job.metric_set)
+    days = backtest.group_by_day(when.files)
 
-    read = context.parallelize(days, len(days)).map(lambda day: backtest.read(job, day)).persist(StorageLevel.DISK_ONLY)
-    told = [one for _, some in sorted(read.map(lambda one: (one.day, one.told)).collect()) for one in some]
-    firsts = read.map(lambda one: one.series).treeReduce(backtest.earlier)
-    course = backtest.course(job, days, firsts, told, feedback=feedback.feedback, parts=parts)
+    read = (
+        context.parallelize(days, len(days))
+        .map(lambda day: backtest.read_day(job, day))
+        .persist(StorageLevel.DISK_ONLY)
+    )
+    told = [one for _, some in sorted(read.map(lambda one: (one.day, one.summaries)).collect()) for one in some]
+    firsts = read.map(lambda one: one.first_seen).treeReduce(backtest.merge_first_seen)
+    course = backtest.make_plan(job, days, firsts, told, feedback=feedback.feedback, parts=parts)
     known = context.broadcast(course)
 
-    cut = read.flatMap(lambda one: backtest.cut(known.value, one)).repartitionAndSortWithinPartitions(
-        max(1, len(course.pieces)), lambda key: key[0]
+    cut = read.flatMap(lambda one: backtest.split_day(known.value, one)).repartitionAndSortWithinPartitions(
+        max(1, len(course.chunks)), lambda key: key[0]
     )
     learned = cut.mapPartitionsWithIndex(
-        lambda piece, blocks: ((_place(one, len(days)), one) for one in backtest.learn(known.value, piece, blocks))
+        lambda piece, blocks: (
+            (_place(one, len(days)), one) for one in backtest.score_chunk(known.value, piece, blocks)
+        )
     )
     by_day = learned.partitionBy(len(days) + 1, lambda key: key).values()  # the last part: what the model remembers
     found = by_day.mapPartitionsWithIndex(
-        lambda number, some: [backtest.write(known.value, number, some)] if number < len(days) else some
+        lambda number, some: [backtest.write_day_results(known.value, number, some)] if number < len(days) else some
     ).persist(StorageLevel.DISK_ONLY)  # fmt: skip
     events = found.filter(_is_found).flatMap(lambda one: one.events).collect()
-    moved, ongoing = backtest.groups(course, events)
+    moved, ongoing = backtest.group_events(course, events)
     settled = context.broadcast(moved)
-    sent = found.filter(_is_found).map(lambda one: backtest.file(job, one, settled.value)).collect()
+    sent = found.filter(_is_found).map(lambda one: backtest.ingest_day_alerts(job, one, settled.value)).collect()
 
-    detector = backtest.detector(course, ongoing, found.filter(lambda one: not _is_found(one)).collect())
+    detector = backtest.assemble_detector(course, ongoing, found.filter(lambda one: not _is_found(one)).collect())
     if detector.series:
         last = next(reversed(when.files))
-        remember(job.store, job.metric_set, Memory(detector, after=last, alerts_from=last, silent=0), head)
-        tidy(job.store, job.metric_set)
+        save_state(
+            job.store, job.metric_set, Memory(detector, last_processed=last, alerts_from=last, silent_intervals=0), head
+        )
+        delete_unused_shards(job.store, job.metric_set)
     alerts, failed = (sum(some) for some in zip(*sent, strict=True))
-    return backtest.report(
-        when, told, detector, (alerts, failed, backtest.quarantined(job.store) - before), feedback.problems
+    return backtest.build_report(
+        when, told, detector, (alerts, failed, backtest.count_quarantined(job.store) - before), feedback.problems
     )
 
 
-def _place(one: backtest.Points | backtest.Learned, days: int) -> int:
+def _place(one: backtest.DayPoints | backtest.ChunkModel, days: int) -> int:
     """The day that it belongs to; what the model remembers comes after the last."""
-    return one.day if isinstance(one, backtest.Points) else days
+    return one.day if isinstance(one, backtest.DayPoints) else days
 
 
-def _is_found(one: backtest.Found | backtest.Learned) -> bool:
-    return isinstance(one, backtest.Found)
+def _is_found(one: backtest.DayAlerts | backtest.ChunkModel) -> bool:
+    return isinstance(one, backtest.DayAlerts)
 
 
 def _sets(where: str) -> tuple[MetricSet, ...]:
     """The metric sets of a folder, or of one in S3."""
     if "://" not in where:
-        return metric_set.load_all(Path(where))
+        return metric_set_yaml.load_all(Path(where))
     store = open_lake(where)
     with tempfile.TemporaryDirectory() as folder:
         for key in store.list(""):
             if key.endswith(".yaml") and (stored := store.get(key)):
                 (Path(folder) / Path(key).name).write_bytes(stored.data)
-        return metric_set.load_all(Path(folder))
+        return metric_set_yaml.load_all(Path(folder))
 
 
 if __name__ == "__main__":

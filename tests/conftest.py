@@ -8,9 +8,9 @@ import pytest
 from hypothesis import settings
 
 import s3_server
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
-from anomalake.functions import setting
+from anomalake.functions import settings as function_settings
 from anomalake.lake.store import ObjectStore
 from examples import shop_text
 
@@ -25,7 +25,7 @@ if (
 @pytest.fixture
 def shop() -> MetricSet:
     """Two dimensions, a measure that is summed and one that is averaged, hourly, UTC."""
-    return metric_set.parse(shop_text(), "shop.yaml")
+    return metric_set_yaml.parse(shop_text(), "shop.yaml")
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ def sets_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def function_lake(monkeypatch: pytest.MonkeyPatch, sets_folder: Path) -> Iterator[ObjectStore]:
     """A lake in memory, with the shop's metric set, that the functions find by their environment."""
-    setting.forget()
+    function_settings.reset()
     store = ObjectStore.memory()
-    monkeypatch.setattr(setting, "open_store", lambda name, **_: store)
+    monkeypatch.setattr(function_settings, "open_store", lambda name, **_: store)
     monkeypatch.setenv("ANOMALAKE_LAKE", "memory://")
     monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
     yield store
-    setting.forget()
+    function_settings.reset()
 
 
 @pytest.fixture(scope="session")

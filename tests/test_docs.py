@@ -1,26 +1,37 @@
-"""The documentation names what there is: every field, column, parameter, alarm, metric, saved query, command and page."""
+"""The documentation matches the project.
 
-import argparse
+It describes every field, column, parameter, output, alarm, metric, saved query and check.
+Every command, path and link in it exists.
+"""
+
+import ast
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 import cfn_yaml
 from anomalake import doctor
-from anomalake.catalog import glue
-from anomalake.catalog.saved import saved_queries, saved_queries_of_all
-from anomalake.catalog.views import views, views_of_all
+from anomalake.catalog import glue_templates
+from anomalake.catalog.saved_queries import saved_queries_of_set, saved_queries_over_all_sets
+from anomalake.catalog.views import views_of_set, views_over_all_sets
 from anomalake.cli.main import main
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.lake import tables
 from anomalake.lake.layout import GLUE_TABLE_NAMES
 from examples import shop_text
 
 TOP = Path(__file__).parent.parent
+PAGES = sorted(
+    [*TOP.glob("*.md"), *(path for folder in ("docs", "src", "tests") for path in (TOP / folder).rglob("*.md"))]
+)
 DOCS = {path.name: path.read_text("utf-8") for path in (TOP / "docs").glob("*.md")}
 README = (TOP / "README.md").read_text("utf-8")
-SHOP = metric_set.parse(shop_text(), "shop")
+SHOP = metric_set_yaml.parse(shop_text(), "shop")
 TEMPLATE = cfn_yaml.load(TOP / "template.yaml")
-SET_TEMPLATE = glue.set_template(SHOP)
+SET_TEMPLATE = glue_templates.metric_set_template(SHOP)
 
 
 def test_every_field_of_a_metric_set_is_described():
@@ -45,14 +56,14 @@ def test_every_column_of_tables_and_views_is_described():
     for table in GLUE_TABLE_NAMES:
         for column in tables.schema(table, SHOP):
             assert column.name in own or f"`{general(column.name)}`" in DOCS["lake.md"], column
-    for view in (*views(SHOP, "anomalake", "parquet"), *views_of_all([SHOP], "anomalake", "parquet")):
+    for view in (*views_of_set(SHOP, "anomalake", "parquet"), *views_over_all_sets([SHOP], "anomalake", "parquet")):
         assert view.name in DOCS["catalog.md"]
         for column in view.columns:
             assert column.name in own or f"`{general(column.name)}`" in DOCS["catalog.md"], column.name
 
 
 def test_every_check_of_the_doctor_is_described():
-    for name in doctor.BEFORE | doctor.AFTER_LAKE | doctor.AFTER_QUICKSIGHT:
+    for name in doctor.ACCOUNT_CHECKS | doctor.LAKE_CHECKS | doctor.QUICKSIGHT_CHECKS:
         assert f"| `{name}` |" in DOCS["doctor.md"], name
 
 
@@ -84,30 +95,101 @@ def test_every_alarm_is_described_with_what_to_do():
 
 
 def test_every_saved_query_is_described():
-    for query in (*saved_queries(SHOP, "anomalake"), *saved_queries_of_all([SHOP], "anomalake")):
+    for query in (*saved_queries_of_set(SHOP, "anomalake"), *saved_queries_over_all_sets([SHOP], "anomalake")):
         assert f"| `{query.name.replace('shop:', '<set>:')}` |" in DOCS["catalog.md"], query.name
 
 
-def test_links_between_the_pages_lead_somewhere():
-    for page in (*(TOP / "docs").glob("*.md"), TOP / "README.md"):
-        for link, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", page.read_text("utf-8")):
-            target = page.parent / link if link else page
-            assert target.exists(), f"{page.name}: {link}"
-            if anchor:
-                titles = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.MULTILINE)
-                assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, (
-                    f"{page.name}: {link}#{anchor}"
-                )
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(TOP).as_posix())
+def test_every_relative_link_and_heading_anchor_exists(page: Path):
+    for link, anchor in relative_links(page):
+        target = (page.parent / link).resolve() if link else page
+        assert target.exists(), f"link to a missing file: {link}"
+        if anchor:
+            assert anchor in anchors(target), f"link to a missing heading: {link}#{anchor}"
+
+
+def test_links_to_pages_and_headings_are_checked():
+    assert sum(bool(anchor) for page in PAGES for _, anchor in relative_links(page)) > 50
+    assert "from-amazon-lookout-for-metrics" in anchors(TOP / "docs" / "metric-sets.md")
+    assert "no-such-heading" not in anchors(TOP / "docs" / "metric-sets.md")
+
+
+def relative_links(page: Path) -> Iterator[tuple[str, str]]:
+    """The links of a page that lead to a file of the project: path and anchor, either of which may be empty."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^()\s]+)\)", text):
+        if not re.match(r"[a-z]+:", target):
+            link, _, anchor = target.partition("#")
+            yield link, anchor
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """The anchors that GitHub makes of a page's headings; the second heading of the same text gets `-1` at its end."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    found: list[str] = []
+    for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title)
+        base = re.sub(r"[^\w -]", "", shown.lower()).replace(" ", "-")
+        repeated = sum(
+            anchor == base or re.fullmatch(rf"{re.escape(base)}-\d+", anchor) is not None for anchor in found
+        )
+        found.append(f"{base}-{repeated}" if repeated else base)
+    return frozenset(found)
+
+
+def test_the_layout_in_the_readme_is_the_tree():
+    (block,) = re.findall(r"^```\n(src/anomalake/ .*?)^```", README, re.MULTILINE | re.DOTALL)
+    listed: list[str] = []
+    for line in block.splitlines():
+        name = line.split()[0]
+        listed.append(f"src/anomalake/{name}" if line.startswith(" ") else name)
+    for name in listed:
+        assert (TOP / name).exists(), name
+    package = {f"src/anomalake/{path.parent.name}/" for path in (TOP / "src" / "anomalake").glob("*/__init__.py")}
+    assert package <= set(listed)
+    starts = {re.match(r" *\S+ +", line).end() for line in block.splitlines()}
+    assert len(starts) == 1, "the descriptions do not begin in one column"
+
+
+def test_a_folder_of_the_package_imports_only_folders_that_the_readme_lists_before_it():
+    order = [name.rstrip("/") for name in re.findall(r"^  (\w+/|\w+\.py) ", README, re.MULTILINE)]
+    order = [name.removesuffix(".py") for name in order]
+    package = TOP / "src" / "anomalake"
+    for file in package.rglob("*.py"):
+        unit = file.relative_to(package).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or unit not in order:
+                continue
+            names = [f"anomalake.{name.name}" for name in node.names] if node.module == "anomalake" else [node.module]
+            for imported in names:
+                top, _, rest = (imported or "").partition(".")
+                if top == "anomalake" and (other := rest.split(".")[0]) in order:
+                    assert order.index(other) <= order.index(unit), f"{file.relative_to(TOP)} imports {imported}"
+
+
+def test_every_file_and_name_in_the_contributing_guide_exists():
+    """A file in backticks exists, and it has the names in parentheses: `catalog/saved.py` (`saved_queries`)."""
+    text = (TOP / "CONTRIBUTING.md").read_text("utf-8")
+    name = r"`[\w.]+`"
+    named = re.findall(rf"`([\w./-]+\.(?:py|md|ya?ml|json|txt|toml|css|js))`(?: \(({name}(?:, {name})*)\))?", text)
+    assert len(named) > 50
+    for path, names in named:
+        found = [file for file in (TOP / path, TOP / "src" / "anomalake" / path) if file.exists()]
+        assert found or "acme" in path, f"there is no file {path}"
+        for wanted in re.findall(r"`([\w.]+)`", names):
+            assert re.search(rf"\b{re.escape(wanted)}\b", found[0].read_text("utf-8")), f"{path} has no {wanted}"
 
 
 def test_the_readme_shows_its_two_commands_first():
     assert README.index("make demo") < README.index("make test") < README.index("dashboard.png")
 
 
-def test_commands_in_the_documentation_are_commands():
-    (choices,) = [
-        action.choices for action in main._parser()._actions if isinstance(action, argparse._SubParsersAction)
-    ]
-    for text in (README, *DOCS.values()):
-        for command in re.findall(r"(?:^|[ `/])anomalake ([a-z-]+) ", text):
-            assert command in {*choices, "and"}, command
+def test_commands_in_the_documentation_are_commands(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = set(re.findall(r"^ {2,4}([a-z][a-z-]+)(?:  |$)", capsys.readouterr().out, re.MULTILINE))
+    assert {"init", "import-metric-set", "backtest", "doctor"} <= commands
+    for page in PAGES:
+        for command in re.findall(r"(?:^|(?<!from) |[`/])anomalake ([a-z-]+) ", page.read_text("utf-8")):
+            assert command in {*commands, "and"}, f"{page.name}: {command}"

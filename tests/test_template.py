@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,19 +13,19 @@ import pytest
 import yaml
 
 from anomalake import cloudformation
-from anomalake.catalog.views import views, views_of_all
+from anomalake.catalog.views import views_of_set, views_over_all_sets
 from anomalake.cli.rendered_files import render
 from anomalake.dashboards import definition
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from examples import alert_body, event_text, shop_text
 from large_set import big, named
-from lock_files import normalized
-from stack import ACCOUNT, REGION, TOP, Resource, _Scope, expand, project, read
+from lock_files import normalized, pins
+from stack import ACCOUNT, REGION, TOP, Resource, _Scope, cfn_lint, expand, project, read
 
 OWNER = {"QuickSightOwner": "user/default/alice"}
 TEMPLATE = read(TOP / "template.yaml")
-LONG = metric_set.parse(
+LONG = metric_set_yaml.parse(
     shop_text(
         name=f"name: {'a' * 41}",
         dimensions="dimensions: [" + ", ".join(f"{'d' * 61}{n:02}" for n in range(10)) + "]",
@@ -40,7 +38,7 @@ LONG = metric_set.parse(
     + ", ".join([*(f"{'d' * 61}{n:02}" for n in range(10)), *(f"{'m' * 44}{n:02}" for n in range(10))]) + "]}\n",
     "long",
 )  # fmt: skip
-THREE = (metric_set.parse(shop_text(), "shop"), big(), LONG)
+THREE = (metric_set_yaml.parse(shop_text(), "shop"), big(), LONG)
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +79,15 @@ def test_every_template_keeps_cloudformation_s_limits_as_written_and_as_sam_uplo
         )
 
 
+@pytest.mark.cfn_lint
 def test_cfn_lint_finds_nothing_in_what_is_rendered_for_three_metric_sets(three):
     files = [three, *(file for file in three.parent.rglob("*.json") if file.name != "schemas.json")]
-    command = [Path(sys.executable).with_name("cfn-lint"), "--regions", "us-east-1", "eu-central-1", "--", *files]
-    linted = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (linted.returncode, linted.stdout) == (0, ""), linted.stdout
+    assert cfn_lint("us-east-1", "eu-central-1", files=files) == ""
 
 
 def test_a_template_beyond_the_limits_is_refused_before_anything_is_written():
     with pytest.raises(UserError, match="CloudFormation takes 1,000,000"):
-        cloudformation.text({"Resources": {"X": {"Type": "T", "Text": "x" * 1_000_001}}}, "glue/template.json")
+        cloudformation.template_text({"Resources": {"X": {"Type": "T", "Text": "x" * 1_000_001}}}, "glue/template.json")
 
 
 NAMES = ("Name", "BucketName", "RoleName", "ManagedPolicyName", "FunctionName", "QueueName", "TopicName", "LogGroupName", "AlarmName", "LayerName",
@@ -155,25 +152,18 @@ LOUD = LOUD.replace(
 )
 
 
+@pytest.mark.cfn_lint
 def test_a_metric_set_without_a_source_has_no_detector_and_nothing_idle_in_its_template(tmp_path):
-    outside = metric_set.parse(shop_text().partition("source:")[0], "shop.yaml")
+    outside = metric_set_yaml.parse(shop_text().partition("source:")[0], "shop.yaml")
     template = project(tmp_path, [outside])
     made = expand(template, **OWNER)
     assert not of(made, "AWS::Scheduler::Schedule")
     assert "Catalog/SetShop/AnomaliesWithLive" in made
-    linted = [
-        Path(sys.executable).with_name("cfn-lint"),
-        "--regions",
-        "us-east-1",
-        "--",
-        tmp_path / "glue/template.json",
-        tmp_path / "glue/sets/shop.json",
-    ]
-    assert subprocess.run(linted, capture_output=True, text=True, check=False).stdout == ""
+    assert cfn_lint("us-east-1", files=[tmp_path / "glue/template.json", tmp_path / "glue/sets/shop.json"]) == ""
 
 
 def test_more_metric_sets_than_one_role_can_name_are_refused():
-    sets = [metric_set.parse(shop_text(name=f"name: {'n' * 37}{n}"), "x") for n in range(10, 60)]
+    sets = [metric_set_yaml.parse(shop_text(name=f"name: {'n' * 37}{n}"), "x") for n in range(10, 60)]
     with pytest.raises(
         UserError,
         match="50 metric sets are more than one role of QuickSight's can name; move some to a stack of another Prefix",
@@ -181,18 +171,12 @@ def test_more_metric_sets_than_one_role_can_name_are_refused():
         render(sets)
 
 
+@pytest.mark.cfn_lint
 def test_loud_texts_of_people_stay_texts_and_within_what_the_services_take(tmp_path):
-    item = metric_set.parse(LOUD, "loud.yaml")
+    item = metric_set_yaml.parse(LOUD, "loud.yaml")
     template = project(tmp_path, [item])
     made = expand(template, **OWNER)
-    linted = [
-        Path(sys.executable).with_name("cfn-lint"),
-        "--regions",
-        "us-east-1",
-        "--",
-        *tmp_path.rglob("sets/**/*.json"),
-    ]
-    assert subprocess.run(linted, capture_output=True, text=True, check=False).stdout == ""
+    assert cfn_lint("us-east-1", files=tmp_path.rglob("sets/**/*.json")) == ""
     for resource in made.values():
         own = resource.properties
         for text in [
@@ -252,7 +236,7 @@ def test_spice_brings_a_refresh_schedule_for_each_dataset(three):
 
 def test_a_daily_metric_set_is_refreshed_daily_and_a_late_one_looks_further_back(tmp_path):
     text = shop_text(frequency="frequency: P1D").replace("format: csv", "format: csv\n  offset: 200000")
-    made = expand(project(tmp_path, [metric_set.parse(text, "shop")]), **OWNER, QuickSightImportMode="SPICE")
+    made = expand(project(tmp_path, [metric_set_yaml.parse(text, "shop")]), **OWNER, QuickSightImportMode="SPICE")
     schedules = {
         (
             s.properties["DataSetId"].split("-")[1],
@@ -434,8 +418,8 @@ def test_a_schedule_calls_the_detect_function_with_an_event_that_it_takes(stack)
         )
         assert json.loads(one["Target"]["Input"]) == {"metricSet": item.name}
         assert one["GroupName"] == stack["Schedules"].properties["Name"]
-    assert lease.LEASE.total_seconds() > function.properties["Timeout"]
-    assert 30_000 <= detect.SPARE_MS < 1000 * function.properties["Timeout"] / 2
+    assert lease.LEASE_DURATION.total_seconds() > function.properties["Timeout"]
+    assert 30_000 <= detect.RESERVED_MS < 1000 * function.properties["Timeout"] / 2
 
 
 def test_others_reach_the_queue_the_function_and_the_topic_and_failures_the_dead_letters(stack):
@@ -778,11 +762,11 @@ def test_the_crawler_may_write_its_own_database_and_no_other(stack):
 
 
 def test_a_backtest_job_runs_the_uploaded_script_with_arguments_that_it_takes_on_the_versions_that_are_tested(stack):
-    from anomalake.catalog import backfill
+    from anomalake.catalog import backfill_resources
 
-    pins = set((TOP / ".ci/spark.txt").read_text().split("\n"))
-    assert set(backfill.MODULES) <= pins
-    assert {normalized(pin) for pin in backfill.MODULES} <= pins(TOP / "constraints.txt")
+    modules = {normalized(pin) for pin in backfill_resources.PYTHON_MODULES}
+    assert modules <= pins(TOP / ".ci/spark.txt")
+    assert modules <= pins(TOP / "constraints.txt")
     takes = set(re.findall(r'add_argument\("(--[a-z-]+)"', (TOP / "glue/backfill.py").read_text()))
     bucket = stack["DataBucket"].properties["BucketName"]
     service = botocore.session.get_session().get_service_model("glue").operation_model("CreateJob").input_shape
@@ -800,7 +784,7 @@ def test_a_backtest_job_runs_the_uploaded_script_with_arguments_that_it_takes_on
         assert job["Command"]["ScriptLocation"] == f"s3://{bucket}/backfill/backfill.py"
         assert (
             job["DefaultArguments"]["--additional-python-modules"].split(",")[0]
-            == f"s3://{bucket}/backfill/{backfill.WHEEL}"
+            == f"s3://{bucket}/backfill/{backfill_resources.WHEEL_FILE}"
         )
         assert (job["GlueVersion"], job["WorkerType"], job["NumberOfWorkers"]) == ("5.0", "G.1X", "4")
         assert enum_problems(service, {**job, "NumberOfWorkers": 4}) == []
@@ -1011,7 +995,9 @@ def test_everything_that_an_analysis_or_dashboard_names_is_there(stack):
 def test_the_check_of_references_finds_what_it_is_there_for(stack):
     item = THREE[0]
     made = definition.build_set_definition(item, definition.rolling_window(item))
-    columns = {view.name: {column.name for column in view.columns} for view in views(item, "anomalake", "parquet")}
+    columns = {
+        view.name: {column.name for column in view.columns} for view in views_of_set(item, "anomalake", "parquet")
+    }
     assert references(made, columns) == []
     text = json.dumps(made)
     for right, wrong in (
@@ -1076,8 +1062,8 @@ def test_the_dashboards_window_reads_only_the_partitions_around_it(stack):
 def test_a_view_arrives_in_the_catalog_as_athena_stores_it(three):
     for form in ("parquet", "csv"):
         made = expand(three, Format=form, Prefix="mine")
-        known = {(v.database, v.name): v for s in THREE for v in views(s, "mine", form)} | {
-            (v.database, v.name): v for v in views_of_all(THREE, "mine", form)
+        known = {(v.database, v.name): v for s in THREE for v in views_of_set(s, "mine", form)} | {
+            (v.database, v.name): v for v in views_over_all_sets(THREE, "mine", form)
         }
         entries = [t for t in of(made, "AWS::Glue::Table") if t.properties["TableInput"]["TableType"] == "VIRTUAL_VIEW"]
         assert len(entries) == len(known)

@@ -1,11 +1,14 @@
-"""What the rendered CloudFormation templates share: how names reach them, nested stacks, permissions. Pure.
+"""Building blocks of the rendered CloudFormation templates: parameters, nested stacks, permissions. Pure functions.
 
-Limits are those of "Understand CloudFormation quotas" in the CloudFormation guide.
+Names in a template begin with the stack's parameter `Prefix`. Code writes them with `PREFIX_PLACEHOLDER`, which
+`fn_sub` replaces by a reference to that parameter. The limits are those of "Understand CloudFormation quotas" in the
+CloudFormation guide.
 """
 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import yaml
@@ -15,43 +18,90 @@ from anomalake.domain.metric_set import MetricSet
 
 Node = dict[str, Any]
 
-PREFIX = "prefixofthestack"  # what names begin with, until `sub` leaves it to the stack
-ACCOUNT: Node = {"Ref": "AWS::AccountId"}
-NOTHING: Node = {"Ref": "AWS::NoValue"}
-MOST_BYTES, MOST_RESOURCES = 1_000_000, 500
-AS_YAML = 2  # times as large as packed JSON a template is at most when `sam deploy` uploads it (measured: 1.4 to 1.7)
+PREFIX_PLACEHOLDER = "prefixofthestack"  # stands for the parameter `Prefix` until `fn_sub` replaces it
+ACCOUNT_ID: Node = {"Ref": "AWS::AccountId"}
+NO_VALUE: Node = {"Ref": "AWS::NoValue"}
+MAX_TEMPLATE_BYTES = 1_000_000
+MAX_RESOURCES = 500
+# `sam deploy` uploads YAML. It is at most this many times as large as compact JSON (measured: 1.4 to 1.7 times).
+MAX_YAML_GROWTH = 2
 
 PARAMETERS: dict[str, Node] = {
     "Prefix": {
-        "Type": "String", "Default": "anomalake", "AllowedPattern": "^[a-z][a-z0-9]{0,19}$", "Description": "What names begin with.",
+        "Type": "String",
+        "Default": "anomalake",
+        "AllowedPattern": "^[a-z][a-z0-9]{0,19}$",
+        "Description": "What names begin with.",
         "ConstraintDescription": "a letter a-z, then up to 19 of a-z and 0-9",
     },
     "Bucket": {"Type": "String", "Description": "Bucket of the lake and of the live data."},
-    "Format": {"Type": "String", "Default": "parquet", "AllowedValues": ["parquet", "csv"], "Description": "Format of the lake's tables."},
+    "Format": {
+        "Type": "String",
+        "Default": "parquet",
+        "AllowedValues": ["parquet", "csv"],
+        "Description": "Format of the lake's tables.",
+    },
     "WorkGroup": {"Type": "String", "Description": "Athena workgroup of the stack."},
-    "KmsKeyArn": {"Type": "String", "Default": "", "Description": "KMS key that encrypts the bucket; empty where S3's own does."},
-    "CrawlerSchedule": {"Type": "String", "Default": "", "Description": "cron(...) of the crawlers; empty: they run when they are asked to."},
-    "LiveDataStart": {  # the lake's tables begin in 2000; an expression cannot tell leap years
-        "Type": "String", "Default": "2020-01-01", "Description": "The first day of live data that Athena looks for.",
-        "AllowedPattern": "^20[0-9]{2}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))$",
+    "KmsKeyArn": {
+        "Type": "String",
+        "Default": "",
+        "Description": "KMS key that encrypts the bucket; empty where S3's own does.",
+    },
+    "CrawlerSchedule": {
+        "Type": "String",
+        "Default": "",
+        "Description": "cron(...) of the crawlers; empty: they run when they are asked to.",
+    },
+    "LiveDataStart": {
+        "Type": "String",
+        "Default": "2020-01-01",
+        "Description": "The first day of live data that Athena looks for.",
+        # The tables of the lake begin in 2000. February 29 is left out, because a regular expression cannot tell leap
+        # years.
+        "AllowedPattern": "^20[0-9]{2}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
+        "|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))$",
         "ConstraintDescription": "a day of 2000 to 2099 as 2020-01-31, the 29th of February excepted",
     },
-    "DetectFunctionArn": {"Type": "String", "Default": "", "Description": "The detect function; empty where the detector is off."},
+    "DetectFunctionArn": {
+        "Type": "String",
+        "Default": "",
+        "Description": "The detect function; empty where the detector is off.",
+    },
     "DetectRoleName": {"Type": "String", "Description": "The detect function's role."},
     "SchedulerRoleArn": {"Type": "String", "Description": "The role that calls the detect function."},
     "AlarmTopicArn": {"Type": "String", "Default": "", "Description": "Where alarms go; empty: nowhere."},
-    "BackfillWorkerType": {"Type": "String", "Default": "G.1X", "Description": "Glue worker type of the back-test jobs."},
-    "BackfillWorkers": {"Type": "Number", "Default": 4, "MinValue": 2, "Description": "Glue workers of a back-test job, the driver among them."},
+    "BackfillWorkerType": {
+        "Type": "String",
+        "Default": "G.1X",
+        "Description": "Glue worker type of the back-test jobs.",
+    },
+    "BackfillWorkers": {
+        "Type": "Number",
+        "Default": 4,
+        "MinValue": 2,
+        "Description": "Glue workers of a back-test job, the driver among them.",
+    },
     "OwnerArn": {"Type": "String", "Description": "QuickSight user or group that owns what is made."},
-    "ReaderArn": {"Type": "String", "Default": "", "Description": "QuickSight user or group that may read the dashboards; empty: nobody else."},
+    "ReaderArn": {
+        "Type": "String",
+        "Default": "",
+        "Description": "QuickSight user or group that may read the dashboards; empty: nobody else.",
+    },
     "ImportMode": {
-        "Type": "String", "Default": "DIRECT_QUERY", "AllowedValues": ["DIRECT_QUERY", "SPICE"],
+        "Type": "String",
+        "Default": "DIRECT_QUERY",
+        "AllowedValues": ["DIRECT_QUERY", "SPICE"],
         "Description": "Whether QuickSight asks Athena each time or keeps a copy.",
     },
-    "Topics": {"Type": "String", "Default": "on", "AllowedValues": ["on", "off"], "Description": "Whether metric sets have topics, to ask in words."},
+    "Topics": {
+        "Type": "String",
+        "Default": "on",
+        "AllowedValues": ["on", "off"],
+        "Description": "Whether metric sets have topics, to ask in words.",
+    },
     "DataSourceArn": {"Type": "String", "Description": "The Athena data source in QuickSight."},
     "FolderArn": {"Type": "String", "Description": "The QuickSight folder of dashboards and topics."},
-}  # fmt: skip
+}
 CONDITIONS: dict[str, Node] = {
     "IsCsv": {"Fn::Equals": [{"Ref": "Format"}, "csv"]},
     "HasKey": {"Fn::Not": [{"Fn::Equals": [{"Ref": "KmsKeyArn"}, ""]}]},
@@ -63,24 +113,27 @@ CONDITIONS: dict[str, Node] = {
 }
 
 
-def template(description: str, parameters: Sequence[str], conditions: Sequence[str], resources: Node) -> Node:
-    """A template with those of the known parameters and conditions."""
-    made: Node = {
+def build_template(description: str, parameters: Sequence[str], conditions: Sequence[str], resources: Node) -> Node:
+    """Return a template. `parameters` and `conditions` name entries of `PARAMETERS` and `CONDITIONS`."""
+    template: Node = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"{description} Rendered by `anomalake render` from src/metric_sets; edit those.",
         "Parameters": {name: PARAMETERS[name] for name in parameters},
     }
     if any(resource["Type"] == "AWS::CloudFormation::Stack" for resource in resources.values()):
-        made["Metadata"] = {
-            "cfn-lint": {"config": {"ignore_checks": ["W3002"]}}
-        }  # `sam deploy` packages the nested templates
+        # W3002 objects to local paths of nested templates, which `sam deploy` packages.
+        template["Metadata"] = {"cfn-lint": {"config": {"ignore_checks": ["W3002"]}}}
     if conditions:
-        made["Conditions"] = {name: CONDITIONS[name] for name in conditions}
-    return {**made, "Resources": resources}
+        template["Conditions"] = {name: CONDITIONS[name] for name in conditions}
+    return {**template, "Resources": resources}
 
 
-def nested(file: str, parameters: Sequence[str], *, after: Sequence[str] = (), **values: Node) -> Node:
-    """A nested stack from a file beside the template, whose parameters are this template's own or given."""
+def nested_stack(file: str, parameters: Sequence[str], *, after: Sequence[str] = (), **values: Node) -> Node:
+    """Return a nested stack.
+
+    `file` is the path of its template, relative to this one. The nested stack gets the `parameters` of this template,
+    and the other `values`. CloudFormation creates it after the resources in `after`.
+    """
     properties = {"TemplateURL": file, "Parameters": {**{name: {"Ref": name} for name in parameters}, **values}}
     return {
         "Type": "AWS::CloudFormation::Stack",
@@ -89,38 +142,50 @@ def nested(file: str, parameters: Sequence[str], *, after: Sequence[str] = (), *
     }
 
 
-def sub(text: str) -> Node:
-    """A text in which the stack's parameters stand."""
-    return {"Fn::Sub": text.replace(PREFIX, "${Prefix}")}
+def fn_sub(text: str) -> Node:
+    """Return `Fn::Sub` of a text that refers to the stack's parameters as `${Name}` or by `PREFIX_PLACEHOLDER`."""
+    return {"Fn::Sub": text.replace(PREFIX_PLACEHOLDER, "${Prefix}")}
 
 
-def literal(text: str) -> str:
-    """A text of the user's inside one for `sub`: what looks like a parameter in it is none."""
+def escape_for_sub(text: str) -> str:
+    """Escape a text of the user for `fn_sub`, so that `${` in it does not refer to a parameter."""
     return text.replace("${", "${!")
 
 
-def logical(name: str) -> str:
-    """A CloudFormation logical id."""
-    return "".join(part[:1].upper() + part[1:] for part in name.replace("-", "_").split("_"))
-
-
-def logical_set(metric_set: MetricSet) -> str:
-    """A logical id of the metric set: names are lower case, so no two become one."""
-    return "Set" + metric_set.name[0].upper() + metric_set.name[1:].replace("_", "U")
-
-
-def choose(condition: str, yes: Any, no: Any) -> Node:
-    """One or the other."""
+def fn_if(condition: str, yes: Any, no: Any) -> Node:
+    """Return `Fn::If`: `yes` where the condition is true, else `no`."""
     return {"Fn::If": [condition, yes, no]}
 
 
-def allow(actions: Sequence[str], resources: Sequence[Node | str], **more: Any) -> Node:
-    """A statement of a policy; actions of one service, `s3:` and the like before each."""
+def logical_id(name: str) -> str:
+    """Convert a name with `-` or `_` to a CloudFormation logical id: `anomaly_log` -> `AnomalyLog`."""
+    return "".join(part[:1].upper() + part[1:] for part in name.replace("-", "_").split("_"))
+
+
+def metric_set_logical_id(metric_set: MetricSet) -> str:
+    """Return the logical id of a metric set. Names are lower case, so that no two metric sets have the same id."""
+    return "Set" + metric_set.name[0].upper() + metric_set.name[1:].replace("_", "U")
+
+
+def short_role_part(metric_set: MetricSet) -> str:
+    """Return a unique form of the metric set's name that fits into the name of a role.
+
+    With it, the name keeps to the 64 characters of IAM, whatever the prefix and the region.
+    """
+    if len(metric_set.name) <= 12:
+        return metric_set.name
+    return f"{metric_set.name[:5]}-{sha256(metric_set.name.encode()).hexdigest()[:6]}"
+
+
+def allow_statement(actions: Sequence[str], resources: Sequence[Node | str], **more: Any) -> Node:
+    """Return a policy statement that allows `actions` on `resources`; `more` adds fields, such as `Condition`."""
     return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources), **more}
 
 
-def role(name: str, service: str, statements: Sequence[Node], description: str, **condition: Mapping[str, Any]) -> Node:
-    """A role of its own for a service of AWS."""
+def service_role(
+    name: str, service: str, statements: Sequence[Node], description: str, **condition: Mapping[str, Any]
+) -> Node:
+    """Return a role with the permissions `statements`, which only the AWS service `service` can assume."""
     trust = {
         "Effect": "Allow",
         "Principal": {"Service": service},
@@ -130,7 +195,7 @@ def role(name: str, service: str, statements: Sequence[Node], description: str, 
     return {
         "Type": "AWS::IAM::Role",
         "Properties": {
-            "RoleName": sub(name),
+            "RoleName": fn_sub(name),
             "Description": description,
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
             "Policies": [
@@ -140,39 +205,52 @@ def role(name: str, service: str, statements: Sequence[Node], description: str, 
     }
 
 
-def use_key(actions: Sequence[str]) -> Node:
-    """Leave to use the stack's KMS key, where it has one."""
-    return choose("HasKey", allow(actions, [{"Ref": "KmsKeyArn"}]), NOTHING)
+def kms_key_statement(actions: Sequence[str]) -> Node:
+    """Return a policy statement that allows `actions` with the stack's KMS key, if the stack has one."""
+    return fn_if("HasKey", allow_statement(actions, [{"Ref": "KmsKeyArn"}]), NO_VALUE)
 
 
-_LONGEST = {"Prefix": 20, "WorkGroup": 20, "Bucket": 63, "AWS::Region": 14, "AWS::AccountId": 12, "AWS::Partition": 10}
+_MAX_PARAMETER_CHARACTERS = {
+    "Prefix": 20,
+    "WorkGroup": 20,
+    "Bucket": 63,
+    "AWS::Region": 14,
+    "AWS::AccountId": 12,
+    "AWS::Partition": 10,
+}
 
 
-def size(statements: Sequence[Node]) -> int:
-    """The characters of a policy's statements once the longest parameters stand in them."""
-    written = json.dumps(list(statements), separators=(",", ":"))
-    for name, longest in _LONGEST.items():
-        written = written.replace(f"${{{name}}}", "x" * longest)
-    return len(re.sub(r'\{"Fn::Sub":("[^"]*")\}', r"\1", written))
+def policy_size(statements: Sequence[Node]) -> int:
+    """Return the number of characters that a policy's statements have with the longest values of all parameters."""
+    document = json.dumps(list(statements), separators=(",", ":"))
+    for name, characters in _MAX_PARAMETER_CHARACTERS.items():
+        document = document.replace(f"${{{name}}}", "x" * characters)
+    return len(re.sub(r'\{"Fn::Sub":("[^"]*")\}', r"\1", document))
 
 
-def text(made: Node, where: str) -> str:
-    """The template as a file; `UserError` where it is beyond what CloudFormation takes."""
-    packed = json.dumps(made, separators=(",", ":"), ensure_ascii=False) + "\n"
-    size = len(packed.encode())
-    if AS_YAML * size > MOST_BYTES:
-        size = len(yaml.dump(made, Dumper=_Plain, allow_unicode=True).encode())
-    if size > MOST_BYTES or len(made["Resources"]) > MOST_RESOURCES:
+def template_text(template: Node, path: str) -> str:
+    """Return the template as JSON: indented, or compact where the indented text is larger than CloudFormation accepts.
+
+    Raises `UserError` if even the form that `sam deploy` uploads is too large, or if there are too many resources;
+    `path` names the file.
+    """
+    compact = json.dumps(template, separators=(",", ":"), ensure_ascii=False) + "\n"
+    size = len(compact.encode())
+    if MAX_YAML_GROWTH * size > MAX_TEMPLATE_BYTES:
+        size = len(yaml.dump(template, Dumper=_DumperWithoutAliases, allow_unicode=True).encode())
+    resources = len(template["Resources"])
+    if size > MAX_TEMPLATE_BYTES or resources > MAX_RESOURCES:
         raise UserError(
-            f"{where}: has {size:,} bytes and {len(made['Resources'])} resources; CloudFormation takes {MOST_BYTES:,} and {MOST_RESOURCES}. "
-            f"A metric set with fewer measures or dimensions, or with shorter names, gives a smaller template"
+            f"{path}: the template has {size:,} bytes and {resources} resources; CloudFormation accepts "
+            f"{MAX_TEMPLATE_BYTES:,} bytes and {MAX_RESOURCES} resources. To make the template smaller, reduce the "
+            "measures or dimensions of the metric set, or shorten its names"
         )
-    readable = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
-    return readable if len(readable.encode()) <= MOST_BYTES else packed
+    indented = json.dumps(template, indent=1, ensure_ascii=False) + "\n"
+    return indented if len(indented.encode()) <= MAX_TEMPLATE_BYTES else compact
 
 
-class _Plain(yaml.CSafeDumper):
-    """YAML as `sam deploy` writes it: nothing by reference."""
+class _DumperWithoutAliases(yaml.CSafeDumper):
+    """Writes YAML as `sam deploy` does, without aliases (references to a repeated node)."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         return True

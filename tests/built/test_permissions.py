@@ -19,7 +19,7 @@ from werkzeug.serving import make_server
 
 from anomalake.detect import state
 from anomalake.detect.detector import Detector
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.lake import layout
 from anomalake.lake.live_data import IntervalData
 from artifacts import DETECT, INGEST, TOP, handled, shop_alert
@@ -151,8 +151,8 @@ def made(recorder, tmp_path_factory) -> Made:
     bucket.create()
     hourly(bucket)
     daily(bucket)
-    remembered(bucket, metric_set.load(sets / "ecommerce.yaml"))
-    on_their_way(bucket, metric_set.load(sets / "ecommerce.yaml"))
+    remembered(bucket, metric_set_yaml.load(sets / "ecommerce.yaml"))
+    on_their_way(bucket, metric_set_yaml.load(sets / "ecommerce.yaml"))
     said = {"metricName": "revenue", "timestamp": "2021-01-01T00:00:00", "wanted": True}
     bucket.put_object(Key="feedback/ecommerce/v1/said.json", Body=json.dumps(said).encode())
     queue = sqs.create_queue(QueueName="anomalake-alerts")["QueueUrl"]
@@ -174,7 +174,7 @@ def made(recorder, tmp_path_factory) -> Made:
     found = Made(
         application.during(ingest),
         application.during(detect),
-        expand(project(top, metric_set.load_all(sets)), ExistingBucket=BUCKET),
+        expand(project(top, metric_set_yaml.load_all(sets)), ExistingBucket=BUCKET),
     )
     waiting = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
     assert waiting == {"ApproximateNumberOfMessages": "1"}  # the other was too large, and filed at once
@@ -305,6 +305,6 @@ def test_lambda_may_do_what_it_does_with_the_roles(made: Made):
 
 
 def test_the_environment_that_the_template_sets_is_the_one_that_the_functions_read():
-    (names,) = re.findall(r"_NAMES = \(([^)]*)\)", (TOP / "src/anomalake/functions/setting.py").read_text("utf-8"))
+    (names,) = re.findall(r"_NAMES = \(([^)]*)\)", (TOP / "src/anomalake/functions/settings.py").read_text("utf-8"))
     read = {f"ANOMALAKE_{name}" for name in re.findall(r'"(\w+)"', names)}
     assert set(re.findall(r"^ +(ANOMALAKE_\w+):", (TOP / "template.yaml").read_text("utf-8"), re.MULTILINE)) == read

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 import sqlglot
 
-from anomalake.catalog import duck, glue, projection, sql
-from anomalake.catalog.saved import saved_queries, saved_queries_of_all
-from anomalake.catalog.views import views, views_of_all
-from anomalake.cloudformation import PREFIX
-from anomalake.domain import metric_set
+from anomalake.catalog import duckdb_catalog, glue_templates, projection, sql
+from anomalake.catalog.saved_queries import saved_queries_of_set, saved_queries_over_all_sets
+from anomalake.catalog.views import views_of_set, views_over_all_sets
+from anomalake.cloudformation import PREFIX_PLACEHOLDER
+from anomalake.domain import metric_set_yaml
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
@@ -19,10 +19,14 @@ from anomalake.lake.layout import GLUE_TABLE_NAMES
 from examples import alert_body, shop_text
 
 SETS = tuple(
-    metric_set.parse(shop_text(zone, name=f"name: {name}"), name)
+    metric_set_yaml.parse(shop_text(zone, name=f"name: {name}"), name)
     for name, zone in (("shop", "UTC"), ("store", "America/New_York"))
 )
-RESOURCES = [r for made in (*map(glue.set_template, SETS), glue.template(SETS)) for r in made["Resources"].values()]
+RESOURCES = [
+    r
+    for made in (*map(glue_templates.metric_set_template, SETS), glue_templates.catalog_template(SETS))
+    for r in made["Resources"].values()
+]
 
 
 def inputs(kind: str) -> list[dict]:
@@ -37,13 +41,13 @@ def branches(node):
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
-    made = [v for s in SETS for v in views(s, PREFIX, ("csv", "parquet")[side])] + list(
-        views_of_all(SETS, PREFIX, ("csv", "parquet")[side])
+    made = [v for s in SETS for v in views_of_set(s, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])] + list(
+        views_over_all_sets(SETS, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])
     )
     assert len(inputs("VIRTUAL_VIEW")) == len(made) == 2 * 5 + 4
     for table, view in zip(inputs("VIRTUAL_VIEW"), made, strict=True):
         start, encoded, end = branches(table["ViewOriginalText"])[side]["Fn::Join"][1]
-        text = encoded["Fn::Base64"]["Fn::Sub"].replace("${Prefix}", PREFIX)
+        text = encoded["Fn::Base64"]["Fn::Sub"].replace("${Prefix}", PREFIX_PLACEHOLDER)
         assert len(base64.b64encode(text.encode())) < 409_600
         entry = json.loads(text)
         assert (start, end, entry["originalSql"], entry["schema"]) == (
@@ -53,7 +57,7 @@ def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
             view.database,
         )
         listed = [(column["Name"], column["Type"]) for column in table["StorageDescriptor"]["Columns"]]
-        assert listed == [(column["name"], sql.HIVE[column["type"]]) for column in entry["columns"]]
+        assert listed == [(column["name"], sql.HIVE_TYPES[column["type"]]) for column in entry["columns"]]
         (statement,) = sqlglot.parse(view.sql, read="trino")
         assert [column.alias for column in statement.selects] == [name for name, _ in listed]
         assert not list(statement.find_all(sqlglot.exp.Star)) or "joined.*" in view.sql
@@ -84,7 +88,7 @@ def test_the_lake_s_tables_are_declared_as_they_are_written():
         as_csv, as_parquet = branches(declared["Parameters"])
         assert (as_csv["skip.header.line.count"], "skip.header.line.count" in as_parquet) == ("1", False)
         assert [c["Type"] for c in parquet["Columns"]] == [
-            sql.HIVE[sql.TRINO[c.kind]] for c in tables.schema(table, SETS[0])
+            sql.HIVE_TYPES[sql.TRINO_TYPES[c.kind]] for c in tables.schema(table, SETS[0])
         ]
 
 
@@ -106,20 +110,24 @@ def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
 
 
 def test_no_two_metric_sets_become_one_resource():
-    sets = [metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("a_1", "a1", "a__1", "all")]
-    stacks = [r for r in glue.template(sets)["Resources"].values() if r["Type"] == "AWS::CloudFormation::Stack"]
+    sets = [metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("a_1", "a1", "a__1", "all")]
+    stacks = [
+        r
+        for r in glue_templates.catalog_template(sets)["Resources"].values()
+        if r["Type"] == "AWS::CloudFormation::Stack"
+    ]
     assert len({stack["Properties"]["TemplateURL"] for stack in stacks}) == len(stacks) == 4
 
 
-SAVED = [(q, item) for item in SETS for q in saved_queries(item, duck.PREFIX)] + [
-    (q, None) for q in saved_queries_of_all(SETS, duck.PREFIX)
+SAVED = [(q, item) for item in SETS for q in saved_queries_of_set(item, duckdb_catalog.DEFAULT_PREFIX)] + [
+    (q, None) for q in saved_queries_over_all_sets(SETS, duckdb_catalog.DEFAULT_PREFIX)
 ]
 
 
 @pytest.mark.parametrize(("query", "item"), SAVED, ids=[query.name for query, _ in SAVED])
 def test_a_saved_query_answers_on_an_empty_lake_and_on_one_with_events(tmp_path, query, item):
     assert len(query.description) <= 1024
-    columns, rows = duck.query(duck.connect(tmp_path, SETS), query.sql)
+    columns, rows = duckdb_catalog.query(duckdb_catalog.connect(tmp_path, SETS), query.sql)
     assert rows == []
     now = datetime.now(UTC).replace(tzinfo=None, minute=0, second=0, microsecond=0)
     for one in SETS:
@@ -132,6 +140,6 @@ def test_a_saved_query_answers_on_an_empty_lake_and_on_one_with_events(tmp_path,
         for table, row in (("observations", point), ("dataHealth", (now, "thin", 9, 21, 9, 9, 0))):
             data = encoding.encode_records("parquet", tables.schema(table, one), [row])
             FolderStore(tmp_path).put(layout.table_key(table, one, now, "parquet"), data)
-    again, rows = duck.query(duck.connect(tmp_path, SETS), query.sql)
+    again, rows = duckdb_catalog.query(duckdb_catalog.connect(tmp_path, SETS), query.sql)
     assert (again, len(rows) > 0) == (columns, True)
-    assert (item is None) == (query.database == duck.PREFIX)
+    assert (item is None) == (query.database == duckdb_catalog.DEFAULT_PREFIX)

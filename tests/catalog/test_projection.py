@@ -18,11 +18,11 @@ from anomalake.catalog import projection
 from anomalake.cli.main import main
 from anomalake.cloudformation import PARAMETERS
 from anomalake.doctor import partitions
-from anomalake.doctor.scene import Finding, Scene, Stack
-from anomalake.domain import intervals, metric_set, time_patterns
-from anomalake.domain.alert import EARLIEST_TIMESTAMP
+from anomalake.doctor.context import Context, Finding, Stack
+from anomalake.domain import intervals, metric_set_yaml, time_patterns
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
 from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
 from examples import shop_text
@@ -43,7 +43,7 @@ PATHS = (  # of hourly sets
 
 def shop(path: str = PATHS[0], zone: str = "UTC", name: str = "shop", **replaced: str) -> MetricSet:
     text = shop_text(zone, name=f"name: {name}", **replaced)
-    return metric_set.parse(text.replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), f"{name}.yaml")
+    return metric_set_yaml.parse(text.replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), f"{name}.yaml")
 
 
 SHOP = shop()
@@ -61,7 +61,7 @@ def range_of(resources: dict[str, Resource], column: str = "slot") -> set[str]:
 
 @given(st.sampled_from(PATHS), st.sampled_from(DAYS))
 def test_the_range_begins_with_the_folder_of_the_parameter_s_day_in_every_folder_pattern(path: str, day: date):
-    pattern = projection.partition(path).pattern
+    pattern = projection.partition_pattern(path).pattern
     made = _Scope({}, {"LiveDataStart": str(day)}).resolve(projection.live_range(pattern))
     assert made == f"{datetime(day.year, day.month, day.day):{time_patterns.to_python_format(pattern)}},NOW+1DAYS"
     assert projection.start_of_range(made, pattern) == day
@@ -77,7 +77,7 @@ def test_the_stack_s_parameter_reaches_the_live_tables_and_no_other(tmp_path: Pa
 
 
 def test_a_daily_set_begins_with_the_same_day(tmp_path: Path):
-    daily = metric_set.parse(shop_text(frequency="frequency: P1D").replace("/{{HHmm}}", ""), "shop")
+    daily = metric_set_yaml.parse(shop_text(frequency="frequency: P1D").replace("/{{HHmm}}", ""), "shop")
     assert range_of(expand(project(tmp_path, [daily]), LiveDataStart="2018-12-31")) == {"20181231,NOW+1DAYS"}
 
 
@@ -119,7 +119,7 @@ walls = st.datetimes(datetime(1969, 1, 1), datetime(2099, 12, 31)).map(
 def test_each_interval_is_shown_or_is_outside_for_one_reason(
     some: list[datetime], zone: str, start: date, now: datetime
 ):
-    found = projection.outside(some, shop(zone=zone), start, now)
+    found = projection.find_out_of_range(some, shop(zone=zone), start, now)
     old = {wall for wall in some if intervals.to_utc(wall, zone) < EARLIEST_TIMESTAMP}
     first, last = (
         datetime(start.year, start.month, start.day),
@@ -135,33 +135,39 @@ def test_each_interval_is_shown_or_is_outside_for_one_reason(
 @given(st.lists(walls, min_size=1), st.sampled_from(ZONES))
 def test_with_the_suggested_start_nothing_that_the_tables_can_hold_lies_before_it(some: list[datetime], zone: str):
     item, now = shop(zone=zone), datetime(2026, 7, 14)
-    before = projection.outside(some, item, projection.DEFAULT_START, now).before_start
+    before = projection.find_out_of_range(some, item, projection.DEFAULT_START, now).before_start
     if before is not None:
-        value = projection.suggested(before)
+        value = projection.suggest_start(before)
         assert re.search(PARAMETERS["LiveDataStart"]["AllowedPattern"], str(value))
-        assert projection.outside(some, item, value, now).before_start is None
+        assert projection.find_out_of_range(some, item, value, now).before_start is None
 
 
 def test_the_first_day_of_the_range_is_shown_whole_on_the_set_s_own_clock():
     start, now = date(2020, 1, 1), datetime(2026, 7, 14, 12)
     for zone in ZONES:
         item = shop(zone=zone)
-        assert projection.outside([datetime(2020, 1, 1)], item, start, now) == (None, None, None)
-        assert projection.outside([datetime(2019, 12, 31, 23)], item, start, now).before_start == datetime(
+        assert projection.find_out_of_range([datetime(2020, 1, 1)], item, start, now) == (None, None, None)
+        assert projection.find_out_of_range([datetime(2019, 12, 31, 23)], item, start, now).before_start == datetime(
             2019, 12, 31, 23
         )
-        assert projection.outside([datetime(2026, 7, 15, 23)], item, start, now) == (None, None, None)
-        assert projection.outside([datetime(2026, 7, 16)], item, start, now).after_end == datetime(2026, 7, 16)
+        assert projection.find_out_of_range([datetime(2026, 7, 15, 23)], item, start, now) == (None, None, None)
+        assert projection.find_out_of_range([datetime(2026, 7, 16)], item, start, now).after_end == datetime(
+            2026, 7, 16
+        )
 
 
 def test_the_first_hours_of_2000_east_of_greenwich_lie_before_the_tables_days():
     first = [datetime(2000, 1, 1, hour) for hour in range(24)]
     assert (
-        projection.outside(first, shop(zone="Asia/Tokyo"), date(2000, 1, 1), datetime(2026, 1, 1)).before_tables
+        projection.find_out_of_range(
+            first, shop(zone="Asia/Tokyo"), date(2000, 1, 1), datetime(2026, 1, 1)
+        ).before_tables
         == first[0]
     )
     assert (
-        projection.outside(first, shop(zone="America/New_York"), date(2000, 1, 1), datetime(2026, 1, 1)).before_tables
+        projection.find_out_of_range(
+            first, shop(zone="America/New_York"), date(2000, 1, 1), datetime(2026, 1, 1)
+        ).before_tables
         is None
     )
 
@@ -260,19 +266,19 @@ def test_data_that_athena_shows_is_no_reason_to_warn(here: Path, capsys):
 
 
 def test_data_before_2000_is_told_apart_since_no_parameter_shows_it():
-    lies = projection.outside(
+    lies = projection.find_out_of_range(
         [datetime(1970, 1, 1), datetime(2019, 3, 6)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
     )
-    old, early = projection.warnings(SHOP, lies, projection.DEFAULT_START, "x")
+    old, early = projection.range_warnings(SHOP, lies, projection.DEFAULT_START, "x")
     assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000 (UTC)" in old.found
     assert early.remedy == "deploy with LiveDataStart=2019-03-01"
 
 
 def test_data_of_the_future_is_told_with_the_day_up_to_which_athena_shows_it():
-    lies = projection.outside(
+    lies = projection.find_out_of_range(
         [datetime(2026, 1, 1), datetime(2036, 1, 1)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
     )
-    (told,) = projection.warnings(SHOP, lies, projection.DEFAULT_START, "x")
+    (told,) = projection.range_warnings(SHOP, lies, projection.DEFAULT_START, "x")
     assert told.found == "shop: shop/live/20360101/0000 lies in the future; Athena shows live data up to tomorrow"
 
 
@@ -332,8 +338,8 @@ class Cloud:
 
     def findings(self) -> list[Finding]:
         stack = Stack("", "", {}, {"DataBucket": BUCKET})
-        setting = doctor.Setting("anomalake", REGION, "", self.sets)
-        return list(partitions.partitions(Scene(lambda service, _: self.of[service], setting, stack=stack)))
+        settings = doctor.Settings("anomalake", REGION, "", self.sets)
+        return list(partitions.check_partitions(Context(lambda service, _: self.of[service], settings, stack=stack)))
 
     def told(self, status: str) -> list[Finding]:
         return [one for one in self.findings() if one.status == status]
@@ -433,12 +439,12 @@ def test_the_doctor_asks_for_a_few_pages_however_many_objects_lie_there(tmp_path
     table = {"Table": {"Name": "live", "Parameters": {"projection.slot.range": "20200101,NOW+1DAYS"}}}
     clients = {"s3": type("S3", (), {"list_objects_v2": staticmethod(list_objects_v2)}),
                "glue": type("Glue", (), {"get_table": staticmethod(lambda **_: table)})}  # fmt: skip
-    scene = Scene(
+    context = Context(
         lambda service, _: clients[service],
-        doctor.Setting("anomalake", REGION, "", (SHOP,)),
+        doctor.Settings("anomalake", REGION, "", (SHOP,)),
         stack=Stack("", "", {}, {"DataBucket": BUCKET}),
     )
-    (told,) = partitions.partitions(scene)
+    (told,) = partitions.check_partitions(context)
     assert told.found == "shop: none of the first 3,000 objects in shop/live/ lies in the folder of an interval"
     assert len(asked) <= 12
 
@@ -447,17 +453,19 @@ def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_looke
     item = shop("shop/live/{{dd}}.{{MM}}.{{yyyy}}/{{HH}}")
     made = cloud(*keys_of(item, datetime(2021, 1, 1), datetime(2021, 1, 2)), sets=(item,))
     assert [one.status for one in made.findings()] == ["ok"]
-    monkeypatch.setattr(partitions, "_PAGES", 1)
-    asked = partitions._keys
+    monkeypatch.setattr(partitions, "_MAX_PAGES", 1)
+    asked = partitions._list_keys
     monkeypatch.setattr(
-        partitions, "_keys", lambda scene, prefix, after="", most=1000: asked(scene, prefix, after, min(most, 1))
+        partitions,
+        "_list_keys",
+        lambda context, prefix, after="", most=1000: asked(context, prefix, after, min(most, 1)),
     )
     (told,) = made.findings()
     assert (told.status, "do not sort by date" in told.found) == ("skipped", True)
 
 
 def test_a_lake_without_live_data_and_a_set_without_a_source_have_nothing_to_compare(cloud):
-    outside = metric_set.parse(shop_text(name="name: alone").partition("source:")[0], "alone.yaml")
+    outside = metric_set_yaml.parse(shop_text(name="name: alone").partition("source:")[0], "alone.yaml")
     (told,) = cloud(sets=(SHOP, outside)).findings()
     assert (told.status, told.found) == (
         "skipped",

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake.catalog import duck, sql
-from anomalake.catalog.views import database, views, views_of_all
+from anomalake.catalog import duckdb_catalog, sql
+from anomalake.catalog.views import database, views_of_set, views_over_all_sets
 from anomalake.cli import local_pipeline
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.series_key import build_series_key
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
@@ -85,14 +85,14 @@ def frames() -> tuple[pd.DataFrame, list[dict]]:
 def lake(request, tmp_path_factory):
     """The lake of `frames` in one format: a connection, and the database's name."""
     root: Path = tmp_path_factory.mktemp(request.param)
-    item = metric_set.parse(shop_text(ZONE), "shop")
+    item = metric_set_yaml.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
     local_pipeline.write_live_data(live, item, FolderStore(root))
     outcome = ingest_messages(
         [Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param
     )
     assert (len(outcome.stored), outcome.quarantined, outcome.failed_ids) == (12, (), ())
-    return duck.connect(root, [item]), database("anomalake", item)
+    return duckdb_catalog.connect(root, [item]), database("anomalake", item)
 
 
 def cells_in_pandas() -> pd.DataFrame:
@@ -252,7 +252,10 @@ def rows_of_every_view(connection, sets) -> dict[str, tuple]:
     """Each view's columns with their types, and its rows; numbers to nine digits, since a sum depends on the order."""
     names = [
         f"{view.database}.{view.name}"
-        for made in (*(views(item, "anomalake", "csv") for item in sets), views_of_all(sets, "anomalake", "csv"))
+        for made in (
+            *(views_of_set(item, "anomalake", "csv") for item in sets),
+            views_over_all_sets(sets, "anomalake", "csv"),
+        )
         for view in made
     ]
     return {
@@ -271,8 +274,8 @@ def rows_of_every_view(connection, sets) -> dict[str, tuple]:
 @given(st.lists(wild_alerts(), min_size=6, max_size=16), live_rows, seen)
 def test_every_view_gives_the_same_rows_in_both_formats(arrived, live, observed):
     shop, other = (
-        metric_set.parse(shop_text(ZONE), "shop"),
-        metric_set.parse(shop_text(name="name: other").partition("source:")[0], "other"),
+        metric_set_yaml.parse(shop_text(ZONE), "shop"),
+        metric_set_yaml.parse(shop_text(name="name: other").partition("source:")[0], "other"),
     )
     frame = pd.DataFrame(live, columns=["platform", "marketplace", "views", "revenue"]).assign(
         timestamp="2021-03-13 23:10:00"
@@ -293,7 +296,7 @@ def test_every_view_gives_the_same_rows_in_both_formats(arrived, live, observed)
             assert (len(outcome.stored), outcome.quarantined, outcome.failed_ids) == (len(arrived), (), ())
             data = encoding.encode_records(form, tables.schema("observations", shop), records)
             store.put(layout.table_key("observations", shop, at, form), data)
-            found.append(rows_of_every_view(duck.connect(store.root, [shop, other], form), (shop, other)))
+            found.append(rows_of_every_view(duckdb_catalog.connect(store.root, [shop, other], form), (shop, other)))
     assert found[0] == found[1]
     assert all(
         rows
@@ -307,7 +310,7 @@ hostile = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"], 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_any_value_survives_to_the_typed_view(form, tmp_path):
-    item = metric_set.parse(shop_text(), "shop")
+    item = metric_set_yaml.parse(shop_text(), "shop")
     values = [
         "",
         " ",
@@ -336,7 +339,7 @@ def test_any_value_survives_to_the_typed_view(form, tmp_path):
         (item,),
         form,
     )
-    connection = duck.connect(tmp_path, [item])
+    connection = duckdb_catalog.connect(tmp_path, [item])
     rows = connection.sql(
         'SELECT platform, "key", viewsanomalymetricvalue FROM anomalake_shop.anomalies_with_live'
     ).fetchall()
@@ -350,9 +353,9 @@ def test_any_value_survives_to_the_typed_view(form, tmp_path):
 
 @given(st.lists(hostile, min_size=2, max_size=2))
 def test_sql_and_python_compute_the_same_key(pair):
-    literals = ["CAST(NULL AS varchar)" if value is None else sql.text(value) for value in pair]
+    literals = ["CAST(NULL AS varchar)" if value is None else sql.literal(value) for value in pair]
     (row,) = CONNECTION.execute(
-        f"SELECT {duck.to_duckdb('SELECT ' + sql.key(literals)).removeprefix('SELECT ')}"
+        f"SELECT {duckdb_catalog.to_duckdb('SELECT ' + sql.series_key(literals)).removeprefix('SELECT ')}"
     ).fetchall()
     assert row == (build_series_key(pair),)
 
@@ -367,19 +370,19 @@ def test_sql_and_python_agree_on_every_wall_time(wall, zone):
     wall = wall.replace(microsecond=0)
     literal = f"TIMESTAMP '{wall:%Y-%m-%d %H:%M:%S}'"
     to_utc, to_wall = sql.wall_to_utc(literal, zone), sql.utc_to_wall(literal, zone)
-    ((utc, local),) = CONNECTION.execute(duck.to_duckdb(f"SELECT {to_utc}, {to_wall}")).fetchall()
+    ((utc, local),) = CONNECTION.execute(duckdb_catalog.to_duckdb(f"SELECT {to_utc}, {to_wall}")).fetchall()
     assert utc == intervals.to_utc(wall, zone)
     assert local == intervals.to_wall_time(wall, zone)
 
 
-CONNECTION = duck.duckdb.connect()
-CONNECTION.execute(duck._MACROS)
+CONNECTION = duckdb_catalog.duckdb.connect()
+CONNECTION.execute(duckdb_catalog._MACROS)
 
 
 def test_an_empty_lake_answers_every_view_with_no_rows(tmp_path):
-    sets = [metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("one", "two")]
+    sets = [metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("one", "two")]
     for form in FORMATS:
-        connection = duck.connect(tmp_path, sets, form)
+        connection = duckdb_catalog.connect(tmp_path, sets, form)
         names = connection.sql(
             "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE NOT internal"
         ).fetchall()
@@ -393,7 +396,7 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
     text = shop_text(dimensions=f"dimensions: [{', '.join(names)}]").replace(
         "columns: [platform, marketplace,", f"columns: [{', '.join(names)},"
     )
-    item = metric_set.parse(
+    item = metric_set_yaml.parse(
         text.replace("{name: views,", "{name: anomalous,").replace(" views,", " anomalous,"), "shop"
     )
     frame = pd.DataFrame(
@@ -402,7 +405,7 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
     local_pipeline.write_live_data(frame, item, FolderStore(tmp_path))
     body = alert_body("revenue", series=[(dict.fromkeys(names, "v"), 9.0)], contributions={"wall": {"v": 100.0}})
     ingest_messages([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
-    connection = duck.connect(tmp_path, [item])
+    connection = duckdb_catalog.connect(tmp_path, [item])
     ((wall, value, flagged, live),) = connection.sql(
         "SELECT wall, anomalous, isanomaly, haslive FROM anomalake_shop.anomalies_with_live"
     ).fetchall()
@@ -413,7 +416,7 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
 
 
 def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
-    item = metric_set.parse(shop_text(), "shop")
+    item = metric_set_yaml.parse(shop_text(), "shop")
     header, folder = "platform,marketplace,timestamp,views,revenue\n", "shop/live/20210217/1100"
     store = FolderStore(tmp_path / "p=zz")
     store.put(
@@ -429,7 +432,7 @@ def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
     (keys,) = live_data.list_files_by_interval(store, item).values()
     read = live_data.read_interval(store, item, moment(2021, 2, 17, 11), keys)
     rows = (
-        duck.connect(store.root, [item])
+        duckdb_catalog.connect(store.root, [item])
         .sql("SELECT platform, marketplace, views, revenue FROM anomalake_shop.anomalies_with_live")
         .fetchall()
     )
@@ -462,7 +465,7 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
     from anomalake.lake import live_data
 
     text = shop_text(zone, frequency=f"frequency: {frequency}").replace("{{yyyyMMdd}}/{{HHmm}}", path)
-    item, store = metric_set.parse(text, "shop"), FolderStore(tmp_path)
+    item, store = metric_set_yaml.parse(text, "shop"), FolderStore(tmp_path)
     instants = [
         datetime(2021, month, day, 22) + number * intervals.INTERVAL_LENGTHS[frequency]
         for month, day in ((3, 13), (10, 30))
@@ -488,7 +491,7 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
     }:  # no date, and none of this width
         store.put(f"{stray}/a.csv", b"no data")
     assert list(live_data.list_files_by_interval(store, item)) == walls
-    connection = duck.connect(tmp_path, [item])
+    connection = duckdb_catalog.connect(tmp_path, [item])
     rows = connection.sql(
         'SELECT "localtimestamp", "timestamp", "date", views FROM anomalake_shop.anomalies_with_live ORDER BY 1'
     ).fetchall()
@@ -499,24 +502,26 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
 
 def test_what_lies_beside_the_folders_of_intervals_is_not_opened(tmp_path):
     text = shop_text().replace("format: csv", "format: csv\n  compression: gzip")
-    item, store = metric_set.parse(text, "shop"), FolderStore(tmp_path)
+    item, store = metric_set_yaml.parse(text, "shop"), FolderStore(tmp_path)
     row = b"platform,marketplace,timestamp,views,revenue\npc,us,2021-02-17 11:00:00,1,1\n"
     store.put("shop/live/20210217/1100/a.csv.gz", gzip.compress(row))
     store.put("shop/live/20210217/README", b"not packed")
-    rows = duck.connect(tmp_path, [item]).sql("SELECT views FROM anomalake_shop.anomalies_with_live").fetchall()
+    rows = (
+        duckdb_catalog.connect(tmp_path, [item]).sql("SELECT views FROM anomalake_shop.anomalies_with_live").fetchall()
+    )
     assert rows == [(1.0,)]
 
 
 @pytest.mark.parametrize("root", [".", "./", "lake/..", "lake/../../{name}"])
 def test_a_lake_is_read_by_whatever_name_its_folder_is_given(tmp_path, monkeypatch, root):
-    item, store = metric_set.parse(shop_text(), "shop"), FolderStore(tmp_path)
+    item, store = metric_set_yaml.parse(shop_text(), "shop"), FolderStore(tmp_path)
     store.put(
         "shop/live/20210217/1100/a.csv",
         b"platform,marketplace,timestamp,views,revenue\npc,us,2021-02-17 11:00:00,1,1\n",
     )
     (tmp_path / "lake").mkdir()
     monkeypatch.chdir(tmp_path)
-    connection = duck.connect(Path(root.format(name=tmp_path.name)), [item])
+    connection = duckdb_catalog.connect(Path(root.format(name=tmp_path.name)), [item])
     assert connection.sql("SELECT views FROM anomalake_shop.anomalies_with_live").fetchall() == [(1.0,)]
 
 
@@ -524,15 +529,15 @@ def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
     text = shop_text(
         "America/Sao_Paulo", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}"
     )
-    item = metric_set.parse(text.replace("/{{HHmm}}", ""), "shop")
+    item = metric_set_yaml.parse(text.replace("/{{HHmm}}", ""), "shop")
     days = ["2018-11-03", "2018-11-04", "2018-11-05"]  # clocks skipped the midnight of the 4th
     frame = pd.DataFrame(
         [{"platform": "p", "marketplace": "m", "timestamp": day, "views": 1, "revenue": 1.0} for day in days]
     )
     assert local_pipeline.write_live_data(frame, item, FolderStore(tmp_path)) == (3, [])
     report = local_pipeline.run_backtest(item, FolderStore(tmp_path), (item,), "parquet")
-    assert (report.rows, report.found) == (3, 0)
-    connection = duck.connect(tmp_path, [item])
+    assert (report.rows, report.finding_count) == (3, 0)
+    connection = duckdb_catalog.connect(tmp_path, [item])
     live = connection.sql('SELECT "timestamp" FROM anomalake_shop.anomalies_with_live ORDER BY 1').fetchall()
     seen = connection.sql('SELECT DISTINCT "timestamp" FROM anomalake_shop.metrics_with_band ORDER BY 1').fetchall()
     assert live == seen
@@ -540,7 +545,7 @@ def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
 
 
 def test_a_contribution_is_split_by_deviation_or_equally_where_one_is_unknown(tmp_path):
-    item = metric_set.parse(shop_text(), "shop")
+    item = metric_set_yaml.parse(shop_text(), "shop")
     series = [({"platform": "pc", "marketplace": "us"}, 30.0), ({"platform": "pc", "marketplace": "de"}, 10.0)]
     for hour, expected in (("11", [0.0, 0.0]), ("12", [0.0, None]), ("13", [30.0, 10.0])):
         body = json.loads(
@@ -552,7 +557,10 @@ def test_a_contribution_is_split_by_deviation_or_equally_where_one_is_unknown(tm
     statement = (
         'SELECT hour("timestamp"), marketplace, contributionshare FROM anomalake_shop.anomalies_with_contributions'
     )
-    shares = {(hour, market): share for hour, market, share in duck.connect(tmp_path, [item]).sql(statement).fetchall()}
+    shares = {
+        (hour, market): share
+        for hour, market, share in duckdb_catalog.connect(tmp_path, [item]).sql(statement).fetchall()
+    }
     assert shares == {
         (11, "us"): 60.0,
         (11, "de"): 20.0,

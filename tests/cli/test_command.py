@@ -11,7 +11,7 @@ import pytest
 
 from anomalake.cli.main import main
 from anomalake.cli.rendered_files import SCHEMAS, render
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.lake.store import open_store
 from examples import alert_body, shop_text
 
@@ -93,7 +93,7 @@ def test_a_first_dashboard_of_ones_own_data_is_two_commands_away(here, capsys, k
         frame.to_csv("sales.csv", index=False, sep=";")
     status, out, _ = run("init", f"sales.{kind}", "--timezone", "Europe/Berlin", capsys=capsys)
     assert status == 0
-    item = metric_set.load(here / "sales.yaml")
+    item = metric_set_yaml.load(here / "sales.yaml")
     assert (item.frequency, item.timezone, item.dimension_names) == ("PT1H", "Europe/Berlin", ("Region_Name", "zip"))
     assert [(m.name, m.aggregation) for m in item.measures] == [("Umsatz", "SUM"), ("rate", "AVG")]
     assert item.timestamp.format == ("dd.MM.yyyy HH:mm" if kind == "csv" else "yyyy-MM-dd HH:mm:ss")
@@ -232,7 +232,9 @@ def test_wrong_usage_exits_with_two_and_every_command_teaches():
 
 def test_the_rendered_files_are_what_the_metric_sets_give(capsys):
     top = Path(__file__).parents[2]
-    for name, text in render(metric_set.load_all(top / "src/metric_sets"), (top / SCHEMAS).read_text("utf-8")).items():
+    for name, text in render(
+        metric_set_yaml.load_all(top / "src/metric_sets"), (top / SCHEMAS).read_text("utf-8")
+    ).items():
         assert (top / name).read_text("utf-8") == text, f"{name}: run `make render`"
 
 

@@ -11,7 +11,7 @@ import pytest
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import run
 from anomalake.cli.main import main
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.credentials import open_lake
@@ -20,7 +20,7 @@ from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
 
 NOW = datetime(2026, 3, 9, 14, 25, 7)
-SHOP = metric_set.parse(
+SHOP = metric_set_yaml.parse(
     (files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8"), "ecommerce"
 )
 

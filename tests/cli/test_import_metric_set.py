@@ -8,9 +8,10 @@ import pytest
 
 from anomalake.cli import lookout_metric_set
 from anomalake.cli.main import main
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet, find_metric_set
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.routing import find_metric_set
 
 CSV: dict[str, Any] = {
     "FileCompression": "NONE", "Charset": "UTF-8", "ContainsHeader": True, "Delimiter": ",", "QuoteSymbol": '"',
@@ -54,7 +55,7 @@ def s3(**replaced: Any) -> dict[str, Any]:
 def convert(answer: object) -> tuple[MetricSet, str]:
     """The metric set and its doubts, a line each."""
     proposed = lookout_metric_set.convert(json.dumps(answer), "described.json")
-    return metric_set.parse(proposed.text, "proposed"), "\n".join(proposed.doubts)
+    return metric_set_yaml.parse(proposed.text, "proposed"), "\n".join(proposed.doubts)
 
 
 def test_a_set_with_its_files_in_s3_is_taken_over_whole():
@@ -281,7 +282,7 @@ def test_the_command_writes_the_set_says_its_doubts_and_writes_over_nothing(tmp_
     Path("described.json").write_text(json.dumps(described(), indent=4))
     assert main(["import-metric-set", "described.json"]) == 0
     said = capsys.readouterr().out
-    assert metric_set.load(Path("orders.yaml")).name == "orders"
+    assert metric_set_yaml.load(Path("orders.yaml")).name == "orders"
     assert "Unsure of:\n- source.path: the data lies in the bucket 'example-checkout'" in said
     assert "move orders.yaml to src/metric_sets/ and run `anomalake render`" in said
     Path("orders.yaml").write_text("mine")

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli.main import main
 from anomalake.cli.terminal import json_line, lines, printable, table
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake import encoding
 from examples import shop_text
@@ -160,18 +160,18 @@ def test_a_query_is_exactly_one_statement(lake, capsys, statement):
     ],
 )
 def test_queries_over_the_views_are_answered(lake, statement, first):
-    sets = metric_set.load_all(lake / "metric_sets")
-    assert duck.query(duck.connect(lake, sets), statement)[1][0] == first
+    sets = metric_set_yaml.load_all(lake / "metric_sets")
+    assert duckdb_catalog.query(duckdb_catalog.connect(lake, sets), statement)[1][0] == first
 
 
 @pytest.mark.parametrize("statement", ["DESCRIBE anomaly_log", "SHOW TABLES"])
 def test_metadata_of_the_views_is_shown(lake, statement):
-    sets = metric_set.load_all(lake / "metric_sets")
-    assert duck.query(duck.connect(lake, sets), statement)[1]
+    sets = metric_set_yaml.load_all(lake / "metric_sets")
+    assert duckdb_catalog.query(duckdb_catalog.connect(lake, sets), statement)[1]
 
 
 def test_duckdb_itself_keeps_the_connection_in_the_lake(lake):
-    connection = duck.connect(lake, metric_set.load_all(lake / "metric_sets"))
+    connection = duckdb_catalog.connect(lake, metric_set_yaml.load_all(lake / "metric_sets"))
     for statement in (
         f"SELECT * FROM read_csv('{lake.parent}/outside/secret.csv')",
         "SELECT * FROM read_text('/etc/passwd')",
@@ -182,7 +182,7 @@ def test_duckdb_itself_keeps_the_connection_in_the_lake(lake):
         "INSTALL httpfs",
         "SELECT * FROM lake",  # a variable of this test
     ):
-        with pytest.raises(duck.duckdb.Error):
+        with pytest.raises(duckdb_catalog.duckdb.Error):
             connection.execute(statement).fetchall()
 
 
@@ -193,10 +193,10 @@ def test_live_files_and_folders_that_are_links_are_still_read(lake):
     (lake.parent / "outside/more.csv").write_text(ONE)
     (lake / "shop/live/20210217/1100/link.csv").symlink_to(lake.parent / "outside/more.csv")
     (lake / "shop/live/20210217/1200").symlink_to(elsewhere / "1200")
-    sets = metric_set.load_all(lake / "metric_sets")
-    connection = duck.connect(lake, sets)
-    assert duck.query(connection, "SELECT count(*) FROM live")[1] == [(3,)]
-    with pytest.raises(duck.duckdb.Error):
+    sets = metric_set_yaml.load_all(lake / "metric_sets")
+    connection = duckdb_catalog.connect(lake, sets)
+    assert duckdb_catalog.query(connection, "SELECT count(*) FROM live")[1] == [(3,)]
+    with pytest.raises(duckdb_catalog.duckdb.Error):
         connection.execute(f"SELECT * FROM read_csv('{lake.parent}/outside/secret.csv')")
 
 
@@ -381,6 +381,6 @@ def test_error_messages_are_escaped(monkeypatch, capsys, text, lake):
     def fail(*_):
         raise UserError(text)
 
-    monkeypatch.setattr(metric_set, "load_all", fail)
+    monkeypatch.setattr(metric_set_yaml, "load_all", fail)
     assert main(["query", "SELECT 1"]) == 1
     assert not dangerous(capsys.readouterr().err.replace("\t", ""))

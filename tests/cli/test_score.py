@@ -60,7 +60,7 @@ def test_a_score_knows_nothing_of_later_rows_and_is_that_of_the_live_detector():
     pd.testing.assert_frame_equal(whole[whole.timestamp < "2026-01-20"], part)
     state, first = model.State(24, 2), frame.timestamp[0].toordinal()
     matrix = frame.pivot(index="timestamp", columns="series", values="value").to_numpy()
-    live = [model.step(state, first + t // 24, t % 24, row, 50).score for t, row in enumerate(matrix)]
+    live = [model.score_interval(state, first + t // 24, t % 24, row, 50).score for t, row in enumerate(matrix)]
     np.testing.assert_array_equal(whole.pivot(index="timestamp", columns="series", values="score").to_numpy(), live)
 
 

@@ -17,11 +17,11 @@ import pandas as pd
 import sqlglot
 
 import stack
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import flights, shop
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
 from anomalake.lake import encoding, layout, live_data, tables
@@ -68,8 +68,8 @@ class Lake(NamedTuple):
 
     def _databases(self) -> list[tuple[str, str]]:
         return [
-            (self.name, duck.PREFIX),
-            *((database(self.name, item), database(duck.PREFIX, item)) for item in self.sets),
+            (self.name, duckdb_catalog.DEFAULT_PREFIX),
+            *((database(self.name, item), database(duckdb_catalog.DEFAULT_PREFIX, item)) for item in self.sets),
         ]
 
 
@@ -105,16 +105,16 @@ def packed(item: MetricSet, text: str) -> bytes:
 
 def committed() -> tuple[MetricSet, ...]:
     """Those that the templates in the repository were rendered from."""
-    return metric_set.load_all(TOP / "src/metric_sets")
+    return metric_set_yaml.load_all(TOP / "src/metric_sets")
 
 
 def demonstrated() -> tuple[MetricSet, ...]:
     """Those of the demo, and the costs of AWS."""
     folder = TOP / "src/anomalake/cli/demo/metric_sets"
     return (
-        metric_set.load(folder / "flights.yaml"),
-        metric_set.load(folder / "ecommerce.yaml"),
-        metric_set.load(TOP / "src/metric_sets/aws_cost.yaml"),
+        metric_set_yaml.load(folder / "flights.yaml"),
+        metric_set_yaml.load(folder / "ecommerce.yaml"),
+        metric_set_yaml.load(TOP / "src/metric_sets/aws_cost.yaml"),
     )
 
 
@@ -169,7 +169,7 @@ def awkward() -> tuple[MetricSet, ...]:
     """Every frequency, most in zones whose clocks change, each with another form of live data; one has ten dimensions."""
     listed = ", ".join(WIDE_DIMENSIONS)
     return tuple(
-        metric_set.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT, _BRIEF, _ISLAND)
+        metric_set_yaml.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT, _BRIEF, _ISLAND)
     )
 
 
@@ -187,7 +187,7 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
     for item, data in zip(sets, (known, made), strict=False):
         local_pipeline.write_live_data(data, item, store)
         report = local_pipeline.run_backtest(item, store, sets, form)
-        assert (report.failed, report.quarantined) == (0, 0)
+        assert (report.failed_alerts, report.quarantined_alerts) == (0, 0)
         assert report.alerts > 20
     on_their_way(store, sets[1], form, now)
     bodies = [event_text("cost_eventbridge")]
@@ -206,7 +206,7 @@ def on_their_way(store: FolderStore, item: MetricSet, form: Format, now: datetim
     ways = []
     for ago, step in ((4, "written"), (3, "switched"), (2, "begun")):
         day = layout.utc_date(now - timedelta(days=ago))
-        ways.append(compaction.Day(day, step, now, day, switched=step == "switched"))
+        ways.append(compaction.DayCompaction(day, step, now, day, switched=step == "switched"))
         for table in layout.DETECTOR_TABLES:
             schema, whole = tables.schema(table, item), layout.day_key(table, item, day, form)
             stored = store.get(whole)

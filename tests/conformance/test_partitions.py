@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.dashboards import preview
 from anomalake.domain import intervals, time_patterns
@@ -146,7 +146,7 @@ class Asked:
 
 def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datetime, list[tuple[str, str]]]]:
     """Each dashboard of the stack: its id, its window as it opens, and what its visuals ask, in Athena's SQL and in DuckDB's."""
-    connection = duck.connect(lake.root, lake.sets, lake.form)
+    connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     names = {
         own["DataSetId"]: own["PhysicalTableMap"]["view"]["RelationalTable"]
         for own in lake.of("AWS::QuickSight::DataSet")
@@ -175,7 +175,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
 ) -> None:
     """The plans are those of one lake, since the others' differ in nothing but the files; of CSV's the ones that read live data."""
     lake, now = every_lake[name], datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-    connection = duck.connect(lake.root, lake.sets, lake.form)
+    connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     of_live = {f"{database(lake.name, item)}.live": item for item in lake.sets}
     planned = asked = most = rows = 0
     problems: list[str] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import stack
-from anomalake.catalog import duck, projection
+from anomalake.catalog import duckdb_catalog, projection
 from anomalake.catalog.views import database
 from anomalake.domain import intervals
 from anomalake.lake.folder_store import FolderStore
@@ -42,17 +42,22 @@ def test_live_data_is_shown_from_the_parameter_s_day_on_and_the_rest_is_what_is_
     for item in sets:
         for wall in walls_of[item.name]:
             put_live(store, item, wall)
-    connection = duck.connect(lake.root, sets)
+    connection = duckdb_catalog.connect(lake.root, sets)
     for item in sets:
         walls = walls_of[item.name]
         around = sorted({f"{wall + timedelta(days=number):%Y-%m-%d}" for wall in walls for number in (-1, 0, 1)})
         statement = 'SELECT "localtimestamp" FROM "{}".anomalies_with_live WHERE "date" IN ({})'
         dates = ", ".join(f"'{day}'" for day in around)
-        here = {wall for (wall,) in connection.sql(statement.format(database(duck.PREFIX, item), dates)).fetchall()}
+        here = {
+            wall
+            for (wall,) in connection.sql(
+                statement.format(database(duckdb_catalog.DEFAULT_PREFIX, item), dates)
+            ).fetchall()
+        }
         there = {wall for (wall,) in trino.query(statement.format(database(name, item), dates)).rows}
         assert here == walls
-        reported = {wall for wall in walls if any(projection.outside([wall], item, first, now))}
-        before_tables = {wall for wall in there if projection.outside([wall], item, first, now).before_tables}
+        reported = {wall for wall in walls if any(projection.find_out_of_range([wall], item, first, now))}
+        before_tables = {wall for wall in there if projection.find_out_of_range([wall], item, first, now).before_tables}
         assert there - before_tables == here - reported
         assert {wall.date() for wall in before_tables} <= {
             first

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anomalake.catalog import duck, sql
+from anomalake.catalog import duckdb_catalog, sql
 from anomalake.catalog.views import database
 from anomalake.domain import intervals
 from anomalake.lake import layout, live_data
@@ -66,12 +66,13 @@ def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[An
 @pytest.mark.parametrize("name", LAKES)
 def test_every_view_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
     lake, problems, counts = every_lake[name], [], {}
-    connection = duck.connect(lake.root, lake.sets, lake.form)
+    connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     for db, view in lake.relations("VIRTUAL_VIEW"):
         statement = f'SELECT * FROM "{db}"."{view}" WHERE "date" IN ({days(lake, db)})'
         answer = trino.query(statement)
         problems += [
-            f"{db}.{view}: {found}" for found in differences(answer, *duck.query(connection, lake.as_duck(statement)))
+            f"{db}.{view}: {found}"
+            for found in differences(answer, *duckdb_catalog.query(connection, lake.as_duck(statement)))
         ]
         counts[f"{db}.{view}"] = len(answer.rows)
     assert not problems, "\n".join(problems)
@@ -83,13 +84,13 @@ def test_every_view_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, L
 @pytest.mark.parametrize("name", LAKES)
 def test_every_saved_query_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
     lake, problems, rows = every_lake[name], [], 0
-    connection = duck.connect(lake.root, lake.sets, lake.form)
+    connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     saved = lake.of("AWS::Athena::NamedQuery")
     for query in saved:
         answer = trino.query(query["QueryString"], schema=query["Database"])
         problems += [
             f"{query['Name']}: {found}"
-            for found in differences(answer, *duck.query(connection, lake.as_duck(query["QueryString"])))
+            for found in differences(answer, *duckdb_catalog.query(connection, lake.as_duck(query["QueryString"])))
         ]
         rows += len(answer.rows)
     assert not problems, "\n".join(problems)

@@ -12,10 +12,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
 from anomalake.dashboards import definition, lake_page, preview
-from anomalake.domain import intervals, metric_set
+from anomalake.dashboards.preview import limits, packing
+from anomalake.domain import intervals, metric_set, metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
@@ -35,7 +36,7 @@ WINDOW = definition.Window(datetime(2021, 2, 17), datetime(2021, 2, 18), "HOUR")
 def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConnection]:
     """A day of live data and three alerts, with values that would run if they could."""
     text = shop_text().replace("name: shop", 'name: shop\nlabel: "<b>Shop</b></script><script>alert(1)</script>"')
-    item = metric_set.parse(text, "shop.yaml")
+    item = metric_set_yaml.parse(text, "shop.yaml")
     markets = ["us", "</script><script>document.title='owned'</script>", '"><img src=x onerror=alert(1)>']
     import pandas as pd
 
@@ -59,7 +60,7 @@ def hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBPyConne
     assert (
         len(ingest_messages([Message("m", body) for body in bodies], FolderStore(root), (item,), "parquet").stored) == 3
     )
-    return item, duck.connect(root, [item])
+    return item, duckdb_catalog.connect(root, [item])
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +309,7 @@ def test_the_window_and_the_filters_of_the_definition_hold(tmp_path):
 
 def test_the_filter_on_partitions_leaves_every_row_of_the_window_in_every_zone(tmp_path):
     for zone in ("Pacific/Kiritimati", "Etc/GMT+12", "America/New_York", "UTC"):
-        item = metric_set.parse(shop_text(zone), "shop.yaml")
+        item = metric_set_yaml.parse(shop_text(zone), "shop.yaml")
         root = tmp_path / zone.replace("/", "-")
         instants = [datetime(2021, 2, 17, hour) for hour in range(24)]
         bodies = [alert_body(timestamp=f"{instant:%Y-%m-%dT%H:%M}Z", event=f"e{instant.hour}") for instant in instants]
@@ -316,7 +317,7 @@ def test_the_filter_on_partitions_leaves_every_row_of_the_window_in_every_zone(t
         walls = sorted(intervals.to_wall_time(instant, zone) for instant in instants)
         for start, end in ((walls[0], walls[0]), (walls[-1], walls[-1]), (walls[0], walls[-1]), (walls[3], walls[9])):
             made = definition.build_set_definition(item, definition.Window(start, end, "HOUR"))
-            seen = content(a_page(made, duck.connect(root, [item])))
+            seen = content(a_page(made, duckdb_catalog.connect(root, [item])))
             log = next(visual for visual in seen["sheets"][0]["visuals"] if visual["id"] == "log")
             assert seen["cubes"][log["cube"]]["rows"] == sum(start <= wall <= end for wall in walls), (zone, start, end)
 
@@ -334,8 +335,8 @@ def test_the_analysis_over_all_metric_sets_is_drawn_too(tmp_path):
 
 
 def test_an_empty_lake_gives_a_page(tmp_path):
-    item = metric_set.parse(shop_text(), "shop")
-    assert lake_page.write_page(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") > 0
+    item = metric_set_yaml.parse(shop_text(), "shop")
+    assert lake_page.write_page(item, duckdb_catalog.connect(tmp_path, [item]), tmp_path / "page.html") > 0
     if CHROMIUM:
         _, marks, body = opened(tmp_path / "page.html", "overview")
         assert (body["drawn"], marks["timeline"], marks["log"]) == ("overview", {"empty": 1}, {"empty": 1})
@@ -343,13 +344,13 @@ def test_an_empty_lake_gives_a_page(tmp_path):
 
 def test_big_metric_sets_preview(tmp_path):
     item = big()
-    assert lake_page.write_page(item, duck.connect(tmp_path, [item]), tmp_path / "page.html") < 5_000_000
+    assert lake_page.write_page(item, duckdb_catalog.connect(tmp_path, [item]), tmp_path / "page.html") < 5_000_000
 
 
 def test_names_with_hyphens_never_make_one_id_of_two():
     text = BIG % ("b-c, c, choose-b, b", "{name: a, aggregation: SUM}, {name: a-b, aggregation: SUM}, {name: a-choose, aggregation: SUM}",
                   "b-c, c, choose-b, b, a, a-b, a-choose")  # fmt: skip
-    made = definition.build_set_definition(metric_set.parse(text, "big"), WINDOW)
+    made = definition.build_set_definition(metric_set_yaml.parse(text, "big"), WINDOW)
     for name in ("VisualId", "FilterGroupId", "FilterControlId"):
         own = [value for value in named(made, name) if isinstance(value, str)]
         assert len(set(own)) == len(own), name
@@ -357,21 +358,21 @@ def test_names_with_hyphens_never_make_one_id_of_two():
 
 def test_data_beyond_what_a_page_holds_is_cut_and_said(monkeypatch, tmp_path):
     item, connection = hostile_lake(tmp_path)
-    monkeypatch.setattr(preview, "MAX_QUERY_ROWS", 50)
-    monkeypatch.setattr(preview, "MAX_COLORS", 1)
+    monkeypatch.setattr(limits, "MAX_QUERY_ROWS", 50)
+    monkeypatch.setattr(limits, "MAX_COLORS", 1)
     seen = content(a_page(definition.build_set_definition(item, WINDOW), connection))
     visuals = {visual["id"]: visual for sheet in seen["sheets"] for visual in sheet["visuals"]}
     by_platform, by_market = visuals["m0-d0-live"], visuals["m0-d1-live"]
-    assert by_platform["note"] == "the drop-downs do not act here: too much data"
-    assert by_market["note"].startswith("only the 1 values with the most rows")
+    assert by_platform["note"] == "too much data: the drop-down lists do not filter this chart"
+    assert by_market["note"].startswith("too much data: only the 1 values with the most rows")
     assert (seen["cubes"][by_platform["cube"]]["rows"], seen["cubes"][by_market["cube"]]["rows"]) == (48, 24)
 
 
 def test_infinite_numbers_are_empty_and_whole_numbers_exact():
-    assert preview._pack([float("inf"), float("nan"), 1 / 3, 123456789.0], exact=False)["data"] == [
+    assert packing.pack_column([float("inf"), float("nan"), 1 / 3, 123456789.0], exact=False)["data"] == [
         None,
         None,
         0.3333333,
         123456789.0,
     ]
-    assert preview._pack([1234567890123, 0.123456789], exact=True)["data"] == [1234567890123, 0.123456789]
+    assert packing.pack_column([1234567890123, 0.123456789], exact=True)["data"] == [1234567890123, 0.123456789]

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.dashboards import refresh
-from anomalake.domain import intervals, metric_set
+from anomalake.dashboards.quicksight import refresh
+from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.metric_set import MAX_OFFSET_SECONDS, MetricSet
 from anomalake.lake import archive, layout
 from anomalake.lake.folder_store import FolderStore
@@ -22,8 +22,8 @@ from anomalake.lake.ingest import Message, ingest_messages
 from examples import event_text, shop_text
 from stack import TOP, Resource, expand, project
 
-COST = metric_set.load(TOP / "src/metric_sets/aws_cost.yaml")
-SHOP = metric_set.parse(shop_text(), "shop")
+COST = metric_set_yaml.load(TOP / "src/metric_sets/aws_cost.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop")
 DAY = timedelta(days=1)
 
 
@@ -175,7 +175,7 @@ SETS_OF_OTHERS = {
 
 @pytest.mark.parametrize("kind", SETS_OF_OTHERS)
 def test_every_set_that_takes_alerts_of_other_services_shows_late_ones_within_a_day(tmp_path: Path, kind: str):
-    made = spice(tmp_path, SHOP, metric_set.parse(SETS_OF_OTHERS[kind], "alone"))
+    made = spice(tmp_path, SHOP, metric_set_yaml.parse(SETS_OF_OTHERS[kind], "alone"))
     now = datetime(2026, 7, 14, 7, 30)
     old = datetime(2026, 7, 14) - 90 * DAY
     some = {**of_alerts(made, "anomalake-set-alone"), **of_alerts(made, "anomalake-all")}
@@ -187,7 +187,7 @@ def test_every_set_that_takes_alerts_of_other_services_shows_late_ones_within_a_
 
 
 def test_new_alerts_of_a_set_with_a_finer_frequency_are_shown_within_an_hour(tmp_path: Path):
-    made = spice(tmp_path, metric_set.parse(SETS_OF_OTHERS["no source, five minutes"], "alone"))
+    made = spice(tmp_path, metric_set_yaml.parse(SETS_OF_OTHERS["no source, five minutes"], "alone"))
     now = datetime(2026, 7, 14, 7, 30)
     for copy in of_alerts(made, "anomalake-").values():
         assert copy.shows(datetime(2026, 7, 14), now) == now + timedelta(hours=1)
@@ -220,26 +220,29 @@ def test_an_interval_that_is_scored_in_time_is_in_the_next_incremental_refresh(
 ):
     """An hour after it is due at the latest; without the full refreshes, for the set's own datasets and those of all sets."""
     text = shop_text(zone, frequency=f"frequency: {frequency}") + f"  offset: {offset}\n"
-    item = metric_set.parse(text.replace("{{HHmm}}", "{{HHmm}}/x"), "shop")
+    item = metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}/x"), "shop")
     start = item.clock.start(at)
     utcday = start.replace(hour=0, minute=0)
     filed = item.clock.end(start) + timedelta(seconds=offset + late_seconds)
-    for plan in (refresh.of_set(item, "metrics_with_band"), refresh.of_all([item, SHOP, COST], "all_data_health")):
-        interval = {"Interval": plan.new_rows, "TimeZone": "UTC", "TimeOfTheDay": "06:00"}
+    for plan in (
+        refresh.plan_set_refresh(item, "metrics_with_band"),
+        refresh.plan_all_sets_refresh([item, SHOP, COST], "all_data_health"),
+    ):
+        interval = {"Interval": plan.incremental, "TimeZone": "UTC", "TimeOfTheDay": "06:00"}
         copy = Copy(plan.look_back_days, ({"RefreshType": "INCREMENTAL_REFRESH", "ScheduleFrequency": interval},))
         shown = copy.shows(utcday, filed)
         assert shown is not None
-        assert shown - filed <= (timedelta(hours=1) if plan.new_rows == "HOURLY" else DAY)
+        assert shown - filed <= (timedelta(hours=1) if plan.incremental == "HOURLY" else DAY)
 
 
 def test_a_part_of_a_day_of_offset_counts_as_a_whole_one():
-    days = {seconds: refresh.look_back_days(metric_set.parse(shop_text() + f"  offset: {seconds}\n", "shop"))
+    days = {seconds: refresh.count_look_back_days(metric_set_yaml.parse(shop_text() + f"  offset: {seconds}\n", "shop"))
             for seconds in (0, 1, 86_399, 86_400, 86_401, 200_000)}  # fmt: skip
     assert days == {0: 4, 1: 5, 86_399: 5, 86_400: 5, 86_401: 6, 200_000: 7}
 
 
 def test_the_datasets_over_all_sets_look_back_as_far_as_the_latest_of_them(tmp_path: Path):
-    late = metric_set.parse(shop_text(name="name: late") + "  offset: 200000\n", "late")
+    late = metric_set_yaml.parse(shop_text(name="name: late") + "  offset: 200000\n", "late")
     made = spice(tmp_path, SHOP, late)
     assert {copy.days for name, copy in made.items() if name.startswith("anomalake-set-shop-")} == {4}
     assert {copy.days for name, copy in made.items() if name.startswith(("anomalake-set-late-", "anomalake-all-"))} == {
@@ -270,7 +273,7 @@ def test_schedules_keep_quicksight_s_rules(tmp_path: Path):
         shop_text(name="name: alone"),
         shop_text(name="name: alone", frequency="frequency: P1D"),
     ]
-    sets = [metric_set.parse(text.replace("alone", f"set{number}"), "x") for number, text in enumerate(texts)]
+    sets = [metric_set_yaml.parse(text.replace("alone", f"set{number}"), "x") for number, text in enumerate(texts)]
     for name, copy in spice(tmp_path, COST, *sets).items():
         kinds = [schedule["RefreshType"] for schedule in copy.schedules]
         frequencies = [schedule["ScheduleFrequency"] for schedule in copy.schedules]
@@ -296,7 +299,7 @@ def test_a_stack_that_asks_athena_each_time_has_neither_windows_nor_schedules(tm
 
 def test_live_data_of_months_is_not_read_each_hour(tmp_path: Path):
     """Its file an interval would be; once a day is enough for alerts that come late."""
-    made = spice(tmp_path, metric_set.parse(SETS_OF_OTHERS["a source, and alerts of another service"], "alone"))
+    made = spice(tmp_path, metric_set_yaml.parse(SETS_OF_OTHERS["a source, and alerts of another service"], "alone"))
     assert {name.removeprefix("anomalake-set-alone-"): copy.days for name, copy in made.items() if "-set-" in name} == {
         "anomalies-with-live": 4, "anomalies-with-contributions": 94, "anomaly-log": 94, "metrics-with-band": 4, "data-health": 4
     }  # fmt: skip

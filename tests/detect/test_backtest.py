@@ -10,48 +10,54 @@ from anomalake.cli.give_feedback import save_feedback
 from anomalake.detect import backtest, detector, timeline
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.state import Memory
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
-from anomalake.functions.memory import remember, said
+from anomalake.functions.detector_state import read_feedback, save_state
 from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore
 from examples import shop_text
-from shop_history import SHOP, contents, fill, in_one_process, same
+from shop_history import SHOP, assert_same_objects, read_outputs, run_in_one_process, write_live_data
 
 
 def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     """The same in parts, each of them done twice."""
     job = backtest.Job(root, item, (item,), "parquet")
-    head, feedback = job.store.get(layout.state_key(item)), said(job.store, item).feedback
-    when = timeline.timeline(job.store, item, timeline.clock_now())
-    days = backtest.days_of(when.files)
-    read = [backtest.read(job, day) for _ in range(2) for day in days][len(days) :]
+    head, feedback = job.store.get(layout.state_key(item)), read_feedback(job.store, item).feedback
+    when = timeline.build_timeline(job.store, item, timeline.utc_now())
+    days = backtest.group_by_day(when.files)
+    read = [backtest.read_day(job, day) for _ in range(2) for day in days][len(days) :]
     firsts: dict[live_data.Series, tuple[int, int]] = {}
     for one in reversed(read):
-        firsts = backtest.earlier(firsts, one.series)
-    known = backtest.course(
-        job, days, firsts, [some for one in read for some in one.told], feedback=feedback, parts=parts
+        firsts = backtest.merge_first_seen(firsts, one.first_seen)
+    known = backtest.make_plan(
+        job, days, firsts, [some for one in read for some in one.summaries], feedback=feedback, parts=parts
     )
-    cut = sorted((block for one in read for block in backtest.cut(known, one)), key=lambda block: block[0])
+    cut = sorted((block for one in read for block in backtest.split_day(known, one)), key=lambda block: block[0])
     learned = []
-    for piece in range(len(known.pieces)):
+    for piece in range(len(known.chunks)):
         mine = [block for block in cut if block[0][0] == piece]
-        learned += [list(backtest.learn(known, piece, mine)) for _ in range(2)][1]
-    points = [one for one in learned if isinstance(one, backtest.Points)]
+        learned += [list(backtest.score_chunk(known, piece, mine)) for _ in range(2)][1]
+    points = [one for one in learned if isinstance(one, backtest.DayPoints)]
     found = [
-        backtest.write(known, day.number, [one for one in points if one.day == day.number])
+        backtest.write_day_results(known, day.number, [one for one in points if one.day == day.number])
         for _ in range(2)
         for day in days
     ]
-    moved, ongoing = backtest.groups(known, (event for one in found[: len(days)] for event in one.events))
-    sent = [backtest.file(job, one, moved) for one in found]
-    detector = backtest.detector(known, ongoing, [one for one in learned if isinstance(one, backtest.Learned)])
+    moved, ongoing = backtest.group_events(known, (event for one in found[: len(days)] for event in one.events))
+    sent = [backtest.ingest_day_alerts(job, one, moved) for one in found]
+    detector = backtest.assemble_detector(
+        known, ongoing, [one for one in learned if isinstance(one, backtest.ChunkModel)]
+    )
     last = next(reversed(when.files))
     if detector.series:
-        remember(job.store, item, Memory(detector, after=last, alerts_from=last, silent=0), head)
-    return backtest.report(
-        when, [some for one in read for some in one.told], detector, (sum(count for count, _ in sent) // 2, 0, 0), ()
+        save_state(job.store, item, Memory(detector, last_processed=last, alerts_from=last, silent_intervals=0), head)
+    return backtest.build_report(
+        when,
+        [some for one in read for some in one.summaries],
+        detector,
+        (sum(count for count, _ in sent) // 2, 0, 0),
+        (),
     )
 
 
@@ -59,27 +65,27 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], backtest.Report]:
     """What a back-test in one process writes and reports."""
     store = FolderStore(tmp_path_factory.mktemp("wanted"))
-    fill(store)
+    write_live_data(store)
     report = local_pipeline.run_backtest(SHOP, store, (SHOP,), "parquet")
     assert report.alerts > 50
-    assert report.found > 100
-    assert report.absent >= 5
-    assert any(b"missing-data" in data for key, data in contents(store).items() if key.startswith("alerts/"))
-    return contents(store), report
+    assert report.finding_count > 100
+    assert report.empty_intervals >= 5
+    assert any(b"missing-data" in data for key, data in read_outputs(store).items() if key.startswith("alerts/"))
+    return read_outputs(store), report
 
 
 @pytest.mark.parametrize("parts", [1, 4, 1000])
 def test_parts_write_and_report_what_a_backtest_in_one_process_does(tmp_path, wanted, parts):
-    fill(FolderStore(tmp_path))
+    write_live_data(FolderStore(tmp_path))
     assert in_parts(str(tmp_path), parts) == wanted[1]
-    same(contents(FolderStore(tmp_path)), wanted[0])
+    assert_same_objects(read_outputs(FolderStore(tmp_path)), wanted[0])
 
 
 def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path, monkeypatch):
-    monkeypatch.setattr(detector, "SHARD", 10)  # five series of two measures
+    monkeypatch.setattr(detector, "SHARD_COLUMNS", 10)  # five series of two measures
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
-        fill(store)
+        write_live_data(store)
         at = backtest.datetime(2021, 3, 14, 23)
         save_feedback(
             Feedback("views", at, wanted=False, direction="above", series=({"platform": "pc_web"},), said_at=at),
@@ -87,14 +93,14 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
             store,
         )
         save_feedback(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
-    expected = in_one_process(lakes[0])
+    expected = run_in_one_process(lakes[0])
     assert len([key for key in expected if "/shards/" in key]) == 5
     in_parts(str(lakes[1].root), 8)
-    same(contents(lakes[1]), expected)
+    assert_same_objects(read_outputs(lakes[1]), expected)
 
 
 def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
-    item = metric_set.parse(
+    item = metric_set_yaml.parse(
         shop_text(
             "America/New_York",
             frequency="frequency: P1D",
@@ -117,7 +123,7 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
     report = local_pipeline.run_backtest(item, lakes[0], (item,), "parquet")
     assert report.alerts > 0
     assert in_parts(str(lakes[1].root), 2, item) == report
-    same(contents(lakes[1]), contents(lakes[0]))
+    assert_same_objects(read_outputs(lakes[1]), read_outputs(lakes[0]))
 
 
 def test_live_data_of_which_nothing_can_be_read(tmp_path):
@@ -130,11 +136,11 @@ def test_live_data_of_which_nothing_can_be_read(tmp_path):
     report = local_pipeline.run_backtest(SHOP, lakes[0], (SHOP,), "parquet")
     assert in_parts(str(lakes[1].root), 2) == report
     assert report.status == ("views: no data yet", "revenue: no data yet")
-    same(contents(lakes[1]), {})
+    assert_same_objects(read_outputs(lakes[1]), {})
 
 
 def test_no_live_data_is_told(tmp_path):
     with pytest.raises(
         UserError, match="holds no live data of the metric set 'shop'; files belong in folders shop/live"
     ):
-        timeline.timeline(FolderStore(tmp_path), SHOP, timeline.clock_now())
+        timeline.build_timeline(FolderStore(tmp_path), SHOP, timeline.utc_now())

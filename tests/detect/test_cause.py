@@ -27,7 +27,7 @@ def found(
             if all(want is ... or want == part for want, part in zip(wanted, one, strict=True)):
                 value[i] = expected[i] * factor
     anomalous = np.flatnonzero(np.abs(value - expected) > 4.3 * np.sqrt(expected))
-    return cause.causes(names, series, value, expected, anomalous)
+    return cause.find_causes(names, series, value, expected, anomalous)
 
 
 def values(some: tuple[Cause, ...]) -> set[tuple]:
@@ -59,17 +59,17 @@ def test_small_series_that_moved_with_the_cause_do_not_speak_against_it():
     expected = np.array([1000.0, 900, 8, 5, 700, 600, 9, 6])
     series = [(platform, f"m{number}") for platform in ("pc", "app") for number in range(4)]
     value = expected * np.array([0.5, 0.5, 0.5, 0.6, 1, 1, 1, 1])
-    assert values(cause.causes(("platform", "market"), series, value, expected, np.array([0, 1]))) == {
+    assert values(cause.find_causes(("platform", "market"), series, value, expected, np.array([0, 1]))) == {
         (("platform", "pc"),)
     }
 
 
 def test_what_nobody_knows_is_no_cause():
     nothing = np.array([], np.int64)
-    assert cause.causes(NAMES, [], np.array([]), np.array([]), nothing) == ()
-    assert cause.causes(("a",), [("x",)], np.array([1.0]), np.array([1.0]), np.array([0])) == ()
-    assert cause.causes(("a",), [("x",)], np.array([np.nan]), np.array([1.0]), np.array([0])) == ()
-    assert cause.causes((), [()], np.array([9.0]), np.array([1.0]), np.array([0])) == (Cause((), 1.0),)
+    assert cause.find_causes(NAMES, [], np.array([]), np.array([]), nothing) == ()
+    assert cause.find_causes(("a",), [("x",)], np.array([1.0]), np.array([1.0]), np.array([0])) == ()
+    assert cause.find_causes(("a",), [("x",)], np.array([np.nan]), np.array([1.0]), np.array([0])) == ()
+    assert cause.find_causes((), [()], np.array([9.0]), np.array([1.0]), np.array([0])) == (Cause((), 1.0),)
 
 
 @given(st.permutations(range(len(SERIES))), st.integers(0, 20))
@@ -85,7 +85,7 @@ def test_the_order_of_the_series_does_not_matter(order, seed):
             value[i] = expected[i] * 2.0
     anomalous = np.flatnonzero(np.abs(value - expected) > 4.3 * np.sqrt(expected))
     place = {number: i for i, number in enumerate(order)}
-    again = cause.causes(
+    again = cause.find_causes(
         NAMES,
         [SERIES[i] for i in order],
         value[list(order)],
@@ -107,7 +107,7 @@ def test_whatever_the_numbers_what_is_explained_lies_between_nothing_and_all(row
     series = [row[:2] for row in rows]
     affected = np.array([i for i, row in enumerate(rows) if row[4]], np.int64)
     with np.errstate(all="ignore"):
-        some = cause.causes(
+        some = cause.find_causes(
             ("a", "b"),
             series,
             np.array([row[2] for row in rows], float),
@@ -128,5 +128,5 @@ def test_many_dimensions_and_series_are_bounded_to_what_can_be_looked_at(monkeyp
 
 def test_a_cause_is_told_on_a_line_that_ends():
     some = (Cause((("platform", "pc_web"), ("market", None)), 0.83), Cause((), 0.12))
-    assert cause.told(some) == "platform=pc_web, market=(null) (83 %); all series (12 %)"
-    assert len(cause.told([Cause((("a", "x" * 200),), 0.1)] * 5)) == cause.MOST_TOLD
+    assert cause.format_causes(some) == "platform=pc_web, market=(null) (83 %); all series (12 %)"
+    assert len(cause.format_causes([Cause((("a", "x" * 200),), 0.1)] * 5)) == cause.MOST_TOLD

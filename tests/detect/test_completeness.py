@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.detect.completeness import Completeness, step
+from anomalake.detect.completeness import Completeness, record_count
 
 MONDAY = 735_000 - 735_000 % 7 + 1  # an ordinal; ordinal 1 was a Monday
 
@@ -15,7 +15,7 @@ def told(counts: list[int], slots: int = 24, sensitivity: float = 50) -> list[in
     return [
         number
         for number, count in enumerate(counts)
-        if step(state, MONDAY + number // slots, number % slots, count, sensitivity)[2]
+        if record_count(state, MONDAY + number // slots, number % slots, count, sensitivity)[2]
     ]
 
 
@@ -74,7 +74,7 @@ def test_no_more_is_told_where_everything_comes(before, more):
     most = max([1, *before])
     state = Completeness(4)
     for number, count in enumerate([*before, *[most + more] * 8]):
-        usual, missing, tells = step(state, MONDAY + number // 4, number % 4, count, 50)
+        usual, missing, tells = record_count(state, MONDAY + number // 4, number % 4, count, 50)
         assert 0 <= missing <= 100
         assert usual is None or 0 <= usual <= most + more
         assert not (tells and count >= most)

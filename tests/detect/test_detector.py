@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from anomalake.detect import events, model, score, state
 from anomalake.detect.detector import Detector
 from anomalake.domain import alert as alerts
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set_yaml
+from anomalake.domain.alert_matching import match_to_metric_set
 from anomalake.lake.live_data import IntervalData
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 START = datetime(2021, 1, 4)
 
 
@@ -23,7 +24,9 @@ def run(values: np.ndarray, slots: int = 24, sensitivity: float = 50) -> model.P
     """Score a matrix [interval, series] from the first interval on."""
     state = model.State(slots, values.shape[1])
     first = START.toordinal()
-    steps = [model.step(state, first + t // slots, t % slots, row, sensitivity) for t, row in enumerate(values)]
+    steps = [
+        model.score_interval(state, first + t // slots, t % slots, row, sensitivity) for t, row in enumerate(values)
+    ]
     return model.Points(*(np.array(column) for column in zip(*steps, strict=True)))
 
 
@@ -109,9 +112,9 @@ def test_gaps_and_series_that_appear_are_no_anomaly():
 
 def test_a_day_that_was_passed_is_refused():
     state = model.State(24, 1)
-    model.step(state, 100, 0, np.ones(1), 50)
+    model.score_interval(state, 100, 0, np.ones(1), 50)
     with pytest.raises(ValueError, match="day 99 comes before day 100"):
-        model.step(state, 99, 0, np.ones(1), 50)
+        model.score_interval(state, 99, 0, np.ones(1), 50)
 
 
 @given(st.lists(st.floats(0, 1e12), min_size=1, max_size=40))
@@ -129,14 +132,14 @@ series = st.tuples(st.sampled_from(["pc", "app", None]), st.sampled_from(["us", 
 def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
     value, expected, score = (np.array(column) for column in zip(*drawn.values(), strict=True))
     points = model.Points(value, expected, expected - 1, expected + 1, score)
-    alert = events.event(SHOP, "views", START, list(drawn), points)
+    alert = events.build_anomaly_alert(SHOP, "views", START, list(drawn), points)
     affected = {key for key, (_, _, s) in drawn.items() if s >= 50}
     if not affected:
         assert alert is None
         return
     assert alert is not None
     told = alerts.parse(alerts.encode(alert))
-    alerts.match_to_metric_set(told, SHOP)
+    match_to_metric_set(told, SHOP)
     named = [
         {d.dimension_name: d.dimension_value for d in one.dimensions}
         for one in told.impacted_metric.relevant_time_series
@@ -149,15 +152,15 @@ def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
 
 
 def test_an_event_of_values_that_are_as_expected_has_the_score_0():
-    item = metric_set.parse(shop_text() + "alerts: {sensitivity: 0}\n", "shop.yaml")
+    item = metric_set_yaml.parse(shop_text() + "alerts: {sensitivity: 0}\n", "shop.yaml")
     points = model.Points(*(np.array(column, float) for column in ([10, 10], [10, 10], [9, 9], [11, 11], [0, 0])))
-    assert events.event(item, "views", START, [("pc", "us"), ("app", "us")], points).anomaly_score == 0
+    assert events.build_anomaly_alert(item, "views", START, [("pc", "us"), ("app", "us")], points).anomaly_score == 0
 
 
 def test_contributions_are_the_shares_of_the_deviation():
     drawn = [("pc", "us"), ("pc", "de"), ("app", None)]
     points = model.Points(*(np.array(c, float) for c in ([30, 10, 0], [0, 0, 10], [-1] * 3, [1] * 3, [90, 90, 90])))
-    alert = events.event(SHOP, "views", START, drawn, points)
+    alert = events.build_anomaly_alert(SHOP, "views", START, drawn, points)
     shares = {
         one.dimension_name: {v.dimension_value: v.value_contribution for v in one.dimension_value_contributions}
         for one in alert.impacted_metric.dimension_contribution
@@ -196,7 +199,7 @@ def groups(
     walls: list[tuple[datetime, dict[tuple[str, str], float]]], zone: str = "UTC", *, kept: bool = False
 ) -> list[str]:
     """The group of each event of these intervals, after fifteen quiet days, by turns above and below 100; the state kept and loaded after each."""
-    item = metric_set.parse(shop_text(zone), "shop.yaml")
+    item = metric_set_yaml.parse(shop_text(zone), "shop.yaml")
     detector, found = Detector(item), []
     first = walls[0][0]
     quiet = [(first - timedelta(hours=back), {}) for back in range(15 * 24, 0, -1)]
@@ -284,7 +287,7 @@ def test_huge_values_are_scored_and_their_shares_add_up():
     values[25 * 24] = 1.7e308
     points = run(values)
     at = model.Points(*(column[25 * 24] for column in points))
-    alert = events.event(SHOP, "views", START, [("pc", "us"), ("app", "us")], at)
+    alert = events.build_anomaly_alert(SHOP, "views", START, [("pc", "us"), ("app", "us")], at)
     assert [
         one.value_contribution for one in alert.impacted_metric.dimension_contribution[0].dimension_value_contributions
     ] == [50, 50]
@@ -294,8 +297,8 @@ def test_huge_values_are_scored_and_their_shares_add_up():
 def test_a_value_outside_its_band_stays_outside_when_numbers_are_rounded(bound, beyond):
     above = model.Points(*(np.array([x]) for x in (bound * (1 + beyond), bound / 2, bound / 3, bound, 60.0)))
     below = model.Points(*(np.array([x]) for x in (bound * (1 - beyond), bound * 2, bound, bound * 3, 60.0)))
-    assert events.rounded(above, [0])[2][0] < above.value[0]
-    assert events.rounded(below, [0])[1][0] > below.value[0]
+    assert events.round_bounds(above, [0])[2][0] < above.value[0]
+    assert events.round_bounds(below, [0])[1][0] > below.value[0]
 
 
 @given(
@@ -308,20 +311,20 @@ def test_a_value_outside_its_band_stays_outside_when_numbers_are_rounded(bound, 
 )
 def test_numbers_are_rounded_as_a_text_of_six_figures_reads(numbers):
     edges = [x for number in numbers for x in (number, math.nextafter(number, 0), math.nextafter(number, math.inf))]
-    assert list(map(repr, events.figures(np.array(edges, float)).tolist())) == [
+    assert list(map(repr, events.round_figures(np.array(edges, float)).tolist())) == [
         repr(float(f"{number:.6g}")) for number in edges
     ]
 
 
 @given(st.floats(0, 1e280), st.floats(1e-6, 1))
 def test_the_greater_distance_has_the_greater_score_and_a_score_gives_its_distance_back(distance, more):
-    near, far = score.score_of(np.array([distance, distance * (1 + more) + more]))
+    near, far = score.score_from_distance(np.array([distance, distance * (1 + more) + more]))
     assert 0 <= near < far < 100
-    assert score.distance_of(float(near)) == pytest.approx(distance, rel=1e-4, abs=1e-6)
+    assert score.distance_from_score(float(near)) == pytest.approx(distance, rel=1e-4, abs=1e-6)
 
 
 def test_the_default_sensitivity_is_reached_at_the_distance_that_is_documented():
-    assert score.score_of(np.array([score.HALF_SCORE_AT])).tolist() == [50]
+    assert score.score_from_distance(np.array([score.HALF_SCORE_AT])).tolist() == [50]
 
 
 def test_a_weekend_of_another_daily_profile_is_learned():
@@ -380,7 +383,7 @@ def test_a_series_in_which_negative_values_stay_is_learned_again_after_some_days
     values = np.abs(rng.normal(20, 1, (32 * 24, 1)))
     values[20 * 24 :] = rng.normal(0, 3, (12 * 24, 1))
     state = model.State(24, 1)
-    steps = [model.step(state, START.toordinal() + t // 24, t % 24, row, 50) for t, row in enumerate(values)]
+    steps = [model.score_interval(state, START.toordinal() + t // 24, t % 24, row, 50) for t, row in enumerate(values)]
     score = np.array([one.score[0] for one in steps])
     assert (score[20 * 24 : 21 * 24] >= 50).mean() > 0.5
     assert state.relearned[0] == START.toordinal() + 22

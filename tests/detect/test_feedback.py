@@ -9,12 +9,12 @@ from anomalake.cli.main import main
 from anomalake.detect import feedback
 from anomalake.detect.detector import Detector
 from anomalake.detect.feedback import Feedback
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake.live_data import IntervalData
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 PC, APP = ("pc", "us"), ("app", "us")
 START = datetime(2021, 1, 4)
 EARLY, LATE = START + timedelta(days=15), START + timedelta(days=16)
@@ -66,8 +66,8 @@ def test_it_holds_for_the_series_measure_and_direction_that_are_named():
 
 
 def test_however_often_it_is_said_it_weighs_no_less_than_an_eighth_and_no_more_than_twice():
-    low = feedback.weights([said(False)] * 50, SHOP, [PC], "above")
-    high = feedback.weights([said(True)] * 50, SHOP, [PC], "above")
+    low = feedback.distance_weights([said(False)] * 50, SHOP, [PC], "above")
+    high = feedback.distance_weights([said(True)] * 50, SHOP, [PC], "above")
     assert (low.tolist(), high.tolist()) == ([[0.125, 1.0]], [[2.0, 1.0]])
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from anomalake.detect import events
 from anomalake.detect.detector import Detector
-from anomalake.detect.filters import alerting
+from anomalake.detect.filters import alerting_series
 from anomalake.detect.model import Points
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake.live_data import IntervalData
 from examples import shop_text
@@ -25,11 +25,11 @@ POINTS = Points(
 
 
 def shop(alerts: str = "{}", zone: str = "UTC") -> metric_set.MetricSet:
-    return metric_set.parse(shop_text(zone) + f"alerts: {alerts}\n", "shop.yaml")
+    return metric_set_yaml.parse(shop_text(zone) + f"alerts: {alerts}\n", "shop.yaml")
 
 
 def places(alerts: str, measure: str = "views", wall: datetime = WALL) -> list[int]:
-    return alerting(shop(alerts), measure, wall, SERIES, POINTS).tolist()
+    return alerting_series(shop(alerts), measure, wall, SERIES, POINTS).tolist()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_snooze_ends_by_the_set_s_own_calendar():
     item = shop("{snoozed: [{until: 2026-07-15}]}", "Asia/Tokyo")
     for hour, left in ((23, 0), (24, 4)):
         wall = datetime(2026, 7, 14 + hour // 24, hour % 24)
-        assert len(alerting(item, "views", wall, SERIES, POINTS)) == left
+        assert len(alerting_series(item, "views", wall, SERIES, POINTS)) == left
 
 
 def test_data_that_is_missing_is_no_event_where_all_that_lacks_is_snoozed_in_all_measures():
@@ -92,18 +92,22 @@ def test_data_that_is_missing_is_no_event_where_all_that_lacks_is_snoozed_in_all
 
 
 def test_an_event_is_made_of_the_series_that_pass_and_of_no_other():
-    alert = events.event(shop("{direction: below, dimensions: {platform: [app]}}"), "views", WALL, SERIES, POINTS)
+    alert = events.build_anomaly_alert(
+        shop("{direction: below, dimensions: {platform: [app]}}"), "views", WALL, SERIES, POINTS
+    )
     (series,) = alert.impacted_metric.relevant_time_series
     assert (series.metric_value, alert.direction) == (60, "below")
     assert alert.impacted_metric.dimension_contribution[0].dimension_value_contributions[0].value_contribution == 100
-    assert events.event(shop("{measures: [revenue]}"), "views", WALL, SERIES, POINTS) is None
+    assert events.build_anomaly_alert(shop("{measures: [revenue]}"), "views", WALL, SERIES, POINTS) is None
 
 
 @given(st.lists(st.floats(0, 100) | st.just(np.nan), min_size=4, max_size=4), st.sampled_from(["above", "below"]))
 def test_filters_only_take_away(scores, direction):
     points = POINTS._replace(score=np.array(scores))
-    left = alerting(shop(f"{{direction: {direction}, dimensions: {{platform: [pc]}}}}"), "views", WALL, SERIES, points)
-    assert set(left.tolist()) <= set(alerting(shop(), "views", WALL, SERIES, points).tolist())
+    left = alerting_series(
+        shop(f"{{direction: {direction}, dimensions: {{platform: [pc]}}}}"), "views", WALL, SERIES, points
+    )
+    assert set(left.tolist()) <= set(alerting_series(shop(), "views", WALL, SERIES, points).tolist())
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
 from anomalake.cli.main import main
 from anomalake.dashboards import definition, lake_page
 from anomalake.detect import schedule, timeline
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import detect
-from anomalake.functions.setting import Setting
+from anomalake.functions.settings import Settings
 from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.store import ObjectStore
@@ -33,7 +33,7 @@ def metric(
     """One measure, no dimensions."""
     form = "UNIX" if unix else "yyyy-MM-dd HH:mm:ss"
     folder = "{{yyyyMMdd}}" if frequency == "P1D" else "{{yyyyMMdd}}/{{HHmm}}"
-    return metric_set.parse(
+    return metric_set_yaml.parse(
         f"name: sales\nfrequency: {frequency}\ntimezone: {zone}\ntimestamp: {{column: at, format: '{form}'}}\ndimensions: []\n"
         f"measures: [{{name: amount, aggregation: {aggregation}}}]\n"
         f"source: {{path: 'sales/live/{folder}', format: csv, columns: [at, amount], offset: {offset}}}\n",
@@ -67,21 +67,21 @@ def test_a_row_in_the_future_is_named_and_moves_nothing():
     item, store = metric(), ObjectStore.memory()
     write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-    assert (report.intervals, report.absent, report.found) == (60, 0, 1)
+    assert (report.intervals, report.empty_intervals, report.finding_count) == (60, 0, 1)
     assert report.findings[0].where == "sales/live/20360301"
     assert "lies in the future" in report.findings[0].problem
     assert any("1 folder is out of time (sales/live/20360301)" in note for note in report.notes)
     write(store, item, {datetime(2026, 3, 2): 9_000.0})
-    done, memory = detect.run(item, Setting(store, (item,), "parquet"), NOW + timedelta(days=1), lambda: True)
-    assert (done.scored, done.empty, done.alerts, memory.after) == (1, 0, 1, datetime(2026, 3, 2))
+    done, memory = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW + timedelta(days=1), lambda: True)
+    assert (done.scored, done.empty, done.alerts, memory.last_processed) == (1, 0, 1, datetime(2026, 3, 2))
     assert [finding.where for finding in done.findings] == ["sales/live/20360301"]
 
 
 def test_a_first_live_run_and_a_rebuild_stay_in_the_present_too(tmp_path, capsys):
     item, store = metric(), FolderStore(tmp_path / "lake")
     write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
-    done, memory = detect.run(item, Setting(store, (item,), "parquet"), NOW, lambda: True)
-    assert (memory.after, len(done.findings)) == (datetime(2026, 3, 1), 1)
+    done, memory = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW, lambda: True)
+    assert (memory.last_processed, len(done.findings)) == (datetime(2026, 3, 1), 1)
     (tmp_path / "sales.yaml").write_text(SALES)
     for more in ([], ["--rebuild"]):
         given = [
@@ -116,7 +116,7 @@ def test_a_detector_that_an_older_run_moved_into_the_future_says_so():
     with pytest.raises(
         UserError, match=r"processed intervals up to 2026-03-01 .* lies in the future.*`anomalake detect --rebuild`"
     ):
-        detect.run(item, Setting(store, (item,), "parquet"), datetime(2026, 2, 1), lambda: True)
+        detect.run_detector(item, Settings(store, (item,), "parquet"), datetime(2026, 2, 1), lambda: True)
 
 
 def test_live_data_that_is_not_due_at_all_is_one_clear_message():
@@ -138,7 +138,7 @@ def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tm
     monkeypatch.setattr(
         definition, "fit_window", lambda one, first, last: windows.append((first, last)) or original(one, first, last)
     )
-    lake_page.write_page(item, duck.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
+    lake_page.write_page(item, duckdb_catalog.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
     assert windows == [(datetime(2026, 1, 1), datetime(2026, 3, 1))]
 
 
@@ -156,16 +156,16 @@ def test_an_interval_is_scored_once_it_has_ended_and_its_offset_has_passed(offse
         f"left for later: the interval 2026-03-02 00:00:00 (UTC) is due at 2026-03-03 {due} UTC; its data is not complete yet",
     )
     write(store, item, {datetime(2026, 3, 2): 1020.0})
-    chosen, midnight = Setting(store, (item,), "parquet"), datetime(2026, 3, 3)
-    assert detect.run(item, chosen, midnight + timedelta(seconds=offset - 1), lambda: True)[0].scored == 0
-    done, _ = detect.run(item, chosen, midnight + timedelta(seconds=offset), lambda: True)
+    chosen, midnight = Settings(store, (item,), "parquet"), datetime(2026, 3, 3)
+    assert detect.run_detector(item, chosen, midnight + timedelta(seconds=offset - 1), lambda: True)[0].scored == 0
+    done, _ = detect.run_detector(item, chosen, midnight + timedelta(seconds=offset), lambda: True)
     assert (done.scored, done.alerts) == (1, 0)
 
 
 def test_the_live_run_says_what_it_leaves_for_later():
     item, store = metric("PT1H"), ObjectStore.memory()
     write(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(10 * 24)})
-    done, _ = detect.run(item, Setting(store, (item,), "parquet"), NOW + timedelta(minutes=20), lambda: True)
+    done, _ = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW + timedelta(minutes=20), lambda: True)
     assert done.notes == (
         "left for later: the interval 2026-03-02 12:00:00 (UTC) is due at 2026-03-02 13:00:00 UTC; its data is not complete yet",
     )
@@ -206,7 +206,7 @@ def test_one_very_old_row_is_named_and_costs_nothing(odd, frequency):
     rows = {datetime(2026, 2, 27) - step * back: 100.0 + back % 7 for back in range(240)}
     write(store, item, rows | {odd: 100.0})
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-    assert (report.intervals, report.absent, report.found) == (240, 0, 1)
+    assert (report.intervals, report.empty_intervals, report.finding_count) == (240, 0, 1)
     assert report.findings[0].where.startswith(f"sales/live/{odd:%Y%m%d}")
     alone = ObjectStore.memory()
     write(alone, item, rows)
@@ -218,7 +218,7 @@ def test_one_very_old_row_is_named_and_costs_nothing(odd, frequency):
 def test_the_intervals_that_are_processed_grow_with_the_data_and_not_with_the_time_that_it_spans():
     item = metric("PT5M")
     years = [datetime(year, 1, 1) for year in (2001, 2006, 2012, 2020)]
-    walked = list(schedule.walked(item, datetime(2000, 12, 31, 23, 55), datetime(2026, 1, 1), years))
+    walked = list(schedule.intervals_to_process(item, datetime(2000, 12, 31, 23, 55), datetime(2026, 1, 1), years))
     assert set(years) <= set(walked)
     assert walked == sorted(set(walked))
     assert len(walked) <= 5 * 60 * 288 + 10
@@ -230,8 +230,8 @@ def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_tha
     rows |= {datetime(2025, 7, 1) + timedelta(hours=hour): 120.0 + hour % 24 for hour in range(40 * 24)}
     rows[datetime(2025, 8, 5, 3)] = 900.0
     kept = []
-    for edge in (schedule.EDGE, timedelta(days=1000)):
-        monkeypatch.setattr(schedule, "EDGE", edge)
+    for edge in (schedule.GAP_EDGE, timedelta(days=1000)):
+        monkeypatch.setattr(schedule, "GAP_EDGE", edge)
         store = ObjectStore.memory()
         write(store, item, rows)
         report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
@@ -243,10 +243,10 @@ def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_tha
 def test_a_live_run_after_years_of_silence_processes_the_ends_of_the_gap_only():
     item, store = metric("PT5M"), ObjectStore.memory()
     write(store, item, {datetime(2020, 1, 1) + timedelta(minutes=5 * n): 100.0 for n in range(600)})
-    chosen = Setting(store, (item,), "parquet")
-    detect.run(item, chosen, datetime(2020, 1, 3, 3), lambda: True)
-    done, memory = detect.run(item, chosen, NOW, lambda: True)
-    assert memory.after == NOW - timedelta(minutes=5)
+    chosen = Settings(store, (item,), "parquet")
+    detect.run_detector(item, chosen, datetime(2020, 1, 3, 3), lambda: True)
+    done, memory = detect.run_detector(item, chosen, NOW, lambda: True)
+    assert memory.last_processed == NOW - timedelta(minutes=5)
     assert 0 < done.empty <= 60 * 288 + 10
     assert done.due == 0
 
@@ -291,7 +291,7 @@ def test_no_clock_change_is_an_anomaly(tmp_path, zone, frequency, aggregation, u
     store = FolderStore(tmp_path)
     feed(store, item, ZONES[zone], days=26 if frequency == "P1D" else 12)
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-    assert (report.alerts, report.found) == (0, 0)
+    assert (report.alerts, report.finding_count) == (0, 0)
     assert report.intervals > 13
 
 
@@ -311,7 +311,7 @@ def test_absolute_timestamps_keep_both_hours_apart_in_tables_and_views(tmp_path,
     frequency = "PT10M" if "Lord" in zone else "PT1H"
     text = metric(frequency, zone, unix=True)
     assert text.source is not None
-    item = metric_set.parse(
+    item = metric_set_yaml.parse(
         f"name: sales\nfrequency: {frequency}\ntimezone: {zone}\ntimestamp: {{column: at, format: UNIX}}\ndimensions: []\n"
         f"measures: [{{name: amount, aggregation: SUM}}]\nsource: {{path: '{path}', format: csv, columns: [at, amount]}}\n",
         "sales.yaml",
@@ -322,7 +322,7 @@ def test_absolute_timestamps_keep_both_hours_apart_in_tables_and_views(tmp_path,
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert alerts_of(store) == [f"{second:%Y-%m-%dT%H:%M}Z[UTC]"]
     assert report.alerts == 1
-    connection = duck.connect(tmp_path, [item])
+    connection = duckdb_catalog.connect(tmp_path, [item])
     live_rows = connection.sql('SELECT "timestamp", amount, "date" FROM anomalies_with_live ORDER BY 1').fetchall()
     seen = connection.sql('SELECT "timestamp", value, "date" FROM metrics_with_band ORDER BY 1').fetchall()
     assert live_rows == seen
@@ -338,7 +338,7 @@ def test_folders_of_an_hour_that_clocks_skip_are_named():
     item, store = metric("PT1H", "America/New_York"), ObjectStore.memory()
     write(store, item, {datetime(2025, 3, 8) + timedelta(hours=hour): 100.0 for hour in range(24)})
     store.put("sales/live/20250309/0200/data.csv", b"at,amount\n2025-03-09 02:00:00,1\n")
-    found = timeline.timeline(store, item, NOW)
+    found = timeline.build_timeline(store, item, NOW)
     assert [str(finding) for finding in found.findings] == [
         "sales/live/20250309/0200: the interval never happened in America/New_York: clocks skipped it; its files are not read"
     ]
@@ -352,7 +352,7 @@ def test_an_alert_in_the_second_hour_is_filed_under_it_where_timestamps_are_abso
 
 def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monkeypatch):
     for path, sorts in (("sales/live/{{yyyyMMdd}}/{{HHmm}}", True), ("sales/live/{{ddMMyyyy}}/{{HHmm}}", False)):
-        item = metric_set.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
+        item = metric_set_yaml.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
         for store in (ObjectStore.memory(), FolderStore(tmp_path / str(sorts))):
             walls = [datetime(2026, 1, 30) + timedelta(hours=hour) for hour in range(96)]
             for wall in walls:
@@ -365,8 +365,8 @@ def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monk
 def test_the_work_of_a_live_run_is_the_same_whatever_lies_before():
     item, store = metric("PT1H"), ObjectStore.memory()
     write(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(1, 300)})
-    chosen = Setting(store, (item,), "parquet")
-    detect.run(item, chosen, NOW, lambda: True)
+    chosen = Settings(store, (item,), "parquet")
+    detect.run_detector(item, chosen, NOW, lambda: True)
     listed = []
     original = store.list
 
@@ -376,7 +376,7 @@ def test_the_work_of_a_live_run_is_the_same_whatever_lies_before():
         return iter(keys)
 
     store.list = counting  # type: ignore[method-assign]
-    detect.run(item, chosen, NOW + timedelta(hours=1), lambda: True)
+    detect.run_detector(item, chosen, NOW + timedelta(hours=1), lambda: True)
     assert all(count <= 2 for prefix, count in listed if prefix.startswith("sales/live"))
 
 

@@ -21,8 +21,8 @@ from botocore.validate import ParamValidator
 from anomalake import doctor
 from anomalake.catalog import views
 from anomalake.cli.main import main
-from anomalake.doctor.scene import Scene, Stack, declared
-from anomalake.domain import metric_set
+from anomalake.doctor.context import Context, Stack, declared_catalog
+from anomalake.domain import metric_set, metric_set_yaml
 from examples import shop_text
 from stack import expand, project
 
@@ -31,7 +31,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/anomalake-quicksight"
 STACK_ID = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/anomalake/1"
 ANA = f"arn:aws:quicksight:{REGION}:{ACCOUNT}:user/default/ana"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 _MODELS = botocore.session.get_session()
 
 Answers = dict[str, Any]  # "service.operation" -> its answer, an exception, or a function of the parameters
@@ -101,17 +101,17 @@ def _is_of(shape: Any, answer: Any, where: str) -> None:
 def catalog(**changed: Any) -> Callable[..., Any]:
     """Glue's tables as the metric set declares them, a table a page; `changed` replaces a database's."""
     stack = Stack("", "", {}, {"DataBucket": BUCKET})
-    scene = Scene(Aws({}), doctor.Setting("anomalake", REGION, "", (SHOP,)), stack=stack)
+    context = Context(Aws({}), doctor.Settings("anomalake", REGION, "", (SHOP,)), stack=stack)
     databases = {
         name: {table: (whole.columns, f"s3://{BUCKET}/{whole.folder}/") for table, whole in there.items()}
-        for name, there in declared(scene).items()
+        for name, there in declared_catalog(context).items()
     }
     databases["anomalake_shop_crawled"] = {
         f"crawled_{name}": one for name, one in databases["anomalake_shop"].items() if "anomal" in name
     }
     databases = {**databases, **changed}
 
-    def get_tables(DatabaseName: str, NextToken: str = "0", **_: Any) -> Any:  # noqa: N803
+    def get_tables(DatabaseName: str, NextToken: str = "0", **_: Any) -> Any:
         if databases.get(DatabaseName) is None:
             return f"EntityNotFoundException: Database {DatabaseName} not found."
         place = int(NextToken)
@@ -152,7 +152,7 @@ def tables_of(database: str) -> dict[str, Any]:
 def objects(**numbers: int) -> Callable[..., Any]:
     """The bucket's listing: how many objects lie under each prefix (its first word names it)."""
 
-    def list_objects_v2(Prefix: str, MaxKeys: int, StartAfter: str = "", **_: Any) -> Any:  # noqa: N803
+    def list_objects_v2(Prefix: str, MaxKeys: int, StartAfter: str = "", **_: Any) -> Any:
         number = numbers.get(Prefix.partition("/")[0], 0) if Prefix else sum(numbers.values())
         place = f"{Prefix}20210217/0000/" if Prefix == "shop/live/" else Prefix
         return {"Contents": [{"Key": f"{place}{n}"} for n in range(min(number, MaxKeys)) if f"{place}{n}" > StartAfter]}
@@ -163,7 +163,7 @@ def objects(**numbers: int) -> Callable[..., Any]:
 def simulated(*denied: str, **more: Any) -> Callable[..., Any]:
     """IAM's simulation: everything is allowed but these actions."""
 
-    def simulate(ActionNames: list[str], ResourceArns: list[str], **_: Any) -> Any:  # noqa: N803
+    def simulate(ActionNames: list[str], ResourceArns: list[str], **_: Any) -> Any:
         results = [
             {"EvalActionName": action, "EvalResourceName": arn, "EvalDecision": "allowed"}
             if action not in denied
@@ -222,7 +222,9 @@ def workgroup(
 
 
 def data_sets(mode: str = "DIRECT_QUERY") -> Answers:
-    names = [f"anomalake-set-shop-{view.name.replace('_', '-')}" for view in views.views(SHOP, "anomalake", "parquet")]
+    names = [
+        f"anomalake-set-shop-{view.name.replace('_', '-')}" for view in views.views_of_set(SHOP, "anomalake", "parquet")
+    ]
     names += [
         "anomalake-all-anomalies",
         "anomalake-all-contributions",
@@ -291,13 +293,15 @@ HEALTHY: Answers = {
 ABSENT = "ValidationError: Stack with id anomalake does not exist"
 
 
-def examine(owner: str = "", sets: tuple[metric_set.MetricSet, ...] = (SHOP,), **changed: Any) -> list[doctor.Check]:
+def examine(
+    owner: str = "", sets: tuple[metric_set.MetricSet, ...] = (SHOP,), **changed: Any
+) -> list[doctor.CheckResult]:
     """The findings where AWS is healthy but for these answers (`glue__get_tables=...`)."""
     answers = {**HEALTHY, **{name.replace("__", "."): answer for name, answer in changed.items()}}
-    return list(doctor.examine(Aws(answers), doctor.Setting("anomalake", REGION, owner, sets)))
+    return list(doctor.run_checks(Aws(answers), doctor.Settings("anomalake", REGION, owner, sets)))
 
 
-def the(checks: list[doctor.Check], name: str, status: str) -> doctor.Check:
+def the(checks: list[doctor.CheckResult], name: str, status: str) -> doctor.CheckResult:
     """The one finding of that name and status."""
     (found,) = [check for check in checks if (check.name, check.status) == (name, status)]
     return found
@@ -310,21 +314,21 @@ def test_a_healthy_deployment_is_ok_everywhere_and_only_the_key_is_pointed_at():
     checks = examine()
     assert {check.name for check in checks} == {
         "credentials",
-        *doctor.BEFORE,
-        *doctor.AFTER_LAKE,
-        *doctor.AFTER_QUICKSIGHT,
+        *doctor.ACCOUNT_CHECKS,
+        *doctor.LAKE_CHECKS,
+        *doctor.QUICKSIGHT_CHECKS,
     }
     assert [(check.name, check.status) for check in checks if check.status != "ok"] == [("encryption", "warning")]
     assert "alias/lake" in the(checks, "encryption", "warning").found
     assert ROLE in the(checks, "encryption", "warning").remedy
-    assert doctor.healthy(checks)
+    assert doctor.is_healthy(checks)
 
 
 def test_without_a_stack_what_can_be_known_before_is_examined_and_nothing_else():
     checks = examine("ana", cloudformation__describe_stacks=ABSENT)
-    assert [check.name for check in checks] == ["credentials", *doctor.BEFORE]
+    assert [check.name for check in checks] == ["credentials", *doctor.ACCOUNT_CHECKS]
     assert "make deploy" in the(checks, "stack", "skipped").remedy
-    assert doctor.healthy(checks)
+    assert doctor.is_healthy(checks)
 
 
 def test_a_stack_without_quicksight_is_examined_without_it():
@@ -350,7 +354,7 @@ def test_where_everything_is_denied_the_doctor_could_not_do_its_work():
     )
     checks = examine("ana", **denied)
     assert {check.status for check in checks[1:]} == {"skipped"}
-    assert not doctor.healthy(checks)
+    assert not doctor.is_healthy(checks)
 
 
 # --- before a deployment
@@ -368,7 +372,7 @@ def test_without_credentials_or_network_that_is_all_it_says(answer: Any, remedy:
     (check,) = checks = examine(sts__get_caller_identity=answer)
     assert (check.name, check.status) == ("credentials", "problem")
     assert remedy in check.remedy
-    assert not doctor.healthy(checks)
+    assert not doctor.is_healthy(checks)
 
 
 @pytest.mark.parametrize(
@@ -438,7 +442,7 @@ def test_groups_and_names_with_slashes_are_understood():
         }
     )
     checks = list(
-        doctor.examine(aws, doctor.Setting("anomalake", REGION, "AWSReservedSSO_Admin_1/ana@example.com", (SHOP,)))
+        doctor.run_checks(aws, doctor.Settings("anomalake", REGION, "AWSReservedSSO_Admin_1/ana@example.com", (SHOP,)))
     )
     asked = {operation: parameters for _, operation, parameters in aws.asked}
     assert asked["describe_user"]["UserName"] == "AWSReservedSSO_Admin_1/ana@example.com"
@@ -620,7 +624,7 @@ def test_a_lake_without_live_data_without_anomalies_or_with_quarantine_is_told()
 
 
 def test_a_metric_set_without_live_data_of_its_own_waits_for_alerts():
-    outside = metric_set.parse(shop_text().partition("source:")[0], "shop.yaml")
+    outside = metric_set_yaml.parse(shop_text().partition("source:")[0], "shop.yaml")
     assert (
         "no alert has arrived" in the(examine(sets=(outside,), s3__list_objects_v2=objects()), "data", "warning").found
     )
@@ -643,9 +647,9 @@ def test_the_rendered_catalog_put_into_glue_is_what_the_doctor_expects(form: str
                     DatabaseName=one.properties["DatabaseName"], TableInput=one.properties["TableInput"]
                 )
         fake = Aws({**HEALTHY, "cloudformation.describe_stacks": stack(Format=form)})
-        setting = doctor.Setting("anomalake", REGION, "", (SHOP,))
+        settings = doctor.Settings("anomalake", REGION, "", (SHOP,))
         checks = list(
-            doctor.examine(lambda service, region: client if service == "glue" else fake(service, region), setting)
+            doctor.run_checks(lambda service, region: client if service == "glue" else fake(service, region), settings)
         )
     assert [check.status for check in checks if check.name == "catalog"] == ["ok", "ok"]
     assert "not encrypted" in the(checks, "encryption", "warning").found
@@ -768,7 +772,7 @@ def test_what_answers_and_is_not_aws_is_told_as_that(answer: Any):
             get_caller_identity=lambda: (_ for _ in ()).throw(answer) if isinstance(answer, Exception) else answer
         )
 
-    (check,) = doctor.examine(clients, doctor.Setting("anomalake", REGION, "", (SHOP,)))
+    (check,) = doctor.run_checks(clients, doctor.Settings("anomalake", REGION, "", (SHOP,)))
     assert (check.name, check.status) == ("credentials", "problem")
 
 

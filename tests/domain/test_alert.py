@@ -6,8 +6,10 @@ from datetime import datetime
 import pytest
 
 from anomalake.domain import alert as alerts
-from anomalake.domain import metric_set
-from anomalake.domain.alert import AlertError
+from anomalake.domain import metric_set_yaml
+from anomalake.domain.alert_matching import match_to_metric_set
+from anomalake.domain.errors import MAX_REASON_CHARACTERS, AlertError
+from anomalake.domain.timestamps import parse_timestamp
 from examples import alert_body, shop_text
 
 
@@ -33,7 +35,7 @@ def test_an_alert_of_the_first_generation_lacks_group_and_link():
     ],
 )
 def test_a_timestamp_is_read_by_its_offset_or_else_its_zone(text, instant):
-    assert alerts.parse_timestamp(text) == instant
+    assert parse_timestamp(text) == instant
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_values_may_be_whole_numbers_decimals_or_missing():
 
 def test_an_alert_without_series_or_score_is_an_alert(shop):
     found = alerts.parse(alert_body(series=[], contributions={}, score=None))
-    alerts.match_to_metric_set(found, shop)
+    match_to_metric_set(found, shop)
     assert found.anomaly_score is None
 
 
@@ -105,9 +107,9 @@ def test_a_number_beyond_a_double_is_told_from_broken_json():
 
 def test_a_reason_that_quotes_a_long_text_is_cut(shop):
     with pytest.raises(AlertError) as caught:
-        alerts.match_to_metric_set(alerts.parse(alert_body("x" * 1_000_000)), shop)
+        match_to_metric_set(alerts.parse(alert_body("x" * 1_000_000)), shop)
     assert str(caught.value).startswith("metricName: the metric set 'shop' has no measure 'xxx")
-    assert len(str(caught.value)) == alerts.MAX_REASON_CHARACTERS
+    assert len(str(caught.value)) == MAX_REASON_CHARACTERS
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_what_has_a_new_name_is_known_by_its_former_ones_too():
     text = shop_text().replace(
         "[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures"
     )
-    item = metric_set.parse(
+    item = metric_set_yaml.parse(
         text.replace("views, aggregation", "views, formerly: [clicks, hits], aggregation"), "shop.yaml"
     )
     for former in ("clicks", "hits", "views"):
@@ -140,7 +142,7 @@ def test_what_has_a_new_name_is_known_by_its_former_ones_too():
             [({"channel": "pc", "marketplace": "us"}, 1)],
             {"channel": {"pc": 100}, "platform": {"pc": 100}},
         )
-        found = alerts.match_to_metric_set(
+        found = match_to_metric_set(
             alerts.parse(alert_body(former, series=series, contributions=shares)), item
         ).impacted_metric
         assert found.metric_name == "views"
@@ -153,9 +155,9 @@ def test_a_series_that_names_a_dimension_by_both_its_names_is_refused():
         "[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures"
     )
     with pytest.raises(AlertError, match="names a dimension twice: platform, platform"):
-        alerts.match_to_metric_set(
+        match_to_metric_set(
             alerts.parse(alert_body(series=[({"channel": "pc", "platform": "pc"}, 1)])),
-            metric_set.parse(text, "shop.yaml"),
+            metric_set_yaml.parse(text, "shop.yaml"),
         )
 
 
@@ -169,4 +171,4 @@ def test_a_series_that_names_a_dimension_by_both_its_names_is_refused():
 )
 def test_what_the_metric_set_does_not_have_is_named(shop, body, told):
     with pytest.raises(AlertError, match=told):
-        alerts.match_to_metric_set(alerts.parse(body), shop)
+        match_to_metric_set(alerts.parse(body), shop)

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
+from anomalake.domain.routing import find_metric_set
 from anomalake.domain.series_key import build_series_key
 from examples import shop_text
 
 
 def test_a_metric_set_says_its_fields_and_fills_in_the_rest():
-    item = metric_set.parse(shop_text(), "shop.yaml")
+    item = metric_set_yaml.parse(shop_text(), "shop.yaml")
     assert item.path == "shop/v1"
     assert item.dimension_names == ("platform", "marketplace")
     assert item.measure_names == ("views", "revenue")
@@ -73,7 +74,7 @@ def test_a_metric_set_says_its_fields_and_fills_in_the_rest():
 )
 def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told):
     with pytest.raises(UserError, match=told) as caught:
-        metric_set.parse(shop_text(**{field: line}), "shop.yaml")
+        metric_set_yaml.parse(shop_text(**{field: line}), "shop.yaml")
     assert str(caught.value).startswith("shop.yaml: ")
 
 
@@ -130,7 +131,7 @@ def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told
 )
 def test_a_mistake_in_the_source_is_told(old, new, told):
     with pytest.raises(UserError, match=told):
-        metric_set.parse(shop_text().replace(old, new), "shop.yaml")
+        metric_set_yaml.parse(shop_text().replace(old, new), "shop.yaml")
 
 
 @pytest.mark.parametrize(
@@ -160,16 +161,16 @@ def test_a_mistake_in_the_source_is_told(old, new, told):
 )
 def test_a_former_name_leads_to_one(old, new, told):
     with pytest.raises(UserError, match=told):
-        metric_set.parse(shop_text().replace(old, new, 1), "shop.yaml")
+        metric_set_yaml.parse(shop_text().replace(old, new, 1), "shop.yaml")
 
 
 def test_a_folder_without_metric_sets_and_one_with_a_name_twice_are_told(tmp_path: Path):
     with pytest.raises(UserError, match="holds no metric set"):
-        metric_set.load_all(tmp_path)
+        metric_set_yaml.load_all(tmp_path)
     (tmp_path / "a.yaml").write_text(shop_text())
     (tmp_path / "b.yaml").write_text(shop_text())
     with pytest.raises(UserError, match="two metric sets are named 'shop'"):
-        metric_set.load_all(tmp_path)
+        metric_set_yaml.load_all(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -186,22 +187,22 @@ def test_a_folder_without_metric_sets_and_one_with_a_name_twice_are_told(tmp_pat
     ],
 )
 def test_an_alert_goes_to_the_set_that_names_its_detector_or_is_named_as_it(detectors, arn):
-    item = metric_set.parse(shop_text() + f"alerts: {{detectors: {detectors}}}\n", "shop.yaml")
-    other = metric_set.parse(shop_text(name="name: other"), "other.yaml")
-    assert metric_set.find_metric_set(arn, (other, item)) is item
+    item = metric_set_yaml.parse(shop_text() + f"alerts: {{detectors: {detectors}}}\n", "shop.yaml")
+    other = metric_set_yaml.parse(shop_text(name="name: other"), "other.yaml")
+    assert find_metric_set(arn, (other, item)) is item
 
 
 def test_a_detector_that_nobody_names_is_told_which_line_to_add():
-    item = metric_set.parse(shop_text(), "shop.yaml")
+    item = metric_set_yaml.parse(shop_text(), "shop.yaml")
     with pytest.raises(UserError, match=r"write `alerts: \{detectors: \[stranger\]\}`"):
-        metric_set.find_metric_set("arn:aws:x:AnomalyDetector:stranger", (item,))
+        find_metric_set("arn:aws:x:AnomalyDetector:stranger", (item,))
 
 
 def test_a_detector_that_two_sets_claim_is_told_whose():
     claims = "alerts: {detectors: ['*']}\n"
-    sets = tuple(metric_set.parse(shop_text(name=f"name: {name}") + claims, name) for name in ("one", "two"))
+    sets = tuple(metric_set_yaml.parse(shop_text(name=f"name: {name}") + claims, name) for name in ("one", "two"))
     with pytest.raises(UserError, match=r"claimed by several metric sets \(one, two\)"):
-        metric_set.find_metric_set("arn:aws:x:AnomalyDetector:any", sets)
+        find_metric_set("arn:aws:x:AnomalyDetector:any", sets)
 
 
 values = st.one_of(st.none(), st.text(alphabet="a|%nul27C5\\", max_size=6))
@@ -228,9 +229,9 @@ def test_two_series_have_one_key_only_if_their_values_are_the_same(one, other):
 )
 def test_a_source_lies_where_nothing_else_does_and_every_service_can_name_it(path, told):
     with pytest.raises(UserError, match=re.escape(told)):
-        metric_set.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
+        metric_set_yaml.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
 
 
 def test_a_name_may_not_end_as_the_database_of_a_crawler_does():
     with pytest.raises(UserError, match="ends as the database of a crawler does"):
-        metric_set.parse(shop_text(name="name: shop_crawled"), "shop.yaml")
+        metric_set_yaml.parse(shop_text(name="name: shop_crawled"), "shop.yaml")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from anomalake.domain import expressions, metric_set, strict_yaml
+from anomalake.domain import expressions, metric_set_yaml, strict_yaml
 from anomalake.domain.errors import UserError
 from examples import shop_text
 
@@ -43,7 +43,7 @@ DOUBLING = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" 
 )
 def test_a_file_that_blows_up_is_refused_in_words(text, told):
     with pytest.raises(UserError) as caught:
-        metric_set.parse(text, "shop.yaml")
+        metric_set_yaml.parse(text, "shop.yaml")
     assert told in str(caught.value)
     assert len(str(caught.value)) < 500
     assert str(caught.value).startswith("shop.yaml: ")
@@ -63,7 +63,7 @@ def test_an_alias_may_be_used_as_often_as_a_metric_set_needs():
         shop_text()
         + "alerts: {snoozed: [{until: &day 2026-08-01, measures: &all [views, revenue]}, {until: *day, measures: *all}]}\n"
     )
-    first, second = metric_set.parse(text, "shop.yaml").alerts.snoozed
+    first, second = metric_set_yaml.parse(text, "shop.yaml").alerts.snoozed
     assert first == second
 
 
@@ -76,7 +76,7 @@ def test_a_message_about_ten_thousand_names_is_short():
         shop_text() + f"mapping: {{{', '.join(f'd{n}: x' for n in range(9_000))}}}\n",
     ):
         with pytest.raises(UserError) as caught:
-            metric_set.parse(text, "shop.yaml")
+            metric_set_yaml.parse(text, "shop.yaml")
         assert len(str(caught.value)) < 1_000
 
 
@@ -105,7 +105,7 @@ def test_an_expression_that_is_too_long_is_refused_by_the_metric_set():
     with pytest.raises(
         UserError, match=r"mapping.metricName: '.*' is no JMESPath: it has 5001 characters; at most 4000 are taken"
     ):
-        metric_set.parse(shop_text() + f"mapping: {{timestamp: t, metricName: {'a' * 5_001}}}\n", "shop.yaml")
+        metric_set_yaml.parse(shop_text() + f"mapping: {{timestamp: t, metricName: {'a' * 5_001}}}\n", "shop.yaml")
 
 
 def test_expressions_find_what_the_library_finds():

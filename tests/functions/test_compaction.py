@@ -8,30 +8,30 @@ from typing import NamedTuple
 
 import pytest
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.functions import compaction, detect
-from anomalake.functions.setting import Setting
+from anomalake.functions.settings import Settings
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import FORMATS, Format
 from anomalake.lake.store import StorageError, UnreadableError
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
 FIRST, HOURS = datetime(2021, 3, 1), 4 * 24
 STAMP = {"observations": 1, "dataHealth": 0}  # the column with the interval's start
 
 
 @pytest.fixture(params=FORMATS)
-def chosen(request, tmp_path: Path) -> Setting:
-    return Setting(FolderStore(tmp_path), (SHOP,), request.param)
+def chosen(request, tmp_path: Path) -> Settings:
+    return Settings(FolderStore(tmp_path), (SHOP,), request.param)
 
 
-def fill(chosen: Setting, hour: int) -> datetime:
+def fill(chosen: Settings, hour: int) -> datetime:
     """An hour's live data; when its run is."""
     wall = FIRST + timedelta(hours=hour)
     if hour % 17 != 16:  # an hour now and then has none
@@ -40,25 +40,25 @@ def fill(chosen: Setting, hour: int) -> datetime:
     return wall + timedelta(hours=1, minutes=5)
 
 
-def run(chosen: Setting, now: datetime) -> None:
+def run(chosen: Settings, now: datetime) -> None:
     """What the function does at a time."""
-    _, memory = detect.run(SHOP, chosen, now, lambda: True)
-    detect.tidy_days(SHOP, chosen, memory, now, lambda: True)
+    _, memory = detect.run_detector(SHOP, chosen, now, lambda: True)
+    detect.compact_finished_days(SHOP, chosen, memory, now, lambda: True)
 
 
-def days_of(chosen: Setting) -> list[compaction.Day]:
+def days_of(chosen: Settings) -> list[compaction.DayCompaction]:
     key = layout.compaction_key(SHOP)
-    return compaction.read(chosen.store.get(key), key)
+    return compaction.read_days(chosen.store.get(key), key)
 
 
 class Seen(NamedTuple):
     """The lake at a moment: its days on their way, and each object's rows as (interval, the whole row)."""
 
-    way: list[compaction.Day]
+    way: list[compaction.DayCompaction]
     objects: dict[str, list[tuple[datetime, tuple]]]
 
 
-def look(chosen: Setting, table: layout.Table) -> Seen:
+def look(chosen: Settings, table: layout.Table) -> Seen:
     schema, place = tables.schema(table, SHOP), STAMP[table]
     objects = {}
     for key in chosen.store.list(layout.table_folder(table, SHOP)):
@@ -67,7 +67,7 @@ def look(chosen: Setting, table: layout.Table) -> Seen:
     return Seen(days_of(chosen), objects)
 
 
-def counted(way: list[compaction.Day], objects: dict[str, list]) -> list[tuple]:
+def counted(way: list[compaction.DayCompaction], objects: dict[str, list]) -> list[tuple]:
     """The rows that count, by the rule of the views."""
     of = {one.day: one for one in way if one.target}
     found = []
@@ -78,7 +78,7 @@ def counted(way: list[compaction.Day], objects: dict[str, list]) -> list[tuple]:
     return found
 
 
-def by_day(chosen: Setting, table: layout.Table) -> Counter:
+def by_day(chosen: Settings, table: layout.Table) -> Counter:
     return Counter(layout.date_in_key(key) for key in chosen.store.list(layout.table_folder(table, SHOP)))
 
 
@@ -105,17 +105,19 @@ def test_each_day_becomes_one_object_a_table_and_a_reader_that_is_slow_sees_ever
 
 
 def test_the_views_say_the_same_at_every_step_as_without_compaction(chosen, tmp_path_factory):
-    other = Setting(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), chosen.format)
+    other = Settings(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), chosen.format)
     for hour in range(2 * 24 + 7):
         now = fill(chosen, hour)
         fill(other, hour)
         run(chosen, now)
-        detect.run(SHOP, other, now, lambda: True)
+        detect.run_detector(SHOP, other, now, lambda: True)
         if hour > 46:
             for view in ("metrics_with_band", "data_health"):
                 statement = f'SELECT * FROM {view} ORDER BY "timestamp", 6, 7, 8'
                 one, two = (
-                    duck.query(duck.connect(Path(setting.store.root), [SHOP], chosen.format), statement)
+                    duckdb_catalog.query(
+                        duckdb_catalog.connect(Path(setting.store.root), [SHOP], chosen.format), statement
+                    )
                     for setting in (chosen, other)
                 )
                 assert one == two
@@ -126,7 +128,7 @@ def test_the_views_say_the_same_at_every_step_as_without_compaction(chosen, tmp_
 def test_a_day_s_object_is_to_the_byte_what_a_back_test_writes(chosen, tmp_path_factory):
     for hour in range(3 * 24):
         run(chosen, fill(chosen, hour))
-    other = Setting(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), chosen.format)
+    other = Settings(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), chosen.format)
     for hour in range(3 * 24):
         fill(other, hour)
     local_pipeline.run_backtest(SHOP, other.store, (SHOP,), chosen.format)
@@ -136,7 +138,7 @@ def test_a_day_s_object_is_to_the_byte_what_a_back_test_writes(chosen, tmp_path_
 
 
 def test_a_step_that_failed_half_way_is_done_again_to_the_same_end(chosen, tmp_path_factory, monkeypatch):
-    whole = Setting(FolderStore(tmp_path_factory.mktemp("whole")), (SHOP,), chosen.format)
+    whole = Settings(FolderStore(tmp_path_factory.mktemp("whole")), (SHOP,), chosen.format)
     for hour in range(3 * 24):
         now = fill(chosen, hour)
         fill(whole, hour)
@@ -150,9 +152,9 @@ def test_a_step_that_failed_half_way_is_done_again_to_the_same_end(chosen, tmp_p
                         raise StorageError("down")
                     return real(*arguments)
 
-                _, memory = detect.run(SHOP, chosen, now, lambda: True)
+                _, memory = detect.run_detector(SHOP, chosen, now, lambda: True)
                 down.setattr(chosen.store, method, failing)
-                detect.tidy_days(SHOP, chosen, memory, now, lambda: True)
+                detect.compact_finished_days(SHOP, chosen, memory, now, lambda: True)
         run(chosen, now)
     for table in layout.DETECTOR_TABLES:
         assert look(chosen, table).objects == look(whole, table).objects
@@ -165,7 +167,7 @@ def test_late_data_of_a_day_on_its_way_and_of_one_that_is_done_shows_once(chosen
         now = look(chosen, "dataHealth")
         record = detect.Health(late, "late", 0, hour, 0, 0, 0)
         if hour > 16:
-            compaction.amend(chosen.store, SHOP, chosen.format, "dataHealth", instant=late, record=record)
+            compaction.replace_record(chosen.store, SHOP, chosen.format, "dataHealth", instant=late, record=record)
             now = look(chosen, "dataHealth")
             assert [row for row in counted(now.way, now.objects) if row[0] == late] == [tuple(record)]
     assert by_day(chosen, "dataHealth")["2021-03-01"] == 1
@@ -205,7 +207,7 @@ def test_a_rebuild_that_ends_before_it_wrote_anything_leaves_every_row_once(chos
     for hour in range(hours):
         run(chosen, fill(chosen, hour))
     before = look(chosen, "observations")
-    compaction.forget(chosen.store, SHOP)
+    compaction.cancel_compactions(chosen.store, SHOP)
     for hour in range(hours, hours + 12):
         run(chosen, fill(chosen, hour))
     after = look(chosen, "observations")
@@ -242,7 +244,7 @@ def test_a_damaged_list_of_days_is_reported_with_what_to_do_and_a_rebuild_replac
     key = layout.compaction_key(SHOP)
     chosen.store.put(key, damage)
     with pytest.raises(UnreadableError, match=r"days.jsonl: is damaged: .*detect --rebuild"):
-        compaction.read(chosen.store.get(key), key)
+        compaction.read_days(chosen.store.get(key), key)
     run(chosen, fill(chosen, 30))  # scores, and warns
     assert chosen.store.get(key).data == damage
     local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), chosen.format)
@@ -272,7 +274,7 @@ def test_a_memory_that_was_deleted_is_refused_where_days_were_compacted(chosen):
 
 
 def test_a_day_that_is_too_large_stays_as_it_is(chosen, monkeypatch):
-    monkeypatch.setattr(compaction, "MOST_BYTES", 1000)
+    monkeypatch.setattr(compaction, "MAX_DAY_BYTES", 1000)
     for hour in range(40):
         run(chosen, fill(chosen, hour))
     assert by_day(chosen, "observations")["2021-03-01"] > 20
@@ -280,8 +282,10 @@ def test_a_day_that_is_too_large_stays_as_it_is(chosen, monkeypatch):
 
 
 def test_a_daily_set_is_left_alone(chosen):
-    daily = metric_set.parse(shop_text(frequency="frequency: P1D"), "shop.yaml")
-    assert compaction.compact(chosen.store, daily, chosen.format, after=FIRST, now=FIRST, has_time=lambda: True) == 0
+    daily = metric_set_yaml.parse(shop_text(frequency="frequency: P1D"), "shop.yaml")
+    assert (
+        compaction.compact_days(chosen.store, daily, chosen.format, after=FIRST, now=FIRST, has_time=lambda: True) == 0
+    )
     assert list(chosen.store.list("anomalyResults")) == []
 
 

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from anomalake.cli import local_pipeline
 from anomalake.detect import detector as run_module
 from anomalake.detect import schedule, state
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set, metric_set_yaml
 from anomalake.domain.errors import UserError
-from anomalake.functions import detect, setting
-from anomalake.functions.setting import Setting
+from anomalake.functions import detect, messaging
+from anomalake.functions.settings import Settings
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.live_data import IntervalData
 from anomalake.lake.store import ObjectStore, StorageError
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 NOW, HOUR = datetime(2021, 3, 1, 10, 20), datetime(2021, 3, 1, 10)
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
@@ -42,20 +42,20 @@ def hours(first: datetime, last: datetime) -> list[datetime]:
 
 
 @pytest.fixture
-def chosen() -> Setting:
-    return Setting(ObjectStore.memory(), (SHOP,), "parquet")
+def chosen() -> Settings:
+    return Settings(ObjectStore.memory(), (SHOP,), "parquet")
 
 
-def run(chosen: Setting, now: datetime = NOW, budget: int = 10**6) -> detect.Run:
+def run(chosen: Settings, now: datetime = NOW, budget: int = 10**6) -> detect.RunResult:
     left = iter(range(budget))
-    return detect.run(SHOP, chosen, now, lambda: next(left, None) is not None)[0]
+    return detect.run_detector(SHOP, chosen, now, lambda: next(left, None) is not None)[0]
 
 
-def stored(chosen: Setting, prefix: str = "anomalyResults") -> dict[str, bytes]:
+def stored(chosen: Settings, prefix: str = "anomalyResults") -> dict[str, bytes]:
     return {key: found.data for key in chosen.store.list(prefix) if (found := chosen.store.get(key))}
 
 
-def rows(chosen: Setting, table: layout.Table, start: datetime) -> list[tuple[Any, ...]]:
+def rows(chosen: Settings, table: layout.Table, start: datetime) -> list[tuple[Any, ...]]:
     """A table's rows of an interval."""
     key, schema = layout.table_key(table, SHOP, start, chosen.format), tables.schema(table, SHOP)
     found = chosen.store.get(key)
@@ -66,10 +66,10 @@ def rows(chosen: Setting, table: layout.Table, start: datetime) -> list[tuple[An
 
 def test_a_first_run_learns_the_history_in_silence_and_the_next_ones_alert(chosen):
     fill(chosen.store, hours(HOUR - timedelta(days=20), datetime(2021, 3, 1, 9)), x0225T12=100_000.0)
-    assert run(chosen) == detect.Run(scored=20 * 24, empty=0, due=0, alerts=0)
+    assert run(chosen) == detect.RunResult(scored=20 * 24, empty=0, due=0, alerts=0)
     assert [key for key in stored(chosen) if "observations" not in key and "dataHealth" not in key] == []
     fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=5_000.0)
-    assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(scored=1, empty=0, due=0, alerts=1)
+    assert run(chosen, NOW + timedelta(hours=1)) == detect.RunResult(scored=1, empty=0, due=0, alerts=1)
     assert [key.split("/")[-1] for key in stored(chosen, "anomalyResults/anomalyGroups")] == [
         "2021-03-01T1000Z.parquet"
     ]
@@ -83,7 +83,7 @@ def test_a_first_run_alerts_on_its_newest_interval_and_goes_back_no_further_than
 
 
 def test_intervals_that_were_missed_are_caught_up_in_order_with_the_same_result_as_in_time(chosen):
-    other = Setting(ObjectStore.memory(), (SHOP,), "parquet")
+    other = Settings(ObjectStore.memory(), (SHOP,), "parquet")
     history, later = (
         hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)),
         hours(datetime(2021, 3, 1, 10), datetime(2021, 3, 2, 9)),
@@ -100,7 +100,7 @@ def test_intervals_that_were_missed_are_caught_up_in_order_with_the_same_result_
 
 
 def test_a_run_that_is_out_of_time_keeps_what_it_did_and_the_next_goes_on(chosen):
-    whole = Setting(ObjectStore.memory(), (SHOP,), "parquet")
+    whole = Settings(ObjectStore.memory(), (SHOP,), "parquet")
     for one in (chosen, whole):
         fill(one.store, hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
     assert run(chosen, budget=100).due == 240 - 100
@@ -113,8 +113,8 @@ def test_a_run_that_is_out_of_time_keeps_what_it_did_and_the_next_goes_on(chosen
 def test_an_interval_without_data_is_counted_and_the_silence_too(chosen):
     fill(chosen.store, hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
     run(chosen)
-    done, memory = detect.run(SHOP, chosen, NOW + timedelta(hours=3), lambda: True)
-    assert (done, memory.silent) == (detect.Run(0, 3, 0, alerts=1), 3)
+    done, memory = detect.run_detector(SHOP, chosen, NOW + timedelta(hours=3), lambda: True)
+    assert (done, memory.silent_intervals) == (detect.RunResult(0, 3, 0, alerts=1), 3)
     assert [tuple(record[1:4]) for record in rows(chosen, "dataHealth", datetime(2021, 3, 1, 10))] == [("empty", 0, 2)]
 
 
@@ -139,8 +139,8 @@ def test_data_that_comes_after_its_interval_was_gone_through_is_counted_and_scor
     run(chosen)
     run(chosen, NOW + timedelta(hours=1))
     fill(chosen.store, [datetime(2021, 3, 1, 10), datetime(2021, 3, 1, 11)])
-    done, memory = detect.run(SHOP, chosen, NOW + timedelta(hours=2), lambda: True)
-    assert (done.late, memory.late, memory.missed) == (1, 1, ())
+    done, memory = detect.run_detector(SHOP, chosen, NOW + timedelta(hours=2), lambda: True)
+    assert (done.late, memory.late_intervals, memory.empty_intervals) == (1, 1, ())
     assert [record[1] for record in rows(chosen, "dataHealth", datetime(2021, 3, 1, 10))] == ["late"]
     assert rows(chosen, "observations", datetime(2021, 3, 1, 10)) == []
     assert run(chosen, NOW + timedelta(hours=2)).late == 0
@@ -152,7 +152,7 @@ def test_data_that_comes_after_its_interval_was_gone_through_is_counted_and_scor
 
 
 def test_data_is_waited_for_as_long_as_the_offset_says():
-    item = metric_set.parse(shop_text().replace("format: csv", "format: csv\n  offset: 5400"), "shop")
+    item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: csv\n  offset: 5400"), "shop")
     assert schedule.last_due(item, datetime(2021, 3, 1, 10, 29)) == datetime(2021, 3, 1, 7)
     assert schedule.last_due(item, datetime(2021, 3, 1, 10, 30)) == datetime(2021, 3, 1, 8)
 
@@ -167,7 +167,7 @@ def test_data_is_waited_for_as_long_as_the_offset_says():
 )  # fmt: skip
 def test_the_schedule_follows_frequency_and_offset(frequency, offset, wanted):
     text = shop_text(frequency=f"frequency: {frequency}").replace("format: csv", f"format: csv\n  offset: {offset}")
-    assert schedule.cron(metric_set.parse(text.replace("{{HHmm}}", "{{HHmm}}"), "shop")) == wanted
+    assert schedule.cron_expression(metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}"), "shop")) == wanted
 
 
 @given(st.datetimes(datetime(2021, 1, 1), datetime(2021, 12, 31)), st.sampled_from(["PT1H", "P1D", "PT10M"]),
@@ -176,17 +176,17 @@ def test_what_is_due_has_ended_and_what_is_not_due_has_not(now, frequency, zone,
     text = shop_text(zone, frequency=f"frequency: {frequency}").replace(
         "format: csv", f"format: csv\n  offset: {offset}"
     )
-    item = metric_set.parse(text, "shop")
+    item = metric_set_yaml.parse(text, "shop")
     last = schedule.last_due(item, now)
-    assert schedule.due_at(item, last) <= now < schedule.due_at(item, item.clock.next_start(last))
-    assert schedule.due_at(item, last) == item.clock.end(last) + timedelta(seconds=offset)
+    assert schedule.due_time(item, last) <= now < schedule.due_time(item, item.clock.next_start(last))
+    assert schedule.due_time(item, last) == item.clock.end(last) + timedelta(seconds=offset)
 
 
 def test_the_hour_that_clocks_skip_is_never_due_and_the_one_they_repeat_is_due_once():
-    item = metric_set.parse(shop_text("America/New_York"), "shop")
-    due = list(schedule.due(item, datetime(2021, 3, 14, 4), datetime(2021, 3, 14, 8)))
+    item = metric_set_yaml.parse(shop_text("America/New_York"), "shop")
+    due = list(schedule.due_intervals(item, datetime(2021, 3, 14, 4), datetime(2021, 3, 14, 8)))
     assert [item.clock.wall_time(start).hour for start in due] == [0, 1, 3, 4]
-    assert len(list(schedule.due(item, datetime(2021, 11, 7, 3), datetime(2021, 11, 7, 8)))) == 4
+    assert len(list(schedule.due_intervals(item, datetime(2021, 11, 7, 3), datetime(2021, 11, 7, 8)))) == 4
 
 
 # --- one run at a time
@@ -230,7 +230,7 @@ def test_a_second_run_stays_away_while_one_is_under_way_and_comes_after_it_or_af
 
 
 def test_a_run_gives_its_lease_back_when_it_fails(function, monkeypatch):
-    monkeypatch.setattr(detect, "run", lambda *_: (_ for _ in ()).throw(StorageError("down")))
+    monkeypatch.setattr(detect, "run_detector", lambda *_: (_ for _ in ()).throw(StorageError("down")))
     with pytest.raises(StorageError):
         detect.handler({"metricSet": "shop"}, Context())
     monkeypatch.undo()
@@ -250,7 +250,7 @@ def test_a_state_that_another_run_wrote_meanwhile_is_never_overwritten(chosen, m
         "replace",
         lambda key, data, version: False if key.endswith("state.json") else original(key, data, version),
     )
-    with pytest.raises(StorageError, match="another run wrote it meanwhile"):
+    with pytest.raises(StorageError, match="another run wrote it at the same time"):
         run(chosen, NOW + timedelta(hours=1))
     assert chosen.store.get(layout.state_key(SHOP)).data == before
 
@@ -278,9 +278,9 @@ class Queue:
 
 def test_alerts_go_to_the_queue_in_requests_that_it_takes(monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(setting, "_client", lambda service: queue)
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
     bodies = [f"{number}{'x' * 300_000}" for number in range(7)] + ["small"] * 23
-    setting.send("url", bodies)
+    messaging.send_messages("url", bodies)
     sent = [[entry["MessageBody"] for entry in parameters["Entries"]] for _, parameters in queue.calls]
     assert [body for batch in sent for body in batch] == bodies
     assert all(len(batch) <= 10 and sum(map(len, batch)) <= 1_000_000 for batch in sent)
@@ -295,16 +295,16 @@ def test_a_queue_that_takes_only_some_alerts_is_an_error(monkeypatch):
     monkeypatch.setattr(
         queue, "send_message_batch", lambda **_: {"Failed": [{"Id": "0", "Code": "InternalError", "Message": "again"}]}
     )
-    monkeypatch.setattr(setting, "_client", lambda service: queue)
-    with pytest.raises(StorageError, match="took 1 of 2 alerts: InternalError again"):
-        setting.send("url", ["a", "b"])
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
+    with pytest.raises(StorageError, match="SQS accepted 1 of 2 alerts: InternalError again"):
+        messaging.send_messages("url", ["a", "b"])
 
 
 def test_an_alert_too_large_for_a_message_is_filed_at_once(chosen, monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(setting, "_client", lambda service: queue)
-    monkeypatch.setattr(detect, "MOST_BYTES", 1_000)
-    queued = chosen._replace(queue="url")
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
+    monkeypatch.setattr(detect, "MAX_REQUEST_BYTES", 1_000)
+    queued = chosen._replace(queue_url="url")
     fill(chosen.store, hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)))
     run(queued)
     fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=5_000.0)
@@ -317,10 +317,10 @@ def test_an_alert_too_large_for_a_message_is_filed_at_once(chosen, monkeypatch):
 
 
 def test_a_memory_is_what_it_was_after_it_was_kept():
-    chosen = Setting(ObjectStore.memory(), (SHOP,), "parquet")
+    chosen = Settings(ObjectStore.memory(), (SHOP,), "parquet")
     fill(chosen.store, hours(HOUR - timedelta(days=6), datetime(2021, 3, 1, 6)))
-    _, memory = detect.run(SHOP, chosen, NOW, lambda: True)
-    assert memory.silent == 3
+    _, memory = detect.run_detector(SHOP, chosen, NOW, lambda: True)
+    assert memory.silent_intervals == 3
     again = kept(memory)
     assert again._replace(detector=None) == memory._replace(detector=None)
     assert again.detector.series == memory.detector.series
@@ -336,7 +336,7 @@ def kept(memory: state.Memory, item: metric_set.MetricSet = SHOP) -> state.Memor
 @cache
 def a_memory() -> state.Memory:
     """One that knows twelve series."""
-    detector = run_module.Detector(metric_set.parse(shop_text(), "shop.yaml"))
+    detector = run_module.Detector(metric_set_yaml.parse(shop_text(), "shop.yaml"))
     for wall in hours(HOUR - timedelta(days=1), HOUR):
         detector.score(IntervalData(wall, {(f"p{number}", "us"): (float(number), 1.0) for number in range(12)}, 12, ()))
     return state.Memory(detector, HOUR, HOUR, 0)
@@ -386,7 +386,7 @@ def test_many_series_are_kept_in_shards_and_scored_as_in_one(monkeypatch):
         for wall in walls
     ]
     one_by_one = [whole.score(interval) for interval in some]
-    monkeypatch.setattr(run_module, "SHARD", 6)  # three series in each
+    monkeypatch.setattr(run_module, "SHARD_COLUMNS", 6)  # three series in each
     memory = state.Memory(run_module.Detector(SHOP), HOUR, HOUR, 0)
     for interval in some:
         cut.append(memory.detector.score(interval))
@@ -420,7 +420,9 @@ def test_a_memory_of_a_newer_anomalake_or_another_schema_is_refused(monkeypatch)
         (shop_text("Europe/Berlin"), "timezone UTC, not Europe/Berlin"), (shop_text(frequency="frequency: P1D"), "frequency PT1H, not P1D"),
         (shop_text(dimensions="dimensions: [platform]"), "dimensions"), (shop_text().replace("name: views", "name: platform_views"), "measures"),
     ):  # fmt: skip
-        item = metric_set.parse(other.replace("timestamp, views,", "timestamp, platform_views, views,"), "shop.yaml")
+        item = metric_set_yaml.parse(
+            other.replace("timestamp, views,", "timestamp, platform_views, views,"), "shop.yaml"
+        )
         with pytest.raises(UserError, match=f"made with the {told}.*raise the metric set's `version`"):
             kept(memory, item)
     monkeypatch.setattr(state, "VERSION", state.VERSION + 1)
@@ -435,27 +437,27 @@ def test_a_back_test_leaves_the_memory_from_which_the_function_goes_on(chosen):
     fill(chosen.store, walls)
     local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), "parquet")
     fill(chosen.store, [datetime(2021, 3, 1, 10)], x0301T10=9_000.0)
-    assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(scored=1, empty=0, due=0, alerts=1)
+    assert run(chosen, NOW + timedelta(hours=1)) == detect.RunResult(scored=1, empty=0, due=0, alerts=1)
 
 
 def test_before_any_live_data_nothing_is_remembered_so_that_a_history_laid_in_later_is_learned(chosen):
-    assert run(chosen) == detect.Run(0, 1, 0, 0)
+    assert run(chosen) == detect.RunResult(0, 1, 0, 0)
     assert stored(chosen, "detector") == {}
     fill(chosen.store, hours(HOUR - timedelta(days=10), HOUR))
-    assert run(chosen, NOW + timedelta(hours=1)) == detect.Run(241, 0, 0, 0)
+    assert run(chosen, NOW + timedelta(hours=1)) == detect.RunResult(241, 0, 0, 0)
 
 
 def test_files_that_nothing_can_be_read_of_are_silence_from_the_first_day(chosen):
     for wall in hours(HOUR - timedelta(hours=5), HOUR - timedelta(hours=1)):
         chosen.store.put(f"{live_data.interval_folder(SHOP, wall)}/data.csv", b"another,header\n1,2\n")
-    done, memory = detect.run(SHOP, chosen, NOW, lambda: True)
-    assert (done.scored, done.empty, memory.silent) == (0, 5, 5)
+    done, memory = detect.run_detector(SHOP, chosen, NOW, lambda: True)
+    assert (done.scored, done.empty, memory.silent_intervals) == (0, 5, 5)
 
 
 def test_hidden_files_are_none_live_or_in_a_back_test(chosen):
     walls = hours(HOUR - timedelta(days=5), datetime(2021, 3, 1, 9))
     fill(chosen.store, walls)
-    other = Setting(ObjectStore.memory(), (SHOP,), "parquet")
+    other = Settings(ObjectStore.memory(), (SHOP,), "parquet")
     fill(other.store, walls)
     for name in ("_data.csv", ".data.csv.swp", "_temporary/0/data.csv"):
         chosen.store.put(
@@ -470,7 +472,7 @@ def test_hidden_files_are_none_live_or_in_a_back_test(chosen):
 
 @pytest.mark.parametrize("down", ["live", "observations", "queue"])
 def test_what_fails_in_the_middle_of_a_run_is_done_again_to_the_same_end(chosen, monkeypatch, down):
-    whole = Setting(ObjectStore.memory(), (SHOP,), "parquet")
+    whole = Settings(ObjectStore.memory(), (SHOP,), "parquet")
     for one in (chosen, whole):
         fill(one.store, hours(HOUR - timedelta(days=12), datetime(2021, 3, 1, 9)))
         run(one)
@@ -499,27 +501,27 @@ def test_what_fails_in_the_middle_of_a_run_is_done_again_to_the_same_end(chosen,
     else:
         run(chosen, then)
     assert stored(chosen) == stored(whole)
-    assert state.dump(detect.run(SHOP, chosen, then, lambda: True)[1]) == state.dump(
-        detect.run(SHOP, whole, then, lambda: True)[1]
+    assert state.dump(detect.run_detector(SHOP, chosen, then, lambda: True)[1]) == state.dump(
+        detect.run_detector(SHOP, whole, then, lambda: True)[1]
     )
 
 
 def test_an_hour_that_happens_twice_is_due_after_its_second_time():
     for frequency, wanted in (("PT1H", [1, 1, 2]), ("PT10M", [1, 1, 2])):
-        item = metric_set.parse(shop_text("Europe/Berlin", frequency=f"frequency: {frequency}"), "shop")
+        item = metric_set_yaml.parse(shop_text("Europe/Berlin", frequency=f"frequency: {frequency}"), "shop")
         moments = (
             datetime(2026, 10, 25, 0, 15),
             datetime(2026, 10, 25, 0, 59),
             datetime(2026, 10, 25, 2, 0),
         )  # clocks go back at 1:00 UTC
         assert [item.clock.wall_time(schedule.last_due(item, moment)).hour for moment in moments] == wanted
-    assert schedule.timezone(item) == "UTC"
+    assert schedule.schedule_timezone(item) == "UTC"
 
 
 def test_characters_that_sqs_refuses_reach_it_escaped(monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(setting, "_client", lambda service: queue)
-    setting.send("url", [json.dumps({"value": "a\ufffe\uffffb"}, ensure_ascii=False)])
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
+    messaging.send_messages("url", [json.dumps({"value": "a\ufffe\uffffb"}, ensure_ascii=False)])
     (entry,) = queue.calls[0][1]["Entries"]
     assert not set(entry["MessageBody"]) & {"\ufffe", "\uffff"}
     assert json.loads(entry["MessageBody"]) == {"value": "a\ufffe\uffffb"}
@@ -527,16 +529,16 @@ def test_characters_that_sqs_refuses_reach_it_escaped(monkeypatch):
 
 def test_requests_to_the_queue_are_counted_in_bytes(chosen, monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(setting, "_client", lambda service: queue)
-    setting.send("url", ["貨" * 200_000] * 3)  # 600,000 bytes each
+    monkeypatch.setattr(messaging, "_client", lambda service: queue)
+    messaging.send_messages("url", ["貨" * 200_000] * 3)  # 600,000 bytes each
     assert [len(parameters["Entries"]) for _, parameters in queue.calls] == [1, 1, 1]
 
 
 def test_a_day_whose_midnight_clocks_skip_is_due_all_the_same():
-    item = metric_set.parse(
+    item = metric_set_yaml.parse(
         shop_text("America/Sao_Paulo", frequency="frequency: P1D"), "shop"
     )  # 4 November 2018 began at 1 o'clock
-    days = list(schedule.due(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))
+    days = list(schedule.due_intervals(item, datetime(2018, 11, 2, 3), datetime(2018, 11, 5, 2)))
     assert [item.clock.wall_time(day).day for day in days] == [3, 4, 5]
 
 
@@ -546,5 +548,5 @@ def test_an_interval_whose_series_have_no_value_at_all_is_gone_through(chosen):
         f"{live_data.interval_folder(SHOP, datetime(2021, 3, 1, 9))}/data.csv",
         f"{HEADER}app,us,2021-03-01 09:00:00,,\n".encode(),
     )
-    assert run(chosen) == detect.Run(scored=5 * 24, empty=0, due=0, alerts=0)
+    assert run(chosen) == detect.RunResult(scored=5 * 24, empty=0, due=0, alerts=0)
     assert not [key for key in stored(chosen) if "2021-03-01T0900Z" in key]

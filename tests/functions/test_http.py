@@ -6,7 +6,7 @@ import json
 import pytest
 
 from anomalake.functions import ingest as function
-from anomalake.functions import setting
+from anomalake.functions import settings
 from anomalake.lake.store import ObjectStore, StorageError
 from examples import alert_body
 
@@ -92,8 +92,8 @@ def test_storage_that_is_down_is_answered_with_503_so_that_the_caller_tries_agai
         def create(self, key, data):
             raise StorageError(f"{key}: down")
 
-    monkeypatch.setattr(setting, "open_store", lambda name, **_: Down.memory())
-    setting.forget()
+    monkeypatch.setattr(settings, "open_store", lambda name, **_: Down.memory())
+    settings.reset()
     for body in (alert_body(), "{"):
         response = function.handler(form(body), None)
         assert (response["statusCode"], response["headers"]["retry-after"]) == (503, "60")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from anomalake.functions import ingest as function
-from anomalake.functions import setting
+from anomalake.functions import settings
 from anomalake.lake.store import ObjectStore, StorageError
 from examples import alert_body, event_text, sqs_event
 
@@ -122,8 +122,8 @@ class _Broken(ObjectStore):
 
 
 def test_storage_that_is_down_names_the_messages_it_touched_and_no_other(lake, monkeypatch):
-    monkeypatch.setattr(setting, "open_store", lambda name, **_: _Broken.memory())
-    setting.forget()
+    monkeypatch.setattr(settings, "open_store", lambda name, **_: _Broken.memory())
+    settings.reset()
     event = sqs_event(alert_body(), alert_body(timestamp="2021-02-17T12:00Z"), "{")
     assert function.handler(event, None) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     with pytest.raises(StorageError, match="down"):

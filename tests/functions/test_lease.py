@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from anomalake.cli.main import main
 from anomalake.functions import lease
-from anomalake.functions.lease import LEASE, MAX_LEASE, holder, leased
+from anomalake.functions.lease import LEASE_DURATION, MAX_LEASE_DURATION, describe_holder, hold_lease
 from anomalake.lake import layout
 from anomalake.lake.store import ObjectStore, StorageError, open_store
 from traffic import SHOP
@@ -24,7 +24,7 @@ KEY = layout.lease_key(SHOP)
 
 
 def taken(store: ObjectStore, now: datetime = NOW) -> bool:
-    with leased(store, SHOP, now) as mine:
+    with hold_lease(store, SHOP, now) as mine:
         return mine
 
 
@@ -50,7 +50,7 @@ BROKEN = {
     "a long text": json.dumps({"until": "9" * 100_000}).encode(),
     "far ahead": until(NOW + timedelta(days=3650)),
     "the last of all times": until(datetime.max),
-    "just too far ahead": until(NOW + MAX_LEASE + timedelta(seconds=1)),
+    "just too far ahead": until(NOW + MAX_LEASE_DURATION + timedelta(seconds=1)),
     "with a zone": until(NOW.replace(tzinfo=UTC) + timedelta(minutes=5)),
     "with Z": b'{"until": "2026-11-26T12:05:00Z"}',
     "of another kind": json.dumps({"until": (NOW + timedelta(minutes=5)).isoformat(), "process": "many"}).encode(),
@@ -61,9 +61,7 @@ BROKEN = {
 def test_a_file_that_is_no_lease_of_a_running_detector_holds_nobody_up_and_is_named(name):
     store = ObjectStore.memory()
     store.put(KEY, BROKEN[name])
-    with pytest.warns(
-        UserWarning, match=f"^{KEY}: is no lease of a running detector \\(.{{1,150}}\\); this run replaces it$"
-    ):
+    with pytest.warns(UserWarning, match=f"^{KEY}: is not a valid lease \\(.{{1,150}}\\); this run replaces it$"):
         assert taken(store)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -81,30 +79,30 @@ def test_whatever_the_file_holds_a_run_takes_place_within_the_longest_lease(data
     store.put(KEY, data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert taken(store) or taken(store, NOW + MAX_LEASE)
+        assert taken(store) or taken(store, NOW + MAX_LEASE_DURATION)
 
 
 def test_a_lease_of_an_older_version_is_respected():
     store = ObjectStore.memory()
     store.put(KEY, until(NOW + timedelta(minutes=5)))
     assert not taken(store)
-    assert holder(store, SHOP) == f"its lease {KEY} ends at 2026-11-26 12:05 UTC unless it is renewed"
+    assert describe_holder(store, SHOP) == f"its lease {KEY} ends at 2026-11-26 12:05 UTC unless it is renewed"
     assert taken(store, NOW + timedelta(minutes=5))
 
 
 def test_a_run_that_died_gives_way_after_the_length_of_a_lease_and_not_before(monkeypatch):
     store = ObjectStore.memory()
-    with leased(store, SHOP, NOW):
+    with hold_lease(store, SHOP, NOW):
         left = store.get(KEY).data
     store.put(KEY, left)
-    assert not taken(store, NOW + LEASE - timedelta(seconds=1))
-    assert taken(store, NOW + LEASE + timedelta(seconds=5))
+    assert not taken(store, NOW + LEASE_DURATION - timedelta(seconds=1))
+    assert taken(store, NOW + LEASE_DURATION + timedelta(seconds=5))
 
 
 def test_every_run_renews_its_lease_as_long_as_it_works():
     store, length = ObjectStore.memory(), timedelta(seconds=0.4)
     ends = set[str]()
-    with leased(store, SHOP, NOW, length) as mine:
+    with hold_lease(store, SHOP, NOW, length) as mine:
         assert mine
         began = time.monotonic()
         while len(ends) < 8 and time.monotonic() - began < 60:
@@ -120,7 +118,7 @@ def test_a_lease_that_another_run_took_is_not_renewed_over_it():
     store, other = ObjectStore.memory(), until(NOW + timedelta(minutes=5))
 
     def robbed() -> None:
-        with leased(store, SHOP, NOW, timedelta(seconds=0.2)):
+        with hold_lease(store, SHOP, NOW, timedelta(seconds=0.2)):
             store.put(KEY, other)
             time.sleep(0.3)
             assert store.get(KEY).data == other
@@ -136,7 +134,7 @@ def test_a_lease_that_cannot_be_renewed_or_given_back_for_a_while_costs_no_run(m
     def down(*_: object) -> bool:
         raise StorageError("down")
 
-    with leased(store, SHOP, NOW, timedelta(seconds=0.2)) as mine:
+    with hold_lease(store, SHOP, NOW, timedelta(seconds=0.2)) as mine:
         monkeypatch.setattr(store, "replace", down)
         time.sleep(0.3)
     assert mine
@@ -146,21 +144,21 @@ def test_a_lease_that_cannot_be_renewed_or_given_back_for_a_while_costs_no_run(m
 
 def test_who_runs_is_named_to_who_must_wait():
     store = ObjectStore.memory()
-    with leased(store, SHOP, NOW):
+    with hold_lease(store, SHOP, NOW):
         who = f"process {os.getpid()} on {socket.gethostname()}, since 2026-11-26T12:00:00 UTC; "
-        assert holder(store, SHOP) == f"{who}its lease {KEY} ends at 2026-11-26 12:16 UTC unless it is renewed"
+        assert describe_holder(store, SHOP) == f"{who}its lease {KEY} ends at 2026-11-26 12:16 UTC unless it is renewed"
 
 
 @pytest.mark.parametrize("option", [[], ["--rebuild"]])
 def test_the_command_names_the_run_it_waits_for_and_the_end_of_its_lease(option, tmp_path: Path, sets_folder, capsys):
     lake, now = str(tmp_path / "lake"), datetime.now(UTC).replace(tzinfo=None)
     arguments = ["detect", "--lake", lake, "--metric-set", str(sets_folder), *option]
-    with leased(open_store(lake), SHOP, now):
+    with hold_lease(open_store(lake), SHOP, now):
         assert main(arguments) == 1
     said = capsys.readouterr().err
     assert f"shop: another run of its detector is under way: process {os.getpid()} on {socket.gethostname()}" in said
     assert (
-        f"its lease {KEY} ends at {now + LEASE:%Y-%m-%d %H:%M} UTC unless it is renewed; try again when it has ended"
+        f"its lease {KEY} ends at {now + LEASE_DURATION:%Y-%m-%d %H:%M} UTC unless it is renewed; try again when it has ended"
         in said
     )
 
@@ -168,16 +166,16 @@ def test_the_command_names_the_run_it_waits_for_and_the_end_of_its_lease(option,
 @pytest.mark.parametrize("option", [[], ["--rebuild"]])
 def test_a_run_of_the_command_holds_a_lease_of_the_one_length(option, tmp_path: Path, sets_folder, monkeypatch):
     seen = list[timedelta]()
-    real = lease._take
+    real = lease._acquire
 
     def noted(store, key, data, now):
         seen.append(datetime.fromisoformat(json.loads(data)["until"]) - now)
         return real(store, key, data, now)
 
-    monkeypatch.setattr(lease, "_take", noted)
+    monkeypatch.setattr(lease, "_acquire", noted)
     main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder), *option])
     (length,) = seen
-    assert LEASE <= length < LEASE + timedelta(seconds=5)
+    assert LEASE_DURATION <= length < LEASE_DURATION + timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("data", [b"", b"garbage", until(datetime(2999, 1, 1))])
@@ -185,5 +183,5 @@ def test_the_command_warns_of_a_broken_lease_and_runs(data, tmp_path: Path, sets
     open_store(str(tmp_path)).put(KEY, data)
     assert main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder)]) == 0
     said = capsys.readouterr().err
-    assert said.startswith(f"anomalake: {KEY}: is no lease of a running detector")
+    assert said.startswith(f"anomalake: {KEY}: is not a valid lease")
     assert "Traceback" not in said

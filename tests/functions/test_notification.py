@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from anomalake.detect import events
-from anomalake.domain import alert, metric_set
+from anomalake.domain import alert, metric_set, metric_set_yaml
 from anomalake.functions import ingest as function
-from anomalake.functions import notification, setting
-from anomalake.functions.setting import Setting
+from anomalake.functions import messaging, notification
+from anomalake.functions.settings import Settings
 from anomalake.lake.ingest import Message
 from anomalake.lake.store import ObjectStore, StorageError
 from examples import alert_body, shop_text
 
-BERLIN = metric_set.parse(
+BERLIN = metric_set_yaml.parse(
     shop_text("Europe/Berlin").replace(
         "{name: views, aggregation: SUM}", "{name: views, aggregation: SUM, label: Page views, unit: clicks}"
     )
@@ -24,25 +24,25 @@ BERLIN = metric_set.parse(
 )
 
 
-def told(item: metric_set.MetricSet = BERLIN, dashboard: str = "", **more: Any) -> notification.Notice:
-    return notification.notice(alert.parse(alert_body(**more)), item, dashboard)
+def told(item: metric_set.MetricSet = BERLIN, dashboard: str = "", **more: Any) -> notification.Notification:
+    return notification.format_notification(alert.parse(alert_body(**more)), item, dashboard)
 
 
 def test_a_mail_says_what_when_how_severe_who_contributed_and_where_to_look():
     series = [({"platform": "pc_web", "marketplace": "us"}, 812.25)]
     made = told(series=series, direction="above", source="anomalake")
-    assert made.subject == "[high] Web shop: Page views above what was expected"
+    assert made.subject == "[high] Web shop: Page views above the expected value"
     assert made.long == (
-        "Page views of Web shop is anomalous above what was expected.\n"
+        "Page views of Web shop is anomalous: above the expected value.\n"
         "\n"
-        "When        2021-02-17 12:00 (Europe/Berlin), interval PT1H\n"
-        "Severity    high, 71.5 of 100\n"
-        "Series      1\n"
-        "Contributed platform pc_web 64 %, mobile_app 36 %\n"
-        "            marketplace us 100 %\n"
-        "Values      platform=pc_web, marketplace=us: 812.25 clicks\n"
-        "Look at it  https://eu-west-1.console.aws.amazon.com/lookoutmetrics/home#x\n"
-        "Event       5b0e7c9a\n"
+        "Time         2021-02-17 12:00 (Europe/Berlin), interval PT1H\n"
+        "Severity     high, 71.5 of 100\n"
+        "Time series  1\n"
+        "Contributors platform pc_web 64 %, mobile_app 36 %\n"
+        "             marketplace us 100 %\n"
+        "Values       platform=pc_web, marketplace=us: 812.25 clicks\n"
+        "Details      https://eu-west-1.console.aws.amazon.com/lookoutmetrics/home#x\n"
+        "Event        5b0e7c9a\n"
     )
 
 
@@ -55,9 +55,9 @@ def test_a_short_message_fits_one_sms():
 
 
 def test_without_a_link_the_dashboard_is_where_to_look_and_without_both_nothing_is_said():
-    assert "Look at it  https://dash/1\n" in told(dashboard="https://dash/1", consoleUrl=None).long
+    assert "Details      https://dash/1\n" in told(dashboard="https://dash/1", consoleUrl=None).long
     assert "https://dash/1" not in told(dashboard="https://dash/1").long
-    assert "Look at it" not in told(consoleUrl=None).long
+    assert "Details" not in told(consoleUrl=None).long
 
 
 HOSTILE = "x\nSubject: y\r\n\x00\x1b[31m\u2028z\u202e\x85!"
@@ -72,13 +72,13 @@ def test_no_text_of_a_sender_adds_a_line_or_a_character_that_is_not_seen_to_any_
     assert made.long.count("\n") == plain.long.count("\n") + 1  # the cause
     for text in (*made.long.split("\n"), made.subject, made.short):
         assert text.isprintable()
-    assert "Look at it" not in made.long
+    assert "Details" not in made.long
 
 
 @pytest.mark.parametrize("field", ["series", "contributions"])
 def test_no_name_of_a_dimension_adds_a_line(field):
     body = alert_body(**{field: [({HOSTILE: "a"}, 1.0)] if field == "series" else {HOSTILE: {"a": 1.0}}})
-    made = notification.notice(alert.parse(body), BERLIN)
+    made = notification.format_notification(alert.parse(body), BERLIN)
     assert all(line.isprintable() for line in [*made.long.split("\n"), made.subject, made.short])
 
 
@@ -88,13 +88,13 @@ def test_no_name_of_a_dimension_adds_a_line(field):
      "https://x/<b>", 'https://x/"'],
 )  # fmt: skip
 def test_a_link_is_https_or_it_is_left_out(link):
-    assert "Look at it" not in told(consoleUrl=link).long
-    assert "Look at it  https://dash/1\n" in told(consoleUrl=link, dashboard="https://dash/1").long
-    assert "Look at it" not in told(consoleUrl=None, dashboard=link).long
+    assert "Details" not in told(consoleUrl=link).long
+    assert "Details      https://dash/1\n" in told(consoleUrl=link, dashboard="https://dash/1").long
+    assert "Details" not in told(consoleUrl=None, dashboard=link).long
 
 
 def test_a_subject_is_what_sns_takes_whatever_the_names_are():
-    item = metric_set.parse(shop_text() + f'label: "Überschuß\\n{"x" * 200}"\n', "shop.yaml")
+    item = metric_set_yaml.parse(shop_text() + f'label: "Überschuß\\n{"x" * 200}"\n', "shop.yaml")
     subject = told(item).subject
     assert subject.isascii()
     assert subject.isprintable()
@@ -110,7 +110,7 @@ def test_a_message_stays_within_what_sns_takes_whatever_the_sender_wrote():
     assert len(json.dumps({"default": made.short, "email": made.long, "sms": made.short})) < 200_000
     again = json.loads(alert_body())
     again["impactedMetric"]["dimensionContribution"] *= 10_000  # a dimension may be named twice
-    made = notification.notice(alert.parse(json.dumps(again)), BERLIN)
+    made = notification.format_notification(alert.parse(json.dumps(again)), BERLIN)
     assert len(json.dumps({"default": made.short, "email": made.long, "sms": made.short})) < 200_000
 
 
@@ -136,24 +136,24 @@ class Topic:
 @pytest.fixture
 def topic(monkeypatch) -> Topic:
     made = Topic()
-    monkeypatch.setattr(setting, "_client", lambda service: made)
+    monkeypatch.setattr(messaging, "_client", lambda service: made)
     return made
 
 
 @pytest.fixture
-def chosen(shop) -> Setting:
-    return Setting(
+def chosen(shop) -> Settings:
+    return Settings(
         ObjectStore.memory(),
         (shop,),
         "parquet",
-        topic="arn:topic",
+        topic_arn="arn:topic",
         notify_score=60,
-        dashboard="https://dash/{metric_set}",
+        dashboard_url="https://dash/{metric_set}",
     )
 
 
-def take(chosen: Setting, *bodies: str) -> function.Taken:
-    return function.take([Message(f"m{number}", body) for number, body in enumerate(bodies)], chosen)
+def take(chosen: Settings, *bodies: str) -> function.BatchResult:
+    return function.process_batch([Message(f"m{number}", body) for number, body in enumerate(bodies)], chosen)
 
 
 def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chosen, topic):
@@ -163,8 +163,8 @@ def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chos
         alert_body(event="c", score=None),
         alert_body(event="a", score=60),
     ]
-    assert take(chosen, *bodies).told == 1
-    assert take(chosen, *bodies).told == 0
+    assert take(chosen, *bodies).notified == 1
+    assert take(chosen, *bodies).notified == 0
     (sent,) = topic.published
     assert sent["TopicArn"] == "arn:topic"
     message = json.loads(sent["Message"])
@@ -179,14 +179,14 @@ def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chos
 
 
 def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboard_s_link(shop, topic):
-    item = metric_set.parse(shop_text(name="name: my_shop"), "x")
-    chosen = Setting(
+    item = metric_set_yaml.parse(shop_text(name="name: my_shop"), "x")
+    chosen = Settings(
         ObjectStore.memory(),
         (item,),
         "parquet",
-        topic="arn:topic",
+        topic_arn="arn:topic",
         notify_score=60,
-        dashboard="https://dash/p-set-{metric_set}",
+        dashboard_url="https://dash/p-set-{metric_set}",
     )
     detector = {"anomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:my_shop", "consoleUrl": None}
     take(
@@ -198,7 +198,7 @@ def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboa
     (sent,) = topic.published
     text = json.loads(sent["Message"])["email"]
     assert "critical, 90 of 100" in text
-    assert "Look at it  https://dash/p-set-my-shop\n" in text
+    assert "Details      https://dash/p-set-my-shop\n" in text
 
 
 def test_events_of_other_measures_and_moments_are_told_too(chosen, topic):
@@ -217,25 +217,27 @@ def test_when_telling_fails_the_message_is_handed_back_and_told_the_next_time(ch
     assert (taken.failed, taken.filed) == (("m0",), 2)
     assert isinstance(taken.error, StorageError)
     topic.down = False
-    assert take(chosen, alert_body(event="a")).told == 1
+    assert take(chosen, alert_body(event="a")).notified == 1
 
 
 def test_an_alert_whose_tables_failed_is_not_told(chosen, topic, monkeypatch):
     monkeypatch.setattr(chosen.store, "create", lambda *_, **__: (_ for _ in ()).throw(StorageError("down")))
-    assert take(chosen, alert_body(event="a")).told == 0
+    assert take(chosen, alert_body(event="a")).notified == 0
     assert topic.published == []
 
 
 def test_without_a_topic_nobody_is_told_and_nothing_is_marked(chosen, topic):
-    assert take(chosen._replace(topic=""), alert_body()).told == 0
+    assert take(chosen._replace(topic_arn=""), alert_body()).notified == 0
     assert list(chosen.store.list("notifications")) == []
 
 
 def test_data_that_did_not_arrive_is_told_without_a_measure():
-    item = metric_set.parse(shop_text(), "shop.yaml")
-    missing = events.missing(item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0))
-    told = notification.notice(missing, item)
+    item = metric_set_yaml.parse(shop_text(), "shop.yaml")
+    missing = events.build_missing_data_alert(
+        item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0)
+    )
+    told = notification.format_notification(missing, item)
     assert told.subject == "[medium] shop: data did not arrive"
     assert told.long.startswith("Data of shop did not arrive.\n")
-    assert "Cause       1 of 2 usual series came; missing: platform=pc (100 %)" in told.long
+    assert "Cause        1 of 2 usual series came; missing: platform=pc (100 %)" in told.long
     assert told.short.startswith("shop: data did not arrive, 2021-03-01 10:00 (UTC), medium, 50 of 100")

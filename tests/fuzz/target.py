@@ -13,10 +13,9 @@ import atheris
 
 with atheris.instrument_imports(include=["anomalake"]):
     from anomalake import sources
-    from anomalake.domain import alert as alerts
-    from anomalake.domain import metric_set
-    from anomalake.domain.alert import AlertError
-    from anomalake.domain.errors import UserError
+    from anomalake.domain.alert_matching import match_to_metric_set
+    from anomalake.domain.errors import AlertError, UserError
+    from anomalake.domain.routing import find_metric_set
     from anomalake.lake import encoding, tables
 
 import hostile
@@ -36,10 +35,9 @@ def read_and_write(data: bytes) -> None:
     """Raise where one of the two above does not hold."""
     try:
         routed = [
-            (alert, metric_set.find_metric_set(alert.anomaly_detector_arn, SETS))
-            for alert in sources.read(body_of(data), SETS)
+            (alert, find_metric_set(alert.anomaly_detector_arn, SETS)) for alert in sources.read(body_of(data), SETS)
         ]
-        found = [(alerts.match_to_metric_set(alert, item), item) for alert, item in routed]
+        found = [(match_to_metric_set(alert, item), item) for alert, item in routed]
     except (AlertError, UserError):
         return
     for alert, item in found:

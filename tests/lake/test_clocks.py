@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.lake.folder_store import FolderStore
 from examples import shop_text
 
@@ -31,7 +31,7 @@ HEADER = "platform,marketplace,timestamp,views,revenue\n"
 )
 def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, twice, never):  # noqa: PLR0917
     text = shop_text(zone, frequency="frequency: PT10M")
-    item = metric_set.parse(text, "shop.yaml")
+    item = metric_set_yaml.parse(text, "shop.yaml")
     root, store = tmp_path / "lake", FolderStore(tmp_path / "lake")
     walls = [first + timedelta(minutes=30 * step) for step in range(2 * hours)]
     for wall in walls:  # one row an interval; an hour that happens twice brings two files to its folders
@@ -51,9 +51,9 @@ def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, tw
         for wall in walls
         if never and datetime.fromisoformat(never) <= wall < datetime.fromisoformat(never) + timedelta(hours=1)
     ]
-    assert report.found == len(skipped)
+    assert report.finding_count == len(skipped)
     assert all("never happened" in finding.problem for finding in report.findings)
-    connection = duck.connect(root, [item])
+    connection = duckdb_catalog.connect(root, [item])
     live = connection.sql(
         'SELECT "timestamp", localtimestamp, views FROM anomalake_shop.anomalies_with_live ORDER BY 1'
     ).fetchall()

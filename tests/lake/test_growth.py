@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import propose_metric_set, read_table
-from anomalake.domain import alert, time_patterns
+from anomalake.domain import time_patterns, timestamps
 from anomalake.domain.errors import UserError
 from anomalake.lake import encoding, layout, live_data
 from anomalake.lake.live_files import NUMBER
@@ -43,7 +43,7 @@ EXPRESSIONS = {
     "live number": re.compile(NUMBER).fullmatch,
     "formula": encoding._FORMULA.match,
     "cell": encoding.encode_safe_cell,
-    "alert timestamp": alert._TIMESTAMP.fullmatch,
+    "alert timestamp": timestamps._TIMESTAMP.fullmatch,
     "band": cloudwatch._BAND.search,
     "point": cloudwatch._POINT.findall,
     "lower bound": lambda text: cloudwatch._bounds("lower", text, 1),
@@ -79,7 +79,7 @@ def test_four_times_the_text_takes_about_four_times_as_long(name):
 
 
 def test_sql_decides_on_numbers_in_linear_time_and_as_python_does():
-    connection = duck.duckdb.connect()
+    connection = duckdb_catalog.duckdb.connect()
     for attack in ATTACKS.values():
         text = attack(20_000)
         ((found,),) = connection.execute(f"SELECT regexp_full_match(?, '{NUMBER}')", [text]).fetchall()

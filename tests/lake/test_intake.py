@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
+from anomalake.domain.names import to_column_name
 from anomalake.lake import layout, replay
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages, split_by_size
 from anomalake.lake.store import ObjectStore
 from examples import alert_body, event_text, shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 SEARCH_TEXT = """
 name: search
 frequency: PT10M
@@ -23,14 +24,14 @@ dimensions: [host_keyword, zone]
 measures: [{name: requests, aggregation: SUM}]
 alerts: {detectors: ['*']}
 """
-NARROW = metric_set.parse(
+NARROW = metric_set_yaml.parse(
     shop_text().replace("  - {name: revenue, aggregation: AVG}\n", "").replace("views, revenue]", "views]"), "shop.yaml"
 )
 MAPPING = (
     "mapping: {each: parts, metricName: m, timestamp: t, relevantTimeSeries: '[{metricValue: v}]', alertEventId: id}\n"
 )
-MAPPED = metric_set.parse(shop_text(name="name: mapped") + MAPPING, "mapped.yaml")
-WIDER = metric_set.parse(shop_text(name="name: mapped").replace("revenue", "clicks") + MAPPING, "mapped.yaml")
+MAPPED = metric_set_yaml.parse(shop_text(name="name: mapped") + MAPPING, "mapped.yaml")
+WIDER = metric_set_yaml.parse(shop_text(name="name: mapped").replace("revenue", "clicks") + MAPPING, "mapped.yaml")
 GOOD, OTHER, STRANGE = (
     alert_body(event="good"),
     alert_body("revenue", event="other"),
@@ -86,10 +87,10 @@ def test_a_feature_that_the_set_lacks_is_quarantined_alone():
     result = json.loads(event_text("opensearch_result"))
     causes = {one["feature_id"] for one in result["relevant_attribution"] if one["data"]}
     first, *others = (
-        metric_set.to_column_name(one["feature_name"]) for one in result["feature_data"] if one["feature_id"] in causes
+        to_column_name(one["feature_name"]) for one in result["feature_data"] if one["feature_id"] in causes
     )
     assert others
-    item = metric_set.parse(SEARCH_TEXT.replace("requests", first), "search.yaml")
+    item = metric_set_yaml.parse(SEARCH_TEXT.replace("requests", first), "search.yaml")
     outcome, store = filed(json.dumps(result), (item,))
     assert [one.alert.impacted_metric.metric_name for one in outcome.stored] == [first]
     (body,) = [json.loads(one) for one in quarantined(store)][:1]

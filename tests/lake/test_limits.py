@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalake.domain import alert as alerts
-from anomalake.domain import metric_set
-from anomalake.domain.alert import AlertError
+from anomalake.domain import metric_set_yaml
+from anomalake.domain.alert_matching import match_to_metric_set
+from anomalake.domain.errors import AlertError
 from anomalake.lake import encoding, limits, tables
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.layout import table_key
@@ -21,7 +22,7 @@ from anomalake.lake.store import ObjectStore
 from examples import alert_body, shop_text
 
 TOP = Path(__file__).parents[2]
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 SCORES = st.one_of(st.none(), st.integers(0, 3).map(float))
 SERIES = st.lists(st.sampled_from([None, "a", "b", "cccccccccc", "d" * 40]), min_size=1, max_size=3)
 
@@ -104,7 +105,7 @@ def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
 )
 def test_a_dimension_value_without_end_is_refused_in_words(more):
     with pytest.raises(AlertError, match="dimensionValue: has 5001 characters; at most 5000 are taken"):
-        alerts.match_to_metric_set(alerts.parse(alert_body(**more)), SHOP)
+        match_to_metric_set(alerts.parse(alert_body(**more)), SHOP)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the greatest memory is read as Linux has it")

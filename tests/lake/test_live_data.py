@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.lake import live_data, live_files
 from anomalake.lake.live_data import Finding
 from anomalake.lake.store import ObjectStore
 from examples import shop_text
 
 WALL = datetime(2021, 2, 17, 11)
-SHOP = metric_set.parse(shop_text(), "shop")
+SHOP = metric_set_yaml.parse(shop_text(), "shop")
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
 
 def parsed(text: str, item=None, wall=WALL):
-    found = list(live_data.parse_file(text.encode(), item or metric_set.parse(shop_text(), "shop"), wall, "f.csv"))
+    found = list(live_data.parse_file(text.encode(), item or metric_set_yaml.parse(shop_text(), "shop"), wall, "f.csv"))
     return [one for one in found if not isinstance(one, Finding)], [one for one in found if isinstance(one, Finding)]
 
 
@@ -60,7 +60,7 @@ def test_a_header_that_differs_costs_the_file():
 
 
 def test_a_file_that_is_no_text_is_named():
-    item = metric_set.parse(shop_text().replace("format: csv", "format: csv\n  compression: gzip"), "shop")
+    item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: csv\n  compression: gzip"), "shop")
     packed = gzip.compress((HEADER + "a,us,2021-02-17 11:00:00,1,1\n").encode())
     assert [one for one in live_data.parse_file(packed, item, WALL, "f") if not isinstance(one, Finding)] == [
         (("a", "us"), (1.0, 1.0))
@@ -86,7 +86,7 @@ def test_a_sum_beyond_what_a_number_can_be_is_missing():
 
 
 def test_json_lines_tell_null_from_empty():
-    item = metric_set.parse(shop_text().replace("format: csv", "format: jsonl"), "shop")
+    item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: jsonl"), "shop")
     rows, findings = parsed(
         '{"platform": "", "timestamp": "2021-02-17 11:00:00", "views": 3, "revenue": "4.5"}\n\n{"platform": {}}\nnot json\n'
         '{"platform": ["a"], "timestamp": "2021-02-17 11:00:00"}\n',
@@ -98,7 +98,7 @@ def test_json_lines_tell_null_from_empty():
 
 @pytest.mark.parametrize("text", ["1613559600", "1613559600000", "1613559600.0"])
 def test_unix_time_is_read_in_seconds_and_milliseconds(text):
-    item = metric_set.parse(shop_text(timestamp="timestamp: {column: timestamp, format: UNIX}"), "shop")
+    item = metric_set_yaml.parse(shop_text(timestamp="timestamp: {column: timestamp, format: UNIX}"), "shop")
     rows, findings = parsed(f"{HEADER}a,us,{text},1,1\n", item)
     assert (len(rows), findings) == (1, [])
 

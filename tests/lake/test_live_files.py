@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.lake import live_data, live_files
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.store import ObjectStore, UnreadableError
@@ -28,7 +28,7 @@ BEFORE_LINEAR = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
 def shop(form="csv", compression="none", charset="UTF-8", **lines):
     source = f"format: {form}\n  compression: {compression}\n  charset: {charset}"
-    return metric_set.parse(shop_text(**lines).replace("format: csv", source), "shop")
+    return metric_set_yaml.parse(shop_text(**lines).replace("format: csv", source), "shop")
 
 
 def interval_of(item, *files, store=None):

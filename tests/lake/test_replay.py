@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from anomalake.cli.main import main
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.lake import encoding, layout, replay, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
@@ -20,7 +20,7 @@ from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
 from examples import alert_body, shop_text
 
 DAYS = 2
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 
 
 def bodies(days: int = DAYS) -> list[str]:
@@ -193,7 +193,7 @@ def test_a_raised_version_fills_its_new_folder_and_leaves_the_old_one(lake, tmp_
         "marketplace, timestamp", "marketplace, device, timestamp"
     )
     (lake / "metric_sets/shop.yaml").write_text("version: 2\n" + text)
-    item = metric_set.load(lake / "metric_sets/shop.yaml")
+    item = metric_set_yaml.load(lake / "metric_sets/shop.yaml")
     assert run(lake) == 0
     fill(tmp_path / "new", bodies(), item)
     assert contents(lake) == dict(sorted((before | contents(tmp_path / "new")).items()))
@@ -209,7 +209,7 @@ def test_an_older_version_takes_nothing_that_was_filed_under_a_newer_one(lake):
     fill(
         lake,
         [alert_body(timestamp="2021-02-10T09:00Z", event="new")],
-        metric_set.parse("version: 2\n" + shop_text(), "shop.yaml"),
+        metric_set_yaml.parse("version: 2\n" + shop_text(), "shop.yaml"),
     )
     assert run(lake) == 0
     assert {key: data for key, data in contents(lake).items() if "/v1/" in key} == before
@@ -222,7 +222,7 @@ def test_alerts_of_a_measure_that_is_gone_are_named_and_cost_no_other(lake, tmp_
     (lake / "metric_sets/shop.yaml").write_text(text)
     assert run(lake) == 1
     assert "has no measure 'revenue'; it has views" in capsys.readouterr().err
-    fill(tmp_path / "new", bodies(), metric_set.load(lake / "metric_sets/shop.yaml"))
+    fill(tmp_path / "new", bodies(), metric_set_yaml.load(lake / "metric_sets/shop.yaml"))
     assert contents(lake, "anomalyResults/anomalyGroups/shop/v2") == contents(
         tmp_path / "new", "anomalyResults/anomalyGroups/shop/v2"
     )
@@ -235,7 +235,8 @@ def test_a_zone_that_changed_moves_alerts_to_the_interval_that_is_theirs_now(tmp
         for hour in ("03", "20")
     ]
     old, new = (
-        metric_set.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml") for zone in ("UTC", "Asia/Tokyo")
+        metric_set_yaml.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml")
+        for zone in ("UTC", "Asia/Tokyo")
     )
     fill(tmp_path, some, old)
     shutil.rmtree(tmp_path / "anomalyResults")
@@ -262,7 +263,7 @@ def test_exact_after_a_zone_changed_takes_what_lies_under_other_dates_for_known(
         for day in range(10, 16)
         for hour in ("03", "20")
     ]
-    old, new = (metric_set.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml") for zone in zones)
+    old, new = (metric_set_yaml.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml") for zone in zones)
     fill(tmp_path, some, old)
     (tmp_path / "shop.yaml").write_text(shop_text(zones[1], frequency="frequency: P1D"))
     fill(tmp_path / "new", some, new)
@@ -337,7 +338,7 @@ def test_alerts_of_a_detector_that_no_set_names_any_more_stay_too(lake):
     (lake / "metric_sets/shop.yaml").unlink()
     (lake / "metric_sets/other.yaml").write_text(shop_text(name="name: other"))
     before = contents(lake)
-    job = replay.ReplayJob(str(lake), metric_set.load_all(lake / "metric_sets"), SHOP, "parquet")
+    job = replay.ReplayJob(str(lake), metric_set_yaml.load_all(lake / "metric_sets"), SHOP, "parquet")
     shutil.rmtree(lake / "anomalyResults")
     for day in replay.list_days(job):
         replay.rebuild_day(job, day)
@@ -349,7 +350,7 @@ def test_re_route_moves_alerts_where_they_belong_now_with_their_archive(rerouted
     assert (
         f"shop/v1: {8 * DAYS} alerts in the archive of {DAYS} days, {8 * DAYS} of them moved" in capsys.readouterr().out
     )
-    fill(tmp_path / "new", bodies(), *metric_set.load_all(rerouted / "metric_sets"))
+    fill(tmp_path / "new", bodies(), *metric_set_yaml.load_all(rerouted / "metric_sets"))
     expected = contents(tmp_path / "new")
     after = contents(rerouted)
     assert {key: data for key, data in after.items() if "/store/" in key} == expected
@@ -369,12 +370,12 @@ def test_re_route_leaves_what_belongs_where_it_is(tmp_path):
         body.replace("AnomalyDetector:shop", "AnomalyDetector:pager") if '"pager"' in body else body
         for body in bodies()
     ]
-    fill(lake, some, metric_set.parse(shop_text() + "alerts: {detectors: [pager]}\n", "shop.yaml"))
+    fill(lake, some, metric_set_yaml.parse(shop_text() + "alerts: {detectors: [pager]}\n", "shop.yaml"))
     (lake / "metric_sets").mkdir()
     (lake / "metric_sets/shop.yaml").write_text(shop_text())
     (lake / "metric_sets/store.yaml").write_text(shop_text(name="name: store") + "alerts: {detectors: [pager]}\n")
     assert run(lake, "--re-route") == 0
-    fill(new, some, *metric_set.load_all(lake / "metric_sets"))
+    fill(new, some, *metric_set_yaml.load_all(lake / "metric_sets"))
     assert contents(lake) == contents(new)
     for name in ("shop", "store"):
         assert archived(lake, name) == archived(new, name)
@@ -399,7 +400,7 @@ def mapping_sets(lake: Path, **each: str) -> tuple[metric_set.MetricSet, ...]:
             + f"mapping: {{each: {parts}, metricName: m, timestamp: t, alertEventId: id}}\n"
         )
         (lake / f"metric_sets/{name}.yaml").write_text(text)
-    return metric_set.load_all(lake / "metric_sets")
+    return metric_set_yaml.load_all(lake / "metric_sets")
 
 
 def two_alerts(*times: str) -> str:
@@ -442,7 +443,7 @@ def test_re_route_leaves_an_event_of_which_a_part_lies_outside_the_time(tmp_path
 def test_re_route_leaves_alerts_that_no_set_takes_today_where_they_are(lake):
     before = contents(lake)
     shutil.rmtree(lake / "anomalyResults")
-    shop, other = (metric_set.parse(shop_text(name=f"name: {name}"), name) for name in ("shop", "other"))
+    shop, other = (metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("shop", "other"))
     job = replay.ReplayJob(str(lake), (other,), shop, "parquet", reroute=True)
     assert [replay.rebuild_day(job, day).finding_count for day in replay.list_days(job)] == [0] * DAYS
     assert contents(lake) == before
@@ -478,7 +479,7 @@ def test_a_re_route_that_is_cut_short_anywhere_loses_nothing_and_ends_the_same(r
     shutil.rmtree(rerouted / "anomalyResults")
     some = [body for body in bodies() if "2021-02-10T09" in body]
     fill(rerouted, some)
-    sets = metric_set.load_all(rerouted / "metric_sets")
+    sets = metric_set_yaml.load_all(rerouted / "metric_sets")
     job = replay.ReplayJob("lake", sets, next(item for item in sets if item.name == "shop"), "parquet", reroute=True)
     whole, calls = {}, 0
     for fails_at in range(10_000):
@@ -564,7 +565,7 @@ def test_what_is_understood_since_a_set_was_mended_leaves_quarantine_once_it_is_
     assert told.out == f"quarantine: {len(strange)} messages understood now, {len(strange)} alerts filed, 2 left\n"
     assert "not JSON" in told.err
     assert len(contents(lake, "quarantine")) == 2
-    fill(tmp_path / "new", [*bodies(), *strange], metric_set.load(lake / "metric_sets/shop.yaml"))
+    fill(tmp_path / "new", [*bodies(), *strange], metric_set_yaml.load(lake / "metric_sets/shop.yaml"))
     assert contents(lake) == contents(tmp_path / "new")
     assert archived(lake) == archived(tmp_path / "new")
     assert not (lake / "notifications").exists()
@@ -579,7 +580,7 @@ def test_what_could_not_be_filed_stays_in_quarantine(lake, monkeypatch):
             )
         ],
     )
-    item = metric_set.parse(shop_text() + "alerts: {detectors: [checkout]}\n", "shop.yaml")
+    item = metric_set_yaml.parse(shop_text() + "alerts: {detectors: [checkout]}\n", "shop.yaml")
     before = contents(lake, "quarantine")
     for fails_at in range(3, 8):
         store = Interrupted(lake, fails_at)
@@ -698,7 +699,7 @@ def test_alerts_of_a_set_that_is_gone_are_told_and_move_once_it_is_back(lake, tm
     (lake / "metric_sets/shop.yaml").unlink()
     assert run(lake) == 0
     assert capsys.readouterr().err == ""
-    fill(tmp_path / "new", bodies(), *metric_set.load_all(lake / "metric_sets"))
+    fill(tmp_path / "new", bodies(), *metric_set_yaml.load_all(lake / "metric_sets"))
     assert {key: data for key, data in contents(lake).items() if "/store/" in key} == contents(tmp_path / "new")
 
 

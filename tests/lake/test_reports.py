@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.cli import give_feedback
 from anomalake.domain import alert as alerts
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.alert import Alert
-from anomalake.domain.errors import UserError
+from anomalake.domain.alert_matching import get_dimension_values, match_to_metric_set
+from anomalake.domain.errors import AlertError, UserError
+from anomalake.domain.timestamps import normalize_report_time
 from anomalake.functions.ingest import handler
 from anomalake.lake import encoding, tables
 from anomalake.lake.folder_store import FolderStore
@@ -22,8 +24,8 @@ from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import ObjectStore
 from examples import alert_body, event_text, shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
-COST = metric_set.load(Path(__file__).parents[2] / "src/metric_sets/aws_cost.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
+COST = metric_set_yaml.load(Path(__file__).parents[2] / "src/metric_sets/aws_cost.yaml")
 TIME = datetime(2021, 2, 17, 11)
 FORMATS = ("parquet", "csv")
 PC, APP = {"platform": "pc", "marketplace": "us"}, {"platform": "app", "marketplace": "us"}
@@ -35,12 +37,12 @@ def report(*points, at=None, score=50, shares=None, **more) -> str:
     return alert_body(series=list(points), score=score, contributions=shares or {}, **reported, **more)
 
 
-def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duck.Connection:
+def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duckdb_catalog.Connection:
     outcome = ingest_messages(
         [Message(str(number), body) for number, body in enumerate(bodies)], FolderStore(tmp_path), (item,), form
     )
     assert (outcome.quarantined, outcome.failed_ids) == ((), ())
-    return duck.connect(tmp_path, [item], form)
+    return duckdb_catalog.connect(tmp_path, [item], form)
 
 
 def shown(bodies, form="parquet") -> list[tuple]:
@@ -131,13 +133,12 @@ def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known
         for one in mine:
             if (valued(one), one.reported_at or "") == latest:
                 for series in one.impacted_metric.relevant_time_series:
-                    key = tables.series_key(alerts.get_dimension_values(series, SHOP))
+                    key = tables.series_key(get_dimension_values(series, SHOP))
                     values = [
                         (valued(other), other.reported_at or "", same.metric_value)
                         for other in mine
                         for same in other.impacted_metric.relevant_time_series
-                        if tables.series_key(alerts.get_dimension_values(same, SHOP)) == key
-                        and same.metric_value is not None
+                        if tables.series_key(get_dimension_values(same, SHOP)) == key and same.metric_value is not None
                     ]
                     newest = max((made for *made, _ in values), default=None)
                     expected[key, measure, event] = {value for *made, value in values if made == newest} or {None}
@@ -294,7 +295,7 @@ def test_a_lake_that_an_older_anomalake_wrote_is_named_with_the_command_that_reb
     with pytest.raises(
         UserError, match=r"lacks the columns .*eventRank, as an older Anomalake wrote it; `anomalake replay --lake "
     ):
-        duck.connect(tmp_path, [SHOP])
+        duckdb_catalog.connect(tmp_path, [SHOP])
     outcome = ingest_messages([Message("m", report((PC, 1.0)))], store, (SHOP,), form)
     assert outcome.failed_ids == ("m",)
     assert "`anomalake replay`" in str(outcome.error)
@@ -307,8 +308,8 @@ def test_an_optional_dimension_is_kept_where_the_set_declares_it_and_costs_nothi
         {"dimensionName": "marketplace", "dimensionValue": "never"},
         {"dimensionName": "statistic", "dimensionValue": "p99"},
     ]
-    (series,) = alerts.match_to_metric_set(alerts.parse(json.dumps(body)), SHOP).impacted_metric.relevant_time_series
-    assert alerts.get_dimension_values(series, SHOP) == ("pc", "us")
+    (series,) = match_to_metric_set(alerts.parse(json.dumps(body)), SHOP).impacted_metric.relevant_time_series
+    assert get_dimension_values(series, SHOP) == ("pc", "us")
     assert series.optional_dimensions == ()
 
 
@@ -316,19 +317,19 @@ def test_an_optional_dimension_is_kept_where_the_set_declares_it_and_costs_nothi
     "text", ["2021-02-17T11:00:00.5+02:00", "2021-02-17T09:00:00.500Z", "2021-02-17T09:00:00.500123Z"]
 )
 def test_a_report_time_is_in_utc_to_the_millisecond(text):
-    assert alerts.normalize_report_time(text) == "2021-02-17T09:00:00.500Z"
+    assert normalize_report_time(text) == "2021-02-17T09:00:00.500Z"
 
 
 @given(st.lists(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)), min_size=2, max_size=5))
 def test_report_times_sort_as_the_times_do(some):
     some = [one.replace(microsecond=one.microsecond // 1000 * 1000) for one in some]
-    assert [alerts.normalize_report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(
-        alerts.normalize_report_time(f"{one.isoformat()}Z") for one in some
+    assert [normalize_report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(
+        normalize_report_time(f"{one.isoformat()}Z") for one in some
     )
 
 
 def test_a_report_time_that_cannot_be_read_is_refused_by_name():
-    with pytest.raises(alerts.AlertError, match="reportedAt: 'today' is not written like"):
+    with pytest.raises(AlertError, match="reportedAt: 'today' is not written like"):
         alerts.parse(json.dumps({**json.loads(alert_body()), "reportedAt": "today"}))
 
 

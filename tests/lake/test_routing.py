@@ -7,8 +7,9 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.domain.errors import UserError
+from anomalake.domain.routing import extract_detector_name, find_metric_set
 from examples import shop_text
 
 ALARM = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:"
@@ -21,7 +22,7 @@ def one(name: str, *detectors: str, more: str = "") -> metric_set.MetricSet:
         if detectors
         else ""
     )
-    return metric_set.parse(shop_text(name=f"name: {name}") + claims + more, f"{name}.yaml")
+    return metric_set_yaml.parse(shop_text(name=f"name: {name}") + claims + more, f"{name}.yaml")
 
 
 OTHER = one("other", "nobody")
@@ -73,11 +74,11 @@ NAMES = [
 
 def _paste(called: str) -> None:
     with pytest.raises(UserError) as caught:
-        metric_set.find_metric_set(ALARM + called, (OTHER,))
+        find_metric_set(ALARM + called, (OTHER,))
     line = re.search(r"write `(alerts: \{detectors: \[.*\]\})`, or add", str(caught.value))[1]
     assert line.isprintable()
-    pasted = metric_set.parse(shop_text() + line + "\n", "shop.yaml")
-    assert metric_set.find_metric_set(ALARM + called, (OTHER, pasted)) is pasted
+    pasted = metric_set_yaml.parse(shop_text() + line + "\n", "shop.yaml")
+    assert find_metric_set(ALARM + called, (OTHER, pasted)) is pasted
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -104,37 +105,35 @@ def test_the_line_that_quarantine_names_works_whatever_the_alarm_is_called(name)
     ],
 )
 def test_a_detector_is_called_what_follows_its_type(arn, name):
-    assert metric_set.extract_detector_name(arn) == name
+    assert extract_detector_name(arn) == name
 
 
 @pytest.mark.parametrize("name", ["a[b]c", "*", "x?y", "[!a]"])
 def test_a_name_is_compared_literally_before_it_is_a_pattern(name):
     literal, wide = one("literal", name), one("wide", "[ab*x]*", "?*")
-    assert metric_set.find_metric_set(ALARM + name, (wide, literal)) is literal
+    assert find_metric_set(ALARM + name, (wide, literal)) is literal
 
 
 def test_a_set_that_takes_every_detector_takes_none_that_another_set_claims():
     everything, shop, named = one("everything", "*"), one("shop", more=MAPPING), one("named", "checkout")
     sets = (everything, shop, named)
-    assert metric_set.find_metric_set(shop.mapping_arn, sets) is shop
-    assert metric_set.find_metric_set(shop.detector_arn, sets) is shop
-    assert metric_set.find_metric_set("arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout", sets) is named
-    assert metric_set.find_metric_set("arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:shop", sets) is shop
-    assert metric_set.find_metric_set(ALARM + "anything", sets) is everything
+    assert find_metric_set(shop.mapping_arn, sets) is shop
+    assert find_metric_set(shop.detector_arn, sets) is shop
+    assert find_metric_set("arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:checkout", sets) is named
+    assert find_metric_set("arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:shop", sets) is shop
+    assert find_metric_set(ALARM + "anything", sets) is everything
 
 
 def test_alerts_that_a_mapping_makes_stay_in_its_set_and_a_renamed_set_may_claim_its_old_detector():
     shop, other = one("shop", more=MAPPING), one("other", "shop")
-    assert metric_set.find_metric_set(shop.mapping_arn, (other, shop)) is shop
-    assert metric_set.find_metric_set(shop.detector_arn, (other, shop)) is other
+    assert find_metric_set(shop.mapping_arn, (other, shop)) is shop
+    assert find_metric_set(shop.detector_arn, (other, shop)) is other
 
 
 def test_two_sets_of_equal_claim_are_named():
     for claims in (("checkout", "checkout"), ("check*", "*out")):
         with pytest.raises(UserError, match=r"claimed by several metric sets \(a, b\)"):
-            metric_set.find_metric_set(
-                "arn:aws:x:eu:1:AnomalyDetector:checkout", (one("a", claims[0]), one("b", claims[1]))
-            )
+            find_metric_set("arn:aws:x:eu:1:AnomalyDetector:checkout", (one("a", claims[0]), one("b", claims[1])))
 
 
 @settings(deadline=None, max_examples=30)
@@ -142,4 +141,4 @@ def test_two_sets_of_equal_claim_are_named():
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
 def test_a_literal_arn_leads_to_its_set(text):
     item = one("item", ALARM + text)
-    assert metric_set.find_metric_set(ALARM + text, (one("wide", "*"), item)) is item
+    assert find_metric_set(ALARM + text, (one("wide", "*"), item)) is item

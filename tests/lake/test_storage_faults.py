@@ -12,7 +12,7 @@ import pytest
 
 import s3_proxy
 from anomalake.functions import ingest as function
-from anomalake.functions import setting
+from anomalake.functions import settings
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import RetryPolicy, StorageError, open_store
 from examples import alert_body
@@ -38,9 +38,9 @@ def proxy(s3_lake, sets_folder: Path, monkeypatch) -> Iterator[Proxy]:
     with s3_proxy.before(os.environ["AWS_ENDPOINT_URL_S3"]) as made:
         monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
         monkeypatch.setenv("ANOMALAKE_FORMAT", FORM)
-        monkeypatch.setattr(function, "HURRIED", HURRIED)
+        monkeypatch.setattr(function, "BATCH_RETRY_POLICY", HURRIED)
         yield made
-        setting.forget()
+        settings.reset()
 
 
 class Lake:
@@ -53,8 +53,8 @@ class Lake:
         direct = os.environ["AWS_ENDPOINT_URL_S3"]
         monkeypatch.setenv("ANOMALAKE_LAKE", name)
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
-        setting.forget()
-        setting.setting(function.HURRIED)
+        settings.reset()
+        settings.load_settings(function.BATCH_RETRY_POLICY)
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", direct)
 
 
@@ -148,7 +148,7 @@ def test_a_direct_event_raises_so_that_the_caller_sends_it_again(proxy, s3_lake,
 
 
 def test_pauses_before_another_try_differ_so_that_many_functions_do_not_come_at_once(proxy, s3_lake, monkeypatch):
-    monkeypatch.setattr(function, "HURRIED", HURRIED._replace(max_attempts=2))
+    monkeypatch.setattr(function, "BATCH_RETRY_POLICY", HURRIED._replace(max_attempts=2))
     Lake(s3_lake, proxy, monkeypatch)
     random.seed(1)
     proxy.begin(lambda *_: "503 SlowDown")
@@ -175,9 +175,11 @@ MANY = [alert_body(timestamp=f"2021-02-17T{hour:02}:00Z", event=str(hour)) for h
 def short_time(monkeypatch) -> Context:
     """Three seconds for the function, of which it may begin something in the first 1.5."""
     monkeypatch.setattr(
-        function, "HURRIED", RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total_seconds=0.5, max_attempts=4)
+        function,
+        "BATCH_RETRY_POLICY",
+        RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total_seconds=0.5, max_attempts=4),
     )
-    monkeypatch.setattr(function, "SPARE", 0.5)
+    monkeypatch.setattr(function, "RESPONSE_RESERVE_SECONDS", 0.5)
     return Context(3)
 
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalake.domain import alert as alerts
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import ObjectStore
 from examples import alert_body, shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 FORMATS = ("parquet", "csv")
 TIME = datetime(2021, 2, 17, 11)
 
@@ -166,7 +166,7 @@ def test_a_csv_line_splits_at_no_separator_that_the_writer_did_not_mean_and_no_p
 
 
 def test_an_object_of_other_columns_is_refused_with_what_to_do(shop):
-    other = metric_set.parse(shop_text(dimensions="dimensions: [marketplace]"), "shop.yaml")
+    other = metric_set_yaml.parse(shop_text(dimensions="dimensions: [marketplace]"), "shop.yaml")
     data = encoding.encode_table(
         "csv", tables.schema("anomalyGroups", shop)[:3], {"timestamp": [], "metricName": [], "groupScore": []}
     )

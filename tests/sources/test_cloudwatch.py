@@ -5,9 +5,9 @@ import json
 import pytest
 
 from anomalake import sources
-from anomalake.catalog import duck
-from anomalake.domain import metric_set
-from anomalake.domain.alert import AlertError
+from anomalake.catalog import duckdb_catalog
+from anomalake.domain import metric_set_yaml
+from anomalake.domain.errors import AlertError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
 from examples import event_text
@@ -260,7 +260,7 @@ PAIRS["load balancers"][1]["resources"] = [f"{ARN}-2"]
 def test_what_shares_measure_and_interval_is_two_series_where_the_set_tells_them_apart_and_two_events_anyway(
     tmp_path, pair, dimensions, series
 ):
-    item = metric_set.parse(CHECKOUT % dimensions, "checkout")
+    item = metric_set_yaml.parse(CHECKOUT % dimensions, "checkout")
     outcome = ingest_messages(
         [Message(str(n), json.dumps(one)) for n, one in enumerate(PAIRS[pair])],
         FolderStore(tmp_path),
@@ -268,7 +268,7 @@ def test_what_shares_measure_and_interval_is_two_series_where_the_set_tells_them
         "parquet",
     )
     assert (len(outcome.stored), outcome.quarantined) == (2, ())
-    connection = duck.connect(tmp_path, [item])
+    connection = duckdb_catalog.connect(tmp_path, [item])
     assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [
         (2, series)
     ]

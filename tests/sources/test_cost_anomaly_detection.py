@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake import sources
-from anomalake.catalog import duck
-from anomalake.domain import metric_set
-from anomalake.domain.alert import AlertError
+from anomalake.catalog import duckdb_catalog
+from anomalake.domain import metric_set_yaml
+from anomalake.domain.errors import AlertError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
 from examples import event_text
@@ -104,14 +104,14 @@ OTHER = MONITOR.replace("3f1c9a52", "99999999")
 def test_two_values_or_monitors_of_one_day_are_two_series_and_in_a_set_of_before_two_events(tmp_path, different):
     one = {**detail(), "dimensionValue": "team-a"}
     bodies = [json.dumps(one), json.dumps({**one, "anomalyId": "another", **different})]
-    old = metric_set.parse(re.sub(r"\n  - {name: (monitor|monitored_value|account),.*", "", AWS_COST), "aws_cost")
-    for item, series in ((metric_set.parse(AWS_COST, "aws_cost"), 2), (old, 1)):
+    old = metric_set_yaml.parse(re.sub(r"\n  - {name: (monitor|monitored_value|account),.*", "", AWS_COST), "aws_cost")
+    for item, series in ((metric_set_yaml.parse(AWS_COST, "aws_cost"), 2), (old, 1)):
         root = tmp_path / str(series)
         outcome = ingest_messages(
             [Message(str(n), body) for n, body in enumerate(bodies)], FolderStore(root), (item,), "csv"
         )
         assert (len(outcome.stored), outcome.quarantined) == (2, ())
-        connection = duck.connect(root, [item])
+        connection = duckdb_catalog.connect(root, [item])
         assert connection.sql("SELECT count(DISTINCT eventid), count(DISTINCT key) FROM all_anomalies").fetchall() == [
             (2, series)
         ]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake import sources
-from anomalake.domain.alert import AlertError
+from anomalake.domain.errors import AlertError
 from examples import alert_body, event_text
 
 ONE, TWO = alert_body(event="one"), alert_body("revenue", event="two")

@@ -7,13 +7,14 @@ import msgspec
 import pytest
 
 from anomalake import sources
-from anomalake.domain import metric_set
-from anomalake.domain.alert import Alert, AlertError, ImpactedMetric
-from anomalake.domain.errors import UserError
+from anomalake.domain import metric_set_yaml
+from anomalake.domain.alert import Alert, ImpactedMetric
+from anomalake.domain.errors import AlertError, UserError
 from anomalake.domain.metric_set import MAPPING_FIELDS
+from anomalake.domain.routing import find_metric_set
 from examples import event_text, shop_text
 
-GRAFANA = metric_set.load(Path(__file__).parents[2] / "docs/metric_sets/grafana.yaml")
+GRAFANA = metric_set_yaml.load(Path(__file__).parents[2] / "docs/metric_sets/grafana.yaml")
 SERIES = "[{metricValue: value, dimensions: [{dimensionName: 'platform', dimensionValue: platform}]}]"
 EVENT = {
     "kind": "anomaly",
@@ -34,7 +35,7 @@ def mapped(name="shop", **mapping):
         "relevantTimeSeries": SERIES,
         **mapping,
     }
-    return metric_set.parse(shop_text(name=f"name: {name}") + f"mapping: {json.dumps(fields)}\n", name)
+    return metric_set_yaml.parse(shop_text(name=f"name: {name}") + f"mapping: {json.dumps(fields)}\n", name)
 
 
 def read(event, *sets):
@@ -56,7 +57,7 @@ def test_an_event_is_an_alert_of_the_set_that_maps_it():
         "mapping",
     )
     assert (series.metric_value, series.dimensions[0].dimension_value) == (3.0, "pc")
-    assert metric_set.find_metric_set(alert.anomaly_detector_arn, (mapped("store"), mapped())).name == "shop"
+    assert find_metric_set(alert.anomaly_detector_arn, (mapped("store"), mapped())).name == "shop"
 
 
 def test_the_worked_example_reads_grafana_s_firing_alerts():
@@ -95,14 +96,14 @@ def test_a_grade_is_scaled_to_a_score(grade, scale, score):
 
 def test_a_scale_may_be_written_as_a_number():
     text = shop_text() + "mapping: {metricName: metric, timestamp: at, anomalyScore: score, scale: 100}\n"
-    assert read({**EVENT, "score": 0.5}, metric_set.parse(text, "shop"))[0].anomaly_score == 50.0
+    assert read({**EVENT, "score": 0.5}, metric_set_yaml.parse(text, "shop"))[0].anomaly_score == 50.0
 
 
 @pytest.mark.parametrize("scale", ["0", "-1", "nan", ".inf", "1e999", "true", "score", "[1]", f"'{'9' * 400}'"])
 def test_a_scale_that_is_no_positive_number_is_refused(scale):
     text = shop_text() + f"mapping: {{metricName: metric, timestamp: at, scale: {scale}}}\n"
     with pytest.raises(UserError, match=r"shop: mapping(.scale|\[...\]): "):
-        metric_set.parse(text, "shop")
+        metric_set_yaml.parse(text, "shop")
 
 
 def test_a_scaled_score_beyond_one_hundred_is_refused():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from anomalake import sources
-from anomalake.domain.alert import AlertError
+from anomalake.domain.errors import AlertError
 from examples import event_text
 
 

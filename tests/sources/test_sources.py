@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from anomalake import sources
 from anomalake.domain import alert as alerts
-from anomalake.domain import metric_set
-from anomalake.domain.alert import AlertError
+from anomalake.domain import metric_set_yaml
+from anomalake.domain.errors import AlertError
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import ObjectStore
 from examples import alert_body, event_text
 
 TOP = Path(__file__).parents[2]
-EXAMPLES = metric_set.load_all(TOP / "docs/metric_sets") + metric_set.load_all(TOP / "src/metric_sets")
+EXAMPLES = metric_set_yaml.load_all(TOP / "docs/metric_sets") + metric_set_yaml.load_all(TOP / "src/metric_sets")
 EVENTS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((TOP / "tests/events").glob("*.json"))} | {
     "alert": json.loads(alert_body())
 }

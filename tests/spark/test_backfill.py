@@ -22,14 +22,14 @@ import s3_server
 import spark_job
 from anomalake.detect import timeline
 from anomalake.functions import detect
-from anomalake.functions.memory import recall
-from anomalake.functions.setting import Setting
+from anomalake.functions.detector_state import load_state
+from anomalake.functions.settings import Settings
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import Store, open_store
 from examples import shop_text
-from shop_history import SHOP, contents, fill, in_one_process, same
+from shop_history import SHOP, assert_same_objects, read_outputs, run_in_one_process, write_live_data
 from stack import expand, project
 
 LEASE = "4"  # seconds
@@ -55,7 +55,7 @@ def job(
         "--lease",
         LEASE,
     ]
-    return spark_job.started([*named, *more], folder)
+    return spark_job.running_job([*named, *more], folder)
 
 
 def run(lake: Path | str, folder: Path, *more: str, form: Format = "parquet") -> str:
@@ -82,14 +82,14 @@ def some_days_are_written(lake: Path) -> bool:
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What a back-test in one process writes."""
     store = FolderStore(tmp_path_factory.mktemp("wanted"))
-    fill(store)
-    return in_one_process(store)
+    write_live_data(store)
+    return run_in_one_process(store)
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
     """A folder with the shop's live data."""
-    fill(FolderStore(tmp_path / "lake"))
+    write_live_data(FolderStore(tmp_path / "lake"))
     return tmp_path / "lake"
 
 
@@ -97,9 +97,9 @@ def test_tasks_that_die_are_done_again_and_a_job_that_was_killed_begins_anew(lak
     store = FolderStore(lake)
     with job(lake, tmp_path) as process:
         until(lambda: some_days_are_written(lake), process)
-        spark_job.kill(process)
+        spark_job.kill_job(process)
     assert not list(lake.glob("detector/**/state.json"))  # nothing is said to be done
-    assert 0 < len(contents(store)) < len(wanted)
+    assert 0 < len(read_outputs(store)) < len(wanted)
     with job(lake, tmp_path) as process:  # it waits for the lease of the dead
         until(lambda: bool(workers(process)), process)
         for worker in workers(process):
@@ -108,27 +108,27 @@ def test_tasks_that_die_are_done_again_and_a_job_that_was_killed_begins_anew(lak
         said = (tmp_path / "log").read_text()
         assert process.returncode == 0, said[-5000:]
     assert "Python worker exited unexpectedly (crashed)" in said
-    same(contents(store), wanted)
+    assert_same_objects(read_outputs(store), wanted)
     until_then = json.loads((lake / layout.lease_key(SHOP)).read_text())["until"]
     assert detect.datetime.fromisoformat(until_then) < detect.datetime.now(detect.UTC).replace(tzinfo=None)
 
 
 def workers(process: "subprocess.Popen[bytes]") -> list[int]:
     """Spark's Python workers, once one of them has something to do; the first such process is the one that starts them."""
-    found = {number: one for number, one in spark_job.members(process).items() if "pyspark.daemon" in one.command}
+    found = {number: one for number, one in spark_job.job_processes(process).items() if "pyspark.daemon" in one.command}
     return sorted(found)[1:] if any(one.seconds > 1 for one in found.values()) else []
 
 
 def test_in_s3_and_in_csv_with_the_permissions_of_the_job_s_role(s3_lake, s3_endpoint, tmp_path):
     folder, store = FolderStore(tmp_path / "wanted"), open_store(s3_lake)
     for one in (folder, store):
-        fill(one, days=17)
-    expected = in_one_process(folder, form="csv")
+        write_live_data(one, days=17)
+    expected = run_in_one_process(folder, form="csv")
     s3_server.requests(s3_endpoint)
     run(s3_lake, tmp_path, form="csv")
     prefix = f"/{s3_lake.removeprefix('s3://')}/"
     asked = {(one["method"], one["path"].removeprefix(prefix)) for one in s3_server.requests(s3_endpoint)}
-    same(contents(store), expected)
+    assert_same_objects(read_outputs(store), expected)
     refused = {call for call in asked if not allowed(*call)}
     assert not refused
     assert len(asked) > 400
@@ -159,25 +159,25 @@ def allowed(method: str, key: str) -> bool:
 
 def test_the_live_detector_writes_the_same_rows_and_remembers_the_same(lake, tmp_path):
     live = FolderStore(tmp_path / "live")
-    fill(live)
-    starts = list(timeline.timeline(live, SHOP, timeline.clock_now()).files)
+    write_live_data(live)
+    starts = list(timeline.build_timeline(live, SHOP, timeline.utc_now()).files)
     for start in [starts[0], *starts[5::29], starts[-1]]:  # the first run learns from then on
         now = SHOP.clock.end(start) + timedelta(minutes=5)
-        detect.run(SHOP, Setting(live, (SHOP,), "parquet"), now, lambda: True)
+        detect.run_detector(SHOP, Settings(live, (SHOP,), "parquet"), now, lambda: True)
     run(lake, tmp_path)
     spark = FolderStore(lake)
     for table in layout.GLUE_TABLE_NAMES:
         assert rows(live, table) == rows(spark, table), table
         assert rows(live, table)
-    (one, _), (other, _) = recall(live, SHOP), recall(spark, SHOP)
+    (one, _), (other, _) = load_state(live, SHOP), load_state(spark, SHOP)
     assert one is not None
     assert other is not None
-    assert (one.after, one.detector.series, one.detector.ongoing) == (
-        other.after,
+    assert (one.last_processed, one.detector.series, one.detector.ongoing) == (
+        other.last_processed,
         other.detector.series,
         other.detector.ongoing,
     )
-    assert one.detector.arrived.counts.tolist() == other.detector.arrived.counts.tolist()
+    assert one.detector.completeness.counts.tolist() == other.detector.completeness.counts.tolist()
     shards = [{key for key in store.list("detector") if "/shards/" in key} for store in (live, spark)]
     assert shards[0] == shards[1]  # named by their contents
 

@@ -21,9 +21,10 @@ from typing import Any
 
 import hostile
 from anomalake import sources
-from anomalake.domain.metric_set import MetricSet, find_metric_set
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.routing import find_metric_set
 from anomalake.functions import ingest as function
-from anomalake.functions.setting import setting
+from anomalake.functions.settings import load_settings
 from anomalake.lake import archive, encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 
@@ -134,8 +135,8 @@ def _whereabouts(
 
 def check(deliveries: list[hostile.Delivery]) -> None:
     """Compare what the lake holds with what must have become of each message."""
-    chosen = setting(function.HURRIED)  # the one that the function has opened
-    store, sets = chosen.store, chosen.sets
+    chosen = load_settings(function.BATCH_RETRY_POLICY)  # the one that the function has opened
+    store, sets = chosen.store, chosen.metric_sets
     folder = Path(os.environ["ANOMALAKE_LAKE"])
     files = (
         path.relative_to(folder).as_posix()

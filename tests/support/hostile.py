@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from examples import alert_body, event_text, shop_text
 
@@ -73,7 +73,7 @@ def either(what: str, body: str, *also: str) -> Message:
 
 def metric_sets() -> tuple[MetricSet, ...]:
     """A home for the events of every source."""
-    return tuple(metric_set.parse(text, name) for name, text in SETS.items())
+    return tuple(metric_set_yaml.parse(text, name) for name, text in SETS.items())
 
 
 class Fresh:

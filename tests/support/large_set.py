@@ -1,6 +1,6 @@
 """A metric set of ten dimensions and ten measures with awkward names, and a search in nested definitions."""
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set, metric_set_yaml
 
 BIG = """
 name: big
@@ -19,7 +19,7 @@ def big() -> metric_set.MetricSet:
     listed = ", ".join(
         f'{{name: {m}, aggregation: {"AVG" if m[-1] in "13" else "SUM"}, label: "<{m}> & more"}}' for m in measures
     )
-    return metric_set.parse(BIG % (", ".join(dimensions), listed, ", ".join([*dimensions, *measures])), "big")
+    return metric_set_yaml.parse(BIG % (", ".join(dimensions), listed, ", ".join([*dimensions, *measures])), "big")
 
 
 def named(node: object, name: str) -> list:

@@ -4,7 +4,7 @@ import numpy as np
 
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import shop
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
@@ -12,11 +12,11 @@ from anomalake.lake.layout import Format
 from anomalake.lake.store import Store
 from examples import shop_text
 
-SHOP = metric_set.parse(shop_text("Europe/Berlin"), "shop.yaml")
-WRITTEN = ("anomalyResults", "alerts", "quarantine", "detector")
+SHOP = metric_set_yaml.parse(shop_text("Europe/Berlin"), "shop.yaml")
+OUTPUT_FOLDERS = ("anomalyResults", "alerts", "quarantine", "detector")
 
 
-def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
+def write_live_data(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
     """Live data over the days when clocks go forward, with all that real data has.
 
     A series that comes late and one that goes, cells without a value, a gap, hours of which most is missing, series with several rows, rows that are
@@ -42,21 +42,21 @@ def fill(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
         )
 
 
-def contents(store: Store) -> dict[str, bytes]:
+def read_outputs(store: Store) -> dict[str, bytes]:
     """Everything that a back-test writes, but for the lease."""
-    keys = [key for folder in WRITTEN for key in store.list(folder) if not key.endswith("running.json")]
+    keys = [key for folder in OUTPUT_FOLDERS for key in store.list(folder) if not key.endswith("running.json")]
     return {key: stored.data for key in keys if (stored := store.get(key))}
 
 
-def same(found: dict[str, bytes], wanted: dict[str, bytes]) -> None:
+def assert_same_objects(found: dict[str, bytes], wanted: dict[str, bytes]) -> None:
     """The same objects, to the byte."""
     assert sorted(found) == sorted(wanted)
     assert [key for key in wanted if found[key] != wanted[key]] == []
 
 
-def in_one_process(store: FolderStore, item: MetricSet = SHOP, form: Format = "parquet") -> dict[str, bytes]:
+def run_in_one_process(store: FolderStore, item: MetricSet = SHOP, form: Format = "parquet") -> dict[str, bytes]:
     """What a back-test in one process writes."""
     report = local_pipeline.run_backtest(item, store, (item,), form)
     assert report.alerts > 20
-    assert report.failed == report.quarantined == 0
-    return contents(store)
+    assert report.failed_alerts == report.quarantined_alerts == 0
+    return read_outputs(store)

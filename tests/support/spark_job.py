@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from anomalake.catalog.backfill import WHEEL as WHEEL_NAME
+from anomalake.catalog.backfill_resources import WHEEL as WHEEL_NAME
 
 TOP = Path(__file__).parents[2]
 PYTHON = TOP / ".venv/spark/bin/python"
@@ -17,7 +17,7 @@ WHEEL = TOP / "dist" / WHEEL_NAME
 
 
 @contextmanager
-def started(
+def running_job(
     arguments: Sequence[str | Path],
     folder: Path,
     *,
@@ -45,18 +45,18 @@ def started(
         try:
             yield process
         finally:
-            kill(process)
+            kill_job(process)
 
 
-def kill(process: "subprocess.Popen[bytes]") -> None:
+def kill_job(process: "subprocess.Popen[bytes]") -> None:
     """End the job and all that it started, at once."""
-    for number in members(process):
+    for number in job_processes(process):
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
     process.wait()
 
 
-class Member(NamedTuple):
+class JobProcess(NamedTuple):
     """A process of the job: its command, the bytes of memory it has (of what several share, its part), and the seconds it has computed."""
 
     command: str
@@ -64,7 +64,7 @@ class Member(NamedTuple):
     seconds: float
 
 
-def members(process: "subprocess.Popen[bytes]") -> dict[int, Member]:
+def job_processes(process: "subprocess.Popen[bytes]") -> dict[int, JobProcess]:
     """The processes of the job's session that run now: Python, Java, and Spark's workers, which are a process group of their own."""
     found = {}
     for folder in Path("/proc").iterdir():
@@ -78,7 +78,7 @@ def members(process: "subprocess.Popen[bytes]") -> dict[int, Member]:
                         if line.startswith("Pss:")
                     )
                     ticks = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
-                    found[int(folder.name)] = Member(
+                    found[int(folder.name)] = JobProcess(
                         command, 1024 * memory, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
                     )
             except (ProcessLookupError, FileNotFoundError):

@@ -6,7 +6,8 @@ It knows what this project's templates use and refuses the rest, so that nothing
 import base64
 import json
 import shutil
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -208,3 +209,10 @@ class _Scope:
     def _known(self, name: str) -> dict[str, Any]:
         assert name in self.template["Resources"], f"{name} is neither a parameter nor a resource"
         return dict(self.template["Resources"][name])
+
+
+def cfn_lint(*regions: str, files: Iterable[Path]) -> str:
+    """Return what cfn-lint finds in the templates; it runs in the environment of the SAM CLI (`make check`)."""
+    command = [TOP / ".venv/sam/bin/cfn-lint", "--regions", *regions, "--", *files]
+    linted = subprocess.run(command, capture_output=True, text=True, check=False)
+    return linted.stdout + linted.stderr

@@ -4,13 +4,13 @@ import json
 import random
 from collections.abc import Sequence
 
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.layout import Format
 from anomalake.lake.store import ObjectStore, Store
 from examples import alert_body, shop_text
 
-SHOP = metric_set.parse(shop_text(), "shop.yaml")
+SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 TIMES = ("2021-02-17T11:00Z", "2021-02-17T12:00Z", "2021-02-18T00:00Z")
 KEPT = (
     "anomalyResults",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from anomalake.functions import ingest as function
-from anomalake.functions import setting
+from anomalake.functions import settings
 from anomalake.lake.ingest import Message
 from anomalake.lake.store import RetryPolicy, Store, open_store
 
@@ -93,11 +93,11 @@ def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], pla
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())  # the function's log
     if plan.retry_policy is not None:
-        function.HURRIED = plan.retry_policy
+        function.BATCH_RETRY_POLICY = plan.retry_policy
     steps = _Steps(plan)
-    lake, publish = environment["ANOMALAKE_LAKE"], function.publish
+    lake, publish = environment["ANOMALAKE_LAKE"], function.publish_notification
     if lake.startswith("s3://"):
-        setting.open_store = lambda name, **more: _Stepped(open_store(name, **more), steps)  # type: ignore[assignment,return-value]
+        settings.open_store = lambda name, **more: _Stepped(open_store(name, **more), steps)  # type: ignore[assignment,return-value]
     else:
         steps.watch(lake)
 
@@ -105,7 +105,7 @@ def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], pla
         steps.next()
         publish(topic, notice)
 
-    function.publish = publish_in_steps
+    function.publish_notification = publish_in_steps
     failed = [
         item["itemIdentifier"]
         for batch in batches

@@ -1,8 +1,8 @@
 """What a query may do: one statement that reads the lake's views and tables, and nothing else.
 
-DuckDB's own settings end all access to files outside the lake, to the network, to extensions and to the settings themselves. They cannot tell a view
-that reads the lake's files from a statement that names such a file, or that writes one (`COPY`). So each statement is checked too, on the syntax tree
-that DuckDB itself makes of it.
+DuckDB's own settings end all access to files outside the lake, to the network, to extensions and to the settings
+themselves. They cannot tell a view that reads the lake's files from a statement that names such a file, or that writes
+one (`COPY`). So each statement is checked too, on the syntax tree that DuckDB itself makes of it.
 """
 
 import json
@@ -31,7 +31,7 @@ _SETTINGS = (
 )
 
 
-def restrict(connection: duckdb.DuckDBPyConnection, root: Path, live_folders: Sequence[Path]) -> None:
+def restrict_access(connection: duckdb.DuckDBPyConnection, root: Path, live_folders: Sequence[Path]) -> None:
     """Limit the connection to the files of the lake, for good; files that are links in a folder of live data may lie elsewhere."""
     links = sorted({link for folder in live_folders for link in _links(folder)})
     connection.execute(f"SET allowed_directories = {_texts([str(root), *filter(os.path.isdir, links)])}")
@@ -56,10 +56,10 @@ def _links(folder: Path | str) -> Iterator[str]:
 
 
 def _texts(values: Sequence[str]) -> str:
-    return f"[{', '.join(map(sql.text, values))}]"
+    return f"[{', '.join(map(sql.literal, values))}]"
 
 
-def check(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
+def check_statement(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
     """Refuse (`UserError`) a text that is not one statement, writes, or reads anything but views and tables; what DuckDB cannot parse passes."""
     try:
         types = [found.type for found in connection.extract_statements(statement)]

@@ -60,7 +60,7 @@ def feedback_on_series(
             raise UserError(f"--series {one}: is written NAME=VALUE, as platform=pc_web")
         wanted[name] = value or None
     found = Feedback(measure, since, wanted=True, direction=direction, series=(wanted,) if wanted else ())
-    feedback.check(found, metric_set, "feedback")
+    feedback.validate(found, metric_set, "feedback")
     return found
 
 

@@ -16,15 +16,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from anomalake.detect import backtest
-from anomalake.detect.backtest import Report, Told
-from anomalake.detect.detector import Detector, Scored, days
+from anomalake.detect.backtest import IntervalSummary, Report
+from anomalake.detect.detector import Detector, IntervalResult, group_results_by_day
 from anomalake.detect.state import Memory
-from anomalake.detect.timeline import clock_now, timeline
+from anomalake.detect.timeline import build_timeline, utc_now
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
-from anomalake.functions.memory import remember, said, tidy
+from anomalake.functions.detector_state import delete_unused_shards, read_feedback, save_state
 from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore, sync_at_end
 from anomalake.lake.layout import Format
@@ -120,36 +120,38 @@ def run_backtest(
     `sets` are those of the lake, among which alerts are routed. Only intervals that are due at `now` (naive UTC; the clock, if not given) are
     processed. The back-test replaces the detector's state, and the detect function continues from there. Nobody is notified.
     """
-    when = timeline(store, metric_set, now or clock_now())
+    when = build_timeline(store, metric_set, now or utc_now())
     files = when.files
-    compaction.forget(store, metric_set)
-    feedback = said(store, metric_set)
+    compaction.cancel_compactions(store, metric_set)
+    feedback = read_feedback(store, metric_set)
     detector = Detector(metric_set, feedback=feedback.feedback)
     alerted = failed = 0
-    told: list[Told] = []
-    quarantined = backtest.quarantined(store)
+    told: list[IntervalSummary] = []
+    quarantined = backtest.count_quarantined(store)
 
-    def scored() -> Iterator[Scored]:
+    def scored() -> Iterator[IntervalResult]:
         read = map_in_order(store, lambda one: live_data.read_interval(store, metric_set, *one), files.items())
         interval: IntervalData
         for interval in tqdm(read, desc="detector", unit=" intervals", total=len(files), disable=None, leave=False):
-            told.append(backtest.told(interval, backtest.values_of(interval, metric_set)))
+            told.append(backtest.summarize_interval(interval, backtest.values_matrix(interval, metric_set)))
             yield detector.score(interval)
 
     with sync_at_end(store):  # before the memory says how far this came
-        for day, outcomes in days(scored()):
-            backtest.keep_day(store, metric_set, form, day, outcomes)
-            sent = backtest.send((alert for outcome in outcomes for alert in outcome.alerts), store, sets, form)
+        for day, outcomes in group_results_by_day(scored()):
+            backtest.write_day(store, metric_set, form, day, outcomes)
+            sent = backtest.ingest_alerts(
+                (alert for outcome in outcomes for alert in outcome.alerts), store, sets, form
+            )
             alerted, failed = alerted + sent[0], failed + sent[1]
     last = next(reversed(files))
     if detector.series:
-        remember(
+        save_state(
             store,
             metric_set,
-            Memory(detector, after=last, alerts_from=last, silent=0),
+            Memory(detector, last_processed=last, alerts_from=last, silent_intervals=0),
             store.get(layout.state_key(metric_set)),
         )
-        tidy(store, metric_set)
-    return backtest.report(
-        when, told, detector, (alerted, failed, backtest.quarantined(store) - quarantined), feedback.problems
+        delete_unused_shards(store, metric_set)
+    return backtest.build_report(
+        when, told, detector, (alerted, failed, backtest.count_quarantined(store) - quarantined), feedback.problems
     )

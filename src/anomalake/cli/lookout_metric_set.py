@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from anomalake.cli.propose_metric_set import Proposal, to_yaml
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
+from anomalake.domain.names import to_metric_set_name
 from anomalake.domain.time_patterns import UNIX
 
 
@@ -118,7 +119,7 @@ _ASSUMED = _TimestampColumn("timestamp", "yyyy-MM-dd HH:mm:ss")
 def convert(text: str, where: str) -> Proposal:
     """The metric set of a `describe-metric-set` answer (JSON); `UserError` names what cannot be taken over, in the answer's terms, and what to do.
 
-    `where` is the name that errors give the answer. The YAML is a metric set that `metric_set.parse` takes.
+    `where` is the name that errors give the answer. The YAML is a metric set that `metric_set_yaml.parse` takes.
     """
     answer = _decode(text, where)
     repeated = [
@@ -163,7 +164,7 @@ def convert(text: str, where: str) -> Proposal:
     ]
     yaml = to_yaml(document)
     try:
-        metric_set.parse(yaml, where)
+        metric_set_yaml.parse(yaml, where)
     except UserError as error:
         raise UserError(f"{where}: {_in_their_words(str(error).removeprefix(f'{where}: '))}") from error
     return Proposal(yaml, tuple(doubts))
@@ -202,7 +203,7 @@ def _decode(text: str, where: str) -> _Answer:
 
 
 def _name(answer: _Answer, doubts: list[str]) -> str:
-    name = metric_set.to_metric_set_name(answer.metric_set_name)
+    name = to_metric_set_name(answer.metric_set_name)
     if name != answer.metric_set_name:
         doubts.append(f"name: {answer.metric_set_name!r} became {name!r}, which names folders, tables and databases")
     return name

@@ -16,9 +16,10 @@ import msgspec
 
 from anomalake import __version__
 from anomalake.cli.terminal import json_line, lines, printable, table_lines
-from anomalake.domain import intervals, metric_set
+from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.errors import UsageError, UserError
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import to_metric_set_name
 from anomalake.lake import files
 from anomalake.lake.layout import FORMATS, GLUE_TABLE_NAMES, Format, detect_format
 from anomalake.lake.store import StorageError, Store
@@ -107,13 +108,13 @@ def _init(arguments: Arguments) -> int:
             input("Which time zone are the timestamps in? An IANA name such as Europe/Berlin [UTC]: ").strip() or "UTC"
         )
     if zone is not None:
-        metric_set.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
+        metric_set_yaml.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
     if zone not in (None, "UTC") and read_table.has_time_zone(file):
         raise UserError(f"{file}: its timestamps carry a zone of their own and are read as UTC; leave --timezone out")
     target = _keep(
         propose_metric_set.propose(
             table,
-            arguments.name or metric_set.to_metric_set_name(file.stem),
+            arguments.name or to_metric_set_name(file.stem),
             zone,
             read_table.describe_renamed_columns(file, table),
         ),
@@ -133,7 +134,7 @@ def _import_metric_set(arguments: Arguments) -> int:
 
 def _keep(proposed: "Proposal", arguments: Arguments) -> Path:
     """Write a proposed metric set to the file that is named, or to `<name>.yaml`, say it and its doubts; the file."""
-    item = metric_set.parse(proposed.text, arguments.output or arguments.file)
+    item = metric_set_yaml.parse(proposed.text, arguments.output or arguments.file)
     target = Path(arguments.output or f"{item.name}.yaml")
     if target.exists() and not arguments.force:
         raise UserError(f"{target}: exists already; name another file with --output, or overwrite it with --force")
@@ -180,7 +181,7 @@ def _demo(arguments: Arguments) -> int:
 
 
 def _backtest(arguments: Arguments) -> int:
-    from anomalake.catalog import duck
+    from anomalake.catalog import duckdb_catalog
     from anomalake.cli import local_pipeline, read_table
     from anomalake.dashboards import lake_page
     from anomalake.lake import layout
@@ -188,11 +189,11 @@ def _backtest(arguments: Arguments) -> int:
 
     root = _lake_folder(arguments)
     if arguments.metric_set and Path(arguments.metric_set).is_file():
-        item = metric_set.load(Path(arguments.metric_set))
+        item = metric_set_yaml.load(Path(arguments.metric_set))
         sets = local_pipeline.copy_metric_set(Path(arguments.metric_set), item, FolderStore(root))
     else:
         sets = _metric_set_path(arguments)
-        item = _one(metric_set.load_all(sets))
+        item = _one(metric_set_yaml.load_all(sets))
     form = _format(arguments, FolderStore(root), [item])
     if any((root / layout.table_folder("anomalyGroups", item)).rglob("*.*")):
         note = "holds results of this metric set already, which stay (a greater score wins); name another --lake to begin afresh"
@@ -204,22 +205,22 @@ def _backtest(arguments: Arguments) -> int:
         folders, placeless = local_pipeline.write_live_data(table, item, FolderStore(root))
         say(f"live data   {len(table) - len(placeless):,} rows in {folders:,} folders")
         _tell([f"{arguments.data}: {finding}" for finding in placeless], len(placeless), "rows have no place")
-    report = local_pipeline.run_backtest(item, FolderStore(root), metric_set.load_all(sets), form, arguments.now)
+    report = local_pipeline.run_backtest(item, FolderStore(root), metric_set_yaml.load_all(sets), form, arguments.now)
     tell_of(report, item, root)
     warn_of_partitions(item, FolderStore(root))
-    size = lake_page.write_page(item, duck.connect(root, [item], form), Path(arguments.output))
+    size = lake_page.write_page(item, duckdb_catalog.connect(root, [item], form), Path(arguments.output))
     say(f"dashboard   {Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
-    return 1 if report.failed or report.quarantined else 0
+    return 1 if report.failed_alerts or report.quarantined_alerts else 0
 
 
 def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
     """What a back-test found: the data's quality, whether each measure is scored, the alerts."""
     say(
-        f"detector    {report.intervals:,} intervals, {report.absent:,} more without data, {report.rows:,} rows, {report.series:,} series"
+        f"detector    {report.intervals:,} intervals, {report.empty_intervals:,} more without data, {report.rows:,} rows, {report.series:,} series"
     )
     for measure, complete in zip(item.measure_names, report.completeness, strict=True):
         say(f"  completeness of {measure}: {complete:.2f} %")
-    say(f"  duplicates: {report.repeated:,} rows repeat a series and interval (they are summed up, or averaged)")
+    say(f"  duplicates: {report.duplicate_rows:,} rows repeat a series and interval (they are summed up, or averaged)")
     if report.cardinality:
         say(
             f"  cardinality: {', '.join(f'{name} {values:,}' for name, values in zip(item.dimension_names, report.cardinality, strict=True))}"
@@ -229,17 +230,17 @@ def tell_of(report: "Report", item: MetricSet, lake: Path | str) -> None:
     for note in report.notes:
         say(f"  {note}")
     say(f"alerts      {report.alerts:,}")
-    _tell(report.findings, report.found, "problems in the live data")
-    _tell([], report.quarantined, f"alerts were not understood and are kept in {lake}/quarantine")
+    _tell(report.findings, report.finding_count, "problems in the live data")
+    _tell([], report.quarantined_alerts, f"alerts were not understood and are kept in {lake}/quarantine")
 
 
 def _detect(arguments: Arguments) -> int:
     from anomalake.cli import local_pipeline
     from anomalake.functions import detect, lease
-    from anomalake.functions.setting import Setting
+    from anomalake.functions.settings import Settings
     from anomalake.lake.credentials import open_lake
 
-    sets = metric_set.load_all(_metric_set_path(arguments))
+    sets = metric_set_yaml.load_all(_metric_set_path(arguments))
     if not (watched := [item for item in sets if item.source is not None]):
         raise UserError("no metric set here has a `source`, so there is no live data to go through")
     store, failed = open_lake(arguments.lake), False
@@ -247,22 +248,22 @@ def _detect(arguments: Arguments) -> int:
     form = _format(arguments, store, sets)
     for item in watched:
         say(item.path)
-        with lease.leased(store, item, now) as mine:
+        with lease.hold_lease(store, item, now) as mine:
             if not mine:
                 raise UserError(
-                    f"{item.name}: another run of its detector is under way: {lease.holder(store, item)}; try again when it has ended"
+                    f"{item.name}: another run of its detector is under way: {lease.describe_holder(store, item)}; try again when it has ended"
                 )
             if arguments.rebuild:
                 report = local_pipeline.run_backtest(item, store, sets, form, now)
                 tell_of(report, item, arguments.lake)
                 warn_of_partitions(item, store)
-                failed = failed or bool(report.failed or report.quarantined)
+                failed = failed or bool(report.failed_alerts or report.quarantined_alerts)
             else:
-                chosen = Setting(store, sets, form)
-                done, memory = detect.run(item, chosen, now, lambda: True)
-                detect.tidy_days(item, chosen, memory, now, lambda: True)
+                chosen = Settings(store, sets, form)
+                done, memory = detect.run_detector(item, chosen, now, lambda: True)
+                detect.compact_finished_days(item, chosen, memory, now, lambda: True)
                 late = f", {done.late:,} late (`--rebuild` scores them)" if done.late else ""
-                through = f"{item.clock.wall_time(memory.after)} ({item.timezone})"
+                through = f"{item.clock.wall_time(memory.last_processed)} ({item.timezone})"
                 say(f"detector    {done.scored:,} intervals, {done.empty:,} without data{late}, through {through}")
                 for line in (*memory.detector.status(), *done.notes):
                     say(f"  {line}")
@@ -279,7 +280,9 @@ def warn_of_partitions(item: MetricSet, store: Store, top: Path = Path()) -> Non
     samconfig = top / "samconfig.toml"
     told = samconfig.read_text("utf-8", "replace") if samconfig.is_file() else ""
     now = datetime.now(UTC).replace(tzinfo=None)
-    for found, remedy in projection.of_profiles(live_data.list_files_by_interval(store, item), item, told, now):
+    for found, remedy in projection.warnings_for_profiles(
+        live_data.list_files_by_interval(store, item), item, told, now
+    ):
         _warn(f"{found}; {remedy}")
 
 
@@ -288,7 +291,7 @@ def _feedback(arguments: Arguments) -> int:
     from anomalake.lake.credentials import open_lake
 
     item, now = (
-        _one(metric_set.load_all(_metric_set_path(arguments))),
+        _one(metric_set_yaml.load_all(_metric_set_path(arguments))),
         datetime.now(UTC).replace(tzinfo=None, microsecond=0),
     )
     store = open_lake(arguments.lake)
@@ -333,7 +336,7 @@ def _ingest(arguments: Arguments) -> int:
     from anomalake.lake.credentials import open_lake
     from anomalake.lake.ingest import Message, ingest_messages, split_by_size
 
-    sets = metric_set.load_all(_metric_set_path(arguments))
+    sets = metric_set_yaml.load_all(_metric_set_path(arguments))
     messages = []
     for name in arguments.files:
         bodies = sources.split_message(_read(name))
@@ -381,7 +384,7 @@ def _replay(arguments: Arguments) -> int:
     if "://" not in arguments.lake and not Path(arguments.lake).is_dir():
         raise UserError(f"{arguments.lake}: there is no lake in this folder")
     path = _metric_set_path(arguments)
-    sets = metric_set.load_all(path)
+    sets = metric_set_yaml.load_all(path)
     form: Format = arguments.format or detect_format(open_lake(arguments.lake), sets) or _chosen_format()
     base = replay.ReplayJob(arguments.lake, sets, sets[0], form, reroute=arguments.re_route, exact=arguments.exact)
     start, end = max(arguments.start or base.start, base.start), min(arguments.end or base.end, base.end)
@@ -437,11 +440,11 @@ def _replay(arguments: Arguments) -> int:
 
 
 def _query(arguments: Arguments) -> int:
-    from anomalake.catalog import duck
+    from anomalake.catalog import duckdb_catalog
     from anomalake.lake.encoding import encode_safe_cell
 
-    connection = duck.connect(_lake_folder(arguments), metric_set.load_all(_metric_set_path(arguments)))
-    columns, rows = duck.stream(connection, arguments.sql)
+    connection = duckdb_catalog.connect(_lake_folder(arguments), metric_set_yaml.load_all(_metric_set_path(arguments)))
+    columns, rows = duckdb_catalog.stream(connection, arguments.sql)
     shape = arguments.shape or ("csv" if arguments.raw or not sys.stdout.isatty() else "table")
     if arguments.raw and shape != "csv":
         raise UsageError("--raw goes with --as csv only")
@@ -461,11 +464,11 @@ def _query(arguments: Arguments) -> int:
 
 
 def _preview(arguments: Arguments) -> int:
-    from anomalake.catalog import duck
+    from anomalake.catalog import duckdb_catalog
     from anomalake.dashboards import lake_page
 
-    item = _one(metric_set.load_all(_metric_set_path(arguments)))
-    size = lake_page.write_page(item, duck.connect(_lake_folder(arguments), [item]), Path(arguments.output))
+    item = _one(metric_set_yaml.load_all(_metric_set_path(arguments)))
+    size = lake_page.write_page(item, duckdb_catalog.connect(_lake_folder(arguments), [item]), Path(arguments.output))
     say(f"{Path(arguments.output).resolve()} ({size / 1e6:.1f} MB)")
     return 0
 
@@ -476,7 +479,7 @@ def _render(arguments: Arguments) -> int:
 
     top = Path(arguments.output)
     known = top / SCHEMAS
-    sets = metric_set.load_all(Path(arguments.metric_set or "src/metric_sets"))
+    sets = metric_set_yaml.load_all(Path(arguments.metric_set or "src/metric_sets"))
     made = render(sets, known.read_text("utf-8") if known.exists() else "{}")
     stale = []
     for name, text in made.items():
@@ -520,7 +523,7 @@ def _doctor(arguments: Arguments) -> int:
 
     from anomalake import doctor
 
-    sets = metric_set.load_all(Path(arguments.metric_set or "src/metric_sets"))
+    sets = metric_set_yaml.load_all(Path(arguments.metric_set or "src/metric_sets"))
     patient = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"})
     try:
         session: Any = boto3.Session(region_name=arguments.region or os.environ.get("AWS_REGION"))
@@ -529,9 +532,9 @@ def _doctor(arguments: Arguments) -> int:
         raise UserError(f"AWS_PROFILE: {error}; name a profile that `aws configure list-profiles` prints") from error
     if not region:
         raise UserError("no AWS region is chosen; name one with --region, or in AWS_REGION")
-    setting = doctor.Setting(arguments.stack, region, arguments.quicksight_owner, sets)
+    setting = doctor.Settings(arguments.stack, region, arguments.quicksight_owner, sets)
     checks = []
-    for check in doctor.examine(
+    for check in doctor.run_checks(
         lambda service, where: session.client(service, region_name=where, config=patient), setting
     ):
         checks.append(check)
@@ -542,7 +545,7 @@ def _doctor(arguments: Arguments) -> int:
                 f"{check.status:<9}{check.name:<17}{check.found}"
                 + (f"\n{'':<26}-> {check.remedy}" if check.remedy else "")
             )
-    return 0 if doctor.healthy(checks) else 1
+    return 0 if doctor.is_healthy(checks) else 1
 
 
 # --- where things are

@@ -12,7 +12,8 @@ import yaml
 from anomalake.cli import read_table
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import GENERATED_COLUMNS, MAX_DIMENSIONS, MAX_MEASURES
+from anomalake.domain.metric_set import MAX_DIMENSIONS, MAX_MEASURES
+from anomalake.domain.names import GENERATED_COLUMNS
 from anomalake.lake.live_data import parse_wall_time
 
 LOOKED_AT = 5_000  # distinct timestamps

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import GENERATED_COLUMNS
+from anomalake.domain.names import GENERATED_COLUMNS
 
 SNIFFED, SNIFFED_LINES = 65_536, 100  # characters and lines that are read to find the delimiter
 DELIMITERS = (",", ";", "\t", "|")  # in this order where several fit equally

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from anomalake import cloudformation
-from anomalake.catalog import glue
+from anomalake.catalog import glue_templates
 from anomalake.dashboards import quicksight
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
@@ -33,10 +33,12 @@ def render(sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:
                 f"metric set {item.name!r}: version {item.version} was rendered with dimensions {before['dimensions']} and measures "
                 f"{before['measures']}, not {schema['dimensions']} and {schema['measures']}; raise `version` to {item.version + 1}"
             )
-    templates = {"glue/template.json": glue.template(sets)}
-    templates |= {f"glue/{glue.set_file(item)}": glue.set_template(item) for item in sets}
+    templates = {"glue/template.json": glue_templates.catalog_template(sets)}
+    templates |= {
+        f"glue/{glue_templates.metric_set_file(item)}": glue_templates.metric_set_template(item) for item in sets
+    }
     templates |= {f"quicksight/{name}": made for name, made in quicksight.build_templates(sets).items()}
     return {
         SCHEMAS: json.dumps(schemas, indent=1, sort_keys=True) + "\n",
-        **{name: cloudformation.text(made, name) for name, made in templates.items()},
+        **{name: cloudformation.template_text(made, name) for name, made in templates.items()},
     }

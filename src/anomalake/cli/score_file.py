@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from anomalake.cli import read_table
 from anomalake.detect import model
-from anomalake.detect.timeline import clock_now
+from anomalake.detect.timeline import utc_now
 from anomalake.domain import intervals
 from anomalake.domain.errors import UserError
 from anomalake.domain.intervals import Frequency
@@ -69,7 +69,7 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
     A timestamp is ISO 8601, read on the clock it is written on (UTC where it names a zone), and written as its interval's start. A row whose interval
     has not ended at `now` (on the same clock; UTC's, if not given) is written without a score.
     """
-    now = now or clock_now()
+    now = now or utc_now()
     if target.suffix not in (".csv", ".parquet", ".pq"):
         raise UserError(f"{target}: the scores are written as .csv or .parquet; name such a file")
     if target.resolve() == source.resolve():
@@ -103,7 +103,9 @@ def score_rows(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
         wall, here = times.iloc[begin].to_pydatetime(), codes[begin:end]
         row = np.full(len(names), np.nan)
         row[here] = values[begin:end]
-        points = model.step(state, wall.toordinal(), intervals.get_slot(wall, frequency), row, DEFAULT_SENSITIVITY)
+        points = model.score_interval(
+            state, wall.toordinal(), intervals.get_slot(wall, frequency), row, DEFAULT_SENSITIVITY
+        )
         found[begin:end] = np.stack([points.score, points.expected, points.lower, points.upper], axis=1)[here]
     return rows.assign(**dict(zip(("score", "expected", "lower", "upper"), found.T, strict=True)))
 

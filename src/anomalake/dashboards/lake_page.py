@@ -1,4 +1,4 @@
-"""The page of a lake: the metric set's own definition over the lake's views, with a window that fits the data."""
+"""The HTML page of a lake: the definition of its metric set over the views of the lake, with a window that fits the data."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -6,54 +6,68 @@ from pathlib import Path
 
 import duckdb
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.dashboards import definition, preview
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import files
 
-LIVE = "anomalies_with_live"
+# Live data can hold dates such as 1970 or 2036, which the detector reports and does not score. The window includes live data of at most this many days
+# before and after the results.
+LIVE_DATA_MARGIN_DAYS = 366
 
 
 def write_page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, file: Path) -> int:
-    """Write the page to the file; its size in bytes."""
-    with duck.explained():
-        html = duck.interruptible(connection, lambda: _page(metric_set, connection))
+    """Write the page to the file and return its size in bytes; `connection` is `duckdb_catalog.connect` of the lake.
+
+    Raises `UserError` for a view that cannot be read.
+    """
+    with duckdb_catalog.engine_errors_as_user_errors():
+        html = duckdb_catalog.run_interruptibly(connection, lambda: _render_page(metric_set, connection))
     file.parent.mkdir(parents=True, exist_ok=True)
     files.write_text(file, html)
     return len(html.encode())
 
 
-def _page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -> str:
-    db, now = database(duck.PREFIX, metric_set), datetime.now(UTC).replace(tzinfo=None)
-    for name in definition.DATASETS:  # read once, for all that the page asks
+def _render_page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -> str:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    _copy_views(metric_set, connection)
+    start, end = _find_window(connection)
+    window = definition.fit_window(metric_set, start or now - timedelta(days=1), end or now)
+    datasets = {name: f"temp.{name}" for name in definition.DATASETS}
+    analysis = definition.build_set_definition(metric_set, window)
+    return preview.render_page(analysis, connection, datasets, metric_set.title, now)
+
+
+def _copy_views(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -> None:
+    """Copy the views to temporary tables, so that the queries of the page read the files of the lake once."""
+    database_name = database(duckdb_catalog.DEFAULT_PREFIX, metric_set)
+    for name in definition.DATASETS:
         try:
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {db}.{name}")
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {database_name}.{name}")
         except duckdb.Error as error:
-            raise UserError(f"{db}.{name}: cannot be read: {duck.one_line(error)}") from error
-    # Live data may hold a date in 1970 or 2036, which is reported and not scored; of live data a year around the results counts.
-    first, last = _extent(connection, [name for name in definition.DATASETS if name != LIVE], "true")
-    near = (
-        f"localtimestamp BETWEEN TIMESTAMP '{first}' - INTERVAL 366 DAY AND TIMESTAMP '{last}' + INTERVAL 366 DAY"
-        if first
-        else "true"
-    )
-    first, last = _extent(connection, definition.DATASETS, near)
-    window = definition.fit_window(metric_set, first or now - timedelta(days=1), last or now)
-    made = definition.build_set_definition(metric_set, window)
-    return preview.render_page(
-        made, connection, {name: f"temp.{name}" for name in definition.DATASETS}, metric_set.title, now
-    )
+            raise UserError(f"{database_name}.{name}: cannot be read: {duckdb_catalog.one_line(error)}") from error
 
 
-def _extent(
-    connection: duckdb.DuckDBPyConnection, names: Iterable[str], near: str
+def _find_window(connection: duckdb.DuckDBPyConnection) -> tuple[datetime | None, datetime | None]:
+    """Return the first and last local time of the results and of the live data near them; None for a lake without data."""
+    results = [name for name in definition.DATASETS if name != definition.LIVE]
+    first, last = _find_extent(connection, results, "true")
+    if first is None or last is None:
+        return _find_extent(connection, definition.DATASETS, "true")
+    margin = f"INTERVAL {LIVE_DATA_MARGIN_DAYS} DAY"
+    near_results = f"localtimestamp BETWEEN TIMESTAMP '{first}' - {margin} AND TIMESTAMP '{last}' + {margin}"
+    return _find_extent(connection, definition.DATASETS, near_results)
+
+
+def _find_extent(
+    connection: duckdb.DuckDBPyConnection, names: Iterable[str], condition: str
 ) -> tuple[datetime | None, datetime | None]:
-    """The first and the last local time in the rows of these datasets that fit the condition."""
-    parts = " UNION ALL ".join(
-        f"SELECT min(localtimestamp) AS first, max(localtimestamp) AS last FROM temp.{name} WHERE {near}"
+    """Return the first and last local time in the rows of these datasets that meet the condition."""
+    extents = " UNION ALL ".join(
+        f"SELECT min(localtimestamp) AS first, max(localtimestamp) AS last FROM temp.{name} WHERE {condition}"
         for name in names
     )
-    ((first, last),) = connection.sql(f"SELECT min(first), max(last) FROM ({parts})").fetchall()
+    ((first, last),) = connection.sql(f"SELECT min(first), max(last) FROM ({extents})").fetchall()
     return first, last

@@ -41,7 +41,7 @@ class _Seen(NamedTuple):
     deviation: Floats  # its share of the event's; 0 where not affected
 
 
-def causes(
+def find_causes(
     dimensions: Sequence[str], series: Sequence[Series], value: Floats, expected: Floats, affected: NDArray[np.int64]
 ) -> tuple[Cause, ...]:
     """The causes of an event, the widest first, of one layer the most explaining; the same in whatever order the series come.
@@ -94,7 +94,7 @@ def causes(
     return tuple(found)
 
 
-def told(some: Sequence[Cause]) -> str:
+def format_causes(some: Sequence[Cause]) -> str:
     """The causes on a line: `platform=pc_web, marketplace=us (83 %); platform=mobile_app (12 %)`."""
     parts = [
         (", ".join(f"{name}={'(null)' if value is None else value}" for name, value in one.values) or "all series")

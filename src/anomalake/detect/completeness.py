@@ -23,16 +23,16 @@ class Completeness:
     slots: int  # intervals a day
     day: int = -1  # the last one, as an ordinal
     counts: NDArray[np.int32] = field(init=False)  # [day % kept, slot]: series with a value
-    gaps: list[tuple[int, int]] = field(
+    recent_gaps: list[tuple[int, int]] = field(
         default_factory=list
     )  # day (an ordinal) and intervals of those that ended in the last four weeks
-    gap: int = 0  # intervals of the one that is under way
-    told: bool = False  # ... and whether it was told
+    gap_length: int = 0  # intervals of the one that is under way
+    reported: bool = False  # ... and whether it was told
 
     def __post_init__(self) -> None:
         self.counts = np.full((_KEPT, self.slots), UNKNOWN, np.int32)
 
-    def usual(self, day: int, slot: int) -> int | None:
+    def usual_count(self, day: int, slot: int) -> int | None:
         """How many series have a value at that time as a rule; None while less than a week is known."""
         recent = self._known(day, slot, range(1, RECENT_DAYS + 1))
         weekday = self._known(day, slot, range(7, 7 * WEEKS + 1, 7))
@@ -46,7 +46,9 @@ class Completeness:
         return known
 
 
-def step(state: Completeness, day: int, slot: int, count: int, most_missing: float) -> tuple[int | None, float, bool]:
+def record_count(
+    state: Completeness, day: int, slot: int, count: int, most_missing: float
+) -> tuple[int | None, float, bool]:
     """Take an interval's number of series: how many are usual, the per cent of them that is missing, and whether that is to be told now.
 
     `most_missing` per cent or more is a gap, where it is more than chance too. `day` is a date's ordinal, not before the last one.
@@ -55,17 +57,19 @@ def step(state: Completeness, day: int, slot: int, count: int, most_missing: flo
         passed = [some % _KEPT for some in range(max(state.day + 1, day - _KEPT + 1), day + 1)]
         state.counts[passed] = UNKNOWN
         state.day = day
-        state.gaps = [gap for gap in state.gaps if gap[0] > day - 7 * WEEKS]
-    usual = state.usual(day, slot)
+        state.recent_gaps = [gap for gap in state.recent_gaps if gap[0] > day - 7 * WEEKS]
+    usual = state.usual_count(day, slot)
     state.counts[day % _KEPT, slot] = count
     missing = 100 * max(0, usual - count) / usual if usual else 0.0
     if usual and count < usual and missing >= most_missing and (not count or usual - count > CHANCE * usual**0.5):
-        state.gap += 1
-        longest = sorted((length for _, length in state.gaps), reverse=True)
-        tells = not state.told and state.gap > FORGIVEN * (longest[THEIR - 1] if len(longest) >= THEIR else 0)
-        state.told = state.told or tells
+        state.gap_length += 1
+        longest = sorted((length for _, length in state.recent_gaps), reverse=True)
+        tells = not state.reported and state.gap_length > FORGIVEN * (
+            longest[THEIR - 1] if len(longest) >= THEIR else 0
+        )
+        state.reported = state.reported or tells
         return usual, missing, tells
-    if count and state.gap:
-        state.gaps.append((day, state.gap))
-        state.gap, state.told = 0, False
+    if count and state.gap_length:
+        state.recent_gaps.append((day, state.gap_length))
+        state.gap_length, state.reported = 0, False
     return usual, missing, False

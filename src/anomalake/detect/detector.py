@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from anomalake.detect import completeness, events, feedback, model
 from anomalake.detect.completeness import RECENT_DAYS, Completeness
 from anomalake.detect.feedback import Feedback
-from anomalake.detect.filters import awake
+from anomalake.detect.filters import without_snoozed
 from anomalake.domain import intervals
-from anomalake.domain.alert import MISSING_DATA, Alert, get_dimension_values
+from anomalake.domain.alert import MISSING_DATA, Alert
+from anomalake.domain.alert_matching import get_dimension_values
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.series_key import build_series_key
 from anomalake.lake.live_data import IntervalData, Series
 
 _key = lru_cache(maxsize=2**17)(build_series_key)
-SHARD = 20_000  # columns (series x measures) at most that are one shard of the state
+SHARD_COLUMNS = 20_000  # columns (series x measures) at most that are one shard of the state
 
 Status = Literal["learning", "scored", "thin", "empty", "late"]
 
@@ -40,7 +41,7 @@ class Health(NamedTuple):
     rows_refused: int
 
 
-class Scored(NamedTuple):
+class IntervalResult(NamedTuple):
     """An interval's outcome: a record for each series and measure with a value (the columns of `observations`), its alerts, its health."""
 
     start: datetime  # naive UTC
@@ -49,7 +50,7 @@ class Scored(NamedTuple):
     health: Health | None = None  # none where nothing came and nothing is usual
 
 
-class Ongoing(NamedTuple):
+class OngoingEvent(NamedTuple):
     """The last event of a measure: when, the group that it belongs to, and the columns of its series."""
 
     start: datetime  # naive UTC
@@ -68,11 +69,11 @@ class Detector:
     metric_set: MetricSet
     series: dict[Series, int] = field(default_factory=dict)
     shards: list[model.State] = field(default_factory=list)
-    last: NDArray[np.int32] = field(
+    last_days: NDArray[np.int32] = field(
         default_factory=lambda: np.empty(0, np.int32)
     )  # [series]: the last day with a value, as an ordinal
-    arrived: Completeness = field(init=False)
-    ongoing: dict[str, Ongoing] = field(default_factory=dict)  # by measure
+    completeness: Completeness = field(init=False)
+    ongoing: dict[str, OngoingEvent] = field(default_factory=dict)  # by measure
     feedback: tuple[Feedback, ...] = ()
     _weights: tuple[tuple[int, int], tuple[model.Floats, model.Floats] | None] = (
         (0, 0),
@@ -80,31 +81,37 @@ class Detector:
     )  # for so much feedback and so many series
 
     def __post_init__(self) -> None:
-        self.arrived = Completeness(intervals.slots_per_day(self.metric_set.frequency))
+        self.completeness = Completeness(intervals.slots_per_day(self.metric_set.frequency))
 
     @property
     def per_shard(self) -> int:
         """Series in a shard."""
-        return max(1, SHARD // len(self.metric_set.measures))
+        return max(1, SHARD_COLUMNS // len(self.metric_set.measures))
 
-    def score(self, interval: IntervalData) -> Scored:
+    def score(self, interval: IntervalData) -> IntervalResult:
         """Score an interval and learn from it; intervals come in time's order, those without data too."""
         item, start = self.metric_set, interval.start
         wall = item.clock.wall_time(start)
         day, slot = wall.toordinal(), intervals.get_slot(wall, item.frequency)
         said = [one for one in self.feedback if one.timestamp < start]
-        values, points = self._points(interval, day, slot, said)
+        values, points = self._score_values(interval, day, slot, said)
         present = np.flatnonzero(~np.isnan(values).all(axis=1))
-        arrival = arrive(
-            self.arrived, item, start, said, came=len(present), rows=interval.row_count, refused=interval.finding_count
+        arrival = record_arrival(
+            self.completeness,
+            item,
+            start,
+            said,
+            came=len(present),
+            rows=interval.row_count,
+            refused=interval.finding_count,
         )
         missed = self._missing(day, slot, present) if arrival.tells else np.empty(0, np.int64)
-        self.last[present] = day
-        scored = outcome(item, list(self.series), points, arrival, missed)
+        self.last_days[present] = day
+        scored = build_result(item, list(self.series), points, arrival, missed)
         alerts = tuple(self._grouped(alert, start) for alert in scored.alerts)
         return scored._replace(alerts=alerts)
 
-    def _points(
+    def _score_values(
         self, interval: IntervalData, day: int, slot: int, said: list[Feedback]
     ) -> tuple[model.Floats, model.Points]:
         """The values of all series [series, measure], and their points [series x measures]."""
@@ -114,11 +121,11 @@ class Detector:
         values = np.full((len(self.series), width), np.nan)
         for series, measured in interval.values.items():
             values[self.series[series]] = [np.nan if value is None else value for value in measured]
-        self.last = np.concatenate([self.last, np.zeros(len(self.series) - len(self.last), np.int32)])
+        self.last_days = np.concatenate([self.last_days, np.zeros(len(self.series) - len(self.last_days), np.int32)])
         parts = [values[first : first + self.per_shard].ravel() for first in range(0, len(values), self.per_shard)]
         while len(self.shards) < len(parts):
             self.shards.append(model.State(intervals.slots_per_day(self.metric_set.frequency)))
-        weights, stretch = self._weighed(said), stretches(self.metric_set, interval.start)
+        weights, stretch = self._weighed(said), length_ratios(self.metric_set, interval.start)
 
         def one(number: int) -> model.Points:
             state, part = self.shards[number], parts[number]
@@ -130,11 +137,11 @@ class Detector:
                 else (weights[0][first : first + part.size], weights[1][first : first + part.size])
             )
             longer = None if stretch is None else np.tile(stretch, part.size // width)
-            return model.step(state, day, slot, part, sensitivity, weight=mine, stretch=longer)
+            return model.score_interval(state, day, slot, part, sensitivity, weight=mine, stretch=longer)
 
         if not interval.values:
             return values, model.Points(*(np.full(values.size, np.nan) for _ in model.Points._fields))
-        points = list(in_threads(one, range(len(parts))))
+        points = list(map_in_threads(one, range(len(parts))))
         return values, points[0] if len(points) == 1 else model.Points(*map(np.concatenate, zip(*points, strict=True)))
 
     def _weighed(self, said: list[Feedback]) -> tuple[model.Floats, model.Floats] | None:
@@ -144,7 +151,8 @@ class Detector:
             return None
         if self._weights[0] != size:
             below, above = (
-                feedback.weights(said, self.metric_set, list(self.series), side).ravel() for side in ("below", "above")
+                feedback.distance_weights(said, self.metric_set, list(self.series), side).ravel()
+                for side in ("below", "above")
             )
             self._weights = (size, (below, above))
         return self._weights[1]
@@ -152,8 +160,8 @@ class Detector:
     def _missing(self, day: int, slot: int, present: NDArray[np.int64]) -> NDArray[np.int64]:
         """The series without a value that had one in the last week, and at that time of day before."""
         width, per_shard = len(self.metric_set.measures), self.per_shard
-        lasts = (self.last[number * per_shard : (number + 1) * per_shard] for number in range(len(self.shards)))
-        parts = [usual_at(state, last, day, slot, width) for state, last in zip(self.shards, lasts, strict=True)]
+        lasts = (self.last_days[number * per_shard : (number + 1) * per_shard] for number in range(len(self.shards)))
+        parts = [has_usual_data(state, last, day, slot, width) for state, last in zip(self.shards, lasts, strict=True)]
         wanted = np.concatenate([np.empty(0, bool), *parts])
         wanted[present] = False
         return np.flatnonzero(wanted)
@@ -166,8 +174,11 @@ class Detector:
         affected = frozenset(
             self.series[get_dimension_values(series, self.metric_set)] for series in metric.relevant_time_series
         )
-        group = grouped(
-            self.ongoing, self.metric_set, metric.metric_name, Ongoing(start, alert.anomaly_group_id or "", affected)
+        group = assign_group(
+            self.ongoing,
+            self.metric_set,
+            metric.metric_name,
+            OngoingEvent(start, alert.anomaly_group_id or "", affected),
         )
         return msgspec.structs.replace(alert, anomaly_group_id=group)
 
@@ -195,7 +206,7 @@ class Arrival(NamedTuple):
     refused: int
 
 
-def arrive(
+def record_arrival(
     known: Completeness,
     item: MetricSet,
     start: datetime,
@@ -206,16 +217,23 @@ def arrive(
     refused: int,
 ) -> Arrival:
     """Take an interval's number of series with a value; intervals come in time's order."""
-    most, wall = item.alerts.sensitivity / feedback.missing_weight(said), item.clock.wall_time(start)
-    usual, missing, tells = completeness.step(
+    most, wall = item.alerts.sensitivity / feedback.missing_data_weight(said), item.clock.wall_time(start)
+    usual, missing, tells = completeness.record_count(
         known, wall.toordinal(), intervals.get_slot(wall, item.frequency), came, most
     )
     return Arrival(
-        start, came, usual, missing, tells and item.alerts.missing_data, bool(usual) and known.gap > 0, rows, refused
+        start,
+        came,
+        usual,
+        missing,
+        tells and item.alerts.missing_data,
+        bool(usual) and known.gap_length > 0,
+        rows,
+        refused,
     )
 
 
-def stretches(item: MetricSet, start: datetime) -> model.Floats | None:
+def length_ratios(item: MetricSet, start: datetime) -> model.Floats | None:
     """How many times its usual length an interval has, for each measure: 1 for a mean, more or less for a sum where clocks are set in it.
 
     None where they are not.
@@ -226,15 +244,15 @@ def stretches(item: MetricSet, start: datetime) -> model.Floats | None:
     )
 
 
-def usual_at(state: model.State, last: NDArray[np.int32], day: int, slot: int, width: int) -> NDArray[np.bool_]:
+def has_usual_data(state: model.State, last: NDArray[np.int32], day: int, slot: int, width: int) -> NDArray[np.bool_]:
     """Which series of a shard had a value in the last week, and at that time of day before."""
     seen: NDArray[np.bool_] = state.seen[slot].reshape(-1, width).any(axis=1)
     return seen & (last[: len(seen)] >= day - RECENT_DAYS)
 
 
-def outcome(
+def build_result(
     item: MetricSet, known: Sequence[Series], points: model.Points, arrival: Arrival, missed: NDArray[np.int64]
-) -> Scored:
+) -> IntervalResult:
     """What is written of an interval, each alert still a group of its own.
 
     `points` has an entry for each of the `known` series and measures; `missed` are the places of the series that an event of missing data names.
@@ -248,21 +266,25 @@ def outcome(
     ]
     observations.sort(key=itemgetter(0))
     found = [
-        events.event(item, measure, start, known, some)
+        events.build_anomaly_alert(item, measure, start, known, some)
         for measure, some in zip(item.measure_names, by_measure, strict=True)
     ]
-    alerts = events.with_others([alert for alert in found if alert is not None])
-    awaited = awake(item, MISSING_DATA, item.clock.wall_time(start), known, missed.tolist()) if arrival.tells else []
+    alerts = events.add_related_measures([alert for alert in found if alert is not None])
+    awaited = (
+        without_snoozed(item, MISSING_DATA, item.clock.wall_time(start), known, missed.tolist())
+        if arrival.tells
+        else []
+    )
     if arrival.tells and (awaited or not len(missed)):
         told = (arrival.came, arrival.usual or 0, arrival.missing)
-        alerts.append(events.missing(item, start, known, awaited, arrived=told))
+        alerts.append(events.build_missing_data_alert(item, start, known, awaited, arrived=told))
     scored = int((~np.isnan(points.expected)).reshape(-1, width).any(axis=1).sum())
     status: Status = "empty" if not arrival.came else "thin" if arrival.thin else "scored" if scored else "learning"
     health = Health(start, status, arrival.came, arrival.usual, scored, arrival.rows, arrival.refused)
-    return Scored(start, observations, tuple(alerts), health if arrival.came or arrival.usual else None)
+    return IntervalResult(start, observations, tuple(alerts), health if arrival.came or arrival.usual else None)
 
 
-def grouped(ongoing: dict[str, Ongoing], item: MetricSet, measure: str, event: Ongoing) -> str:
+def assign_group(ongoing: dict[str, OngoingEvent], item: MetricSet, measure: str, event: OngoingEvent) -> str:
     """The group of a measure's event: that of the interval just before, where it had an event of one of its series; events come in time's order."""
     before = ongoing.get(measure)
     if before is not None and before.series & event.series and item.clock.end(before.start) == event.start:
@@ -281,7 +303,7 @@ def _status(shards: list[tuple[model.State, int]], width: int) -> str:
 
     seen, zeros, spread = of("seen"), of("zeros"), of("spread")
     slots, days = shards[0][0].slots, seen.max(axis=0)
-    fewest = model.FEWEST_DAYS[slots]
+    fewest = model.MIN_HISTORY_DAYS[slots]
     have, scored = days > 0, days >= fewest
     again = int(((of("relearned") > 0) & ~scored).sum())
     relearning = (
@@ -308,7 +330,7 @@ def _status(shards: list[tuple[model.State, int]], width: int) -> str:
     )
 
 
-def in_threads(work: Any, numbers: Iterable[int]) -> Iterator[Any]:
+def map_in_threads(work: Any, numbers: Iterable[int]) -> Iterator[Any]:
     """The work on each number, in their order; at once where there are several (numpy and zlib let go of the interpreter)."""
     several = list(numbers)
     if len(several) < 2:
@@ -321,7 +343,7 @@ def in_threads(work: Any, numbers: Iterable[int]) -> Iterator[Any]:
 def _records(known: Sequence[Series], start: datetime, measure: str, points: model.Points) -> Iterator[tuple[Any, ...]]:
     """The observations of a measure; expected value, bounds and score are null where there are none yet."""
     places = np.flatnonzero(~np.isnan(points.value))
-    columns = (*events.rounded(points, places), events.figures(points.score[places]))
+    columns = (*events.round_bounds(points, places), events.round_figures(points.score[places]))
     cells: list[list[float | None]] = [column.tolist() for column in columns]
     for i in np.flatnonzero(np.isnan(points.expected[places])).tolist():
         for column in cells:
@@ -330,9 +352,9 @@ def _records(known: Sequence[Series], start: datetime, measure: str, points: mod
         yield (_key(known[i]), start, *known[i], measure, value, *numbers)
 
 
-def days(scored: Iterator[Scored]) -> Iterator[tuple[str, list[Scored]]]:
+def group_results_by_day(scored: Iterator[IntervalResult]) -> Iterator[tuple[str, list[IntervalResult]]]:
     """The outcomes gathered by UTC date, in time's order."""
-    gathered: list[Scored] = []
+    gathered: list[IntervalResult] = []
     for item in scored:
         if gathered and item.start.date() != gathered[0].start.date():
             yield f"{gathered[0].start:%Y-%m-%d}", gathered

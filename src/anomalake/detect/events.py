@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalake.detect import cause
-from anomalake.detect.filters import alerting
+from anomalake.detect.filters import alerting_series
 from anomalake.detect.model import Floats, Points
-from anomalake.detect.score import distance_of, score_of
+from anomalake.detect.score import distance_from_score, score_from_distance
 from anomalake.domain import alert as alerts
 from anomalake.domain.alert import Alert
 from anomalake.domain.metric_set import MetricSet
@@ -28,7 +28,7 @@ FIGURES = 6  # significant figures of what the detector computes
 _TENS = np.array([float(f"1e{power}") for power in range(23)])  # those that a float holds exactly
 
 
-def figures(values: Floats) -> Floats:
+def round_figures(values: Floats) -> Floats:
     """To `FIGURES` significant figures, as text with so many would read."""
     size = np.abs(values)
     with np.errstate(all="ignore"):
@@ -52,31 +52,31 @@ def figures(values: Floats) -> Floats:
     return np.where(size > 0, found, values)
 
 
-def rounded(points: Points, places: Sequence[int] | NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+def round_bounds(points: Points, places: Sequence[int] | NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
     """Expected value, lower and upper bound of the series at these places, rounded; a value outside its band stays outside."""
     value, expected, lower, upper = (
         column[places] for column in (points.value, points.expected, points.lower, points.upper)
     )
-    low, high, off = figures(lower), figures(upper), np.abs(value) * 10.0**-FIGURES
+    low, high, off = round_figures(lower), round_figures(upper), np.abs(value) * 10.0**-FIGURES
     above = value + off
     low = np.where((value < lower) & (value >= low), np.where(above == 0, 10.0**-FIGURES, above), low)
     high = np.where((value > upper) & (value <= high), value - off, high)
-    return figures(expected), low, high
+    return round_figures(expected), low, high
 
 
-def severity(scores: Sequence[float]) -> float:
+def severity_score(scores: Sequence[float]) -> float:
     """The event's score from its series': that of the greatest, raised by the others (the 4-norm of their distances)."""
     largest = max(scores)
-    greatest = distance_of(largest) or 1.0  # at a sensitivity of 0 what is as expected is reported too
-    raised = greatest * sum((distance_of(score) / greatest) ** 4 for score in scores) ** 0.25
-    return round(max(largest, float(score_of(np.array(raised)))), 2)
+    greatest = distance_from_score(largest) or 1.0  # at a sensitivity of 0 what is as expected is reported too
+    raised = greatest * sum((distance_from_score(score) / greatest) ** 4 for score in scores) ** 0.25
+    return round(max(largest, float(score_from_distance(np.array(raised)))), 2)
 
 
-def event(
+def build_anomaly_alert(
     metric_set: MetricSet, measure: str, start: datetime, series: Sequence[Series], points: Points
 ) -> Alert | None:
     """The alert of one measure in the interval that starts at `start` (naive UTC), or None; `points` has an entry for each of `series`."""
-    found = alerting(metric_set, measure, metric_set.clock.wall_time(start), series, points)
+    found = alerting_series(metric_set, measure, metric_set.clock.wall_time(start), series, points)
     if not len(found):
         return None
     order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), build_series_key(series[i])))
@@ -86,17 +86,19 @@ def event(
     }  # halves do not overflow
     deviation = {i: abs(error[i]) for i in order}
     net = math.fsum(error.values())
-    band = list(zip(*(column.tolist() for column in rounded(points, order)), strict=True))
+    band = list(zip(*(column.tolist() for column in round_bounds(points, order)), strict=True))
     return Alert(
         alert_name=f"{metric_set.name}-{measure}",
         alert_event_id=f"{metric_set.detector_arn}:event/{identity}",
         anomaly_detector_arn=metric_set.detector_arn,
         anomaly_group_id=identity,
         timestamp=f"{start:%Y-%m-%dT%H:%M}Z[UTC]",
-        anomaly_score=severity([float(points.score[i]) for i in order]),
+        anomaly_score=severity_score([float(points.score[i]) for i in order]),
         source=SOURCE,
         direction="above" if net > 0 else "below",
-        root_cause=cause.told(cause.causes(metric_set.dimension_names, series, points.value, points.expected, found))
+        root_cause=cause.format_causes(
+            cause.find_causes(metric_set.dimension_names, series, points.value, points.expected, found)
+        )
         or None,
         impacted_metric=alerts.ImpactedMetric(
             metric_name=measure,
@@ -118,7 +120,7 @@ def event(
     )
 
 
-def missing(
+def build_missing_data_alert(
     metric_set: MetricSet,
     start: datetime,
     series: Sequence[Series],
@@ -157,7 +159,7 @@ def missing(
     )
 
 
-def with_others(some: Sequence[Alert]) -> list[Alert]:
+def add_related_measures(some: Sequence[Alert]) -> list[Alert]:
     """The alerts of one interval, each saying at the end of its root cause which other measures moved in a series of it, and to which side."""
     keys = [frozenset(one.dimensions for one in alert.impacted_metric.relevant_time_series) for alert in some]
     made = []
@@ -178,8 +180,8 @@ def _lacking(metric_set: MetricSet, series: Sequence[Series], missed: Sequence[i
     """What the missing series have in common."""
     came = np.ones(len(series))
     came[list(missed)] = 0
-    found = cause.told(
-        cause.causes(metric_set.dimension_names, series, came, np.ones(len(series)), np.array(missed, np.int64))
+    found = cause.format_causes(
+        cause.find_causes(metric_set.dimension_names, series, came, np.ones(len(series)), np.array(missed, np.int64))
     )
     return f"; missing: {found}" if found else ""
 

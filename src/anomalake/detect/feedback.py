@@ -38,11 +38,11 @@ def parse(data: bytes, metric_set: MetricSet, where: str) -> Feedback:
         found = msgspec.json.decode(data, type=Feedback)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise UserError(f"{where}: is no feedback: {error}; it is left out") from error
-    check(found, metric_set, where)
+    validate(found, metric_set, where)
     return found
 
 
-def check(found: Feedback, metric_set: MetricSet, where: str) -> None:
+def validate(found: Feedback, metric_set: MetricSet, where: str) -> None:
     """`UserError` where it names what the metric set does not have."""
     measures, dimensions = (*metric_set.measure_names, MISSING_DATA), metric_set.dimension_names
     if found.metric_name not in measures:
@@ -59,7 +59,7 @@ def check(found: Feedback, metric_set: MetricSet, where: str) -> None:
         )
 
 
-def weights(
+def distance_weights(
     some: Sequence[Feedback], metric_set: MetricSet, series: Sequence[Series], direction: str
 ) -> NDArray[np.float64]:
     """How many times its distance a series' anomaly counts on that side of what is expected; shape (series, measures)."""
@@ -72,7 +72,7 @@ def weights(
     return np.clip(found, LEAST, MOST)
 
 
-def missing_weight(some: Sequence[Feedback]) -> float:
+def missing_data_weight(some: Sequence[Feedback]) -> float:
     """The same of data that does not arrive."""
     said = [WANTED if one.wanted else NOT_WANTED for one in some if one.metric_name == MISSING_DATA]
     return float(np.clip(np.prod(said), LEAST, MOST))

@@ -14,7 +14,7 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.live_data import Series
 
 
-def alerting(
+def alerting_series(
     metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], points: Points
 ) -> NDArray[np.int64]:
     """Which of `series` (an entry of `points` each) are reported as anomalous in the interval that starts at `wall`: their places."""
@@ -27,13 +27,13 @@ def alerting(
         if wanted.direction is not None:
             found &= error > 0 if wanted.direction == "above" else error < 0
     places = [place for place in np.flatnonzero(found).tolist() if _fits(metric_set, series[place], wanted.dimensions)]
-    places = awake(metric_set, measure, wall, series, places)
+    places = without_snoozed(metric_set, measure, wall, series, places)
     with np.errstate(over="ignore"):
         impact = float(np.sum(np.abs(error[places])))
     return np.array(places if impact >= wanted.minimum_impact.get(measure, 0) else [], np.int64)
 
 
-def awake(
+def without_snoozed(
     metric_set: MetricSet, measure: str, wall: datetime, series: Sequence[Series], places: Sequence[int]
 ) -> list[int]:
     """Those of the places whose series are not snoozed in the measure; what is snoozed in all measures is so for `missing data` too."""

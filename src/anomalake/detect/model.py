@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalake.detect.score import distance_of, score_of
+from anomalake.detect.score import distance_from_score, score_from_distance
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 HISTORY_DAYS = 57  # of live data that a detector which knows nothing is taught
-FEWEST_DAYS = {1: 14, 24: 4, 144: 2, 288: 1}  # by slots a day; days of values at a time of day before it is scored
+MIN_HISTORY_DAYS = {1: 14, 24: 4, 144: 2, 288: 1}  # by slots a day; days of values at a time of day before it is scored
 UNSURE = 1.5  # variance of the expected value, in that of the noise, above which it is unsure: a weekday never seen
 SETTLED_DAYS = 9  # of values at a time of day; before, and where it is unsure, ...
 NEW = 0.25  # ... what is expected may be off by as much of it, as a scale
@@ -154,7 +154,7 @@ class State:
         self.local[0][:, which] = 1
 
 
-def joined(several: Sequence[State]) -> State:
+def merge_states(several: Sequence[State]) -> State:
     """One state of the series of several, which were stepped through the same intervals."""
     whole = State(several[0].slots)
     whole.size, whole.day = sum(state.size for state in several), max(state.day for state in several)
@@ -176,7 +176,7 @@ def _forgotten(slots: int) -> Floats:
     return forgotten
 
 
-def step(
+def score_interval(
     state: State, day: int, slot: int, values: Floats, sensitivity: float, *,
     weight: tuple[Floats, Floats] | None = None, stretch: Floats | None = None,
 ) -> Points:  # fmt: skip
@@ -226,7 +226,7 @@ def step(
     scale = np.where(
         ((total >= UNSURE) | (state.seen[slot] < SETTLED_DAYS)) & ~rare, np.hypot(scale, NEW * np.abs(mean)), scale
     )
-    enough = state.seen[slot] >= FEWEST_DAYS[state.slots]
+    enough = state.seen[slot] >= MIN_HISTORY_DAYS[state.slots]
     known = born & enough
     measured = values
     if stretch is not None:
@@ -244,7 +244,7 @@ def step(
     _learn_tail(state, values, np.abs(error) / limit, known & present, pace)
 
     shown = np.where(known & present, 0.0, np.nan)
-    reach, distance = distance_of(sensitivity) * scale, np.abs(offset)
+    reach, distance = distance_from_score(sensitivity) * scale, np.abs(offset)
     reaches = (reach, reach)
     if weight is not None:
         distance, reaches = distance * np.where(offset < 0, *weight), (reach / weight[0], reach / weight[1])
@@ -259,7 +259,7 @@ def step(
             expected * stretch,
             np.maximum(upper, upper * stretch),
         )
-    return Points(measured, expected + shown, lower + shown, upper + shown, score_of(distance) + shown)
+    return Points(measured, expected + shown, lower + shown, upper + shown, score_from_distance(distance) + shown)
 
 
 def _nearest(expected: Floats, values: Floats, stretch: Floats) -> Floats:
@@ -304,7 +304,7 @@ def _kinds(state: State, day: int, values: Floats, present: NDArray[np.bool_]) -
     state.strange_days = np.where(strange, days, state.strange_days).astype(np.int16)
     state.strange_last = np.where(strange, day, state.strange_last).astype(np.int32)
     scored = np.zeros(len(values), bool)
-    scored[strange] = state.seen[:, strange].max(axis=0) >= FEWEST_DAYS[state.slots]
+    scored[strange] = state.seen[:, strange].max(axis=0) >= MIN_HISTORY_DAYS[state.slots]
     changes = strange & (
         ~scored | (state.strange_days > (DAYS_TO_RELEARN_DAILY if state.slots == 1 else DAYS_TO_RELEARN))
     )

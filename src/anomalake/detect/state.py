@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from anomalake.detect.detector import Detector, Ongoing, in_threads
+from anomalake.detect.detector import Detector, OngoingEvent, map_in_threads
 from anomalake.detect.model import State
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
@@ -29,14 +29,14 @@ class Memory(NamedTuple):
     """A detector, the start of the last interval it processed, of the first it alerts on (naive UTC), and intervals since the last with data."""
 
     detector: Detector
-    after: datetime
+    last_processed: datetime
     alerts_from: datetime
-    silent: int
-    missed: tuple[datetime, ...] = ()  # the newest intervals that had no data when they were processed
-    late: int = 0  # of these, since the memory began, how many had data later
+    silent_intervals: int
+    empty_intervals: tuple[datetime, ...] = ()  # the newest intervals that had no data when they were processed
+    late_intervals: int = 0  # of these, since the memory began, how many had data later
 
 
-def remedy(metric_set: MetricSet) -> str:
+def rebuild_hint(metric_set: MetricSet) -> str:
     """What to do about a memory that does not fit."""
     return f"`anomalake detect --rebuild` with the lake and the metric set {metric_set.name!r} makes it anew from the live data (docs/detector.md)"
 
@@ -58,19 +58,19 @@ def dump(memory: Memory) -> tuple[bytes, Mapping[str, bytes]]:
         names = np.frombuffer(json.dumps(series[mine]).encode(), np.uint8)
         packed = io.BytesIO()
         arrays = {name: getattr(state, name) for name in _ARRAYS}
-        np.savez_compressed(packed, series=names, last=detector.last[mine], **arrays)
+        np.savez_compressed(packed, series=names, last=detector.last_days[mine], **arrays)
         return packed.getvalue()
 
-    shards = {sha256(data).hexdigest()[:32]: data for data in in_threads(shard, range(len(detector.shards)))}
-    arrived = detector.arrived
+    shards = {sha256(data).hexdigest()[:32]: data for data in map_in_threads(shard, range(len(detector.shards)))}
+    arrived = detector.completeness
     head = {
         "version": VERSION,
         **_made_for(detector.metric_set),
-        "after": memory.after.isoformat(),
+        "after": memory.last_processed.isoformat(),
         "alerts_from": memory.alerts_from.isoformat(),
-        "silent": memory.silent,
-        "missed": [start.isoformat() for start in memory.missed],
-        "late": memory.late,
+        "silent": memory.silent_intervals,
+        "missed": [start.isoformat() for start in memory.empty_intervals],
+        "late": memory.late_intervals,
         "status": detector.status(),
         "ongoing": {
             measure: (one.start.isoformat(), one.group, sorted(one.series)) for measure, one in detector.ongoing.items()
@@ -78,9 +78,9 @@ def dump(memory: Memory) -> tuple[bytes, Mapping[str, bytes]]:
         "arrived": {
             "day": arrived.day,
             "counts": arrived.counts.tolist(),
-            "gaps": arrived.gaps,
-            "gap": arrived.gap,
-            "told": arrived.told,
+            "gaps": arrived.recent_gaps,
+            "gap": arrived.gap_length,
+            "told": arrived.reported,
         },
         "days": [state.day for state in detector.shards],
         "shards": list(shards),
@@ -92,7 +92,7 @@ def _digest(head: object) -> str:
     return sha256(json.dumps(head).encode()).hexdigest()[:32]
 
 
-def shards_of(head: bytes) -> frozenset[str]:
+def shard_names(head: bytes) -> frozenset[str]:
     """The names of the shards that a head names; none where it is broken."""
     try:
         return frozenset(json.loads(head)["memory"]["shards"])
@@ -107,29 +107,28 @@ def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSe
         if json.loads(head)["digest"] != _digest(said):
             raise ValueError("it was changed since it was kept")
         if said["version"] != VERSION:
-            newer = f"has version {said['version']}, and this Anomalake reads {VERSION}; deploy the newer one, or {remedy(metric_set)}"
+            newer = f"has version {said['version']}, and this Anomalake reads {VERSION}; deploy the newer one, or {rebuild_hint(metric_set)}"
             raise UserError(f"{where}: {newer}")
         for name, now in _made_for(metric_set).items():
             if said[name] != now:
-                raised = f"raise the metric set's `version`, or {remedy(metric_set)}"
+                raised = f"raise the metric set's `version`, or {rebuild_hint(metric_set)}"
                 raise UserError(f"{where}: was made with the {name} {said[name]}, not {now}; {raised}")
         detector = Detector(metric_set)
         for measure, (start, group, series) in said["ongoing"].items():
-            detector.ongoing[measure] = Ongoing(datetime.fromisoformat(start), group, frozenset(series))
-        arrived = detector.arrived
-        for name in ("day", "gap", "told"):
-            setattr(arrived, name, said["arrived"][name])
-        arrived.gaps = [(day, length) for day, length in said["arrived"]["gaps"]]
+            detector.ongoing[measure] = OngoingEvent(datetime.fromisoformat(start), group, frozenset(series))
+        arrived = detector.completeness
+        arrived.day, arrived.gap_length, arrived.reported = (said["arrived"][name] for name in ("day", "gap", "told"))
+        arrived.recent_gaps = [(day, length) for day, length in said["arrived"]["gaps"]]
         counts = np.array(said["arrived"]["counts"], np.int32)
         if counts.shape != arrived.counts.shape:
             raise ValueError(f"arrived has the shape {counts.shape}")
         arrived.counts = counts
         names, days = said["shards"], said["days"]
-        several = zip(days, in_threads(lambda number: _shard(names[number], shard), range(len(names))), strict=True)
-        lasts = [detector.last]
+        several = zip(days, map_in_threads(lambda number: _shard(names[number], shard), range(len(names))), strict=True)
+        lasts = [detector.last_days]
         for number, (day, arrays) in enumerate(several):
             lasts.append(_filled(detector, arrays, day, whole=number < len(names) - 1))
-        detector.last = np.concatenate(lasts)
+        detector.last_days = np.concatenate(lasts)
         after, alerts_from = (datetime.fromisoformat(said[name]) for name in ("after", "alerts_from"))
         missed = tuple(datetime.fromisoformat(start) for start in said["missed"])
         return Memory(detector, after, alerts_from, said["silent"], missed, said["late"])
@@ -145,7 +144,7 @@ def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSe
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        raise UserError(f"{where}: the detector's state cannot be read: {error}; {remedy(metric_set)}") from error
+        raise UserError(f"{where}: the detector's state cannot be read: {error}; {rebuild_hint(metric_set)}") from error
 
 
 def _shard(name: str, shard: Callable[[str], bytes | None]) -> dict[str, Any]:
@@ -165,7 +164,7 @@ def _filled(detector: Detector, arrays: dict[str, Any], day: int, *, whole: bool
     if (whole and len(series) != detector.per_shard) or arrays["last"].shape != (len(series),):
         raise ValueError(f"a part has {len(series)} series")
     detector.series.update({tuple(one): len(detector.series) + number for number, one in enumerate(series)})
-    state = State(detector.arrived.slots)
+    state = State(detector.completeness.slots)
     state.size, state.day = len(series) * width, day
     for name in _ARRAYS:
         array = arrays[name]

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from anomalake.detect import schedule
-from anomalake.domain.alert import EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT
 from anomalake.lake import live_data
 from anomalake.lake.live_data import Finding, require_source
 from anomalake.lake.store import Store
@@ -23,17 +23,17 @@ class Timeline(NamedTuple):
     """The intervals to process in order, and what is left out."""
 
     files: dict[datetime, list[str]]  # by the start of the interval (naive UTC); an empty list where there is no data
-    absent: int  # intervals without data between the first and the last, skipped ones included
+    empty_intervals: int  # intervals without data between the first and the last, skipped ones included
     findings: tuple[Finding, ...]  # folders that are not processed, and why
     notes: tuple[str, ...]  # lines for the summary
 
 
-def clock_now() -> datetime:
+def utc_now() -> datetime:
     """The present, naive UTC."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
+def build_timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
     """What a back-test at `now` (naive UTC) processes; `UserError` where no live data is due."""
     folders, clock = live_data.list_files_by_interval(store, metric_set), metric_set.clock
     place = require_source(metric_set).path
@@ -57,11 +57,11 @@ def timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
     ]
     last = schedule.last_due(metric_set, now)
     ready = [start for start in inside if start <= last]
-    outliers = schedule.leading_outliers(ready, clock)
+    outliers = schedule.count_leading_outliers(ready, clock)
     findings += [
         _finding(metric_set, clock.wall_time(start), _outlier(start, ready[outliers])) for start in ready[:outliers]
     ]
-    future, waiting = not_due(metric_set, inside, now)
+    future, waiting = find_not_due(metric_set, inside, now)
     findings += future
     notes = _notes(metric_set, waiting, findings)
     ready = ready[outliers:]
@@ -69,11 +69,13 @@ def timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
         raise UserError(f"no live data of the metric set {metric_set.name!r} can be scored yet: {'; '.join(notes)}")
     notes += [
         f"gap: no data from {clock.end(before)} to {after} UTC; the detector skips the time between"
-        for before, after in schedule.gaps(ready)
+        for before, after in schedule.long_gaps(ready)
     ]
-    walked = schedule.walked(metric_set, clock.previous_start(ready[0]), ready[-1], ready)
+    walked = schedule.intervals_to_process(metric_set, clock.previous_start(ready[0]), ready[-1], ready)
     files = {start: by_start.get(start, []) for start in walked}
-    skipped = sum((after - before - 2 * schedule.EDGE) // clock.step - 1 for before, after in schedule.gaps(ready))
+    skipped = sum(
+        (after - before - 2 * schedule.GAP_EDGE) // clock.step - 1 for before, after in schedule.long_gaps(ready)
+    )
     return Timeline(files, len(files) - len(ready) + skipped, tuple(findings), tuple(notes))
 
 
@@ -81,7 +83,9 @@ _SKIPPED = "the interval never happened in {zone}: clocks skipped it; its files 
 _OUTSIDE = f"the interval lies outside the years {EARLIEST_TIMESTAMP.year} to {TIMESTAMP_LIMIT.year - 1} that the tables cover; it is not scored"
 
 
-def not_due(metric_set: MetricSet, starts: Iterable[datetime], now: datetime) -> tuple[list[Finding], list[datetime]]:
+def find_not_due(
+    metric_set: MetricSet, starts: Iterable[datetime], now: datetime
+) -> tuple[list[Finding], list[datetime]]:
     """Of intervals with data (their starts) those that lie in the future, as findings, and those that began and are not due yet."""
     late = [start for start in starts if start > schedule.last_due(metric_set, now)]
     clock = metric_set.clock
@@ -92,13 +96,13 @@ def not_due(metric_set: MetricSet, starts: Iterable[datetime], now: datetime) ->
     return future, [start for start in late if start <= now]
 
 
-def left_for_later(metric_set: MetricSet, waiting: Sequence[datetime]) -> list[str]:
+def describe_waiting(metric_set: MetricSet, waiting: Sequence[datetime]) -> list[str]:
     """A line of the summary about intervals that have not ended, or whose offset has not passed; none where there are none."""
     if not waiting:
         return []
     first = waiting[0]
     which = f"{metric_set.clock.wall_time(first)} ({metric_set.timezone})"
-    due = f"is due at {schedule.due_at(metric_set, first)} UTC"
+    due = f"is due at {schedule.due_time(metric_set, first)} UTC"
     rest = f" and {len(waiting) - 1:,} more" if len(waiting) > 1 else ""
     return [f"left for later: the interval {which} {due}{rest}; its data is not complete yet"]
 
@@ -107,7 +111,7 @@ def _notes(metric_set: MetricSet, waiting: Sequence[datetime], findings: Sequenc
     """The lines of the summary about what is not processed."""
     named = ", ".join(one.where for one in findings[:MAX_NAMED]) + (", ..." if len(findings) > MAX_NAMED else "")
     folders = "folder is" if len(findings) == 1 else "folders are"
-    return left_for_later(metric_set, waiting) + (
+    return describe_waiting(metric_set, waiting) + (
         [f"not scored: {len(findings):,} {folders} out of time ({named})"] if findings else []
     )
 

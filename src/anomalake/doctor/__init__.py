@@ -8,13 +8,22 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from anomalake.doctor import account, lake, partitions, quicksight
-from anomalake.doctor.scene import Clients, Finding, RefusalError, Scene, Setting, Status, ask, deployed
+from anomalake.doctor.context import AwsCallError, Clients, Context, Finding, Settings, Status, call_aws, describe_stack
 
-__all__ = ["AFTER_LAKE", "AFTER_QUICKSIGHT", "BEFORE", "Check", "Clients", "Setting", "examine", "healthy"]
-Examiner = Callable[[Scene], Iterable[Finding]]
+__all__ = [
+    "ACCOUNT_CHECKS",
+    "LAKE_CHECKS",
+    "QUICKSIGHT_CHECKS",
+    "CheckResult",
+    "Clients",
+    "Settings",
+    "is_healthy",
+    "run_checks",
+]
+Check = Callable[[Context], Iterable[Finding]]
 
 
-class Check(NamedTuple):
+class CheckResult(NamedTuple):
     """A finding under the name of its check."""
 
     name: str
@@ -24,56 +33,58 @@ class Check(NamedTuple):
 
 
 # The checks by name, in the order in which they are told.
-BEFORE: dict[str, Examiner] = {
-    "subscription": account.subscription,
-    "identity-region": account.identity_region,
-    "people": account.people,
-    "lake-formation": account.lake_formation,
-    "encryption": account.encryption,
-    "stack": account.stack,
+ACCOUNT_CHECKS: dict[str, Check] = {
+    "subscription": account.check_subscription,
+    "identity-region": account.check_identity_region,
+    "people": account.check_people,
+    "lake-formation": account.check_lake_formation,
+    "encryption": account.check_encryption,
+    "stack": account.check_stack,
 }
-AFTER_LAKE: dict[str, Examiner] = {
-    "workgroup": lake.workgroup,
-    "catalog": lake.catalog,
-    "data": lake.data,
-    "partitions": partitions.partitions,
-    "crawled": lake.crawled,
+LAKE_CHECKS: dict[str, Check] = {
+    "workgroup": lake.check_workgroup,
+    "catalog": lake.check_catalog,
+    "data": lake.check_data,
+    "partitions": partitions.check_partitions,
+    "crawled": lake.check_crawled,
 }
-AFTER_QUICKSIGHT: dict[str, Examiner] = {
-    "access": quicksight.access,
-    "data-source": quicksight.data_source,
-    "datasets": quicksight.datasets,
-    "dashboards": quicksight.dashboards,
-    "sharing": quicksight.sharing,
+QUICKSIGHT_CHECKS: dict[str, Check] = {
+    "access": quicksight.check_access,
+    "data-source": quicksight.check_data_source,
+    "datasets": quicksight.check_datasets,
+    "dashboards": quicksight.check_dashboards,
+    "sharing": quicksight.check_sharing,
 }
 
 
-def examine(clients: Clients, setting: Setting) -> Iterator[Check]:
+def run_checks(clients: Clients, settings: Settings) -> Iterator[CheckResult]:
     """Every check's findings, in order. Without credentials that is one, without a stack those that tell before a deployment."""
-    scene = Scene(clients, setting)
+    context = Context(clients, settings)
     try:
-        caller = ask(scene, "sts", "get_caller_identity") or {}
-    except RefusalError as refusal:
-        yield Check("credentials", *refusal.finding._replace(status="problem"))
+        caller = call_aws(context, "sts", "get_caller_identity") or {}
+    except AwsCallError as refusal:
+        yield CheckResult("credentials", *refusal.finding._replace(status="problem"))
         return
     if "Arn" not in caller:
-        yield Check("credentials", "problem", "what answered is not AWS", "look at the proxy, and at AWS_ENDPOINT_URL")
+        yield CheckResult(
+            "credentials", "problem", "what answered is not AWS", "look at the proxy, and at AWS_ENDPOINT_URL"
+        )
         return
-    scene = scene._replace(caller=caller["Arn"])
-    yield Check("credentials", "ok", f"account {scene.account}, as {scene.caller}", "")
-    with suppress(RefusalError):  # the check of the stack asks again, and says so
-        scene = scene._replace(stack=deployed(scene))
-    checks = BEFORE
-    if scene.output("DataBucket"):
-        checks = BEFORE | AFTER_LAKE | (AFTER_QUICKSIGHT if scene.role else {})
+    context = context._replace(caller=caller["Arn"])
+    yield CheckResult("credentials", "ok", f"account {context.account}, as {context.caller}", "")
+    with suppress(AwsCallError):  # the check of the stack asks again, and says so
+        context = context._replace(stack=describe_stack(context))
+    checks = ACCOUNT_CHECKS
+    if context.output("DataBucket"):
+        checks = ACCOUNT_CHECKS | LAKE_CHECKS | (QUICKSIGHT_CHECKS if context.role else {})
     for name, check in checks.items():
         try:
-            for finding in check(scene):
-                yield Check(name, *finding)
-        except RefusalError as refusal:
-            yield Check(name, *refusal.finding)
-    if scene.output("DataBucket") and not scene.role:
-        yield Check(
+            for finding in check(context):
+                yield CheckResult(name, *finding)
+        except AwsCallError as refusal:
+            yield CheckResult(name, *refusal.finding)
+    if context.output("DataBucket") and not context.role:
+        yield CheckResult(
             "dashboards",
             "skipped",
             "the stack was deployed without QuickSight",
@@ -81,7 +92,7 @@ def examine(clients: Clients, setting: Setting) -> Iterator[Check]:
         )
 
 
-def healthy(checks: Sequence[Check]) -> bool:
+def is_healthy(checks: Sequence[CheckResult]) -> bool:
     """Whether no problem was found, and anything but the credentials could be looked at."""
     return all(check.status != "problem" for check in checks) and any(
         check.status in {"ok", "warning"} for check in checks[1:]

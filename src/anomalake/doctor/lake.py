@@ -5,14 +5,23 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from anomalake.catalog.views import database
-from anomalake.doctor.scene import Answer, Finding, Scene, ask, ask_all, declared, listed, results
+from anomalake.doctor.context import (
+    Answer,
+    Context,
+    Finding,
+    call_all_pages,
+    call_aws,
+    declared_catalog,
+    join_first,
+    query_results_location,
+)
 from anomalake.domain import time_patterns
 from anomalake.lake import layout, live_data
 
 
-def _catalog_of(scene: Scene, name: str) -> dict[str, Answer] | None:
+def _tables_in_database(context: Context, name: str) -> dict[str, Answer] | None:
     """A database's tables and views; None where there is no such database."""
-    found = ask_all(scene, "glue", "get_tables", "TableList", DatabaseName=name)
+    found = call_all_pages(context, "glue", "get_tables", "TableList", DatabaseName=name)
     return None if found is None else {table["Name"]: table for table in found}
 
 
@@ -23,11 +32,11 @@ def _columns(table: Answer) -> dict[str, str]:
     }
 
 
-def catalog(scene: Scene) -> Iterator[Finding]:
+def check_catalog(context: Context) -> Iterator[Finding]:
     """The declared tables and views against those of this checkout's metric sets."""
     remedy = "run `anomalake render` and deploy again; or the deployed version is older than this checkout"
-    for name, wanted in declared(scene).items():
-        there = _catalog_of(scene, name)
+    for name, wanted in declared_catalog(context).items():
+        there = _tables_in_database(context, name)
         if there is None:
             yield Finding("problem", f"there is no database {name!r}", remedy)
             continue
@@ -42,40 +51,43 @@ def catalog(scene: Scene) -> Iterator[Finding]:
                 if column in columns and columns[column] != kind
             ]
         if differences:
-            yield Finding("problem", f"{name}: {listed(differences)}", remedy)
+            yield Finding("problem", f"{name}: {join_first(differences)}", remedy)
         else:
             yield Finding("ok", f"{name}: {len(wanted)} tables and views as the metric sets give them")
 
 
-def crawled(scene: Scene) -> Iterator[Finding]:
+def check_crawled(context: Context) -> Iterator[Finding]:
     """What the crawlers saw in the files against what is declared."""
-    everything = declared(scene)
-    for item in scene.setting.sets:
-        crawler = f"{scene.prefix}_{item.name}"
-        there = _catalog_of(scene, f"{crawler}_crawled")
+    everything = declared_catalog(context)
+    for item in context.settings.sets:
+        crawler = f"{context.prefix}_{item.name}"
+        there = _tables_in_database(context, f"{crawler}_crawled")
         if not there:
-            crawl = (ask(scene, "glue", "get_crawler", Name=crawler) or {"Crawler": {}})["Crawler"].get("LastCrawl", {})
+            crawl = (call_aws(context, "glue", "get_crawler", Name=crawler) or {"Crawler": {}})["Crawler"].get(
+                "LastCrawl", {}
+            )
             if crawl.get("Status") == "FAILED":
                 found = f"the crawler {crawler} failed: {crawl.get('ErrorMessage', 'no reason given')}"
                 yield Finding(
                     "problem", found, "look at its log and its role's permissions (S3, Lake Formation, kms:Decrypt)"
                 )
             else:
-                remedy = f"to compare, start it when there is data: `aws glue start-crawler --name {crawler} --region {scene.setting.region}`"
+                remedy = f"to compare, start it when there is data: `aws glue start-crawler --name {crawler} --region {context.settings.region}`"
                 yield Finding("skipped", f"the crawler {crawler} has written no tables yet", remedy)
             continue
         compared, differences = 0, []
-        for name, wanted in everything[database(scene.prefix, item)].items():
-            place = f"s3://{scene.output('DataBucket')}/{wanted.folder}/"
+        for name, wanted in everything[database(context.prefix, item)].items():
+            place = f"s3://{context.output('DataBucket')}/{wanted.folder}/"
             for table in there.values():
                 if wanted.folder and f"{table.get('StorageDescriptor', {}).get('Location', '')}/".startswith(place):
                     compared += 1
                     differences += [
-                        f"{name} {difference}" for difference in _unlike(list(_columns(table)), list(wanted.columns))
+                        f"{name} {difference}"
+                        for difference in _column_differences(list(_columns(table)), list(wanted.columns))
                     ]
         if differences:
             remedy = "files of another layout lie in that folder: mend them, or change the metric set, raise `version` and deploy again"
-            yield Finding("problem", f"{crawler}_crawled: {listed(differences)}", remedy)
+            yield Finding("problem", f"{crawler}_crawled: {join_first(differences)}", remedy)
         elif not compared:
             yield Finding(
                 "warning",
@@ -86,7 +98,7 @@ def crawled(scene: Scene) -> Iterator[Finding]:
             yield Finding("ok", f"{crawler}_crawled: {compared} tables have the declared columns")
 
 
-def _unlike(files: Sequence[str], declared: Sequence[str]) -> list[str]:
+def _column_differences(files: Sequence[str], declared: Sequence[str]) -> list[str]:
     """How the files' columns differ. A CSV file whose header the crawler did not recognise has `col0`, `col1`: only their number says something."""
     if all(re.fullmatch(r"col\d+", column) for column in files):
         return (
@@ -98,10 +110,10 @@ def _unlike(files: Sequence[str], declared: Sequence[str]) -> list[str]:
     return lacking + [f"has {column} in the files, which is not declared" for column in files if column not in declared]
 
 
-def workgroup(scene: Scene) -> Iterator[Finding]:
+def check_workgroup(context: Context) -> Iterator[Finding]:
     """Source: "GetWorkGroup" in the Athena API."""
-    name = scene.output("WorkGroup") or scene.prefix
-    answer = ask(scene, "athena", "get_work_group", WorkGroup=name)
+    name = context.output("WorkGroup") or context.prefix
+    answer = call_aws(context, "athena", "get_work_group", WorkGroup=name)
     again = "deploy again, so that the stack sets it right"
     if answer is None:
         yield Finding("problem", f"there is no workgroup {name!r}", again)
@@ -112,7 +124,7 @@ def workgroup(scene: Scene) -> Iterator[Finding]:
         told
         for good, told in (
             (group.get("State") == "ENABLED", "it is disabled, so QuickSight cannot use it"),
-            (results(group), "it has no location for query results"),
+            (query_results_location(group), "it has no location for query results"),
             (engine in {"", "Athena engine version 3"}, f"it runs {engine}; the views need Athena engine version 3"),
         )
         if not good
@@ -122,26 +134,26 @@ def workgroup(scene: Scene) -> Iterator[Finding]:
     elif not configuration.get("EnforceWorkGroupConfiguration"):
         yield Finding("warning", f"the workgroup {name!r} lets clients override its location and its limits", again)
     else:
-        yield Finding("ok", f"the workgroup {name!r} writes to {results(group)}")
+        yield Finding("ok", f"the workgroup {name!r} writes to {query_results_location(group)}")
 
 
-def data(scene: Scene) -> Iterator[Finding]:
+def check_data(context: Context) -> Iterator[Finding]:
     """Whether anything is there to show."""
-    bucket = scene.output("DataBucket")
-    if _first_objects(scene, "") is None:
+    bucket = context.output("DataBucket")
+    if _count_objects(context, "") is None:
         yield Finding(
             "problem", f"there is no bucket {bucket!r}", "deploy again; a bucket that was deleted takes a new stack"
         )
         return
-    for item in scene.setting.sets:
-        if item.source and not _first_objects(scene, time_patterns.parse_folder_pattern(item.source.path).prefix):
+    for item in context.settings.sets:
+        if item.source and not _count_objects(context, time_patterns.parse_folder_pattern(item.source.path).prefix):
             place = f"s3://{bucket}/{live_data.interval_folder(item, datetime(2021, 2, 17))}/"
             yield Finding(
                 "warning",
                 f"{item.name}: there is no live data",
                 f"put each interval's file in its folder, such as {place}",
             )
-        elif _first_objects(scene, layout.table_folder("metricValue_AnomalyScore", item) + "/"):
+        elif _count_objects(context, layout.table_folder("metricValue_AnomalyScore", item) + "/"):
             yield Finding("ok", f"{item.name}: there are anomalies{' and live data' if item.source else ''}")
         elif item.source:
             remedy = "the detector needs some history, and there may be nothing unusual; if it lasts, look at its log and docs/detector.md"
@@ -150,7 +162,7 @@ def data(scene: Scene) -> Iterator[Finding]:
             yield Finding(
                 "warning", f"{item.name}: no alert has arrived", "send some; docs/alerts.md says which and how"
             )
-    if refused := _first_objects(scene, "quarantine/", 1000):
+    if refused := _count_objects(context, "quarantine/", 1000):
         number = f"{refused:,}{' or more' if refused == 1000 else ''}"
         yield Finding(
             "warning",
@@ -159,7 +171,9 @@ def data(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _first_objects(scene: Scene, prefix: str, most: int = 1) -> int | None:
+def _count_objects(context: Context, prefix: str, most: int = 1) -> int | None:
     """How many objects the bucket's first page holds under a prefix; None where there is no such bucket."""
-    answer = ask(scene, "s3", "list_objects_v2", Bucket=scene.output("DataBucket"), Prefix=prefix, MaxKeys=most)
+    answer = call_aws(
+        context, "s3", "list_objects_v2", Bucket=context.output("DataBucket"), Prefix=prefix, MaxKeys=most
+    )
     return None if answer is None else len(answer.get("Contents", []))

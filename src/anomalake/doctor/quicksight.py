@@ -2,33 +2,43 @@
 
 from collections.abc import Iterator
 
-from anomalake.catalog.views import views, views_of_all
+from anomalake.catalog.views import views_of_set, views_over_all_sets
 from anomalake.dashboards.quicksight import all_sets_resource_id, dataset_id, resource_id
-from anomalake.doctor.account import principal
-from anomalake.doctor.scene import Answer, Finding, Scene, ask, ask_all, ask_quicksight, declared, listed, results
+from anomalake.doctor.account import parse_principal
+from anomalake.doctor.context import (
+    Answer,
+    Context,
+    Finding,
+    call_all_pages,
+    call_aws,
+    call_quicksight,
+    declared_catalog,
+    join_first,
+    query_results_location,
+)
 from anomalake.domain import time_patterns
 from anomalake.lake import layout
 
-_INGESTION_PAGES = 2  # of a hundred refreshes of a dataset
+_MAX_INGESTION_PAGES = 2  # of a hundred refreshes of a dataset
 
 
-def access(scene: Scene) -> Iterator[Finding]:
+def check_access(context: Context) -> Iterator[Finding]:
     """What the QuickSight role's policies allow. Source: "SimulatePrincipalPolicy" in the IAM API; a bucket's own policy is not simulated."""
-    bucket, group = scene.output("DataBucket"), scene.output("WorkGroup") or scene.prefix
-    workgroup = (ask(scene, "athena", "get_work_group", WorkGroup=group) or {"WorkGroup": {}})["WorkGroup"]
-    written = results(workgroup) or f"s3://{bucket}/athena-results/"
-    where = f"{scene.setting.region}:{scene.account}"
-    s3, glue = f"arn:{scene.partition}:s3:::", f"arn:{scene.partition}:glue:{where}:"
+    bucket, group = context.output("DataBucket"), context.output("WorkGroup") or context.prefix
+    workgroup = (call_aws(context, "athena", "get_work_group", WorkGroup=group) or {"WorkGroup": {}})["WorkGroup"]
+    written = query_results_location(workgroup) or f"s3://{bucket}/athena-results/"
+    where = f"{context.settings.region}:{context.account}"
+    s3, glue = f"arn:{context.partition}:s3:::", f"arn:{context.partition}:glue:{where}:"
     catalog = [
         f"{glue}catalog",
-        *(f"{glue}{arn}" for name in declared(scene) for arn in (f"database/{name}", f"table/{name}/any")),
+        *(f"{glue}{arn}" for name in declared_catalog(context) for arn in (f"database/{name}", f"table/{name}/any")),
     ]
     wanted = (
         (["s3:ListBucket", "s3:GetBucketLocation"], [f"{s3}{bucket}"]),
         (["s3:GetObject"], [f"{s3}{bucket}/{layout.RESULTS_FOLDER}/any", *(f"{s3}{bucket}/{time_patterns.parse_folder_pattern(item.source.path).prefix}any"
-                                                                   for item in scene.setting.sets if item.source)]),
+                                                                   for item in context.settings.sets if item.source)]),
         (["s3:GetObject", "s3:PutObject"], [s3 + written.removeprefix("s3://").rstrip("/") + "/any"]),
-        (["athena:StartQueryExecution", "athena:GetQueryResults"], [f"arn:{scene.partition}:athena:{where}:workgroup/{group}"]),
+        (["athena:StartQueryExecution", "athena:GetQueryResults"], [f"arn:{context.partition}:athena:{where}:workgroup/{group}"]),
         (["glue:GetTable"], catalog),
     )  # fmt: skip
     below = [
@@ -41,29 +51,29 @@ def access(scene: Scene) -> Iterator[Finding]:
     denied: list[str] = []
     unsure: list[str] = []
     for actions, resources in wanted:
-        answer = ask(
-            scene,
+        answer = call_aws(
+            context,
             "iam",
             "simulate_principal_policy",
-            PolicySourceArn=scene.role,
+            PolicySourceArn=context.role,
             ActionNames=actions,
             ResourceArns=resources,
             ContextEntries=below,
         )
         if answer is None:
-            yield Finding("problem", f"there is no role {scene.role}", "deploy again, so that the stack makes it")
+            yield Finding("problem", f"there is no role {context.role}", "deploy again, so that the stack makes it")
             return
         for result in answer.get("EvaluationResults", []):
             if result["EvalDecision"] != "allowed":
                 told = f"{result['EvalActionName']} on {result.get('EvalResourceName', resources[0])}"
                 (unsure if result.get("MissingContextValues") else denied).append(told)
     if denied:
-        remedy = f"allow it to {scene.role}, which the stack makes: deploy again, and look for a permissions boundary or an organization's policy"
-        yield Finding("problem", f"the QuickSight role may not {listed(denied)}", remedy)
+        remedy = f"allow it to {context.role}, which the stack makes: deploy again, and look for a permissions boundary or an organization's policy"
+        yield Finding("problem", f"the QuickSight role may not {join_first(denied)}", remedy)
     elif unsure:
         yield Finding(
             "warning",
-            f"whether the QuickSight role may {listed(unsure)} depends on conditions",
+            f"whether the QuickSight role may {join_first(unsure)} depends on conditions",
             "see the role's policies",
         )
     else:
@@ -73,17 +83,20 @@ def access(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _ids(scene: Scene) -> list[str]:
+def _analysis_ids(context: Context) -> list[str]:
     """Of the analyses, and of the dashboards."""
-    return [*(resource_id(item, scene.prefix) for item in scene.setting.sets), all_sets_resource_id(scene.prefix)]
+    return [
+        *(resource_id(item, context.prefix) for item in context.settings.sets),
+        all_sets_resource_id(context.prefix),
+    ]
 
 
-def data_source(scene: Scene) -> Iterator[Finding]:
+def check_data_source(context: Context) -> Iterator[Finding]:
     """Whether QuickSight could connect to Athena when the data source was made."""
-    answer = ask_quicksight(scene, "describe_data_source", DataSourceId=scene.prefix)
+    answer = call_quicksight(context, "describe_data_source", DataSourceId=context.prefix)
     if answer is None:
         yield Finding(
-            "problem", f"there is no QuickSight data source {scene.prefix!r}", "deploy again with QuickSightOwner"
+            "problem", f"there is no QuickSight data source {context.prefix!r}", "deploy again with QuickSightOwner"
         )
         return
     source = answer["DataSource"]
@@ -99,32 +112,38 @@ def data_source(scene: Scene) -> Iterator[Finding]:
         yield Finding("ok", f"the data source is {source['Status']}")
 
 
-def datasets(scene: Scene) -> Iterator[Finding]:
+def check_datasets(context: Context) -> Iterator[Finding]:
     """That they are there, and of those in SPICE the last refresh."""
     there = {
         one["DataSetId"]: one
-        for one in ask_all(scene, "quicksight", "list_data_sets", "DataSetSummaries", AwsAccountId=scene.account) or []
+        for one in call_all_pages(
+            context, "quicksight", "list_data_sets", "DataSetSummaries", AwsAccountId=context.account
+        )
+        or []
     }
     wanted = [
-        dataset_id(item, view.name, scene.prefix)
-        for item in scene.setting.sets
-        for view in views(item, scene.prefix, "parquet")
+        dataset_id(item, view.name, context.prefix)
+        for item in context.settings.sets
+        for view in views_of_set(item, context.prefix, "parquet")
     ]
     wanted += [
-        dataset_id(None, view.name, scene.prefix) for view in views_of_all(scene.setting.sets, scene.prefix, "parquet")
+        dataset_id(None, view.name, context.prefix)
+        for view in views_over_all_sets(context.settings.sets, context.prefix, "parquet")
     ]
     if missing := [name for name in wanted if name not in there]:
-        yield Finding("problem", f"datasets are missing: {listed(missing)}", "run `anomalake render` and deploy again")
+        yield Finding(
+            "problem", f"datasets are missing: {join_first(missing)}", "run `anomalake render` and deploy again"
+        )
     else:
         yield Finding("ok", f"{len(wanted)} datasets")
     for name in wanted:
         if there.get(name, {}).get("ImportMode") == "SPICE":
-            yield from _refresh(scene, name)
+            yield from _check_refreshes(context, name)
 
 
-def _refresh(scene: Scene, dataset: str) -> Iterator[Finding]:
+def _check_refreshes(context: Context, dataset: str) -> Iterator[Finding]:
     """The last refresh of each kind: a full one that failed is not made good by an incremental one, which reads the last days alone."""
-    ingestions = _ingestions(scene, dataset)
+    ingestions = _ingestions(context, dataset)
     if not ingestions:
         yield Finding(
             "warning",
@@ -136,17 +155,17 @@ def _refresh(scene: Scene, dataset: str) -> Iterator[Finding]:
     full = [one for one in ingestions if one not in incremental]
     for what, some in (("full ", full), ("incremental ", incremental)):
         if some:
-            yield _refreshed(
+            yield _refresh_finding(
                 dataset, what if full and incremental else "", max(some, key=lambda one: one["CreatedTime"])
             )
 
 
-def _ingestions(scene: Scene, dataset: str) -> list[Answer]:
+def _ingestions(context: Context, dataset: str) -> list[Answer]:
     """The latest refreshes, back to a full one; a week has 168 hourly ones."""
     found: list[Answer] = []
     page: dict[str, str] = {}
-    for _ in range(_INGESTION_PAGES):
-        answer = ask_quicksight(scene, "list_ingestions", DataSetId=dataset, MaxResults=100, **page) or {}
+    for _ in range(_MAX_INGESTION_PAGES):
+        answer = call_quicksight(context, "list_ingestions", DataSetId=dataset, MaxResults=100, **page) or {}
         found += answer.get("Ingestions", [])
         if not answer.get("NextToken") or any(one.get("RequestType") != "INCREMENTAL_REFRESH" for one in found):
             break
@@ -154,7 +173,7 @@ def _ingestions(scene: Scene, dataset: str) -> list[Answer]:
     return found
 
 
-def _refreshed(dataset: str, kind: str, last: Answer) -> Finding:
+def _refresh_finding(dataset: str, kind: str, last: Answer) -> Finding:
     error = last.get("ErrorInfo", {})
     told = f"{dataset}: the last {kind}refresh is {last['IngestionStatus']} {error.get('Type', '')} {error.get('Message', '')}".rstrip()
     if last["IngestionStatus"] == "FAILED":
@@ -166,18 +185,18 @@ def _refreshed(dataset: str, kind: str, last: Answer) -> Finding:
     return Finding("ok", told)
 
 
-def dashboards(scene: Scene) -> Iterator[Finding]:
+def check_dashboards(context: Context) -> Iterator[Finding]:
     """The analyses and dashboards, and what QuickSight found wrong in them."""
-    for name in _ids(scene):
-        analysis = (ask_quicksight(scene, "describe_analysis", AnalysisId=name) or {}).get("Analysis")
+    for name in _analysis_ids(context):
+        analysis = (call_quicksight(context, "describe_analysis", AnalysisId=name) or {}).get("Analysis")
         dashboard = (
-            (ask_quicksight(scene, "describe_dashboard", DashboardId=name) or {}).get("Dashboard", {}).get("Version")
+            (call_quicksight(context, "describe_dashboard", DashboardId=name) or {}).get("Dashboard", {}).get("Version")
         )
         for what, there in (("analysis", analysis), ("dashboard", dashboard)):
             if there is None:
                 yield Finding("problem", f"the {what} {name} is missing", "run `anomalake render` and deploy again")
             elif there["Status"].endswith("_FAILED") or there.get("Errors"):
-                errors = listed(f"{error.get('Type')}: {error.get('Message')}" for error in there.get("Errors", []))
+                errors = join_first(f"{error.get('Type')}: {error.get('Message')}" for error in there.get("Errors", []))
                 remedy = "deploy again once `catalog` and `datasets` are ok here; the analysis and its datasets belong to one version"
                 yield Finding(
                     "problem", f"the {what} {name} is {there['Status']}: {errors or 'no error is named'}", remedy
@@ -186,18 +205,20 @@ def dashboards(scene: Scene) -> Iterator[Finding]:
                 yield Finding("ok", f"the {what} {name} is {there['Status']}")
 
 
-def sharing(scene: Scene) -> Iterator[Finding]:
+def check_sharing(context: Context) -> Iterator[Finding]:
     """Whether the owner sees the dashboards; others see what they share."""
-    owner, hidden = principal(scene.owner), list[str]()
-    for name in _ids(scene):
-        answer = ask_quicksight(scene, "describe_dashboard_permissions", DashboardId=name)
-        if answer is not None and owner not in {principal(one["Principal"]) for one in answer.get("Permissions", [])}:
+    owner, hidden = parse_principal(context.owner), list[str]()
+    for name in _analysis_ids(context):
+        answer = call_quicksight(context, "describe_dashboard_permissions", DashboardId=name)
+        if answer is not None and owner not in {
+            parse_principal(one["Principal"]) for one in answer.get("Permissions", [])
+        }:
             hidden.append(name)
     if hidden:
         yield Finding(
             "problem",
-            f"the owner {scene.owner!r} has no permission on {listed(hidden)}",
+            f"the owner {context.owner!r} has no permission on {join_first(hidden)}",
             "deploy again with QuickSightOwner set to the owner",
         )
     else:
-        yield Finding("ok", f"the owner {scene.owner!r} has the dashboards")
+        yield Finding("ok", f"the owner {context.owner!r} has the dashboards")

@@ -1,8 +1,11 @@
-"""Days that are over, in one object a table: what the detector wrote by the interval becomes one object a day. Decision 0010 says why so.
+"""Compaction: joins the objects that the detector writes for each interval of a day into one object for the day.
 
-S3 changes one object at a time, and a query lists and reads many. So the day's object is written while the catalog's views still leave it out, one
-object, `days.jsonl`, then says that it counts instead of the others, and only then are these deleted. Between two steps lies more time than a query
-may take: none sees a row twice, or not at all. Only who holds the detector's lease comes here.
+Decision 0010 explains the design. S3 changes one object at a time, but a query lists and reads many. Compaction of a day
+therefore takes several steps. First the day's object is written, while the views of the catalog still exclude it. Then one
+object, `days.jsonl`, tells the views to read the day's object instead of the others. Only then are the others deleted. The
+time between two steps is longer than a query can run, so no query reads a row twice or misses one.
+
+Only a run that holds the lease of the detector may call these functions.
 """
 
 import itertools
@@ -18,18 +21,21 @@ from anomalake.lake.layout import Format, Table
 from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import StorageError, Store, StoredObject, UnreadableError
 
-GRACE = timedelta(hours=1)  # between two steps; Athena ends a query after 30 minutes
-DAYS_A_RUN = 3  # that are begun in one run, until it has caught up
-MOST_BYTES = 30_000_000  # of a day's objects, which take twelve times as much memory while they are joined; a day with more stays as it is
+MIN_STEP_INTERVAL = timedelta(hours=1)  # between two steps of a day; Athena ends a query after 30 minutes
+MAX_DAYS_STARTED_PER_RUN = 3
+# Joining objects takes twelve times their size in memory. A day with more bytes is not compacted.
+MAX_DAY_BYTES = 30_000_000
 
 Step = Literal["begun", "written", "switched", "deleted", "through"]
-_NEXT: dict[Step, Step] = {"begun": "written", "written": "switched", "switched": "deleted"}
+_NEXT_STEP: dict[Step, Step] = {"begun": "written", "written": "switched", "switched": "deleted"}
 
 
-class Day(msgspec.Struct, frozen=True):
-    """A day on its way: `target` is its object's name in every table, without the format; it counts instead of the others (`switched`), or not yet.
+class DayCompaction(msgspec.Struct, frozen=True):
+    """A day being compacted: one line of `days.jsonl`.
 
-    The step `through` is of no day on its way: all up to it are begun or done.
+    `target` is the name of the day's object in every table, without the extension. `switched` says whether the views read
+    that object instead of the others. The line with the step `through` is not a day being compacted: compaction of all days
+    up to and including this one has started or finished.
     """
 
     day: str
@@ -39,158 +45,171 @@ class Day(msgspec.Struct, frozen=True):
     switched: bool | None = None
 
 
-def compact(
+def compact_days(
     store: Store, metric_set: MetricSet, form: Format, *, after: datetime, now: datetime, has_time: Callable[[], bool]
 ) -> int:
-    """Take each day a step further for which it is time; how many days are on their way.
+    """Advance each day that is ready for its next step, and start compaction of finished days.
 
-    `after` and `now` in naive UTC: everything before the day of `after` was gone through by the detector and is written no more.
+    `after` and `now` are naive UTC. The detector has processed every interval up to `after`, and writes no more objects of
+    the days before it. Returns the number of days being compacted. Raises `StorageError` when a step of a day failed; the
+    other days advance nevertheless.
     """
     if metric_set.frequency == "P1D":
         return 0  # an interval is a day already
     key = layout.compaction_key(metric_set)
-    head = store.get(key)
-    known = read(head, key)
-    days = [one for one in known if one.step != "through"]
-    through = next((one.day for one in known if one.step == "through"), None) or _day_before(
-        _first(store, metric_set) or layout.utc_date(after)
+    stored = store.get(key)
+    before = read_days(stored, key)
+    through = next((day.day for day in before if day.step == "through"), None) or _previous_day(
+        _find_first_day(store, metric_set) or layout.utc_date(after)
     )
-    kept: list[Day] = []
+    days: list[DayCompaction] = []
     problem: StorageError | None = None
-    for one in days:
+    for day in (day for day in before if day.step != "through"):
+        if now - day.since < MIN_STEP_INTERVAL or not has_time():
+            days.append(day)
+            continue
         try:
-            kept += [one] if now - one.since < GRACE or not has_time() else _advanced(store, metric_set, form, one, now)
-        except StorageError as error:  # the other days go on
-            kept.append(one)
+            days += _advance(store, metric_set, form, day, now)
+        except StorageError as error:
+            days.append(day)
             problem = problem or error
-    begun = 0
-    while (day := _day_after(through)) < layout.utc_date(after) and begun < DAYS_A_RUN and has_time():
+    started = 0
+    while (date := _next_day(through)) < layout.utc_date(after) and started < MAX_DAYS_STARTED_PER_RUN and has_time():
         keys = [
-            key for table in layout.DETECTOR_TABLES for key in store.list(layout.day_folder(table, metric_set, day))
+            key for table in layout.DETECTOR_TABLES for key in store.list(layout.day_folder(table, metric_set, date))
         ]
         if any(layout.parse_interval_key(key) for key in keys):
-            kept.append(Day(day, "begun", now, _free_name(day, keys), switched=False))
-            begun += 1
-        through = day
-    after_it = [*kept, Day(through, "through", now)]
-    data = b"".join(msgspec.json.encode(one) + b"\n" for one in after_it)
-    moved = {(one.day, one.step) for one in known} != {(one.day, one.step) for one in after_it}
-    if moved and not (store.replace(key, data, head.version) if head else store.create(key, data)):
-        raise StorageError(f"{key}: another run wrote it meanwhile; the next run goes on from there")
+            days.append(DayCompaction(date, "begun", now, _find_free_name(date, keys), switched=False))
+            started += 1
+        through = date
+    _write_days(store, key, stored, before, [*days, DayCompaction(through, "through", now)])
     if problem is not None:
         raise problem
-    return len(kept)
+    return len(days)
 
 
-def read(head: StoredObject | None, key: str) -> list[Day]:
-    """The days being compacted, in their order, and the day up to which all are begun; `UnreadableError` where the object is damaged."""
+def _write_days(
+    store: Store, key: str, stored: StoredObject | None, before: list[DayCompaction], after: list[DayCompaction]
+) -> None:
+    """Write `days.jsonl` when a day or its step changed; `StorageError` when another run wrote it first."""
+    if {(day.day, day.step) for day in before} == {(day.day, day.step) for day in after}:
+        return
+    data = b"".join(msgspec.json.encode(day) + b"\n" for day in after)
+    if not (store.replace(key, data, stored.version) if stored else store.create(key, data)):
+        raise StorageError(f"{key}: another run wrote it at the same time; the next run continues")
+
+
+def read_days(stored: StoredObject | None, key: str) -> list[DayCompaction]:
+    """The days being compacted in their order, and the `through` line. Raises `UnreadableError` when the object is damaged."""
     try:
-        days = [msgspec.json.decode(line, type=Day) for line in head.data.splitlines()] if head else []
-        for one in days:
-            datetime.fromisoformat(one.day)
+        lines = stored.data.splitlines() if stored else []
+        days = [msgspec.json.decode(line, type=DayCompaction) for line in lines]
+        for day in days:
+            datetime.fromisoformat(day.day)
     except (msgspec.DecodeError, ValueError) as error:
-        remedy = (
-            "restore an earlier version of this object, or score the live data again with `anomalake detect --rebuild`"
-        )
+        remedy = "restore an earlier version of this object, or score the live data again: `anomalake detect --rebuild`"
         raise UnreadableError(key, f"is damaged: {error}; {remedy}") from error
     return days
 
 
-def _read_if_whole(store: Store, key: str) -> list[Day]:
-    """The days being compacted; none where the object is damaged, as a rebuild writes the days again."""
-    try:
-        return read(store.get(key), key)
-    except UnreadableError:
-        return []
-
-
-def forget(store: Store, metric_set: MetricSet) -> None:
-    """Before days are written anew: of those on their way only the objects that count stay, and none is left out any more."""
+def cancel_compactions(store: Store, metric_set: MetricSet) -> None:
+    """Stop all compactions before a rebuild: delete the objects that the views exclude, then `days.jsonl`."""
     key = layout.compaction_key(metric_set)
-    for one in _read_if_whole(store, key):
-        for table in layout.DETECTOR_TABLES if one.target else ():
-            for found in list(store.list(layout.day_folder(table, metric_set, one.day))):
-                if (_name(found) == one.target) != one.switched:
-                    store.delete(found)
+    try:
+        days = read_days(store.get(key), key)
+    except UnreadableError:  # the rebuild writes all days again
+        days = []
+    for day in days:
+        for table in layout.DETECTOR_TABLES if day.target else ():
+            for object_key in list(store.list(layout.day_folder(table, metric_set, day.day))):
+                if (_get_name(object_key) == day.target) != day.switched:
+                    store.delete(object_key)
     store.delete(key)
 
 
-def amend(
+def replace_record(
     store: Store, metric_set: MetricSet, form: Format, table: Table, *, instant: datetime, record: Sequence[Any]
 ) -> None:
-    """Write an interval's one record, in place of the one it has, in whichever objects of its day it counts."""
-    day, schema = layout.utc_date(instant), tables.schema(table, metric_set)
-    mine = layout.table_key(table, metric_set, instant, form)
-    head = layout.compaction_key(metric_set)
-    way = next((one for one in read(store.get(head), head) if one.day == day and one.step != "through"), None)
-    elsewhere = False
-    for key in [key for key in store.list(layout.day_folder(table, metric_set, day)) if key.endswith(f".{form}")]:
-        rows = _rows(store, key, form, schema) if key != mine else []
-        has = any(row[0] == instant for row in rows)
-        is_target = way is not None and _name(key) == way.target
-        if has or is_target:
+    """Write the only record that an interval has in the table, in place of its earlier record.
+
+    A day being compacted may have the record in two objects, of which the views read one. Both are changed.
+    """
+    date, schema = layout.utc_date(instant), tables.schema(table, metric_set)
+    interval_key = layout.table_key(table, metric_set, instant, form)
+    days_key = layout.compaction_key(metric_set)
+    days = read_days(store.get(days_key), days_key)
+    compacted = next((day for day in days if day.day == date and day.step != "through"), None)
+    in_other_object = False
+    for key in [key for key in store.list(layout.day_folder(table, metric_set, date)) if key.endswith(f".{form}")]:
+        rows = _read_rows(store, key, form, schema) if key != interval_key else []
+        has_record = any(row[0] == instant for row in rows)
+        is_target = compacted is not None and _get_name(key) == compacted.target
+        if has_record or is_target:
             changed = sorted([*(row for row in rows if row[0] != instant), tuple(record)], key=lambda row: row[0])
             store.put(key, encoding.encode_records(form, schema, changed))
-        elsewhere = elsewhere or (has and not is_target)
-    if not elsewhere and (way is None or not way.switched):
-        store.put(mine, encoding.encode_records(form, schema, [record]))
+        in_other_object = in_other_object or (has_record and not is_target)
+    if not in_other_object and (compacted is None or not compacted.switched):
+        store.put(interval_key, encoding.encode_records(form, schema, [record]))
 
 
-def _rows(store: Store, key: str, form: Format, schema: Sequence[tables.Column]) -> list[tuple[Any, ...]]:
+def _read_rows(store: Store, key: str, form: Format, schema: Sequence[tables.Column]) -> list[tuple[Any, ...]]:
     stored = store.get(key)
     return list(zip(*encoding.decode_table(form, schema, stored.data, key).values(), strict=True)) if stored else []
 
 
-def _advanced(store: Store, metric_set: MetricSet, form: Format, one: Day, now: datetime) -> list[Day]:
-    """The day after its next step; none where it is done. Done again, a step does the same."""
-    if one.step == "begun" and not _write(store, metric_set, form, one):
+def _advance(
+    store: Store, metric_set: MetricSet, form: Format, day: DayCompaction, now: datetime
+) -> list[DayCompaction]:
+    """Take the next step. Returns the day after the step, or an empty list when it is finished. A step can be repeated."""
+    if day.step == "begun" and not _write_target(store, metric_set, form, day):
         return []
-    if one.step == "switched":
+    if day.step == "switched":
         for table in layout.DETECTOR_TABLES:
-            for key in _others(store, metric_set, one, table):
+            for key in _list_replaced(store, metric_set, day, table):
                 store.delete(key)
-    step = _NEXT.get(one.step)
-    return [Day(one.day, step, now, one.target, switched=step != "written")] if step else []
+    step = _NEXT_STEP.get(day.step)
+    return [DayCompaction(day.day, step, now, day.target, switched=step != "written")] if step else []
 
 
-def _write(store: Store, metric_set: MetricSet, form: Format, one: Day) -> bool:
-    """Write the day's objects, which do not count yet; False where they would be too large."""
-    found: dict[Table, list[bytes]] = {table: [] for table in layout.DETECTOR_TABLES}
-    size = 0
-    for table, parts in found.items():
-        keys = _others(store, metric_set, one, table)
+def _write_target(store: Store, metric_set: MetricSet, form: Format, day: DayCompaction) -> bool:
+    """Write the day's object of each table; returns False, and writes nothing, when the day has too many bytes."""
+    parts_by_table: dict[Table, list[bytes]] = {table: [] for table in layout.DETECTOR_TABLES}
+    total_bytes = 0
+    for table, parts in parts_by_table.items():
+        keys = _list_replaced(store, metric_set, day, table)
         for key, stored in zip(keys, map_in_order(store, store.get, keys), strict=True):
             if stored is None:
-                raise StorageError(f"{key}: was listed and is gone; the next run looks again")
+                raise StorageError(f"{key}: was listed, but does not exist any more; the next run tries again")
             parts.append(stored.data)
-            size += len(stored.data)
-            if size > MOST_BYTES:
+            total_bytes += len(stored.data)
+            if total_bytes > MAX_DAY_BYTES:
                 return False
-    for table, parts in found.items():
+    for table, parts in parts_by_table.items():
         if parts:
-            key = f"{layout.day_folder(table, metric_set, one.day)}/{one.target}.{form}"
+            key = f"{layout.day_folder(table, metric_set, day.day)}/{day.target}.{form}"
             store.put(key, encoding.join_objects(form, tables.schema(table, metric_set), parts, key))
     return True
 
 
-def _others(store: Store, metric_set: MetricSet, one: Day, table: Table) -> list[str]:
-    """The objects that the day's takes the place of."""
-    return [key for key in store.list(layout.day_folder(table, metric_set, one.day)) if _name(key) != one.target]
+def _list_replaced(store: Store, metric_set: MetricSet, day: DayCompaction, table: Table) -> list[str]:
+    """The keys of the objects that the day's object replaces."""
+    return [key for key in store.list(layout.day_folder(table, metric_set, day.day)) if _get_name(key) != day.target]
 
 
-def _name(key: str) -> str:
+def _get_name(key: str) -> str:
+    """The name of an object without its folder and extension."""
     return key.rpartition("/")[2].partition(".")[0]
 
 
-def _free_name(day: str, keys: Sequence[str]) -> str:
-    """A name that no object of the day has: a back-test's has the plain one, and what came after it lies beside it."""
-    taken = set(map(_name, keys))
+def _find_free_name(day: str, keys: Sequence[str]) -> str:
+    """A name that no object of the day has. A back-test uses the name without a number; later objects lie beside it."""
+    used = set(map(_get_name, keys))
     names = itertools.chain([day], (f"{day}-{number}" for number in itertools.count(1)))
-    return next(name for name in names if name not in taken)
+    return next(name for name in names if name not in used)
 
 
-def _first(store: Store, metric_set: MetricSet) -> str | None:
-    """The first day with objects by the interval."""
+def _find_first_day(store: Store, metric_set: MetricSet) -> str | None:
+    """The first day that has objects of single intervals."""
     days = (
         layout.date_in_key(key)
         for table in layout.DETECTOR_TABLES
@@ -200,9 +219,9 @@ def _first(store: Store, metric_set: MetricSet) -> str | None:
     return min(days, default=None)
 
 
-def _day_before(day: str) -> str:
+def _previous_day(day: str) -> str:
     return layout.utc_date(datetime.fromisoformat(day) - timedelta(days=1))
 
 
-def _day_after(day: str) -> str:
+def _next_day(day: str) -> str:
     return layout.utc_date(datetime.fromisoformat(day) + timedelta(days=1))

@@ -1,8 +1,9 @@
-"""The function that takes alerts: an SQS batch, an HTTP call, or any other event; it files them in the lake and notifies people of the severe ones.
+"""The ingest Lambda function: files the alerts of an event in the lake and sends notifications of the severe ones.
 
-Content never makes it raise. Where storage stays down, the answer to SQS names the messages to send again, an HTTP call gets a 503, and for any other
-event the function raises, so that the caller's retries act ("Handling errors for an SQS event source in Lambda" in the Lambda guide). What cannot be
-done in the function's time is handed back in the same way.
+The event is an SQS batch, an HTTP call, or the payload of any other invocation. Its content never raises an error. When
+storage keeps failing, the response to SQS names the messages to send again, an HTTP call receives status 503, and for every
+other event the function raises the error, so that the caller retries ("Handling errors for an SQS event source in Lambda" in
+the Lambda developer guide). Messages that the function has no time for are reported in the same way.
 """
 
 import json
@@ -13,149 +14,166 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
-from anomalake.functions import http, notification
-from anomalake.functions.setting import METRICS_NAMESPACE, Setting, publish, setting
+from anomalake.functions import http
+from anomalake.functions.messaging import publish_notification
+from anomalake.functions.notification import format_notification
+from anomalake.functions.settings import METRICS_NAMESPACE, Settings, load_settings
 from anomalake.lake import layout
 from anomalake.lake.ingest import Message, RoutedAlert, ingest_messages, split_by_size
 from anomalake.lake.store import RetryPolicy, StorageError, with_deadline
 
-HURRIED = RetryPolicy(connect_seconds=2, request_seconds=5, total_seconds=10)  # a batch has a minute
-MOST_KEPT = 1_000  # characters of an event that cannot be written
-SPARE = 2.0  # seconds of the function's time for the answer
-MAX_REASONS = 10  # of one answer
+# The function has a timeout of one minute for a batch.
+BATCH_RETRY_POLICY = RetryPolicy(connect_seconds=2, request_seconds=5, total_seconds=10)
+MAX_QUOTED_CHARACTERS = 1_000  # of an event that cannot be encoded as JSON
+RESPONSE_RESERVE_SECONDS = 2.0  # of the function's time, to send the response
+MAX_REASONS = 10  # in one response
 
 logger = Logger()
 metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 
-class Taken(NamedTuple):
-    """The result for some messages: how many alerts were filed, quarantined and notified of; which messages failed, and the first error."""
+class BatchResult(NamedTuple):
+    """The result of processing messages: counts, the messages to send again, and the first error of the storage.
+
+    `filed` and `quarantined` count alerts; an event that cannot be read counts as one quarantined alert. `notified` counts
+    the notifications. `failed` lists the ids of the messages to send again. `reasons` says why messages, or alerts in them,
+    were quarantined.
+    """
 
     filed: int = 0
     quarantined: int = 0
-    told: int = 0
+    notified: int = 0
     failed: tuple[str, ...] = ()
     error: StorageError | None = None
-    reasons: tuple[str, ...] = ()  # why messages, or parts of them, were not understood
+    reasons: tuple[str, ...] = ()
 
-    def plus(self, other: "Taken") -> "Taken":
-        """Both together."""
-        failed = tuple(dict.fromkeys(self.failed + other.failed))
-        reasons = (self.reasons + other.reasons)[:MAX_REASONS]
-        return Taken(
+    def combine(self, other: "BatchResult") -> "BatchResult":
+        """Return the result of both."""
+        return BatchResult(
             self.filed + other.filed,
             self.quarantined + other.quarantined,
-            self.told + other.told,
-            failed,
+            self.notified + other.notified,
+            tuple(dict.fromkeys(self.failed + other.failed)),
             self.error or other.error,
-            reasons,
+            (self.reasons + other.reasons)[:MAX_REASONS],
         )
 
 
 @metrics.log_metrics
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """File what the event holds; `{"batchItemFailures": [...]}` for SQS, a response for an HTTP call, counts for everybody else."""
-    until = (
-        None
-        if context is None
-        else time.monotonic() + context.get_remaining_time_in_millis() / 1000 - HURRIED.max_call_seconds - SPARE
-    )
-    if http.is_call(event):
-        return http.answer(event, lambda messages: _counted(messages, until))
-    queued = _queued(event)
-    taken = _counted(queued or _direct(event), until)
+    """File the alerts of the event.
+
+    Returns `{"batchItemFailures": [...]}` for an SQS batch, an HTTP response for an HTTP call, and the counts of filed and
+    quarantined alerts for every other event. For such an event, raises `StorageError` when storage failed.
+    """
+    deadline = _get_deadline(context)
+    if http.is_http_call(event):
+        return http.respond(event, lambda messages: _process_and_count(messages, deadline))
+    queued = _read_queue_messages(event)
+    result = _process_and_count(queued or _read_direct_messages(event), deadline)
     if queued:
-        return {"batchItemFailures": [{"itemIdentifier": message} for message in taken.failed]}
-    if taken.error is not None:
-        raise taken.error
-    return {"filed": taken.filed, "quarantined": taken.quarantined}
+        return {"batchItemFailures": [{"itemIdentifier": message} for message in result.failed]}
+    if result.error is not None:
+        raise result.error
+    return {"filed": result.filed, "quarantined": result.quarantined}
 
 
-def _counted(messages: Sequence[Message], until: float | None) -> Taken:
-    """Take the messages, and count what comes of them in the function's metrics."""
-    taken = take(messages, setting(HURRIED), until)
+def _get_deadline(context: Any) -> float | None:
+    """The time (of `time.monotonic`) after which no call of the storage starts; None without a Lambda context."""
+    if context is None:
+        return None
+    end: float = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+    return end - BATCH_RETRY_POLICY.max_call_seconds - RESPONSE_RESERVE_SECONDS
+
+
+def _process_and_count(messages: Sequence[Message], deadline: float | None) -> BatchResult:
+    """Process the messages and publish the counts as the function's metrics."""
+    result = process_batch(messages, load_settings(BATCH_RETRY_POLICY), deadline)
     counts = {
-        "AlertsFiled": taken.filed,
-        "AlertsQuarantined": taken.quarantined,
-        "MessagesFailed": len(taken.failed),
-        "NotificationsSent": taken.told,
+        "AlertsFiled": result.filed,
+        "AlertsQuarantined": result.quarantined,
+        "MessagesFailed": len(result.failed),
+        "NotificationsSent": result.notified,
     }
     for name, count in counts.items():
         metrics.add_metric(name, "Count", count)
-    return taken
+    return result
 
 
-def take(messages: Sequence[Message], chosen: Setting, until: float | None = None) -> Taken:
-    """File the messages' alerts, then notify people; what went wrong is in the log, and in the answer.
+def process_batch(messages: Sequence[Message], settings: Settings, deadline: float | None = None) -> BatchResult:
+    """File the alerts of the messages, then send the notifications. Errors are in the log and in the result.
 
-    A few messages at a time: the alerts of a whole batch need not fit into memory at once. After `until` (seconds of `time.monotonic`) nothing is
-    begun any more; what is left counts as failed.
+    The messages are processed in chunks, because the alerts of a whole batch may not fit into memory at once. After
+    `deadline` (seconds of `time.monotonic`) no call of the storage starts; the remaining messages fail.
     """
-    taken = Taken()
-    for some in split_by_size(messages):
-        taken = taken.plus(_take(some, chosen, until))
-    return taken
+    result = BatchResult()
+    for chunk in split_by_size(messages):
+        result = result.combine(_process_chunk(chunk, settings, deadline))
+    return result
 
 
-def _take(messages: Sequence[Message], chosen: Setting, until: float | None) -> Taken:
-    outcome = ingest_messages(messages, with_deadline(chosen.store, until), chosen.sets, chosen.format)
-    told, untold = _tell(outcome.stored, chosen, until)
-    for refused in outcome.quarantined:
-        logger.warning("quarantined", message_id=refused.message.id, reason=refused.reason)
+def _process_chunk(messages: Sequence[Message], settings: Settings, deadline: float | None) -> BatchResult:
+    store = with_deadline(settings.store, deadline)
+    outcome = ingest_messages(messages, store, settings.metric_sets, settings.format)
+    notified, not_notified = _notify(outcome.stored, settings, deadline)
+    for rejected in outcome.quarantined:
+        logger.warning("quarantined", message_id=rejected.message.id, reason=rejected.reason)
     for warning in outcome.warnings:
         logger.warning(warning)
-    error = outcome.error or next(iter(untold.values()), None)
-    failed = tuple(dict.fromkeys([*outcome.failed_ids, *untold]))
+    error = outcome.error or next(iter(not_notified.values()), None)
+    failed = tuple(dict.fromkeys([*outcome.failed_ids, *not_notified]))
     if error is not None:
         logger.error("storage failed", failed=failed, error=str(error))
-    reasons = tuple(refused.reason for refused in outcome.quarantined[:MAX_REASONS])
-    return Taken(len(outcome.stored), len(outcome.quarantined), told, failed, error, reasons)
+    reasons = tuple(rejected.reason for rejected in outcome.quarantined[:MAX_REASONS])
+    return BatchResult(len(outcome.stored), len(outcome.quarantined), notified, failed, error, reasons)
 
 
-def _tell(filed: Iterable[RoutedAlert], chosen: Setting, until: float | None) -> tuple[int, dict[str, StorageError]]:
-    """Publish each event at or above the score, then mark it as told: at least once. How many, and the messages for which that failed."""
-    told, failed = 0, dict[str, StorageError]()
-    if not chosen.topic:
-        return told, failed
-    for key, group in _events(filed, chosen.notify_score).items():
-        worst = max(group, key=lambda item: item.alert.anomaly_score or 0)
-        dashboard = chosen.dashboard.replace("{metric_set}", worst.metric_set.name.replace("_", "-"))
+def _notify(
+    stored: Iterable[RoutedAlert], settings: Settings, deadline: float | None
+) -> tuple[int, dict[str, StorageError]]:
+    """Send a notification of each event whose score is high enough, at least once, then write a marker in the lake.
+
+    Returns the number of notifications, and the error of each message (by its id) whose notification failed.
+    """
+    notified, failed = 0, dict[str, StorageError]()
+    if not settings.topic_arn:
+        return notified, failed
+    for marker_key, group in _group_by_event(stored, settings.notify_score).items():
+        most_severe = max(group, key=lambda routed: routed.alert.anomaly_score or 0)
+        alert, metric_set = most_severe.alert, most_severe.metric_set
+        dashboard_url = settings.dashboard_url.replace("{metric_set}", metric_set.name.replace("_", "-"))
+        marker = {"alertEventId": alert.alert_event_id, "score": alert.anomaly_score}
         try:
-            if with_deadline(chosen.store, until).get(key) is None:
-                publish(chosen.topic, notification.notice(worst.alert, worst.metric_set, dashboard))
-                chosen.store.create(
-                    key,
-                    json.dumps(
-                        {"alertEventId": worst.alert.alert_event_id, "score": worst.alert.anomaly_score}
-                    ).encode(),
-                )
-                told += 1
+            if with_deadline(settings.store, deadline).get(marker_key) is None:
+                publish_notification(settings.topic_arn, format_notification(alert, metric_set, dashboard_url))
+                settings.store.create(marker_key, json.dumps(marker).encode())
+                notified += 1
         except StorageError as error:
-            failed |= dict.fromkeys((item.message.id for item in group), error)
-    return told, failed
+            failed |= dict.fromkeys((routed.message.id for routed in group), error)
+    return notified, failed
 
 
-def _events(filed: Iterable[RoutedAlert], lowest: float) -> dict[str, list[RoutedAlert]]:
-    """The alerts to tell people of, by the key of their event's marker."""
-    found: dict[str, list[RoutedAlert]] = {}
-    for item in filed:
-        if item.alert.anomaly_score is not None and item.alert.anomaly_score >= lowest:
-            identity = f"{item.timestamp.isoformat()}|{item.alert.impacted_metric.metric_name}|{item.alert.event_id}"
-            found.setdefault(
-                layout.notification_key(item.metric_set, item.timestamp, sha256(identity.encode()).hexdigest()), []
-            ).append(item)
-    return found
+def _group_by_event(stored: Iterable[RoutedAlert], min_score: float) -> dict[str, list[RoutedAlert]]:
+    """Group the alerts with at least that score by event. The key of a group is the key of the event's marker."""
+    groups: dict[str, list[RoutedAlert]] = {}
+    for routed in stored:
+        alert = routed.alert
+        if alert.anomaly_score is not None and alert.anomaly_score >= min_score:
+            identity = f"{routed.timestamp.isoformat()}|{alert.impacted_metric.metric_name}|{alert.event_id}"
+            digest = sha256(identity.encode()).hexdigest()
+            groups.setdefault(layout.notification_key(routed.metric_set, routed.timestamp, digest), []).append(routed)
+    return groups
 
 
-def _queued(event: object) -> list[Message]:
-    """The messages of an SQS batch, or of the list that a pipe makes of one; none where the event is no such batch."""
+def _read_queue_messages(event: object) -> list[Message]:
+    """The messages of an SQS batch, or of the list that EventBridge Pipes makes of one; empty for every other event."""
     records = event.get("Records") if isinstance(event, dict) else event
-    if not isinstance(records, list) or not records or not all(_is_queued(record) for record in records):
+    if not isinstance(records, list) or not records or not all(_is_queue_record(record) for record in records):
         return []
     return [Message(record["messageId"], record["body"]) for record in records]
 
 
-def _is_queued(record: object) -> bool:
+def _is_queue_record(record: object) -> bool:
     return (
         isinstance(record, dict)
         and record.get("eventSource") == "aws:sqs"
@@ -164,41 +182,42 @@ def _is_queued(record: object) -> bool:
     )
 
 
-def _direct(event: object) -> Sequence[Message]:
-    """Each element of a list, each record of an SNS event, else the event itself."""
+def _read_direct_messages(event: object) -> Sequence[Message]:
+    """A message for each element of a list or for each record of an SNS event, or one message with the event."""
     records = event.get("Records") if isinstance(event, dict) else None
-    if isinstance(records, list) and records and all(_is_sns(record) for record in records):
-        return [Message(str(number), _notification(record["Sns"])) for number, record in enumerate(records)]
+    if isinstance(records, list) and records and all(_is_sns_record(record) for record in records):
+        return [Message(str(number), _encode_sns_record(record["Sns"])) for number, record in enumerate(records)]
     if isinstance(event, list) and len(event) > 1:
-        return [_written(str(number), element) for number, element in enumerate(event)]
-    return [_written("event", event)]
+        return [_encode_event(str(number), element) for number, element in enumerate(event)]
+    return [_encode_event("event", event)]
 
 
-def _written(name: str, event: object) -> Message:
+def _encode_event(message_id: str, event: object) -> Message:
     try:
-        return Message(name, json.dumps(event, ensure_ascii=True, separators=(",", ":")))
-    except (
-        RecursionError
-    ):  # Lambda decoded it with a frame or two to spare; what is nested like that is no event of anybody
-        return Message(name, f"{{nested too deeply to be kept; it began with {str(_first(event))[:MOST_KEPT]}")
+        return Message(message_id, json.dumps(event, ensure_ascii=True, separators=(",", ":")))
+    except RecursionError:
+        # Lambda can decode slightly deeper nesting than `json.dumps` encodes. No source sends an event nested like that.
+        start = _describe_start(event)[:MAX_QUOTED_CHARACTERS]
+        return Message(message_id, f"{{the event is nested too deeply to be stored; it starts with {start}")
 
 
-def _notification(sns: dict[str, Any]) -> str:
-    """The message, in an envelope that keeps when it was sent, where SNS says that: of several reports of an event the latest is shown."""
-    kept = {"TopicArn": sns.get("TopicArn"), "Message": sns["Message"], "Timestamp": sns.get("Timestamp")}
-    return json.dumps(kept) if all(isinstance(text, str) for text in kept.values()) else kept["Message"]
+def _encode_sns_record(sns: dict[str, Any]) -> str:
+    """The SNS message in an envelope with its time, or only the message when the record has no time or no topic.
+
+    The time matters when an event has several alerts: the tables show the latest.
+    """
+    envelope = {"TopicArn": sns.get("TopicArn"), "Message": sns["Message"], "Timestamp": sns.get("Timestamp")}
+    return json.dumps(envelope) if all(isinstance(text, str) for text in envelope.values()) else envelope["Message"]
 
 
-def _first(event: object) -> object:
-    """The fields of an event whose values are not nested, else what kind of thing it is."""
-    flat = (
-        {name: value for name, value in event.items() if not isinstance(value, dict | list)}
-        if isinstance(event, dict)
-        else {}
-    )
-    return flat or type(event).__name__
+def _describe_start(event: object) -> str:
+    """The fields of the event whose values are not nested, as JSON, or the type of the event when it has no such field."""
+    if not isinstance(event, dict):
+        return "a list" if isinstance(event, list) else type(event).__name__
+    flat = {name: value for name, value in event.items() if not isinstance(value, dict | list)}
+    return json.dumps(flat) if flat else "an object"
 
 
-def _is_sns(record: object) -> bool:
+def _is_sns_record(record: object) -> bool:
     sns = record.get("Sns") if isinstance(record, dict) else None
     return isinstance(sns, dict) and isinstance(sns.get("Message"), str)

@@ -1,6 +1,7 @@
-"""The lease that keeps two runs of a metric set's detector apart: an object in the lake that says who runs, and until when (docs/detector.md).
+"""The lease of a metric set's detector: an object in the lake that lets one run at a time work (docs/detector.md).
 
-A run renews its lease while it works. A lease that nobody renews ends by itself, and one that nobody can have written holds nobody up.
+The object says which run holds the lease, and when the lease ends. A run renews its lease while it works; the lease of a run
+that died ends by itself. A run replaces an object that no running detector can have written.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -17,15 +18,16 @@ import msgspec
 
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
-from anomalake.lake.store import StorageError, Store, StoredObject
+from anomalake.lake.store import StorageError, Store
 
-LEASE = timedelta(minutes=16)  # longer than the function may run
-MAX_LEASE = timedelta(hours=1)  # none is longer, with a generous difference between two machines' clocks
-MAX_QUOTED = 100  # characters of a broken lease in a warning
+LEASE_DURATION = timedelta(minutes=16)  # longer than the timeout of the function
+MAX_LEASE_DURATION = timedelta(hours=1)  # leaves room for a difference between the clocks of two machines
+RENEWALS_PER_DURATION = 4
+MAX_QUOTED_CHARACTERS = 100  # of an invalid lease, in a warning
 
 
 class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Times are ISO 8601 in naive UTC. `run` is random and tells one run from another."""
+    """A lease. Times are ISO 8601 in UTC without an offset. `run` is random and identifies the run."""
 
     until: str
     since: str = ""
@@ -35,100 +37,106 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def end(self) -> datetime:
-        """When it ends; `ValueError` where that is no naive time."""
+        """The time at which the lease ends. Raises `ValueError` when `until` is not a time without an offset."""
         end = datetime.fromisoformat(self.until)
         if end.tzinfo is not None:
-            raise ValueError(f"the time {self.until} names a zone")
+            raise ValueError(f"the time {self.until} has a UTC offset")
         return end
 
 
 @contextmanager
-def leased(store: Store, metric_set: MetricSet, now: datetime, length: timedelta = LEASE) -> Iterator[bool]:
-    """Whether the metric set's detector is this run's alone (at `now`, naive UTC); it then is until the end, or for `length` after the run dies.
+def hold_lease(
+    store: Store, metric_set: MetricSet, now: datetime, duration: timedelta = LEASE_DURATION
+) -> Iterator[bool]:
+    """Acquire the lease of the metric set's detector at `now` (naive UTC), and yield whether this run holds it.
 
-    The lease is renewed from a thread of its own, four times in its length.
+    A thread renews the lease four times in its duration. When the run ends, it gives the lease back; when the run dies, the
+    lease ends after at most its duration.
     """
-    key, began, over = layout.lease_key(metric_set), time.monotonic(), threading.Event()
-    mine = Lease("", now.isoformat(timespec="seconds"), socket.gethostname(), os.getpid(), os.urandom(8).hex())
+    key, started, stop = layout.lease_key(metric_set), time.monotonic(), threading.Event()
+    lease = Lease("", now.isoformat(timespec="seconds"), socket.gethostname(), os.getpid(), os.urandom(8).hex())
 
-    def ending(at: datetime) -> bytes:
-        return msgspec.json.encode(msgspec.structs.replace(mine, until=at.isoformat()))
+    def encode_until(end: datetime) -> bytes:
+        return msgspec.json.encode(msgspec.structs.replace(lease, until=end.isoformat()))
 
-    def renew() -> None:
-        while not over.wait(length.total_seconds() / 4):
-            with contextlib.suppress(StorageError):  # the next time will do, or the lease ends
-                if not _write_over(
-                    store, key, mine, ending(now + timedelta(seconds=time.monotonic() - began) + length)
-                ):
-                    warnings.warn(
-                        f"{key}: another run took the lease of this one, which goes on; the slower of them keeps nothing",
-                        stacklevel=2,
-                    )
-                    return
+    def renew() -> bool:
+        end = now + timedelta(seconds=time.monotonic() - started) + duration
+        return _replace_own_lease(store, key, lease, encode_until(end))
 
-    if not _take(store, key, ending(now + length), now):
+    if not _acquire(store, key, encode_until(now + duration), now):
         yield False
         return
-    renewing = threading.Thread(target=renew, daemon=True)
-    renewing.start()
+    pause_seconds = duration.total_seconds() / RENEWALS_PER_DURATION
+    renewer = threading.Thread(target=_renew_repeatedly, args=(renew, pause_seconds, stop, key), daemon=True)
+    renewer.start()
     try:
         yield True
     finally:
-        over.set()
-        renewing.join()
-        with contextlib.suppress(StorageError):  # then it ends by itself
-            _write_over(store, key, mine, ending(now))
+        stop.set()
+        renewer.join()
+        with contextlib.suppress(StorageError):  # the lease then ends by itself
+            _replace_own_lease(store, key, lease, encode_until(now))
 
 
-def holder(store: Store, metric_set: MetricSet) -> str:
-    """Who has the lease and until when, for people."""
+def _renew_repeatedly(renew: Callable[[], bool], pause_seconds: float, stop: threading.Event, key: str) -> None:
+    """Call `renew` every few seconds, until `stop` is set or another run holds the lease (`renew` returns False)."""
+    while not stop.wait(pause_seconds):
+        with contextlib.suppress(StorageError):  # the next renewal may succeed; otherwise the lease ends
+            if not renew():
+                result = "both runs continue, and only the first to write the state keeps its results"
+                warnings.warn(f"{key}: another run took the lease of this run; {result}", stacklevel=2)
+                return
+
+
+def describe_holder(store: Store, metric_set: MetricSet) -> str:
+    """A text for people that says who holds the lease, and when it ends."""
     key = layout.lease_key(metric_set)
     stored = store.get(key)
-    lease = _read(stored.data) if stored else None
+    lease = _parse_lease(stored.data) if stored else None
     if not isinstance(lease, Lease):
         return key
-    who = f"process {lease.process} on {lease.host}, since {lease.since} UTC; " if lease.host else ""
-    return f"{who}its lease {key} ends at {lease.end:%Y-%m-%d %H:%M} UTC unless it is renewed"
+    holder = f"process {lease.process} on {lease.host}, since {lease.since} UTC; " if lease.host else ""
+    return f"{holder}its lease {key} ends at {lease.end:%Y-%m-%d %H:%M} UTC unless it is renewed"
 
 
-def _read(data: bytes) -> Lease | str:
-    """The lease; where it is none, what is wrong."""
+def _parse_lease(data: bytes) -> Lease | str:
+    """The lease, or a text that says why the data is not a lease."""
     try:
         lease = msgspec.json.decode(data, type=Lease)
         _ = lease.end
-    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-        return str(error)[:MAX_QUOTED]
+    except (ValueError, RecursionError) as error:  # the errors of msgspec are ValueErrors
+        return str(error)[:MAX_QUOTED_CHARACTERS]
     return lease
 
 
-def _take(store: Store, key: str, data: bytes, now: datetime) -> bool:
+def _acquire(store: Store, key: str, data: bytes, now: datetime) -> bool:
+    """Write the lease when nobody holds it; returns whether it was written."""
     if store.create(key, data):
         return True
     current = store.get(key)
-    if current is None:  # another run just came or went
+    if current is None:  # another run deleted the object, or is writing it
         return False
-    found = _read(current.data)
-    problem = (
-        found
-        if isinstance(found, str)
-        else f"it ends at {found.until[:MAX_QUOTED]}, too far ahead"
-        if found.end > now + MAX_LEASE
-        else ""
-    )
+    lease = _parse_lease(current.data)
+    if isinstance(lease, str):
+        problem = lease
+    elif lease.end > now + MAX_LEASE_DURATION:
+        problem = f"it ends at {lease.until[:MAX_QUOTED_CHARACTERS]}, too far in the future"
+    elif lease.end > now:
+        return False
+    else:
+        problem = ""
     if problem:
-        warnings.warn(f"{key}: is no lease of a running detector ({problem}); this run replaces it", stacklevel=4)
-    elif isinstance(found, Lease) and found.end > now:
-        return False
+        warnings.warn(f"{key}: is not a valid lease ({problem}); this run replaces it", stacklevel=4)
     return store.replace(key, data, current.version)
 
 
-def _write_over(store: Store, key: str, mine: Lease, data: bytes) -> bool:
-    """Write over this run's own lease; False where another run has it."""
-    current: StoredObject | None = store.get(key)
-    found = _read(current.data) if current else None
+def _replace_own_lease(store: Store, key: str, own: Lease, data: bytes) -> bool:
+    """Write over the lease of this run; returns False when another run holds the lease."""
+    current = store.get(key)
+    lease = _parse_lease(current.data) if current else None
     return (
         current is not None
-        and isinstance(found, Lease)
-        and found.run == mine.run
+        and isinstance(lease, Lease)
+        and lease.run == own.run
         and store.replace(key, data, current.version)
     )

@@ -1,115 +1,133 @@
-"""What a person is told of an alert: what, when, how severe, who contributed, where to look; long for mail, short for a telephone. Pure."""
+"""The texts of a notification of an alert: a subject, a long text for email, and a short text for SMS. Pure functions.
+
+Limits on length are in characters. They bound what the sender of an alert writes, because SNS rejects a message of more than
+256 KiB ("Publish" in the SNS API reference).
+"""
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from anomalake.domain import intervals
 from anomalake.domain.alert import Alert, TimeSeries, get_severity_label
-from anomalake.domain.metric_set import MAX_DIMENSIONS, Measure, MetricSet, replace_unprintable, to_one_line
+from anomalake.domain.metric_set import MAX_DIMENSIONS, Measure, MetricSet
+from anomalake.domain.text import replace_unprintable, to_one_line
 
-MOST_SUBJECT, MOST_SHORT = 99, 160  # characters that SNS takes as a subject, and that one SMS holds
-MOST_SERIES, MOST_VALUES = 5, 3
-MOST_VALUE, MOST_CAUSE, MOST_LINK = (
-    80,
-    1_000,
-    2_000,
-)  # characters: what a sender writes is bounded, since SNS refuses more than 256 KiB
+MAX_SUBJECT_CHARACTERS = 99  # SNS accepts a subject of fewer than 100 characters
+MAX_SHORT_CHARACTERS = 160  # of one SMS
+MAX_SHOWN_SERIES = 5
+MAX_SHOWN_VALUES = 3  # of each dimension
+MAX_VALUE_CHARACTERS, MAX_TEXT_CHARACTERS, MAX_LINK_CHARACTERS = 80, 1_000, 2_000
+_LABEL_CHARACTERS = 12
+_DIRECTIONS = {"above": " above the expected value", "below": " below the expected value"}
 
 
-class Notice(NamedTuple):
-    """A message in the lengths that its readers want."""
+class Notification(NamedTuple):
+    """A subject in ASCII, a text of several lines, and a text of one line."""
 
     subject: str
     long: str
     short: str
 
 
-def notice(alert: Alert, metric_set: MetricSet, dashboard: str = "") -> Notice:
-    """The message of an alert; `dashboard` is where to look when the alert itself has no link."""
-    metric = alert.impacted_metric
-    measure = next(
-        (one for one in metric_set.measures if one.name == metric.metric_name), None
-    )  # none: data that did not arrive
+def format_notification(alert: Alert, metric_set: MetricSet, dashboard_url: str = "") -> Notification:
+    """Return the notification of an alert. When the alert has no link, the notification shows the URL of the dashboard."""
+    name = alert.impacted_metric.metric_name
+    measure = next((measure for measure in metric_set.measures if measure.name == name), None)
     title = metric_set.title
-    label, what = (
-        (measure.title, f"{measure.title} of {title} is anomalous")
-        if measure
-        else ("Data", f"Data of {title} did not arrive")
-    )
-    wall = intervals.to_wall_time(metric_set.start(alert.instant), metric_set.timezone)
-    when = f"{wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
-    score = (
-        "without a score"
-        if alert.anomaly_score is None
-        else f"{get_severity_label(alert.anomaly_score)}, {alert.anomaly_score:.4g} of 100"
-    )
-    direction = (
-        ""
-        if measure is None
-        else {"above": " above what was expected", "below": " below what was expected"}.get(alert.direction or "", "")
-    )
-    series = metric.relevant_time_series
-    link = _link(alert.console_url) or _link(dashboard)
-    contributors = [
-        f"{to_one_line(one.dimension_name, MOST_VALUE)} "
-        + ", ".join(f"{_cut(value.dimension_value, '(none)')} {value.value_contribution:.4g} %" for value in best)
-        for one in metric.dimension_contribution
-        if (
-            best := sorted(one.dimension_value_contributions, key=lambda value: -value.value_contribution)[:MOST_VALUES]
-        )
-    ][:MAX_DIMENSIONS]
+    if measure is None:  # the alert says that data is missing
+        heading, summary = "data did not arrive", "data did not arrive"
+        sentence = f"Data of {title} did not arrive."
+    else:
+        direction = _DIRECTIONS.get(alert.direction or "", "")
+        heading = f"{measure.title}{direction or ' is anomalous'}"
+        summary = f"{measure.title}{direction or ' anomalous'}"
+        sentence = f"{measure.title} of {title} is anomalous{direction and ':'}{direction}."
+    contributions = _list_contributions(alert)
+    local_time = intervals.to_wall_time(metric_set.start(alert.instant), metric_set.timezone)
+    when = f"{local_time:%Y-%m-%d %H:%M} ({metric_set.timezone})"
+    score = _format_score(alert)
     lines = [
-        f"{what}{direction}.",
+        sentence,
         "",
-        f"When        {when}, interval {metric_set.frequency}",
-        f"Severity    {score}",
-        f"Series      {len(series)}",
-        *(f"{'Contributed' if not number else '':11} {line}" for number, line in enumerate(contributors)),
-        *(
-            f"{'Values' if not number else '':11} {_values(one, measure)}"
-            for number, one in enumerate(series[:MOST_SERIES])
-        ),
-        *([f"{'':11} and {len(series) - MOST_SERIES} more"] if len(series) > MOST_SERIES else []),
-        *([f"Cause       {to_one_line(alert.root_cause, MOST_CAUSE)}"] if alert.root_cause else []),
-        *([f"Look at it  {link}"] if link else []),
-        f"Event       {to_one_line(alert.event_id, MOST_CAUSE)}",
+        _format_line("Time", f"{when}, interval {metric_set.frequency}"),
+        _format_line("Severity", score),
+        *_list_details(alert, measure, contributions, _check_link(alert.console_url) or _check_link(dashboard_url)),
     ]
-    short = f"{label}{direction or ' anomalous'}" if measure else "data did not arrive"
-    subject = f"{label}{direction or ' is anomalous'}" if measure else short
-    brief = f"{short}, {when}, {score}"
-    most = f"; {contributors[0]}" if contributors else ""
-    return Notice(
-        _plain(f"[{get_severity_label(alert.anomaly_score)}] {title}: {subject}")[:MOST_SUBJECT],
+    main_contribution = f"; {contributions[0]}" if contributions else ""
+    short = f"{title}: {summary}, {when}, {score}{main_contribution}"
+    return Notification(
+        _to_subject(f"[{get_severity_label(alert.anomaly_score)}] {title}: {heading}"),
         "\n".join(map(replace_unprintable, lines)) + "\n",
-        to_one_line(f"{title}: {brief}{most}", MOST_SHORT * 2)[:MOST_SHORT],
+        to_one_line(short, MAX_SHORT_CHARACTERS * 2)[:MAX_SHORT_CHARACTERS],
     )
 
 
-def _link(text: str | None) -> str:
-    """A link that may be shown: `https://` without blanks or other characters that cannot be seen; empty otherwise."""
-    return (
-        text
-        if text and len(text) <= MOST_LINK and text.isprintable() and re.fullmatch(r"https://[^\s<>\"]+", text)
-        else ""
-    )
+def _list_details(alert: Alert, measure: Measure | None, contributions: list[str], link: str) -> Iterator[str]:
+    """The lines of the long text after the time and the severity."""
+    series = alert.impacted_metric.relevant_time_series
+    yield _format_line("Time series", str(len(series)))
+    for number, contribution in enumerate(contributions):
+        yield _format_line("" if number else "Contributors", contribution)
+    for number, shown in enumerate(series[:MAX_SHOWN_SERIES]):
+        yield _format_line("" if number else "Values", _format_series(shown, measure))
+    if len(series) > MAX_SHOWN_SERIES:
+        yield _format_line("", f"and {len(series) - MAX_SHOWN_SERIES} more")
+    if alert.root_cause:
+        yield _format_line("Cause", to_one_line(alert.root_cause, MAX_TEXT_CHARACTERS))
+    if link:
+        yield _format_line("Details", link)
+    yield _format_line("Event", to_one_line(alert.event_id, MAX_TEXT_CHARACTERS))
 
 
-def _values(series: TimeSeries, measure: Measure | None) -> str:
-    """A series' dimension values, its value, and what was expected."""
-    who = (
-        ", ".join(f"{_cut(one.dimension_name, '')}={_cut(one.dimension_value, '(none)')}" for one in series.dimensions)
-        or "(all)"
-    )
+def _format_line(label: str, text: str) -> str:
+    return f"{label:{_LABEL_CHARACTERS}} {text}"
+
+
+def _format_score(alert: Alert) -> str:
+    if alert.anomaly_score is None:
+        return "no severity score"
+    return f"{get_severity_label(alert.anomaly_score)}, {alert.anomaly_score:.4g} of 100"
+
+
+def _list_contributions(alert: Alert) -> list[str]:
+    """For each dimension, a text with the values that contribute most: `platform pc_web 64 %, mobile_app 36 %`."""
+    texts = []
+    for dimension in alert.impacted_metric.dimension_contribution:
+        values = sorted(dimension.dimension_value_contributions, key=lambda value: -value.value_contribution)
+        shares = [
+            f"{_shorten(value.dimension_value, '(none)')} {value.value_contribution:.4g} %"
+            for value in values[:MAX_SHOWN_VALUES]
+        ]
+        if shares:
+            texts.append(f"{to_one_line(dimension.dimension_name, MAX_VALUE_CHARACTERS)} {', '.join(shares)}")
+    return texts[:MAX_DIMENSIONS]
+
+
+def _format_series(series: TimeSeries, measure: Measure | None) -> str:
+    """The dimension values of a time series, its value and its expected value."""
+    dimensions = [
+        f"{_shorten(dimension.dimension_name, '')}={_shorten(dimension.dimension_value, '(none)')}"
+        for dimension in series.dimensions
+    ]
     unit = f" {measure.short_unit}" if measure and measure.unit else ""
     value = "no value" if series.metric_value is None else f"{series.metric_value:.6g}{unit}"
     expected = "" if series.expected_value is None else f", expected {series.expected_value:.6g}{unit}"
-    return f"{who}: {value}{expected}"
+    return f"{', '.join(dimensions) or '(all)'}: {value}{expected}"
 
 
-def _cut(value: str | None, otherwise: str) -> str:
-    return otherwise if value is None else to_one_line(value, MOST_VALUE)
+def _shorten(value: str | None, default: str) -> str:
+    return default if value is None else to_one_line(value, MAX_VALUE_CHARACTERS)
 
 
-def _plain(text: str) -> str:
-    """As SNS takes a subject: ASCII on one line."""
-    return " ".join(replace_unprintable(text).encode("ascii", "replace").decode().split())
+def _check_link(text: str | None) -> str:
+    """The text when it is an `https://` link without blanks and invisible characters; otherwise an empty text."""
+    if not text or len(text) > MAX_LINK_CHARACTERS or not text.isprintable():
+        return ""
+    return text if re.fullmatch(r"https://[^\s<>\"]+", text) else ""
+
+
+def _to_subject(text: str) -> str:
+    """The text as SNS accepts a subject: one line of ASCII."""
+    ascii_text = " ".join(replace_unprintable(text).encode("ascii", "replace").decode().split())
+    return ascii_text[:MAX_SUBJECT_CHARACTERS]

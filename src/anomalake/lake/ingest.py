@@ -10,11 +10,12 @@ from functools import partial
 from typing import NamedTuple
 
 from anomalake import sources
-from anomalake.domain import alert as alerts
-from anomalake.domain import metric_set as metric_sets
-from anomalake.domain.alert import Alert, AlertError
-from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet, replace_unprintable
+from anomalake.domain.alert import Alert
+from anomalake.domain.alert_matching import match_to_metric_set
+from anomalake.domain.errors import AlertError, UserError
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.routing import find_metric_set
+from anomalake.domain.text import replace_unprintable
 from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import StorageError, Store, put_if_absent, update_object
@@ -112,8 +113,8 @@ def _route_alerts(event: Message, sets: tuple[MetricSet, ...]) -> tuple[RoutedAl
     try:
         filed = []
         for alert in sources.read(event.body, sets):
-            item = metric_sets.find_metric_set(alert.anomaly_detector_arn, sets)
-            filed.append(RoutedAlert(event, alerts.match_to_metric_set(alert, item), item, item.start(alert.instant)))
+            item = find_metric_set(alert.anomaly_detector_arn, sets)
+            filed.append(RoutedAlert(event, match_to_metric_set(alert, item), item, item.start(alert.instant)))
         return tuple(filed)
     except (AlertError, UserError) as error:
         return _reject(event, error)

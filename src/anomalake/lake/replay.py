@@ -17,10 +17,11 @@ from functools import cache
 from typing import NamedTuple, TypeVar
 
 from anomalake import sources
-from anomalake.domain import alert as alerts
-from anomalake.domain.alert import AlertError
-from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet, replace_unprintable, to_one_line
+from anomalake.domain.alert_matching import match_to_metric_set
+from anomalake.domain.errors import AlertError, UserError
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.text import replace_unprintable, to_one_line
+from anomalake.domain.timestamps import EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT
 from anomalake.lake import archive, encoding, layout, limits, tables
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.ingest import Message, RoutedAlert, ingest_messages, parse_message
@@ -44,8 +45,8 @@ class ReplayJob(NamedTuple):
     metric_set: MetricSet
     form: Format
     tables: tuple[Table, ...] = (*tables.ALERT_TABLES, *layout.DETECTOR_TABLES)
-    start: datetime = alerts.EARLIEST_TIMESTAMP  # of an interval, naive UTC
-    end: datetime = alerts.TIMESTAMP_LIMIT  # not included
+    start: datetime = EARLIEST_TIMESTAMP  # of an interval, naive UTC
+    end: datetime = TIMESTAMP_LIMIT  # not included
     reroute: bool = False  # alerts go where they would go today, not where they were filed
     exact: bool = False  # rows of events that the archive does not have are dropped
 
@@ -360,7 +361,7 @@ def _route_archived(message: Message, job: ReplayJob) -> tuple[tuple[RoutedAlert
             return (), [
                 f"its alerts are of several detectors, none of which leads to {item.name!r} today; --re-route files them where they belong now"
             ]
-        fitting = [alerts.match_to_metric_set(one, item) for one in read]
+        fitting = [match_to_metric_set(one, item) for one in read]
     except (AlertError, UserError) as error:
         return (), [replace_unprintable(str(error))]
     return tuple(RoutedAlert(message, one, item, item.start(one.instant)) for one in fitting), []

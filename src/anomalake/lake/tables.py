@@ -14,8 +14,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from anomalake.domain.alert import MISSING_DATA, Alert, TimeSeries, get_dimension_values
-from anomalake.domain.metric_set import ANOMALY_COLUMN_SUFFIXES, REPORT_ID_SUFFIX, MetricSet
+from anomalake.domain.alert import MISSING_DATA, Alert, TimeSeries
+from anomalake.domain.alert_matching import get_dimension_values
+from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES, REPORT_ID_SUFFIX
 from anomalake.domain.series_key import build_series_key
 from anomalake.lake.layout import Table
 

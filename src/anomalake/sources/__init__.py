@@ -6,8 +6,10 @@ README.md beside this file shows how to add one; docs/alerts.md says what each g
 import msgspec
 
 from anomalake.domain import alert as alerts
-from anomalake.domain.alert import Alert, AlertError
+from anomalake.domain.alert import Alert
+from anomalake.domain.errors import AlertError
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.timestamps import normalize_report_time_or_none
 from anomalake.sources import cloudwatch, cost_anomaly_detection, envelopes, lookout_for_metrics, mapping, opensearch
 
 SOURCES = (lookout_for_metrics, cloudwatch, cost_anomaly_detection, opensearch)
@@ -35,9 +37,7 @@ def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
 def _complete(alert: Alert, sent_at: object) -> Alert:
     """The alert, checked, with what follows from it: its direction, and the time of the report where only the envelope says it."""
     alert = alerts.add_direction(alerts.validate(alert))
-    return msgspec.structs.replace(
-        alert, reported_at=alert.reported_at or alerts.normalize_report_time_or_none(sent_at)
-    )
+    return msgspec.structs.replace(alert, reported_at=alert.reported_at or normalize_report_time_or_none(sent_at))
 
 
 def split_event(body: str, sets: tuple[MetricSet, ...]) -> list[str]:

@@ -13,8 +13,10 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from anomalake.domain import alert as alerts
-from anomalake.domain.alert import Alert, AlertError
-from anomalake.domain.metric_set import to_column_name
+from anomalake.domain.alert import Alert
+from anomalake.domain.errors import AlertError
+from anomalake.domain.names import to_column_name
+from anomalake.domain.timestamps import format_timestamp, parse_timestamp
 from anomalake.sources import cloudwatch_forms as forms
 
 SOURCE = "cloudwatch"
@@ -58,7 +60,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
     if alarm.state.value != "ALARM":
         return ()
     watched = _watched(told)
-    changed = alerts.parse_timestamp(alarm.state.timestamp)
+    changed = parse_timestamp(alarm.state.timestamp)
     points = _in_words(alarm.state.reason) or _in_data(alarm.state.reason_data) or [_Point(changed)]
     point = max(points, key=lambda one: (one.direction is not None, one.instant))
     series = alerts.TimeSeries(
@@ -69,9 +71,9 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
         upper_bound=point.upper,
     )
     alert = Alert(
-        alert_event_id=f"{arn}:event/{alerts.derive_id(arn, alerts.format_timestamp(changed))}",
+        alert_event_id=f"{arn}:event/{alerts.derive_id(arn, format_timestamp(changed))}",
         anomaly_detector_arn=arn,
-        timestamp=alerts.format_timestamp(point.instant),
+        timestamp=format_timestamp(point.instant),
         impacted_metric=alerts.ImpactedMetric(to_column_name(watched.name), relevant_time_series=(series,)),
         anomaly_score=None,
         alert_name=alarm.alarm_name,
@@ -187,7 +189,7 @@ def _in_data(text: str | None) -> list[_Point]:
     data = alerts.convert(alerts.decode(text), _Reason, "the reasonData of an alarm") if text else _Reason()
     if data.start_date is None:
         return []
-    start, count = alerts.parse_timestamp(data.start_date), len(data.recent_datapoints)
+    start, count = parse_timestamp(data.start_date), len(data.recent_datapoints)
     bounds = [
         side if len(side) == count else [None] * count
         for side in (data.recent_lower_thresholds, data.recent_upper_thresholds)

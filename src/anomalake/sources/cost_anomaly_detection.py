@@ -11,6 +11,7 @@ import msgspec
 
 from anomalake.domain import alert as alerts
 from anomalake.domain.alert import Alert
+from anomalake.domain.timestamps import normalize_report_time_or_none
 
 SOURCE = "costanomalydetection"
 MEASURE = "cost"
@@ -98,7 +99,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
         anomaly_group_id=anomaly.anomaly_id,
         console_url=anomaly.anomaly_details_link,
         source=SOURCE,
-        reported_at=alerts.normalize_report_time_or_none(event.get("time")),
+        reported_at=normalize_report_time_or_none(event.get("time")),
         root_cause="; ".join(", ".join(filter(None, (getattr(cause, name) for name in DIMENSIONS))) for cause in causes)
         or None,
     )

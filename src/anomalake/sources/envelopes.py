@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from anomalake.domain.alert import AlertError
+from anomalake.domain.errors import AlertError
 
 MAX_ENVELOPES = 6  # around one event
 BYTE_ORDER_MARK = "\ufeff"

@@ -12,8 +12,11 @@ import msgspec
 
 from anomalake.domain import alert as alerts
 from anomalake.domain import expressions, time_patterns
-from anomalake.domain.alert import MAX_ALERTS_PER_EVENT, Alert, AlertError
+from anomalake.domain.alert import MAX_ALERTS_PER_EVENT, Alert
+from anomalake.domain.alert_matching import match_to_metric_set
+from anomalake.domain.errors import AlertError
 from anomalake.domain.metric_set import MAPPING_CONSTANTS, REQUIRED_MAPPING_FIELDS, MetricSet
+from anomalake.domain.timestamps import format_timestamp
 
 SOURCE = "mapping"
 PART = "anomalakeMapping"  # the field of a part that stands alone: the metric set whose mapping reads it; `part` is the part
@@ -117,7 +120,7 @@ def _alert(part: object, item: MetricSet) -> Alert:
         "impactedMetric": {"metricName": found.pop("metricName"), **rows},
     }
     alert = alerts.convert(given, Alert, "an alert")
-    alerts.match_to_metric_set(alert, item)
+    match_to_metric_set(alert, item)
     return alert if alert.alert_event_id else msgspec.structs.replace(alert, alert_event_id=_event_id(alert))
 
 
@@ -139,7 +142,7 @@ def _event_id(alert: Alert) -> str:
         for each in metric.relevant_time_series
     )
     identity = alerts.derive_id(
-        alert.anomaly_detector_arn, metric.metric_name, alerts.format_timestamp(alert.instant), json.dumps(series)
+        alert.anomaly_detector_arn, metric.metric_name, format_timestamp(alert.instant), json.dumps(series)
     )
     return f"{alert.anomaly_detector_arn}:event/{identity}"
 
@@ -152,10 +155,6 @@ def _time(field: str, found: object) -> object:
         instant = datetime(1970, 1, 1) + timedelta(
             seconds=found / 1000 if found > time_patterns.MAX_UNIX_SECONDS else found
         )
-        return (
-            alerts.format_timestamp(instant)
-            if field == "timestamp"
-            else f"{instant.isoformat(timespec='milliseconds')}Z"
-        )
+        return format_timestamp(instant) if field == "timestamp" else f"{instant.isoformat(timespec='milliseconds')}Z"
     except OverflowError as error:
         raise AlertError(f"{field}: {found!r} is no time since 1970") from error

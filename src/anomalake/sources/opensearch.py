@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import msgspec
 
 from anomalake.domain import alert as alerts
-from anomalake.domain.alert import MAX_ALERTS_PER_EVENT, Alert, AlertError
-from anomalake.domain.metric_set import to_column_name
+from anomalake.domain.alert import MAX_ALERTS_PER_EVENT, Alert
+from anomalake.domain.errors import AlertError
+from anomalake.domain.names import to_column_name
+from anomalake.domain.timestamps import format_timestamp
 
 SOURCE = "opensearch"
 DETECTOR = "arn:anomalake:opensearch:::AnomalyDetector:"  # OpenSearch has no ARN for a detector
@@ -100,7 +102,7 @@ def _features(result: _Result) -> list[_Feature]:
 
 
 def _alert(result: _Result, feature: _Feature) -> Alert:
-    start = alerts.format_timestamp(_instant(result.anomaly_time))
+    start = format_timestamp(_instant(result.anomaly_time))
     value = result.value(feature)
     entity = sorted((one.name, one.value) for one in result.entity or [])
     likeliest = max(result.expected_values or [_Expected()], key=lambda one: one.likelihood)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import pandas as pd
 
-from anomalake.catalog import duck
+from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import flights, shop
@@ -20,7 +20,7 @@ from anomalake.cli.demo.folder import empty_demo_lake
 from anomalake.cli.terminal import table
 from anomalake.dashboards import lake_page
 from anomalake.detect.backtest import Report
-from anomalake.domain import metric_set
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout, live_data
@@ -77,7 +77,7 @@ def _fill_and_report(
 ) -> None:
     root = store.root
     with as_file(files("anomalake.cli.demo") / "metric_sets" / f"{dataset}.yaml") as file:
-        item = metric_set.load(file)
+        item = metric_set_yaml.load(file)
         local_pipeline.copy_metric_set(file, item, store)
     made = shop.generate() if dataset == "ecommerce" else None
     if made is not None:
@@ -87,15 +87,17 @@ def _fill_and_report(
         times = data[item.timestamp.column]
         data = data[times < times.min().normalize() + pd.Timedelta(days=days)]
     _run_pipeline(data, item, store, form, where=str(root), say=say)
-    connection, db = duck.connect(root, [item]), database(duck.PREFIX, item)
+    connection, db = duckdb_catalog.connect(root, [item]), database(duckdb_catalog.DEFAULT_PREFIX, item)
     measure = item.measures[0]
     say(f"\nThe worst local days of {measure.title.lower()}, by excess over what was expected:\n")
-    _, worst = duck.query(connection, WORST_DAYS.format(db=db, measure=measure.name, most=8))
+    _, worst = duckdb_catalog.query(connection, WORST_DAYS.format(db=db, measure=measure.name, most=8))
     rows = []
     for day, value, excess in worst:
         parts = []
         for dimension in item.dimension_names:
-            _, shares = duck.query(connection, PARTS.format(db=db, measure=measure.name, dimension=dimension, day=day))
+            _, shares = duckdb_catalog.query(
+                connection, PARTS.format(db=db, measure=measure.name, dimension=dimension, day=day)
+            )
             parts.append(", ".join(f"{part} {share:.0f} %" for part, share in shares))
         rows.append((day, value, round(excess, 1), *parts))
     heads = ["day", measure.name, "excess", *(f"most by {name}" for name in item.dimension_names)]
@@ -103,7 +105,7 @@ def _fill_and_report(
     if made is not None:
         say(_compare_with_labels(connection, made.labels, data))
     question, statement = QUESTIONS[dataset]
-    say(f"\n{question}\n\n{statement}\n\n{table(*duck.query(connection, statement))}")
+    say(f"\n{question}\n\n{statement}\n\n{table(*duckdb_catalog.query(connection, statement))}")
     size = lake_page.write_page(item, connection, page)
     say(f"\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)")
     say(f'ask more    {_command_name()} query --lake {shlex.quote(str(root))} "SELECT ..."')
@@ -118,7 +120,7 @@ def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, say
     if lake.removeprefix("s3://").count("/"):
         raise UserError(f"{lake}: a stack's lake is a whole bucket; name s3://BUCKET (the stack's output DataBucket)")
     with as_file(files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml") as file:
-        item = metric_set.load(file)
+        item = metric_set_yaml.load(file)
     store = open_lake(lake)
     kept = [
         *live_data.list_files_by_interval(store, item).values(),
@@ -132,9 +134,9 @@ def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, say
     days = days or 60
     data = shop.generate(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
     report = _run_pipeline(data, item, store, form, where=lake, say=say)
-    if report.failed:
+    if report.failed_alerts:
         raise UserError(
-            f"{lake}: {report.failed} alerts could not be filed; see that these credentials may read and write the bucket"
+            f"{lake}: {report.failed_alerts} alerts could not be filed; see that these credentials may read and write the bucket"
         )
     say(
         f"tables      {form}; the stack must read this format\ncredentials those of this environment, as the AWS CLI would take them"
@@ -142,7 +144,7 @@ def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, say
     say(
         "\nLook at the stack's QuickSight dashboard (refresh its datasets if they are in SPICE), or ask in Athena, with the stack's prefix:\n"
     )
-    say(f"SELECT * FROM {database(duck.PREFIX, item)}.anomaly_log ORDER BY groupscore DESC LIMIT 10")
+    say(f"SELECT * FROM {database(duckdb_catalog.DEFAULT_PREFIX, item)}.anomaly_log ORDER BY groupscore DESC LIMIT 10")
 
 
 def _run_pipeline(
@@ -156,7 +158,7 @@ def _run_pipeline(
         f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time"
     )
     say(
-        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed} failed, {report.quarantined} quarantined"
+        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed_alerts} failed, {report.quarantined_alerts} quarantined"
     )
     return report
 
@@ -167,9 +169,9 @@ def _command_name() -> str:
     return "anomalake" if called.name != "anomalake" or shutil.which("anomalake") else os.path.relpath(called)
 
 
-def _compare_with_labels(connection: duck.Connection, labels: pd.DataFrame, data: pd.DataFrame) -> str:
+def _compare_with_labels(connection: duckdb_catalog.Connection, labels: pd.DataFrame, data: pd.DataFrame) -> str:
     """How many of the injected anomalies were found, and what else was."""
-    _, found = duck.query(connection, 'SELECT "timestamp", "key", metricname FROM anomalake.all_anomalies')
+    _, found = duckdb_catalog.query(connection, 'SELECT "timestamp", "key", metricname FROM anomalake.all_anomalies')
     labels = labels[labels.timestamp <= data.timestamp.max()]
     keys = labels.platform + "|" + labels.marketplace
     known = set(zip(labels.timestamp.dt.to_pydatetime(), keys, labels.measure, strict=True))

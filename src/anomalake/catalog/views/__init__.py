@@ -1,0 +1,57 @@
+"""The views of the catalog, in Athena's SQL.
+
+Every view has typed columns, UTC and local timestamps, and the column `date`.
+A filter on `date` prunes the partitions of every table that a view reads. For the tables of the lake, `date` is the
+partition column. For the live data, `date` is computed from the partition column alone. Views join tables on
+`timestamp` and `key`, which are never null.
+
+Where to look: `view` defines what a view is, `lake_tables` and `live_rows` read the tables, and `anomalies`,
+`observations` and `all_sets` define one view each function.
+"""
+
+from collections.abc import Sequence
+
+from anomalake.catalog.views import all_sets, anomalies, observations
+from anomalake.catalog.views.lake_tables import (
+    COMPACTION_COLUMNS,
+    COMPACTION_TABLE,
+    FEEDBACK_COLUMNS,
+    FEEDBACK_TABLE,
+)
+from anomalake.catalog.views.view import View, ViewColumn, database
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake.layout import Format
+
+__all__ = [
+    "COMPACTION_COLUMNS",
+    "COMPACTION_TABLE",
+    "FEEDBACK_COLUMNS",
+    "FEEDBACK_TABLE",
+    "View",
+    "ViewColumn",
+    "database",
+    "views_of_set",
+    "views_over_all_sets",
+]
+
+
+def views_of_set(metric_set: MetricSet, prefix: str, form: Format) -> tuple[View, ...]:
+    """Return the views of one metric set over lake tables in the format `form`."""
+    db = database(prefix, metric_set)
+    return (
+        anomalies.anomalies_with_live(metric_set, db, form),
+        anomalies.anomalies_with_contributions(metric_set, db, form),
+        anomalies.anomaly_log(metric_set, db, form),
+        observations.metrics_with_band(metric_set, db, form),
+        observations.data_health(metric_set, db, form),
+    )
+
+
+def views_over_all_sets(sets: Sequence[MetricSet], prefix: str, form: Format) -> tuple[View, ...]:
+    """Return the views over all metric sets, in long form (a row for each measure). Their database is `prefix`."""
+    return (
+        all_sets.all_anomalies(sets, prefix, form),
+        all_sets.all_contributions(sets, prefix),
+        all_sets.all_anomaly_log(sets, prefix),
+        all_sets.all_data_health(sets, prefix),
+    )

@@ -1,0 +1,138 @@
+"""The topic of a metric set, for questions in words: its datasets, and the names, synonyms, roles and aggregations of their columns. Pure."""
+
+from typing import Any, NamedTuple
+
+from anomalake.catalog import views
+from anomalake.catalog.views import View
+from anomalake.cloudformation import ACCOUNT_ID, PREFIX_PLACEHOLDER, Node, fn_sub
+from anomalake.dashboards import definition
+from anomalake.dashboards.definition import LIVE, LOG
+from anomalake.dashboards.quicksight.ids import dataset_arn, resource_id
+from anomalake.domain.metric_set import Measure, MetricSet
+from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
+
+_DATASET_NAMES = {LIVE: "Live data and anomalies", LOG: "Events"}
+_AGGREGATIONS = {"SUM": "SUM", "AVG": "AVERAGE"}
+
+
+class _ColumnTerms(NamedTuple):
+    """What people call a column, and how its values add up; a dimension has no aggregation."""
+
+    friendly_name: str
+    synonyms: tuple[str, ...]
+    aggregation: str | None
+
+
+# Columns that every metric set has.
+_COMMON_COLUMNS = {
+    "localtimestamp": _ColumnTerms("Time", ("when", "date", "hour", "day", "moment"), None),
+    "metricname": _ColumnTerms("Measure", ("metric", "indicator"), None),
+    "severity": _ColumnTerms("Severity", ("how bad", "seriousness", "level"), None),
+    "direction": _ColumnTerms("Direction", ("above or below", "up or down", "higher or lower"), None),
+    "source": _ColumnTerms("Source", ("service", "reported by"), None),
+    "rootcause": _ColumnTerms("Root cause", ("cause", "reason", "why"), None),
+    "feedback": _ColumnTerms("Feedback", ("wanted", "what people said"), None),
+    "eventid": _ColumnTerms("Event", ("anomaly", "incident", "anomalies", "events"), "DISTINCT_COUNT"),
+    "groupscore": _ColumnTerms("Score", ("severity score", "anomaly score"), "MAX"),
+    "affectedseries": _ColumnTerms("Affected series", ("number of series", "how many series"), "MAX"),
+    "isanomaly": _ColumnTerms("Is anomalous", ("anomalous", "abnormal", "unusual"), None),
+    "haslive": _ColumnTerms("Has live data", ("live",), None),
+}
+# Columns of each measure, by the suffix of their name; {} stands for the measure. None: the aggregation is the measure's own.
+_MEASURE_COLUMNS = {
+    "AnomalyMetricValue": _ColumnTerms("anomalous value", ("anomalous {}", "abnormal {}", "unusual {}"), None),
+    "GroupScore": _ColumnTerms("anomaly score", ("{} severity",), "MAX"),
+    "ExpectedValue": _ColumnTerms("expected", ("expected {}", "normal {}", "usual {}"), None),
+    "LowerBound": _ColumnTerms("lower bound", ("lowest expected {}",), None),
+    "UpperBound": _ColumnTerms("upper bound", ("highest expected {}",), None),
+}
+
+
+def build_topic(metric_set: MetricSet) -> Node:
+    """Return the resource of the metric set's topic, over its live data with anomalies and its events."""
+    views_by_name = {view.name: view for view in views.views_of_set(metric_set, PREFIX_PLACEHOLDER, "parquet")}
+    title = metric_set.title
+    datasets: list[dict[str, Any]] = [
+        {
+            "DatasetArn": dataset_arn(metric_set, view),
+            "DatasetName": name,
+            "DatasetDescription": views_by_name[view].comment[:256],
+            "Columns": build_topic_columns(views_by_name[view], metric_set),
+            "DataAggregation": {
+                "DatasetRowDateGranularity": definition.finest_granularity(metric_set),
+                "DefaultDateColumnName": definition.TIME,
+            },
+        }
+        for view, name in _DATASET_NAMES.items()
+    ]
+    return {
+        "Type": "AWS::QuickSight::Topic",
+        "Properties": {
+            "AwsAccountId": ACCOUNT_ID,
+            "TopicId": fn_sub(resource_id(metric_set)),
+            "Name": title[:128],
+            "Description": f"Ask about {title}: its values, its anomalies, its events."[:256],
+            "UserExperienceVersion": "NEW_READER_EXPERIENCE",
+            "FolderArns": [{"Ref": "FolderArn"}],
+            "DataSets": datasets,
+        },
+    }
+
+
+def build_topic_columns(view: View, metric_set: MetricSet) -> list[dict[str, Any]]:
+    """Return the columns of the view that people ask about, in the order of the view.
+
+    The friendly names differ without regard to case: a name that occurs again is followed by the column's name in parentheses.
+    """
+    terms_by_column = _collect_terms(metric_set)
+    columns, used_names = [], set[str]()
+    for column in view.columns:
+        terms = terms_by_column.get(column.name)
+        if terms is None:
+            continue
+        topic_column = _build_column(column.name, terms)
+        if terms.friendly_name.lower() in used_names:
+            topic_column["ColumnFriendlyName"] = f"{terms.friendly_name} ({column.name})"
+        used_names.add(topic_column["ColumnFriendlyName"].lower())
+        columns.append({**topic_column, "ColumnDescription": column.comment[:500]})
+    return columns
+
+
+def _collect_terms(metric_set: MetricSet) -> dict[str, _ColumnTerms]:
+    """Return the terms of every column by the name of the column."""
+    terms = dict(_COMMON_COLUMNS)
+    for dimension in metric_set.dimensions:
+        terms[dimension.name.lower()] = _ColumnTerms(dimension.title, (dimension.name,), None)
+    for measure in metric_set.measures:
+        terms |= _collect_measure_terms(measure)
+    return terms
+
+
+def _collect_measure_terms(measure: Measure) -> dict[str, _ColumnTerms]:
+    title, aggregation = measure.title, _AGGREGATIONS[measure.aggregation]
+    in_unit = (f"{title} in {measure.short_unit}",) if measure.unit else ()
+    terms = {measure.name.lower(): _ColumnTerms(title, (measure.name, *in_unit), aggregation)}
+    for suffix in ANOMALY_COLUMN_SUFFIXES:
+        if suffix in _MEASURE_COLUMNS:
+            column = _MEASURE_COLUMNS[suffix]
+            terms[(measure.name + suffix).lower()] = _ColumnTerms(
+                f"{title}: {column.friendly_name}",
+                tuple(synonym.format(title.lower()) for synonym in column.synonyms),
+                column.aggregation or aggregation,
+            )
+    return terms
+
+
+def _build_column(name: str, terms: _ColumnTerms) -> dict[str, Any]:
+    role = (
+        {"ColumnDataRole": "MEASURE", "Aggregation": terms.aggregation}
+        if terms.aggregation
+        else {"ColumnDataRole": "DIMENSION"}
+    )
+    return {
+        "ColumnName": name,
+        "ColumnFriendlyName": terms.friendly_name,
+        "ColumnSynonyms": [synonym for synonym in terms.synonyms if synonym.lower() != terms.friendly_name.lower()],
+        "IsIncludedInTopic": True,
+        **role,
+    }

@@ -1,0 +1,113 @@
+"""Reads metric sets from YAML files and checks them."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from anomalake.domain import strict_yaml
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import Alerts, Dimension, Measure, MetricSet, Snooze, Source, Timestamp
+from anomalake.domain.metric_set_checks import find_problems
+
+
+def load(file: Path) -> MetricSet:
+    """The metric set of one YAML file."""
+    try:
+        with file.open(encoding="utf-8") as opened:
+            text = opened.read(strict_yaml.MAX_CHARACTERS + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read: {error}") from error
+    return parse(text, str(file))
+
+
+def load_all(folder: Path) -> tuple[MetricSet, ...]:
+    """The metric sets of a folder (its `*.yaml`), or the one of a file; two of one name are refused."""
+    if not folder.exists():
+        raise UserError(f"{folder}: there is no such metric set; name a YAML file, or a folder that holds some")
+    files = [folder] if folder.is_file() else sorted(folder.glob("*.yaml"))
+    if not files:
+        raise UserError(
+            f"{folder}: holds no metric set; each is a file <name>.yaml (`anomalake init FILE` writes one from your data)"
+        )
+    sets = tuple(load(file) for file in files)
+    if repeated := [name for name, count in Counter(item.name for item in sets).items() if count > 1]:
+        raise UserError(f"{folder}: two metric sets are named {repeated[0]!r}; each needs a name of its own")
+    return sets
+
+
+def parse(text: str, where: str) -> MetricSet:
+    """The metric set of a YAML text; `where` is the name that errors give it."""
+    document = strict_yaml.parse(text, where)
+    if not isinstance(document, dict):
+        raise UserError(
+            f"{where}: holds no metric set; it starts with `name:`, `frequency:`, `timestamp:` (docs/metric-sets.md)"
+        )
+    try:
+        item = msgspec.convert(_plain(document), MetricSet)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{where}: {_in_words(str(error))}") from error
+    for field, problem in find_problems(item):
+        raise UserError(f"{where}: {field}: {problem}")
+    return item
+
+
+def _plain(document: dict[Any, Any]) -> dict[Any, Any]:
+    """A dimension may be written as its bare name, and `scale` as a number among the mapping's texts."""
+    dimensions = document.get("dimensions")
+    if isinstance(dimensions, list):
+        document = {
+            **document,
+            "dimensions": [{"name": item} if isinstance(item, str) else item for item in dimensions],
+        }
+    mapping = document.get("mapping")
+    if (
+        isinstance(mapping, dict)
+        and isinstance(scale := mapping.get("scale"), int | float)
+        and not isinstance(scale, bool)
+    ):
+        document = {**document, "mapping": {**mapping, "scale": _number_text(scale)}}
+    return document
+
+
+def _number_text(number: float) -> str:
+    try:
+        return str(float(number))
+    except OverflowError:
+        return "inf"
+
+
+_ALLOWED = {
+    "frequency": "P1D, PT1H, PT10M or PT5M",
+    "aggregation": "SUM or AVG",
+    "source.format": "csv or jsonl",
+    "format": "number, integer, percent or currency",
+    "compression": "none or gzip",
+    "charset": "UTF-8 or ISO-8859-1",
+    "direction": "above or below",
+}
+
+
+def _in_words(message: str) -> str:
+    """What msgspec says (`... - at `$.a.b``) with the field first, and what is allowed."""
+    problem, _, path = message.partition(" - at ")
+    field = path.strip("`").removeprefix("$").removeprefix(".").replace("key in `$`", "")
+    last = field.rpartition(".")[2]
+    if problem.startswith("Invalid enum value"):
+        problem = f"{problem.removeprefix('Invalid enum value ')} must be {_ALLOWED.get(field) or _ALLOWED.get(last, 'one that is known')}"
+    elif problem.startswith("Object contains unknown field"):
+        known = _RECORDS.get(last.partition("[")[0], MetricSet).__struct_encode_fields__
+        problem = f"has the unknown field {problem.rpartition('field ')[2]}; known are {', '.join(known)}"
+    problem = problem.replace("Object missing required field", "lacks the field")
+    return f"{field}: {problem}" if field else problem
+
+
+_RECORDS: dict[str, type[msgspec.Struct]] = {
+    "dimensions": Dimension,
+    "measures": Measure,
+    "timestamp": Timestamp,
+    "source": Source,
+    "alerts": Alerts,
+    "snoozed": Snooze,
+}
