@@ -80,7 +80,7 @@ bench-scale: .venv/.test ## measure the numbers of docs/scaling.md: a year of 20
 render: .venv/.demo ## write the templates that follow from src/metric_sets
 	@$(BIN)/anomalake render
 
-vega: .venv/.vega ## write the JavaScript of the charts, src/anomalake/dashboards/preview/vega_embed.js
+vega: .venv/.vega ## write the JavaScript of the charts, src/anomalake/dashboards/preview/page/vega_embed.js
 	@.venv/vega/bin/python .ci/vega.py
 
 lock: .venv/.lock ## write the lock files: exact versions with hashes (.ci/lock says more)

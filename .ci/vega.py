@@ -8,7 +8,7 @@ from pathlib import Path
 
 import vl_convert
 
-FILE = Path(__file__).parents[1] / "src/anomalake/dashboards/preview/vega_embed.js"
+FILE = Path(__file__).parents[1] / "src/anomalake/dashboards/preview/page/vega_embed.js"
 NOTICE = (
     "/* Vega, Vega-Lite and vega-embed, copyright University of Washington Interactive Data Lab and contributors, BSD-3-Clause: "
     "https://github.com/vega. Written by `make vega`. */\n"

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from anomalake.catalog import duckdb_catalog
 from anomalake.cli.main import main
-from anomalake.cli.terminal import json_line, lines, printable, table
+from anomalake.cli.terminal import escape_lines, json_line, printable, table
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake import encoding
@@ -351,7 +351,7 @@ def test_printable_text_shows_every_character_and_no_control_character(text):
     assert not text.isprintable() or shown == text
     assert json_line(text).isprintable()
     assert json.loads(json_line(text)) == text
-    assert not dangerous(lines(text).replace("\t", ""))
+    assert not dangerous(escape_lines(text).replace("\t", ""))
     cell = encoding.encode_safe_cell(text)
     assert cell.isprintable()
     assert ("" if cell == '""' else unquote(cell)) == text

@@ -1,13 +1,29 @@
-"""What the command prints: tables for people, and texts of other people without control characters."""
+"""Prints to the terminal: lines, warnings and tables, with every control character escaped."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
-WIDEST = 60
-MEASURED_ROWS = 1_000  # the first rows, by which a table's columns get their widths
+MAX_CELL_CHARACTERS = 60
+MEASURED_ROWS = 1_000  # the first rows of a table, which decide the widths of its columns
+
+
+def print_line(text: str) -> None:
+    """Print a line to standard output and flush it; control characters are escaped."""
+    print(escape_lines(text), flush=True)  # noqa: T201
+
+
+def print_warning(text: str) -> None:
+    """Print a warning or an error to standard error, with the command's name; control characters are escaped."""
+    print(f"anomalake: {escape_lines(text)}", file=sys.stderr)  # noqa: T201
+
+
+def print_detail(text: str) -> None:
+    """Print an indented line below a warning to standard error; every character is escaped that is not printable, line breaks too."""
+    print(f"  {printable(text)}", file=sys.stderr)  # noqa: T201
 
 
 def printable(text: str) -> str:
@@ -19,13 +35,13 @@ def printable(text: str) -> str:
     )
 
 
-def lines(text: str) -> str:
-    """The same of a message that may have several lines."""
+def escape_lines(text: str) -> str:
+    """The text of a message with the same escapes, except for its line breaks and tabs."""
     return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
 
 
 def json_line(value: Any) -> str:
-    """The value as JSON on one line; characters that are not printable are escaped as JSON has it."""
+    """The value as JSON on one line; characters that are not printable are escaped as in JSON."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return (
         text if text.isprintable() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
@@ -33,12 +49,12 @@ def json_line(value: Any) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Rows under their columns; numbers to the right, long texts cut."""
+    """Rows as a table; numbers are aligned to the right, long texts are cut."""
     return "\n".join(table_lines(columns, rows))
 
 
 def table_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """The lines of a table, one after the other, so that it may have any number of rows."""
+    """The lines of a table one by one, so that a table of any number of rows needs little memory."""
     rows = iter(rows)
     first = list(islice(rows, MEASURED_ROWS))
     texts = [[_text(cell) for cell in row] for row in first]
@@ -62,5 +78,5 @@ def _text(cell: Any) -> str:
     if isinstance(cell, datetime):
         return f"{cell:%Y-%m-%d %H:%M}"
     text = f"{cell:,.10g}" if isinstance(cell, float) else str(cell)
-    text = printable(text[: WIDEST + 1])
-    return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
+    text = printable(text[: MAX_CELL_CHARACTERS + 1])
+    return text if len(text) <= MAX_CELL_CHARACTERS else text[: MAX_CELL_CHARACTERS - 1] + "…"

@@ -58,7 +58,7 @@ QUESTIONS = {
 
 
 def run_demo(
-    dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]
+    dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | None, print_line: Callable[[str], None]
 ) -> None:
     """Fill the lake at `root` with a dataset (its first `days`, or all), write the page, and say what came out.
 
@@ -69,11 +69,17 @@ def run_demo(
             f"--output {page}: lies in the demo's lake, which the next demo deletes; name a file outside of {root}"
         )
     with empty_demo_lake(root) as store:
-        _fill_and_report(dataset, store, page, form=form, days=days, say=say)
+        _fill_and_report(dataset, store, page, form=form, days=days, print_line=print_line)
 
 
 def _fill_and_report(
-    dataset: Dataset, store: FolderStore, page: Path, *, form: Format, days: int | None, say: Callable[[str], None]
+    dataset: Dataset,
+    store: FolderStore,
+    page: Path,
+    *,
+    form: Format,
+    days: int | None,
+    print_line: Callable[[str], None],
 ) -> None:
     root = store.root
     with as_file(files("anomalake.cli.demo") / "metric_sets" / f"{dataset}.yaml") as file:
@@ -86,10 +92,10 @@ def _fill_and_report(
     if days is not None:
         times = data[item.timestamp.column]
         data = data[times < times.min().normalize() + pd.Timedelta(days=days)]
-    _run_pipeline(data, item, store, form, where=str(root), say=say)
+    _run_pipeline(data, item, store, form, where=str(root), print_line=print_line)
     connection, db = duckdb_catalog.connect(root, [item]), database(duckdb_catalog.DEFAULT_PREFIX, item)
     measure = item.measures[0]
-    say(f"\nThe worst local days of {measure.title.lower()}, by excess over what was expected:\n")
+    print_line(f"\nThe worst local days of {measure.title.lower()}, by excess over what was expected:\n")
     _, worst = duckdb_catalog.query(connection, WORST_DAYS.format(db=db, measure=measure.name, most=8))
     rows = []
     for day, value, excess in worst:
@@ -101,17 +107,17 @@ def _fill_and_report(
             parts.append(", ".join(f"{part} {share:.0f} %" for part, share in shares))
         rows.append((day, value, round(excess, 1), *parts))
     heads = ["day", measure.name, "excess", *(f"most by {name}" for name in item.dimension_names)]
-    say(table(heads, rows) if rows else "none yet: the detector needs four days of each hour")
+    print_line(table(heads, rows) if rows else "none yet: the detector needs four days of each hour")
     if made is not None:
-        say(_compare_with_labels(connection, made.labels, data))
+        print_line(_compare_with_labels(connection, made.labels, data))
     question, statement = QUESTIONS[dataset]
-    say(f"\n{question}\n\n{statement}\n\n{table(*duckdb_catalog.query(connection, statement))}")
+    print_line(f"\n{question}\n\n{statement}\n\n{table(*duckdb_catalog.query(connection, statement))}")
     size = lake_page.write_page(item, connection, page)
-    say(f"\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)")
-    say(f'ask more    {_command_name()} query --lake {shlex.quote(str(root))} "SELECT ..."')
+    print_line(f"\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)")
+    print_line(f'ask more    {_command_name()} query --lake {shlex.quote(str(root))} "SELECT ..."')
 
 
-def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, say: Callable[[str], None]) -> None:
+def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, print_line: Callable[[str], None]) -> None:
     """Fill the lake of a fresh deployment with the generated shop, so that its dashboards show something; `UserError` where it holds the set already.
 
     The data ends with the last full hour before `now` (naive UTC) and goes 60 days back, or `days`. Nothing in S3 is deleted.
@@ -133,31 +139,33 @@ def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, say
         )
     days = days or 60
     data = shop.generate(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
-    report = _run_pipeline(data, item, store, form, where=lake, say=say)
+    report = _run_pipeline(data, item, store, form, where=lake, print_line=print_line)
     if report.failed_alerts:
         raise UserError(
             f"{lake}: {report.failed_alerts} alerts could not be filed; see that these credentials may read and write the bucket"
         )
-    say(
+    print_line(
         f"tables      {form}; the stack must read this format\ncredentials those of this environment, as the AWS CLI would take them"
     )
-    say(
+    print_line(
         "\nLook at the stack's QuickSight dashboard (refresh its datasets if they are in SPICE), or ask in Athena, with the stack's prefix:\n"
     )
-    say(f"SELECT * FROM {database(duckdb_catalog.DEFAULT_PREFIX, item)}.anomaly_log ORDER BY groupscore DESC LIMIT 10")
+    print_line(
+        f"SELECT * FROM {database(duckdb_catalog.DEFAULT_PREFIX, item)}.anomaly_log ORDER BY groupscore DESC LIMIT 10"
+    )
 
 
 def _run_pipeline(
-    data: pd.DataFrame, item: MetricSet, store: Store, form: Format, *, where: str, say: Callable[[str], None]
+    data: pd.DataFrame, item: MetricSet, store: Store, form: Format, *, where: str, print_line: Callable[[str], None]
 ) -> Report:
     """Lay the data out, detect, ingest, and say so; `where` is what to call the store."""
     folders, _ = local_pipeline.write_live_data(data, item, store)
-    say(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {where}/{item.name}")
+    print_line(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {where}/{item.name}")
     report = local_pipeline.run_backtest(item, store, (item,), form)
-    say(
+    print_line(
         f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time"
     )
-    say(
+    print_line(
         f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed_alerts} failed, {report.quarantined_alerts} quarantined"
     )
     return report

@@ -1,0 +1,162 @@
+"""Options that several commands share: their declaration, the types of their values, and how a command resolves them."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from anomalake.domain import metric_set_yaml
+from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import MetricSet
+from anomalake.lake.layout import FORMATS, Format, detect_format
+from anomalake.lake.store import Store
+
+PROJECT_METRIC_SETS = "src/metric_sets"
+
+# --- declarations
+
+
+def add_lake(parser: argparse.ArgumentParser, default: str | None = None, meaning: str = "") -> None:
+    """Add `--lake`; its default is the environment variable ANOMALAKE_LAKE, else the folder `lake`."""
+    parser.add_argument(
+        "--lake",
+        default=default or default_lake(),
+        metavar="LAKE",
+        help=meaning or "the lake: a folder (default: %(default)s; set ANOMALAKE_LAKE to change the default)",
+    )
+
+
+def add_lake_or_bucket(parser: argparse.ArgumentParser) -> None:
+    """Add `--lake` for a command that also runs on a lake in S3."""
+    add_lake(
+        parser,
+        meaning="the lake: a folder, or s3://BUCKET (default: %(default)s; set ANOMALAKE_LAKE to change the default)",
+    )
+
+
+def add_metric_set(parser: argparse.ArgumentParser) -> None:
+    """Add `--metric-set` for a command that works on a lake."""
+    parser.add_argument(
+        "--metric-set",
+        metavar="PATH",
+        help="the YAML file of a metric set, or a folder of such files (default: the copies in the lake, "
+        f"else {PROJECT_METRIC_SETS})",
+    )
+
+
+def add_project_metric_set(parser: argparse.ArgumentParser) -> None:
+    """Add `--metric-set` for a command that works on the project's metric sets."""
+    parser.add_argument(
+        "--metric-set",
+        default=PROJECT_METRIC_SETS,
+        metavar="PATH",
+        help="the YAML file of a metric set, or a folder of such files (default: %(default)s)",
+    )
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add `--format`, the format of the lake's tables."""
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="the format of the lake's tables (default: the format that the lake has, else parquet)",
+    )
+
+
+def add_page_output(parser: argparse.ArgumentParser) -> None:
+    """Add `--output`, the dashboard page to write."""
+    parser.add_argument(
+        "--output", default="dashboard.html", metavar="FILE", help="the HTML page to write (default: %(default)s)"
+    )
+
+
+def add_now(parser: argparse.ArgumentParser) -> None:
+    """Add `--now`, the time at which intervals are due."""
+    parser.add_argument(
+        "--now",
+        type=parse_utc_time,
+        metavar="TIME",
+        help="score the intervals that are due at this time, such as 2026-07-01T11:00 in UTC (default: the present time)",
+    )
+
+
+def add_metric_set_output(parser: argparse.ArgumentParser) -> None:
+    """Add `--output` and `--force` for a command that writes a metric set."""
+    parser.add_argument("--output", metavar="FILE", help="the YAML file to write (default: <name>.yaml)")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
+
+
+# --- types of values
+
+
+def parse_utc_time(text: str) -> datetime:
+    """A time in UTC (naive) that an option gives as 2026-07-01 or 2026-07-01T11:00."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is not None:
+        raise argparse.ArgumentTypeError("must be a time in UTC without a zone, such as 2026-07-01 or 2026-07-01T11:00")
+    return time
+
+
+def parse_count(text: str) -> int:
+    """A whole number from 1 to 9999."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 9999):
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to 9999")
+    return int(text)
+
+
+# --- resolution
+
+
+def default_lake() -> str:
+    """The lake of a command that gets no `--lake`."""
+    return os.environ.get("ANOMALAKE_LAKE", "lake")
+
+
+def lake_folder(arguments: argparse.Namespace) -> Path:
+    """The folder of the lake; raises `UserError` for a lake in S3."""
+    if "://" in arguments.lake:
+        raise UserError(
+            f"{arguments.lake}: this command requires a lake in a folder; query a lake in S3 through Athena"
+        )
+    return Path(arguments.lake)
+
+
+def metric_set_path(arguments: argparse.Namespace) -> Path:
+    """The file or folder of metric sets: `--metric-set`, else ANOMALAKE_METRIC_SETS, else the lake's copies, else the project's."""
+    configured = arguments.metric_set or os.environ.get("ANOMALAKE_METRIC_SETS")
+    if configured:
+        return Path(configured)
+    copies = Path(arguments.lake) / "metric_sets"
+    return copies if copies.is_dir() else Path(PROJECT_METRIC_SETS)
+
+
+def load_metric_sets(path: Path) -> tuple[MetricSet, ...]:
+    """The metric sets of a file or folder."""
+    return metric_set_yaml.load_all(path)
+
+
+def load_single_metric_set(path: Path) -> MetricSet:
+    """The metric set of a file, or of a folder that has one; raises `UserError` where the folder has several."""
+    metric_sets = metric_set_yaml.load_all(path)
+    if len(metric_sets) > 1:
+        names = ", ".join(metric_set.name for metric_set in metric_sets)
+        raise UserError(f"{path}: holds several metric sets ({names}); name one file with --metric-set")
+    return metric_sets[0]
+
+
+def default_format() -> Format:
+    """The format of a new lake: the environment variable ANOMALAKE_FORMAT, else parquet."""
+    return "csv" if os.environ.get("ANOMALAKE_FORMAT") == "csv" else "parquet"
+
+
+def resolve_format(arguments: argparse.Namespace, store: Store, metric_sets: Sequence[MetricSet]) -> Format:
+    """The format of the lake's tables, else `--format`, else the default; raises `UserError` where `--format` is not the lake's format."""
+    existing = detect_format(store, metric_sets)
+    if existing and arguments.format and existing != arguments.format:
+        raise UserError(f"{arguments.lake}: holds {existing} tables; omit --format, or name another lake with --lake")
+    resolved: Format = arguments.format or existing or default_format()
+    return resolved
