@@ -174,7 +174,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     from anomalake.functions.lease import hold_lease
     from anomalake.functions.settings import Settings
     from anomalake.lake import live_data
-    from anomalake.lake.store import ObjectStore
+    from anomalake.lake.object_store import ObjectStore
 
     item = metric_set_yaml.parse(_SET.format(frequency=frequency), "cost")
     rng, detector, step = np.random.default_rng(3), Detector(item), intervals.INTERVAL_LENGTHS[frequency]

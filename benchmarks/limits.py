@@ -19,7 +19,7 @@ from anomalake.detect.state import Memory
 from anomalake.domain import metric_set_yaml
 from anomalake.functions.detector_state import save_state
 from anomalake.lake import encoding, live_data, tables
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 
 SIZES = ((1, 10_000), (1, 50_000), (10, 5_000), (10, 50_000))  # measures, series
 DIMENSIONS, WARM_UP, TIMES = 10, 10 * 24, 5  # intervals before, and measured

@@ -118,7 +118,7 @@ def ingest(_: Path) -> None:
     from anomalake.domain import metric_set_yaml
     from anomalake.lake.ingest import Message
     from anomalake.lake.ingest import ingest_messages as file
-    from anomalake.lake.store import ObjectStore
+    from anomalake.lake.object_store import ObjectStore
 
     item = metric_set_yaml.load(TOP / "src/metric_sets/ecommerce.yaml")
     for form in ("parquet", "csv"):

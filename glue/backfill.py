@@ -16,8 +16,9 @@ from pyspark import SparkConf, SparkContext, StorageLevel
 
 from anomalake.cli.options import parse_utc_time
 from anomalake.cli.reports import print_backtest_report, warn_of_unprojected_data
-from anomalake.detect import backtest
-from anomalake.detect.backtest import Job, Report
+from anomalake.detect import backtest, backtest_parts, backtest_plan
+from anomalake.detect.backtest import Report
+from anomalake.detect.backtest_plan import Job
 from anomalake.detect.state import Memory
 from anomalake.detect.timeline import build_timeline, utc_now
 from anomalake.domain import metric_set_yaml
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> int:
         raise UserError(
             f"--metric-set: {arguments.metric_set!r} is no metric set with a source in {arguments.metric_sets}; there are {known}"
         )
-    report = alone(backtest.Job(arguments.lake, item, sets, arguments.format), context, arguments)
+    report = alone(backtest_plan.Job(arguments.lake, item, sets, arguments.format), context, arguments)
     print_backtest_report(report, item, arguments.lake)
     warn_of_unprojected_data([item.clock.wall_time(report.first_interval)], item, utc_now())
     return 1 if report.failed_alerts or report.quarantined_alerts else 0
@@ -110,36 +111,36 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
     )
     when = build_timeline(job.store, job.metric_set, now)
     compaction.cancel_compactions(job.store, job.metric_set)
-    days = backtest.group_by_day(when.files)
+    days = backtest_plan.group_by_day(when.files)
 
     read = (
         context.parallelize(days, len(days))
-        .map(lambda day: backtest.read_day(job, day))
+        .map(lambda day: backtest_plan.read_day(job, day))
         .persist(StorageLevel.DISK_ONLY)
     )
     told = [one for _, some in sorted(read.map(lambda one: (one.day, one.summaries)).collect()) for one in some]
-    firsts = read.map(lambda one: one.first_seen).treeReduce(backtest.merge_first_seen)
-    course = backtest.make_plan(job, days, firsts, told, feedback=feedback.feedback, parts=parts)
+    firsts = read.map(lambda one: one.first_seen).treeReduce(backtest_plan.merge_first_seen)
+    course = backtest_plan.make_plan(job, days, firsts, told, feedback=feedback.feedback, parts=parts)
     known = context.broadcast(course)
 
-    cut = read.flatMap(lambda one: backtest.split_day(known.value, one)).repartitionAndSortWithinPartitions(
+    cut = read.flatMap(lambda one: backtest_parts.split_day(known.value, one)).repartitionAndSortWithinPartitions(
         max(1, len(course.chunks)), lambda key: key[0]
     )
     learned = cut.mapPartitionsWithIndex(
         lambda piece, blocks: (
-            (_place(one, len(days)), one) for one in backtest.score_chunk(known.value, piece, blocks)
+            (_place(one, len(days)), one) for one in backtest_parts.score_chunk(known.value, piece, blocks)
         )
     )
     by_day = learned.partitionBy(len(days) + 1, lambda key: key).values()  # the last part: what the model remembers
     found = by_day.mapPartitionsWithIndex(
-        lambda number, some: [backtest.write_day_results(known.value, number, some)] if number < len(days) else some
+        lambda number, some: [backtest_parts.write_day_results(known.value, number, some)] if number < len(days) else some
     ).persist(StorageLevel.DISK_ONLY)  # fmt: skip
     events = found.filter(_is_found).flatMap(lambda one: one.events).collect()
-    moved, ongoing = backtest.group_events(course, events)
+    moved, ongoing = backtest_parts.group_events(course, events)
     settled = context.broadcast(moved)
-    sent = found.filter(_is_found).map(lambda one: backtest.ingest_day_alerts(job, one, settled.value)).collect()
+    sent = found.filter(_is_found).map(lambda one: backtest_parts.ingest_day_alerts(job, one, settled.value)).collect()
 
-    detector = backtest.assemble_detector(course, ongoing, found.filter(lambda one: not _is_found(one)).collect())
+    detector = backtest_parts.assemble_detector(course, ongoing, found.filter(lambda one: not _is_found(one)).collect())
     if detector.series:
         last = next(reversed(when.files))
         save_state(
@@ -152,13 +153,13 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
     )
 
 
-def _place(one: backtest.DayPoints | backtest.ChunkModel, days: int) -> int:
+def _place(one: backtest_parts.DayPoints | backtest_parts.ChunkModel, days: int) -> int:
     """The day that it belongs to; what the model remembers comes after the last."""
-    return one.day if isinstance(one, backtest.DayPoints) else days
+    return one.day if isinstance(one, backtest_parts.DayPoints) else days
 
 
-def _is_found(one: backtest.DayAlerts | backtest.ChunkModel) -> bool:
-    return isinstance(one, backtest.DayAlerts)
+def _is_found(one: backtest_parts.DayAlerts | backtest_parts.ChunkModel) -> bool:
+    return isinstance(one, backtest_parts.DayAlerts)
 
 
 def _sets(where: str) -> tuple[MetricSet, ...]:

@@ -11,7 +11,7 @@ import s3_server
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import settings as function_settings
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 
 settings.register_profile("anomalake", deadline=None)  # no test measures time

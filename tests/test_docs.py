@@ -49,17 +49,19 @@ def test_every_field_of_a_metric_set_is_described():
 
 
 def test_every_column_of_tables_and_views_is_described():
-    def general(name: str) -> str:
+    def with_placeholder(name: str) -> str:
         return re.sub(r"^(views|revenue)(?=.)", "<m>", name)
 
-    own = {"platform", "marketplace", "views", "revenue"}
+    names_of_the_set = {"platform", "marketplace", "views", "revenue"}
     for table in GLUE_TABLE_NAMES:
         for column in tables.schema(table, SHOP):
-            assert column.name in own or f"`{general(column.name)}`" in DOCS["lake.md"], column
+            assert column.name in names_of_the_set or f"`{with_placeholder(column.name)}`" in DOCS["lake.md"], column
     for view in (*views_of_set(SHOP, "anomalake", "parquet"), *views_over_all_sets([SHOP], "anomalake", "parquet")):
         assert view.name in DOCS["catalog.md"]
         for column in view.columns:
-            assert column.name in own or f"`{general(column.name)}`" in DOCS["catalog.md"], column.name
+            assert column.name in names_of_the_set or f"`{with_placeholder(column.name)}`" in DOCS["catalog.md"], (
+                column.name
+            )
 
 
 def test_every_check_of_the_doctor_is_described():
@@ -82,8 +84,8 @@ def test_every_output_of_the_stack_is_named():
 def test_every_alarm_is_described_with_what_to_do():
     alarms = [
         resource["Properties"]
-        for made in (TEMPLATE, SET_TEMPLATE)
-        for resource in made["Resources"].values()
+        for template in (TEMPLATE, SET_TEMPLATE)
+        for resource in template["Resources"].values()
         if "Alarm" in resource["Type"]
     ]
     assert len(alarms) == 6 + 2
@@ -169,7 +171,7 @@ def test_a_folder_of_the_package_imports_only_folders_that_the_readme_lists_befo
 
 
 def test_every_file_and_name_in_the_contributing_guide_exists():
-    """A file in backticks exists, and it has the names in parentheses: `catalog/saved.py` (`saved_queries`)."""
+    """A file in backticks exists and has the names in parentheses, as in `lake/store.py` (`open_store`)."""
     text = (TOP / "CONTRIBUTING.md").read_text("utf-8")
     name = r"`[\w.]+`"
     named = re.findall(rf"`([\w./-]+\.(?:py|md|ya?ml|json|txt|toml|css|js))`(?: \(({name}(?:, {name})*)\))?", text)

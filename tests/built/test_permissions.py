@@ -22,14 +22,21 @@ from anomalake.detect.detector import Detector
 from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.lake import layout
 from anomalake.lake.live_data import IntervalData
-from artifacts import DETECT, INGEST, TOP, handled, shop_alert
+from artifacts import DETECT, INGEST, TOP, call_handler, shop_alert
 from examples import shop_text, sqs_event
 from stack import ACCOUNT, REGION, Resource, expand, project
 
 BUCKET = "lake-of-permissions"
 # What Lambda itself does with a function's role, and no call of the function's shows.
-PLATFORM = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
-            "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}  # fmt: skip
+PLATFORM = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+}
 DAILY = shop_text(
     name="name: daily", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}"
 ).replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", "daily/live/{{yyyyMMdd}}")
@@ -157,19 +164,25 @@ def made(recorder, tmp_path_factory) -> Made:
     bucket.put_object(Key="feedback/ecommerce/v1/said.json", Body=json.dumps(said).encode())
     queue = sqs.create_queue(QueueName="anomalake-alerts")["QueueUrl"]
     topic = boto3.client("sns", **keys).create_topic(Name="anomalake-notifications")["TopicArn"]
-    environment = {"AWS_ENDPOINT_URL": endpoint, "ANOMALAKE_LAKE": f"s3://{BUCKET}", "ANOMALAKE_METRIC_SETS": str(sets),
-                   "ANOMALAKE_TOPIC_ARN": topic, "ANOMALAKE_NOTIFY_SCORE": "60", "ANOMALAKE_QUEUE_URL": queue}  # fmt: skip
+    environment = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "ANOMALAKE_LAKE": f"s3://{BUCKET}",
+        "ANOMALAKE_METRIC_SETS": str(sets),
+        "ANOMALAKE_TOPIC_ARN": topic,
+        "ANOMALAKE_NOTIFY_SCORE": "60",
+        "ANOMALAKE_QUEUE_URL": queue,
+    }
 
     def ingest() -> None:
         first = sqs_event(shop_alert("views", 812.25), "{")
         for event in (first, sqs_event(shop_alert("revenue", 99.5)), first):
-            assert handled(INGEST, event, **environment)[0] == {"batchItemFailures": []}
+            assert call_handler(INGEST, event, **environment)[0] == {"batchItemFailures": []}
 
     def detect() -> None:
-        answer = handled(DETECT, {"metricSet": "ecommerce"}, **environment)[0]
+        answer = call_handler(DETECT, {"metricSet": "ecommerce"}, **environment)[0]
         assert (answer["alerts"], answer["due"]) == (1, 0)
-        assert handled(DETECT, {"metricSet": "ecommerce"}, **environment)[0]["alerts"] == 0
-        assert handled(DETECT, {"metricSet": "daily"}, **environment)[0]["alerts"] == 1
+        assert call_handler(DETECT, {"metricSet": "ecommerce"}, **environment)[0]["alerts"] == 0
+        assert call_handler(DETECT, {"metricSet": "daily"}, **environment)[0]["alerts"] == 1
 
     found = Made(
         application.during(ingest),

@@ -80,10 +80,18 @@ def lambda_(s3_endpoint: str) -> Iterator[tuple[RuntimeApi, Any, subprocess.Pope
     code, *layers = INGEST.folders(HERE)
     paths = [str(code), *(str(layer / "python") for layer in layers), str(CLIENT)]
     command = f"import sys; sys.path[:0] = {paths}; from awslambdaric.__main__ import main; main(['', '{INGEST.module}.handler'])"
-    environment = {**KEYS, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}", "LAMBDA_TASK_ROOT": str(code), "TZ": ":UTC",
-                   "AWS_LAMBDA_FUNCTION_NAME": "anomalake-ingest", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13", "AWS_ENDPOINT_URL": s3_endpoint,
-                   "POWERTOOLS_SERVICE_NAME": "anomalake-ingest", "ANOMALAKE_LAKE": f"s3://{bucket.name}",
-                   "ANOMALAKE_METRIC_SETS": "metric_sets"}  # fmt: skip
+    environment = {
+        **KEYS,
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}",
+        "LAMBDA_TASK_ROOT": str(code),
+        "TZ": ":UTC",
+        "AWS_LAMBDA_FUNCTION_NAME": "anomalake-ingest",
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "POWERTOOLS_SERVICE_NAME": "anomalake-ingest",
+        "ANOMALAKE_LAKE": f"s3://{bucket.name}",
+        "ANOMALAKE_METRIC_SETS": "metric_sets",
+    }
     process = subprocess.Popen(
         [python313(), "-I", "-S", "-B", "-c", command], cwd=code, env=environment, stdout=subprocess.PIPE, text=True
     )

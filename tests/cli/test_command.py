@@ -161,7 +161,7 @@ def test_rows_that_cannot_be_read_are_counted_and_named_and_stop_nothing(here, c
     (here / "sales.csv").write_text("\n".join(lines))
     status, out, err = run("backtest", "--metric-set", "sales.yaml", "--data", "sales.csv", capsys=capsys)
     assert status == 0
-    assert "row 5: the timestamp '32.01.2024 04:00' is not written as dd.MM.yyyy HH:mm" in err
+    assert "row 5: the timestamp '32.01.2024 04:00' does not have the format dd.MM.yyyy HH:mm" in err
     assert "Umsatz: 'many' is not a number; it counts as missing" in err
     assert "alerts      1" in out
 
@@ -194,8 +194,8 @@ def test_alerts_are_ingested_from_files(here, capsys):
     ("arguments", "told"),
     [
         (("query", "SELECT bogus FROM anomaly_log"), 'column "bogus" not found'),
-        (("query", "SELECT FROM WHERE"), "the SQL could not be understood at line 1"),
-        (("query", "SELECT 1", "--lake", "nowhere"), "there is no lake in this folder"),
+        (("query", "SELECT FROM WHERE"), "cannot parse the SQL at line 1"),
+        (("query", "SELECT 1", "--lake", "nowhere"), "this folder does not exist, so there is no lake to read"),
         (("query", "SELECT 1", "--lake", "s3://bucket"), "query a lake in S3 through Athena"),
         (("query", "SELECT 1", "--metric-set", "nowhere.yaml"), "there is no such metric set"),
         (("backtest", "--metric-set", "sets"), "no live data of the metric set 'shop'"),
@@ -350,7 +350,7 @@ def test_localtimestamp_without_quotes_is_warned_of(here, capsys):
     (here / "lake").mkdir()
     (here / "s.yaml").write_text(shop_text())
     _, out, err = run("query", "SELECT localtimestamp FROM anomaly_log", "--metric-set", "s.yaml", capsys=capsys)
-    assert (out, "Athena takes localtimestamp for the present moment" in err) == ("localtimestamp\n", True)
+    assert (out, "In Athena, localtimestamp without quotes is the current time" in err) == ("localtimestamp\n", True)
     assert run("query", 'SELECT "localtimestamp" FROM anomaly_log', "--metric-set", "s.yaml", capsys=capsys)[2] == ""
     assert run("query", "SELECT 7 / 2 AS n", "--metric-set", "s.yaml", capsys=capsys)[1] == "n\n3\n"
 

@@ -16,8 +16,9 @@ from anomalake.domain.errors import UserError
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.object_store import ObjectStore
 from anomalake.lake.parallel import map_in_order
-from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
+from anomalake.lake.store import StorageError, Store, open_store
 
 NOW = datetime(2026, 3, 9, 14, 25, 7)
 SHOP = metric_set_yaml.parse(
@@ -168,7 +169,7 @@ def test_the_region_is_the_environments_or_the_profiles(bucket, monkeypatch, env
     assert open_lake(f"s3://{bucket}")._store.credential_provider.config["region"] == region
 
 
-@pytest.mark.parametrize(("profile", "told"), [(None, "none were found"), ("nobody", "nobody")])
+@pytest.mark.parametrize(("profile", "told"), [(None, "no credentials found"), ("nobody", "nobody")])
 def test_missing_credentials_are_told_before_anything_is_written(bucket, monkeypatch, profile, told):
     without_keys(monkeypatch)
     if profile:
@@ -200,7 +201,7 @@ def test_what_a_store_answers_late_keeps_its_place():
 @pytest.mark.parametrize(
     ("lake", "told"),
     [
-        ("s3://lake three", "names no bucket"), ("s3://", "names no bucket"), ("s3://b", "names no bucket"),
+        ("s3://lake three", "does not name a bucket"), ("s3://", "does not name a bucket"), ("s3://b", "does not name a bucket"),
         ("s3://bucket/sub/folder", "a stack's lake is a whole bucket"),
     ],
 )  # fmt: skip

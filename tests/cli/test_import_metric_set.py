@@ -215,23 +215,23 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
             described(MetricList=TWICE),
             "MetricList: the measure 'latency' occurs 2 times (AVG in Shop, AVG in Warehouse)",
         ),
-        (described(MetricList=[]), "MetricList: at least one is needed"),
+        (described(MetricList=[]), "MetricList: at least one is required"),
         (
             described(MetricList=[{"MetricName": "orders", "AggregationFunction": "MAX"}]),
             "MetricList[0].AggregationFunction: 'MAX' must be SUM or AVG",
         ),
         (described(MetricSetFrequency="P7D"), "MetricSetFrequency: 'P7D' must be P1D, PT1H, PT10M or PT5M"),
-        (described(Timezone="Mars/Olympus"), "Timezone: 'Mars/Olympus' is no time zone"),
-        (described(DimensionList=["date"]), "DimensionList[0]: 'date' collides with a column that the tables generate"),
+        (described(Timezone="Mars/Olympus"), "Timezone: 'Mars/Olympus' is not a time zone"),
+        (described(DimensionList=["date"]), "DimensionList[0]: 'date' collides with a generated column of the tables"),
         (described(DimensionList=["Orders"]), "MetricList[0].MetricName: 'orders' collides with dimensions 'Orders'"),
         (described(TimestampColumn={"ColumnName": "sold_at"}), "TimestampColumn: lacks the field `ColumnFormat`"),
         (
             described(TimestampColumn={"ColumnName": "sold_at", "ColumnFormat": "yyyy-MM-dd'T'HH:mm:ssXXX"}),
-            "TimestampColumn.ColumnFormat: the date pattern \"yyyy-MM-dd'T'HH:mm:ssXXX\" has 'XXX'; understood are",
+            "TimestampColumn.ColumnFormat: the date pattern \"yyyy-MM-dd'T'HH:mm:ssXXX\" has 'XXX'; supported are",
         ),
         (
             described({"HeaderList": ["sold_at", "platform"]}),
-            "CsvFormatDescriptor.HeaderList: must name 'marketplace' once",
+            "CsvFormatDescriptor.HeaderList: must contain 'marketplace' once",
         ),
         (
             described({"Charset": "Morse"}),
@@ -247,7 +247,7 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
         ),
         (
             described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}"])),
-            "gives two intervals of PT1H one folder",
+            "gives two intervals of PT1H the same folder",
         ),
         (
             described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}/{{kk}}"])),
@@ -269,7 +269,7 @@ def test_what_cannot_be_taken_over_is_one_error_in_the_answers_own_terms(answer,
 
 
 def test_a_field_to_rename_is_told_to_be_renamed_in_the_data_and_in_the_answer():
-    with pytest.raises(UserError, match=r"name it otherwise\. Change it in the data, then here, and import again"):
+    with pytest.raises(UserError, match=r"rename it\. Change it in the data, then here, and import again"):
         convert(described(DimensionList=["date"]))
 
 

@@ -1,13 +1,13 @@
 """A back-test cut into parts: whatever the parts, and done again or not, it writes to the byte what one in one process writes. Spark: tests/spark."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
 from anomalake.cli import local_pipeline
 from anomalake.cli.give_feedback import save_feedback
-from anomalake.detect import backtest, detector, timeline
+from anomalake.detect import backtest, backtest_parts, backtest_plan, detector, timeline
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.state import Memory
 from anomalake.domain import metric_set_yaml
@@ -22,32 +22,32 @@ from shop_history import SHOP, assert_same_objects, read_outputs, run_in_one_pro
 
 def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     """The same in parts, each of them done twice."""
-    job = backtest.Job(root, item, (item,), "parquet")
+    job = backtest_plan.Job(root, item, (item,), "parquet")
     head, feedback = job.store.get(layout.state_key(item)), read_feedback(job.store, item).feedback
     when = timeline.build_timeline(job.store, item, timeline.utc_now())
-    days = backtest.group_by_day(when.files)
-    read = [backtest.read_day(job, day) for _ in range(2) for day in days][len(days) :]
+    days = backtest_plan.group_by_day(when.files)
+    read = [backtest_plan.read_day(job, day) for _ in range(2) for day in days][len(days) :]
     firsts: dict[live_data.Series, tuple[int, int]] = {}
     for one in reversed(read):
-        firsts = backtest.merge_first_seen(firsts, one.first_seen)
-    known = backtest.make_plan(
+        firsts = backtest_plan.merge_first_seen(firsts, one.first_seen)
+    known = backtest_plan.make_plan(
         job, days, firsts, [some for one in read for some in one.summaries], feedback=feedback, parts=parts
     )
-    cut = sorted((block for one in read for block in backtest.split_day(known, one)), key=lambda block: block[0])
+    cut = sorted((block for one in read for block in backtest_parts.split_day(known, one)), key=lambda block: block[0])
     learned = []
     for piece in range(len(known.chunks)):
         mine = [block for block in cut if block[0][0] == piece]
-        learned += [list(backtest.score_chunk(known, piece, mine)) for _ in range(2)][1]
-    points = [one for one in learned if isinstance(one, backtest.DayPoints)]
+        learned += [list(backtest_parts.score_chunk(known, piece, mine)) for _ in range(2)][1]
+    points = [one for one in learned if isinstance(one, backtest_parts.DayPoints)]
     found = [
-        backtest.write_day_results(known, day.number, [one for one in points if one.day == day.number])
+        backtest_parts.write_day_results(known, day.number, [one for one in points if one.day == day.number])
         for _ in range(2)
         for day in days
     ]
-    moved, ongoing = backtest.group_events(known, (event for one in found[: len(days)] for event in one.events))
-    sent = [backtest.ingest_day_alerts(job, one, moved) for one in found]
-    detector = backtest.assemble_detector(
-        known, ongoing, [one for one in learned if isinstance(one, backtest.ChunkModel)]
+    moved, ongoing = backtest_parts.group_events(known, (event for one in found[: len(days)] for event in one.events))
+    sent = [backtest_parts.ingest_day_alerts(job, one, moved) for one in found]
+    detector = backtest_parts.assemble_detector(
+        known, ongoing, [one for one in learned if isinstance(one, backtest_parts.ChunkModel)]
     )
     last = next(reversed(when.files))
     if detector.series:
@@ -86,7 +86,7 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
         write_live_data(store)
-        at = backtest.datetime(2021, 3, 14, 23)
+        at = datetime(2021, 3, 14, 23)
         save_feedback(
             Feedback("views", at, wanted=False, direction="above", series=({"platform": "pc_web"},), said_at=at),
             SHOP,
@@ -111,7 +111,7 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     rng = np.random.default_rng(3)
     for day in range(120):
-        wall = backtest.datetime(2021, 1, 1) + day * timedelta(days=1)
+        wall = datetime(2021, 1, 1) + day * timedelta(days=1)
         rows = [
             f"{platform},us,{wall:%Y-%m-%d},{int(rng.poisson(50)) * (5 if day == 100 else 1)},{rng.normal(5, 1):.2f}"
             for platform in "abc"
@@ -130,7 +130,7 @@ def test_live_data_of_which_nothing_can_be_read(tmp_path):
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
         store.put(
-            f"{live_data.interval_folder(SHOP, backtest.datetime(2021, 3, 1))}/data.csv",
+            f"{live_data.interval_folder(SHOP, datetime(2021, 3, 1))}/data.csv",
             b"nothing,of,what,is,wanted\n1,2,3,4,5\n",
         )
     report = local_pipeline.run_backtest(SHOP, lakes[0], (SHOP,), "parquet")

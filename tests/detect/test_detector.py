@@ -386,7 +386,7 @@ def test_a_series_in_which_negative_values_stay_is_learned_again_after_some_days
     steps = [model.score_interval(state, START.toordinal() + t // 24, t % 24, row, 50) for t, row in enumerate(values)]
     score = np.array([one.score[0] for one in steps])
     assert (score[20 * 24 : 21 * 24] >= 50).mean() > 0.5
-    assert state.relearned[0] == START.toordinal() + 22
+    assert state.relearned_day[0] == START.toordinal() + 22
     assert np.isnan(score[22 * 24 + 23 : 26 * 24]).all()
     assert (np.nan_to_num(score[27 * 24 :]) >= 50).sum() <= 1
     assert abs(np.nanmean([one.expected[0] for one in steps[28 * 24 :]])) < 2

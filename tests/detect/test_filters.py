@@ -113,25 +113,28 @@ def test_filters_only_take_away(scores, direction):
 @pytest.mark.parametrize(
     ("alerts", "told"),
     [
-        ("{measures: [clicks]}", "alerts.measures: 'clicks': there is no such measure; there are views, revenue"),
+        (
+            "{measures: [clicks]}",
+            "alerts.measures: 'clicks': the metric set has no such measure; it has views, revenue",
+        ),
         (
             "{dimensions: {country: [de]}}",
-            "alerts.dimensions: 'country': there is no such dimension; there are platform, marketplace",
+            "alerts.dimensions: 'country': the metric set has no such dimension; it has platform, marketplace",
         ),
-        ("{minimumImpact: {clicks: 1}}", "alerts.minimumImpact: 'clicks': there is no such measure"),
+        ("{minimumImpact: {clicks: 1}}", "alerts.minimumImpact: 'clicks': the metric set has no such measure"),
         ("{minimumImpact: {views: -1}}", "alerts.minimumImpact: views: -1 must be 0 or more"),
         ("{minimumImpact: {views: .nan}}", "alerts.minimumImpact: views: nan must be 0 or more"),
         ("{direction: sideways}", "alerts.direction: 'sideways' must be above or below"),
         ("{snoozed: [{until: tomorrow}]}", r"alerts.snoozed\[0\].until: 'tomorrow' must be a date such as 2026-08-01"),
         (
             "{snoozed: [{until: 2026-08-01, dimensions: {x: []}}]}",
-            r"alerts.snoozed\[0\].dimensions: 'x': there is no such dimension",
+            r"alerts.snoozed\[0\].dimensions: 'x': the metric set has no such dimension",
         ),
         (
             "{snoozed: [{until: 2026-08-01, series: x}]}",
-            "unknown field .series.; known are until, dimensions, measures",
+            "unknown field .series.; known fields: until, dimensions, measures",
         ),
-        ("{mininumImpact: {views: 1}}", "unknown field .mininumImpact.; known are .*minimumImpact"),
+        ("{mininumImpact: {views: 1}}", "unknown field .mininumImpact.; known fields: .*minimumImpact"),
     ],
 )
 def test_a_mistake_in_a_filter_is_told(alerts, told):

@@ -20,7 +20,7 @@ from anomalake.functions import detect
 from anomalake.functions.settings import Settings
 from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 
 NOW = datetime(2026, 3, 2, 12)
@@ -114,7 +114,7 @@ def test_a_detector_that_an_older_run_moved_into_the_future_says_so():
     write(store, item, daily(60, datetime(2026, 3, 1)))
     local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     with pytest.raises(
-        UserError, match=r"processed intervals up to 2026-03-01 .* lies in the future.*`anomalake detect --rebuild`"
+        UserError, match=r"processed intervals up to 2026-03-01 .* is in the future.*`anomalake detect --rebuild`"
     ):
         detect.run_detector(item, Settings(store, (item,), "parquet"), datetime(2026, 2, 1), lambda: True)
 

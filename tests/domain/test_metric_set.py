@@ -14,7 +14,7 @@ from anomalake.domain.series_key import build_series_key
 from examples import shop_text
 
 
-def test_a_metric_set_says_its_fields_and_fills_in_the_rest():
+def test_metric_set_has_defaults_for_omitted_fields():
     item = metric_set_yaml.parse(shop_text(), "shop.yaml")
     assert item.path == "shop/v1"
     assert item.dimension_names == ("platform", "marketplace")
@@ -29,50 +29,58 @@ def test_a_metric_set_says_its_fields_and_fills_in_the_rest():
     [
         ("name", "name: Shop", r"name: 'Shop' must be a letter a-z"),
         ("frequency", "frequency: PT2H", r"frequency: 'PT2H' must be P1D, PT1H, PT10M or PT5M"),
-        ("timezone", "timezone: Mars/Olympus", r"timezone: 'Mars/Olympus' is no time zone; use an IANA name"),
-        ("timezone", "timezone: ../../etc/passwd", r"is no time zone"),
+        ("timezone", "timezone: Mars/Olympus", r"timezone: 'Mars/Olympus' is not a time zone; use an IANA name"),
+        ("timezone", "timezone: ../../etc/passwd", r"is not a time zone"),
         (
             "timestamp",
             "timestamp: {column: timestamp, format: 'QQ'}",
-            r"timestamp.format: the date pattern 'QQ' has 'QQ'; understood are yyyy",
+            r"timestamp.format: the date pattern 'QQ' has 'QQ'; supported are yyyy",
         ),
-        ("timestamp", "timestamp: {column: when, format: UNIX}", r"source.columns: must name 'when' once"),
+        ("timestamp", "timestamp: {column: when, format: UNIX}", r"source.columns: must contain 'when' once"),
         (
             "dimensions",
             "dimensions: [platform, Platform]",
             r"dimensions\[1\].name: 'Platform' collides with dimensions 'platform'",
         ),
-        ("dimensions", "dimensions: [platform, key]", r"'key' collides with a column that the tables generate"),
+        ("dimensions", "dimensions: [platform, key]", r"'key' collides with a generated column of the tables"),
         (
             "dimensions",
             "dimensions: [platform, viewsEventId]",
-            r"collides with a column generated for the measure 'views'",
+            r"collides with a generated column of the measure 'views'",
         ),
-        ("dimensions", "dimensions: [a, b, c, d, e, f, g, h, i, j, k]", r"dimensions: 11 are too many; at most 10"),
+        (
+            "dimensions",
+            "dimensions: [a, b, c, d, e, f, g, h, i, j, k]",
+            r"dimensions: 11 are too many; a metric set can have 10",
+        ),
         ("dimensions", "dimensions: ['a b', marketplace]", r"'a b' must start with a letter or digit"),
-        ("dimensions", "dimension: [platform]", r"has the unknown field `dimension`; known are name, frequency"),
-        ("timezone", "timezone: right/UTC", r"is no time zone"),
-        ("timestamp", "timestamp: {column: timestamp, format: yyyy-MM-dd}", r"must say year, month, day and hour"),
+        ("dimensions", "dimension: [platform]", r"has the unknown field `dimension`; known fields: name, frequency"),
+        ("timezone", "timezone: right/UTC", r"is not a time zone"),
+        ("timestamp", "timestamp: {column: timestamp, format: yyyy-MM-dd}", r"must contain year, month, day and hour"),
         ("timestamp", "timestamp: {column: timestamp, format: 'yyyy-MM-dd HH yyyy'}", r"has 'y' twice"),
         ("name", "", r"lacks the field `name`"),
-        ("name", "name: shop\nname: store", r"the field 'name' stands twice"),
-        ("name", "name: [", r"shop.yaml: is not YAML"),
-        ("name", "name: shop\nmapping: {metricName: m}", r"mapping: lacks `timestamp`; an alert needs it"),
+        ("name", "name: shop\nname: store", r"the field 'name' occurs twice"),
+        ("name", "name: [", r"shop.yaml: is not valid YAML"),
+        ("name", "name: shop\nmapping: {metricName: m}", r"mapping: lacks `timestamp`, which every alert requires"),
         (
             "name",
             "name: shop\nmapping: {metricName: m, timestamp: t, score: s}",
-            r"mapping.score: is no field that a mapping gives; known are each, ",
+            r"mapping.score: is not a field of a mapping; known fields: each, ",
         ),
         (
             "name",
             "name: shop\nmapping: {metricName: 'a[', timestamp: t}",
-            r"mapping.metricName: 'a\[' is no JMESPath: ",
+            r"mapping.metricName: 'a\[' is not a JMESPath expression: ",
         ),
-        ("name", "name: shop\nmapping: {metricName: '', timestamp: t}", r"mapping.metricName: '' is no JMESPath: "),
+        (
+            "name",
+            "name: shop\nmapping: {metricName: '', timestamp: t}",
+            r"mapping.metricName: '' is not a JMESPath expression: ",
+        ),
         ("name", "name: shop\nmapping: {metricName: 1, timestamp: t}", r"mapping\[...\]: Expected `str`"),
     ],
 )
-def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told):
+def test_error_names_file_field_and_allowed_values(field, line, told):
     with pytest.raises(UserError, match=told) as caught:
         metric_set_yaml.parse(shop_text(**{field: line}), "shop.yaml")
     assert str(caught.value).startswith("shop.yaml: ")
@@ -81,26 +89,26 @@ def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', "path: shop/live", "names no date"),
+        ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', "path: shop/live", "contains no date"),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
             'path: "shop/live/{{yyyy^MM^dd}}/{{HHmm}}"',
-            r"has '\^'; it may hold",
+            r"has '\^'; allowed are",
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
             'path: "shop/live/{{yyyyMMdd}}"',
-            "gives two intervals of PT1H one folder",
+            "gives two intervals of PT1H the same folder",
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
             'path: "shop/{{MMdd}}/{{HHmm}}"',
-            "one folder; it needs all of year",
+            "the same folder; it must contain year",
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
             'path: "shop/{{yyyyMMdd}}/{{hhmm}}"',
-            "'hh' in its date; folders are named by",
+            "'hh' in its date; supported in folders are",
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
@@ -116,7 +124,7 @@ def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told
         (
             "[platform, marketplace, timestamp, views, revenue]",
             "[platform, marketplace, timestamp, views]",
-            "must name 'revenue' once",
+            "must contain 'revenue' once",
         ),
         (
             "[platform, marketplace, timestamp, views, revenue]",
@@ -129,7 +137,7 @@ def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told
         ("format: csv", "format: csv\n  offset: 500000", "source.offset: 500000 must be from 0 to 432000"),
     ],
 )
-def test_a_mistake_in_the_source_is_told(old, new, told):
+def test_error_in_the_source_is_reported(old, new, told):
     with pytest.raises(UserError, match=told):
         metric_set_yaml.parse(shop_text().replace(old, new), "shop.yaml")
 
@@ -159,13 +167,13 @@ def test_a_mistake_in_the_source_is_told(old, new, told):
         ),
     ],
 )
-def test_a_former_name_leads_to_one(old, new, told):
+def test_former_name_must_lead_to_one_measure_or_dimension(old, new, told):
     with pytest.raises(UserError, match=told):
         metric_set_yaml.parse(shop_text().replace(old, new, 1), "shop.yaml")
 
 
-def test_a_folder_without_metric_sets_and_one_with_a_name_twice_are_told(tmp_path: Path):
-    with pytest.raises(UserError, match="holds no metric set"):
+def test_empty_folder_and_duplicate_names_are_reported(tmp_path: Path):
+    with pytest.raises(UserError, match="contains no metric set"):
         metric_set_yaml.load_all(tmp_path)
     (tmp_path / "a.yaml").write_text(shop_text())
     (tmp_path / "b.yaml").write_text(shop_text())
@@ -186,19 +194,19 @@ def test_a_folder_without_metric_sets_and_one_with_a_name_twice_are_told(tmp_pat
         ("[]", "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:shop"),
     ],
 )
-def test_an_alert_goes_to_the_set_that_names_its_detector_or_is_named_as_it(detectors, arn):
+def test_alert_is_routed_by_the_detectors_or_the_name_of_a_metric_set(detectors, arn):
     item = metric_set_yaml.parse(shop_text() + f"alerts: {{detectors: {detectors}}}\n", "shop.yaml")
     other = metric_set_yaml.parse(shop_text(name="name: other"), "other.yaml")
     assert find_metric_set(arn, (other, item)) is item
 
 
-def test_a_detector_that_nobody_names_is_told_which_line_to_add():
+def test_error_for_an_unknown_detector_shows_the_line_to_add():
     item = metric_set_yaml.parse(shop_text(), "shop.yaml")
     with pytest.raises(UserError, match=r"write `alerts: \{detectors: \[stranger\]\}`"):
         find_metric_set("arn:aws:x:AnomalyDetector:stranger", (item,))
 
 
-def test_a_detector_that_two_sets_claim_is_told_whose():
+def test_error_for_a_detector_of_two_metric_sets_names_both():
     claims = "alerts: {detectors: ['*']}\n"
     sets = tuple(metric_set_yaml.parse(shop_text(name=f"name: {name}") + claims, name) for name in ("one", "two"))
     with pytest.raises(UserError, match=r"claimed by several metric sets \(one, two\)"):
@@ -212,26 +220,26 @@ values = st.one_of(st.none(), st.text(alphabet="a|%nul27C5\\", max_size=6))
 @example([None, "", ""], ["%null", "", ""])
 @example(["%7C", "", ""], ["|", "", ""])
 @given(st.lists(values, min_size=3, max_size=3), st.lists(values, min_size=3, max_size=3))
-def test_two_series_have_one_key_only_if_their_values_are_the_same(one, other):
+def test_series_keys_are_equal_only_if_the_values_are_equal(one, other):
     assert (build_series_key(one) == build_series_key(other)) == (one == other)
 
 
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        ("alerts/{{yyyyMMdd}}/{{HHmm}}", "a folder of the lake's own"),
-        ("athena-results/live/{{yyyyMMdd}}/{{HHmm}}", "a folder of the lake's own"),
+        ("alerts/{{yyyyMMdd}}/{{HHmm}}", "a reserved folder of the lake"),
+        ("athena-results/live/{{yyyyMMdd}}/{{HHmm}}", "a reserved folder of the lake"),
         ("shop/${x}/{{yyyyMMdd}}/{{HHmm}}", "has '$'"),
         ("shop/live*/{{yyyyMMdd}}/{{HHmm}}", "has '*'"),
         ("日本/live/{{yyyyMMdd}}/{{HHmm}}", "has '日'"),
         ("shop/./live/{{yyyyMMdd}}/{{HHmm}}", "a folder named '.'"),
     ],
 )
-def test_a_source_lies_where_nothing_else_does_and_every_service_can_name_it(path, told):
+def test_source_path_in_a_reserved_folder_or_with_special_characters_is_rejected(path, told):
     with pytest.raises(UserError, match=re.escape(told)):
         metric_set_yaml.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
 
 
-def test_a_name_may_not_end_as_the_database_of_a_crawler_does():
-    with pytest.raises(UserError, match="ends as the database of a crawler does"):
+def test_name_with_the_suffix_of_crawler_databases_is_rejected():
+    with pytest.raises(UserError, match="ends with _crawled, which is reserved for the database of a crawler"):
         metric_set_yaml.parse(shop_text(name="name: shop_crawled"), "shop.yaml")

@@ -14,34 +14,34 @@ DOUBLING = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (f"version: {'9' * 5_000}", "line 1: a number of 5,000 characters; at most 40 are read"),
-        (f"version: 0x{'f' * 50_000}", "line 1: a number of 50,002 characters"),
-        (f"version: 1{':59' * 20_000}", "a number of 60,001 characters"),
-        (f"version: 1{':59' * 20_000}.5", "a number of"),
-        (f"version: {'9' * 5_000}.0", "a number of 5,002 characters"),
-        ("version: !!int x", "is not YAML that can be read"),
-        ("version: !!bool maybe", "is not YAML that can be read"),
-        ("version: !!float x", "is not YAML that can be read"),
+        (f"version: {'9' * 5_000}", "line 1: a number has 5,000 characters; the limit is 40"),
+        (f"version: 0x{'f' * 50_000}", "line 1: a number has 50,002 characters"),
+        (f"version: 1{':59' * 20_000}", "a number has 60,001 characters"),
+        (f"version: 1{':59' * 20_000}.5", "a number has"),
+        (f"version: {'9' * 5_000}.0", "a number has 5,002 characters"),
+        ("version: !!int x", "is not valid YAML"),
+        ("version: !!bool maybe", "is not valid YAML"),
+        ("version: !!float x", "is not valid YAML"),
         ("version: !!python/object:os.system x", "could not determine a constructor"),
         ("mapping:\n" + "".join(f"  a{n}: x\n" for n in range(12_000)), "more than 20,000 values"),
         ("measures: [" + "{}, " * 30_000 + "{}]", "more than 20,000 values"),
         (DOUBLING, "more than 20,000 values"),
-        (DOUBLING.replace("[*", "{<<: [*").replace("]\n", "]}\n"), "is not YAML that can be read"),
-        ("a: &a [*a]", "an alias in line 1 stands inside of what it names"),
-        ("a: &a {b: *a}", "an alias in line 1 stands inside"),
+        (DOUBLING.replace("[*", "{<<: [*").replace("]\n", "]}\n"), "is not valid YAML"),
+        ("a: &a [*a]", "the alias in line 1 is inside the value that it refers to"),
+        ("a: &a {b: *a}", "the alias in line 1 is inside"),
         ("a" * 200_001, "is longer than 200,000 characters"),
         ("? [a, b]\n: c", "the name of a field must be a text"),
         ("? {a: b}\n: c", "the name of a field must be a text"),
-        (f"{'x' * 1_000}: 1\n{'x' * 1_000}: 2", "stands twice"),
+        (f"{'x' * 1_000}: 1\n{'x' * 1_000}: 2", "occurs twice"),
         ("[" * 5_000, "nested too deeply"),
         ("{a: " * 5_000, "nested too deeply"),
         ('label: "\\ud800"', "half of a surrogate pair"),
-        ('label: "\\U00110000"', "is not YAML that can be read"),
-        ("label: \x07", "is not YAML that can be read"),
-        ("", "holds no metric set"),
+        ('label: "\\U00110000"', "is not valid YAML"),
+        ("label: \x07", "is not valid YAML"),
+        ("", "contains no metric set"),
     ],
 )
-def test_a_file_that_blows_up_is_refused_in_words(text, told):
+def test_file_that_expands_beyond_the_limits_is_rejected_with_a_short_message(text, told):
     with pytest.raises(UserError) as caught:
         metric_set_yaml.parse(text, "shop.yaml")
     assert told in str(caught.value)
@@ -49,7 +49,7 @@ def test_a_file_that_blows_up_is_refused_in_words(text, told):
     assert str(caught.value).startswith("shop.yaml: ")
 
 
-def test_work_on_fields_grows_with_their_number_only():
+def test_work_grows_linearly_with_the_number_of_fields():
     def composed(count: int) -> int:
         loader = strict_yaml._Loader("\n".join(f"a{n}: {n}" for n in range(count)))
         assert len(loader.get_single_data()) == count
@@ -58,7 +58,7 @@ def test_work_on_fields_grows_with_their_number_only():
     assert composed(4_000) <= 4 * composed(1_000)
 
 
-def test_an_alias_may_be_used_as_often_as_a_metric_set_needs():
+def test_alias_can_be_used_several_times():
     text = (
         shop_text()
         + "alerts: {snoozed: [{until: &day 2026-08-01, measures: &all [views, revenue]}, {until: *day, measures: *all}]}\n"
@@ -67,7 +67,7 @@ def test_an_alias_may_be_used_as_often_as_a_metric_set_needs():
     assert first == second
 
 
-def test_a_message_about_ten_thousand_names_is_short():
+def test_message_about_thousands_of_names_is_short():
     names = ", ".join(f"d{n}" for n in range(9_000))
     for text in (
         shop_text(dimensions=f"dimensions: [{names}]"),
@@ -93,7 +93,7 @@ def test_a_message_about_ten_thousand_names_is_short():
     ],
 )
 @pytest.mark.parametrize("document", ["x", ["x", "y"], {"a": '"\\"'}])
-def test_an_expression_that_doubles_ends_in_an_error_or_a_bounded_result(expression, document):
+def test_expression_that_doubles_its_result_ends_in_an_error_or_a_bounded_result(expression, document):
     try:
         found = expressions.search(expression, document)
     except (ValueError, TypeError):
@@ -101,14 +101,15 @@ def test_an_expression_that_doubles_ends_in_an_error_or_a_bounded_result(express
     assert len(json.dumps(found)) < 20 * expressions.MAX_EVALUATION_COST
 
 
-def test_an_expression_that_is_too_long_is_refused_by_the_metric_set():
+def test_too_long_expression_is_rejected():
     with pytest.raises(
-        UserError, match=r"mapping.metricName: '.*' is no JMESPath: it has 5001 characters; at most 4000 are taken"
+        UserError,
+        match=r"mapping.metricName: '.*' is not a JMESPath expression: it has 5001 characters; the limit is 4000",
     ):
         metric_set_yaml.parse(shop_text() + f"mapping: {{timestamp: t, metricName: {'a' * 5_001}}}\n", "shop.yaml")
 
 
-def test_expressions_find_what_the_library_finds():
+def test_expressions_give_the_same_results_as_the_library():
     document = {"a": [{"b": 1, "c": "x"}, {"b": 2, "c": "y"}], "n": {"m": [1, 2, [3]]}}
     import jmespath
 

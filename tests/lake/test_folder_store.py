@@ -13,7 +13,8 @@ import pytest
 from anomalake.domain.errors import UserError
 from anomalake.lake import files, folder_store
 from anomalake.lake.folder_store import FolderStore, LockTimeouts, sync_at_end
-from anomalake.lake.store import ObjectStore, StorageError, open_store
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import StorageError, open_store
 
 HOLD = """
 import sys
@@ -48,7 +49,7 @@ def test_a_stopped_writer_is_named_after_a_while_and_given_up_on_after_the_limit
     )
     version = store.get("a").version
     with (
-        pytest.warns(UserWarning, match=f"^a: waits for {who} to release {lock}; gives up after 0.5 seconds"),
+        pytest.warns(UserWarning, match=f"^a: waiting for {who} to release {lock}; the write fails after 0.5 seconds"),
         pytest.raises(
             StorageError,
             match=f"^a: not written, because {who} held the lock {lock} for 0.5 seconds; resume that process",
@@ -63,7 +64,7 @@ def test_a_writer_that_waits_goes_on_as_soon_as_the_stopped_one_is_gone(tmp_path
     store.put("a", b"one")
     version = store.get("a").version
     threading.Timer(0.5, stopped_holder.kill).start()
-    with pytest.warns(UserWarning, match="^a: waits for"):
+    with pytest.warns(UserWarning, match="^a: waiting for"):
         assert store.replace("a", b"two", version)
     assert store.get("a").data == b"two"
 
@@ -84,7 +85,7 @@ def test_the_command_says_who_holds_it_up_and_ends(tmp_path, stopped_holder, mon
     assert main(["ingest", "x.json", "--lake", str(tmp_path)]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(";")[0].split(" ")[:2] for line in lines] == [["anomalake:", "a:"]] * 2
-    assert "waits for" in lines[0]
+    assert "waiting for" in lines[0]
     assert "not written" in lines[1]
 
 
@@ -102,7 +103,7 @@ def test_a_filesystem_without_locks_is_a_storage_error(tmp_path, monkeypatch):
         raise NotImplementedError
 
     monkeypatch.setattr(filelock.FileLock, "acquire", missing)
-    with pytest.raises(StorageError, match="has no file locks; use a lake on a local disk"):
+    with pytest.raises(StorageError, match="does not support file locks; use a lake on a local disk"):
         FolderStore(tmp_path).replace("a", b"", "")
 
 
@@ -273,7 +274,7 @@ def test_a_full_disk_leaves_a_file_as_it_was_and_nothing_beside_it(tmp_path, req
     old.write_text("before")
     request.getfixturevalue("full_disk")
     for target in (old, tmp_path / "new.txt"):
-        with pytest.raises(UserError, match=f"^{target}: cannot be written: File too large"):
+        with pytest.raises(UserError, match=f"^{target}: cannot write the file: File too large"):
             files.write_text(target, "some text")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("old.txt", "before")]
 

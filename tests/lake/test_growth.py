@@ -126,5 +126,5 @@ def test_a_file_with_a_number_of_thousands_of_digits_is_proposed_a_metric_set():
 
 def test_a_path_with_a_brace_in_its_date_is_refused():
     for path in ("shop/{{yyyy{MM}}}/x", "{{" * 20_000):
-        with pytest.raises(UserError, match="names no date"):
+        with pytest.raises(UserError, match="contains no date"):
             time_patterns.parse_folder_pattern(path)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.names import to_column_name
-from anomalake.lake import layout, replay
+from anomalake.lake import layout, replay, replay_day, replay_job
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages, split_by_size
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import alert_body, event_text, shop_text
 
 SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
@@ -69,7 +69,7 @@ def test_a_message_of_which_nothing_is_understood_is_quarantined_once_as_receive
     outcome, store = filed(body)
     assert (outcome.stored, quarantined(store), archived(store)) == ((), [body], [])
     assert "has no measure 'clicks'" in outcome.quarantined[0].reason
-    assert "the JSON is no object" in outcome.quarantined[0].reason
+    assert "the JSON is not an object" in outcome.quarantined[0].reason
 
 
 def test_parts_of_a_home_made_event_that_cannot_be_read_are_quarantined_alone_and_filed_after_the_set_is_corrected():
@@ -111,7 +111,7 @@ def test_quarantine_that_is_tried_again_keeps_only_what_is_still_not_understood(
     body = f"[{OTHER}, {STRANGE}]"
     ingest_messages([Message("m", body)], lake, (NARROW,), "csv")
     assert quarantined(lake) == [body]
-    job = replay.ReplayJob(str(tmp_path), (SHOP,), SHOP, "csv")
+    job = replay_job.ReplayJob(str(tmp_path), (SHOP,), SHOP, "csv")
     for _ in range(again):
         done = [replay.retry_quarantine(job, keys) for keys in replay.list_quarantine(job)]
     assert quarantined(lake) == [STRANGE]
@@ -142,8 +142,8 @@ def test_tables_are_the_same_however_alerts_are_bundled_and_replay_gives_them_ag
     assert before == contents(alone, "anomalyResults")
     for key in before:
         (root / key).unlink()
-    job = replay.ReplayJob(str(root), (SHOP,), SHOP, "csv")
-    done = [replay.rebuild_day(job, day) for day in replay.list_days(job)]
+    job = replay_job.ReplayJob(str(root), (SHOP,), SHOP, "csv")
+    done = [replay_day.rebuild_day(job, day) for day in replay.list_days(job)]
     assert contents(bundled, "anomalyResults") == before
     assert sum(one.finding_count for one in done) == 0
 

@@ -18,7 +18,7 @@ from anomalake.domain.errors import AlertError
 from anomalake.lake import encoding, limits, tables
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.layout import table_key
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import alert_body, shop_text
 
 TOP = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ def test_the_series_of_the_highest_score_stay_and_a_warning_names_the_interval(m
     rows = encoding.decode_table("csv", tables.schema("metricValue_AnomalyScore", SHOP), store.get(key).data, key)
     assert {"h0", "h1"} <= set(rows["platform"])
     assert len(rows["platform"]) == 3
-    assert all(outcome.warnings[0].startswith(f"{key}: is full") for outcome in outcomes)
+    assert all(outcome.warnings[0].startswith(f"{key}: the object reached its limit") for outcome in outcomes)
     assert len(outcomes[0].stored) == len(outcomes[1].stored) == 1
 
 
@@ -104,7 +104,7 @@ def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
     "more", [{"series": [({"platform": "x" * 5_001}, 1.0)]}, {"contributions": {"platform": {"x" * 5_001: 1.0}}}]
 )
 def test_a_dimension_value_without_end_is_refused_in_words(more):
-    with pytest.raises(AlertError, match="dimensionValue: has 5001 characters; at most 5000 are taken"):
+    with pytest.raises(AlertError, match="dimensionValue: has 5001 characters; the limit is 5000"):
         match_to_metric_set(alerts.parse(alert_body(**more)), SHOP)
 
 

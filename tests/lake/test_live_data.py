@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from anomalake.domain import metric_set_yaml
 from anomalake.lake import live_data, live_files
 from anomalake.lake.live_data import Finding
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 
 WALL = datetime(2021, 2, 17, 11)
@@ -35,12 +35,12 @@ def test_rows_are_read_with_their_hostile_values():
     ("line", "told"),
     [
         ("a,us,2021-02-17 12:00:00,1,1", "lies outside the interval of its folder, 2021-02-17 11:00"),
-        ("a,us,yesterday,1,1", "'yesterday' is not written as yyyy-MM-dd HH:mm:ss"),
-        ("a,us,,1,1", "'' is not written as"),
-        ("a,us,2021-02-17 11:00:00,1", "4 cells where source.columns names 5"),
+        ("a,us,yesterday,1,1", "'yesterday' does not have the format yyyy-MM-dd HH:mm:ss"),
+        ("a,us,,1,1", "'' does not have the format"),
+        ("a,us,2021-02-17 11:00:00,1", "the row has 4 cells, but source.columns has 5"),
         ("a,us,2021-02-17 11:00:00,many,1", "views: 'many' is not a number; it counts as missing"),
         ("a,us,2021-02-17 11:00:00,NaN,1", "views: 'NaN' is not a number"),
-        ("a,us,2021-02-17 11:00:00,1e999,1", "views: '1e999' is beyond the range of a number"),
+        ("a,us,2021-02-17 11:00:00,1e999,1", "views: '1e999' is outside the range of a number"),
         ("a,us,2021-02-17 11:00:00,1_000,1", "views: '1_000' is not a number"),
     ],
 )

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from anomalake.domain import metric_set_yaml
 from anomalake.lake import live_data, live_files
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.store import ObjectStore, UnreadableError
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import UnreadableError
 from examples import shop_text
 
 WALL = datetime(2021, 2, 17, 11)

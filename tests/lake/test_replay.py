@@ -13,10 +13,11 @@ import pytest
 
 from anomalake.cli.main import main
 from anomalake.domain import metric_set, metric_set_yaml
-from anomalake.lake import encoding, layout, replay, tables
+from anomalake.lake import encoding, layout, replay, replay_day, replay_job, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
-from anomalake.lake.store import ObjectStore, StorageError, Store, open_store
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import StorageError, Store, open_store
 from examples import alert_body, shop_text
 
 DAYS = 2
@@ -105,7 +106,7 @@ def test_damaged_objects_are_made_anew_and_named(lake, damage, capsys):
     assert contents(lake) == before
     told = capsys.readouterr().err
     assert f"{next(iter(before))}: cannot be read as parquet" in told
-    assert "made anew" in told
+    assert "rebuilt from the archive" in told
 
 
 def test_an_object_of_other_columns_is_made_anew(lake):
@@ -338,10 +339,10 @@ def test_alerts_of_a_detector_that_no_set_names_any_more_stay_too(lake):
     (lake / "metric_sets/shop.yaml").unlink()
     (lake / "metric_sets/other.yaml").write_text(shop_text(name="name: other"))
     before = contents(lake)
-    job = replay.ReplayJob(str(lake), metric_set_yaml.load_all(lake / "metric_sets"), SHOP, "parquet")
+    job = replay_job.ReplayJob(str(lake), metric_set_yaml.load_all(lake / "metric_sets"), SHOP, "parquet")
     shutil.rmtree(lake / "anomalyResults")
     for day in replay.list_days(job):
-        replay.rebuild_day(job, day)
+        replay_day.rebuild_day(job, day)
     assert contents(lake) == before
 
 
@@ -444,8 +445,8 @@ def test_re_route_leaves_alerts_that_no_set_takes_today_where_they_are(lake):
     before = contents(lake)
     shutil.rmtree(lake / "anomalyResults")
     shop, other = (metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("shop", "other"))
-    job = replay.ReplayJob(str(lake), (other,), shop, "parquet", reroute=True)
-    assert [replay.rebuild_day(job, day).finding_count for day in replay.list_days(job)] == [0] * DAYS
+    job = replay_job.ReplayJob(str(lake), (other,), shop, "parquet", reroute=True)
+    assert [replay_day.rebuild_day(job, day).finding_count for day in replay.list_days(job)] == [0] * DAYS
     assert contents(lake) == before
 
 
@@ -480,17 +481,19 @@ def test_a_re_route_that_is_cut_short_anywhere_loses_nothing_and_ends_the_same(r
     some = [body for body in bodies() if "2021-02-10T09" in body]
     fill(rerouted, some)
     sets = metric_set_yaml.load_all(rerouted / "metric_sets")
-    job = replay.ReplayJob("lake", sets, next(item for item in sets if item.name == "shop"), "parquet", reroute=True)
+    job = replay_job.ReplayJob(
+        "lake", sets, next(item for item in sets if item.name == "shop"), "parquet", reroute=True
+    )
     whole, calls = {}, 0
     for fails_at in range(10_000):
         copy = tmp_path / f"copy{fails_at}"
         shutil.copytree(rerouted, copy)
         store = Interrupted(copy, fails_at)
-        monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, store=store: store)
+        monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
         failed = not attempt(job)
         assert archived(copy) == sorted(set(some))
         if failed:
-            monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, copy=copy: FolderStore(copy))
+            monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, copy=copy: FolderStore(copy))
             assert attempt(job)
             calls += 1
         whole = whole or contents(copy)
@@ -501,10 +504,10 @@ def test_a_re_route_that_is_cut_short_anywhere_loses_nothing_and_ends_the_same(r
     assert calls > 20
 
 
-def attempt(job: replay.ReplayJob) -> bool:
+def attempt(job: replay_job.ReplayJob) -> bool:
     """Rebuild the first day; whether that came to an end."""
     try:
-        replay.rebuild_day(job, replay.list_days(job)[0])
+        replay_day.rebuild_day(job, replay.list_days(job)[0])
     except StorageError:
         return False
     return True
@@ -536,14 +539,14 @@ def test_alerts_that_arrive_at_any_call_are_not_lost(monkeypatch, lost):
         for n in range(12)
     ]
     arriving = [body for pair in zip(more, updates, strict=True) for body in pair]
-    job = replay.ReplayJob("lake", (SHOP,), SHOP, "csv")
+    job = replay_job.ReplayJob("lake", (SHOP,), SHOP, "csv")
     for number in range(len(arriving) + 1):  # the last one arrives at another call each time
         store = Busy(some, arriving[:number])
         for key in list(store.inner.list("anomalyResults")) if lost else []:
             store.inner.delete(key)
-        monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, store=store: store)
+        monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
         for day in replay.list_days(job):
-            replay.rebuild_day(job, day)
+            replay_day.rebuild_day(job, day)
         assert not store.waiting
         whole = ObjectStore.memory()
         file(whole, [*some, *arriving[:number]], form="csv")
@@ -586,8 +589,8 @@ def test_what_could_not_be_filed_stays_in_quarantine(lake, monkeypatch):
     before = contents(lake, "quarantine")
     for fails_at in range(3, 8):
         store = Interrupted(lake, fails_at)
-        monkeypatch.setattr(replay, "_open_cached_lake", lambda lake, store=store: store)
-        job = replay.ReplayJob("lake", (item,), item, "parquet")
+        monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
+        job = replay_job.ReplayJob("lake", (item,), item, "parquet")
         with pytest.raises(StorageError, match="down"):
             [replay.retry_quarantine(job, piece) for piece in replay.list_quarantine(job)]
         assert contents(lake, "quarantine") == before
@@ -604,7 +607,7 @@ def test_an_alert_that_cannot_be_filed_keeps_no_other_in_quarantine(lake, capsys
     assert run(lake, "--quarantine") == 1
     assert {json.loads(data)["body"] for data in contents(lake, "quarantine").values()} == left
     assert (
-        "could not be filed: anomalyResults/metricValue_AnomalyScore/shop/v1/date=2021-02-10/2021-02-10T0900Z"
+        "cannot be stored: anomalyResults/metricValue_AnomalyScore/shop/v1/date=2021-02-10/2021-02-10T0900Z"
         in capsys.readouterr().err
     )
     assert run(lake) == 1
@@ -626,8 +629,8 @@ def test_a_damaged_line_and_a_damaged_object_of_quarantine_are_named_and_cost_no
     (lake / "quarantine/bb.json").write_text('{"reason": "", "body": 5}')
     assert run(lake, "--quarantine") == 1
     told = capsys.readouterr().err
-    assert "quarantine/aa.json: is no object of quarantine" in told
-    assert "quarantine/bb.json: is no object of quarantine" in told
+    assert "quarantine/aa.json: is not an object of quarantine" in told
+    assert "quarantine/bb.json: is not an object of quarantine" in told
 
 
 # --- the command

@@ -11,17 +11,10 @@ import pytest
 
 import s3_server
 from anomalake.domain.errors import UserError
-from anomalake.lake import store as store_module
+from anomalake.lake import object_store
 from anomalake.lake.folder_store import FolderStore
-from anomalake.lake.store import (
-    ObjectStore,
-    StorageError,
-    Store,
-    open_store,
-    put_if_absent,
-    update_object,
-    with_deadline,
-)
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import StorageError, Store, open_store, put_if_absent, update_object, with_deadline
 
 WRITERS, WRITES = 6, 15
 
@@ -113,8 +106,8 @@ def test_what_a_process_wrote_last_is_recalled_and_never_trusted(store, request)
 
 
 def test_little_is_recalled(monkeypatch):
-    monkeypatch.setattr(store_module, "MAX_CACHED_OBJECTS", 2)
-    monkeypatch.setattr(store_module, "MAX_CACHED_OBJECT_BYTES", 3)
+    monkeypatch.setattr(object_store, "MAX_CACHED_OBJECTS", 2)
+    monkeypatch.setattr(object_store, "MAX_CACHED_OBJECT_BYTES", 3)
     store = ObjectStore.memory()
     for key in ("a", "b", "c"):
         store.create(key, b"one")
@@ -163,7 +156,7 @@ def test_an_update_that_changes_nothing_writes_nothing(store):
 def test_a_folder_store_stays_in_its_folder(tmp_path: Path):
     store = FolderStore(tmp_path / "lake")
     for key in ("../x", "/etc/passwd", "a//b", "a/../../b", ""):
-        with pytest.raises(ValueError, match="is no key of a lake"):
+        with pytest.raises(ValueError, match="is not a key of a lake"):
             store.put(key, b"")
 
 
@@ -251,5 +244,5 @@ def test_a_bucket_that_is_not_there_and_a_file_where_a_folder_should_be_are_stor
 
 @pytest.mark.parametrize("name", ["", "http://example.com", "file:///tmp"])
 def test_what_is_no_lake_is_refused(name):
-    with pytest.raises(UserError, match="is no lake"):
+    with pytest.raises(UserError, match="is not a lake"):
         open_store(name)

@@ -12,7 +12,7 @@ from anomalake.domain import alert as alerts
 from anomalake.domain import metric_set_yaml
 from anomalake.lake import encoding, layout, tables
 from anomalake.lake.ingest import Message, ingest_messages
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.object_store import ObjectStore
 from examples import alert_body, shop_text
 
 SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
@@ -171,7 +171,8 @@ def test_an_object_of_other_columns_is_refused_with_what_to_do(shop):
         "csv", tables.schema("anomalyGroups", shop)[:3], {"timestamp": [], "metricName": [], "groupScore": []}
     )
     with pytest.raises(
-        encoding.StorageError, match=r"some/key: has the columns timestamp, .*`version`.* rebuilt by `anomalake replay`"
+        encoding.StorageError,
+        match=r"some/key: has the columns timestamp, .*`version`.* rebuild it with `anomalake replay`",
     ):
         encoding.decode_table("csv", tables.schema("anomalyGroups", other), data, "some/key")
     with pytest.raises(encoding.StorageError, match="some/key: cannot be read as parquet"):

@@ -12,7 +12,8 @@ from obstore import exceptions
 from obstore.store import MemoryStore
 
 from anomalake.lake import store as store_module
-from anomalake.lake.store import ObjectStore, StorageError, update_object
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import StorageError, update_object
 
 KEYS = ("a", "b")
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from anomalake.domain import metric_set_yaml
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.layout import Format
-from anomalake.lake.store import ObjectStore, Store
+from anomalake.lake.object_store import ObjectStore
+from anomalake.lake.store import Store
 from examples import alert_body, shop_text
 
 SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")

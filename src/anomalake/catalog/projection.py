@@ -1,7 +1,8 @@
-"""The range of partition projection of live data: which folders Athena looks for, and which live data lies outside of them. Pure.
+"""The range of partition projection of the live data, and the live data that it does not include. Pure functions.
 
-The range begins at the stack's parameter `LiveDataStart` and ends tomorrow. DuckDB reads every folder, so what lies
-outside shows on a laptop and not in AWS. Source: "Supported types for partition projection" in the Athena guide.
+Athena looks for live data only in the folders of the range, which begins at the stack's parameter `LiveDataStart` and
+ends tomorrow. DuckDB reads every folder, so it also shows live data outside of the range. Source: "Supported types for
+partition projection" in the Athena guide.
 """
 
 import itertools
@@ -20,41 +21,52 @@ from anomalake.lake import live_data
 
 START_PARAMETER = "LiveDataStart"
 DEFAULT_START = date(2020, 1, 1)
-RANGE_END, RANGE_AHEAD = "NOW+1DAYS", timedelta(days=1)  # the end of every range: folders are local, NOW is UTC
-_PARTS = {"y": "Year", "M": "Month", "d": "Day"}
+# The end of every range. Folders are named in local time and NOW is in UTC, so the range ends a day after NOW.
+RANGE_END = "NOW+1DAYS"
+RANGE_AHEAD = timedelta(days=1)
+_DATE_PARTS = {"y": "Year", "M": "Month", "d": "Day"}  # a letter of a date pattern -> its name in `Fn::Sub`
 _OVERRIDE = re.compile(rf"(?:ParameterKey=)?{START_PARAMETER}[\"']?(?:=|,ParameterValue=)[\"']*(\d{{4}}-\d\d-\d\d)")
 
 
 def partition_pattern(path: str) -> FolderPattern:
-    """The folder that is a partition of the live table: of a day where the path has such, else of an interval (decision 0011)."""
+    """Return the folder that is a partition of the live table.
+
+    It is the folder of a day if the path has one, else the folder of an interval (decision 0011).
+    """
     return time_patterns.parse_day_pattern(path) or time_patterns.parse_folder_pattern(path)
 
 
 def live_range(pattern: str) -> Node:
-    """The range that begins with the folder of the day `LiveDataStart`, as CloudFormation computes it: `yyyyMMdd/HHmm` -> `20200101/0000`."""
+    """Return the range as CloudFormation computes it. It begins with the folder of the day `LiveDataStart`.
+
+    For the pattern `yyyyMMdd/HHmm` the range is `20200101/0000,NOW+1DAYS`.
+    """
 
     def piece(letter: str, text: str) -> str:
-        if letter in _PARTS:
-            return f"${{{_PARTS[letter]}}}"
+        if letter in _DATE_PARTS:
+            return f"${{{_DATE_PARTS[letter]}}}"
         return "0" * len(text) if letter else escape_for_sub(text)
 
     day = {"Fn::Split": ["-", {"Ref": START_PARAMETER}]}
-    parts = {name: {"Fn::Select": [place, day]} for place, name in enumerate(_PARTS.values())}
+    parts = {name: {"Fn::Select": [index, day]} for index, name in enumerate(_DATE_PARTS.values())}
     return {
         "Fn::Sub": ["".join(itertools.starmap(piece, time_patterns.split_pattern(pattern))) + f",{RANGE_END}", parts]
     }
 
 
-def start_of_range(projected: str, pattern: str) -> date:
-    """The first day of a deployed range; `ValueError` where it begins with no date of the pattern."""
-    return datetime.strptime(projected.partition(",")[0], time_patterns.to_python_format(pattern)).date()
+def start_of_range(deployed_range: str, pattern: str) -> date:
+    """Return the first day of a deployed range. Raises `ValueError` if the range begins with no date of the pattern."""
+    return datetime.strptime(deployed_range.partition(",")[0], time_patterns.to_python_format(pattern)).date()
 
 
 def configured_starts(samconfig: str) -> dict[str, date]:
-    """The start that each profile of a `samconfig.toml` deploys, by the profile's name; `default` is always one."""
+    """Return the value of `LiveDataStart` in each profile of a `samconfig.toml`, by the profile's name.
+
+    The result always has the profile `default`.
+    """
     try:
         profiles = tomllib.loads(samconfig)
-    except tomllib.TOMLDecodeError:  # `sam deploy` refuses it
+    except tomllib.TOMLDecodeError:  # `sam deploy` reports it
         profiles = {}
     starts = {"default": DEFAULT_START}
     for name, profile in profiles.items():
@@ -65,85 +77,95 @@ def configured_starts(samconfig: str) -> dict[str, date]:
 
 
 def _overridden(overrides: object) -> date:
-    """The start in what `parameter_overrides` holds: a text, a list of texts, or a table."""
+    """Return the start in the value of `parameter_overrides`: a text, a list of texts, or a table."""
     parts = [f"{name}={value}" for name, value in overrides.items()] if isinstance(overrides, Mapping) else overrides
     found = _OVERRIDE.search(
         parts if isinstance(parts, str) else " ".join(map(str, parts)) if isinstance(parts, list) else ""
     )
     try:
         return date.fromisoformat(found[1]) if found else DEFAULT_START
-    except ValueError:  # the stack refuses it
+    except ValueError:  # the deployment of the stack reports it
         return DEFAULT_START
 
 
 class OutOfRange(NamedTuple):
-    """Live data outside of the range, each as the start of an interval on the set's clock; None where there is none."""
+    """The starts (wall time) of the outermost intervals with live data outside of the range; None if there are none."""
 
-    before_tables: datetime | None  # the first before 2000, where the lake's tables begin
-    before_start: datetime | None  # the first after that and before the range
-    after_end: datetime | None  # the last after tomorrow
+    before_tables: datetime | None  # the first interval before 2000, where the tables of the lake begin
+    before_start: datetime | None  # the first interval from 2000 on that is before the range
+    after_end: datetime | None  # the last interval after tomorrow
 
 
 def find_out_of_range(walls: Iterable[datetime], metric_set: MetricSet, start: date, now: datetime) -> OutOfRange:
-    """What lies outside of a range that begins at `start`; `now` is naive UTC."""
-    old: list[datetime] = []
-    early: list[datetime] = []
-    late: list[datetime] = []
+    """Return what is outside of a range that begins at `start`; `now` is in UTC, without a time zone."""
+    before_tables: list[datetime] = []
+    before_start: list[datetime] = []
+    after_end: list[datetime] = []
     for wall in walls:
         if wall < EARLIEST_TIMESTAMP + RANGE_AHEAD and intervals.to_utc(wall, metric_set.timezone) < EARLIEST_TIMESTAMP:
-            old.append(wall)
+            before_tables.append(wall)
         elif wall.date() < start:
-            early.append(wall)
+            before_start.append(wall)
         elif wall.date() > (now + RANGE_AHEAD).date():
-            late.append(wall)
-    return OutOfRange(min(old, default=None), min(early, default=None), max(late, default=None))
+            after_end.append(wall)
+    return OutOfRange(min(before_tables, default=None), min(before_start, default=None), max(after_end, default=None))
 
 
 def suggest_start(first: datetime) -> date:
-    """The value of `LiveDataStart` that shows this interval: the first day of its month."""
+    """Return the value of `LiveDataStart` that includes the interval `first`: the first day of its month."""
     return max(first, EARLIEST_TIMESTAMP).date().replace(day=1)
 
 
 class RangeWarning(NamedTuple):
-    """Live data that Athena does not show: what was found, and what to do."""
+    """A warning about live data that Athena does not show: what was found, and what to do."""
 
     found: str
     remedy: str
 
 
 def range_warnings(
-    metric_set: MetricSet, lies: OutOfRange, start: date, named: str, value: date | None = None
+    metric_set: MetricSet, out_of_range: OutOfRange, start: date, origin: str, value: date | None = None
 ) -> list[RangeWarning]:
-    """What to tell people of live data outside of a range; `named` says whose range that is, `value` is the parameter's that shows all sets."""
+    """Return warnings about live data outside of a range that begins at `start`.
+
+    `origin` says where the start is set. `value` is the value of the parameter that includes the data of all metric
+    sets; it defaults to the value for this one.
+    """
     found = []
-    if lies.before_tables is not None:
-        place = live_data.interval_folder(metric_set, lies.before_tables)
-        told = f"{metric_set.name}: live data begins with {place}; the lake's tables begin in {EARLIEST_TIMESTAMP.year} (UTC), so Athena shows nothing before"
-        found.append(RangeWarning(told, "if this date is a mistake, correct the data; DuckDB on a laptop shows it"))
-    if lies.before_start is not None:
-        place = live_data.interval_folder(metric_set, lies.before_start)
-        told = (
-            f"{metric_set.name}: there is live data from {place} on, but Athena shows it from {start} on only ({named})"
+    if out_of_range.before_tables is not None:
+        folder = live_data.interval_folder(metric_set, out_of_range.before_tables)
+        text = (
+            f"{metric_set.name}: live data begins with {folder}; the lake's tables begin in {EARLIEST_TIMESTAMP.year} "
+            "(UTC), so Athena shows nothing before"
         )
-        found.append(RangeWarning(told, f"deploy with {START_PARAMETER}={value or suggest_start(lies.before_start)}"))
-    if lies.after_end is not None:
-        told = f"{metric_set.name}: {live_data.interval_folder(metric_set, lies.after_end)} lies in the future; Athena shows live data up to tomorrow"
-        found.append(
-            RangeWarning(told, "if this date is a mistake, correct the data; Athena shows it once that day has come")
+        found.append(RangeWarning(text, "if this date is a mistake, correct the data; DuckDB shows it with this date"))
+    if out_of_range.before_start is not None:
+        folder = live_data.interval_folder(metric_set, out_of_range.before_start)
+        text = (
+            f"{metric_set.name}: there is live data from {folder} on, "
+            f"but Athena shows it only from {start} on ({origin})"
         )
+        suggestion = value or suggest_start(out_of_range.before_start)
+        found.append(RangeWarning(text, f"deploy with {START_PARAMETER}={suggestion}"))
+    if out_of_range.after_end is not None:
+        folder = live_data.interval_folder(metric_set, out_of_range.after_end)
+        text = f"{metric_set.name}: {folder} is in the future; Athena shows live data up to tomorrow"
+        remedy = "if this date is a mistake, correct the data; otherwise Athena shows it from that day on"
+        found.append(RangeWarning(text, remedy))
     return found
 
 
 def warnings_for_profiles(
     walls: Iterable[datetime], metric_set: MetricSet, samconfig: str, now: datetime
 ) -> list[RangeWarning]:
-    """What the stacks that a `samconfig.toml` deploys do not show of the live data."""
-    known, starts = list(walls), configured_starts(samconfig)
+    """Return warnings about live data that the stacks of a `samconfig.toml` do not show.
+
+    `walls` are the starts of the intervals with live data. If the profiles differ, the latest start counts.
+    """
+    starts = configured_starts(samconfig)
     start = max(starts.values())
-    profiles = ", ".join(name for name, one in starts.items() if one == start)
-    named = (
-        f"{START_PARAMETER} of the profile {profiles} in samconfig.toml"
-        if samconfig
-        else f"the default of {START_PARAMETER}"
-    )
-    return range_warnings(metric_set, find_out_of_range(known, metric_set, start, now), start, named)
+    profiles = ", ".join(name for name, profile_start in starts.items() if profile_start == start)
+    origin = f"{START_PARAMETER} of the profile {profiles} in samconfig.toml"
+    if not samconfig:
+        origin = f"the default of {START_PARAMETER}"
+    return range_warnings(metric_set, find_out_of_range(walls, metric_set, start, now), start, origin)

@@ -1,126 +1,12 @@
-"""Pieces of Athena SQL that several views share. `duck` runs the same text on DuckDB."""
+"""Fragments of Athena's SQL that several views share. `duckdb_catalog` runs the same SQL in DuckDB.
+
+A *wall time* is the time on the clock of a time zone, as a timestamp without a zone. `expression` is a SQL expression.
+"""
 
 from collections.abc import Iterable
 
 from anomalake.domain import time_patterns
 from anomalake.lake.live_files import NUMBER
-
-
-def identifier(identifier: str) -> str:
-    """A quoted identifier, in lower case as Glue keeps it."""
-    return '"' + identifier.lower().replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """A string literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def key_part(expression: str) -> str:
-    """A dimension value as `key.series_key` renders it: never null, and equal only where the values are."""
-    return f"coalesce(replace(replace({expression}, '%', '%25'), '|', '%7C'), '%null')"
-
-
-def series_key(expressions: Iterable[str]) -> str:
-    """The series key of dimension expressions; `key.series_key` in SQL."""
-    return " || '|' || ".join(map(key_part, expressions)) or "''"
-
-
-def wall_to_utc(expression: str, zone: str) -> str:
-    """A wall time as UTC: the first occurrence of an ambiguous one.
-
-    Of an ambiguous one `with_timezone` takes the first west of Greenwich and the second east of it; the first has the
-    offset of the day before.
-    """
-    if zone == "UTC":
-        return expression
-    first = f"({_instant(f'{expression} - {_DAY}', zone)} + {_DAY})"
-    return f"CASE WHEN {utc_to_wall(first, zone)} = {expression} THEN {first} ELSE {_instant(expression, zone)} END"
-
-
-_DAY = "INTERVAL '1' DAY"
-
-
-def _instant(wall: str, zone: str) -> str:
-    return f"CAST(at_timezone(with_timezone({wall}, {literal(zone)}), 'UTC') AS timestamp(3))"
-
-
-def utc_to_wall(expression: str, zone: str) -> str:
-    """A UTC time on the zone's wall clock."""
-    if zone == "UTC":
-        return expression
-    return f"CAST(at_timezone(with_timezone({expression}, 'UTC'), {literal(zone)}) AS timestamp(3))"
-
-
-def day_of_slot(expression: str, pattern: str) -> str:
-    """The day, as 2021-02-17, of a text by a folder's date pattern; made of its parts, since DuckDB passes over files by what cannot fail alone."""
-    places = time_patterns.locate_fields(pattern)
-    return " || '-' || ".join(
-        f"substr({expression}, {at + 1}, {width})" for at, width in (places[letter] for letter in "yMd")
-    )
-
-
-def add_days(day: str, number: int) -> str:
-    """A day, as 2021-02-17, some days later."""
-    return f"date_format(date_parse({day}, '%Y-%m-%d') + INTERVAL '{number}' DAY, '%Y-%m-%d')" if number else day
-
-
-def parse_wall_time(expression: str, form: str, zone: str) -> str:
-    """The wall time of a timestamp as live files write it; null where it cannot be read."""
-    if form != time_patterns.UNIX:
-        return f"try(date_parse(trim({expression}), {literal(time_patterns.to_trino_format(form))}))"
-    return parse_unix_time(expression, zone)
-
-
-def parse_unix_time(expression: str, zone: str) -> str:
-    """The wall time in a zone of a UNIX timestamp as live files write it; null where it cannot be read."""
-    number = parse_number(expression)
-    seconds = f"CASE WHEN {number} > {time_patterns.MAX_UNIX_SECONDS} THEN {number} / 1000 ELSE {number} END"
-    return f"try(CAST(at_timezone(from_unixtime({seconds}), {literal(zone)}) AS timestamp(3)))"
-
-
-def interval_start(instant: str, wall: str, start: str, zone: str) -> str:
-    """The start in UTC of the interval that holds an instant, from its wall time and that of the interval; of a repeated one that of the instant."""
-    aligned = f"date_add('millisecond', date_diff('millisecond', {wall}, {start}), {instant})"
-    return f"CASE WHEN {utc_to_wall(aligned, zone)} = {start} THEN {aligned} ELSE {wall_to_utc(start, zone)} END"
-
-
-def parse_number(expression: str) -> str:
-    """The finite number that a text is; null otherwise."""
-    number = f"try_cast(trim({expression}) AS double)"
-    return f"CASE WHEN regexp_like(trim({expression}), {literal(f'^(?:{NUMBER})$')}) AND is_finite({number}) THEN {number} END"
-
-
-def null_unless_finite(aggregate: str) -> str:
-    """The aggregate; null where it grew beyond what a number can be."""
-    return f"CASE WHEN is_finite({aggregate}) THEN {aggregate} END"
-
-
-def floor_to_interval(expression: str, frequency: str) -> str:
-    """The start of the interval that holds a wall time."""
-    match frequency:
-        case "P1D":
-            return f"date_trunc('day', {expression})"
-        case "PT1H":
-            return f"date_trunc('hour', {expression})"
-        case _:
-            minutes = int(frequency.strip("PTM"))
-            return f"date_add('minute', -(minute({expression}) % {minutes}), date_trunc('minute', {expression}))"
-
-
-def parse_csv_cell(expression: str, kind: str) -> str:
-    """A cell of the lake's CSV as what it was (`lake.encoding`)."""
-    cell = f"nullif({expression}, '')"
-    if kind == "string":
-        return f"CASE WHEN {expression} = '\"\"' THEN '' ELSE url_decode({cell}) END"
-    return f"CAST({cell} AS {TRINO_TYPES[kind]})"
-
-
-def case(expression: str, branches: Iterable[tuple[str, str]]) -> str:
-    """`CASE expression WHEN 'a' THEN x ... END`; null where there is no branch."""
-    arms = " ".join(f"WHEN {literal(value)} THEN {result}" for value, result in branches)
-    return f"CASE {expression} {arms} END" if arms else "CAST(NULL AS varchar)"
-
 
 TRINO_TYPES = {
     "string": "varchar",
@@ -136,3 +22,127 @@ HIVE_TYPES = {
     "timestamp(3)": "timestamp",
     "boolean": "boolean",
 }
+_DAY = "INTERVAL '1' DAY"
+
+
+def identifier(name: str) -> str:
+    """Return a quoted identifier, in lower case as Glue stores it."""
+    return '"' + name.lower().replace('"', '""') + '"'
+
+
+def literal(value: str) -> str:
+    """Return a string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def key_part(expression: str) -> str:
+    """Return a dimension value as it appears in a series key: never null, and equal only where the values are equal."""
+    return f"coalesce(replace(replace({expression}, '%', '%25'), '|', '%7C'), '%null')"
+
+
+def series_key(expressions: Iterable[str]) -> str:
+    """Return the series key of the dimension values `expressions`, by the rule of `domain.series_key`."""
+    return " || '|' || ".join(map(key_part, expressions)) or "''"
+
+
+def wall_to_utc(expression: str, zone: str) -> str:
+    """Return a wall time in UTC. A wall time that occurs twice is read as its first occurrence.
+
+    For a wall time that occurs twice, `with_timezone` returns the first occurrence west of Greenwich and the second one
+    east of it. The first occurrence has the UTC offset of the day before.
+    """
+    if zone == "UTC":
+        return expression
+    first = f"({_wall_to_some_utc(f'{expression} - {_DAY}', zone)} + {_DAY})"
+    otherwise = _wall_to_some_utc(expression, zone)
+    return f"CASE WHEN {utc_to_wall(first, zone)} = {expression} THEN {first} ELSE {otherwise} END"
+
+
+def _wall_to_some_utc(wall: str, zone: str) -> str:
+    """Return a wall time in UTC; one that occurs twice is read as either occurrence."""
+    return f"CAST(at_timezone(with_timezone({wall}, {literal(zone)}), 'UTC') AS timestamp(3))"
+
+
+def utc_to_wall(expression: str, zone: str) -> str:
+    """Return a UTC time as a wall time in the zone."""
+    if zone == "UTC":
+        return expression
+    return f"CAST(at_timezone(with_timezone({expression}, 'UTC'), {literal(zone)}) AS timestamp(3))"
+
+
+def day_of_slot(expression: str, pattern: str) -> str:
+    """Return the day, as 2021-02-17, of a folder's name that has the date pattern `pattern`.
+
+    The day is put together from substrings, because DuckDB skips files only by expressions that cannot fail.
+    """
+    fields = time_patterns.locate_fields(pattern)
+    return " || '-' || ".join(
+        f"substr({expression}, {start + 1}, {width})" for start, width in (fields[letter] for letter in "yMd")
+    )
+
+
+def add_days(day: str, number: int) -> str:
+    """Return the day, as 2021-02-17, that is `number` days after `day`."""
+    return f"date_format(date_parse({day}, '%Y-%m-%d') + INTERVAL '{number}' DAY, '%Y-%m-%d')" if number else day
+
+
+def parse_wall_time(expression: str, form: str, zone: str) -> str:
+    """Return the wall time of a timestamp in a live file that has the format `form`; null if it cannot be parsed."""
+    if form != time_patterns.UNIX:
+        return f"try(date_parse(trim({expression}), {literal(time_patterns.to_trino_format(form))}))"
+    return parse_unix_time(expression, zone)
+
+
+def parse_unix_time(expression: str, zone: str) -> str:
+    """Return the wall time in the zone of a UNIX timestamp in a live file; null if it cannot be parsed."""
+    number = parse_number(expression)
+    seconds = f"CASE WHEN {number} > {time_patterns.MAX_UNIX_SECONDS} THEN {number} / 1000 ELSE {number} END"
+    return f"try(CAST(at_timezone(from_unixtime({seconds}), {literal(zone)}) AS timestamp(3)))"
+
+
+def interval_start(instant: str, wall: str, start: str, zone: str) -> str:
+    """Return the start, in UTC, of the interval that contains `instant`.
+
+    `wall` is the wall time of the instant, `start` that of the interval's start. Of a start that occurs twice, the
+    expression returns the occurrence that belongs to the instant.
+    """
+    aligned = f"date_add('millisecond', date_diff('millisecond', {wall}, {start}), {instant})"
+    return f"CASE WHEN {utc_to_wall(aligned, zone)} = {start} THEN {aligned} ELSE {wall_to_utc(start, zone)} END"
+
+
+def parse_number(expression: str) -> str:
+    """Return the number that a text contains; null if the text is not a finite number."""
+    number = f"try_cast(trim({expression}) AS double)"
+    pattern = literal(f"^(?:{NUMBER})$")
+    return f"CASE WHEN regexp_like(trim({expression}), {pattern}) AND is_finite({number}) THEN {number} END"
+
+
+def null_unless_finite(aggregate: str) -> str:
+    """Return the aggregate; null if it overflowed."""
+    return f"CASE WHEN is_finite({aggregate}) THEN {aggregate} END"
+
+
+def floor_to_interval(expression: str, frequency: str) -> str:
+    """Return the start of the interval that contains a wall time."""
+    match frequency:
+        case "P1D":
+            return f"date_trunc('day', {expression})"
+        case "PT1H":
+            return f"date_trunc('hour', {expression})"
+        case _:
+            minutes = int(frequency.strip("PTM"))
+            return f"date_add('minute', -(minute({expression}) % {minutes}), date_trunc('minute', {expression}))"
+
+
+def parse_csv_cell(expression: str, kind: str) -> str:
+    """Return the value of a cell in the lake's CSV, which `lake.encoding` encoded; `kind` is a key of `TRINO_TYPES`."""
+    cell = f"nullif({expression}, '')"
+    if kind == "string":
+        return f"CASE WHEN {expression} = '\"\"' THEN '' ELSE url_decode({cell}) END"
+    return f"CAST({cell} AS {TRINO_TYPES[kind]})"
+
+
+def case(expression: str, branches: Iterable[tuple[str, str]]) -> str:
+    """Return `CASE expression WHEN 'a' THEN x ... END`; null if there are no branches."""
+    arms = " ".join(f"WHEN {literal(value)} THEN {result}" for value, result in branches)
+    return f"CASE {expression} {arms} END" if arms else "CAST(NULL AS varchar)"

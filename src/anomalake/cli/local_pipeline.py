@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from anomalake.detect import backtest
 from anomalake.detect.backtest import IntervalSummary, Report
-from anomalake.detect.detector import Detector, IntervalResult, group_results_by_day
+from anomalake.detect.detector import Detector
+from anomalake.detect.interval_result import IntervalResult, group_results_by_day
 from anomalake.detect.state import Memory
 from anomalake.detect.timeline import build_timeline, utc_now
 from anomalake.domain import intervals, time_patterns

@@ -59,6 +59,11 @@ def validate(found: Feedback, metric_set: MetricSet, where: str) -> None:
         )
 
 
+def feedback_before(feedback: Sequence[Feedback], start: datetime) -> list[Feedback]:
+    """Return the feedback that holds for the interval that starts at `start`."""
+    return [item for item in feedback if item.timestamp < start]
+
+
 def distance_weights(
     some: Sequence[Feedback], metric_set: MetricSet, series: Sequence[Series], direction: str
 ) -> NDArray[np.float64]:

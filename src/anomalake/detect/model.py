@@ -1,63 +1,30 @@
-"""Expected value, band and score of each series, one interval after another: a robust structural model. Values in, scored points out.
+"""The model: expected value, bounds and score of each series, one interval after another. Values in, scored points out.
 
-What is expected is a product: level x time of day x weekday x their interaction (a sum for series that can be negative), each part learned by a
-Kalman filter whose errors are clipped, so that an outlier moves nothing far. The scale is the spread of recent errors, over all hours and around the
-same time of day, for counts never less than what chance alone gives. Rare counts follow their mean. docs/detector.md explains it.
+The expected value is a product: level x time of day x weekday x their interaction (a sum for series that can be negative). Each series has a Kalman
+filter for these four components, with Huber clipping of its errors, so that an outlier moves none of them far. The scale is the spread of recent
+errors, over all slots and around the same time of day; for counts it is never less than what chance gives. Rare counts follow their mean.
+`parameters` holds the constants, `model_state` what is learned, `model_update` how; docs/detector.md explains the method.
+
+Usual symbols: x = components, P = variance, Q = forgetting (process noise), R = 1 (noise variance), S = 1 + sum(P), K = P / S.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalake.detect import model_update as update
+from anomalake.detect import parameters as p
+from anomalake.detect.model_state import State, by_component, merge_states
 from anomalake.detect.score import distance_from_score, score_from_distance
+from anomalake.detect.transform import Floats, clip, from_root_scale, to_root_scale
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
-
-HISTORY_DAYS = 57  # of live data that a detector which knows nothing is taught
-MIN_HISTORY_DAYS = {1: 14, 24: 4, 144: 2, 288: 1}  # by slots a day; days of values at a time of day before it is scored
-UNSURE = 1.5  # variance of the expected value, in that of the noise, above which it is unsure: a weekday never seen
-SETTLED_DAYS = 9  # of values at a time of day; before, and where it is unsure, ...
-NEW = 0.25  # ... what is expected may be off by as much of it, as a scale
-EARLY = 2.0  # of the scale, by days: with little history it is less sure
-# Of the parts level, time of day, weekday, interaction, in the variance of the noise: what is not known at first, and what is forgotten with each day
-# (of the level: with each interval).
-AT_FIRST = (10.0, 10.0, 3.0, 1.0)
-FORGOTTEN = (1e-4, 2e-3, 2e-3, 2e-3)
-LEARNED = (1.0, 1.0, 1.0, 3.0)  # scales, by part; what is further out is learned only as far as that (Huber's clipping)
-FAR = 3.75  # scales; further out is taken for no noise
-DAYS_TO_LEARN = 2  # far out in a row before that is the new level
-# Days with a value of another kind (the first negative ones, the first fractions of a rare count) before the series is learned again; of a daily
-# series as many values. A day counts where no more than `KIND_MEMORY_DAYS` lie between it and the one before.
-DAYS_TO_RELEARN, DAYS_TO_RELEARN_DAILY, KIND_MEMORY_DAYS = 2, 3, 28
-REPEATS_TO_LEARN = 3  # times a slot may be far out on one side before that is how it is
-FEWEST_TO_CLIP = 7  # values, and a day of them, before the spread is known well enough to clip by
-SPREAD_CLIP = 2.5  # scales; a greater error counts as this one in the spread
-RARE_CLIP = 4.0  # the same of rare counts, whose great values are part of them
-FITFUL = 0.25  # share of zeros; above, a series is fitful
-FITFUL_LEAST = 0.5  # of the root of its mean; no less is its spread
-TAIL, TAIL_AT = (
-    0.02,
-    2.326,
-)  # the share of errors that is to be beyond so many scales; where more is, a fitful series' scale is wider
-TAIL_PACE, WIDEST = 0.05, 10.0  # how fast that is followed, a value; how many times wider it gets
-SPREAD_DAYS = 21  # memory of the spread over all slots; of a daily series `SPREAD_DAYS_DAILY`
-SPREAD_DAYS_DAILY = 365
-LOCAL_DAYS = 28  # memory of a slot's own spread and mean, with its neighbours'
-MEAN_TO_SIGMA = 1.2533  # of absolute errors, were they normal
-SMALLEST = 0.1  # of a series' usual size, on the scale of roots; errors are measured against no less
-NONZERO_MEMORY = 0.98  # of the mean of values that are not zero, a value
-POISSON = 0.25  # a Poisson count's variance on the square root scale
-LARGEST = 1e300  # a bound
-RARE = 5.0  # counts below this an interval follow their mean
+__all__ = ["Floats", "Points", "State", "merge_states", "score_interval"]
 
 
 class Points(NamedTuple):
-    """The scored interval, one entry a series (NaN where there is no value or not yet history enough)."""
+    """A scored interval, one entry for each series: NaN without a value, and NaN but for `value` without enough history."""
 
     value: Floats
     expected: Floats
@@ -66,363 +33,163 @@ class Points(NamedTuple):
     score: Floats  # 0 to 100
 
 
-@dataclass
-class State:
-    """What the model remembers of `size` series; `step` changes it in place. Rows of `parts`: level, slots, weekdays, weekdays x slots."""
+def score_interval(
+    state: State, day: int, slot: int, values: Floats, sensitivity: float, *,
+    weights: tuple[Floats, Floats] | None = None, length_ratio: Floats | None = None,
+) -> Points:  # fmt: skip
+    """Score an interval's values against what came before it, then update the state with them.
 
-    slots: int  # intervals a day
-    size: int = 0
-    day: int = -1  # the last day stepped through, as an ordinal
-    parts: Singles = field(
-        default_factory=lambda: np.empty(0, np.float32)
-    )  # [part, series]: logarithms (of series that can be negative, amounts)
-    unsure: Singles = field(
-        default_factory=lambda: np.empty(0, np.float32)
-    )  # [part, series]: variance of `parts`, in that of the noise
-    spread: Floats = field(
-        default_factory=lambda: np.empty(0)
-    )  # [3, series]: fading sums of squared errors, of their unit, of values
-    local: Singles = field(
-        default_factory=lambda: np.empty(0, np.float32)
-    )  # [2, slot, series]: the slot's spread, in that of all; its mean
-    seen: Singles = field(default_factory=lambda: np.empty(0, np.float32))  # [slot, series]: values there were
-    tail: Floats = field(
-        default_factory=lambda: np.empty(0)
-    )  # [series]: how many times wider the scale is for errors that are far out too often
-    zeros: Floats = field(default_factory=lambda: np.empty(0))  # [series]: the share of values that are zero
-    nonzero: Floats = field(default_factory=lambda: np.empty(0))  # [series]: slow mean of the values that are not zero
-    dispersion: Floats = field(
-        default_factory=lambda: np.empty(0)
-    )  # [series]: variance of a rare count, in its mean + 1/2
-    run: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # intervals far out in a row, signed
-    habit: NDArray[np.int16] = field(
-        default_factory=lambda: np.empty(0, np.int16)
-    )  # [slot, series]: times far out in a row at this slot, signed
-    counts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # whole numbers >= 0 so far
-    positive: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))  # numbers >= 0 so far
-    strange_days: NDArray[np.int16] = field(
-        default_factory=lambda: np.empty(0, np.int16)
-    )  # days with a value of another kind, lately
-    strange_last: NDArray[np.int32] = field(
-        default_factory=lambda: np.empty(0, np.int32)
-    )  # the last of them, as an ordinal
-    relearned: NDArray[np.int32] = field(
-        default_factory=lambda: np.empty(0, np.int32)
-    )  # the day on which it was learned again; 0: never
+    Args:
+        state: what the model has learned; updated in place.
+        day: the date's ordinal. Raises `ValueError` if it lies before the state's last day.
+        slot: the time of day, from 0 to `state.slots` - 1.
+        values: shape (`state.size`,), in any unit; NaN without a value.
+        sensitivity: the bounds are where the score reaches this.
+        weights: factors of the distance below, and above, the expected value, for each series; 1 if not given.
+        length_ratio: the interval's length / its usual length, for each series (1 for a mean), when clocks change. The share of the value that came in
+            the additional time is unknown, so no value between the expected one and `length_ratio` times the expected one is an anomaly.
+    """
+    if day < state.day:
+        raise ValueError(f"day {day} comes before day {state.day}, which is scored already")
+    state.day = day
+    present = ~np.isnan(values)
+    update.update_kinds(state, day, values, present)
+    prediction = _predict(state, day, slot)
+    scale = _estimate_scale(state, slot, prediction)
+    measured = values
+    if length_ratio is not None:
+        expected = from_root_scale(scale.center, scale.shift)
+        values = _closest_to_expected(expected, values, length_ratio)
+    on_root_scale = to_root_scale(values, prediction.shift)
+    offset = (np.where(scale.is_rare, values, on_root_scale) - scale.center) / scale.width
+    scored = prediction.is_known & (state.values_seen[slot] >= p.MIN_HISTORY_DAYS[state.slots]) & present
+    _learn(state, slot, values, prediction, scale, offset=offset, on_root_scale=on_root_scale, scored=scored)
 
-    def __post_init__(self) -> None:
-        sizes = (1, self.slots, 7, 7 * self.slots)
-        self.parts, self.unsure = (np.zeros((sum(sizes), 0), np.float32) for _ in range(2))
-        self.spread, self.local = np.zeros((3, 0)), np.zeros((2, self.slots, 0), np.float32)
-        self.seen, self.habit = np.zeros((self.slots, 0), np.float32), np.zeros((self.slots, 0), np.int16)
-        self.grow(self.size)
-
-    def grow(self, size: int) -> None:
-        """Make room for series that appear."""
-        more = size - self.parts.shape[-1]
-        fresh: dict[str, float] = {
-            "parts": 0,
-            "unsure": 0,
-            "spread": 0,
-            "local": 0,
-            "seen": 0,
-            "tail": 1,
-            "zeros": 0,
-            "nonzero": np.nan,
-            "dispersion": 1,
-        }
-        fresh |= {
-            "run": 0,
-            "habit": 0,
-            "counts": True,
-            "positive": True,
-            "strange_days": 0,
-            "strange_last": 0,
-            "relearned": 0,
-        }
-        for name, value in fresh.items() if more else ():
-            old = getattr(self, name)
-            setattr(self, name, np.concatenate([old, np.full((*old.shape[:-1], more), value, old.dtype)], axis=-1))
-        self.size = size
-        if more:
-            self.forget(np.arange(size) >= size - more)
-
-    def forget(self, which: NDArray[np.bool_]) -> None:
-        """Let these series begin anew."""
-        self.unsure[:, which] = np.repeat(_of_kinds(self.slots, AT_FIRST), (1, self.slots, 7, 7 * self.slots), axis=0)
-        self.parts[:, which] = self.spread[:, which] = self.seen[:, which] = self.local[1][:, which] = 0
-        self.local[0][:, which] = 1
+    reach, distance = distance_from_score(sensitivity) * scale.width, np.abs(offset)
+    reaches = (reach, reach)
+    if weights is not None:
+        distance, reaches = distance * np.where(offset < 0, *weights), (reach / weights[0], reach / weights[1])
+    lower, expected, upper = _bounds(state, scale, reaches, length_ratio)
+    blank = np.where(scored, 0.0, np.nan)
+    return Points(measured, expected + blank, lower + blank, upper + blank, score_from_distance(distance) + blank)
 
 
-def merge_states(several: Sequence[State]) -> State:
-    """One state of the series of several, which were stepped through the same intervals."""
-    whole = State(several[0].slots)
-    whole.size, whole.day = sum(state.size for state in several), max(state.day for state in several)
-    for one in fields(State):
-        if one.name not in ("slots", "size", "day"):
-            setattr(whole, one.name, np.concatenate([getattr(state, one.name) for state in several], axis=-1))
-    return whole
+class _Prediction(NamedTuple):
+    """What the Kalman filter predicts for an interval, one entry for each series; shape [component, series] for `variance`."""
+
+    rows: NDArray[np.int64]  # of `State.components`: level, time of day, weekday, interaction
+    shift: Floats  # of `to_root_scale`
+    is_known: NDArray[np.bool_]  # has had a value
+    mean: Floats  # the expected value, on the root scale
+    variance: Floats  # P, with this interval's forgetting
+    total_variance: Floats  # sum(P)
+    deviation_factor: Floats  # sqrt(S)
 
 
-def _of_kinds(slots: int, variances: tuple[float, float, float, float]) -> Floats:
-    """The variances of level, time of day, weekday, interaction as a column; a daily series has no time of day."""
-    return np.array(variances)[:, None] * (np.array([[1], [0], [1], [0]]) if slots == 1 else 1)
+def _predict(state: State, day: int, slot: int) -> _Prediction:
+    """Predict an interval: x is the sum of the components (of logarithms, so a product of factors), P grows by Q."""
+    nonnegative = np.where(state.is_nonnegative, 0.0, np.nan)
+    shift = np.where(state.is_count, p.ANSCOMBE_SHIFT, nonnegative)
+    weekday = day % 7
+    rows = np.array([0, 1 + slot, 1 + state.slots + weekday, 8 + state.slots + weekday * state.slots + slot])
+    is_known = state.error_sums[2] > 0
+    variance = state.component_variance[rows] + _forgetting(state.slots)
+    total = variance.sum(axis=0)
+    mean = state.components[rows].sum(axis=0, dtype=float)
+    mean = np.where(is_known, np.where(state.is_nonnegative, np.exp(np.minimum(mean, 350)), mean), np.nan)
+    return _Prediction(rows, shift, is_known, mean, variance, total, np.sqrt(1 + total))
 
 
 @cache
-def _forgotten(slots: int) -> Floats:
-    """What is forgotten with an interval, as a column: a time of day comes once a day, a weekday with each of its intervals."""
-    forgotten: Floats = _of_kinds(slots, FORGOTTEN) / np.array([[1], [1], [slots], [1]])
-    return forgotten
+def _forgetting(slots: int) -> Floats:
+    """Return Q for an interval, as a column: a time of day comes once a day, a weekday with each of its intervals."""
+    forgetting: Floats = by_component(slots, p.FORGETTING_PER_DAY) / np.array([[1], [1], [slots], [1]])
+    return forgetting
 
 
-def score_interval(
-    state: State, day: int, slot: int, values: Floats, sensitivity: float, *,
-    weight: tuple[Floats, Floats] | None = None, stretch: Floats | None = None,
-) -> Points:  # fmt: skip
-    """Score an interval's values (NaN: none) against what came before it, then learn from them.
+class _Scale(NamedTuple):
+    """The usual size of errors of an interval, one entry for each series."""
 
-    Parameters: `day` as a date's ordinal, not before the last one; `slot` from 0; `values` of shape (`state.size`,), any unit.
-    The band is where the score stays below `sensitivity`. `weight`: how many times a distance below, and above, what is expected counts; once if not
-    given. `stretch`: how many times its usual length the interval has, for each series (1 for a mean), where clocks are set in it. How much came in
-    the additional time is not known, so no value between once and `stretch` times the expected one is an anomaly.
-    """
-    if day < state.day:
-        raise ValueError(f"day {day} comes before day {state.day}, which was scored already")
-    state.day = day
-    present = ~np.isnan(values)
-    _kinds(state, day, values, present)
-    shift = np.where(state.counts, 0.375, np.where(state.positive, 0.0, np.nan))
-    rows = np.array([0, 1 + slot, 1 + state.slots + day % 7, 8 + state.slots + (day % 7) * state.slots + slot])
-    born = state.spread[2] > 0
-    unsure = state.unsure[rows] + _forgotten(state.slots)
-    total = unsure.sum(axis=0)
-    doubt = np.sqrt(1 + total)
+    unit: Floats  # of squared errors: the variance of a count, relative to the Poisson variance, follows it
+    floor: Floats  # squared error that chance alone gives
+    usual: Floats  # spread over all slots
+    spread: Floats  # spread in this slot
+    mean_count: Floats  # mean count in this slot
+    is_rare: NDArray[np.bool_]  # a rare count, which is not on the root scale
+    shift: Floats  # of `from_root_scale` for `center`
+    center: Floats  # the expected value, on the scale that is scored
+    width: Floats  # the scale of the errors, with all uncertainty
 
-    mean = state.parts[rows].sum(axis=0, dtype=float)
-    mean = np.where(born, np.where(state.positive, np.exp(np.minimum(mean, 350)), mean), np.nan)
-    unit = np.where(state.positive, np.square(mean) - np.where(state.counts, 0.375, 0), 1.0)
-    floor = np.where(state.counts, POISSON, 0.0)
-    least = (
-        SMALLEST**2 * state.spread[1] / np.maximum(state.spread[2], 1)
-    )  # where nights are zero, what is next to nothing is no error
-    usual = np.sqrt(
-        np.maximum(state.spread[0], 0) / np.maximum(state.spread[1], 1e-300) * np.maximum(unit, least) + floor
-    )
-    spread = np.fmax(usual * np.sqrt(state.local[0, slot]), 0.0005 * np.abs(mean)) + 1e-150
 
-    rate = state.local[1, slot].astype(float)
-    rare = state.counts & (rate < RARE) & ~(state.nonzero > 2 * RARE)  # counts of single things; not sums of minutes
-    fitful = state.positive & (state.zeros > FITFUL)  # now nothing, now much: no spread tells how far that goes
-    spread = np.where(
-        fitful, np.fmax(spread, FITFUL_LEAST * np.sqrt(np.maximum(state.nonzero, 0) * (1 - state.zeros))), spread
-    )
-    root = np.where(rare, np.nan, shift)
-    center = np.where(rare & born, rate, mean)
-    width = np.where(
-        rare, np.sqrt(np.maximum(state.dispersion, 1) * (rate + 0.5)), np.where(fitful, spread * state.tail, spread)
-    )
-    scale = width * doubt * (1 + EARLY / np.maximum(state.seen[slot], 1))
-    scale = np.where(
-        ((total >= UNSURE) | (state.seen[slot] < SETTLED_DAYS)) & ~rare, np.hypot(scale, NEW * np.abs(mean)), scale
-    )
-    enough = state.seen[slot] >= MIN_HISTORY_DAYS[state.slots]
-    known = born & enough
-    measured = values
-    if stretch is not None:
-        values = _nearest(_uneven(center, root), values, stretch)
-    even = _even(values, shift)
-    offset = (np.where(rare, values, even) - center) / scale
-    far = _far(state, slot, np.where(known & present, offset, 0.0), present)
-    error, limit = even - mean, spread * doubt
-    _learn_parts(state, rows, even, error, unsure=unsure, mean=mean, limit=limit, far=far)
-    _learn_spread(state, slot, values, error, unit=unit, usual=usual, floor=floor, limit=limit, doubt=doubt, far=far)
-    pace = np.maximum(
-        1 / _remembered(state.slots), 1 / (state.spread[2] + 1)
-    )  # of a slow mean: all values count alike at first
-    _learn_rate(state, slot, values, rate=rate, far=far, pace=pace)
-    _learn_tail(state, values, np.abs(error) / limit, known & present, pace)
+def _estimate_scale(state: State, slot: int, prediction: _Prediction) -> _Scale:
+    """Estimate the scale of an interval's errors from recent errors and the history."""
+    mean, seen = prediction.mean, state.values_seen[slot]
+    squares, units, number = state.error_sums
+    unit = np.where(state.is_nonnegative, np.square(mean) - np.where(state.is_count, p.ANSCOMBE_SHIFT, 0), 1.0)
+    floor = np.where(state.is_count, p.POISSON_ROOT_VARIANCE, 0.0)
+    # Where nights are zero, a value next to zero is no error.
+    min_unit = p.MIN_UNIT_SHARE**2 * units / np.maximum(number, 1)
+    usual = np.sqrt(np.maximum(squares, 0) / np.maximum(units, 1e-300) * np.maximum(unit, min_unit) + floor)
+    relative = state.slot_means[update.SPREAD, slot]
+    spread = np.fmax(usual * np.sqrt(relative), p.MIN_MEAN_SHARE * np.abs(mean)) + 1e-150
 
-    shown = np.where(known & present, 0.0, np.nan)
-    reach, distance = distance_from_score(sensitivity) * scale, np.abs(offset)
-    reaches = (reach, reach)
-    if weight is not None:
-        distance, reaches = distance * np.where(offset < 0, *weight), (reach / weight[0], reach / weight[1])
+    mean_count = state.slot_means[update.MEAN, slot].astype(float)
+    # Counts of single events; not sums of minutes, whose nonzero values are large.
+    is_rare = state.is_count & (mean_count < p.RARE_COUNT_MEAN) & ~(state.nonzero_mean > 2 * p.RARE_COUNT_MEAN)
+    intermittent = state.is_nonnegative & (state.zero_share > p.INTERMITTENT_ZERO_SHARE)
+    series_mean = np.maximum(state.nonzero_mean, 0) * (1 - state.zero_share)
+    spread = np.where(intermittent, np.fmax(spread, p.INTERMITTENT_MIN_SPREAD * np.sqrt(series_mean)), spread)
+
+    rare_width = np.sqrt(np.maximum(state.dispersion, 1) * (mean_count + 0.5))
+    width = np.where(is_rare, rare_width, np.where(intermittent, spread * state.tail_factor, spread))
+    width = width * prediction.deviation_factor * (1 + p.EARLY_SCALE_DAYS / np.maximum(seen, 1))
+    uncertain = (prediction.total_variance >= p.UNCERTAIN_VARIANCE) | (seen < p.SETTLED_DAYS)
+    width = np.where(uncertain & ~is_rare, np.hypot(width, p.EARLY_UNCERTAINTY_SHARE * np.abs(mean)), width)
+    return _Scale(
+        unit, floor, usual, spread, mean_count, is_rare, np.where(is_rare, np.nan, prediction.shift),
+        np.where(is_rare & prediction.is_known, mean_count, mean), width,
+    )  # fmt: skip
+
+
+def _learn(
+    state: State, slot: int, values: Floats, prediction: _Prediction, scale: _Scale, *,
+    offset: Floats, on_root_scale: Floats, scored: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    """Update everything that the state holds with an interval's values."""
+    outliers = update.classify_outliers(state, slot, np.where(scored, offset, 0.0), ~np.isnan(values))
+    mean, deviation_factor = prediction.mean, prediction.deviation_factor
+    error, limit = on_root_scale - mean, scale.spread * deviation_factor
+    update.update_components(
+        state, prediction.rows, on_root_scale, error,
+        variance=prediction.variance, mean=mean, limit=limit, outliers=outliers,
+    )  # fmt: skip
+    update.update_spread(
+        state, slot, values, error, unit=scale.unit, usual=scale.usual, floor=scale.floor,
+        limit=limit, deviation_factor=deviation_factor, outliers=outliers,
+    )  # fmt: skip
+    # The rate of slow means; at first all values have the same weight.
+    rate = np.maximum(1 / update.spread_memory(state.slots), 1 / (state.error_sums[2] + 1))
+    update.update_counts(state, slot, values, mean_count=scale.mean_count, outliers=outliers, rate=rate)
+    update.update_tail(state, values, np.abs(error) / limit, scored, rate)
+
+
+def _bounds(
+    state: State, scale: _Scale, reaches: tuple[Floats, Floats], length_ratio: Floats | None
+) -> tuple[Floats, Floats, Floats]:
+    """Return lower bound, expected value and upper bound in the unit of the values; `reaches` are the distances of the bounds."""
     lower, upper = (
-        _within(_uneven(center + side * wide, root), -LARGEST, LARGEST)
-        for side, wide in zip((-1, 1), reaches, strict=True)
+        clip(from_root_scale(scale.center + side * reach, scale.shift), -p.MAX_BOUND, p.MAX_BOUND)
+        for side, reach in zip((-1, 1), reaches, strict=True)
     )
-    lower, expected = np.where(state.positive, np.maximum(lower, 0), lower), _uneven(center, root)
-    if stretch is not None:
-        lower, expected, upper = (
-            np.minimum(lower, lower * stretch),
-            expected * stretch,
-            np.maximum(upper, upper * stretch),
-        )
-    return Points(measured, expected + shown, lower + shown, upper + shown, score_from_distance(distance) + shown)
+    lower = np.where(state.is_nonnegative, np.maximum(lower, 0), lower)
+    expected = from_root_scale(scale.center, scale.shift)
+    if length_ratio is None:
+        return lower, expected, upper
+    return np.minimum(lower, lower * length_ratio), expected * length_ratio, np.maximum(upper, upper * length_ratio)
 
 
-def _nearest(expected: Floats, values: Floats, stretch: Floats) -> Floats:
-    """What an interval of the usual length may have had: between the value and its `stretch`th part, as near to what is expected as possible."""
-    part = values / stretch
-    near = _within(expected, np.minimum(values, part), np.maximum(values, part))
-    return np.where(np.isnan(expected), values, near)
-
-
-def _within(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
-    """The values, no less than `low` and no more than `high` (as numpy's `clip`, which costs more for few series)."""
-    return np.minimum(np.maximum(values, low), high)
-
-
-def _even(values: Floats, shift: Floats) -> Floats:
-    """The scale on which errors are alike: the root of what is never negative (plus 3/8 for counts, Anscombe 1948), else as it is (`shift` NaN).
-
-    A negative value of a series that was never negative lies as far below the root of zero as a positive one of its size lies above.
-    """
-    return np.where(np.isnan(shift), values, np.sqrt(np.maximum(values, 0) + shift) - np.sqrt(np.maximum(-values, 0)))
-
-
-def _uneven(values: Floats, shift: Floats) -> Floats:
-    """The inverse of `_even`."""
-    return np.where(np.isnan(shift), values, np.maximum(np.square(np.maximum(values, 0)) - shift, 0))
-
-
-def _kinds(state: State, day: int, values: Floats, present: NDArray[np.bool_]) -> None:
-    """Note which series are no longer counts, or no longer positive.
-
-    A value of another kind needs another scale, and what was learned on the old one is then forgotten. A series that is scored already keeps its
-    scale, by which such values are anomalies, until they come on several days.
-    """
-    negative = present & state.positive & (values < 0)
-    fraction = present & state.counts & (values != np.floor(values))
-    strange = negative | (fraction & (state.parts[0] < np.log(RARE) / 2))
-    state.counts = state.counts & ~(fraction & ~strange)
-    if not strange.any():
-        return
-    recent = day - state.strange_last <= KIND_MEMORY_DAYS
-    days = np.where(recent, state.strange_days + (state.strange_last != day), 1)
-    state.strange_days = np.where(strange, days, state.strange_days).astype(np.int16)
-    state.strange_last = np.where(strange, day, state.strange_last).astype(np.int32)
-    scored = np.zeros(len(values), bool)
-    scored[strange] = state.seen[:, strange].max(axis=0) >= MIN_HISTORY_DAYS[state.slots]
-    changes = strange & (
-        ~scored | (state.strange_days > (DAYS_TO_RELEARN_DAILY if state.slots == 1 else DAYS_TO_RELEARN))
-    )
-    state.relearned = np.where(changes & scored, day, state.relearned).astype(np.int32)
-    state.strange_days[changes] = state.strange_last[changes] = 0
-    state.forget(changes & (state.spread[2] > 0))
-    state.counts, state.positive = state.counts & ~changes, state.positive & ~(changes & negative)
-
-
-class Far(NamedTuple):
-    """What is to be made of an interval's values that are far out, one entry a series."""
-
-    out: NDArray[np.bool_]  # far out, and not to be learned whole
-    lasting: NDArray[np.bool_]  # far out for long: the level is another one
-    habit: NDArray[np.bool_]  # far out again and again at this time of day: that is how it is
-
-
-def _far(state: State, slot: int, offset: Floats, present: NDArray[np.bool_]) -> Far:
-    """Count how long, and how often at this slot, a series has been far out on one side."""
-    side = np.where(np.abs(offset) > FAR, np.sign(offset), 0).astype(np.int16)
-    state.run = np.where(present, np.where(side == np.sign(state.run), state.run + side, side), state.run)
-    habit = state.habit[slot]
-    state.habit[slot] = np.where(present, np.where(side == np.sign(habit), habit + side, side), habit)
-    lasting = np.abs(state.run) > max(DAYS_TO_LEARN * state.slots, REPEATS_TO_LEARN)
-    usual = np.abs(state.habit[slot]) > REPEATS_TO_LEARN
-    return Far((side != 0) & ~lasting & ~usual, lasting, usual)
-
-
-def _learn_parts(
-    state: State,
-    rows: NDArray[np.int64],
-    values: Floats,
-    error: Floats,
-    *,
-    unsure: Floats,
-    mean: Floats,
-    limit: Floats,
-    far: Far,
-) -> None:
-    """Share the error among level, time of day, weekday and interaction by how unsure each is (a Kalman filter, its covariances left out)."""
-    newborn = np.isnan(mean) & ~np.isnan(values)
-    if newborn.any():
-        first = np.where(state.positive, np.log(np.maximum(values, 1e-30)), _within(values, -1e30, 1e30))
-        state.parts[0] = np.where(newborn, first, state.parts[0])
-    unsure[0] = np.where(far.lasting, np.maximum(unsure[0], 1), unsure[0])
-    unsure[1] = np.where(far.habit, np.maximum(unsure[1], 1), unsure[1])
-    taken = far.lasting | far.habit | (state.spread[2] < max(state.slots, FEWEST_TO_CLIP))
-    reach = np.array(LEARNED)[:, None] * limit
-    learned = np.where(taken, error, _within(error, -reach, reach))
-    relative = np.where(state.positive, _within(learned / np.maximum(mean, 1e-30), -0.7, 3), learned)
-    moves = ~np.isnan(error)
-    gain = unsure / (1 + unsure.sum(axis=0))
-    state.parts[rows] += gain * np.where(moves, relative, 0)
-    state.unsure[rows] = np.where(moves, unsure * (1 - gain), unsure)
-
-
-def _learn_spread(
-    state: State,
-    slot: int,
-    values: Floats,
-    error: Floats,
-    *,
-    unit: Floats,
-    usual: Floats,
-    floor: Floats,
-    limit: Floats,
-    doubt: Floats,
-    far: Far,
-) -> None:
-    """Slow means of squared errors beyond the floor and of their unit; and, of the slot and its neighbours, of the error in what is usual."""
-    present, young = ~np.isnan(values), state.spread[2] < max(state.slots, FEWEST_TO_CLIP)
-    size = np.abs(error)
-    size = np.where(young | far.lasting, size, np.minimum(size, SPREAD_CLIP * limit)) / doubt
-    memory = 1 - 1 / _remembered(state.slots)
-    learned = np.where(np.isnan(size), 0, (np.square(size) - floor, np.maximum(unit, 0), present))
-    state.spread = np.where(present, memory, 1.0) * state.spread + learned
-    state.spread[2] += present & np.isnan(size)
-    if state.slots > 1:
-        relative = np.minimum(MEAN_TO_SIGMA * size / np.maximum(usual, 1e-150), 2 * SPREAD_CLIP)
-        _smear(state, 0, slot, np.where(young, np.nan, relative), 2)
-    state.seen[slot] += present
-
-
-def _remembered(slots: int) -> int:
-    """How many values the spread is made of."""
-    return SPREAD_DAYS_DAILY if slots == 1 else SPREAD_DAYS * slots
-
-
-def _learn_tail(state: State, values: Floats, size: Floats, taken: NDArray[np.bool_], pace: Floats) -> None:
-    """Follow the share of zeros, and the error that only `TAIL` of all exceed (Robbins and Monro 1951), in what it were if errors were normal."""
-    state.zeros = np.where(np.isnan(values), state.zeros, state.zeros + pace * ((values == 0) - state.zeros))
-    beyond = size > TAIL_AT * state.tail
-    moved = _within(state.tail * (1 + TAIL_PACE * (beyond - TAIL)), 1, WIDEST)
-    state.tail = np.where(taken, moved, state.tail)
-
-
-def _learn_rate(state: State, slot: int, values: Floats, *, rate: Floats, far: Far, pace: Floats) -> None:
-    """The mean and dispersion of counts that are rare, and the size of what is not zero."""
-    seen = values > 0
-    state.nonzero = np.where(
-        seen,
-        np.where(np.isnan(state.nonzero), values, NONZERO_MEMORY * state.nonzero + (1 - NONZERO_MEMORY) * values),
-        state.nonzero,
-    )
-    values = np.where(state.counts, values, np.nan)
-    present = ~np.isnan(values)
-    variance = rate + 0.5
-    reach = FAR * np.sqrt(np.maximum(state.dispersion, 1) * variance)
-    within = np.maximum(np.where(far.out, _within(values, rate - reach, rate + reach), values), 0)
-    relative = np.minimum(np.square(within - rate) / variance, RARE_CLIP**2 * np.maximum(state.dispersion, 1))
-    state.dispersion = np.where(present, state.dispersion + pace * (relative - state.dispersion), state.dispersion)
-    _smear(state, 1, slot, np.minimum(within, 1e30), 0)
-
-
-def _smear(state: State, kind: int, slot: int, values: Floats, prior: int) -> None:
-    """Take values into the slow mean of their slot, and half as much into its neighbours'; `prior` values were there before the first."""
-    around = np.array([slot - 1, slot, slot + 1]) % state.slots if state.slots > 1 else np.array([slot])
-    weight = np.array([[0.5], [1.0], [0.5]]) if state.slots > 1 else np.ones((1, 1))
-    pace = weight / _within(state.seen[slot] + prior, 1, LOCAL_DAYS)
-    old = state.local[kind, around]
-    state.local[kind, around] = np.where(np.isnan(values), old, old + pace * (values - old))
+def _closest_to_expected(expected: Floats, values: Floats, length_ratio: Floats) -> Floats:
+    """Return what an interval of the usual length may have had: from value / `length_ratio` to the value, as close as possible to the expected one."""
+    part = values / length_ratio
+    closest = clip(expected, np.minimum(values, part), np.maximum(values, part))
+    return np.where(np.isnan(expected), values, closest)

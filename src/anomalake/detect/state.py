@@ -9,7 +9,6 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -17,12 +16,30 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anomalake.detect.detector import Detector, OngoingEvent, map_in_threads
-from anomalake.detect.model import State
+from anomalake.detect.model_state import State
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 
 VERSION = 5
-_ARRAYS = tuple(field.name for field in fields(State) if field.name not in ("slots", "size", "day"))
+# The arrays of `State` by the name under which a shard stores them. A change of these names needs a new version.
+STORED_ARRAYS = {
+    "parts": "components",
+    "unsure": "component_variance",
+    "spread": "error_sums",
+    "local": "slot_means",
+    "seen": "values_seen",
+    "tail": "tail_factor",
+    "zeros": "zero_share",
+    "nonzero": "nonzero_mean",
+    "dispersion": "dispersion",
+    "run": "outlier_run",
+    "habit": "slot_outlier_run",
+    "counts": "is_count",
+    "positive": "is_nonnegative",
+    "strange_days": "kind_change_days",
+    "strange_last": "last_kind_change",
+    "relearned": "relearned_day",
+}
 
 
 class Memory(NamedTuple):
@@ -57,7 +74,7 @@ def dump(memory: Memory) -> tuple[bytes, Mapping[str, bytes]]:
         mine = slice(number * per_shard, (number + 1) * per_shard)
         names = np.frombuffer(json.dumps(series[mine]).encode(), np.uint8)
         packed = io.BytesIO()
-        arrays = {name: getattr(state, name) for name in _ARRAYS}
+        arrays = {stored: getattr(state, name) for stored, name in STORED_ARRAYS.items()}
         np.savez_compressed(packed, series=names, last=detector.last_days[mine], **arrays)
         return packed.getvalue()
 
@@ -155,7 +172,7 @@ def _shard(name: str, shard: Callable[[str], bytes | None]) -> dict[str, Any]:
     if sha256(data).hexdigest()[:32] != name:
         raise ValueError(f"its part {name} is damaged")
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return {key: arrays[key] for key in ("series", "last", *_ARRAYS)}
+        return {key: arrays[key] for key in ("series", "last", *STORED_ARRAYS)}
 
 
 def _filled(detector: Detector, arrays: dict[str, Any], day: int, *, whole: bool) -> Any:
@@ -166,14 +183,15 @@ def _filled(detector: Detector, arrays: dict[str, Any], day: int, *, whole: bool
     detector.series.update({tuple(one): len(detector.series) + number for number, one in enumerate(series)})
     state = State(detector.completeness.slots)
     state.size, state.day = len(series) * width, day
-    for name in _ARRAYS:
-        array = arrays[name]
-        if (
-            array.shape[:-1] != getattr(state, name).shape[:-1]
-            or array.shape[-1] != state.size
-            or array.dtype != getattr(state, name).dtype
-        ):
-            raise ValueError(f"{name} has the shape {array.shape}")
+    for stored, name in STORED_ARRAYS.items():
+        array, empty = arrays[stored], getattr(state, name)
+        shape = (*empty.shape[:-1], state.size)
+        if array.shape != shape or array.dtype != empty.dtype:
+            raise ValueError(f"the array {stored} has the shape {_times(array.shape)}, expected {_times(shape)}")
         setattr(state, name, array)
     detector.shards.append(state)
     return arrays["last"]
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,6 +1,7 @@
-"""What most often goes wrong with QuickSight on Athena, checked before and after a deployment, each with what to do (docs/doctor.md).
+"""`anomalake doctor`: checks an AWS account for what most often goes wrong with QuickSight on Athena.
 
-It only reads. A check is a function that yields findings; whatever AWS refuses to tell makes it `skipped`, never a traceback.
+The checks run before and after a deployment, and only read. A check is a function that yields findings, each with what
+to do about it (docs/doctor.md). Where AWS denies a call, the finding has the status `skipped`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,7 +9,16 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from anomalake.doctor import account, lake, partitions, quicksight
-from anomalake.doctor.context import AwsCallError, Clients, Context, Finding, Settings, Status, call_aws, describe_stack
+from anomalake.doctor.context import (
+    AwsCallError,
+    Clients,
+    Context,
+    Finding,
+    Settings,
+    Status,
+    call_aws,
+    describe_stack,
+)
 
 __all__ = [
     "ACCOUNT_CHECKS",
@@ -24,7 +34,7 @@ Check = Callable[[Context], Iterable[Finding]]
 
 
 class CheckResult(NamedTuple):
-    """A finding under the name of its check."""
+    """A finding, with the name of the check that found it."""
 
     name: str
     status: Status
@@ -32,7 +42,7 @@ class CheckResult(NamedTuple):
     remedy: str
 
 
-# The checks by name, in the order in which they are told.
+# The checks by name, in the order in which they run. Those of the account need no deployment.
 ACCOUNT_CHECKS: dict[str, Check] = {
     "subscription": account.check_subscription,
     "identity-region": account.check_identity_region,
@@ -58,21 +68,27 @@ QUICKSIGHT_CHECKS: dict[str, Check] = {
 
 
 def run_checks(clients: Clients, settings: Settings) -> Iterator[CheckResult]:
-    """Every check's findings, in order. Without credentials that is one, without a stack those that tell before a deployment."""
+    """Run the checks and yield their findings, in order.
+
+    Without valid credentials, the only finding is about them. Without a deployed stack, only `ACCOUNT_CHECKS` run.
+    """
     context = Context(clients, settings)
     try:
         caller = call_aws(context, "sts", "get_caller_identity") or {}
-    except AwsCallError as refusal:
-        yield CheckResult("credentials", *refusal.finding._replace(status="problem"))
+    except AwsCallError as error:
+        yield CheckResult("credentials", *error.finding._replace(status="problem"))
         return
     if "Arn" not in caller:
         yield CheckResult(
-            "credentials", "problem", "what answered is not AWS", "look at the proxy, and at AWS_ENDPOINT_URL"
+            "credentials",
+            "problem",
+            "the answer to sts:GetCallerIdentity is not from AWS",
+            "check the proxy and AWS_ENDPOINT_URL",
         )
         return
     context = context._replace(caller=caller["Arn"])
     yield CheckResult("credentials", "ok", f"account {context.account}, as {context.caller}", "")
-    with suppress(AwsCallError):  # the check of the stack asks again, and says so
+    with suppress(AwsCallError):  # the check of the stack makes the same call, and reports the error
         context = context._replace(stack=describe_stack(context))
     checks = ACCOUNT_CHECKS
     if context.output("DataBucket"):
@@ -81,19 +97,19 @@ def run_checks(clients: Clients, settings: Settings) -> Iterator[CheckResult]:
         try:
             for finding in check(context):
                 yield CheckResult(name, *finding)
-        except AwsCallError as refusal:
-            yield CheckResult(name, *refusal.finding)
+        except AwsCallError as error:
+            yield CheckResult(name, *error.finding)
     if context.output("DataBucket") and not context.role:
         yield CheckResult(
             "dashboards",
             "skipped",
             "the stack was deployed without QuickSight",
-            "to have it, deploy with QuickSightOwner",
+            "to add QuickSight, deploy with QuickSightOwner",
         )
 
 
 def is_healthy(checks: Sequence[CheckResult]) -> bool:
-    """Whether no problem was found, and anything but the credentials could be looked at."""
+    """Return whether no check found a problem, and at least one check besides the credentials could run."""
     return all(check.status != "problem" for check in checks) and any(
         check.status in {"ok", "warning"} for check in checks[1:]
     )

@@ -1,4 +1,4 @@
-"""Checks of the account, before a deployment or after it: QuickSight and its people, Lake Formation, the catalog's key, the stack."""
+"""Checks of the account, before or after a deployment: QuickSight, its users, Lake Formation, encryption, the stack."""
 
 import re
 from collections.abc import Iterator
@@ -12,45 +12,47 @@ from anomalake.doctor.context import (
     call_all_pages,
     call_aws,
     call_in_identity_region,
-    declared_catalog,
     describe_stack,
     join_first,
 )
+from anomalake.doctor.declared import declared_catalog
 
-_EVERYONE = "IAM_ALLOWED_PRINCIPALS"  # Lake Formation's name for "IAM alone decides"
+_IAM_ALONE = "IAM_ALLOWED_PRINCIPALS"  # a grant of Lake Formation to this principal means that IAM alone decides
 
 
 def check_subscription(context: Context) -> Iterator[Finding]:
-    """Sources: "DescribeAccountSubscription" in the QuickSight API; a data source with a role of its own needs Enterprise."""
-    short: Status = "problem" if context.owner else "warning"
+    """Check that the account has QuickSight Enterprise, which a data source with a role of its own requires.
+
+    Source: "DescribeAccountSubscription" in the QuickSight API.
+    """
+    status: Status = "problem" if context.owner else "warning"
     _, answer = call_in_identity_region(context, "describe_account_subscription")
     info = answer["AccountInfo"] if answer else {}
     if not info or str(info.get("AccountSubscriptionStatus", "")).startswith("UNSUBSCRIBE"):
-        yield Finding(
-            short,
-            f"account {context.account} has no QuickSight",
-            "sign up for QuickSight Enterprise, or deploy without QuickSightOwner",
-        )
+        remedy = "sign up for QuickSight Enterprise, or deploy without QuickSightOwner"
+        yield Finding(status, f"account {context.account} has no QuickSight", remedy)
     elif info.get("Edition") == "STANDARD":
         remedy = "upgrade to Enterprise in QuickSight's account settings: a data source with a role of its own needs it"
-        yield Finding(short, "QuickSight is of the Standard edition", remedy)
+        yield Finding(status, "QuickSight has the Standard edition", remedy)
     else:
         yield Finding("ok", f"QuickSight, edition {info.get('Edition')}")
 
 
 def check_identity_region(context: Context) -> Iterator[Finding]:
-    """Users live in the account's identity region, wherever the stack is."""
+    """Check that the settings name the account's identity region, which has QuickSight's users for all regions."""
     region, answer = call_in_identity_region(context, "list_users", Namespace="default", MaxResults=1)
     if answer is None:
-        yield Finding("skipped", "there is no namespace `default` to look for users in", "sign up for QuickSight first")
+        found = "QuickSight has no namespace 'default', so its users cannot be listed"
+        yield Finding("skipped", found, "sign up for QuickSight first")
         return
     named = {
-        "the owner's ARN": _region_of(context.owner),
+        "the owner's ARN": _region_of_arn(context.owner),
         "the stack's QuickSightIdentityRegion": context.parameter("QuickSightIdentityRegion"),
     }
-    wrong = [f"{what} says {said}" for what, said in named.items() if said and said != region]
+    wrong = [f"{origin} says {value}" for origin, value in named.items() if value and value != region]
     if wrong:
-        remedy = f"write {region} there; `aws quicksight list-users --aws-account-id {context.account} --namespace default --region {region}` prints ARNs"
+        command = f"aws quicksight list-users --aws-account-id {context.account} --namespace default --region {region}"
+        remedy = f"change it to {region}; `{command}` prints the ARNs of users"
         yield Finding("problem", f"QuickSight's users live in {region}, but {' and '.join(wrong)}", remedy)
     elif region != context.settings.region and not any(named.values()):
         found = f"QuickSight's users live in {region}, not in {context.settings.region}"
@@ -60,7 +62,7 @@ def check_identity_region(context: Context) -> Iterator[Finding]:
 
 
 class Principal(NamedTuple):
-    """Somebody in QuickSight."""
+    """A user, group or namespace of QuickSight."""
 
     kind: str  # user | group | namespace
     namespace: str
@@ -68,147 +70,153 @@ class Principal(NamedTuple):
 
 
 def parse_principal(text: str) -> Principal:
-    """Of an ARN, `group/default/NAME`, or a user's bare name (which may hold slashes)."""
-    rest = text.split(":", 5)[5] if text.startswith("arn:") and text.count(":") >= 5 else text
-    if match := re.fullmatch(r"(user|group)/([^/]+)/(.+)", rest):
+    """Parse an ARN, a path such as `group/default/NAME`, or the name of a user (which may contain slashes)."""
+    path = text.split(":", 5)[5] if text.startswith("arn:") and text.count(":") >= 5 else text
+    if match := re.fullmatch(r"(user|group)/([^/]+)/(.+)", path):
         return Principal(*match.groups())
-    if match := re.fullmatch(r"namespace/([^/]+)", rest):
+    if match := re.fullmatch(r"namespace/([^/]+)", path):
         return Principal("namespace", match[1], "")
-    return Principal("user", "default", rest)
+    return Principal("user", "default", path)
 
 
-def _region_of(text: str) -> str:
+def _region_of_arn(text: str) -> str:
     return text.split(":")[3] if text.startswith("arn:") and text.count(":") >= 5 else ""
 
 
 def check_people(context: Context) -> Iterator[Finding]:
-    """Whether the owner and the reader exist, and the owner may own."""
+    """Check that the owner and the reader of the dashboards exist, and that the owner can own them."""
     people = {"owner": context.owner, "reader": context.parameter("QuickSightReader")}
     if not any(people.values()):
-        yield Finding(
-            "skipped", "nobody is named who is to own the dashboards", "name somebody with --quicksight-owner"
-        )
-    for what, text in people.items():
+        yield Finding("skipped", "no owner of the dashboards is named", "name the owner with --quicksight-owner")
+    for role, text in people.items():
         kind, namespace, name = parse_principal(text)
         if not text or kind == "namespace":
             continue
-        asked = {f"{kind.title()}Name": name, "Namespace": namespace}
-        region, answer = call_in_identity_region(context, f"describe_{kind}", **asked)
-        listing = f"`aws quicksight list-{kind}s --aws-account-id {context.account} --namespace {namespace} --region {region}` prints those there are"
+        parameters = {f"{kind.title()}Name": name, "Namespace": namespace}
+        region, answer = call_in_identity_region(context, f"describe_{kind}", **parameters)
         if answer is None:
-            yield Finding("problem", f"the {what} {text!r} is no QuickSight {kind} in {region}", listing)
-        elif what == "owner" and "READER" in answer.get("User", {}).get("Role", ""):
-            yield Finding(
-                "problem",
-                f"the owner {text!r} is a reader and cannot own an analysis",
-                "make an author of them, or name one",
+            command = (
+                f"aws quicksight list-{kind}s --aws-account-id {context.account} "
+                f"--namespace {namespace} --region {region}"
             )
+            found = f"the {role} '{text}' is not a QuickSight {kind} in {region}"
+            yield Finding("problem", found, f"name one of the {kind}s that `{command}` prints")
+        elif role == "owner" and "READER" in answer.get("User", {}).get("Role", ""):
+            found = f"the owner '{text}' has the role of a reader and cannot own an analysis"
+            yield Finding("problem", found, "give this user the role of an author, or name an author as the owner")
         elif not answer.get("User", {}).get("Active", True):
-            yield Finding(
-                "warning", f"the {what} {text!r} is not active in QuickSight", "let them accept the invitation"
-            )
+            found = f"the {role} '{text}' is not active in QuickSight"
+            yield Finding("warning", found, "ask this user to accept the invitation to QuickSight")
         else:
-            yield Finding("ok", f"the {what} is the {kind} {name!r}")
+            yield Finding("ok", f"the {role} is the {kind} '{name}'")
 
 
 def check_lake_formation(context: Context) -> Iterator[Finding]:
-    """Sources: "Changing the default settings for your data lake" and "ListPermissions" in the Lake Formation guide."""
+    """Check that Lake Formation lets the QuickSight role read the catalog.
+
+    Sources: "Changing the default settings for your data lake" and "ListPermissions" in the Lake Formation guide.
+    """
     settings = (call_aws(context, "lakeformation", "get_data_lake_settings") or {})["DataLakeSettings"]
-    kinds = ("CreateDatabaseDefaultPermissions", "CreateTableDefaultPermissions")
-    if all(
-        any(grant["Principal"]["DataLakePrincipalIdentifier"] == _EVERYONE for grant in settings.get(kind, []))
-        for kind in kinds
-    ):
+    defaults = [settings.get(f"Create{kind}DefaultPermissions", []) for kind in ("Database", "Table")]
+    if all(any(_principal_of(grant) == _IAM_ALONE for grant in grants) for grants in defaults):
         yield Finding("ok", "Lake Formation leaves new databases and tables to IAM")
         return
     databases = list(declared_catalog(context))
-    who = context.role or "the QuickSight role (the stack's output QuickSightRoleArn)"
-    remedy = f"in Lake Formation grant {who} DESCRIBE on {', '.join(databases)} and SELECT on all their tables; the crawlers' roles CREATE_TABLE too"
+    role = context.role or "the QuickSight role (the stack's output QuickSightRoleArn)"
+    remedy = (
+        f"in Lake Formation, grant {role} DESCRIBE on {', '.join(databases)} and SELECT on all their tables; "
+        "also grant the crawlers' roles CREATE_TABLE"
+    )
     if not context.role:
-        yield Finding(
-            "warning",
-            "Lake Formation guards new databases and tables: IAM is not enough",
-            f"after the deployment, {remedy}",
-        )
+        found = "Lake Formation controls new databases and tables: permissions of IAM are not enough"
+        yield Finding("warning", found, f"after the deployment, {remedy}")
         return
-    closed = [name for name in databases if not _granted(context, {"Database": {"Name": name}}, "DESCRIBE")]
-    every = {name: {"Table": {"DatabaseName": name, "TableWildcard": {}}} for name in databases}
-    partly = [name for name in databases if not _granted(context, every[name], "SELECT")]
+    closed = [name for name in databases if not _is_granted(context, {"Database": {"Name": name}}, "DESCRIBE")]
+    all_tables = {name: {"Table": {"DatabaseName": name, "TableWildcard": {}}} for name in databases}
+    partly = [name for name in databases if not _is_granted(context, all_tables[name], "SELECT")]
     if closed:
         yield Finding("problem", f"Lake Formation keeps the QuickSight role out of {join_first(closed)}", remedy)
     elif partly:
-        found = f"Lake Formation grants the QuickSight role no SELECT on all tables of {join_first(partly)} (grants on single tables are not looked at)"
+        found = (
+            f"Lake Formation grants the QuickSight role no SELECT on all tables of {join_first(partly)} "
+            "(grants on single tables are not checked)"
+        )
         yield Finding("warning", found, remedy)
     else:
         yield Finding("ok", "Lake Formation lets the QuickSight role in")
 
 
-def _granted(context: Context, resource: Answer, permission: str) -> bool:
+def _principal_of(grant: Answer) -> str:
+    return str(grant["Principal"]["DataLakePrincipalIdentifier"])
+
+
+def _is_granted(context: Context, resource: Answer, permission: str) -> bool:
+    """Return whether Lake Formation grants the QuickSight role a permission on a resource."""
     grants = (
         call_all_pages(context, "lakeformation", "list_permissions", "PrincipalResourcePermissions", Resource=resource)
         or []
     )
     return any(
-        grant["Principal"]["DataLakePrincipalIdentifier"] in {context.role, _EVERYONE}
-        and {"ALL", permission} & set(grant["Permissions"])
+        _principal_of(grant) in {context.role, _IAM_ALONE} and {"ALL", permission} & set(grant["Permissions"])
         for grant in grants
     )
 
 
 def check_encryption(context: Context) -> Iterator[Finding]:
-    """Source: "Encrypting your Data Catalog" in the Glue guide."""
+    """Check whether the Data Catalog is encrypted. Source: "Encrypting your Data Catalog" in the Glue guide."""
     answer = call_aws(context, "glue", "get_data_catalog_encryption_settings") or {}
-    rest = answer["DataCatalogEncryptionSettings"].get("EncryptionAtRest", {})
-    if rest.get("CatalogEncryptionMode", "DISABLED") == "DISABLED":
-        remedy = "switch on metadata encryption in Glue's Data Catalog settings; the QuickSight role and the crawlers' roles then need kms:Decrypt"
+    at_rest = answer["DataCatalogEncryptionSettings"].get("EncryptionAtRest", {})
+    if at_rest.get("CatalogEncryptionMode", "DISABLED") == "DISABLED":
+        remedy = (
+            "turn on metadata encryption in Glue's Data Catalog settings; "
+            "the QuickSight role and the crawlers' roles then need kms:Decrypt"
+        )
         yield Finding("warning", "the Data Catalog is not encrypted", remedy)
     else:
-        key = rest.get("SseAwsKmsKeyId", "alias/aws/glue")
-        needing = context.role or "the QuickSight role"
-        remedy = f"see that {needing} and the crawlers' roles may kms:Decrypt with that key (its key policy counts too)"
+        key = at_rest.get("SseAwsKmsKeyId", "alias/aws/glue")
+        role = context.role or "the QuickSight role"
+        remedy = f"verify that {role} and the crawlers' roles have kms:Decrypt with this key, also in its key policy"
         yield Finding("warning", f"the Data Catalog is encrypted with the key {key}", remedy)
 
 
+_COMPLETE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}
+
+
 def check_stack(context: Context) -> Iterator[Finding]:
-    """Source: "Stack status codes" in the CloudFormation guide."""
+    """Check the status of the stack. Source: "Stack status codes" in the CloudFormation guide."""
     stack, name = describe_stack(context), context.settings.stack
     if stack is None:
-        found = f"there is no stack {name!r} in {context.settings.region}"
-        yield Finding(
-            "skipped", found, "deploy it (`make build`, `make deploy`), then run this again; another name: --stack"
+        found = f"there is no stack '{name}' in {context.settings.region}"
+        remedy = (
+            "deploy it (`make build`, `make deploy`) and run this again; if the stack has another name, use --stack"
         )
-    elif stack.status in {
-        "CREATE_COMPLETE",
-        "UPDATE_COMPLETE",
-        "IMPORT_COMPLETE",
-        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
-    }:
-        yield Finding("ok", f"the stack {name!r} is {stack.status}")
+        yield Finding("skipped", found, remedy)
+    elif stack.status in _COMPLETE:
+        yield Finding("ok", f"the stack '{name}' is {stack.status}")
     elif stack.status == "UPDATE_ROLLBACK_COMPLETE":
-        found = f"the last update of {name!r} failed, what was before it is back: {_first_failure(context, stack.id)}"
-        yield Finding("warning", found, "mend that and deploy again")
+        found = f"the last update of '{name}' failed and was rolled back: {_first_failure(context, stack.id)}"
+        yield Finding("warning", found, "fix the cause and deploy again")
     elif stack.status.endswith("IN_PROGRESS"):
-        yield Finding("warning", f"the stack {name!r} is {stack.status}", "run this again when it is through")
+        yield Finding("warning", f"the stack '{name}' is {stack.status}", "run this again when the operation has ended")
     else:
-        remedy = "mend that and deploy again" + (
-            "; delete the stack first" if stack.status.startswith(("ROLLBACK", "DELETE")) else ""
-        )
-        yield Finding("problem", f"the stack {name!r} is {stack.status}: {_first_failure(context, stack.id)}", remedy)
+        must_delete = stack.status.startswith(("ROLLBACK", "DELETE"))
+        remedy = "fix the cause and deploy again" + ("; delete the stack first" if must_delete else "")
+        yield Finding("problem", f"the stack '{name}' is {stack.status}: {_first_failure(context, stack.id)}", remedy)
 
 
 def _first_failure(context: Context, stack_id: str) -> str:
-    """The first thing that failed in the last operation on a stack, in a nested one if it was there."""
+    """Return the first failure in the last operation on a stack; if it is a nested stack, the first failure there."""
     first: Answer = {}
-    for event in (
-        call_all_pages(context, "cloudformation", "describe_stack_events", "StackEvents", StackName=stack_id) or []
-    ):  # the newest first
-        status, own = event["ResourceStatus"], event["PhysicalResourceId"] == stack_id
-        if status.endswith("_FAILED") and not own and "cancelled" not in event.get("ResourceStatusReason", "cancelled"):
+    events = call_all_pages(context, "cloudformation", "describe_stack_events", "StackEvents", StackName=stack_id)
+    for event in events or []:  # the newest event is first
+        status, is_stack_itself = event["ResourceStatus"], event["PhysicalResourceId"] == stack_id
+        reason = event.get("ResourceStatusReason", "cancelled")
+        if status.endswith("_FAILED") and not is_stack_itself and "cancelled" not in reason:
             first = event
-        if own and status in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}:
+        if is_stack_itself and status in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}:
             break
     if not first:
-        return "its events name no reason"
+        return "its events give no reason"
     if first["ResourceType"] == "AWS::CloudFormation::Stack" and first.get("PhysicalResourceId"):
         return _first_failure(context, first["PhysicalResourceId"])
     return f"{first['LogicalResourceId']} ({first['ResourceType']}): {first['ResourceStatusReason']}"

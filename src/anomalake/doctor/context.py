@@ -1,6 +1,6 @@
-"""What every check of the doctor shares: what it looks at, how it asks AWS, and what this checkout declares.
+"""The context that every check gets, and the calls of AWS.
 
-AWS may refuse any question. `ask` then raises `RefusalError`, which carries the finding to tell instead.
+AWS may deny any call. `call_aws` then raises `AwsCallError`, which has the finding to report instead.
 """
 
 import re
@@ -10,15 +10,10 @@ from typing import Any, Literal, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
-from anomalake.catalog import sql
-from anomalake.catalog.views import database, views_of_set, views_over_all_sets
-from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
-from anomalake.lake import layout, tables
-from anomalake.lake.layout import GLUE_TABLE_NAMES, Format
 
 Status = Literal["ok", "warning", "problem", "skipped"]
-Clients = Callable[[str, str], Any]  # a service and a region -> its boto3 client
+Clients = Callable[[str, str], Any]  # (service, region) -> a boto3 client
 Answer = dict[str, Any]
 
 _IDENTITY_REGION = re.compile(r"identity region is ([a-z0-9-]+)")
@@ -34,7 +29,11 @@ _MAX_NAMES_IN_FINDING = 4  # tables, columns or errors that one finding lists
 
 
 class Settings(NamedTuple):
-    """What to examine: the stack and its region, who is to own the dashboards (empty: as the stack says), this checkout's metric sets."""
+    """What to check.
+
+    `stack` and `region` name the stack. `owner` is the owner of the dashboards (an empty text: the stack's parameter).
+    `sets` are the metric sets of this checkout.
+    """
 
     stack: str
     region: str
@@ -43,7 +42,7 @@ class Settings(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a check found, and what to do about it (empty where there is nothing to do)."""
+    """What a check found, and what to do about it (empty if there is nothing to do)."""
 
     status: Status
     found: str
@@ -51,7 +50,7 @@ class Finding(NamedTuple):
 
 
 class AwsCallError(Exception):
-    """AWS did not answer: why, and what to do."""
+    """A call of AWS failed. `finding` says why and what to do."""
 
     def __init__(self, found: str, remedy: str) -> None:
         super().__init__(found)
@@ -59,7 +58,7 @@ class AwsCallError(Exception):
 
 
 class Stack(NamedTuple):
-    """The deployed stack."""
+    """The deployed stack: its id, status, parameters and outputs."""
 
     id: str
     status: str
@@ -68,7 +67,7 @@ class Stack(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What every check knows."""
+    """What a check reads. `caller` is the ARN of the caller; `stack` is None if it is not deployed."""
 
     clients: Clients
     settings: Settings
@@ -77,77 +76,77 @@ class Context(NamedTuple):
 
     @property
     def account(self) -> str:
-        """Its twelve digits."""
+        """The account's id, of twelve digits."""
         return self.caller.split(":")[4]
 
     @property
     def partition(self) -> str:
-        """What ARNs begin with: `aws`, `aws-cn`, ..."""
+        """The partition in ARNs: `aws`, `aws-cn`, ..."""
         return self.caller.split(":")[1]
 
     def parameter(self, name: str) -> str:
-        """The stack's parameter, empty where it has none."""
+        """Return a parameter of the stack; empty if it does not have it."""
         return self.stack.parameters.get(name, "") if self.stack else ""
 
     def output(self, name: str) -> str:
-        """The stack's output, empty where it has none."""
+        """Return an output of the stack; empty if it does not have it."""
         return self.stack.outputs.get(name, "") if self.stack else ""
 
     @property
     def prefix(self) -> str:
-        """What the stack's names begin with."""
+        """The prefix of the stack's names."""
         return self.parameter("Prefix") or "anomalake"
 
     @property
     def owner(self) -> str:
-        """Who is to own the dashboards; empty where nobody is named."""
+        """The owner of the dashboards; empty if the settings and the stack name no one."""
         return self.settings.owner or self.parameter("QuickSightOwner")
 
     @property
     def role(self) -> str:
-        """The ARN of the role with which QuickSight asks Athena; empty where there is none."""
+        """The ARN of the role with which QuickSight queries Athena; empty if the stack has no QuickSight."""
         return self.output("QuickSightRoleArn")
 
 
-# --- asking AWS
-
-
 def call_aws(context: Context, service: str, operation: str, *, region: str = "", **parameters: Any) -> Answer | None:
-    """The answer; None where there is no such thing. Raises `RefusalError`."""
+    """Call an operation of AWS and return its answer; None if the resource does not exist.
+
+    Raises `AwsCallError` if AWS denies the call or cannot be reached.
+    """
     try:
         answer: Answer = getattr(context.clients(service, region or context.settings.region), operation)(**parameters)
         return answer
     except ClientError as error:
-        code, said = (
-            error.response["Error"].get("Code", ""),
-            " ".join(error.response["Error"].get("Message", "").split()),
-        )
+        code = error.response["Error"].get("Code", "")
+        message = " ".join(error.response["Error"].get("Message", "").split())
         if code in _NOT_FOUND_CODES or (
-            code in {"ValidationError", "InvalidRequestException"} and re.search(r"does not exist|not found", said)
+            code in {"ValidationError", "InvalidRequestException"} and re.search(r"does not exist|not found", message)
         ):
             return None
         permission = f"{service}:{error.operation_name}".replace("ListObjectsV2", "ListBucket")
         if code in _EXPIRED_CREDENTIALS_CODES:
             remedy = "sign in again (`aws sso login`, or new access keys)"
         elif code.startswith("AccessDenied"):
-            remedy = f"allow {permission} to whoever runs this, or ask somebody who has it to run it"
+            remedy = (
+                f"grant {permission} to the identity that runs this, or run it as an identity that has this permission"
+            )
         else:
-            remedy = "try again; if it stays, the message says what AWS objects to"
-        raise AwsCallError(f"{permission} was refused: {said or code}", remedy) from error
+            remedy = "run this again; if the error persists, the message of AWS says what is wrong"
+        raise AwsCallError(f"{permission} failed: {message or code}", remedy) from error
     except NoCredentialsError as error:
         raise AwsCallError(
             "there are no AWS credentials",
             "sign in (`aws configure`, `aws sso login`), or name a profile in AWS_PROFILE",
         ) from error
-    except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: an AWS_ENDPOINT_URL that is no URL
-        said = " ".join(str(error).split())
+    except (BotoCoreError, ResponseParserError, ValueError) as error:  # ValueError: AWS_ENDPOINT_URL is not a URL
+        message = " ".join(str(error).split())
         raise AwsCallError(
-            f"{service} could not be asked: {said}", "check the network, the region and the credentials"
+            f"cannot call {service}: {message}", "check the network, the region and the credentials"
         ) from error
 
 
 def call_all_pages(context: Context, service: str, operation: str, key: str, **parameters: Any) -> list[Any] | None:
-    """What all pages hold under `key`; None where there is no such thing."""
+    """Call an operation for all pages and return the items under `key`; None if the resource does not exist."""
     found: list[Any] = []
     page: dict[str, str] = {}
     while (answer := call_aws(context, service, operation, **parameters, **page)) is not None:
@@ -159,7 +158,10 @@ def call_all_pages(context: Context, service: str, operation: str, key: str, **p
 
 
 def call_in_identity_region(context: Context, operation: str, **parameters: Any) -> tuple[str, Answer | None]:
-    """The identity region, and its answer. QuickSight names that region where another one is asked for users."""
+    """Call QuickSight in the identity region, and return that region and the answer.
+
+    Called for users in another region, QuickSight names the identity region in its error.
+    """
     parameters["AwsAccountId"] = context.account
     try:
         return context.settings.region, call_aws(context, "quicksight", operation, **parameters)
@@ -171,68 +173,30 @@ def call_in_identity_region(context: Context, operation: str, **parameters: Any)
 
 
 def call_quicksight(context: Context, operation: str, **parameters: Any) -> Answer | None:
-    """`ask` for one of the account's QuickSight assets."""
+    """Call QuickSight, as `call_aws`, for an asset of the account."""
     return call_aws(context, "quicksight", operation, AwsAccountId=context.account, **parameters)
 
 
 def join_first(names: Iterable[str]) -> str:
-    """The first few of them in words."""
-    told = list(names)
-    return ", ".join(told[:_MAX_NAMES_IN_FINDING]) + (
-        f" and {len(told) - _MAX_NAMES_IN_FINDING} more" if len(told) > _MAX_NAMES_IN_FINDING else ""
-    )
+    """Join the first few names with commas, and count the others."""
+    all_names = list(names)
+    shown, others = all_names[:_MAX_NAMES_IN_FINDING], len(all_names) - _MAX_NAMES_IN_FINDING
+    return ", ".join(shown) + (f" and {others} more" if others > 0 else "")
 
 
 def describe_stack(context: Context) -> Stack | None:
-    """The stack as it is; None where there is none. Raises `RefusalError`."""
+    """Return the deployed stack; None if it does not exist. Raises `AwsCallError`."""
     answer = call_aws(context, "cloudformation", "describe_stacks", StackName=context.settings.stack)
     if answer is None:
         return None
     if not answer.get("Stacks"):
         return None
     stack = answer["Stacks"][0]
-    parameters = {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])}
-    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+    parameters = {item["ParameterKey"]: item.get("ParameterValue", "") for item in stack.get("Parameters", [])}
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
     return Stack(stack["StackId"], stack["StackStatus"], parameters, outputs)
 
 
-# --- what this checkout declares
-
-
-class DeclaredTable(NamedTuple):
-    """A table or view as this checkout's metric sets give it: its columns with their Hive types; a table's folder."""
-
-    columns: Mapping[str, str]
-    folder: str = ""
-
-
-def declared_catalog(context: Context) -> dict[str, dict[str, DeclaredTable]]:
-    """Every database's tables and views."""
-    form: Format = "csv" if context.parameter("Format") == "csv" else "parquet"
-    made: dict[str, dict[str, DeclaredTable]] = {context.prefix: {}}
-    for item in context.settings.sets:
-        own = made[database(context.prefix, item)] = {}
-        for table, name in GLUE_TABLE_NAMES.items():
-            kinds = {
-                column: "string" if form == "csv" else sql.HIVE_TYPES[sql.TRINO_TYPES[kind]]
-                for column, kind in tables.schema(table, item)
-            }
-            own[name] = DeclaredTable(
-                {column.lower(): kind for column, kind in kinds.items()}, layout.table_folder(table, item)
-            )
-        if item.source is not None:
-            columns = dict.fromkeys((column.lower() for column in item.source.columns), "string")
-            own["live"] = DeclaredTable(
-                columns, time_patterns.parse_folder_pattern(item.source.path).prefix.rpartition("/")[0]
-            )
-    every = [view for item in context.settings.sets for view in views_of_set(item, context.prefix, form)]
-    for view in (*every, *views_over_all_sets(context.settings.sets, context.prefix, form)):
-        made[view.database][view.name] = DeclaredTable(
-            {column.name: sql.HIVE_TYPES[column.type] for column in view.columns}
-        )
-    return made
-
-
 def query_results_location(workgroup: Answer) -> str:
-    """Where a workgroup's query results go; empty where it does not say."""
+    """Return the location of a workgroup's query results; empty if the workgroup has none."""
     return str(workgroup.get("Configuration", {}).get("ResultConfiguration", {}).get("OutputLocation", ""))

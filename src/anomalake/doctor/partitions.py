@@ -1,6 +1,8 @@
-"""The check of what Athena does not show: live data and rows of the lake's tables outside of the ranges of partition projection.
+"""Checks for data that Athena does not show: data outside of the ranges of partition projection.
 
-It asks for a few pages of keys: of folders that sort by their date the first and those after the end; of others the first pages.
+The check compares the live data with the deployed range, and rows of the lake's tables with theirs. It lists only a few
+pages of keys. Where folders sort by date, these are the first folders and those after the end of the range; otherwise,
+these are the first pages.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +13,7 @@ from anomalake.catalog import projection
 from anomalake.catalog.projection import OutOfRange
 from anomalake.catalog.views import database
 from anomalake.doctor.context import Context, Finding, call_aws
+from anomalake.doctor.lake import RENDER_AND_DEPLOY
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
@@ -18,163 +21,166 @@ from anomalake.lake import layout, live_data
 from anomalake.lake.layout import Table
 from anomalake.lake.live_data import require_source
 
-_MAX_PAGES = 3  # of a thousand keys, that one question goes through
-_TABLES: tuple[Table, ...] = (
-    "anomalyGroups",
-    "observations",
-)  # every alert is in the one, every interval of the detector in the other
+_MAX_PAGES = 3  # pages of a listing, of 1,000 keys each
+_EXAMPLE_INTERVAL = datetime(2021, 2, 17)
+# Every alert has rows in anomalyGroups, and every interval of the detector has rows in observations.
+_TABLES: tuple[Table, ...] = ("anomalyGroups", "observations")
 
 
 class _LiveData(NamedTuple):
-    """A metric set's live data as far as it was looked at, and the range of the deployed table."""
+    """The live data of a metric set that was compared with the range of the deployed table."""
 
-    item: MetricSet
-    start: date
-    first: datetime | None
-    lies: OutOfRange
-    whole: bool  # whether no interval was left out
+    metric_set: MetricSet
+    start: date  # of the range
+    first: datetime | None  # the first interval with live data (wall time)
+    out_of_range: OutOfRange
+    is_complete: bool  # whether the comparison included all intervals that matter
 
 
 def check_partitions(context: Context) -> Iterator[Finding]:
-    """Live data against the deployed range of each metric set, and the lake's tables against theirs."""
-    now, seen = datetime.now(UTC).replace(tzinfo=None), list[_LiveData]()
-    for item in context.settings.sets:
-        if item.source is not None:
-            looked = _inspect_live_data(context, item, now)
-            if isinstance(looked, Finding):
-                yield looked
-            elif looked is not None:
-                seen.append(looked)
-        yield from _check_tables(context, item, now)
-    early = [one.lies.before_start for one in seen if one.lies.before_start is not None]
-    value = projection.suggest_start(min(early)) if early else None  # one parameter serves all metric sets
-    for one in seen:
-        told = projection.range_warnings(
-            one.item, one.lies, one.start, f"{projection.START_PARAMETER} of the stack", value
+    """Compare the live data and the lake's tables of each metric set with their ranges."""
+    now, compared = datetime.now(UTC).replace(tzinfo=None), list[_LiveData]()
+    for metric_set in context.settings.sets:
+        if metric_set.source is not None:
+            result = _inspect_live_data(context, metric_set, now)
+            if isinstance(result, Finding):
+                yield result
+            elif result is not None:
+                compared.append(result)
+        yield from _check_tables(context, metric_set, now)
+    early = [live.out_of_range.before_start for live in compared if live.out_of_range.before_start is not None]
+    value = projection.suggest_start(min(early)) if early else None  # all metric sets share one parameter
+    for live in compared:
+        yield from _live_data_findings(context, live, value)
+
+
+def _live_data_findings(context: Context, live: _LiveData, value: date | None) -> Iterator[Finding]:
+    """Yield the findings for one metric set; `value` is the parameter's value that includes the data of all of them."""
+    name, origin = live.metric_set.name, f"{projection.START_PARAMETER} of the stack"
+    warnings = projection.range_warnings(live.metric_set, live.out_of_range, live.start, origin, value)
+    for found, remedy in warnings:
+        command = f'make deploy PARAMETERS="{projection.START_PARAMETER}={value}"'
+        yield Finding("warning", found, f"{remedy} (`{command}`)" if remedy.startswith("deploy") else remedy)
+    if warnings:
+        return
+    if live.first is not None and live.is_complete:
+        folder = live_data.interval_folder(live.metric_set, live.first)
+        yield Finding("ok", f"{name}: Athena shows live data from {live.start} on, and the first file is in {folder}")
+    else:
+        yield _not_compared(context, live)
+
+
+def _not_compared(context: Context, live: _LiveData) -> Finding:
+    """Return the finding for live data that was not compared, or only in part."""
+    name = live.metric_set.name
+    prefix = time_patterns.parse_folder_pattern(require_source(live.metric_set).path).prefix
+    if live.first is not None:
+        found = f"{name}: folders do not sort by date, and only the first {_MAX_PAGES},000 objects were compared"
+        remedy = (
+            "`anomalake detect --rebuild` compares all of them; "
+            "this check compares all only if `source.path` has the year first, then month and day"
         )
-        for found, remedy in told:
-            command = (
-                f'{remedy} (`make deploy PARAMETERS="{projection.START_PARAMETER}={value}"`)'
-                if remedy.startswith("deploy")
-                else remedy
-            )
-            yield Finding("warning", found, command)
-        if not told and one.first is not None and one.whole:
-            place = live_data.interval_folder(one.item, one.first)
-            yield Finding(
-                "ok", f"{one.item.name}: Athena shows live data from {one.start} on, and the first lies in {place}"
-            )
-        elif not told:
-            yield _not_compared(context, one)
+        return Finding("skipped", found, remedy)
+    if not _list_keys(context, prefix, max_keys=1)[0]:
+        return Finding("skipped", f"{name}: there is no live data to compare with the range of its partitions")
+    found = f"{name}: none of the first {_MAX_PAGES},000 objects in {prefix} is in the folder of an interval"
+    folder = live_data.interval_folder(live.metric_set, _EXAMPLE_INTERVAL)
+    return Finding("warning", found, f"upload the file of each interval to its folder, such as {folder}/")
 
 
-def _not_compared(context: Context, one: _LiveData) -> Finding:
-    prefix = time_patterns.parse_folder_pattern(require_source(one.item).path).prefix
-    if one.first is not None:
-        remedy = "`anomalake detect --rebuild` compares all of them; a `source.path` with the year first, then month and day, is compared here"
-        return Finding(
-            "skipped",
-            f"{one.item.name}: folders do not sort by date, and only the first {_MAX_PAGES},000 objects were compared",
-            remedy,
-        )
-    if not _list_keys(context, prefix, most=1)[0]:
-        return Finding("skipped", f"{one.item.name}: there is no live data to compare with the range of its partitions")
-    remedy = (
-        f"put each interval's file in its folder, such as {live_data.interval_folder(one.item, datetime(2021, 2, 17))}/"
-    )
-    return Finding(
-        "warning",
-        f"{one.item.name}: none of the first {_MAX_PAGES},000 objects in {prefix} lies in the folder of an interval",
-        remedy,
-    )
+def _inspect_live_data(context: Context, metric_set: MetricSet, now: datetime) -> _LiveData | Finding | None:
+    """Compare the live data with the deployed range.
 
-
-def _inspect_live_data(context: Context, item: MetricSet, now: datetime) -> _LiveData | Finding | None:
-    """The set's live data and range; a finding where the deployed range cannot be read, None where there is no table."""
-    answer = call_aws(context, "glue", "get_table", DatabaseName=database(context.prefix, item), Name="live")
-    if answer is None:
-        return None  # `catalog` reports it
-    path, projected = require_source(item).path, answer["Table"].get("Parameters", {}).get("projection.slot.range", "")
-    try:
-        start = projection.start_of_range(projected, projection.partition_pattern(path).pattern)
-    except ValueError:
-        found = f"{item.name}: the partitions of the live table range over {projected or 'nothing'}, which begins with no folder of {path}"
-        return Finding(
-            "problem",
-            found,
-            "run `anomalake render` and deploy again; or the deployed version is older than this checkout",
-        )
-    walls, whole = _read_intervals(context, item)
-    if time_patterns.sorts_by_date(time_patterns.parse_folder_pattern(path).pattern):
-        whole = True
-        if walls and intervals.to_utc(walls[0], item.timezone) < EARLIEST_TIMESTAMP:
-            walls = [walls[0], *_read_intervals(context, item, EARLIEST_TIMESTAMP)[0]]
-        walls += _read_intervals(context, item, datetime.combine((now + 2 * projection.RANGE_AHEAD).date(), time.min))[
-            0
-        ]
-    return _LiveData(
-        item, start, min(walls, default=None), projection.find_out_of_range(walls, item, start, now), whole
-    )
-
-
-def _read_intervals(context: Context, item: MetricSet, start: datetime | None = None) -> tuple[list[datetime], bool]:
-    """The intervals of live files, from the folder of `start` on: of the first page that has some, or of all pages where folders do not sort by date.
-
-    Whether there are no more keys is the second answer.
+    Return a finding if the deployed range cannot be parsed, and None if the table does not exist, which the check
+    `catalog` reports.
     """
-    prefix, pattern, _ = time_patterns.parse_folder_pattern(require_source(item).path)
-    after = (
-        prefix + start.strftime(time_patterns.to_python_format(pattern)) if start else ""
-    )  # a folder's keys come after its name
+    answer = call_aws(context, "glue", "get_table", DatabaseName=database(context.prefix, metric_set), Name="live")
+    if answer is None:
+        return None
+    path = require_source(metric_set).path
+    deployed_range = answer["Table"].get("Parameters", {}).get("projection.slot.range", "")
+    try:
+        start = projection.start_of_range(deployed_range, projection.partition_pattern(path).pattern)
+    except ValueError:
+        found = (
+            f"{metric_set.name}: the range of the live table's partitions is {deployed_range or 'empty'}; "
+            f"it does not begin with a folder of {path}"
+        )
+        return Finding("problem", found, RENDER_AND_DEPLOY)
+    walls, is_complete = _read_intervals(context, metric_set)
+    if time_patterns.sorts_by_date(time_patterns.parse_folder_pattern(path).pattern):
+        is_complete = True
+        if walls and intervals.to_utc(walls[0], metric_set.timezone) < EARLIEST_TIMESTAMP:
+            walls = [walls[0], *_read_intervals(context, metric_set, EARLIEST_TIMESTAMP)[0]]
+        after_range = datetime.combine((now + 2 * projection.RANGE_AHEAD).date(), time.min)
+        walls += _read_intervals(context, metric_set, after_range)[0]
+    out_of_range = projection.find_out_of_range(walls, metric_set, start, now)
+    return _LiveData(metric_set, start, min(walls, default=None), out_of_range, is_complete)
+
+
+def _read_intervals(
+    context: Context, metric_set: MetricSet, start: datetime | None = None
+) -> tuple[list[datetime], bool]:
+    """Return the intervals (wall time) of live files, and whether the listing ended.
+
+    The listing begins with the folder of `start`. Where folders sort by date, it stops after the first page that has
+    intervals; otherwise, it reads `_MAX_PAGES` pages.
+    """
+    prefix, pattern, _ = time_patterns.parse_folder_pattern(require_source(metric_set).path)
+    # The keys of a folder's files sort after the folder's name.
+    after = prefix + start.strftime(time_patterns.to_python_format(pattern)) if start else ""
     found: list[datetime] = []
     for _ in range(_MAX_PAGES):
-        keys, more = _list_keys(context, prefix, after)
-        found += [wall for key in keys if (wall := live_data.wall_time_of_key(item, key)) is not None]
-        if not more or (found and time_patterns.sorts_by_date(pattern)):
-            return found, not more
+        keys, has_more = _list_keys(context, prefix, after)
+        found += [wall for key in keys if (wall := live_data.wall_time_of_key(metric_set, key)) is not None]
+        if not has_more or (found and time_patterns.sorts_by_date(pattern)):
+            return found, not has_more
         after = keys[-1]
     return found, False
 
 
-def _check_tables(context: Context, item: MetricSet, now: datetime) -> Iterator[Finding]:
-    """Rows of the lake's tables before 2000 or after tomorrow."""
+def _check_tables(context: Context, metric_set: MetricSet, now: datetime) -> Iterator[Finding]:
+    """Yield a finding for each table of the lake that has rows before 2000, or after tomorrow."""
     tomorrow = layout.utc_date(now + projection.RANGE_AHEAD)
     for table in _TABLES:
-        folder = f"{layout.table_folder(table, item)}/date="
-        first = _days_of_keys(_list_keys(context, folder, most=1)[0])
-        after = _days_of_keys(_list_keys(context, folder, f"{folder}{tomorrow}/~", most=1)[0])
+        folder = f"{layout.table_folder(table, metric_set)}/date="
+        first = _dates_of_keys(_list_keys(context, folder, max_keys=1)[0])
+        after = _dates_of_keys(_list_keys(context, folder, f"{folder}{tomorrow}/~", max_keys=1)[0])
         if first and first[0] < layout.utc_date(EARLIEST_TIMESTAMP):
-            remedy = "if this date is a mistake, correct the data and run `anomalake detect --rebuild`; DuckDB on a laptop shows it"
-            yield Finding(
-                "warning",
-                f"{item.name}: {table} has rows of {first[0]}; Athena shows them from {EARLIEST_TIMESTAMP:%Y-%m-%d} on",
-                remedy,
+            found = (
+                f"{metric_set.name}: {table} has rows of {first[0]}; "
+                f"Athena shows them from {EARLIEST_TIMESTAMP:%Y-%m-%d} on"
             )
+            remedy = (
+                "if this date is a mistake, correct the data and run `anomalake detect --rebuild`; "
+                "DuckDB shows it with this date"
+            )
+            yield Finding("warning", found, remedy)
         if after:
-            remedy = "if this date is a mistake, correct the clock of the sender; Athena shows these rows once that day has come"
-            yield Finding(
-                "warning",
-                f"{item.name}: {table} has rows of {after[0]}, in the future; Athena shows rows up to tomorrow",
-                remedy,
+            found = (
+                f"{metric_set.name}: {table} has rows of {after[0]}, in the future; Athena shows rows up to tomorrow"
             )
+            remedy = (
+                "if this date is a mistake, correct the clock of the sender; "
+                "otherwise Athena shows the rows from that day on"
+            )
+            yield Finding("warning", found, remedy)
 
 
-def _days_of_keys(keys: Iterable[str]) -> list[str]:
+def _dates_of_keys(keys: Iterable[str]) -> list[str]:
     return [day for key in keys if (day := layout.date_in_key(key))]
 
 
-def _list_keys(context: Context, prefix: str, after: str = "", most: int = 1000) -> tuple[list[str], bool]:
-    """The first keys with the prefix that come after `after`, and whether there are more."""
-    answer = (
-        call_aws(
-            context,
-            "s3",
-            "list_objects_v2",
-            Bucket=context.output("DataBucket"),
-            Prefix=prefix,
-            StartAfter=after,
-            MaxKeys=most,
-        )
-        or {}
+def _list_keys(context: Context, prefix: str, after: str = "", max_keys: int = 1000) -> tuple[list[str], bool]:
+    """Return the first keys with the prefix that sort after `after`, and whether there are more."""
+    answer = call_aws(
+        context,
+        "s3",
+        "list_objects_v2",
+        Bucket=context.output("DataBucket"),
+        Prefix=prefix,
+        StartAfter=after,
+        MaxKeys=max_keys,
     )
-    return [one["Key"] for one in answer.get("Contents", [])], answer.get("IsTruncated", False)
+    objects = (answer or {}).get("Contents", [])
+    return [item["Key"] for item in objects], (answer or {}).get("IsTruncated", False)

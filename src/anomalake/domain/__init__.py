@@ -1,1 +1,1 @@
-"""What the words mean: metric sets, alerts, intervals and keys. Pure code; imports no other stage."""
+"""The data model: metric sets, alerts, intervals and series keys. Pure code; imports no other stage."""

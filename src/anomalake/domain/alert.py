@@ -1,7 +1,8 @@
-"""The alert: one measure of one metric set, anomalous in one interval, with its series and what contributed.
+"""The alert: one measure of a metric set that is anomalous in one interval, with the affected time series and the
+contributions of dimension values.
 
-The JSON is that of Amazon Lookout for Metrics ("AnomalyAlert" as its Lambda and SNS actions sent it), in both generations, with the additions of
-Anomalake's own detector. docs/alerts.md describes every field.
+The JSON is the "AnomalyAlert" that Amazon Lookout for Metrics sent from its Lambda and SNS actions, in both
+generations, with the fields that Anomalake's own detector adds. docs/alerts.md describes every field.
 """
 
 import math
@@ -15,29 +16,30 @@ import msgspec
 from anomalake.domain.errors import AlertError
 from anomalake.domain.timestamps import normalize_report_time, parse_timestamp
 
-MAX_ALERTS_PER_EVENT = 100  # of one event
-MISSING_DATA = "missing data"  # in place of a measure: data that did not arrive. No measure can have the name
-
-MAX_ID_CHARACTERS = 512  # a CloudWatch alarm has some 320 in its ARN at most
-
-SEVERITY_LABELS = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # labels of scores below the number
+MAX_ALERTS_PER_EVENT = 100
+MAX_ID_CHARACTERS = 512  # the ARN of a CloudWatch alarm has at most about 320
+MISSING_DATA = "missing data"  # the measure name of an alert about missing data; no measure can have this name
+SEVERITY_LABELS = ((30, "low"), (60, "medium"), (80, "high"), (101, "critical"))  # each label applies to scores below
 _Kind = TypeVar("_Kind")
-_NAMESPACE = UUID("9c5f9b4e-4f0a-5c0e-8a52-6b8a1f7d3c11")
+_ID_NAMESPACE = UUID("9c5f9b4e-4f0a-5c0e-8a52-6b8a1f7d3c11")
 
 
-class _Wire(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    pass
+class _Record(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """A record whose JSON fields are in camel case, without the fields that have their default value."""
 
 
-class DimensionValue(_Wire, frozen=True):
-    """One dimension of a series and its value there."""
+class DimensionValue(_Record, frozen=True):
+    """A dimension of a time series and its value."""
 
     dimension_name: str
     dimension_value: str | None = None
 
 
-class TimeSeries(_Wire, frozen=True):
-    """An affected series: its value, and (own detector) what was expected. `fit` keeps the optional dimensions that the metric set declares."""
+class TimeSeries(_Record, frozen=True):
+    """An affected time series: its value and, from the own detector, the expected value and bounds.
+
+    `alert_matching.match_to_metric_set` keeps those `optional_dimensions` that the metric set declares.
+    """
 
     dimensions: tuple[DimensionValue, ...] = ()
     metric_value: float | None = None
@@ -48,21 +50,21 @@ class TimeSeries(_Wire, frozen=True):
     optional_dimensions: tuple[DimensionValue, ...] = ()
 
 
-class ValueContribution(_Wire, frozen=True):
-    """A dimension value's share of the event, in per cent."""
+class ValueContribution(_Record, frozen=True):
+    """The contribution of a dimension value to the event, in percent."""
 
     value_contribution: float
     dimension_value: str | None = None
 
 
-class DimensionContribution(_Wire, frozen=True):
-    """How an event spreads over the values of one dimension."""
+class DimensionContribution(_Record, frozen=True):
+    """The contributions of the values of one dimension to an event."""
 
     dimension_name: str
     dimension_value_contributions: tuple[ValueContribution, ...] = ()
 
 
-class ImpactedMetric(_Wire, frozen=True):
+class ImpactedMetric(_Record, frozen=True):
     """The anomalous measure."""
 
     metric_name: str
@@ -70,8 +72,8 @@ class ImpactedMetric(_Wire, frozen=True):
     relevant_time_series: tuple[TimeSeries, ...] = ()
 
 
-class Alert(_Wire, frozen=True):
-    """An alert as its JSON has it; `instant` and `event_id` say what the tables file it under."""
+class Alert(_Record, frozen=True):
+    """An alert with the fields of its JSON. The tables store it under its `instant` and `event_id`."""
 
     alert_event_id: str
     anomaly_detector_arn: str
@@ -86,129 +88,136 @@ class Alert(_Wire, frozen=True):
     source: str | None = None
     direction: str | None = None
     root_cause: str | None = None
-    reported_at: str | None = None  # when this report of the event was made: of several, the latest is shown
+    reported_at: str | None = None  # the time of this report of the event; views show the latest report
 
     @property
     def instant(self) -> datetime:
-        """When, as naive UTC."""
+        """The timestamp as naive UTC. Raises `AlertError`."""
         return parse_timestamp(self.timestamp)
 
     @property
     def event_id(self) -> str:
-        """What two alert configurations that report one event share."""
+        """The id of the event, which two alert configurations that report the same event share."""
         return self.alert_event_id.rpartition("event/")[2] or self.alert_event_id
 
 
 def parse(body: bytes | str) -> Alert:
-    """The alert of a JSON text, checked as far as it can be without a metric set; `AlertError` otherwise."""
+    """Read an alert from JSON and validate it, as far as possible without a metric set. Raises `AlertError`."""
     return validate(convert(decode(body), Alert, "an alert"))
 
 
 def decode(body: bytes | str) -> dict[str, Any]:
-    """The object of a JSON text; `AlertError` where it is none."""
+    """Decode a JSON object. Raises `AlertError` if the text is not JSON, or is another JSON value."""
     try:
-        found = msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
     except msgspec.ValidationError as error:
-        raise AlertError(f"not an alert: {error}") from error  # a number that is no double
+        raise AlertError(f"not an alert: {error}") from error  # a number that is too large for a double
     except (msgspec.DecodeError, UnicodeError) as error:
         raise AlertError(f"not JSON: {error}") from error
     except RecursionError as error:
         raise AlertError("not an alert: nested too deeply") from error
-    if not isinstance(found, dict):
-        raise AlertError("not an alert: the JSON is no object")
-    return found
+    if not isinstance(document, dict):
+        raise AlertError("not an alert: the JSON is not an object")
+    return document
 
 
-def convert(found: object, kind: type[_Kind], what: str) -> _Kind:
-    """Decoded JSON as a typed record, fields that it does not know left out; `AlertError` names the field that is wrong."""
+def convert(document: object, kind: type[_Kind], what: str) -> _Kind:
+    """Convert decoded JSON to a record and ignore unknown fields. Raises `AlertError`, which names the invalid field.
+
+    `what` names the record.
+    """
     try:
-        return msgspec.convert(found, kind)
+        return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise AlertError(f"not {what}: {error}") from error
 
 
 def validate(alert: Alert) -> Alert:
-    """The alert itself, if its id, score and timestamp can be filed; `AlertError` otherwise."""
+    """Check the ids, score and timestamps of an alert; the alert with a normalized `reported_at`.
+
+    Raises `AlertError`.
+    """
     if not alert.alert_event_id:
-        raise AlertError("alertEventId: is empty; it names the event")
+        raise AlertError("alertEventId: is empty; it must identify the event")
     for field, text in (("alertEventId", alert.alert_event_id), ("anomalyDetectorArn", alert.anomaly_detector_arn)):
         if len(text) > MAX_ID_CHARACTERS:
-            raise AlertError(f"{field}: has {len(text)} characters; at most {MAX_ID_CHARACTERS} are taken")
+            raise AlertError(f"{field}: has {len(text)} characters; the limit is {MAX_ID_CHARACTERS}")
     if alert.anomaly_score is not None and not 0 <= alert.anomaly_score <= 100:
         raise AlertError(f"anomalyScore: {alert.anomaly_score:g} must be from 0 to 100, or null")
-    alert.instant  # noqa: B018  (raises where the timestamp cannot be read)
-    return (
-        alert
-        if alert.reported_at is None
-        else msgspec.structs.replace(alert, reported_at=normalize_report_time(alert.reported_at))
-    )
+    parse_timestamp(alert.timestamp)
+    if alert.reported_at is None:
+        return alert
+    return msgspec.structs.replace(alert, reported_at=normalize_report_time(alert.reported_at))
 
 
 def derive_id(*parts: str) -> str:
-    """The id of what these parts name: the same for the same parts, whenever and wherever it is asked for."""
-    return str(uuid5(_NAMESPACE, "|".join(parts)))
+    """An id (UUID version 5) derived from the parts: equal parts always give the same id."""
+    return str(uuid5(_ID_NAMESPACE, "|".join(parts)))
 
 
 def get_direction(value: float | None, expected: float | None) -> str | None:
-    """`above` or `below` what was expected; null where one of them is not known, or they are equal."""
+    """`above` or `below`: where the value lies, compared with the expected value.
+
+    None if one is missing, or both are equal.
+    """
     if value is None or expected is None or value == expected:
         return None
     return "above" if value > expected else "below"
 
 
 def add_direction(alert: Alert) -> Alert:
-    """The alert with a direction: its own, else that of its series together, as far as they have a value and an expected value."""
+    """The alert with a direction: its own if it has one, else that of the sum of its series with both a value and an
+    expected value.
+    """
     if alert.direction is not None:
         return alert
-    series = alert.impacted_metric.relevant_time_series
-    known = [
-        (one.metric_value, one.expected_value)
-        for one in series
-        if one.metric_value is not None and one.expected_value is not None
+    pairs = [
+        (series.metric_value, series.expected_value)
+        for series in alert.impacted_metric.relevant_time_series
+        if series.metric_value is not None and series.expected_value is not None
     ]
-    if not known:
+    if not pairs:
         return alert
-    share = 1 / (2 * len(known))  # so that no difference and no sum overflows
-    net = math.fsum(value * share - expected * share for value, expected in known)
-    found = get_direction(*known[0]) if len(known) == 1 else get_direction(net, 0.0)
+    scale = 1 / (2 * len(pairs))  # prevents an overflow of each difference and of the sum
+    net = math.fsum(value * scale - expected * scale for value, expected in pairs)
+    found = get_direction(*pairs[0]) if len(pairs) == 1 else get_direction(net, 0.0)
     return msgspec.structs.replace(alert, direction=found)
 
 
 def to_percentages(weights: Sequence[float]) -> list[float]:
-    """Weights as per cent with two decimals that add up to 100 exactly (largest remainders)."""
+    """Convert weights (0 or more) to percentages with two decimals that add up to exactly 100 (largest remainder
+    method).
+    """
     largest_weight = max(weights)
-    weights = (
-        [weight / largest_weight for weight in weights] if largest_weight > 0 else weights
-    )  # no sum of them overflows
+    if largest_weight > 0:  # scaled, so that their sum does not overflow
+        weights = [weight / largest_weight for weight in weights]
     total = math.fsum(weights)
     parts = [10_000 * weight / total for weight in weights] if total > 0 else [10_000 / len(weights)] * len(weights)
-    whole = [math.floor(part) for part in parts]
-    largest = sorted(range(len(parts)), key=lambda i: (whole[i] - parts[i], i))
-    for i in largest[: 10_000 - sum(whole)]:
-        whole[i] += 1
-    return [part / 100 for part in whole]
+    hundredths = [math.floor(part) for part in parts]
+    by_remainder = sorted(range(len(parts)), key=lambda i: (hundredths[i] - parts[i], i))
+    for i in by_remainder[: 10_000 - sum(hundredths)]:
+        hundredths[i] += 1
+    return [part / 100 for part in hundredths]
 
 
 def compute_contribution(name: str, values: Sequence[str | None], weights: Sequence[float]) -> DimensionContribution:
-    """The share of each value of a dimension in the event: 100 x its weight / all weights; `weights[i]` (0 or more) belongs to `values[i]`."""
-    summed: dict[str | None, float] = {}
+    """The contribution of each value of a dimension, in percent: 100 x its weight / all weights.
+
+    `weights[i]` (0 or more) belongs to `values[i]`.
+    """
+    weight_by_value: dict[str | None, float] = {}
     for value, weight in zip(values, weights, strict=True):
-        summed[value] = summed.get(value, 0.0) + weight
-    parts = zip(summed, to_percentages(list(summed.values())), strict=True)
-    return DimensionContribution(
-        name,
-        tuple(
-            ValueContribution(share, value)
-            for value, share in sorted(parts, key=lambda part: (-part[1], part[0] or ""))
-        ),
-    )
+        weight_by_value[value] = weight_by_value.get(value, 0.0) + weight
+    contributions = zip(weight_by_value, to_percentages(list(weight_by_value.values())), strict=True)
+    largest_first = sorted(contributions, key=lambda pair: (-pair[1], pair[0] or ""))
+    return DimensionContribution(name, tuple(ValueContribution(percent, value) for value, percent in largest_first))
 
 
 def get_severity_label(score: float | None) -> str:
-    """The score, 0 to 100, as a label; `unscored` where there is none."""
+    """The label of a severity score from 0 to 100; `unscored` for a missing score."""
     return "unscored" if score is None else next(label for bound, label in SEVERITY_LABELS if score < bound)
 
 
 def encode(alert: Alert) -> bytes:
-    """The alert as JSON; absent and null are the same to a reader."""
+    """The alert as JSON. Fields with their default value are omitted; a missing field and null mean the same."""
     return msgspec.json.encode(alert)

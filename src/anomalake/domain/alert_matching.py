@@ -1,4 +1,4 @@
-"""Matches an alert to the measures and dimensions of its metric set."""
+"""Matches the names in an alert to the measures and dimensions of its metric set."""
 
 from collections.abc import Collection, Iterator
 from typing import TypeVar
@@ -15,89 +15,95 @@ from anomalake.domain.alert import (
 )
 from anomalake.domain.errors import AlertError
 from anomalake.domain.metric_set import MetricSet
+from anomalake.domain.text import quote
 
-MAX_VALUE_CHARACTERS = 5_000  # of a dimension
+MAX_VALUE_CHARACTERS = 5_000  # of a dimension value
 
 _Dimensional = TypeVar("_Dimensional", DimensionValue, DimensionContribution)
 
 
 def match_to_metric_set(alert: Alert, metric_set: MetricSet) -> Alert:
-    """The alert in the names of the metric set; `AlertError` where it names what the set does not have, or a series' dimension twice."""
-    alert = _renamed(alert, metric_set)
-    metric, known, where = alert.impacted_metric, set(metric_set.dimension_names), f"the metric set {metric_set.name!r}"
+    """The alert with the current names of the metric set in place of former ones, and with the optional dimensions that
+    the metric set declares.
+
+    Raises `AlertError` if the alert has an unknown measure or dimension, a series that names a dimension twice, or a
+    dimension value that is too long.
+    """
+    alert = _replace_former_names(alert, metric_set)
+    metric, known = alert.impacted_metric, set(metric_set.dimension_names)
+    where = f"the metric set {quote(metric_set.name)}"
     if metric.metric_name not in (*metric_set.measure_names, MISSING_DATA):
-        raise AlertError(
-            f"metricName: {where} has no measure {metric.metric_name!r}; it has {', '.join(metric_set.measure_names)}"
-        )
-    named = [contribution.dimension_name for contribution in metric.dimension_contribution]
+        measures = ", ".join(metric_set.measure_names)
+        raise AlertError(f"metricName: {where} has no measure {quote(metric.metric_name)}; it has {measures}")
+    used = [contribution.dimension_name for contribution in metric.dimension_contribution]
     for series in metric.relevant_time_series:
         names = [dimension.dimension_name for dimension in series.dimensions]
         if len(set(names)) < len(names):
             raise AlertError(f"relevantTimeSeries: a series names a dimension twice: {', '.join(names)}")
-        named += names
-    for value in _values(metric):
+        used += names
+    for value in _iterate_values(metric):
         if value is not None and len(value) > MAX_VALUE_CHARACTERS:
-            raise AlertError(f"dimensionValue: has {len(value)} characters; at most {MAX_VALUE_CHARACTERS} are taken")
-    for name in named:
+            raise AlertError(f"dimensionValue: has {len(value)} characters; the limit is {MAX_VALUE_CHARACTERS}")
+    for name in used:
         if name not in known:
-            raise AlertError(
-                f"dimensionName: {where} has no dimension {name!r}; it has {', '.join(metric_set.dimension_names) or 'none'}"
-            )
-    return _declared(alert, known)
+            dimensions = ", ".join(metric_set.dimension_names) or "no dimensions"
+            raise AlertError(f"dimensionName: {where} has no dimension {quote(name)}; it has {dimensions}")
+    return _keep_declared_dimensions(alert, known)
 
 
-def _declared(alert: Alert, known: Collection[str]) -> Alert:
-    """The alert whose series have the optional dimensions that are known and that they do not name themselves."""
+def get_dimension_values(series: TimeSeries, metric_set: MetricSet) -> tuple[str | None, ...]:
+    """The value of the series in each dimension of the metric set, in declared order; None for a missing dimension."""
+    values = {dimension.dimension_name: dimension.dimension_value for dimension in series.dimensions}
+    return tuple(values.get(name) for name in metric_set.dimension_names)
+
+
+def _keep_declared_dimensions(alert: Alert, declared: Collection[str]) -> Alert:
+    """Move declared optional dimensions of each series to its dimensions, unless the series has them already; drop the
+    others.
+    """
     metric, replace = alert.impacted_metric, msgspec.structs.replace
-    if not any(one.optional_dimensions for one in metric.relevant_time_series):
+    if not any(series.optional_dimensions for series in metric.relevant_time_series):
         return alert
 
-    def whole(series: TimeSeries) -> TimeSeries:
-        named = {one.dimension_name: one for one in series.optional_dimensions if one.dimension_name in known}
-        named |= {one.dimension_name: one for one in series.dimensions}
-        return replace(series, dimensions=tuple(named.values()), optional_dimensions=())
+    def merge(series: TimeSeries) -> TimeSeries:
+        optional = series.optional_dimensions
+        by_name = {item.dimension_name: item for item in optional if item.dimension_name in declared}
+        by_name |= {item.dimension_name: item for item in series.dimensions}
+        return replace(series, dimensions=tuple(by_name.values()), optional_dimensions=())
 
-    return replace(
-        alert, impacted_metric=replace(metric, relevant_time_series=tuple(map(whole, metric.relevant_time_series)))
-    )
+    merged = tuple(map(merge, metric.relevant_time_series))
+    return replace(alert, impacted_metric=replace(metric, relevant_time_series=merged))
 
 
-def _values(metric: ImpactedMetric) -> Iterator[str | None]:
-    """Each value of a dimension that the alert names."""
+def _iterate_values(metric: ImpactedMetric) -> Iterator[str | None]:
+    """Each dimension value in the alert."""
     for series in metric.relevant_time_series:
         yield from (dimension.dimension_value for dimension in series.dimensions)
     for contribution in metric.dimension_contribution:
-        yield from (share.dimension_value for share in contribution.dimension_value_contributions)
+        yield from (value.dimension_value for value in contribution.dimension_value_contributions)
 
 
-def _renamed(alert: Alert, metric_set: MetricSet) -> Alert:
-    """The alert with today's names where it has former ones."""
-    measures = {former: one.name for one in metric_set.measures for former in one.formerly}
-    dimensions = {former: one.name for one in metric_set.dimensions for former in one.formerly}
+def _replace_former_names(alert: Alert, metric_set: MetricSet) -> Alert:
+    """Replace the former names of measures and dimensions by their current names."""
+    measures = {former: measure.name for measure in metric_set.measures for former in measure.formerly}
+    dimensions = {former: dimension.name for dimension in metric_set.dimensions for former in dimension.formerly}
     if not measures and not dimensions:
         return alert
     replace, metric = msgspec.structs.replace, alert.impacted_metric
 
-    def named(some: tuple[_Dimensional, ...]) -> tuple[_Dimensional, ...]:
+    def rename(items: tuple[_Dimensional, ...]) -> tuple[_Dimensional, ...]:
         return tuple(
-            replace(one, dimension_name=dimensions.get(one.dimension_name, one.dimension_name)) for one in some
+            replace(item, dimension_name=dimensions.get(item.dimension_name, item.dimension_name)) for item in items
         )
 
-    return replace(
-        alert,
-        impacted_metric=replace(
-            metric,
-            metric_name=measures.get(metric.metric_name, metric.metric_name),
-            dimension_contribution=named(metric.dimension_contribution),
-            relevant_time_series=tuple(
-                replace(one, dimensions=named(one.dimensions), optional_dimensions=named(one.optional_dimensions))
-                for one in metric.relevant_time_series
-            ),
-        ),
+    series = tuple(
+        replace(item, dimensions=rename(item.dimensions), optional_dimensions=rename(item.optional_dimensions))
+        for item in metric.relevant_time_series
     )
-
-
-def get_dimension_values(series: TimeSeries, metric_set: MetricSet) -> tuple[str | None, ...]:
-    """The series' value of each dimension of the set, null where it lacks one."""
-    values = {item.dimension_name: item.dimension_value for item in series.dimensions}
-    return tuple(values.get(name) for name in metric_set.dimension_names)
+    renamed = replace(
+        metric,
+        metric_name=measures.get(metric.metric_name, metric.metric_name),
+        dimension_contribution=rename(metric.dimension_contribution),
+        relevant_time_series=series,
+    )
+    return replace(alert, impacted_metric=renamed)

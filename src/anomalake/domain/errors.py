@@ -1,18 +1,21 @@
-"""The errors a person is meant to read: what was wrong, where, and what would be right."""
+"""Errors whose text is written for people: it says what is wrong, where, and what to do."""
 
 MAX_REASON_CHARACTERS = 2_000
 
 
 class UserError(Exception):
-    """Something a person can mend: a metric set, a file, a query, an option."""
+    """An error that a person can fix: in a metric set, a file, a query or an option."""
 
 
 class UsageError(UserError):
-    """Options that do not go together."""
+    """Command-line options that cannot be combined."""
 
 
 class AlertError(Exception):
-    """An alert that cannot be understood or belongs nowhere: why, and what would be right; cut where it quotes a text without end."""
+    """An alert that cannot be read, or that no metric set accepts.
+
+    The text is cut to `MAX_REASON_CHARACTERS`, because it may quote the alert.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason if len(reason) <= MAX_REASON_CHARACTERS else f"{reason[: MAX_REASON_CHARACTERS - 1]}…")

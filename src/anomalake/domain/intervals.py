@@ -1,7 +1,10 @@
-"""Intervals: the steps of a metric set's frequency, counted on the wall clock of its time zone and named by their start in UTC.
+"""Intervals: the time steps of a metric set.
 
-A wall time that happens twice (the hour before clocks go back) belongs to one interval, the one that starts at its first occurrence. Where the
-timestamps of the data are absolute, the two occurrences are two intervals. A wall time that clocks skip belongs to no interval.
+They are counted on the wall clock of its time zone and named by their start in UTC.
+
+A wall time that occurs twice (the hour before clocks are set back) belongs to one interval, which starts at the first
+occurrence. If the timestamps of the data are absolute, the two occurrences are two intervals. A wall time that clocks
+skip belongs to no interval.
 """
 
 from collections.abc import Iterator
@@ -18,13 +21,15 @@ INTERVAL_LENGTHS: dict[str, timedelta] = {
     "PT5M": timedelta(minutes=5),
 }
 MINUTE = timedelta(minutes=1)
-MAX_CLOCK_SHIFT = timedelta(
-    hours=3
-)  # by which clocks are set back at once; the largest shift since 2000 is two hours (Antarctica/Troll)
+# The most that clocks are set back at once. The largest shift since 2000 is two hours (Antarctica/Troll).
+MAX_CLOCK_SHIFT = timedelta(hours=3)
 
 
 class Clock(NamedTuple):
-    """How a metric set counts intervals. `absolute`: timestamps name instants, so both occurrences of a repeated hour are kept apart."""
+    """Counts the intervals of a metric set.
+
+    `absolute` means that timestamps name instants, so both occurrences of a repeated hour are intervals.
+    """
 
     frequency: Frequency
     zone: str
@@ -36,51 +41,56 @@ class Clock(NamedTuple):
         return INTERVAL_LENGTHS[self.frequency]
 
     def start(self, instant: datetime) -> datetime:
-        """The start of the interval that holds the instant, both naive UTC."""
+        """The start of the interval that contains the instant, both naive UTC."""
         if self.zone == "UTC":
             return floor_to_interval(instant, self.frequency)
         local = instant.replace(tzinfo=UTC).astimezone(get_time_zone(self.zone))
-        second: Literal[0, 1] = 1 if self.absolute and self.frequency != "P1D" and local.fold else 0
-        wall = floor_to_interval(local.replace(tzinfo=None, fold=0), self.frequency)
-        start = to_utc(wall, self.zone, fold=second)
-        if start > instant:  # clocks skip the wall time: the interval begins where they are set
+        fold: Literal[0, 1] = 1 if self.absolute and self.frequency != "P1D" and local.fold else 0
+        wall_time = floor_to_interval(local.replace(tzinfo=None, fold=0), self.frequency)
+        start = to_utc(wall_time, self.zone, fold=fold)
+        if start > instant:  # clocks skip the wall time: the interval starts when they are set forward
             start = instant.replace(second=0, microsecond=0)
-            while self.wall_time(start - MINUTE) == wall:
+            while self.wall_time(start - MINUTE) == wall_time:
                 start -= MINUTE
         return start
 
     def wall_time(self, start: datetime) -> datetime:
-        """The wall time that names the interval, for its folder, its time of day and its weekday."""
+        """The wall time that names the interval: it gives the folder, the time of day and the weekday."""
         return floor_to_interval(to_wall_time(start, self.zone), self.frequency)
 
-    def starts_at_wall_time(self, wall: datetime) -> tuple[datetime, ...]:
-        """The starts of the intervals that a wall time names: one; two where it happens twice and timestamps are absolute; none where skipped."""
-        first, second = to_utc(wall, self.zone), to_utc(wall, self.zone, fold=1)
+    def starts_at_wall_time(self, wall_time: datetime) -> tuple[datetime, ...]:
+        """The starts of the intervals that a wall time names.
+
+        One start; two if the wall time occurs twice and timestamps are absolute; none if clocks skip the wall time.
+        """
+        first, second = to_utc(wall_time, self.zone), to_utc(wall_time, self.zone, fold=1)
         candidates = dict.fromkeys((self.start(first), self.start(second), self.start(second + self.step - MINUTE)))
-        return tuple(start for start in candidates if self.wall_time(start) == wall)
+        return tuple(start for start in candidates if self.wall_time(start) == wall_time)
 
     def next_start(self, start: datetime) -> datetime:
         """The start of the next interval."""
-        regular = _extent(start, self) == (start + self.step, self.step)
+        regular = _measure_interval(start, self) == (start + self.step, self.step)
         instant = start + (self.step if regular else MINUTE)
-        while self.start(instant) <= start:  # a repeated wall time leads back
+        while self.start(instant) <= start:  # a repeated wall time leads back to this interval
             instant += MINUTE
         return self.start(instant)
 
     def previous_start(self, start: datetime) -> datetime:
-        """The start of the interval before."""
-        before = self.start(start - MINUTE)
-        while (after := self.next_start(before)) < start:
-            before = after
-        return before
+        """The start of the previous interval."""
+        previous = self.start(start - MINUTE)
+        while (following := self.next_start(previous)) < start:
+            previous = following
+        return previous
 
     def end(self, start: datetime) -> datetime:
-        """When the interval is over, naive UTC."""
-        return _extent(start, self)[0]
+        """The end of the interval, naive UTC."""
+        return _measure_interval(start, self)[0]
 
     def length(self, start: datetime) -> timedelta:
-        """How much time the interval holds: more than `step` where clocks go back in it, less where they go forward."""
-        return _extent(start, self)[1]
+        """The real duration of the interval: more than `step` if clocks are set back in it, less if they are set
+        forward.
+        """
+        return _measure_interval(start, self)[1]
 
     def starts_between(self, first: datetime, last: datetime) -> Iterator[datetime]:
         """The starts from first to last, both included."""
@@ -90,11 +100,12 @@ class Clock(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _extent(start: datetime, clock: Clock) -> tuple[datetime, timedelta]:
-    """The end of an interval and the time it holds, counted by the minute where the clock is set nearby."""
+def _measure_interval(start: datetime, clock: Clock) -> tuple[datetime, timedelta]:
+    """The end and the real duration of an interval, counted by the minute if the clock is set nearby."""
     until = start + clock.step + MAX_CLOCK_SHIFT
-    here = to_wall_time(start, clock.zone)
-    if here == clock.wall_time(start) and to_wall_time(until, clock.zone) - until == here - start:
+    wall_time = to_wall_time(start, clock.zone)
+    same_offset = to_wall_time(until, clock.zone) - until == wall_time - start
+    if wall_time == clock.wall_time(start) and same_offset:
         return start + clock.step, clock.step
     minutes = [minute for minute in range((until - start) // MINUTE) if clock.start(start + minute * MINUTE) == start]
     return start + (minutes[-1] + 1) * MINUTE, len(minutes) * MINUTE
@@ -102,53 +113,64 @@ def _extent(start: datetime, clock: Clock) -> tuple[datetime, timedelta]:
 
 @cache
 def get_time_zone(name: str) -> ZoneInfo:
-    """The zone by its IANA name, read once."""
+    """The time zone with an IANA name, cached.
+
+    Raises `ZoneInfoNotFoundError`, `ValueError` or `OSError` for another name.
+    """
     return ZoneInfo(name)
 
 
-def to_utc(wall: datetime, zone_name: str, *, fold: Literal[0, 1] = 0) -> datetime:
-    """The first instant at which a naive wall time happens (`fold` 1: the second), naive UTC; a skipped one is moved past the gap, as Java does."""
-    return wall.replace(tzinfo=get_time_zone(zone_name), fold=fold).astimezone(UTC).replace(tzinfo=None)
+def to_utc(wall_time: datetime, zone_name: str, *, fold: Literal[0, 1] = 0) -> datetime:
+    """The first time (`fold=1`: the second time) that a naive wall time occurs, naive UTC.
+
+    A skipped wall time moves forward by the length of the gap, as in Java.
+    """
+    return wall_time.replace(tzinfo=get_time_zone(zone_name), fold=fold).astimezone(UTC).replace(tzinfo=None)
 
 
 def to_wall_time(instant: datetime, zone_name: str) -> datetime:
-    """A naive UTC instant on the zone's wall clock, naive."""
+    """A naive UTC time on the wall clock of the time zone, naive."""
     return instant.replace(tzinfo=UTC).astimezone(get_time_zone(zone_name)).replace(tzinfo=None, fold=0)
 
 
 @cache
 def get_utc_day_offsets(zone_name: str) -> tuple[int, ...]:
-    """The UTC days in which a local day has a part, as days from it on: (-1, 0) east of Greenwich, (0, 1) west of it; of the years 2000 to 2049."""
+    """The UTC days that a local day overlaps, as offsets in days: (-1, 0) east of Greenwich, (0, 1) west of it.
+
+    Based on the years 2000 to 2049.
+    """
     if zone_name == "UTC":
         return (0,)
     noons = (datetime(2000, 1, 1, 12) + timedelta(weeks=week) for week in range(50 * 52))
-    ahead = {noon - to_utc(noon, zone_name) for noon in noons}
-    return (*((-1,) if max(ahead) > timedelta() else ()), 0, *((1,) if min(ahead) < timedelta() else ()))
+    utc_offsets = {noon - to_utc(noon, zone_name) for noon in noons}
+    east, west = max(utc_offsets) > timedelta(), min(utc_offsets) < timedelta()
+    return (*((-1,) if east else ()), 0, *((1,) if west else ()))
 
 
-def wall_time_exists(wall: datetime, zone_name: str) -> bool:
-    """Whether the wall time ever happens."""
-    return zone_name == "UTC" or to_wall_time(to_utc(wall, zone_name), zone_name) == wall
+def wall_time_exists(wall_time: datetime, zone_name: str) -> bool:
+    """Whether the wall time occurs, that is, clocks do not skip it."""
+    return zone_name == "UTC" or to_wall_time(to_utc(wall_time, zone_name), zone_name) == wall_time
 
 
-def floor_to_interval(wall: datetime, frequency: str) -> datetime:
-    """The wall time at which the interval that holds this wall time starts."""
-    midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + (wall - midnight) // INTERVAL_LENGTHS[frequency] * INTERVAL_LENGTHS[frequency]
+def floor_to_interval(wall_time: datetime, frequency: str) -> datetime:
+    """The wall time at which the interval that contains this wall time starts."""
+    midnight = wall_time.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (wall_time - midnight) // INTERVAL_LENGTHS[frequency] * INTERVAL_LENGTHS[frequency]
 
 
-def get_slot(wall: datetime, frequency: str) -> int:
-    """The interval's number in its day: 0 to `slots_per_day` - 1."""
-    return (wall - wall.replace(hour=0, minute=0, second=0, microsecond=0)) // INTERVAL_LENGTHS[frequency]
+def get_slot(wall_time: datetime, frequency: str) -> int:
+    """The number of the interval in its day: 0 to `slots_per_day` - 1."""
+    midnight = wall_time.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (wall_time - midnight) // INTERVAL_LENGTHS[frequency]
 
 
 def slots_per_day(frequency: str) -> int:
-    """1, 24, 144 or 288."""
+    """The number of intervals in a day: 1, 24, 144 or 288."""
     return timedelta(days=1) // INTERVAL_LENGTHS[frequency]
 
 
 def iterate_wall_times(first: datetime, last: datetime, frequency: str) -> Iterator[datetime]:
-    """Every wall time from first to last (both included), a frequency apart; skipped ones too."""
+    """Every wall time of the frequency from first to last, both included; also those that clocks skip."""
     while first <= last:
         yield first
         first += INTERVAL_LENGTHS[frequency]

@@ -1,7 +1,8 @@
-"""Checks of a metric set that its types cannot express."""
+"""Checks of a metric set that types cannot express: names, ranges, patterns, filters, data source, mapping."""
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfoNotFoundError
@@ -26,239 +27,230 @@ from anomalake.domain.names import (
     NAME_PATTERN,
     REPORT_ID_SUFFIX,
 )
-from anomalake.domain.text import to_one_line
+from anomalake.domain.text import quote, to_one_line
+
+_COLUMN_RULE = "must start with a letter or digit and contain only letters, digits, - and _"
 
 
-class _Problem(NamedTuple):
+class Problem(NamedTuple):
+    """A field of a metric set and what is wrong with it."""
+
     field: str
     problem: str
 
 
-def find_problems(item: MetricSet) -> list[_Problem]:
-    """What is wrong with it that types cannot say."""
-    found: list[_Problem] = []
+def find_problems(item: MetricSet) -> list[Problem]:
+    """The problems of a metric set, most basic first; empty if it is valid.
 
-    def check(good: bool, field: str, problem: str) -> None:
-        if not good:
-            found.append(_Problem(field, problem))
+    Later checks run only if the basic fields are valid.
+    """
+    problems = [*_check_identity(item)]
+    if not _is_time_zone(item.timezone):
+        use = "use an IANA name such as UTC or Europe/Berlin"
+        return [*problems, Problem("timezone", f"{quote(item.timezone)} is not a time zone; {use}")]
+    problems += [*_check_timestamp(item), *_check_counts(item)]
+    if problems:
+        return problems  # the checks below name every dimension and measure
+    problems += [*_check_column_names(item), *_check_former_names(item), *_check_alerts(item)]
+    if item.source is not None:
+        problems += _check_source(item, item.source)
+    if item.mapping:
+        problems += _check_mapping(item.mapping)
+    return problems
 
-    check(
-        bool(NAME_PATTERN.fullmatch(item.name)),
-        "name",
-        f"{item.name!r} must be a letter a-z, then up to 40 of a-z, 0-9 and _",
-    )
-    check(
-        not item.name.endswith("_crawled"),
-        "name",
-        f"{item.name!r} ends as the database of a crawler does; end it otherwise",
-    )
-    check(1 <= item.version <= 9999, "version", "must be from 1 to 9999")
+
+def _check_identity(item: MetricSet) -> Iterator[Problem]:
+    name = quote(item.name)
+    if not NAME_PATTERN.fullmatch(item.name):
+        yield Problem("name", f"{name} must be a letter a-z, then up to 40 of a-z, 0-9 and _")
+    if item.name.endswith("_crawled"):
+        yield Problem("name", f"{name} ends with _crawled, which is reserved for the database of a crawler; rename it")
+    if not 1 <= item.version <= 9999:
+        yield Problem("version", "must be from 1 to 9999")
+
+
+def _is_time_zone(name: str) -> bool:
+    """Whether the name is an IANA time zone. Athena does not know some names of local time zone files."""
+    if name.startswith(("posix/", "right/")) or name in {"localtime", "posixrules", "Factory"}:
+        return False
     try:
-        if item.timezone.startswith(("posix/", "right/")) or item.timezone in {"localtime", "posixrules", "Factory"}:
-            raise ValueError(item.timezone)  # names of this machine's files, unknown to Athena
-        intervals.get_time_zone(item.timezone)
+        intervals.get_time_zone(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        check(False, "timezone", f"{item.timezone!r} is no time zone; use an IANA name such as UTC or Europe/Berlin")
-        return found
+        return False
+    return True
+
+
+def _check_timestamp(item: MetricSet) -> Iterator[Problem]:
     if item.timestamp.format != time_patterns.UNIX:
         try:
             time_patterns.check_timestamp_pattern(item.timestamp.format, hour=item.frequency != "P1D")
         except UserError as error:
-            check(False, "timestamp.format", f"{error}; or UNIX")
-    check(len(item.measures) >= 1, "measures", "at least one is needed")
-    check(len(item.measures) <= MAX_MEASURES, "measures", f"{len(item.measures)} are too many; at most {MAX_MEASURES}")
-    check(
-        len(item.dimensions) <= MAX_DIMENSIONS,
-        "dimensions",
-        f"{len(item.dimensions)} are too many; at most {MAX_DIMENSIONS}",
-    )
-    if found:
-        return found  # the checks below name every dimension and measure
-    found.extend(_name_problems(item))
-    check(0 <= item.alerts.sensitivity <= 100, "alerts.sensitivity", f"{item.alerts.sensitivity} must be from 0 to 100")
-    found.extend(_filter_problems(item))
-    if item.source is not None:
-        found.extend(_source_problems(item, item.source))
-    if item.mapping:
-        found.extend(_mapping_problems(item.mapping))
-    return found
+            yield Problem("timestamp.format", f"{error}; or use UNIX")
 
 
-def _name_problems(item: MetricSet) -> list[_Problem]:
-    found = []
-    owners: dict[str, str] = dict.fromkeys(GENERATED_COLUMNS, "a column that the tables generate")
+def _check_counts(item: MetricSet) -> Iterator[Problem]:
+    if not item.measures:
+        yield Problem("measures", "at least one is required")
+    for field, count, limit in (
+        ("measures", len(item.measures), MAX_MEASURES),
+        ("dimensions", len(item.dimensions), MAX_DIMENSIONS),
+    ):
+        if count > limit:
+            yield Problem(field, f"{count} are too many; a metric set can have {limit}")
+
+
+def _check_column_names(item: MetricSet) -> Iterator[Problem]:
+    owners: dict[str, str] = dict.fromkeys(GENERATED_COLUMNS, "a generated column of the tables")
     for measure in item.measures:
         for suffix in (*ANOMALY_COLUMN_SUFFIXES, REPORT_ID_SUFFIX):
-            owners[(measure.name + suffix).lower()] = f"a column generated for the measure {measure.name!r}"
-    named = [(f"dimensions[{i}].name", name) for i, name in enumerate(item.dimension_names)]
-    named += [(f"measures[{i}].name", name) for i, name in enumerate(item.measure_names)]
-    for field, name in named:
-        if not COLUMN_PATTERN.fullmatch(name):
-            found.append(
-                _Problem(
-                    field,
-                    f"{name!r} must start with a letter or digit and hold only letters, digits, - and _ (63 at most)",
-                )
-            )
-        elif name.lower() in owners:
-            found.append(
-                _Problem(
-                    field,
-                    f"{name!r} collides with {owners[name.lower()]} (names are compared without case); name it otherwise",
-                )
-            )
-        owners[name.lower()] = f"{field.split('[', maxsplit=1)[0]} {name!r}"
-    for kind, called, formers in (
-        ("dimensions", item.dimension_names, [one.formerly for one in item.dimensions]),
-        ("measures", item.measure_names, [one.formerly for one in item.measures]),
+            owners[(measure.name + suffix).lower()] = f"a generated column of the measure {quote(measure.name)}"
+    for kind, names in (("dimensions", item.dimension_names), ("measures", item.measure_names)):
+        for number, name in enumerate(names):
+            field = f"{kind}[{number}].name"
+            if not COLUMN_PATTERN.fullmatch(name):
+                yield Problem(field, f"{quote(name)} {_COLUMN_RULE} (at most 63 characters)")
+            elif owner := owners.get(name.lower()):
+                yield Problem(field, f"{quote(name)} collides with {owner} (case is ignored); rename it")
+            owners[name.lower()] = f"{kind} {quote(name)}"
+
+
+def _check_former_names(item: MetricSet) -> Iterator[Problem]:
+    """A former name must lead to one dimension or measure only."""
+    for kind, names, former_names in (
+        ("dimensions", item.dimension_names, [dimension.formerly for dimension in item.dimensions]),
+        ("measures", item.measure_names, [measure.formerly for measure in item.measures]),
     ):
-        times = Counter([*called, *(former for some in formers for former in some)])
-        twice = [(number, former) for number, some in enumerate(formers) for former in some if times[former] > 1]
-        found += [
-            _Problem(f"{kind}[{number}].formerly", f"{former!r} would name two of the {kind}; it may lead to one")
-            for number, former in twice
-        ]
-    return found
+        counts = Counter([*names, *(former for formers in former_names for former in formers)])
+        for number, formers in enumerate(former_names):
+            for former in formers:
+                if counts[former] > 1:
+                    problem = f"{quote(former)} would name two of the {kind}; each name can be used once"
+                    yield Problem(f"{kind}[{number}].formerly", problem)
 
 
-def _filter_problems(item: MetricSet) -> list[_Problem]:
-    found, alerts = [], item.alerts
-    named = [("measures", name) for name in alerts.measures] + [
-        ("minimumImpact", name) for name in alerts.minimum_impact
-    ]
-    filtered = [("dimensions", name) for name in alerts.dimensions]
-    for number, one in enumerate(alerts.snoozed):
-        named += [(f"snoozed[{number}].measures", name) for name in one.measures]
-        filtered += [(f"snoozed[{number}].dimensions", name) for name in one.dimensions]
+def _check_alerts(item: MetricSet) -> Iterator[Problem]:
+    alerts = item.alerts
+    if not 0 <= alerts.sensitivity <= 100:
+        yield Problem("alerts.sensitivity", f"{alerts.sensitivity} must be from 0 to 100")
+    measures = [("measures", name) for name in alerts.measures]
+    measures += [("minimumImpact", name) for name in alerts.minimum_impact]
+    dimensions = [("dimensions", name) for name in alerts.dimensions]
+    for number, snooze in enumerate(alerts.snoozed):
+        measures += [(f"snoozed[{number}].measures", name) for name in snooze.measures]
+        dimensions += [(f"snoozed[{number}].dimensions", name) for name in snooze.dimensions]
         try:
-            date.fromisoformat(one.until)
+            date.fromisoformat(snooze.until)
         except ValueError:
-            found.append(
-                _Problem(f"alerts.snoozed[{number}].until", f"{one.until!r} must be a date such as 2026-08-01")
-            )
-    for kind, known, names in (("measure", item.measure_names, named), ("dimension", item.dimension_names, filtered)):
-        told = f"there is no such {kind}; there are {', '.join(known) or 'none'}"
-        found += [_Problem(f"alerts.{field}", f"{name!r}: {told}") for field, name in names if name not in known]
-    found += [
-        _Problem("alerts.minimumImpact", f"{name}: {least:g} must be 0 or more")
-        for name, least in alerts.minimum_impact.items()
-        if not least >= 0
-    ]
-    return found
+            problem = f"{quote(snooze.until)} must be a date such as 2026-08-01"
+            yield Problem(f"alerts.snoozed[{number}].until", problem)
+    yield from _check_known("measure", item.measure_names, measures)
+    yield from _check_known("dimension", item.dimension_names, dimensions)
+    for name, impact in alerts.minimum_impact.items():
+        if not impact >= 0:
+            yield Problem("alerts.minimumImpact", f"{name}: {impact:g} must be 0 or more")
 
 
-def _source_problems(item: MetricSet, source: Source) -> list[_Problem]:
-    found = []
-    if source.path.startswith("/") or "//" in source.path or ".." in source.path or "://" in source.path:
-        found.append(
-            _Problem(
-                "source.path",
-                f"{source.path!r} must be a path inside the lake, such as ecommerce/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}",
-            )
-        )
-    if "/" not in source.path.partition("{{")[0]:
-        found.append(
-            _Problem(
-                "source.path",
-                f"{source.path!r} must begin with a folder of its own, as in {item.name}/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}",
-            )
-        )
-    if special := re.search(r"[^A-Za-z0-9!_.'()/=+@, -]", re.sub(r"\{\{|\}\}", "", source.path)):
-        allowed = "letters a-z, digits and ! _ . ' ( ) / = + @ , - and blanks"
-        found.append(_Problem("source.path", f"{source.path!r} has {special[0]!r}; it may hold {allowed}"))
-    if "." in source.path.split("/"):
-        found.append(
-            _Problem("source.path", f"{source.path!r} has a folder named '.', which S3 and a laptop read differently")
-        )
-    if source.path.partition("/")[0] in LAKE_FOLDERS:
-        found.append(
-            _Problem(
-                "source.path",
-                f"{source.path!r} lies in a folder of the lake's own ({', '.join(sorted(LAKE_FOLDERS))}); use another",
-            )
-        )
+def _check_known(kind: str, known: Sequence[str], used: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+    """A problem for each name that a field of `alerts` uses and that the metric set does not have."""
+    has = f"it has {', '.join(known)}" if known else "it has none"
+    for field, name in used:
+        if name not in known:
+            yield Problem(f"alerts.{field}", f"{quote(name)}: the metric set has no such {kind}; {has}")
+
+
+def _check_source(item: MetricSet, source: Source) -> Iterator[Problem]:
+    yield from _check_path(item, source.path)
     try:
-        folder = time_patterns.to_python_format(time_patterns.parse_folder_pattern(source.path).pattern)
+        folder_format = time_patterns.to_python_format(time_patterns.parse_folder_pattern(source.path).pattern)
     except UserError as error:
-        return [*found, _Problem("source.path", str(error))]
+        yield Problem("source.path", str(error))
+        return
+    yield from _check_folder_per_interval(item, source.path, folder_format)
+    yield from _check_columns(item, source)
+    yield from _check_format(source)
+
+
+def _check_path(item: MetricSet, path: str) -> Iterator[Problem]:
+    """A path must lie inside the lake, apart from Anomalake's own folders, and have a name that S3, Athena and a laptop
+    read alike.
+    """
+    shown = quote(path)
+    if path.startswith("/") or "//" in path or ".." in path or "://" in path:
+        example = "ecommerce/live/{{yyyyMMdd}}/{{HHmm}}"
+        yield Problem("source.path", f"{shown} must be a path inside the lake, such as {example}")
+    if "/" not in path.partition("{{")[0]:
+        example = f"{item.name}/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"
+        yield Problem("source.path", f"{shown} must begin with a folder of its own, such as {example}")
+    if special := re.search(r"[^A-Za-z0-9!_.'()/=+@, -]", re.sub(r"\{\{|\}\}", "", path)):
+        allowed = "letters a-z, digits, spaces and ! _ . ' ( ) / = + @ , -"
+        yield Problem("source.path", f"{shown} has {quote(special[0])}; allowed are {allowed}")
+    if "." in path.split("/"):
+        yield Problem("source.path", f"{shown} has a folder named '.', which S3 and a laptop read differently")
+    if path.partition("/")[0] in LAKE_FOLDERS:
+        reserved = ", ".join(sorted(LAKE_FOLDERS))
+        yield Problem("source.path", f"{shown} lies in a reserved folder of the lake ({reserved}); use another folder")
+
+
+def _check_folder_per_interval(item: MetricSet, path: str, folder_format: str) -> Iterator[Problem]:
+    """Each interval needs a folder of its own: tried with two days around the end of a month, and with two years."""
     day = datetime(2021, 1, 31)
-    walls = list(intervals.iterate_wall_times(day, day + intervals.INTERVAL_LENGTHS["P1D"] * 2, item.frequency))
-    if (
-        len({wall.strftime(folder) for wall in walls}) < len(walls)
-        or len({(day.replace(year=y)).strftime(folder) for y in (2021, 2022)}) < 2
-    ):
-        found.append(
-            _Problem(
-                "source.path",
-                f"{source.path!r} gives two intervals of {item.frequency} one folder; it needs all of year, month, day"
-                + ("" if item.frequency == "P1D" else ", hour" + ("" if item.frequency == "PT1H" else ", minute")),
-            )
-        )
-    wanted = [item.timestamp.column, *item.dimension_names, *item.measure_names]
-    found += [
-        _Problem(
-            "source.columns",
-            f"must name {name!r} once; it lists the file's columns in their order: {to_one_line(', '.join(source.columns), 500)}",
-        )
-        for name in wanted
-        if source.columns.count(name) != 1
-    ]
-    if len({name.lower() for name in source.columns}) < len(source.columns):
-        found.append(_Problem("source.columns", "two columns have one name (compared without case); rename one"))
-    if "slot" in {name.lower() for name in source.columns}:
-        found.append(
-            _Problem(
-                "source.columns",
-                "'slot' collides with the partition column of the live table; name the column otherwise",
-            )
-        )
-    if bad := [name for name in source.columns if not COLUMN_PATTERN.fullmatch(name)]:
-        found.append(
-            _Problem(
-                "source.columns", f"{bad[0]!r} must start with a letter or digit and hold only letters, digits, - and _"
-            )
-        )
+    wall_times = list(intervals.iterate_wall_times(day, day + intervals.INTERVAL_LENGTHS["P1D"] * 2, item.frequency))
+    folders = {wall_time.strftime(folder_format) for wall_time in wall_times}
+    years = {day.replace(year=year).strftime(folder_format) for year in (2021, 2022)}
+    if len(folders) < len(wall_times) or len(years) < 2:
+        time_fields = {"P1D": "month and day", "PT1H": "month, day and hour"}
+        needed = f"year, {time_fields.get(item.frequency, 'month, day, hour and minute')}"
+        problem = f"{quote(path)} gives two intervals of {item.frequency} the same folder; it must contain {needed}"
+        yield Problem("source.path", problem)
+
+
+def _check_columns(item: MetricSet, source: Source) -> Iterator[Problem]:
+    columns = to_one_line(", ".join(source.columns), 500)
+    for name in (item.timestamp.column, *item.dimension_names, *item.measure_names):
+        if source.columns.count(name) != 1:
+            problem = f"must contain {quote(name)} once; it lists the columns of the file in order: {columns}"
+            yield Problem("source.columns", problem)
+    names = {name.lower() for name in source.columns}
+    if len(names) < len(source.columns):
+        yield Problem("source.columns", "two columns have the same name (case is ignored); rename one")
+    if "slot" in names:
+        problem = "'slot' collides with the partition column of the live table; rename the column"
+        yield Problem("source.columns", problem)
+    if invalid := [name for name in source.columns if not COLUMN_PATTERN.fullmatch(name)]:
+        yield Problem("source.columns", f"{quote(invalid[0])} {_COLUMN_RULE}")
+
+
+def _check_format(source: Source) -> Iterator[Problem]:
     for field, value in (("delimiter", source.delimiter), ("quote", source.quote)):
         if len(value) != 1 or not value.isascii():
-            found.append(_Problem(f"source.{field}", f"{value!r} must be one ASCII character"))
+            yield Problem(f"source.{field}", f"{quote(value)} must be one ASCII character")
     if source.delimiter == source.quote or {source.delimiter, source.quote} & {"\n", "\r", "\0"}:
-        found.append(_Problem("source.delimiter", "and source.quote must differ, and neither may be a line break"))
+        yield Problem("source.delimiter", "and source.quote must differ, and neither can be a line break")
     if source.format == "jsonl" and source.charset != "UTF-8":
-        found.append(_Problem("source.charset", "must be UTF-8 for jsonl"))
+        yield Problem("source.charset", "must be UTF-8 for jsonl")
     if not 0 <= source.offset <= MAX_OFFSET_SECONDS:
-        found.append(_Problem("source.offset", f"{source.offset} must be from 0 to {MAX_OFFSET_SECONDS} seconds"))
-    return found
+        yield Problem("source.offset", f"{source.offset} must be from 0 to {MAX_OFFSET_SECONDS} seconds")
 
 
-def _mapping_problems(mapping: dict[str, str]) -> list[_Problem]:
+def _check_mapping(mapping: Mapping[str, str]) -> Iterator[Problem]:
     if unknown := next((field for field in mapping if field not in MAPPING_FIELDS), None):
-        return [
-            _Problem(
-                f"mapping.{to_one_line(unknown, 100)}",
-                f"is no field that a mapping gives; known are {', '.join(MAPPING_FIELDS)}",
-            )
-        ]
-    found = [
-        _Problem("mapping", f"lacks `{field}`; an alert needs it")
-        for field in REQUIRED_MAPPING_FIELDS
-        if field not in mapping
-    ]
+        problem = f"is not a field of a mapping; known fields: {', '.join(MAPPING_FIELDS)}"
+        yield Problem(f"mapping.{to_one_line(unknown, 100)}", problem)
+        return
+    for field in REQUIRED_MAPPING_FIELDS:
+        if field not in mapping:
+            yield Problem("mapping", f"lacks `{field}`, which every alert requires")
     for field, expression in mapping.items():
         if field in MAPPING_CONSTANTS:
             if not _is_positive(expression):
-                found.append(
-                    _Problem(
-                        f"mapping.{field}",
-                        f"{expression[:100]!r} must be a number greater than 0, such as 100 for scores from 0 to 1",
-                    )
-                )
+                rule = "must be a number greater than 0, such as 100 for scores from 0 to 1"
+                yield Problem(f"mapping.{field}", f"{quote(expression[:100])} {rule}")
             continue
         try:
             expressions.check(expression)
         except (ValueError, RecursionError) as error:
-            shown = to_one_line(expression, 200)
-            found.append(_Problem(f"mapping.{field}", f"'{shown}' is no JMESPath: {to_one_line(str(error), 200)}"))
-    return found
+            shown, reason = to_one_line(expression, 200), to_one_line(str(error), 200)
+            yield Problem(f"mapping.{field}", f"'{shown}' is not a JMESPath expression: {reason}")
 
 
 def _is_positive(text: str) -> bool:

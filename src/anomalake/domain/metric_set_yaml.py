@@ -1,4 +1,4 @@
-"""Reads metric sets from YAML files and checks them."""
+"""Reads metric sets from YAML files. An error names the file, the field, and the values that are allowed."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,7 +13,7 @@ from anomalake.domain.metric_set_checks import find_problems
 
 
 def load(file: Path) -> MetricSet:
-    """The metric set of one YAML file."""
+    """Read and check the metric set in a YAML file. Raises `UserError`."""
     try:
         with file.open(encoding="utf-8") as opened:
             text = opened.read(strict_yaml.MAX_CHARACTERS + 1)
@@ -23,38 +23,44 @@ def load(file: Path) -> MetricSet:
 
 
 def load_all(folder: Path) -> tuple[MetricSet, ...]:
-    """The metric sets of a folder (its `*.yaml`), or the one of a file; two of one name are refused."""
+    """Read the metric sets in a folder (its `*.yaml` files), or the one in a file.
+
+    Raises `UserError`, also if two have the same name.
+    """
     if not folder.exists():
-        raise UserError(f"{folder}: there is no such metric set; name a YAML file, or a folder that holds some")
+        raise UserError(f"{folder}: there is no such metric set; name a YAML file, or a folder with YAML files")
     files = [folder] if folder.is_file() else sorted(folder.glob("*.yaml"))
     if not files:
         raise UserError(
-            f"{folder}: holds no metric set; each is a file <name>.yaml (`anomalake init FILE` writes one from your data)"
+            f"{folder}: contains no metric set; add a file <name>.yaml "
+            "(`anomalake init FILE` writes one from your data)"
         )
     sets = tuple(load(file) for file in files)
     if repeated := [name for name, count in Counter(item.name for item in sets).items() if count > 1]:
-        raise UserError(f"{folder}: two metric sets are named {repeated[0]!r}; each needs a name of its own")
+        raise UserError(f"{folder}: two metric sets are named '{repeated[0]}'; rename one")
     return sets
 
 
 def parse(text: str, where: str) -> MetricSet:
-    """The metric set of a YAML text; `where` is the name that errors give it."""
+    """Read and check the metric set in a YAML text. Raises `UserError`, whose text begins with `where`."""
     document = strict_yaml.parse(text, where)
     if not isinstance(document, dict):
         raise UserError(
-            f"{where}: holds no metric set; it starts with `name:`, `frequency:`, `timestamp:` (docs/metric-sets.md)"
+            f"{where}: contains no metric set; it starts with `name:`, `frequency:`, `timestamp:` (docs/metric-sets.md)"
         )
     try:
-        item = msgspec.convert(_plain(document), MetricSet)
+        item = msgspec.convert(_expand_short_forms(document), MetricSet)
     except msgspec.ValidationError as error:
-        raise UserError(f"{where}: {_in_words(str(error))}") from error
+        raise UserError(f"{where}: {_explain(str(error))}") from error
     for field, problem in find_problems(item):
         raise UserError(f"{where}: {field}: {problem}")
     return item
 
 
-def _plain(document: dict[Any, Any]) -> dict[Any, Any]:
-    """A dimension may be written as its bare name, and `scale` as a number among the mapping's texts."""
+def _expand_short_forms(document: dict[Any, Any]) -> dict[Any, Any]:
+    """Expand a dimension that is only a name to a record, and convert `scale` from a number to text, as the other
+    fields of `mapping` are.
+    """
     dimensions = document.get("dimensions")
     if isinstance(dimensions, list):
         document = {
@@ -67,18 +73,18 @@ def _plain(document: dict[Any, Any]) -> dict[Any, Any]:
         and isinstance(scale := mapping.get("scale"), int | float)
         and not isinstance(scale, bool)
     ):
-        document = {**document, "mapping": {**mapping, "scale": _number_text(scale)}}
+        document = {**document, "mapping": {**mapping, "scale": _format_number(scale)}}
     return document
 
 
-def _number_text(number: float) -> str:
+def _format_number(number: float) -> str:
     try:
         return str(float(number))
     except OverflowError:
         return "inf"
 
 
-_ALLOWED = {
+_ALLOWED_VALUES = {
     "frequency": "P1D, PT1H, PT10M or PT5M",
     "aggregation": "SUM or AVG",
     "source.format": "csv or jsonl",
@@ -89,16 +95,17 @@ _ALLOWED = {
 }
 
 
-def _in_words(message: str) -> str:
-    """What msgspec says (`... - at `$.a.b``) with the field first, and what is allowed."""
+def _explain(message: str) -> str:
+    """A message of msgspec (`<problem> - at `$.a.b``) with the field first and the allowed values last."""
     problem, _, path = message.partition(" - at ")
     field = path.strip("`").removeprefix("$").removeprefix(".").replace("key in `$`", "")
     last = field.rpartition(".")[2]
     if problem.startswith("Invalid enum value"):
-        problem = f"{problem.removeprefix('Invalid enum value ')} must be {_ALLOWED.get(field) or _ALLOWED.get(last, 'one that is known')}"
+        allowed = _ALLOWED_VALUES.get(field) or _ALLOWED_VALUES.get(last, "one of the known values")
+        problem = f"{problem.removeprefix('Invalid enum value ')} must be {allowed}"
     elif problem.startswith("Object contains unknown field"):
         known = _RECORDS.get(last.partition("[")[0], MetricSet).__struct_encode_fields__
-        problem = f"has the unknown field {problem.rpartition('field ')[2]}; known are {', '.join(known)}"
+        problem = f"has the unknown field {problem.rpartition('field ')[2]}; known fields: {', '.join(known)}"
     problem = problem.replace("Object missing required field", "lacks the field")
     return f"{field}: {problem}" if field else problem
 

@@ -1,4 +1,4 @@
-"""Finds the metric set that receives the alerts of a detector."""
+"""Finds the metric set that an alert belongs to, by the ARN of its detector."""
 
 import re
 from fnmatch import fnmatchcase
@@ -8,11 +8,14 @@ import yaml
 from anomalake.domain import strict_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
-from anomalake.domain.text import to_one_line
+from anomalake.domain.text import quote, to_one_line
 
 
 def extract_detector_name(arn: str) -> str:
-    """What follows the type in an ARN's resource, colons and all (`alarm:api: 5xx` gives `api: 5xx`); of a text that is no ARN, its last part."""
+    """The part of an ARN's resource after the type, with all its colons (`alarm:api: 5xx` -> `api: 5xx`).
+
+    For a text that is not an ARN, the part after the last colon.
+    """
     fields = arn.split(":", 5)
     if len(fields) < 6 or fields[0] != "arn":
         return arn.rpartition(":")[2]
@@ -21,43 +24,48 @@ def extract_detector_name(arn: str) -> str:
 
 
 def names_detector(item: MetricSet, detector_arn: str) -> bool:
-    """Whether `alerts.detectors` names the detector literally, by name or by ARN."""
+    """Whether `alerts.detectors` contains the name or the ARN of the detector, compared as text."""
     return not {detector_arn, extract_detector_name(detector_arn)}.isdisjoint(item.alerts.detectors)
 
 
 def matches_detector(item: MetricSet, detector_arn: str) -> bool:
-    """Whether a pattern in `alerts.detectors` matches the detector: its ARN, its name, or what follows the last colon."""
-    called = {detector_arn, extract_detector_name(detector_arn), detector_arn.rpartition(":")[2]}
-    return any(fnmatchcase(name, pattern) for pattern in item.alerts.detectors for name in called)
+    """Whether a glob in `alerts.detectors` matches the detector's ARN, its name, or the part after the last colon."""
+    candidates = {detector_arn, extract_detector_name(detector_arn), detector_arn.rpartition(":")[2]}
+    return any(fnmatchcase(name, pattern) for pattern in item.alerts.detectors for name in candidates)
 
 
 def find_metric_set(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet:
-    """The metric set that a detector's alerts belong to; `UserError` says which line to add where.
+    """The metric set that the alerts of a detector belong to.
 
-    The nearest claim counts: the set whose mapping made the alert, a set that names the detector, a set of its name, a set whose pattern matches.
+    Raises `UserError`, which shows the line to add and where.
+
+    The first rule that matches decides: the set whose mapping read the alert, a set that names the detector, the set
+    with the detector's name, a set with a matching glob.
     """
     name = extract_detector_name(detector_arn)
-    own = [item for item in sets if item.name == name]
-    if own and detector_arn == own[0].mapping_arn and own[0].mapping:
-        return own[0]
-    for claims in (names_detector, None, matches_detector):
-        matching = own if claims is None else [item for item in sets if claims(item, detector_arn)]
+    namesakes = [item for item in sets if item.name == name]
+    if namesakes and detector_arn == namesakes[0].mapping_arn and namesakes[0].mapping:
+        return namesakes[0]
+    for has_claim in (names_detector, None, matches_detector):
+        matching = [item for item in sets if has_claim(item, detector_arn)] if has_claim else namesakes
         if len(matching) > 1:
-            several = ", ".join(item.name for item in matching)
+            listed = ", ".join(item.name for item in matching)
             raise UserError(
-                f"the detector {detector_arn!r} is claimed by several metric sets ({several}); leave it in the alerts.detectors of one"
+                f"the detector {quote(detector_arn)} is claimed by several metric sets ({listed}); "
+                "keep it in the alerts.detectors of one"
             )
         if matching:
             return matching[0]
     known = to_one_line(", ".join(item.name for item in sets), 500)
     raise UserError(
-        f"no metric set takes the alerts of the detector {detector_arn!r}; add it to one (there are: {known}): "
-        f"in src/metric_sets/<name>.yaml write `alerts: {{detectors: [{_yaml_text(name)}]}}`, or add it to the `detectors` that are there"
+        f"no metric set accepts alerts of the detector {quote(detector_arn)}; add the detector to one of {known}: "
+        f"in src/metric_sets/<name>.yaml write `alerts: {{detectors: [{_to_yaml(name)}]}}`, "
+        "or add it to the existing `detectors`"
     )
 
 
-def _yaml_text(text: str) -> str:
-    """The text as it stands in a YAML list: bare where that reads as the same text, else in double quotes."""
+def _to_yaml(text: str) -> str:
+    """The text as an element of a YAML list: plain if YAML reads it back as the same text, else in double quotes."""
     if re.fullmatch(r"[A-Za-z][\w./-]*", text, re.ASCII) and strict_yaml.parse(text, text) == text:
         return text
     quoted = yaml.safe_dump(text, default_style='"', width=float("inf"), allow_unicode=text.isprintable())

@@ -1,7 +1,9 @@
-"""The series key: the values of a metric set's dimensions, in declared order, as one text that tells any two series apart.
+"""The series key: one text for the dimension values of a time series, in declared order.
 
-Injective and the same in every engine: `%` and `|` inside a value are percent-encoded, a null is `%null`, values are joined by `|`.
-`catalog.sql.key_sql` writes the same rule in SQL.
+Different series have different keys.
+
+The encoding is injective and the same in every engine: `%` and `|` inside a value are percent-encoded, a null is
+`%null`, and `|` joins the values. `catalog.sql.key_sql` implements the same rule in SQL.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,7 @@
-"""YAML of metric sets, without silent losses and without surprises in size: what a few lines can blow up to is refused in words.
+"""Reads the YAML of metric sets strictly and within limits.
 
-A field that is written twice is refused, `2013-01-01` stays a text, and an alias counts as often as it is used.
+A field that occurs twice is an error, `2013-01-01` stays text, and an alias counts as often as it is used, so that a
+few lines cannot expand to millions of values.
 """
 
 from typing import Any
@@ -8,42 +9,43 @@ from typing import Any
 import yaml
 
 from anomalake.domain.errors import UserError
+from anomalake.domain.text import quote
 
 MAX_CHARACTERS = 200_000
-MAX_VALUES = 20_000  # fields, list elements and texts, those behind aliases counted where they are used
+MAX_VALUES = 20_000  # fields, list elements and texts; the values of an alias count each time it is used
 MAX_NUMBER_CHARACTERS = 40
-_MAX_SHOWN = 300
+_MAX_MESSAGE_CHARACTERS = 300
 
 
 def parse(text: str, where: str) -> Any:
-    """The document of a YAML text; `UserError` begins with `where`."""
+    """The document in a YAML text. Raises `UserError`, whose text begins with `where`."""
     if len(text) > MAX_CHARACTERS:
-        raise UserError(f"{where}: is longer than {MAX_CHARACTERS:,} characters; a metric set is a page or two")
+        raise UserError(f"{where}: is longer than {MAX_CHARACTERS:,} characters; a metric set has one or two pages")
     try:
         return yaml.load(text, _Loader)
     except RecursionError as error:
-        raise UserError(f"{where}: is not YAML: it is nested too deeply") from error
+        raise UserError(f"{where}: is not valid YAML: it is nested too deeply") from error
     except (
         yaml.YAMLError,
         ValueError,
         LookupError,
         TypeError,
         OverflowError,
-    ) as error:  # the library raises KeyError of `!!bool x`
-        raise UserError(f"{where}: is not YAML that can be read: {_shortened(str(error))}") from error
+    ) as error:  # for example, the library raises KeyError for `!!bool x`
+        raise UserError(f"{where}: is not valid YAML: {_shorten(str(error))}") from error
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= _MAX_SHOWN else f"{line[: _MAX_SHOWN - 1]}…"
+    return line if len(line) <= _MAX_MESSAGE_CHARACTERS else f"{line[: _MAX_MESSAGE_CHARACTERS - 1]}…"
 
 
 class _Loader(yaml.SafeLoader):
-    """The library's safe loader, which counts what it composes."""
+    """The library's safe loader, with a count of the values that it composes."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.sizes: dict[int, int] = {}  # values in a node, by the node's identity; absent while it is composed
+        self.sizes: dict[int, int] = {}  # the number of values in a node, by its id; added when the node is complete
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
@@ -52,52 +54,53 @@ class _Loader(yaml.SafeLoader):
         if node is None:
             return node
         if alias and id(node) not in self.sizes:
-            raise yaml.YAMLError(f"an alias in line {line} stands inside of what it names")
+            raise yaml.YAMLError(f"the alias in line {line} is inside the value that it refers to")
         if not alias:
-            self.sizes[id(node)] = 1 + sum(self.sizes[id(child)] for child in _children(node))
+            self.sizes[id(node)] = 1 + sum(self.sizes[id(child)] for child in _get_children(node))
             _check_text(node, line)
         if self.sizes[id(node)] > MAX_VALUES or len(self.sizes) > MAX_VALUES:
             raise yaml.YAMLError(
-                f"it holds more than {MAX_VALUES:,} values (line {line}), those behind aliases counted where they are used"
+                f"it contains more than {MAX_VALUES:,} values (line {line}); "
+                "the values of an alias count each time it is used"
             )
         return node
 
 
-def _children(node: yaml.Node) -> list[yaml.Node]:
+def _get_children(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
-        return [one for pair in node.value for one in pair]
+        return [child for pair in node.value for child in pair]
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def _check_text(node: yaml.Node, line: int) -> None:
     if isinstance(node, yaml.ScalarNode) and any("\ud800" <= c <= "\udfff" for c in node.value):
-        raise yaml.YAMLError(f"a text in line {line} has half of a surrogate pair")
+        raise yaml.YAMLError(f"the text in line {line} contains half of a surrogate pair")
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set[Any]()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise yaml.YAMLError(f"the name of a field must be a text (line {key.start_mark.line + 1})")
         name = loader.construct_object(key)
         if name in seen:
-            raise yaml.YAMLError(
-                f"the field {_shortened(str(name))[:100]!r} stands twice (line {node.start_mark.line + 1} and after)"
-            )
+            shown, line = quote(_shorten(str(name))[:100]), node.start_mark.line + 1
+            raise yaml.YAMLError(f"the field {shown} occurs twice (line {line} and after)")
         seen.add(name)
     return loader.construct_mapping(node, deep=True)
 
 
-def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
+def _construct_number(loader: _Loader, node: yaml.ScalarNode) -> float:
     if len(node.value) > MAX_NUMBER_CHARACTERS:
         raise yaml.YAMLError(
-            f"line {node.start_mark.line + 1}: a number of {len(node.value):,} characters; at most {MAX_NUMBER_CHARACTERS} are read"
+            f"line {node.start_mark.line + 1}: a number has {len(node.value):,} characters; "
+            f"the limit is {MAX_NUMBER_CHARACTERS}"
         )
-    whole = node.tag == "tag:yaml.org,2002:int"
-    return loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)
+    is_integer = node.tag == "tag:yaml.org,2002:int"
+    return loader.construct_yaml_int(node) if is_integer else loader.construct_yaml_float(node)
 
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
-_Loader.add_constructor("tag:yaml.org,2002:int", _number)
-_Loader.add_constructor("tag:yaml.org,2002:float", _number)
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _construct_number)

@@ -1,12 +1,24 @@
-"""Text that people read, on one line and within a length."""
+"""Text for people: on one line, within a length, without control characters."""
 
 
 def replace_unprintable(text: str) -> str:
-    """The text on one line, with a blank for each character that is not printable (line breaks, control characters, marks of direction)."""
+    """The text with a space for each unprintable character (line breaks, control characters, direction marks)."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
-def to_one_line(text: str, most: int) -> str:
-    """A text for people on one line, no longer than the services take it, and without what CloudFormation would take for a parameter."""
+def to_one_line(text: str, max_characters: int) -> str:
+    """The text on one line, cut to `max_characters`.
+
+    `${` becomes `$ {`, because CloudFormation reads `${...}` as a parameter.
+    """
     line = " ".join(replace_unprintable(text).split()).replace("${", "$ {")
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+    return line if len(line) <= max_characters else f"{line[: max_characters - 1]}…"
+
+
+def quote(text: str) -> str:
+    """The text in quotes, for a message; double quotes if it contains a single quote.
+
+    Unprintable characters become spaces.
+    """
+    mark = '"' if "'" in text and '"' not in text else "'"
+    return f"{mark}{replace_unprintable(text)}{mark}"

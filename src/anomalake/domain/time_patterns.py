@@ -1,6 +1,8 @@
-"""Java date patterns (`yyyy-MM-dd HH:mm:ss`), in which metric sets write timestamps and folders, and what each engine calls the same.
+"""Java date patterns (`yyyy-MM-dd HH:mm:ss`) for timestamps and folders of metric sets, and their translation for each
+engine.
 
-Source: `DateTimeFormatter` of the Java platform; the format specifiers of Trino's `date_parse` (those of MySQL) and of Python's `strptime`.
+Sources: `DateTimeFormatter` (Java platform), "Date and time functions" (Trino, whose `date_parse` uses the specifiers
+of MySQL), `strptime` (Python).
 """
 
 import re
@@ -9,11 +11,12 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 from anomalake.domain.errors import UserError
+from anomalake.domain.text import quote
 
-UNIX = "UNIX"  # the one timestamp format that is not a pattern: seconds or milliseconds since 1970
-MAX_UNIX_SECONDS = 94_694_400_000  # a UNIX timestamp above this is in milliseconds (the ended service's rule)
+UNIX = "UNIX"  # the only timestamp format that is not a pattern: seconds or milliseconds since 1970
+MAX_UNIX_SECONDS = 94_694_400_000  # a larger UNIX timestamp is in milliseconds (the rule of Lookout for Metrics)
 
-# Java letters: (Python, Trino), the widths at which they are understood.
+# Java letter: (Python, Trino, supported widths).
 _FIELDS: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "y": ("%Y", "%Y", (4,)),
     "M": ("%m", "%m", (1, 2)),
@@ -26,79 +29,84 @@ _FIELDS: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "S": ("%f", "%f", (3, 6)),
 }
 _TOKEN = re.compile(r"'(?:[^']|'')*'|([A-Za-z])\1*|[^A-Za-z']")
-_FOLDER_FIELDS = {"yyyy", "MM", "dd", "HH", "mm", "ss"}  # fixed widths, so that folders sort as their dates do
+_FOLDER_FIELDS = {"yyyy", "MM", "dd", "HH", "mm", "ss"}  # fixed widths, so that folders sort by date
 _FOLDER_KEYS = re.compile(r"\{\{([^{}]*)\}\}")
 
 
-def _literal(token: str) -> str:
-    """What a token without letters stands for; text in quotes, without them."""
+def _unquote(token: str) -> str:
+    """The text that a token without a field stands for."""
     return (token[1:-1].replace("''", "'") or "'") if token[0] == "'" else token
 
 
 def _translate(pattern: str, engine: Literal[0, 1]) -> str:
-    """The pattern as Python (0) or Trino (1) writes it; `UserError` names the letters that are not understood."""
+    """The pattern for Python (0) or Trino (1). Raises `UserError`, which names the unsupported letters."""
+    shown = f"the date pattern {quote(pattern)}"
     position, seen = 0, set()
     parts: list[str] = []
     while position < len(pattern):
         match = _TOKEN.match(pattern, position)
         if match is None:
-            raise UserError(f"the date pattern {pattern!r} has a quote that is not closed")
+            raise UserError(f"{shown} has a quote that is not closed")
         token, letter, position = match[0], match[1], match.end()
         if letter is None:
-            parts.append(_literal(token).replace("%", "%%"))
+            parts.append(_unquote(token).replace("%", "%%"))
         elif letter in seen:
-            raise UserError(f"the date pattern {pattern!r} has {letter!r} twice")
+            raise UserError(f"{shown} has '{letter}' twice")
         elif letter in _FIELDS and len(token) in _FIELDS[letter][2]:
             seen.add(letter)
             parts.append(_FIELDS[letter][engine])
         else:
-            allowed = " ".join(letter * width for letter, (_, _, widths) in _FIELDS.items() for width in widths)
-            raise UserError(
-                f"the date pattern {pattern!r} has {token!r}; understood are {allowed}, and text in single quotes"
-            )
+            supported = " ".join(letter * width for letter, (_, _, widths) in _FIELDS.items() for width in widths)
+            raise UserError(f"{shown} has '{token}'; supported are {supported}, and text in single quotes")
     return "".join(parts)
 
 
-@cache  # asked for each live file and row
+@cache  # called for each live file and row
 def to_python_format(pattern: str) -> str:
-    """For `datetime.strptime` and `strftime`."""
+    """The pattern for Python's `datetime.strptime` and `strftime`. Raises `UserError`."""
     return _translate(pattern, 0)
 
 
+def to_trino_format(pattern: str) -> str:
+    """The pattern for `date_parse` and `date_format` of Trino (Athena). Raises `UserError`."""
+    return _translate(pattern, 1)
+
+
 def has_hour(pattern: str) -> bool:
-    """Whether the pattern says a time of day, and not a day alone; UNIX times name instants and need no such care."""
+    """Whether the pattern contains the hour, and not only the day.
+
+    False for `UNIX`, whose times are instants and need no time zone.
+    """
     return any(match[1] in ("H", "h") for match in _TOKEN.finditer(pattern)) and pattern != UNIX
 
 
 def check_timestamp_pattern(pattern: str, *, hour: bool) -> None:
-    """Refuse (`UserError`) a pattern that does not say the day, or the hour where one is needed."""
+    """Raise `UserError` if the pattern lacks the year, month or day, or (with `hour`) the hour."""
     letters = {match[1] for match in _TOKEN.finditer(pattern) if match[1]}
     to_python_format(pattern)
     if not {"y", "M", "d"} <= letters or (hour and not letters & {"H", "h"}) or ("h" in letters) != ("a" in letters):
-        raise UserError(
-            f"the date pattern {pattern!r} must say year, month, day{' and hour' if hour else ''}, with a where hh is used"
-        )
-
-
-def to_trino_format(pattern: str) -> str:
-    """For Trino's (Athena's) `date_parse` and `date_format`."""
-    return _translate(pattern, 1)
+        fields = "year, month, day and hour" if hour else "year, month and day"
+        raise UserError(f"the date pattern {quote(pattern)} must contain {fields}, and use hh and a together")
 
 
 class FolderPattern(NamedTuple):
-    """A source path split where its date begins and ends: `prefix` + date by `pattern` + `suffix`."""
+    """A source path in three parts: `prefix`, the date in the form of `pattern`, `suffix`."""
 
     prefix: str
-    pattern: str  # one Java pattern; what stands between two {{...}} is quoted in it
+    pattern: str  # one Java pattern; the text between two {{...}} is quoted in it
     suffix: str
 
 
 @cache
 def parse_folder_pattern(path: str) -> FolderPattern:
-    """`ecommerce/live/{{yyyyMMdd}}/{{HHmm}}` -> (`ecommerce/live/`, `yyyyMMdd/HHmm`, ``)."""
+    """Split a source path: `ecommerce/live/{{yyyyMMdd}}/{{HHmm}}` -> (`ecommerce/live/`, `yyyyMMdd/HHmm`, ``).
+
+    Raises `UserError`.
+    """
+    shown = f"the path {quote(path)}"
     keys = list(_FOLDER_KEYS.finditer(path))
     if not keys:
-        raise UserError(f"the path {path!r} names no date; write it as in ecommerce/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}")
+        raise UserError(f"{shown} contains no date; write it as in ecommerce/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}")
     pattern = ""
     for before, key in zip([None, *keys], keys, strict=False):
         if before is not None:
@@ -106,71 +114,80 @@ def parse_folder_pattern(path: str) -> FolderPattern:
             pattern += "'" + between.replace("'", "''") + "'" if re.search(r"[A-Za-z']", between) else between
         pattern += key[1]
     if "," in pattern:
-        raise UserError(
-            f"the path {path!r} has a comma in its date; Athena separates the first date and the last by one, so use another character"
-        )
-    letters = [match[0] for match in _TOKEN.finditer(pattern) if match[1]]
-    if wrong := [token for token in letters if token not in _FOLDER_FIELDS]:
-        raise UserError(
-            f"the path {path!r} has {wrong[0]!r} in its date; folders are named by {' '.join(sorted(_FOLDER_FIELDS))}"
-        )
+        reason = "Athena separates the first and the last date with a comma"
+        raise UserError(f"{shown} has a comma in its date; use another character, because {reason}")
+    fields = [match[0] for match in _TOKEN.finditer(pattern) if match[1]]
+    if unsupported := [field for field in fields if field not in _FOLDER_FIELDS]:
+        supported = " ".join(sorted(_FOLDER_FIELDS))
+        raise UserError(f"{shown} has '{unsupported[0]}' in its date; supported in folders are {supported}")
     to_python_format(pattern)
     return FolderPattern(path[: keys[0].start()], pattern, path[keys[-1].end() :].rstrip("/"))
 
 
 @cache
 def parse_day_pattern(path: str) -> FolderPattern | None:
-    """The folder of a day that holds those of its intervals; None where the path has no such folder, or where engines hide what lies below it.
+    """The folder of a day, which contains the folders of its intervals.
 
-    `ecommerce/live/{{yyyyMMdd}}/{{HHmm}}` -> (`ecommerce/live/`, `yyyyMMdd`, ``); `ecommerce/live/{{yyyyMMddHHmm}}` -> None.
+    None if there is no such folder, or if engines ignore the folders below it.
+
+    `ecommerce/live/{{yyyyMMdd}}/{{HHmm}}` -> (`ecommerce/live/`, `yyyyMMdd`, ``); `ecommerce/live/{{yyyyMMddHHmm}}` ->
+    None.
     """
     prefix, pattern, rest = parse_folder_pattern(path)
-    fields, after, end = set[str](), "", 0  # seen so far; what stands after the last of them, which ends there
+    fields, literal, end = (
+        set[str](),
+        "",
+        0,
+    )  # fields read so far; the literal text after the last field, which ends at `end`
     for match in _TOKEN.finditer(pattern):
         if not match[1]:
-            after += _literal(match[0])
-        elif {"y", "M", "d"} <= fields and "/" in after:
+            literal += _unquote(match[0])
+        elif {"y", "M", "d"} <= fields and "/" in literal:
             below = datetime(2000, 1, 1).strftime(to_python_format(pattern[end:])) + rest
-            whole = len(fields) == 3 and not re.search("/[_.]", below)
-            return FolderPattern(prefix, pattern[:end], after.partition("/")[0]) if whole else None
+            is_day_folder = len(fields) == 3 and not re.search("/[_.]", below)
+            return FolderPattern(prefix, pattern[:end], literal.partition("/")[0]) if is_day_folder else None
         else:
-            after, end = "", match.end()
+            literal, end = "", match.end()
             fields.add(match[1])
     return None
 
 
-@cache  # asked for each live file
+@cache  # called for each live file
 def split_pattern(pattern: str) -> tuple[tuple[str, str], ...]:
-    """A folder's pattern in order: of each field the letter and the text (`("y", "yyyy")`), of a literal no letter and what it stands for."""
-    return tuple((match[1] or "", match[0] if match[1] else _literal(match[0])) for match in _TOKEN.finditer(pattern))
+    """The parts of a folder pattern, in order: (letter, field) such as `("y", "yyyy")`, or ("", literal text)."""
+    return tuple((match[1] or "", match[0] if match[1] else _unquote(match[0])) for match in _TOKEN.finditer(pattern))
 
 
 def locate_fields(pattern: str) -> dict[str, tuple[int, int]]:
-    """Where a folder's pattern, whose fields have fixed widths, has each letter's field: its first character, from 0, and its width."""
-    found, at = {}, 0
+    """The position (from 0) and width of each letter's field in a folder pattern, whose fields have fixed widths."""
+    fields, position = {}, 0
     for letter, text in split_pattern(pattern):
         if letter:
-            found[letter] = (at, len(text))
-        at += len(text)
-    return found
+            fields[letter] = (position, len(text))
+        position += len(text)
+    return fields
 
 
 def sorts_by_date(pattern: str) -> bool:
-    """Whether folders of this pattern sort as their dates do: the year first, then month, day and time."""
+    """Whether folders of this pattern sort by date: the year first, then month, day and time."""
     letters = list(locate_fields(pattern))
     return letters == sorted(letters, key="yMdHms".index)
 
 
 @cache
 def build_folder_regex(path: str) -> str:
-    """What the address in S3 of a file in an interval's folder begins with, as a regular expression; the group is the date in it."""
+    """A regular expression for the start of the S3 address of a file in an interval's folder. Its group is the date."""
     prefix, pattern, suffix = parse_folder_pattern(path)
     parts = [
-        f"[0-9]{{{len(match[0])}}}" if match[1] else _exactly(_literal(match[0])) for match in _TOKEN.finditer(pattern)
+        f"[0-9]{{{len(match[0])}}}" if match[1] else _escape_regex(_unquote(match[0]))
+        for match in _TOKEN.finditer(pattern)
     ]
-    return f"^s3://[^/]+/{_exactly(prefix)}({''.join(parts)}){_exactly(suffix)}/"
+    return f"^s3://[^/]+/{_escape_regex(prefix)}({''.join(parts)}){_escape_regex(suffix)}/"
 
 
-def _exactly(text: str) -> str:
-    """The text in a regular expression of any engine: brackets around a mark mean itself everywhere, a backslash before it does not."""
+def _escape_regex(text: str) -> str:
+    """The text as a regular expression for any engine.
+
+    All engines read brackets around a character alike; a backslash before it they do not.
+    """
     return re.sub(r"[^A-Za-z0-9/ ]", lambda match: f"[{match[0]}]", text)

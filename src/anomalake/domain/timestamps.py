@@ -1,15 +1,14 @@
-"""Timestamps of alerts: read, normalized and written."""
+"""Timestamps of alerts: parse, normalize and format them."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from anomalake.domain.errors import AlertError
+from anomalake.domain.text import quote
 
-EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT = (
-    datetime(2000, 1, 1),
-    datetime(2100, 1, 1),
-)  # naive UTC; what the tables' partitions cover
+# The partitions of the tables cover timestamps from the first of these on and before the second; naive UTC.
+EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT = datetime(2000, 1, 1), datetime(2100, 1, 1)
 
 _TIMESTAMP = re.compile(
     r"(?P<wall>\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.\d+)?"
@@ -18,27 +17,40 @@ _TIMESTAMP = re.compile(
 
 
 def parse_timestamp(text: str) -> datetime:
-    """An ISO instant (`2022-03-04T05:25:00.000+0000`; Java adds a zone, `...T05:25Z[UTC]`) as naive UTC; the zone decides only without an offset."""
+    """An ISO 8601 timestamp (`2022-03-04T05:25:00.000+0000`) as naive UTC. Raises `AlertError`.
+
+    Java can add a time zone (`2022-03-04T05:25Z[UTC]`), which counts only if there is no offset.
+    """
     match = _TIMESTAMP.fullmatch(text)
     if match is None or not (match["offset"] or match["zone"]):
-        raise AlertError(f"timestamp: {text!r} is not written like 2022-03-04T05:25Z[UTC] or 2022-03-04T05:25:00+01:00")
+        raise AlertError(f"timestamp: {quote(text)} must look like 2022-03-04T05:25Z[UTC] or 2022-03-04T05:25:00+01:00")
     try:
-        wall = datetime.fromisoformat(match["wall"])
-        instant = wall.replace(tzinfo=_tzinfo(match["offset"], match["zone"])).astimezone(UTC).replace(tzinfo=None)
+        wall_time = datetime.fromisoformat(match["wall"])
+        zone = _parse_zone(match["offset"], match["zone"])
+        instant = wall_time.replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, ZoneInfoNotFoundError, OSError) as error:
-        raise AlertError(f"timestamp: {text!r} names no instant: {error}") from error
+        raise AlertError(f"timestamp: {quote(text)} is not a valid time: {error}") from error
     if not EARLIEST_TIMESTAMP <= instant < TIMESTAMP_LIMIT:
         raise AlertError(
-            f"timestamp: {text!r} lies outside the years {EARLIEST_TIMESTAMP.year} to {TIMESTAMP_LIMIT.year - 1} that the tables cover"
+            f"timestamp: {quote(text)} must be in the years {EARLIEST_TIMESTAMP.year} to {TIMESTAMP_LIMIT.year - 1}, "
+            "which the tables cover"
         )
     return instant
+
+
+def format_timestamp(instant: datetime) -> str:
+    """A naive UTC time as the `timestamp` of an alert, without fractions of a second."""
+    return f"{instant:%Y-%m-%dT%H:%M:%S}Z[UTC]"
 
 
 _FRACTION = re.compile(r"T\d\d:\d\d:\d\d\.(\d{1,9})")
 
 
 def normalize_report_time(text: str) -> str:
-    """An instant, written like a timestamp, in UTC and with milliseconds; such texts sort by time. `AlertError` where it cannot be read."""
+    """A timestamp in UTC with milliseconds (`2022-03-04T05:25:00.000Z`). These texts sort by time.
+
+    Raises `AlertError`.
+    """
     try:
         instant = parse_timestamp(text)
     except AlertError as error:
@@ -47,15 +59,18 @@ def normalize_report_time(text: str) -> str:
     return f"{instant:%Y-%m-%dT%H:%M:%S}.{(match[1] if match else '').ljust(3, '0')[:3]}Z"
 
 
-def normalize_report_time_or_none(found: object) -> str | None:
-    """`normalize_report_time` of what a service or an envelope says; null where that is no time, which costs the order of reports and not the alert."""
+def normalize_report_time_or_none(value: object) -> str | None:
+    """`normalize_report_time` of a value that a service or an envelope gives; None if it is not a timestamp.
+
+    Without the time, the alert is still valid; only the order of its reports is unknown.
+    """
     try:
-        return normalize_report_time(found) if isinstance(found, str) else None
+        return normalize_report_time(value) if isinstance(value, str) else None
     except AlertError:
         return None
 
 
-def _tzinfo(offset: str | None, zone_name: str | None) -> timezone | ZoneInfo:
+def _parse_zone(offset: str | None, zone_name: str | None) -> timezone | ZoneInfo:
     if offset is None:
         return ZoneInfo(zone_name or "")
     if offset == "Z":
@@ -63,8 +78,3 @@ def _tzinfo(offset: str | None, zone_name: str | None) -> timezone | ZoneInfo:
     digits = offset[1:].replace(":", "")
     sign = -1 if offset[0] == "-" else 1
     return timezone(sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]), seconds=int(digits[4:] or 0)))
-
-
-def format_timestamp(instant: datetime) -> str:
-    """A naive UTC instant as an alert's `timestamp`, without fractions of a second."""
-    return f"{instant:%Y-%m-%dT%H:%M:%S}Z[UTC]"

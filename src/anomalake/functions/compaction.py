@@ -1,9 +1,10 @@
 """Compaction: joins the objects that the detector writes for each interval of a day into one object for the day.
 
-Decision 0010 explains the design. S3 changes one object at a time, but a query lists and reads many. Compaction of a day
-therefore takes several steps. First the day's object is written, while the views of the catalog still exclude it. Then one
-object, `days.jsonl`, tells the views to read the day's object instead of the others. Only then are the others deleted. The
-time between two steps is longer than a query can run, so no query reads a row twice or misses one.
+Decision 0010 explains the design. S3 changes one object at a time, but a query lists and reads many. Compaction of a
+day therefore takes several steps. First the day's object is written, while the views of the catalog still exclude it.
+Then one object, `days.jsonl`, tells the views to read the day's object instead of the others. Only then are the
+others deleted. The time between two steps is longer than a query can run, so no query reads a row twice or misses
+one.
 
 Only a run that holds the lease of the detector may call these functions.
 """
@@ -33,9 +34,9 @@ _NEXT_STEP: dict[Step, Step] = {"begun": "written", "written": "switched", "swit
 class DayCompaction(msgspec.Struct, frozen=True):
     """A day being compacted: one line of `days.jsonl`.
 
-    `target` is the name of the day's object in every table, without the extension. `switched` says whether the views read
-    that object instead of the others. The line with the step `through` is not a day being compacted: compaction of all days
-    up to and including this one has started or finished.
+    `target` is the name of the day's object in every table, without the extension. `switched` says whether the views
+    read that object instead of the others. The line with the step `through` is not a day being compacted: compaction
+    of all days up to and including this one has started or finished.
     """
 
     day: str
@@ -50,9 +51,9 @@ def compact_days(
 ) -> int:
     """Advance each day that is ready for its next step, and start compaction of finished days.
 
-    `after` and `now` are naive UTC. The detector has processed every interval up to `after`, and writes no more objects of
-    the days before it. Returns the number of days being compacted. Raises `StorageError` when a step of a day failed; the
-    other days advance nevertheless.
+    `after` and `now` are naive UTC. The detector has processed every interval up to `after`, and writes no more
+    objects of the days before it. Returns the number of days being compacted. Raises `StorageError` when a step of a
+    day failed; the other days advance nevertheless.
     """
     if metric_set.frequency == "P1D":
         return 0  # an interval is a day already
@@ -100,7 +101,10 @@ def _write_days(
 
 
 def read_days(stored: StoredObject | None, key: str) -> list[DayCompaction]:
-    """The days being compacted in their order, and the `through` line. Raises `UnreadableError` when the object is damaged."""
+    """The days being compacted in their order, and the `through` line.
+
+    Raises `UnreadableError` when the object is damaged.
+    """
     try:
         lines = stored.data.splitlines() if stored else []
         days = [msgspec.json.decode(line, type=DayCompaction) for line in lines]
@@ -160,7 +164,10 @@ def _read_rows(store: Store, key: str, form: Format, schema: Sequence[tables.Col
 def _advance(
     store: Store, metric_set: MetricSet, form: Format, day: DayCompaction, now: datetime
 ) -> list[DayCompaction]:
-    """Take the next step. Returns the day after the step, or an empty list when it is finished. A step can be repeated."""
+    """Take the next step.
+
+    Returns the day after the step, or an empty list when it is finished. A step can be repeated.
+    """
     if day.step == "begun" and not _write_target(store, metric_set, form, day):
         return []
     if day.step == "switched":

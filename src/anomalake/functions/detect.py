@@ -1,7 +1,8 @@
-"""The function that runs a metric set's detector: `{"metricSet": "<name>"}`, as the schedule sends it; it scores every interval that is due.
+"""The detect Lambda function: runs the detector of a metric set over every interval that is due.
 
-One run at a time for a metric set: a lease in the lake keeps a second one away, and the state is only replaced where it is still the one that was
-read. A run that is cut short did nothing that the next one would not do again, to the same bytes and with the same alert ids.
+The schedule of the metric set invokes it with the event `{"metricSet": "<name>"}`. A lease in the lake lets one run
+of a metric set work at a time, and the state is replaced only when it is still the one that was read. The next run
+repeats the work of a run that was interrupted, and writes the same bytes and sends alerts with the same ids.
 """
 
 import contextlib
@@ -12,13 +13,15 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
-from anomalake.detect import model, schedule, state
-from anomalake.detect.detector import Detector, Health, IntervalResult
+from anomalake.detect import schedule, state
+from anomalake.detect.detector import Detector
+from anomalake.detect.interval_result import Health, IntervalResult
+from anomalake.detect.parameters import HISTORY_DAYS
 from anomalake.detect.state import Memory
 from anomalake.detect.timeline import describe_waiting, find_not_due
-from anomalake.domain import alert as alerts
 from anomalake.domain import intervals
 from anomalake.domain.alert import Alert
+from anomalake.domain.alert import encode as encode_alert
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
@@ -30,219 +33,263 @@ from anomalake.functions.settings import METRICS_NAMESPACE, Settings, load_setti
 from anomalake.lake import encoding, layout, live_data, tables
 from anomalake.lake.ingest import Message
 from anomalake.lake.layout import Table
-from anomalake.lake.live_data import Finding
-from anomalake.lake.store import StorageError, Store
+from anomalake.lake.live_data import Finding, IntervalData
+from anomalake.lake.store import StorageError, Store, StoredObject
 
-RESERVED_MS = 90_000  # of the function's time, for writing the state
-MAX_LOGGED_FINDINGS = 10  # of an interval, in the log
-MAX_MISSED_INTERVALS = 24  # intervals without data that are looked at again
+RESERVED_MS = 90_000  # of the function's time, to write the state
+MAX_LOGGED_FINDINGS = 10  # of one interval
+MAX_EMPTY_INTERVALS = 24  # the newest intervals without data, for which later runs look for data again
 
 logger = Logger()
 metrics = Metrics(namespace=METRICS_NAMESPACE)
 
 
 class RunResult(NamedTuple):
-    """What a run did: intervals with data, without, those still due, alerts sent, and intervals whose data came after they were processed."""
+    """The result of a run, in numbers of intervals and alerts.
+
+    `scored` intervals had data and `empty` ones had none; `due` intervals still have to be processed; `late`
+    intervals received data after they were processed. `findings` are about live data in the future, and `notes` are
+    lines of text about live data that is not due yet.
+    """
 
     scored: int
     empty: int
     due: int
     alerts: int
     late: int = 0
-    findings: tuple[Finding, ...] = ()  # live data that lies in the future
-    notes: tuple[str, ...] = ()  # lines about live data that is left for later
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class _Progress(NamedTuple):
+    """The state after some intervals, their counts, and the error that ended processing."""
+
+    memory: Memory
+    scored: int = 0
+    empty: int = 0
+    alerts: int = 0
+    error: StorageError | None = None
 
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Run the detector of the named metric set; counts of what was done, or why it was not."""
+    """Run the detector of the metric set that the event names. Returns counts, or why the run was skipped."""
     settings = load_settings()
-    name = event.get("metricSet") if isinstance(event, dict) else None
-    item = next((one for one in settings.metric_sets if one.name == name), None)
-    if item is None or item.source is None:
-        known = ", ".join(one.name for one in settings.metric_sets if one.source is not None)
-        raise ValueError(
-            f'the event must be {{"metricSet": "<name>"}}, of a metric set with a source ({known}); it is {json.dumps(event)[:200]}'
-        )
+    metric_set = _find_metric_set(event, settings)
     now = datetime.now(UTC).replace(tzinfo=None)
-    metrics.add_dimension("MetricSet", item.name)
-    with hold_lease(settings.store, item, now) as mine:
-        metrics.add_metric("RunsSkipped", "Count", int(not mine))
-        if not mine:
-            logger.info("another run is under way", metric_set=item.name, holder=describe_holder(settings.store, item))
-            return {"metricSet": item.name, "skipped": "another run is under way"}
+    metrics.add_dimension("MetricSet", metric_set.name)
 
-        def has_time() -> bool:
-            return context is None or context.get_remaining_time_in_millis() > RESERVED_MS
+    def has_time() -> bool:
+        return context is None or context.get_remaining_time_in_millis() > RESERVED_MS
 
-        done, memory = run_detector(item, settings, now, has_time)
-        compact_finished_days(item, settings, memory, now, has_time)
-    counts = {"IntervalsScored": done.scored, "IntervalsEmpty": done.empty, "IntervalsDue": done.due, "IntervalsSilent": memory.silent_intervals,
-              "IntervalsLate": done.late, "AlertsRaised": done.alerts}  # fmt: skip
-    for metric, count in counts.items():
-        metrics.add_metric(metric, "Count", count)
-    did = {name: value for name, value in done._asdict().items() if name not in ("findings", "notes")}
+    with hold_lease(settings.store, metric_set, now) as acquired:
+        metrics.add_metric("RunsSkipped", "Count", int(not acquired))
+        if not acquired:
+            skipped = "another run is under way"
+            logger.info(skipped, metric_set=metric_set.name, holder=describe_holder(settings.store, metric_set))
+            return {"metricSet": metric_set.name, "skipped": skipped}
+        result, memory = run_detector(metric_set, settings, now, has_time)
+        compact_finished_days(metric_set, settings, memory, now, has_time)
+    counts = {
+        "IntervalsScored": result.scored,
+        "IntervalsEmpty": result.empty,
+        "IntervalsDue": result.due,
+        "IntervalsSilent": memory.silent_intervals,
+        "IntervalsLate": result.late,
+        "AlertsRaised": result.alerts,
+    }
+    for name, count in counts.items():
+        metrics.add_metric(name, "Count", count)
+    summary = {name: value for name, value in result._asdict().items() if name not in ("findings", "notes")}
+    through = memory.last_processed.isoformat()
+    status = memory.detector.status()
     logger.info(
-        "detector ran",
-        metric_set=item.name,
-        through=memory.last_processed.isoformat(),
-        status=memory.detector.status(),
-        notes=done.notes,
-        **did,
+        "detector ran", metric_set=metric_set.name, through=through, status=status, notes=result.notes, **summary
     )
-    return {"metricSet": item.name, "through": memory.last_processed.isoformat(), **did}
+    return {"metricSet": metric_set.name, "through": through, **summary}
+
+
+def _find_metric_set(event: object, settings: Settings) -> MetricSet:
+    name = event.get("metricSet") if isinstance(event, dict) else None
+    with_source = [metric_set for metric_set in settings.metric_sets if metric_set.source is not None]
+    for metric_set in with_source:
+        if metric_set.name == name:
+            return metric_set
+    known = ", ".join(metric_set.name for metric_set in with_source)
+    expected = f'the event must be {{"metricSet": "<name>"}} with a metric set that has a source ({known})'
+    raise ValueError(f"{expected}; it is {json.dumps(event)[:200]}")
 
 
 def run_detector(
     metric_set: MetricSet, settings: Settings, now: datetime, has_time: Callable[[], bool]
 ) -> tuple[RunResult, Memory]:
-    """Score what is due at `now` (naive UTC) as long as `has_time()`, and keep what was learned."""
-    store, last = settings.store, schedule.last_due(metric_set, now)
-    known, head = load_state(store, metric_set)
-    if known is None and store.get(layout.compaction_key(metric_set)) is not None:
-        raise UserError(
-            f"{layout.state_key(metric_set)}: is gone, but not what the detector wrote with it; {state.rebuild_hint(metric_set)}"
-        )
-    memory = known or _beginning(store, metric_set, last)
-    if memory.last_processed > now:
-        when = f"has processed intervals up to {memory.last_processed} UTC, which lies in the future"
-        raise UserError(
-            f"{layout.state_key(metric_set)}: the detector {when}, so nothing would be scored until then; {state.rebuild_hint(metric_set)}"
-        )
+    """Score the intervals that are due at `now` (naive UTC) while `has_time()` is true, and save the state.
+
+    Raises `UserError` when the state does not fit, and `StorageError` when storage failed. When live data could not
+    be read, the state after the intervals before it is saved first.
+    """
+    store, last_due = settings.store, schedule.last_due(metric_set, now)
+    memory, head = _load_memory(store, metric_set, last_due, now)
     feedback = read_feedback(store, metric_set)
     memory.detector.feedback = feedback.feedback
     for problem in feedback.problems:
-        logger.warning("feedback that says nothing", problem=problem)
-    memory, late = _late(memory, store, metric_set, settings)
-    scored = empty = sent = 0
-    broken: StorageError | None = None
-    for start in _walked(store, metric_set, memory.last_processed, last):
+        logger.warning("feedback cannot be read and is ignored", problem=problem)
+    memory, late = _record_late_data(memory, metric_set, settings)
+    progress = _process_intervals(memory, metric_set, settings, last_due, has_time)
+    memory, due = progress.memory, 0
+    if memory.detector.series:  # otherwise no readable data has arrived; the first data will be learned as history
+        save_state(store, metric_set, memory, head)
+        due = sum(1 for _ in schedule.due_intervals(metric_set, memory.last_processed, last_due))
+    if progress.error is not None:
+        raise progress.error
+    findings, waiting = find_not_due(metric_set, live_data.list_interval_starts(store, metric_set, last_due), now)
+    for finding in findings[:MAX_LOGGED_FINDINGS]:
+        logger.warning("live data in the future", where=finding.where, problem=finding.problem, of=len(findings))
+    notes = tuple(describe_waiting(metric_set, waiting))
+    counts = (progress.scored, progress.empty, due, progress.alerts, late)
+    return RunResult(*counts, findings=tuple(findings), notes=notes), memory
+
+
+def _load_memory(
+    store: Store, metric_set: MetricSet, last_due: datetime, now: datetime
+) -> tuple[Memory, StoredObject | None]:
+    """The state of the detector, or a new one, and the head it was read from."""
+    memory, head = load_state(store, metric_set)
+    key, remedy = layout.state_key(metric_set), state.rebuild_hint(metric_set)
+    if memory is None:
+        if store.get(layout.compaction_key(metric_set)) is not None:
+            raise UserError(f"{key}: is gone, but other objects that the detector wrote with it exist; {remedy}")
+        memory = _create_memory(store, metric_set, last_due)
+    if memory.last_processed > now:
+        problem = f"the detector has processed intervals up to {memory.last_processed} UTC, which is in the future"
+        raise UserError(f"{key}: {problem}, so it would score nothing until then; {remedy}")
+    return memory, head
+
+
+def _create_memory(store: Store, metric_set: MetricSet, last_due: datetime) -> Memory:
+    """A detector without history.
+
+    It learns from the live data of the last weeks, and alerts on later intervals only.
+    """
+    earliest = last_due - timedelta(days=HISTORY_DAYS)
+    starts = live_data.list_interval_starts(store, metric_set)
+    first = next((start for start in starts if earliest <= start <= last_due), last_due)
+    return Memory(Detector(metric_set), metric_set.clock.previous_start(first), last_due, 0)
+
+
+def _process_intervals(
+    memory: Memory, metric_set: MetricSet, settings: Settings, last_due: datetime, has_time: Callable[[], bool]
+) -> _Progress:
+    """Process the intervals after the last processed one, up to `last_due`, while there is time."""
+    progress = _Progress(memory)
+    for start in _list_intervals(settings.store, metric_set, memory.last_processed, last_due):
         if not has_time():
             break
         try:
-            interval = live_data.read_interval(
-                store, metric_set, start, live_data.list_interval_files(store, metric_set, start)
-            )
-        except StorageError as error:  # what was learned before is kept
-            broken = error
-            break
-        raised: tuple[Alert, ...] = ()
-        if interval.values or memory.detector.series:  # else nothing has come yet, and nothing is missed
-            outcome = memory.detector.score(interval)
-            raised = outcome.alerts if start >= memory.alerts_from else ()
-            _keep(
-                outcome, metric_set, settings
-            )  # where this fails nothing is kept of what was learned, and it is learned again
-            _deliver(raised, settings)
-        for finding in interval.findings[:MAX_LOGGED_FINDINGS]:
-            logger.warning(
-                "live data that could not be read",
-                where=finding.where,
-                problem=finding.problem,
-                of=interval.finding_count,
-            )
-        heard = bool(interval.findings or memory.silent_intervals or memory.detector.series)
-        came = bool(interval.values)
-        scored, empty, sent = scored + came, empty + (not came), sent + len(raised)
-        missed = (
-            memory.empty_intervals
-            if came or not memory.detector.series
-            else (*memory.empty_intervals, start)[-MAX_MISSED_INTERVALS:]
-        )
-        memory = memory._replace(
-            last_processed=start,
-            silent_intervals=0 if came else memory.silent_intervals + heard,
-            empty_intervals=missed,
-        )
-    left = 0
-    if memory.detector.series:  # else nothing that can be read has come yet: what comes first is learned as history
-        save_state(store, metric_set, memory, head)
-        left = sum(1 for _ in schedule.due_intervals(metric_set, memory.last_processed, last))
-    if broken is not None:
-        raise broken
-    findings, waiting = find_not_due(metric_set, live_data.list_interval_starts(store, metric_set, last), now)
-    for finding in findings[:MAX_LOGGED_FINDINGS]:
-        logger.warning("live data in the future", where=finding.where, problem=finding.problem, of=len(findings))
-    return RunResult(
-        scored, empty, left, sent, late, tuple(findings), tuple(describe_waiting(metric_set, waiting))
-    ), memory
+            files = live_data.list_interval_files(settings.store, metric_set, start)
+            interval = live_data.read_interval(settings.store, metric_set, start, files)
+        except StorageError as error:  # the state of the intervals before this one is saved
+            return progress._replace(error=error)
+        progress = _process_interval(progress, interval, metric_set, settings)
+    return progress
 
 
-def _walked(store: Store, metric_set: MetricSet, after: datetime, last: datetime) -> Iterator[datetime]:
-    """The intervals to process; the live data is only listed as a whole where so many are due that the gaps in it matter."""
-    if last - after <= 2 * schedule.GAP_EDGE:
-        return schedule.due_intervals(metric_set, after, last)
-    return schedule.intervals_to_process(metric_set, after, last, live_data.list_interval_starts(store, metric_set))
+def _list_intervals(store: Store, metric_set: MetricSet, after: datetime, last_due: datetime) -> Iterator[datetime]:
+    """The intervals to process. All live data is listed only when so many are due that gaps in the data matter."""
+    if last_due - after <= 2 * schedule.GAP_EDGE:
+        return schedule.due_intervals(metric_set, after, last_due)
+    starts = live_data.list_interval_starts(store, metric_set)
+    return schedule.intervals_to_process(metric_set, after, last_due, starts)
+
+
+def _process_interval(
+    progress: _Progress, interval: IntervalData, metric_set: MetricSet, settings: Settings
+) -> _Progress:
+    """Score an interval, write the result and send the alerts.
+
+    Raises `StorageError`: then nothing of this run is saved, and the next run processes the intervals again.
+    """
+    memory, start, has_data = progress.memory, interval.start, bool(interval.values)
+    alerts: tuple[Alert, ...] = ()
+    if has_data or memory.detector.series:  # otherwise no data has arrived yet, and none is missing
+        result = memory.detector.score(interval)
+        alerts = result.alerts if start >= memory.alerts_from else ()
+        _write_result(result, metric_set, settings)
+        _send_alerts(alerts, settings)
+    for finding in interval.findings[:MAX_LOGGED_FINDINGS]:
+        logger.warning(
+            "live data cannot be read", where=finding.where, problem=finding.problem, of=interval.finding_count
+        )
+    empty_intervals, silent_intervals = memory.empty_intervals, 0
+    if not has_data:
+        if memory.detector.series:
+            empty_intervals = (*empty_intervals, start)[-MAX_EMPTY_INTERVALS:]
+        has_started = bool(interval.findings or memory.silent_intervals or memory.detector.series)
+        silent_intervals = memory.silent_intervals + has_started
+    memory = memory._replace(last_processed=start, silent_intervals=silent_intervals, empty_intervals=empty_intervals)
+    scored, empty = progress.scored + has_data, progress.empty + (not has_data)
+    return _Progress(memory, scored, empty, progress.alerts + len(alerts))
+
+
+def _write_result(result: IntervalResult, metric_set: MetricSet, settings: Settings) -> None:
+    """Write the observations and the data health of an interval. Repeating it writes the same bytes."""
+    records_by_table: dict[Table, Sequence[tuple[Any, ...]]] = {
+        "observations": result.observations,
+        "dataHealth": [result.health] if result.health else [],
+    }
+    for table, records in records_by_table.items():
+        if records:  # there are no observations when no series has a value
+            data = encoding.encode_records(settings.format, tables.schema(table, metric_set), records)
+            settings.store.put(layout.table_key(table, metric_set, result.start, settings.format), data)
+
+
+def _send_alerts(alerts: Sequence[Alert], settings: Settings) -> None:
+    """Send the alerts to the queue.
+
+    File an alert here, with the code of the ingest function, when it is too large for a message or when there is no
+    queue.
+    """
+    queued: list[str] = []
+    direct: list[Message] = []
+    for number, body in enumerate(map(encode_alert, alerts)):
+        if settings.queue_url and len(body) <= MAX_REQUEST_BYTES:
+            queued.append(body.decode())
+        else:
+            direct.append(Message(f"large-{number}", body.decode()))
+    send_messages(settings.queue_url, queued)
+    if direct and (error := process_batch(direct, settings).error) is not None:
+        raise error
+
+
+def _record_late_data(memory: Memory, metric_set: MetricSet, settings: Settings) -> tuple[Memory, int]:
+    """Find data that arrived after its interval was processed, and record it in the data health table.
+
+    The intervals are counted and not scored, and later runs do not look at them again. Returns the state and the count.
+    """
+    store = settings.store
+    late = [start for start in memory.empty_intervals if live_data.list_interval_files(store, metric_set, start)]
+    for start in late:
+        wall = metric_set.clock.wall_time(start)
+        slot = intervals.get_slot(wall, metric_set.frequency)
+        usual_count = memory.detector.completeness.usual_count(wall.toordinal(), slot)
+        record = Health(start, "late", 0, usual_count, 0, 0, 0)
+        with contextlib.suppress(StorageError):  # a day with an unreadable object does not stop the detector
+            compaction.replace_record(store, metric_set, settings.format, "dataHealth", instant=start, record=record)
+        remedy = "`anomalake detect --rebuild` scores it"
+        logger.warning(f"data arrived after its interval was processed; {remedy}", interval=wall.isoformat())
+    empty_intervals = tuple(start for start in memory.empty_intervals if start not in late)
+    late_intervals = memory.late_intervals + len(late)
+    return memory._replace(empty_intervals=empty_intervals, late_intervals=late_intervals), len(late)
 
 
 def compact_finished_days(
     metric_set: MetricSet, settings: Settings, memory: Memory, now: datetime, has_time: Callable[[], bool]
 ) -> None:
-    """Take the days that are over a step nearer to one object each; where storage fails the next run goes on from there."""
+    """Compact the days whose intervals are all processed. When storage fails, log it; the next run continues."""
     if not memory.detector.series:
         return
+    after = memory.last_processed
     try:
-        compaction.compact_days(
-            settings.store, metric_set, settings.format, after=memory.last_processed, now=now, has_time=has_time
-        )
+        compaction.compact_days(settings.store, metric_set, settings.format, after=after, now=now, has_time=has_time)
     except StorageError as error:
-        logger.warning("days that are over could not be brought together; the next run goes on", problem=str(error))
-
-
-def _late(memory: Memory, store: Store, metric_set: MetricSet, settings: Settings) -> tuple[Memory, int]:
-    """Count the intervals that had no data in time and have some now; they are not scored, and no longer watched."""
-    late = [start for start in memory.empty_intervals if live_data.list_interval_files(store, metric_set, start)]
-    for start in late:
-        wall = metric_set.clock.wall_time(start)
-        usual = memory.detector.completeness.usual_count(
-            wall.toordinal(), intervals.get_slot(wall, metric_set.frequency)
-        )
-        with contextlib.suppress(StorageError):  # a day whose objects cannot be read stops no detector
-            compaction.replace_record(
-                store,
-                metric_set,
-                settings.format,
-                "dataHealth",
-                instant=start,
-                record=Health(start, "late", 0, usual, 0, 0, 0),
-            )
-        logger.warning(
-            "data came after its interval was processed; `anomalake detect --rebuild` scores it",
-            interval=wall.isoformat(),
-        )
-    missed = tuple(start for start in memory.empty_intervals if start not in late)
-    return memory._replace(empty_intervals=missed, late_intervals=memory.late_intervals + len(late)), len(late)
-
-
-def _beginning(store: Store, metric_set: MetricSet, last: datetime) -> Memory:
-    """A detector that knows nothing: it learns from the live data of the last weeks first, and alerts on what comes after."""
-    earliest = last - timedelta(days=model.HISTORY_DAYS)
-    first = next(
-        (start for start in live_data.list_interval_starts(store, metric_set) if earliest <= start <= last), last
-    )
-    return Memory(Detector(metric_set), metric_set.clock.previous_start(first), last, 0)
-
-
-def _keep(outcome: IntervalResult, metric_set: MetricSet, settings: Settings) -> None:
-    """Write the interval's observations and health; written again they are the same."""
-    written: tuple[tuple[Table, Sequence[tuple[Any, ...]]], ...] = (
-        ("observations", outcome.observations), ("dataHealth", [outcome.health] if outcome.health else []),
-    )  # fmt: skip
-    for table, records in written:
-        if records:  # no observations where no series has a value
-            data = encoding.encode_records(settings.format, tables.schema(table, metric_set), records)
-            settings.store.put(layout.table_key(table, metric_set, outcome.start, settings.format), data)
-
-
-def _deliver(some: tuple[Alert, ...], settings: Settings) -> None:
-    """Send the alerts to the queue; what is larger than a message may be, or where there is no queue, is filed here by the ingest function's code."""
-    small: list[str] = []
-    large: list[Message] = []
-    for number, body in enumerate(map(alerts.encode, some)):
-        if settings.queue_url and len(body) <= MAX_REQUEST_BYTES:
-            small.append(body.decode())
-        else:
-            large.append(Message(f"large-{number}", body.decode()))
-    send_messages(settings.queue_url, small)
-    if large and (error := process_batch(large, settings).error) is not None:
-        raise error
+        logger.warning("compaction of finished days failed; the next run continues", problem=str(error))

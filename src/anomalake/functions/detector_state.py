@@ -1,7 +1,7 @@
 """Reads and writes the state of a metric set's detector in the lake, and reads the feedback.
 
-The state is a head in JSON and the shards that it names. Shards are written first, then the head. The head is replaced only
-when it is still the one that was read, so two runs cannot mix their states.
+The state is a head in JSON and the shards that it names. Shards are written first, then the head. The head is
+replaced only when it is still the one that was read, so two runs cannot mix their states.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,8 @@ class FeedbackFiles(NamedTuple):
 def load_state(store: Store, metric_set: MetricSet) -> tuple[Memory | None, StoredObject | None]:
     """Return the state and the head it was read from, or None and None when the lake has no state.
 
-    Raises `UserError` when the state does not fit the metric set or this version of Anomalake; the message says what to do.
+    Raises `UserError` when the state does not fit the metric set or this version of Anomalake; the message says what
+    to do.
     """
     key = layout.state_key(metric_set)
     head = store.get(key)

@@ -1,7 +1,8 @@
 """HTTP calls of the ingest function: reads the body of a call, and builds the response that reports the result.
 
-A call comes from a function URL, an API Gateway API or an Application Load Balancer. Sources: "Lambda function URLs" and
-"Application Load Balancer" in the Lambda developer guide, "Lambda proxy integrations" in the API Gateway developer guide.
+A call comes from a function URL, an API Gateway API or an Application Load Balancer. Sources: "Lambda function URLs"
+and "Application Load Balancer" in the Lambda developer guide, "Lambda proxy integrations" in the API Gateway
+developer guide.
 """
 
 import json

@@ -1,9 +1,10 @@
 """The ingest Lambda function: files the alerts of an event in the lake and sends notifications of the severe ones.
 
-The event is an SQS batch, an HTTP call, or the payload of any other invocation. Its content never raises an error. When
-storage keeps failing, the response to SQS names the messages to send again, an HTTP call receives status 503, and for every
-other event the function raises the error, so that the caller retries ("Handling errors for an SQS event source in Lambda" in
-the Lambda developer guide). Messages that the function has no time for are reported in the same way.
+The event is an SQS batch, an HTTP call, or the payload of any other invocation. Its content never raises an error.
+When storage keeps failing, the response to SQS names the messages to send again, an HTTP call receives status 503,
+and for every other event the function raises the error, so that the caller retries ("Handling errors for an SQS event
+source in Lambda" in the Lambda developer guide). Messages that the function has no time for are reported in the same
+way.
 """
 
 import json
@@ -35,9 +36,9 @@ metrics = Metrics(namespace=METRICS_NAMESPACE)
 class BatchResult(NamedTuple):
     """The result of processing messages: counts, the messages to send again, and the first error of the storage.
 
-    `filed` and `quarantined` count alerts; an event that cannot be read counts as one quarantined alert. `notified` counts
-    the notifications. `failed` lists the ids of the messages to send again. `reasons` says why messages, or alerts in them,
-    were quarantined.
+    `filed` and `quarantined` count alerts; an event that cannot be read counts as one quarantined alert. `notified`
+    counts the notifications. `failed` lists the ids of the messages to send again. `reasons` says why messages, or
+    alerts in them, were quarantined.
     """
 
     filed: int = 0
@@ -63,8 +64,8 @@ class BatchResult(NamedTuple):
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """File the alerts of the event.
 
-    Returns `{"batchItemFailures": [...]}` for an SQS batch, an HTTP response for an HTTP call, and the counts of filed and
-    quarantined alerts for every other event. For such an event, raises `StorageError` when storage failed.
+    Returns `{"batchItemFailures": [...]}` for an SQS batch, an HTTP response for an HTTP call, and the counts of
+    filed and quarantined alerts for every other event. For such an event, raises `StorageError` when storage failed.
     """
     deadline = _get_deadline(context)
     if http.is_http_call(event):
@@ -196,7 +197,8 @@ def _encode_event(message_id: str, event: object) -> Message:
     try:
         return Message(message_id, json.dumps(event, ensure_ascii=True, separators=(",", ":")))
     except RecursionError:
-        # Lambda can decode slightly deeper nesting than `json.dumps` encodes. No source sends an event nested like that.
+        # Lambda can decode slightly deeper nesting than `json.dumps` encodes. No source sends an event nested like
+        # that.
         start = _describe_start(event)[:MAX_QUOTED_CHARACTERS]
         return Message(message_id, f"{{the event is nested too deeply to be stored; it starts with {start}")
 
@@ -211,7 +213,9 @@ def _encode_sns_record(sns: dict[str, Any]) -> str:
 
 
 def _describe_start(event: object) -> str:
-    """The fields of the event whose values are not nested, as JSON, or the type of the event when it has no such field."""
+    """The fields of the event whose values are not nested, as JSON, or the type of the event when it has no such
+    field.
+    """
     if not isinstance(event, dict):
         return "a list" if isinstance(event, list) else type(event).__name__
     flat = {name: value for name, value in event.items() if not isinstance(value, dict | list)}

@@ -1,7 +1,7 @@
 """The lease of a metric set's detector: an object in the lake that lets one run at a time work (docs/detector.md).
 
-The object says which run holds the lease, and when the lease ends. A run renews its lease while it works; the lease of a run
-that died ends by itself. A run replaces an object that no running detector can have written.
+The object says which run holds the lease, and when the lease ends. A run renews its lease while it works; the lease
+of a run that died ends by itself. A run replaces an object that no running detector can have written.
 """
 
 import contextlib
@@ -50,8 +50,8 @@ def hold_lease(
 ) -> Iterator[bool]:
     """Acquire the lease of the metric set's detector at `now` (naive UTC), and yield whether this run holds it.
 
-    A thread renews the lease four times in its duration. When the run ends, it gives the lease back; when the run dies, the
-    lease ends after at most its duration.
+    A thread renews the lease four times in its duration. When the run ends, it gives the lease back; when the run
+    dies, the lease ends after at most its duration.
     """
     key, started, stop = layout.lease_key(metric_set), time.monotonic(), threading.Event()
     lease = Lease("", now.isoformat(timespec="seconds"), socket.gethostname(), os.getpid(), os.urandom(8).hex())

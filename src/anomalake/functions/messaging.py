@@ -1,4 +1,6 @@
-"""Sends notifications to SNS and alerts to SQS. boto3 is imported at the first call, because most batches do not need it."""
+"""Sends notifications to SNS and alerts to SQS. boto3 is imported at the first call, because most batches do not
+need it.
+"""
 
 import json
 from collections.abc import Sequence

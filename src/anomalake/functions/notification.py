@@ -1,7 +1,9 @@
-"""The texts of a notification of an alert: a subject, a long text for email, and a short text for SMS. Pure functions.
+"""The texts of a notification of an alert: a subject, a long text for email, and a short text for SMS.
 
-Limits on length are in characters. They bound what the sender of an alert writes, because SNS rejects a message of more than
-256 KiB ("Publish" in the SNS API reference).
+Pure functions.
+
+Limits on length are in characters. They bound what the sender of an alert writes, because SNS rejects a message of
+more than 256 KiB ("Publish" in the SNS API reference).
 """
 
 import re
@@ -31,7 +33,10 @@ class Notification(NamedTuple):
 
 
 def format_notification(alert: Alert, metric_set: MetricSet, dashboard_url: str = "") -> Notification:
-    """Return the notification of an alert. When the alert has no link, the notification shows the URL of the dashboard."""
+    """Return the notification of an alert.
+
+    When the alert has no link, the notification shows the URL of the dashboard.
+    """
     name = alert.impacted_metric.metric_name
     measure = next((measure for measure in metric_set.measures if measure.name == name), None)
     title = metric_set.title

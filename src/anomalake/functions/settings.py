@@ -16,9 +16,9 @@ METRICS_NAMESPACE = "Anomalake"
 class Settings(NamedTuple):
     """The lake and its metric sets, and where to send notifications and alerts.
 
-    `topic_arn` is the SNS topic for notifications; when it is empty, no notification is sent. `notify_score` is the lowest
-    severity score (0 to 100) that sends one. `dashboard_url` may contain the placeholder `{metric_set}`. `queue_url` is the
-    SQS queue to which the detector sends alerts; when it is empty, the detector files them itself.
+    `topic_arn` is the SNS topic for notifications; when it is empty, no notification is sent. `notify_score` is the
+    lowest severity score (0 to 100) that sends one. `dashboard_url` may contain the placeholder `{metric_set}`.
+    `queue_url` is the SQS queue to which the detector sends alerts; when it is empty, the detector files them itself.
     """
 
     store: Store

@@ -1,1 +1,3 @@
-"""The lake: where things lie (`layout`), how bytes are kept (`store`), what tables hold (`tables`, `encoding`), how alerts get in (`ingest`)."""
+"""The lake: the keys of its objects (`layout`), storage (`store`), tables (`tables`, `encoding`) and the ingestion of
+alerts (`ingest`).
+"""

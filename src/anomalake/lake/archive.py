@@ -1,6 +1,7 @@
-"""The archive: every alert's body as received, packed one object for a batch, set and date, and read back. Pure.
+"""The archive: the body of every alert as received. These pure functions pack bodies into objects, and read them back.
 
-An object is named by the digest of its bodies and never changes; a body that was delivered twice may stand in two objects (docs/decisions/0004).
+One object holds the alerts of a batch, metric set and date. Its name is the digest of its bodies, and it never changes.
+If a body is delivered twice, two objects can hold it (docs/decisions/0004).
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -14,17 +15,17 @@ class _Line(msgspec.Struct):
 
 
 def digest_bodies(bodies: Sequence[str]) -> str:
-    """The name of an object that holds these bodies."""
+    """Return the name of the object that holds these bodies: their SHA-256 digest."""
     return sha256("\n".join(bodies).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def pack_bodies(bodies: Iterable[str]) -> bytes:
-    """The bodies as one object, a line each."""
+    """Return the bodies as one object, one line for each."""
     return b"".join(msgspec.json.encode(_Line(body)) + b"\n" for body in bodies)
 
 
 def unpack_bodies(data: bytes) -> list[str | ValueError]:
-    """The bodies of an object; in place of a line that is damaged, what is wrong with it."""
+    """Return the bodies of an object. A `ValueError` in the list describes a damaged line."""
     return [_parse_line(line) for line in data.split(b"\n") if line]
 
 
@@ -36,6 +37,6 @@ def _parse_line(line: bytes) -> str | ValueError:
 
 
 def remove_bodies(data: bytes, bodies: Collection[str]) -> bytes:
-    """The object without the lines of these bodies; the other lines, damaged ones too, stay as they are."""
-    gone = {line for line in data.split(b"\n") if line and _parse_line(line) in bodies}
-    return b"\n".join(line for line in data.split(b"\n") if line not in gone)
+    """Return the object without the lines of these bodies. All other lines stay unchanged, damaged lines included."""
+    removed = {line for line in data.split(b"\n") if line and _parse_line(line) in bodies}
+    return b"\n".join(line for line in data.split(b"\n") if line not in removed)

@@ -1,8 +1,10 @@
-"""A table as bytes and back: Parquet, or CSV in which every value that a string can have survives and no cell runs in a spreadsheet. Pure.
+"""Encodes tables as Parquet or CSV, and decodes them. All functions are pure.
 
-The CSV has a header, no quoting, and cells in one injective encoding: null is an empty cell, the empty string is `""`, and what would break a
-line, a cell or a spreadsheet is percent-encoded, so that SQL reads a cell with `url_decode` (see `catalog.views`). A spreadsheet may split cells at
-commas, semicolons or tabs, drop blanks and quotes before a cell's text, and take full-width signs for a formula's ("CSV Injection" by OWASP).
+The CSV preserves every string, and no spreadsheet runs a cell as a formula. It has a header, no quoting, and one
+injective encoding of cells: null is an empty cell, the empty string is `""`, and characters that would break a line, a
+cell or a spreadsheet are percent-encoded. SQL decodes a cell with `url_decode` (see `catalog.views`). A spreadsheet can
+split cells at commas, semicolons or tabs, drop spaces and quotes before the text of a cell, and treat full-width signs
+as the start of a formula (source: "CSV Injection" by OWASP).
 """
 
 import re
@@ -21,23 +23,23 @@ from anomalake.lake.tables import Column, Columns, Kind
 
 _ARROW_TYPES = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64(), "timestamp": pa.timestamp("ms")}
 _EMPTY_STRING_CELL = '""'
-_FORMULA = re.compile(
-    r"\W*[=+\-@\uff1d\uff0b\uff0d\uff20]"
-)  # what a formula begins with, and before it all but letters, digits and `_`
+# The start of a formula: one of these signs, and before it only characters other than letters, digits and `_`.
+_FORMULA = re.compile(r"\W*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def _percent(text: str) -> str:
     return "%" + text.encode().hex("%").upper() if text else ""
 
 
-# What splits or ends a cell, percent-encoded; the rest of ASCII as it is, since a letter that the table lacks costs ten times as much.
+# Percent-encodes each character that splits or ends a cell. It lists the rest of ASCII too, because `str.translate` is
+# ten times slower for a character that is not in its table.
 _CELL_TRANSLATION = {code: chr(code) for code in range(128)} | {
     code: _percent(chr(code)) for code in (*range(32), *map(ord, '%+"\\,;\x7f\x85\u2028\u2029'))
 }
 
 
 def encode_table(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
-    """The table as one object; the same columns give the same bytes (with one version of pyarrow)."""
+    """Encode a table as one object. The same columns give the same bytes (with one version of pyarrow)."""
     if form == "csv":
         cells = [
             _encode_texts(columns[name]) if kind == "string" else list(map(_encode_other, columns[name]))
@@ -51,7 +53,8 @@ def encode_table(form: Format, schema: Sequence[Column], columns: Columns) -> by
 
 def _write_parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    # Without dictionaries and statistics: a third smaller and faster, and whoever reads a timestamp's or a day's object reads all of it.
+    # Without dictionaries and statistics an object is a third smaller and faster to write. Queries read all of an
+    # object, so they do not need them.
     pq.write_table(
         table, sink, compression="zstd", version="2.6", store_schema=False, use_dictionary=False, write_statistics=False
     )
@@ -59,29 +62,37 @@ def _write_parquet(table: pa.Table) -> bytes:
 
 
 def encode_records(form: Format, schema: Sequence[Column], records: Sequence[Sequence[Any]]) -> bytes:
-    """`encode` of rows (one or more), each with a cell for every column."""
+    """Encode rows (one or more), each with a cell for every column, as `encode_table` does."""
     return encode_table(
         form, schema, dict(zip([column.name for column in schema], zip(*records, strict=True), strict=True))
     )
 
 
 def join_objects(form: Format, schema: Sequence[Column], parts: Sequence[bytes], where: str) -> bytes:
-    """One object of several (one or more), their rows in that order: to the byte what `encode` gives for all of them."""
+    """Join objects (one or more) into one, with their rows in order. The result is byte-equal to `encode_table` of all
+    rows.
+
+    Raise `StorageError`, which names the object `where`, if a part cannot be read or has other columns.
+    """
     if form == "csv":
         header = (",".join(name for name, _ in schema) + "\n").encode()
         if any(not part.startswith(header) for part in parts):
-            raise StorageError(f"{where}: an object of that day has other columns than {[name for name, _ in schema]}")
+            names = ", ".join(name for name, _ in schema)
+            raise StorageError(f"{where}: an object of that day does not have the columns {names}")
         return header + b"".join(part.removeprefix(header) for part in parts)
     try:
         read = [pq.ParquetFile(pa.BufferReader(part)).read(use_threads=False) for part in parts]
-        wanted = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in schema])
-        return _write_parquet(pa.concat_tables([table.cast(wanted) for table in read]).combine_chunks())
+        arrow_schema = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in schema])
+        return _write_parquet(pa.concat_tables([table.cast(arrow_schema) for table in read]).combine_chunks())
     except (ValueError, pa.ArrowException) as error:
         raise StorageError(f"{where}: an object of that day cannot be joined: {error}") from error
 
 
 def decode_table(form: Format, schema: Sequence[Column], data: bytes, where: str) -> dict[str, list[Any]]:
-    """What `encode` was given; an object of other columns is refused with a `StorageError` that names it (`where`)."""
+    """Decode an object that `encode_table` wrote: the values by column.
+
+    Raise `StorageError`, which names the object `where`, if it cannot be read or has other columns.
+    """
     names = [column.name for column in schema]
     try:
         found, table = _read_csv(data) if form == "csv" else _read_parquet(data, schema)
@@ -91,8 +102,9 @@ def decode_table(form: Format, schema: Sequence[Column], data: bytes, where: str
         raise StorageError(f"{where}: cannot be read as {form}: {error}") from error
     if found != names:
         raise StorageError(
-            f"{where}: has the columns {', '.join(found)}, not {', '.join(names)}; raise the metric set's `version` when dimensions or measures "
-            "change. An object that an older Anomalake wrote is rebuilt by `anomalake replay`"
+            f"{where}: has the columns {', '.join(found)}, not {', '.join(names)}; raise the metric set's `version` "
+            "when dimensions or measures change. If an older version of Anomalake wrote the object, rebuild it with "
+            "`anomalake replay`"
         )
     return table
 
@@ -105,7 +117,9 @@ def _read_csv(data: bytes) -> tuple[list[str], dict[str, list[Any]]]:
 
 
 def _read_parquet(data: bytes, schema: Sequence[Column]) -> tuple[list[str], dict[str, list[Any]]]:
-    table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)  # half of read_table's time for twenty rows
+    table = pq.ParquetFile(pa.BufferReader(data)).read(
+        use_threads=False
+    )  # for twenty rows, twice as fast as read_table
     for name, kind in schema:
         if name in table.column_names and table.schema.field(name).type != _ARROW_TYPES[kind]:
             raise ValueError(f"the column {name} is {table.schema.field(name).type}, not {_ARROW_TYPES[kind]}")
@@ -113,18 +127,21 @@ def _read_parquet(data: bytes, schema: Sequence[Column]) -> tuple[list[str], dic
 
 
 def _encode_texts(values: Sequence[str | None]) -> list[str]:
-    """The texts as cells; one that stands in many rows, such as an event's id, is encoded once."""
+    """Encode texts as cells. A text that occurs in many rows, such as an event ID, is encoded once."""
     cells = {value: "" if value is None else _encode_text(value) for value in set(values)}
     return [cells[value] for value in values]
 
 
 def _encode_text(value: str) -> str:
-    begin = match.end() if (match := _FORMULA.match(value)) else 0
-    return _percent(value[:begin]) + value[begin:].translate(_CELL_TRANSLATION) or _EMPTY_STRING_CELL
+    end = match.end() if (match := _FORMULA.match(value)) else 0
+    return _percent(value[:end]) + value[end:].translate(_CELL_TRANSLATION) or _EMPTY_STRING_CELL
 
 
 def encode_safe_cell(value: object) -> str:
-    """Any value as a cell of CSV for a spreadsheet or a terminal: texts encoded as in the lake, and every character that is not printable too."""
+    """Encode any value as a CSV cell that is safe in a spreadsheet and a terminal.
+
+    Texts are encoded as in the lake; in addition, every character that is not printable is percent-encoded.
+    """
     if value is None or isinstance(value, Number | date):
         return "" if value is None else str(value)
     return "".join(char if char.isprintable() else _percent(char) for char in _encode_text(str(value)))

@@ -1,4 +1,7 @@
-"""Files that appear whole: written beside their place, synced to the disk, then renamed. A full disk leaves what was there before."""
+"""Writes files atomically: write a temporary file in the same folder, sync it to the disk, rename it.
+
+If the disk is full, the old file stays.
+"""
 
 import contextlib
 import errno
@@ -10,17 +13,20 @@ from pathlib import Path
 
 from anomalake.domain.errors import UserError
 
-# A filesystem that cannot sync a folder answers with one of the first two; a folder that this user may write but not read, with the others.
+# A filesystem that cannot sync a folder raises one of the first two errors; a folder that the user can write but not
+# read raises one of the others.
 _SYNC_UNSUPPORTED_ERRORS = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
 def replace_file(target: Path) -> Iterator[Path]:
-    """The path to write to instead of `target`, which has the new content at the end of the block, or is as before where the block fails.
+    """Yield a temporary path to write to. At the end of the block it replaces `target`; if the block fails, `target`
+    stays unchanged.
 
-    An `OSError` becomes a `UserError` that names the target. What is no file, such as `/dev/stdout`, is written directly.
+    An `OSError` becomes a `UserError` that names the target. A target that is not a regular file, such as
+    `/dev/stdout`, is written directly.
     """
-    target = Path(os.path.realpath(target))  # a symbolic link stays one
+    target = Path(os.path.realpath(target))  # keep a symbolic link, and replace the file that it points to
     try:
         if target.exists() and not target.is_file():
             yield target
@@ -37,28 +43,28 @@ def replace_file(target: Path) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{target}: cannot be written: {error.strerror or error}") from error
+        raise UserError(f"{target}: cannot write the file: {error.strerror or error}") from error
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file atomically. Raise `UserError` if that fails."""
     with replace_file(target) as file:
         file.write_text(text, "utf-8")
 
 
 def sync_file(descriptor: int) -> None:
-    """Wait until the disk has what was written to the open file."""
+    """Wait until the content of the open file is on the disk."""
     if sys.platform == "darwin":
         import fcntl  # noqa: PLC0415
 
-        with contextlib.suppress(OSError):  # a network share does not know it
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # `fsync` leaves the data in the cache of the drive there
+        with contextlib.suppress(OSError):  # a network share does not support it
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # on macOS, `fsync` leaves the data in the cache of the drive
             return
     os.fsync(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the folder's entries, where the filesystem and the user's permissions allow that."""
+    """Wait until the entries of the folder are on the disk, if the filesystem and the user's permissions allow that."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,7 +1,8 @@
-"""A folder of this machine as the lake: what it says is written stays written, whichever process is killed and whenever power fails.
+"""Stores the lake in a local folder. A completed write survives a killed process and a power failure.
 
-New objects appear whole by a hard link; a replacement compares under a lock and renames. A file is on the disk before it gets its name, and the name
-before the call returns. `sync_at_end` does that once for many objects.
+A new object gets its name by a hard link, so no reader sees a part of it. A replacement compares the versions under a
+lock, then renames. The content of a file is on the disk before it gets its name, and the name is on the disk before the
+call returns. `sync_at_end` does this once for many objects.
 """
 
 import os
@@ -20,14 +21,14 @@ TEMPORARY_FOLDER, LOCK_FOLDER = ".writing", ".locks"  # folders of the lake that
 
 
 class LockTimeouts(NamedTuple):
-    """Seconds that a write waits for another process: until it says so, and until it gives up."""
+    """Seconds that a write waits for a lock that another process holds: until it reports that, and until it fails."""
 
     notice_seconds: float = 5
     limit_seconds: float = 60
 
 
 class _PendingSyncs:
-    """Files whose content, and folders whose entries, the disk may not have yet."""
+    """Files whose content, and folders whose entries, may not be on the disk yet."""
 
     def __init__(self) -> None:
         self.files = dict[Path, None]()
@@ -37,7 +38,7 @@ class _PendingSyncs:
         for file in self.files:
             try:
                 descriptor = os.open(file, os.O_RDONLY)
-            except FileNotFoundError:  # deleted since
+            except FileNotFoundError:  # deleted in the meantime
                 continue
             try:
                 sync_file(descriptor)
@@ -48,16 +49,16 @@ class _PendingSyncs:
 
 
 class FolderStore:
-    """A folder as the lake."""
+    """A store in a local folder."""
 
-    def __init__(self, root: Path, wait: LockTimeouts = LockTimeouts()) -> None:  # noqa: B008  (it is immutable)
-        self.root, self._wait = root, wait
-        self._durable = set[Path]()  # folders whose own entry this process has synced
-        self._unsynced: _PendingSyncs | None = None
+    def __init__(self, root: Path, timeouts: LockTimeouts = LockTimeouts()) -> None:  # noqa: B008  (a LockTimeouts is immutable)
+        self.root, self._timeouts = root, timeouts
+        self._synced_folders = set[Path]()  # folders whose own entry this process has synced
+        self._pending: _PendingSyncs | None = None
 
     def _path(self, key: str) -> Path:
         if not key or key.startswith("/") or any(part in {"", ".", ".."} for part in key.split("/")):
-            raise ValueError(f"{key!r} is no key of a lake")
+            raise ValueError(f"'{key}' is not a key of a lake")
         return self.root / key
 
     def get(self, key: str, max_bytes: int | None = None) -> StoredObject | None:
@@ -74,7 +75,7 @@ class FolderStore:
         return StoredObject(data, sha256(data).hexdigest())
 
     def get_last_written(self, key: str) -> StoredObject | None:
-        """Nothing: to read a file costs little."""
+        """Return None: reading a file is cheap, so nothing is cached."""
 
     def create(self, key: str, data: bytes) -> bool:
         """See `Store`."""
@@ -113,96 +114,106 @@ class FolderStore:
 
     @contextmanager
     def sync_at_end(self) -> Iterator[None]:
-        """Objects that are new in this block are on the disk when it ends, and not before. What is written over is safe at any time."""
-        if self._unsynced is not None:
+        """Sync the new objects of the block once, at its end.
+
+        An object that replaces another is synced at once, as usual.
+        """
+        if self._pending is not None:
             yield
             return
-        self._unsynced = unsynced = _PendingSyncs()
+        self._pending = pending = _PendingSyncs()
         try:
             yield
-            unsynced.sync()
+            pending.sync()
         except OSError as error:
-            self._durable.clear()
+            self._synced_folders.clear()
             raise _storage_error(str(self.root), error) from error
         except BaseException:
-            self._durable.clear()
+            self._synced_folders.clear()
             raise
         finally:
-            self._unsynced = None
+            self._pending = None
 
-    def _write(self, key: str, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
-        """Write in a folder aside, then let it appear at once; False where `settle` finds it taken."""
+    def _write(self, key: str, data: bytes, publish: Callable[[Path, Path], None]) -> bool:
+        """Write a temporary file, then give it its name with `publish` (link or replace).
+
+        Return False if `publish` finds that the name exists.
+        """
         target = self._path(key)
-        temporary = (
-            self.root / TEMPORARY_FOLDER / os.urandom(16).hex()
-        )  # never a name from before: left by a kill, it may be an object's second name
+        # The name is new, because a file that a killed process left there can be a second link to an object.
+        temporary = self.root / TEMPORARY_FOLDER / os.urandom(16).hex()
         try:
             self._make_folder(temporary.parent)
             self._make_folder(target.parent)
-            later = self._unsynced if self._unsynced is not None and not target.exists() else None
+            pending = self._pending if self._pending is not None and not target.exists() else None
             try:
                 with temporary.open("xb") as file:
                     file.write(data)
                     file.flush()
-                    if later is None:
+                    if pending is None:
                         sync_file(file.fileno())
-                settle(temporary, target)
+                publish(temporary, target)
             except FileExistsError:
-                self._sync_folder(
-                    target.parent
-                )  # who wrote it may not have done that yet, and what is there counts as written
+                # The process that wrote the object may not have synced it yet, and the caller treats the object as
+                # written.
+                self._sync_folder(target.parent)
                 return False
             finally:
                 temporary.unlink(missing_ok=True)
-            if later is not None:
-                later.files[target] = None
+            if pending is not None:
+                pending.files[target] = None
             self._sync_folder(target.parent)
         except OSError as error:
             raise _storage_error(key, error) from error
         return True
 
     def _make_folder(self, folder: Path) -> None:
-        """Make the folder and those above it, each with its entry on the disk. One that another process made may have lost its own to a kill."""
-        if folder in self._durable and folder.is_dir():
+        """Create the folder and its parents, and sync their entries.
+
+        Also sync a folder that exists: its creator may have been killed before the sync.
+        """
+        if folder in self._synced_folders and folder.is_dir():
             return
-        inside = folder != self.root
-        if inside or not folder.parent.is_dir():
+        is_inside = folder != self.root
+        if is_inside or not folder.parent.is_dir():
             self._make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         self._sync_folder(folder.parent)
-        self._durable.add(folder)
+        self._synced_folders.add(folder)
 
     def _sync_folder(self, folder: Path) -> None:
-        if self._unsynced is not None:
-            self._unsynced.folders[folder] = None
+        if self._pending is not None:
+            self._pending.folders[folder] = None
         else:
             sync_folder(folder)
 
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
-        """The lock of the key, alone; `StorageError` where another process does not give it back."""
-        from filelock import FileLock, Timeout  # noqa: PLC0415  (a folder is for laptops; the functions run without it)
+        """Hold the lock of the key. Raise `StorageError` if another process does not release it in time."""
+        from filelock import FileLock, Timeout  # noqa: PLC0415  (the Lambda functions do not have it)
 
-        name, (notice, limit) = self.root / LOCK_FOLDER / sha256(key.encode()).hexdigest()[:2], self._wait
-        lock = FileLock(name)
+        path, (notice, limit) = self.root / LOCK_FOLDER / sha256(key.encode()).hexdigest()[:2], self._timeouts
+        lock = FileLock(path)
         try:
-            name.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=notice)
             except Timeout:
                 warnings.warn(
-                    f"{key}: waits for {describe_lock_holder(name)} to release {name}; gives up after {limit:g} seconds",
+                    f"{key}: waiting for {describe_lock_holder(path)} to release {path}; "
+                    f"the write fails after {limit:g} seconds",
                     stacklevel=4,
                 )
                 lock.acquire(timeout=limit - notice)
         except Timeout:
             remedy = "resume that process (kill -CONT) or end it (kill), then try again"
             raise StorageError(
-                f"{key}: not written, because {describe_lock_holder(name)} held the lock {name} for {limit:g} seconds; {remedy}"
+                f"{key}: not written, because {describe_lock_holder(path)} held the lock {path} for {limit:g} "
+                f"seconds; {remedy}"
             ) from None
         except NotImplementedError as error:
             raise StorageError(
-                f"{key}: the filesystem of {self.root} has no file locks; use a lake on a local disk, or in S3"
+                f"{key}: the filesystem of {self.root} does not support file locks; use a lake on a local disk or in S3"
             ) from error
         except OSError as error:
             raise _storage_error(key, error) from error
@@ -213,18 +224,24 @@ class FolderStore:
 
 
 def sync_at_end(store: Store) -> AbstractContextManager[None]:
-    """`FolderStore.sync_at_end`; S3 has an object when it answers."""
+    """Sync new objects of a folder once, at the end of the block (`FolderStore.sync_at_end`).
+
+    Other stores need no sync.
+    """
     return store.sync_at_end() if isinstance(store, FolderStore) else nullcontext()
 
 
 def describe_lock_holder(lock: Path) -> str:
-    """Who holds the lock file, as far as the system tells: `process 4711 (anomalake ingest alert.json)`."""
+    """Describe the process that holds the lock file, if the system knows it:
+
+    `process 4711 (anomalake ingest alert.json)`.
+    """
     try:
         inode = lock.stat().st_ino
         lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
         process = next(line[4] for line in lines if line[1] == "FLOCK" and line[5].rpartition(":")[2] == str(inode))
     except (OSError, StopIteration, IndexError):
-        return "another process (`lsof` with the lock file names it)"
+        return "another process (run `lsof` with the lock file to find it)"
     try:
         text = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ").strip()[:200]
     except OSError:
@@ -234,7 +251,7 @@ def describe_lock_holder(lock: Path) -> str:
 
 
 def _check_file(key: str, path: Path, max_bytes: int) -> None:
-    """Refuse a file that cannot be read in bounded time and memory: a pipe or device, a file that is too large, one without permission."""
+    """Raise `UnreadableError` for a pipe, a device, a file that is too large, or a file without read permission."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableError(key, "is not a regular file")

@@ -1,4 +1,4 @@
-"""Where things lie in the lake: every key is made here (docs/lake.md)."""
+"""The keys of all objects in the lake (docs/lake.md). Every key is built and parsed here."""
 
 import re
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ RESULTS_FOLDER, QUARANTINE_FOLDER, ARCHIVE_FOLDER, FEEDBACK_FOLDER = (
 _ARCHIVE_KEY = re.compile(ARCHIVE_FOLDER + r"/[^/]+/v(?P<version>\d+)/date=(?P<day>\d{4}-\d\d-\d\d)/[0-9a-f]+\.jsonl")
 _INTERVAL_KEY = re.compile(r".*/date=\d{4}-\d\d-\d\d/(\d{4}-\d\d-\d\dT\d{4}Z)\.(parquet|csv)")
 _DATE_FOLDER = re.compile(r"/date=(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))/")
-# The table that Athena knows each folder of results as.
+# The Glue name of each table.
 GLUE_TABLE_NAMES: dict[Table, str] = {
     "metricValue_AnomalyScore": "metricvalue_anomalyscore",
     "dimensionContributions": "dimensioncontributions",
@@ -31,21 +31,22 @@ GLUE_TABLE_NAMES: dict[Table, str] = {
     "dataHealth": "datahealth",
 }
 
-DETECTOR_TABLES: tuple[Table, ...] = (
-    "observations",
-    "dataHealth",
-)  # the detector's own, which no alert holds; days that are over become one object
+# The tables that the detector writes. The archive holds no alerts for them. The objects of a past day are compacted
+# into one.
+DETECTOR_TABLES: tuple[Table, ...] = ("observations", "dataHealth")
 
 
 def detect_format(store: Store, sets: Iterable[MetricSet]) -> Format | None:
-    """The format of the sets' tables, else of what else the lake holds (an older version, another set); None where that does not tell.
+    """Return the format of the tables of these metric sets, or else of other tables in the lake (an older version,
+    another metric set).
 
-    Tables in both are a `UserError`: a replay that was cut short left them, or writers of different formats.
+    Return None if the lake holds no tables, or other tables in both formats. Raise `UserError` if the tables of these
+    metric sets are in both formats: a replay was interrupted, or writers use different formats.
     """
     found = _list_formats(store, [table_folder(table, item) for item in sets for table in GLUE_TABLE_NAMES])
     if len(found) > 1:
         raise UserError(
-            "the lake holds tables in both formats; `anomalake replay --format parquet` (or csv) makes them one"
+            "the lake holds tables in both formats; convert them with `anomalake replay --format parquet` (or csv)"
         )
     found = found or _list_formats(store, [RESULTS_FOLDER])
     return found.pop() if len(found) == 1 else None
@@ -57,27 +58,27 @@ def _list_formats(store: Store, folders: Iterable[str]) -> set[Format]:
 
 
 def utc_date(instant: datetime) -> str:
-    """The UTC date, as partitions are named."""
+    """Return the date as a partition names it, for example 2021-02-17."""
     return f"{instant:%Y-%m-%d}"
 
 
 def table_folder(table: Table, metric_set: MetricSet) -> str:
-    """The table's data for one metric set, without a closing slash."""
+    """Return the folder of a table and metric set, without a trailing slash."""
     return f"{RESULTS_FOLDER}/{table}/{metric_set.path}"
 
 
 def table_key(table: Table, metric_set: MetricSet, instant: datetime, form: Format) -> str:
-    """The object that holds a table's rows of one interval."""
+    """Return the key of a table's rows of one interval (naive UTC)."""
     return f"{table_folder(table, metric_set)}/date={utc_date(instant)}/{instant:%Y-%m-%dT%H%MZ}.{form}"
 
 
 def day_folder(table: Table, metric_set: MetricSet, day: str) -> str:
-    """A table's objects of one UTC day."""
+    """Return the folder of a table's objects of one UTC day."""
     return f"{table_folder(table, metric_set)}/date={day}"
 
 
 def parse_interval_key(key: str) -> tuple[datetime, Format] | None:
-    """The interval (naive UTC) and the format of an object that `table_key` named; None for any other."""
+    """Return the interval (naive UTC) and the format of a key that `table_key` built; None for any other key."""
     match = _INTERVAL_KEY.fullmatch(key)
     if match is None:
         return None
@@ -85,59 +86,59 @@ def parse_interval_key(key: str) -> tuple[datetime, Format] | None:
 
 
 def date_in_key(key: str) -> str:
-    """The UTC date of the folder that the object lies in, empty where it lies in none."""
+    """Return the UTC date of the partition in the key; an empty string if the key has none."""
     match = _DATE_FOLDER.search(key)
     return match[1] if match else ""
 
 
 def day_key(table: Table, metric_set: MetricSet, day: str, form: Format) -> str:
-    """The object that holds a table's rows of one whole UTC day."""
+    """Return the key of a table's rows of one whole UTC day."""
     return f"{day_folder(table, metric_set, day)}/{day}.{form}"
 
 
 def compaction_folder(metric_set: MetricSet) -> str:
-    """Which days are on their way into one object."""
+    """Return the folder of the state of compaction."""
     return f"{RESULTS_FOLDER}/compaction/{metric_set.path}"
 
 
 def compaction_key(metric_set: MetricSet) -> str:
-    """The one object of `compaction_folder`."""
+    """Return the key of the list of days that are being compacted."""
     return f"{compaction_folder(metric_set)}/days.jsonl"
 
 
 def archive_folder(name: str) -> str:
-    """The alerts of every version of the metric set of that name."""
+    """Return the folder of the archived alerts of all versions of a metric set."""
     return f"{ARCHIVE_FOLDER}/{name}"
 
 
 def archive_day_folder(name: str, version: int, day: str) -> str:
-    """The alerts of one version and UTC date."""
+    """Return the folder of the archived alerts of one version and UTC date."""
     return f"{archive_folder(name)}/v{version}/date={day}"
 
 
 def archive_key(metric_set: MetricSet, day: str, digest: str) -> str:
-    """The alerts of one batch and date, as received."""
+    """Return the key of the archived alerts of one batch and date."""
     return f"{archive_day_folder(metric_set.name, metric_set.version, day)}/{digest}.jsonl"
 
 
 def parse_archive_key(key: str) -> tuple[int, str] | None:
-    """The version of a metric set, and the UTC date, that `archive_key` named an object for; None for any other."""
+    """Return the version of the metric set and the date of a key that `archive_key` built; None for any other key."""
     match = _ARCHIVE_KEY.fullmatch(key)
     return (int(match["version"]), match["day"]) if match else None
 
 
 def notification_key(metric_set: MetricSet, instant: datetime, digest: str) -> str:
-    """The marker of an event that people were told of."""
+    """Return the key of the marker that a notification about an event was sent."""
     return f"notifications/{metric_set.path}/date={utc_date(instant)}/{digest}.json"
 
 
 def state_key(metric_set: MetricSet) -> str:
-    """The head of what the detector remembers; it names the shards."""
+    """Return the key of the detector's state, which names the shards."""
     return f"{_state_folder(metric_set)}/state.json"
 
 
 def shard_key(metric_set: MetricSet, name: str) -> str:
-    """A part of what the detector remembers."""
+    """Return the key of one shard of the detector's state."""
     return f"{_state_folder(metric_set)}/shards/{name}.npz"
 
 
@@ -146,20 +147,20 @@ def _state_folder(metric_set: MetricSet) -> str:
 
 
 def feedback_folder(metric_set: MetricSet) -> str:
-    """What people said of events."""
+    """Return the folder of the feedback for a metric set."""
     return f"{FEEDBACK_FOLDER}/{metric_set.path}"
 
 
 def feedback_key(metric_set: MetricSet, name: str) -> str:
-    """One marking of an event or of series."""
+    """Return the key of one feedback entry for an event or for series."""
     return f"{feedback_folder(metric_set)}/{name}.json"
 
 
 def lease_key(metric_set: MetricSet) -> str:
-    """Who runs the detector now, and until when."""
+    """Return the key of the lease, which says which run of the detector is active and until when."""
     return f"{_state_folder(metric_set)}/running.json"
 
 
 def quarantine_key(digest: str) -> str:
-    """An event that was not understood."""
+    """Return the key of a message that could not be parsed."""
     return f"{QUARANTINE_FOLDER}/{digest}.json"

@@ -1,7 +1,9 @@
-"""What a table keeps of one interval, so that the object of any interval is merged within the ingest function's memory. Pure.
+"""The limits of what a table keeps of one interval. With them, the ingest function can merge any object within its
+memory. All functions are pure.
 
-Of an interval that holds more, the greatest units stay, in the order in which `tables.merge` prefers them. That is a maximum again: any order, any
-duplicates and any batches give the same. The archive keeps every alert as received. docs/alerts.md describes the limits.
+If an interval has more units than the limit, the table keeps the greatest, in the order of `tables.merge_units`. The
+result is a maximum, so it does not depend on order, duplicates or batches. The archive keeps every alert as received.
+docs/alerts.md describes the limits.
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,9 @@ from anomalake.lake import tables
 from anomalake.lake.layout import Table
 from anomalake.lake.tables import Units
 
-MAX_INTERVAL_BYTES = 10_000_000  # of anomalous series, each counted as `ROW_BYTES` and `CHARACTER_BYTES` for each character of its values
+# Of the anomalous series of an interval. A series counts as `ROW_BYTES`, plus `CHARACTER_BYTES` for each character of
+# its values.
+MAX_INTERVAL_BYTES = 10_000_000
 ROW_BYTES, CHARACTER_BYTES = 300, 4
 MAX_EVENTS_PER_INTERVAL: Mapping[Table, int] = {"dimensionContributions": 200, "anomalyGroups": 2_000}
 MAX_CONTRIBUTIONS, MAX_CONTRIBUTION_CHARACTERS = 500, 50_000  # of the contributions of one event
@@ -23,9 +27,11 @@ MAX_TEXT_CHARACTERS = 2_000  # of each text of an event, such as its root cause
 
 
 def limited_units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
-    """`tables.units` of an alert whose texts and contributions are cut to what a table keeps of one event.
+    """Return the units of an alert (`tables.units_from_alert`), with its texts and contributions shortened to the
+    limits for one event.
 
-    The texts are cut for every table, since a report's id, which is the same in all of them, is made of the texts too.
+    The texts are shortened for every table, because the report ID is computed from them and must be the same in all
+    tables.
     """
     texts = {
         name: _shorten_text(name, value)
@@ -39,70 +45,71 @@ def limited_units(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
 
 
 def _shorten_text(name: str, value: str) -> str | None:
-    return None if name == "console_url" else value[:MAX_TEXT_CHARACTERS]  # a part of a link leads nowhere
+    return None if name == "console_url" else value[:MAX_TEXT_CHARACTERS]  # an incomplete link would not work
 
 
 _TEXT_FIELDS = ("direction", "anomaly_group_id", "alert_name", "source", "console_url", "root_cause")
 
 
 def _keep_greatest_contributions(alert: Alert) -> Alert:
-    """The alert with its greatest contributions: as many as fit `MAX_SHARES` and `MAX_SHARE_CHARACTERS`."""
-    contributions = alert.impacted_metric.dimension_contribution
-    shares = {
-        (one.dimension_name, share.dimension_value, share.value_contribution)
-        for one in contributions
-        for share in one.dimension_value_contributions
+    """Return the alert with its greatest contributions, up to `MAX_CONTRIBUTIONS` and `MAX_CONTRIBUTION_CHARACTERS`."""
+    dimensions = alert.impacted_metric.dimension_contribution
+    contributions = {
+        (dimension.dimension_name, value.dimension_value, value.value_contribution)
+        for dimension in dimensions
+        for value in dimension.dimension_value_contributions
     }
-    if (
-        len(shares) <= MAX_CONTRIBUTIONS
-        and sum(len(value or "") for _, value, _ in shares) <= MAX_CONTRIBUTION_CHARACTERS
-    ):
+    characters = sum(len(value or "") for _, value, _ in contributions)
+    if len(contributions) <= MAX_CONTRIBUTIONS and characters <= MAX_CONTRIBUTION_CHARACTERS:
         return alert
-    kept, characters = set[tuple[str, str | None, float]](), 0
-    for place in sorted(shares, key=lambda one: (-one[2], one[0], one[1] is not None, one[1] or "")):
-        characters += len(place[1] or "")
-        if len(kept) == MAX_CONTRIBUTIONS or characters > MAX_CONTRIBUTION_CHARACTERS:
+    greatest, characters = set[tuple[str, str | None, float]](), 0
+    for name, value, contribution in sorted(contributions, key=lambda c: (-c[2], c[0], c[1] is not None, c[1] or "")):
+        characters += len(value or "")
+        if len(greatest) == MAX_CONTRIBUTIONS or characters > MAX_CONTRIBUTION_CHARACTERS:
             break
-        kept.add(place)
-    cut = tuple(
+        greatest.add((name, value, contribution))
+    limited = tuple(
         msgspec.structs.replace(
-            one,
+            dimension,
             dimension_value_contributions=tuple(
-                share
-                for share in one.dimension_value_contributions
-                if (one.dimension_name, share.dimension_value, share.value_contribution) in kept
+                value
+                for value in dimension.dimension_value_contributions
+                if (dimension.dimension_name, value.dimension_value, value.value_contribution) in greatest
             ),
         )
-        for one in contributions
+        for dimension in dimensions
     )
     return msgspec.structs.replace(
-        alert, impacted_metric=msgspec.structs.replace(alert.impacted_metric, dimension_contribution=cut)
+        alert, impacted_metric=msgspec.structs.replace(alert.impacted_metric, dimension_contribution=limited)
     )
 
 
-def keep_greatest(table: Table, some: Units) -> Units:
-    """The units that the table keeps: all, or the greatest up to the one that reaches the limit.
+def keep_greatest(table: Table, units: Units) -> Units:
+    """Return the units that the table keeps: all, or the greatest up to and including the one that reaches the limit.
 
-    Associative with `tables.merge`: a unit is dropped only where greater ones of other identities fill the limit, and those never become smaller; the
-    weight of a unit depends on its identity alone.
+    This is associative with `tables.merge_units`: a unit is dropped only if greater units with other identities reach
+    the limit, and these never become smaller. The weight of a unit depends only on its identity.
     """
     limit = MAX_EVENTS_PER_INTERVAL.get(table, MAX_INTERVAL_BYTES)
-    if not reaches_limit(table, some):
-        return some
-    found, weight = dict[tuple[Any, ...], tuple[Any, ...]](), 0
+    if not reaches_limit(table, units):
+        return units
+    greatest, weight = dict[tuple[Any, ...], tuple[Any, ...]](), 0
     for identity, unit in sorted(
-        some.items(), key=lambda item: (tables.comparison_key(item[1]), _identity_key(item[0])), reverse=True
+        units.items(), key=lambda item: (tables.comparison_key(item[1]), _identity_key(item[0])), reverse=True
     ):
         if weight >= limit:
             break
-        found[identity] = unit
+        greatest[identity] = unit
         weight += _weight(table, identity)
-    return found
+    return greatest
 
 
-def reaches_limit(table: Table, some: Units) -> bool:
-    """Whether the units are more than the table keeps of one interval, or as many: then some may have been left out."""
-    return sum(_weight(table, identity) for identity in some) >= MAX_EVENTS_PER_INTERVAL.get(table, MAX_INTERVAL_BYTES)
+def reaches_limit(table: Table, units: Units) -> bool:
+    """Return whether the units reach the limit of the table for one interval.
+
+    If so, the table may have dropped units.
+    """
+    return sum(_weight(table, identity) for identity in units) >= MAX_EVENTS_PER_INTERVAL.get(table, MAX_INTERVAL_BYTES)
 
 
 def _weight(table: Table, identity: tuple[Any, ...]) -> int:
@@ -112,7 +119,7 @@ def _weight(table: Table, identity: tuple[Any, ...]) -> int:
 
 
 def _identity_key(identity: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The identity as something to compare, null lowest."""
+    """Return a sort key of the identity; null sorts first."""
     return tuple(
         tuple((value is not None, value or "") for value in part) if isinstance(part, tuple) else part
         for part in identity

@@ -1,7 +1,9 @@
-"""Live data: the files of an interval's folder, read row by row and aggregated to one value for each series and measure.
+"""Live data: reads the files of an interval's folder and aggregates their rows to one value for each series and
+measure.
 
-What cannot be read is counted and named, and stops neither its interval nor the run: a row of the wrong shape, with a timestamp outside its
-interval or one that never happened, is left out; a measure that is no finite number is missing. `catalog.views` reads the same in SQL.
+A problem in a file stops neither its interval nor the run; it is counted and reported as a finding. A row is skipped if
+it has the wrong shape, or a timestamp that lies outside its interval or does not exist in the time zone. A measure that
+is not a finite number counts as missing. `catalog.views` reads the same data in SQL.
 """
 
 import math
@@ -27,13 +29,13 @@ from anomalake.lake.live_files import (
 )  # fmt: skip
 from anomalake.lake.store import Store, UnreadableError
 
-__all__ = ["Finding", "Row", "Series"]  # for those who read live data
+__all__ = ["Finding", "Row", "Series"]  # also exported here, for the modules that read live data
 MAX_ROWS_PER_INTERVAL = 1_000_000  # in all its files
-MAX_SERIES_PER_INTERVAL = 50_000  # in all its files: the detector keeps each series that it ever saw, 12 kB a measure
+MAX_SERIES_PER_INTERVAL = 50_000  # in all its files; the detector keeps every series forever, with 12 kB for a measure
 
 
 class IntervalData(NamedTuple):
-    """An interval's live data: for each series one value a measure (None where it has none)."""
+    """The live data of an interval: for each series, one value for each measure (None if the value is missing)."""
 
     start: datetime  # naive UTC
     values: Mapping[Series, tuple[float | None, ...]]
@@ -48,20 +50,21 @@ class IntervalData(NamedTuple):
 
 
 def require_source(metric_set: MetricSet) -> Source:
-    """The set's source, for callers that need one."""
+    """Return the source of the metric set. Raise `ValueError` if it has none."""
     if metric_set.source is None:
-        raise ValueError(f"the metric set {metric_set.name!r} has no source")
+        raise ValueError(f"the metric set '{metric_set.name}' has no source")
     return metric_set.source
 
 
 def interval_folder(metric_set: MetricSet, wall: datetime) -> str:
-    """The folder of the interval that starts at the wall time."""
+    """Return the folder of the interval that starts at the wall time."""
     prefix, pattern, suffix = time_patterns.parse_folder_pattern(require_source(metric_set).path)
     return prefix + wall.strftime(time_patterns.to_python_format(pattern)) + suffix
 
 
 def list_files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> dict[datetime, list[str]]:
-    """The keys of all live files (that sort after a key) by the wall time of their folder, in order of time.
+    """List the keys of all live files that sort after `after`, grouped by the wall time of their folder, in order of
+    time.
 
     Files in other folders are not live data.
     """
@@ -76,7 +79,7 @@ def list_files_by_interval(store: Store, metric_set: MetricSet, after: str = "")
 
 
 def wall_time_of_key(metric_set: MetricSet, key: str) -> datetime | None:
-    """The wall time of the interval whose live file has this key; None where it is no live file."""
+    """Return the wall time of the interval that the key of a live file belongs to; None for any other key."""
     prefix, pattern, _ = time_patterns.parse_folder_pattern(require_source(metric_set).path)
     width = sum(len(text) for _, text in time_patterns.split_pattern(pattern))
     try:
@@ -92,9 +95,10 @@ def wall_time_of_key(metric_set: MetricSet, key: str) -> datetime | None:
 
 
 def list_interval_starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -> list[datetime]:
-    """The starts, naive UTC, of all intervals (after one) that have live files, sorted.
+    """List the starts (naive UTC, sorted) of all intervals that have live files; with `after`, only those that start
+    later.
 
-    Where folders sort as their dates do, only the later folders are listed.
+    If the folders sort by date, only the later folders are listed.
     """
     clock, key = metric_set.clock, ""
     if after is not None and time_patterns.sorts_by_date(
@@ -108,18 +112,26 @@ def list_interval_starts(store: Store, metric_set: MetricSet, after: datetime | 
 
 
 def list_interval_files(store: Store, metric_set: MetricSet, start: datetime) -> list[str]:
-    """The keys of one interval's live files."""
-    place = interval_folder(metric_set, metric_set.clock.wall_time(start))
-    return [key for key in store.list(place) if _is_live_file(key, place)]
+    """List the keys of the live files of one interval."""
+    interval_path = interval_folder(metric_set, metric_set.clock.wall_time(start))
+    return [key for key in store.list(interval_path) if _is_live_file(key, interval_path)]
 
 
-def _is_live_file(key: str, place: str) -> bool:
-    """Whether the key lies in the folder, and is not hidden as Athena sees it (`.` or `_` first, in a folder below too)."""
-    return key.startswith(f"{place}/") and not any(part[:1] in {".", "_"} for part in key[len(place) + 1 :].split("/"))
+def _is_live_file(key: str, interval_path: str) -> bool:
+    """Return whether the key is in the folder and is not hidden.
+
+    Athena hides files and folders whose name starts with `.` or `_`.
+    """
+    return key.startswith(f"{interval_path}/") and not any(
+        part[:1] in {".", "_"} for part in key[len(interval_path) + 1 :].split("/")
+    )
 
 
 def read_interval(store: Store, metric_set: MetricSet, start: datetime, keys: Iterable[str]) -> IntervalData:
-    """The live data of the interval that starts at `start` (naive UTC), from its files; a problem in a file affects that file only."""
+    """Read the live data of the interval that starts at `start` (naive UTC) from its files.
+
+    A problem in a file affects only that file.
+    """
     rows: list[Row] = []
     findings: list[Finding] = []
     found = 0
@@ -136,21 +148,23 @@ def read_interval(store: Store, metric_set: MetricSet, start: datetime, keys: It
     return IntervalData(start, aggregate_rows(rows, metric_set), len(rows), tuple(findings), found - len(findings))
 
 
-def _exceeded_limit(rows: Sequence[Row], more: Sequence[Row]) -> str | None:
-    """The limit of one interval that its rows exceed together with those of one more file."""
-    count = len(rows) + len(more)
+def _exceeded_limit(rows: Sequence[Row], new_rows: Sequence[Row]) -> str | None:
+    """Return the limit of one interval that `rows` exceed together with the rows of one more file; None if they exceed
+    none.
+    """
+    count = len(rows) + len(new_rows)
     if count > MAX_ROWS_PER_INTERVAL:
         return f"{MAX_ROWS_PER_INTERVAL:,} rows"
     if (
         count > MAX_SERIES_PER_INTERVAL
-        and len({series for some in (rows, more) for series, _ in some}) > MAX_SERIES_PER_INTERVAL
+        and len({series for part in (rows, new_rows) for series, _ in part}) > MAX_SERIES_PER_INTERVAL
     ):
         return f"{MAX_SERIES_PER_INTERVAL:,} series"
     return None
 
 
 def _read_file(store: Store, metric_set: MetricSet, start: datetime, key: str) -> FileContents:
-    """What one file holds; nothing where it was removed after it was listed."""
+    """Read one file. A file that was deleted after it was listed is empty."""
     try:
         stored = store.get(key, MAX_UNPACKED_BYTES)
     except UnreadableError as error:
@@ -161,14 +175,14 @@ def _read_file(store: Store, metric_set: MetricSet, start: datetime, key: str) -
 
 
 def parse_file(data: bytes, metric_set: MetricSet, start: datetime, where: str) -> Iterator[Row | Finding]:
-    """The rows of one file of the interval, and what could not be read of it."""
+    """Yield the rows of one file of the interval, and a finding for each problem."""
     return live_files.parse_file(
         data, metric_set, require_source(metric_set), where, lambda stamp: _timestamp_problem(stamp, metric_set, start)
     )
 
 
 def aggregate_rows(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[float | None, ...]]:
-    """One value for each series and measure: the sum, or the mean, of what its rows have."""
+    """Aggregate rows to one value for each series and measure: the sum or the mean, as the measure defines."""
     rows = list(rows)
     single = dict(rows)
     if len(single) == len(rows):
@@ -189,16 +203,20 @@ def aggregate_rows(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, t
     return single
 
 
-def _sum(cell: list[float], parts: int) -> float | None:
-    """The sum in parts; None where there is nothing, or more than a number can be."""
+def _sum(values: list[float], divisor: int) -> float | None:
+    """Return the sum of the values divided by `divisor`; None if there are no values, or on overflow."""
     try:
-        return math.fsum(cell) / parts if cell else None
+        return math.fsum(values) / divisor if values else None
     except OverflowError:
         return None
 
 
 def _timestamp_problem(text: str, metric_set: MetricSet, start: datetime) -> str | None:
-    """What is wrong with a row's timestamp, or None where it lies in the interval; `OTHER_HOUR` where it lies in the other of its folder."""
+    """Return what is wrong with a row's timestamp; None if it is in the interval that starts at `start`.
+
+    Return `OTHER_INTERVAL` if it is in the other of two intervals that share a folder: where clocks go back, a wall
+    time occurs twice.
+    """
     clock = metric_set.clock
     found = parse_interval_start(text, metric_set.timestamp.format, clock)
     if isinstance(found, str):
@@ -208,15 +226,21 @@ def _timestamp_problem(text: str, metric_set: MetricSet, start: datetime) -> str
     wall = clock.wall_time(start)
     if clock.absolute and clock.wall_time(found) == wall:
         return OTHER_INTERVAL
-    return f"the timestamp {quote(text)} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} ({metric_set.timezone})"
+    return (
+        f"the timestamp {quote(text)} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} "
+        f"({metric_set.timezone})"
+    )
 
 
 def parse_interval_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
-    """The start, naive UTC, of the interval that a timestamp in the data belongs to, or a text that says what is wrong with it."""
-    read_now = (
+    """Return the start (naive UTC) of the interval that a timestamp in the data belongs to.
+
+    Return a text that describes the problem if there is one.
+    """
+    parse = (
         _parse_interval_start_cached if len(text) <= MAX_CACHED_CHARACTERS else _parse_interval_start_cached.__wrapped__
     )
-    return read_now(text, form, clock)
+    return parse(text, form, clock)
 
 
 @lru_cache(maxsize=4096)
@@ -233,7 +257,7 @@ def _parse_interval_start_cached(text: str, form: str, clock: intervals.Clock) -
 
 
 def parse_instant(text: str) -> datetime | str:
-    """The instant, naive UTC, of a UNIX timestamp in the data, or a text that says what is wrong with it."""
+    """Return the instant (naive UTC) of a UNIX timestamp in the data, or a text that describes the problem."""
     if not is_number(text.strip()):
         return f"the timestamp {quote(text)} is not a UNIX time"
     number = float(text)
@@ -245,9 +269,9 @@ def parse_instant(text: str) -> datetime | str:
 
 
 def parse_wall_time(text: str, form: str, zone: str) -> datetime | str:
-    """The wall time of a timestamp in the data, or a text that says what is wrong with it."""
-    read_now = _parse_wall_time_cached if len(text) <= MAX_CACHED_CHARACTERS else _parse_wall_time_cached.__wrapped__
-    return read_now(text, form, zone)
+    """Return the wall time of a timestamp in the data, or a text that describes the problem."""
+    parse = _parse_wall_time_cached if len(text) <= MAX_CACHED_CHARACTERS else _parse_wall_time_cached.__wrapped__
+    return parse(text, form, zone)
 
 
 @lru_cache(maxsize=4096)
@@ -261,7 +285,7 @@ def _parse_wall_time_cached(text: str, form: str, zone: str) -> datetime | str:
     try:
         wall = datetime.strptime(text.strip(" "), time_patterns.to_python_format(form))
     except ValueError:
-        return f"the timestamp {quote(text)} is not written as {form}"
+        return f"the timestamp {quote(text)} does not have the format {form}"
     if time_patterns.has_hour(form) and not intervals.wall_time_exists(wall, zone):
-        return f"the timestamp {quote(text)} never happened in {zone}: clocks skipped it"
+        return f"the timestamp {quote(text)} does not exist in {zone}: clocks skip it"
     return wall

@@ -1,7 +1,8 @@
-"""One live file: its bytes as rows, and findings for what cannot be read. Pure.
+"""Parses one live file: its bytes become rows, and findings for what cannot be read. All functions are pure.
 
-A file is untrusted input. Limits bound its size, its lines and what is kept of its findings, every step takes time in proportion to the file, and an
-exception that a file causes becomes a finding. A file beyond a limit is skipped as a whole: a part of its rows would give wrong sums.
+A file is untrusted input. Limits bound its size, its lines and its stored findings. Every step takes time proportional
+to the size of the file. An exception that a file causes becomes a finding. A file that exceeds a limit is skipped as a
+whole, because a part of its rows would give wrong sums.
 """
 
 import csv
@@ -17,16 +18,18 @@ import msgspec
 
 from anomalake.domain.metric_set import MetricSet, Source
 
-# For a file, chosen so that the detect function (1,769 MB) reads the worst file that they allow; docs/metric-sets.md names them.
-MAX_UNPACKED_BYTES = 64 * 2**20  # as stored, and after gzip
+# Limits for one file. With them, the detect function (1,769 MB) can read the worst possible file. docs/metric-sets.md
+# lists them.
+MAX_UNPACKED_BYTES = 64 * 2**20  # as stored, and after decompression
 MAX_LINES = 1_000_000  # empty lines and lines within quoted cells count too
 MAX_LINE_BYTES = 2**20
-MAX_FINDINGS = 100  # kept to be named; the others are counted
-MAX_QUOTED_CHARACTERS = 100  # of the data, in a finding
-OTHER_INTERVAL = ""  # no problem: the row belongs to the other of the two intervals that share a folder
-MAX_CACHED_CHARACTERS = 64  # of a timestamp; longer ones are parsed each time, so that the cache stays small
+MAX_FINDINGS = 100  # that are stored with their text; further findings are only counted
+MAX_QUOTED_CHARACTERS = 100  # of the data, in the text of a finding
+OTHER_INTERVAL = ""  # not a problem: the row belongs to the other of two intervals that share a folder
+MAX_CACHED_CHARACTERS = 64  # of a timestamp; longer texts are not cached, which bounds the memory of the cache
 
-# What counts as a number, here and in SQL. No two parts can match the same digits, so that every engine decides in linear time.
+# The format of a number, here and in SQL. No two parts can match the same digits, so every regex engine matches it in
+# linear time.
 NUMBER = r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _NUMBER = re.compile(NUMBER)
 _SURROGATE_ESCAPE = re.compile("[\udc80-\udcff]")
@@ -36,12 +39,12 @@ _GZIP_CHUNK_BYTES = 2**14
 csv.field_size_limit(MAX_LINE_BYTES)
 
 Series = tuple[str | None, ...]  # the values of the dimensions, in declared order
-Row = tuple[Series, tuple[float | None, ...]]  # ... and of the measures
+Row = tuple[Series, tuple[float | None, ...]]  # series, and the values of the measures
 Record = tuple[int, "Sequence[Any] | Finding"]  # a line number and the cells of its row
 
 
 class Finding(NamedTuple):
-    """Something that could not be read: where, and what would be right."""
+    """A problem in the data: its place, and a text that describes it."""
 
     where: str
     problem: str
@@ -51,7 +54,7 @@ class Finding(NamedTuple):
 
 
 class FileContents(NamedTuple):
-    """What a file holds: its rows, the first findings, and the number of all findings."""
+    """The rows of a file, its first findings, and the number of all findings."""
 
     rows: Sequence[Row]
     findings: Sequence[Finding]
@@ -59,71 +62,71 @@ class FileContents(NamedTuple):
 
 
 class FileError(Exception):
-    """Why a whole file cannot be read."""
+    """A whole file cannot be read."""
 
 
 def quote(text: str) -> str:
-    """The text in quotes, shortened to what a finding quotes at most."""
+    """Return the text in quotes, shortened to `MAX_QUOTED_CHARACTERS`."""
     return f"'{text if len(text) <= MAX_QUOTED_CHARACTERS else text[: MAX_QUOTED_CHARACTERS - 1] + '…'}'"
 
 
 def is_number(text: str) -> bool:
-    """Whether the text is a number, as SQL decides it too."""
+    """Return whether the text is a number. SQL uses the same rule."""
     return _NUMBER.fullmatch(text) is not None
 
 
 def collect_contents(items: Iterator[Row | Finding], where: str) -> FileContents:
-    """What a file holds, from `parse`; whatever goes wrong there costs this file only."""
+    """Collect the items of `parse_file`. An exception affects only this file."""
     rows: list[Row] = []
     findings: list[Finding] = []
-    found = 0
+    finding_count = 0
     try:
         for item in items:
             if isinstance(item, Finding):
-                found += 1
+                finding_count += 1
                 if len(findings) < MAX_FINDINGS:
                     findings.append(item)
             else:
                 rows.append(item)
-    except Exception as error:  # noqa: BLE001  (a file never stops a run)
+    except Exception as error:  # noqa: BLE001  (no file may stop a run)
         rows.clear()
-        return FileContents(
-            (),
-            (
-                Finding(
-                    where,
-                    f"the file is skipped after an error in Anomalake: {type(error).__name__}: {str(error)[:200]}",
-                ),
-            ),
-            1,
-        )
-    return FileContents(rows, findings, found)
+        problem = f"the file is skipped after an error in Anomalake: {type(error).__name__}: {str(error)[:200]}"
+        return FileContents((), (Finding(where, problem),), 1)
+    return FileContents(rows, findings, finding_count)
 
 
 def parse_file(
-    data: bytes, metric_set: MetricSet, source: Source, where: str, problem_of: Callable[[str], str | None]
+    data: bytes, metric_set: MetricSet, source: Source, where: str, timestamp_problem: Callable[[str], str | None]
 ) -> Iterator[Row | Finding]:
-    """The rows of one file, and what could not be read of it. `problem_of` says what is wrong with a row's timestamp."""
+    """Yield the rows of one file, and a finding for each problem.
+
+    `timestamp_problem` returns what is wrong with a row's timestamp, or None.
+    """
     try:
-        raw = _check_limits(_decompress(data, source))
+        content = _check_limits(_decompress(data, source))
     except FileError as error:
         yield Finding(where, str(error))
         return
-    if source.format == "csv" and (sound := _parse_valid_csv(raw, metric_set, source, problem_of)) is not None:
-        yield from sound
+    if (
+        source.format == "csv"
+        and (valid_rows := _parse_valid_csv(content, metric_set, source, timestamp_problem)) is not None
+    ):
+        yield from valid_rows
         return
-    cached = lru_cache(maxsize=4096)(problem_of)  # many rows share a timestamp
+    cached = lru_cache(maxsize=4096)(timestamp_problem)  # many rows share a timestamp
     dimensions, measures = metric_set.dimension_names, metric_set.measure_names
     names, first = (metric_set.timestamp.column, *dimensions, *measures), 1 + len(dimensions)
     records = (
-        _csv_records(raw, source, where, names) if source.format == "csv" else _json_records(raw, source, where, names)
+        _csv_records(content, source, where, names)
+        if source.format == "csv"
+        else _json_records(content, source, where, names)
     )
     for line, record in records:
         if isinstance(record, Finding):
             yield record
             continue
         stamp = "" if record[0] is None else str(record[0])
-        problem = (cached if len(stamp) <= MAX_CACHED_CHARACTERS else problem_of)(stamp)
+        problem = (cached if len(stamp) <= MAX_CACHED_CHARACTERS else timestamp_problem)(stamp)
         if problem == OTHER_INTERVAL:
             continue
         if problem is not None:
@@ -148,7 +151,10 @@ def parse_file(
 
 
 def _decompress(data: bytes, source: Source) -> bytes:
-    """The file without compression; `FileError` where it is not what `source.compression` says, or is too large."""
+    """Return the decompressed file.
+
+    Raise `FileError` if its compression is not `source.compression`, or if it is too large.
+    """
     if source.compression != "gzip":
         if data.startswith(_GZIP_MAGIC):
             raise FileError(
@@ -158,7 +164,7 @@ def _decompress(data: bytes, source: Source) -> bytes:
     parts: list[bytes] = []
     size = position = 0
     try:
-        while position < len(data):  # a gzip file is one or more members, each of which may be followed by zero bytes
+        while position < len(data):  # a gzip file has one or more members; zero bytes can follow each
             member = zlib.decompressobj(wbits=31)
             while not member.eof:
                 if position >= len(data):
@@ -178,29 +184,29 @@ def _describe_size_limit(what: str) -> str:
     return f"the file {what} more than {MAX_UNPACKED_BYTES // 2**20} MiB, the limit for one file; the file is skipped"
 
 
-def _check_limits(raw: bytes) -> bytes:
-    """The bytes, if they keep the limits; `FileError` names the limit otherwise."""
-    if len(raw) > MAX_UNPACKED_BYTES:
+def _check_limits(content: bytes) -> bytes:
+    """Return the bytes. Raise `FileError`, which names the limit, if they exceed one."""
+    if len(content) > MAX_UNPACKED_BYTES:
         raise FileError(_describe_size_limit("has"))
-    if raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n") > MAX_LINES:
+    if content.count(b"\n") + content.count(b"\r") - content.count(b"\r\n") > MAX_LINES:
         raise FileError(f"the file has more than {MAX_LINES:,} lines, the limit for one file; the file is skipped")
     start = 0
-    while len(raw) - start > MAX_LINE_BYTES:  # step from line end to line end, as far ahead as a line may reach
+    while len(content) - start > MAX_LINE_BYTES:  # step to the last line end within the allowed length of a line
         window = (start, start + MAX_LINE_BYTES + 1)
-        end = max(raw.rfind(b"\n", *window), raw.rfind(b"\r", *window))
+        end = max(content.rfind(b"\n", *window), content.rfind(b"\r", *window))
         if end < 0:
-            line = raw.count(b"\n", 0, start) + 1
+            line = content.count(b"\n", 0, start) + 1
             raise FileError(
                 f"line {line} has more than {MAX_LINE_BYTES:,} bytes, the limit for one line; the file is skipped"
             )
         start = end + 1
-    return raw
+    return content
 
 
-def _open_text(raw: bytes, source: Source, newline: str, errors: str) -> io.TextIOWrapper:
-    """The decoded text as a stream, so that no copy of the whole text is needed."""
-    stream = io.BytesIO(raw)
-    if source.charset == "UTF-8" and raw.startswith(b"\xef\xbb\xbf"):  # a byte order mark
+def _open_text(content: bytes, source: Source, newline: str, errors: str) -> io.TextIOWrapper:
+    """Return the decoded text as a stream, which needs no copy of the whole text."""
+    stream = io.BytesIO(content)
+    if source.charset == "UTF-8" and content.startswith(b"\xef\xbb\xbf"):  # a byte order mark
         stream.seek(3)
     return io.TextIOWrapper(stream, source.charset, errors, newline=newline)
 
@@ -209,14 +215,17 @@ def _open_text(raw: bytes, source: Source, newline: str, errors: str) -> io.Text
 
 
 def _parse_valid_csv(
-    raw: bytes, metric_set: MetricSet, source: Source, problem_of: Callable[[str], str | None]
+    content: bytes, metric_set: MetricSet, source: Source, timestamp_problem: Callable[[str], str | None]
 ) -> Iterator[Row] | None:
-    """The rows of a CSV file without any problem, read by the column in a third of the time; None where each row has to be looked at."""
+    """Return the rows of a CSV file without problems, parsed by column in a third of the time.
+
+    Return None if the file may have a problem; then each row must be parsed separately.
+    """
     records: list[list[str]] = []
     header, width = list(source.columns), len(source.columns)
     try:
         for record in csv.reader(
-            _open_text(raw, source, "", "strict"), delimiter=source.delimiter, quotechar=source.quote
+            _open_text(content, source, "", "strict"), delimiter=source.delimiter, quotechar=source.quote
         ):
             if len(record) != width:
                 return None
@@ -228,7 +237,7 @@ def _parse_valid_csv(
     if not records:
         return None
     columns = dict(zip(header, zip(*records, strict=True), strict=True))
-    if any(problem_of(stamp) is not None for stamp in set(columns[metric_set.timestamp.column])):
+    if any(timestamp_problem(stamp) is not None for stamp in set(columns[metric_set.timestamp.column])):
         return None
     measures: list[list[float | None]] = []
     for cells in (columns[name] for name in metric_set.measure_names):
@@ -243,12 +252,12 @@ def _parse_valid_csv(
     )
 
 
-def _csv_records(raw: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
-    """The cells of those columns, row by row, with the row's line; a finding instead of a row that cannot be read."""
+def _csv_records(content: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
+    """Yield for each row its line number and the cells of the columns `names`, or a finding if it has a problem."""
     reader = csv.reader(
-        _open_text(raw, source, "", "surrogateescape"), delimiter=source.delimiter, quotechar=source.quote
+        _open_text(content, source, "", "surrogateescape"), delimiter=source.delimiter, quotechar=source.quote
     )
-    header, ascii_only, width = source.header, raw.isascii(), len(source.columns)
+    header, ascii_only, width = source.header, content.isascii(), len(source.columns)
     places = [source.columns.index(name) for name in names]
     while True:
         try:
@@ -263,12 +272,18 @@ def _csv_records(raw: bytes, source: Source, where: str, names: Sequence[str]) -
             header = False
             if [name.strip() for name in record] != list(source.columns):
                 expected = quote(", ".join(source.columns))
-                problem = f"the header {quote(', '.join(record))} is not the metric set's source.columns {expected}; the file is skipped"
+                problem = (
+                    f"the header {quote(', '.join(record))} is not the metric set's source.columns {expected}; "
+                    "the file is skipped"
+                )
                 yield line, Finding(f"{where}:{line}", problem)
                 return
         elif len(record) != width:
             if record:
-                yield line, Finding(f"{where}:{line}", f"{len(record)} cells where source.columns names {width}")
+                yield (
+                    line,
+                    Finding(f"{where}:{line}", f"the row has {len(record)} cells, but source.columns has {width}"),
+                )
         elif not ascii_only and _has_undecodable_text(record):
             yield line, Finding(f"{where}:{line}", f"the row is not {source.charset} text")
         else:
@@ -276,17 +291,17 @@ def _csv_records(raw: bytes, source: Source, where: str, names: Sequence[str]) -
 
 
 def _has_undecodable_text(cells: Iterable[object]) -> bool:
-    """Whether a text among the cells is not in the file's charset."""
+    """Return whether a text in the cells cannot be decoded in the file's charset."""
     return any(isinstance(cell, str) and not cell.isascii() and _SURROGATE_ESCAPE.search(cell) for cell in cells)
 
 
-def _json_records(raw: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
-    """The same of JSON lines."""
-    for line, written in enumerate(_open_text(raw, source, "\n", "surrogateescape"), 1):
-        if not written.strip():
+def _json_records(content: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
+    """Yield the same as `_csv_records` for a file of JSON lines."""
+    for line, text in enumerate(_open_text(content, source, "\n", "surrogateescape"), 1):
+        if not text.strip():
             continue
         try:
-            record = msgspec.json.decode(written, type=dict[str, Any])
+            record = msgspec.json.decode(text, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
             yield line, Finding(f"{where}:{line}", f"the line is not a JSON object: {error}")
             continue
@@ -305,7 +320,7 @@ def _parse_dimension(value: object, source: Source) -> str | None:
 
 
 def _parse_number(value: object) -> float | str | None:
-    """The number; None where there is none; a text that says what is wrong with it."""
+    """Return the number; None if the value is missing; or a text that describes the problem."""
     if value is None or value == "":
         return None
     if isinstance(value, bool | list | dict):
@@ -314,7 +329,7 @@ def _parse_number(value: object) -> float | str | None:
     if not is_number(text):
         return f"{quote(text)} is not a number"
     number = float(text)
-    return number + 0.0 if math.isfinite(number) else f"{quote(text)} is beyond the range of a number"
+    return number + 0.0 if math.isfinite(number) else f"{quote(text)} is outside the range of a number"
 
 
 def _json_kind(value: "bool | list[Any] | dict[str, Any]") -> str:

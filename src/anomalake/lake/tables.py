@@ -1,10 +1,12 @@
-"""What the tables hold: an alert as units, the merge that makes any order of arrival give the same, and the rows of it all. Pure.
+"""The content of the tables: converts alerts to units, merges units and converts them to rows. All functions are pure.
 
-A table's object holds the units of one timestamp. A unit has an identity and a rank; of two units of one identity the greatest rank stays, null
-lowest. That is a maximum, so the merge is commutative, associative and idempotent. docs/lake.md explains it.
+A table object holds the units of one timestamp. A unit has an identity and a comparison key. Of two units with the same
+identity the merge keeps the greater; null is the lowest value. This is a maximum, so the merge is commutative,
+associative and idempotent, and any order of arrival gives the same result. docs/lake.md explains it.
 
-Several alerts may report one event. A report has an id that sorts: one with a value ranks above one without, then the later one, then the one with
-the higher score. The id is the same in all tables, so each of them shows the same report (decision 0012).
+Several alerts can report one event. A report has an ID that sorts: a report with a value is greater than one without;
+then the later report is greater, then the one with the higher score. The ID is the same in all tables, so all of them
+show the same report (decision 0012).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,36 +30,57 @@ ALERT_TABLES: tuple[Table, ...] = ("metricValue_AnomalyScore", "dimensionContrib
 
 
 class Column(NamedTuple):
-    """A column of a table: its name as files have it, and its kind."""
+    """A column of a table: its name in the files, and its type."""
 
     name: str
     kind: Kind
 
 
 _CONTRIBUTION_COLUMNS = (
-    Column("timestamp", "timestamp"), Column("metricName", "string"), Column("dimensionName", "string"), Column("dimensionValue", "string"),
-    Column("valueContribution", "double"), Column("eventId", "string"), Column("groupScore", "double"), Column("reportId", "string"),
-)  # fmt: skip
+    Column("timestamp", "timestamp"),
+    Column("metricName", "string"),
+    Column("dimensionName", "string"),
+    Column("dimensionValue", "string"),
+    Column("valueContribution", "double"),
+    Column("eventId", "string"),
+    Column("groupScore", "double"),
+    Column("reportId", "string"),
+)
 _GROUP_COLUMNS = (
-    Column("timestamp", "timestamp"), Column("metricName", "string"), Column("groupScore", "double"), Column("direction", "string"),
-    Column("affectedSeries", "bigint"), Column("eventId", "string"), Column("anomalyGroupId", "string"), Column("alertEventId", "string"),
-    Column("alertName", "string"), Column("detectorArn", "string"), Column("source", "string"), Column("consoleUrl", "string"),
-    Column("rootCause", "string"), Column("reportId", "string"),
-)  # fmt: skip
+    Column("timestamp", "timestamp"),
+    Column("metricName", "string"),
+    Column("groupScore", "double"),
+    Column("direction", "string"),
+    Column("affectedSeries", "bigint"),
+    Column("eventId", "string"),
+    Column("anomalyGroupId", "string"),
+    Column("alertEventId", "string"),
+    Column("alertName", "string"),
+    Column("detectorArn", "string"),
+    Column("source", "string"),
+    Column("consoleUrl", "string"),
+    Column("rootCause", "string"),
+    Column("reportId", "string"),
+)
 _HEALTH_COLUMNS = (
-    Column("timestamp", "timestamp"), Column("status", "string"), Column("series", "bigint"), Column("usualSeries", "bigint"),
-    Column("scoredSeries", "bigint"), Column("rowsRead", "bigint"), Column("rowsRefused", "bigint"),
-)  # fmt: skip
+    Column("timestamp", "timestamp"),
+    Column("status", "string"),
+    Column("series", "bigint"),
+    Column("usualSeries", "bigint"),
+    Column("scoredSeries", "bigint"),
+    Column("rowsRead", "bigint"),
+    Column("rowsRefused", "bigint"),
+)
 _OBSERVED_VALUES = ("value", "expectedValue", "lowerBound", "upperBound", "score")
-DIGEST_CHARACTERS = 16  # characters at the end of a report's id
-EVENT_RANK_COLUMN = "eventRank"  # of a series' events by measure: 0 for the one to show first, then 1, 2, ...
-REPLACED_RANK = (
-    -1
-)  # the event rank of what a later report took back; kept, so that the order of arrival does not matter
+DIGEST_CHARACTERS = 16  # at the end of a report ID
+EVENT_RANK_COLUMN = "eventRank"  # ranks the events of a series and measure: 0 for the one to show first, then 1, 2, ...
+# The event rank of cells that a later report replaced. They stay in the table, so that the order of arrival does not
+# matter.
+REPLACED_RANK = -1
 
 
 def schema(table: Table, metric_set: MetricSet) -> tuple[Column, ...]:
-    """The table's columns in their order; the partition column `date` is in the folder's name only."""
+    """Return the table's columns in order. The partition column `date` is only in the folder's name."""
     series = (
         Column("key", "string"),
         Column("timestamp", "timestamp"),
@@ -80,15 +103,21 @@ def schema(table: Table, metric_set: MetricSet) -> tuple[Column, ...]:
 
 
 def units_from_alert(table: Table, alert: Alert, metric_set: MetricSet) -> Units:
-    """What an alert (one that `alert.fit` gives) adds to a table."""
+    """Return the units that an alert adds to a table. The alert comes from `alert.match_to_metric_set`."""
     metric, score, event = alert.impacted_metric, _positive_zero(alert.anomaly_score), alert.event_id
-    series = [
-        _series_cells(one, metric_set) for one in dict.fromkeys(metric.relevant_time_series)
-    ]  # a body may hold one a hundred thousand times
+    # A body can repeat a series a hundred thousand times.
+    series = [_series_cells(repeated, metric_set) for repeated in dict.fromkeys(metric.relevant_time_series)]
     row = (
-        alert.direction, len({values for values, *_ in series}), alert.anomaly_group_id, alert.alert_event_id, alert.alert_name,
-        alert.anomaly_detector_arn, alert.source, alert.console_url, alert.root_cause,
-    )  # fmt: skip
+        alert.direction,
+        len({values for values, *_ in series}),
+        alert.anomaly_group_id,
+        alert.alert_event_id,
+        alert.alert_name,
+        alert.anomaly_detector_arn,
+        alert.source,
+        alert.console_url,
+        alert.root_cause,
+    )
     report = _report_id(alert.reported_at, score, (metric.metric_name, row), series)
     match table:
         case "metricValue_AnomalyScore" if metric.metric_name == MISSING_DATA:
@@ -107,13 +136,13 @@ def units_from_alert(table: Table, alert: Alert, metric_set: MetricSet) -> Units
 
 
 def _series_cells(series: TimeSeries, metric_set: MetricSet) -> tuple[Any, ...]:
-    """A series' dimension values, its value, and what was expected."""
+    """Return a series' dimension values, its value, expected value and bounds."""
     numbers = map(_positive_zero, (series.metric_value, series.expected_value, series.lower_bound, series.upper_bound))
     return (get_dimension_values(series, metric_set), *numbers)
 
 
 def _contributions(alert: Alert) -> tuple[tuple[str, str | None, float], ...]:
-    """The contributions in their order; of two of one dimension and value, the greater."""
+    """Return the contributions in order. If a dimension value occurs twice, keep the greater contribution."""
     shares: dict[tuple[str, str | None], float] = {}
     for dimension in alert.impacted_metric.dimension_contribution:
         for share in dimension.dimension_value_contributions:
@@ -123,101 +152,109 @@ def _contributions(alert: Alert) -> tuple[tuple[str, str | None, float], ...]:
 
 
 def _report_id(
-    reported_at: str | None, score: float | None, told: tuple[Any, ...], series: Sequence[tuple[Any, ...]]
+    reported_at: str | None, score: float | None, row: tuple[Any, ...], series: Sequence[tuple[Any, ...]]
 ) -> str:
-    """Sorts the reports of an event: whether it has a value, when it was made, its score, and a digest of all it says but contributions."""
-    valued = any(value is not None for _, value, *_ in series)
-    written = "-" if score is None else f"{score:010.6f}"
-    return f"{valued:d} {reported_at or '-'} {written} {_digest((score, told, series))[:DIGEST_CHARACTERS]}"
+    """Return the ID of a report, which sorts the reports of an event.
+
+    It holds: whether the report has a value, its time, its score, and a digest of everything it says except the
+    contributions.
+    """
+    has_value = any(value is not None for _, value, *_ in series)
+    score_text = "-" if score is None else f"{score:010.6f}"
+    return f"{has_value:d} {reported_at or '-'} {score_text} {_digest((score, row, series))[:DIGEST_CHARACTERS]}"
 
 
 def _report_time(report: str) -> str:
-    """The part of a report's id that is the same for all reports of one time: of these, no one takes back what another says."""
+    """Return the part of a report ID that all reports of one time share. These reports do not replace each other."""
     return report[: report.index(" ", 2)]
 
 
 def event_of_unit(identity: tuple[Any, ...]) -> tuple[str, str]:
-    """The measure and the event that a unit was said by."""
+    """Return the measure and the event ID of a unit."""
     return (identity[1], identity[2]) if len(identity) > 2 else (identity[0], identity[1])
 
 
-def merge_units(several: Iterable[Units]) -> Units:
-    """The units of all of them; of one identity the greatest."""
+def merge_units(parts: Iterable[Units]) -> Units:
+    """Merge units; of each identity keep the greatest."""
     merged: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for some in several:
-        for identity, unit in some.items():
+    for units in parts:
+        for identity, unit in units.items():
             if identity not in merged or comparison_key(unit) > comparison_key(merged[identity]):
                 merged[identity] = unit
     return merged
 
 
-def columns_from_units(table: Table, some: Units, metric_set: MetricSet, timestamp: datetime) -> Columns:
-    """The table of these units, one timestamp's, in an order that depends on nothing but them."""
+def columns_from_units(table: Table, units: Units, metric_set: MetricSet, timestamp: datetime) -> Columns:
+    """Return the table of the units of one timestamp, by column. The order of rows depends only on the units."""
     if table == "metricValue_AnomalyScore":
-        records = list(_anomaly_rows(some, metric_set, timestamp))
+        records = list(_anomaly_rows(units, metric_set, timestamp))
     elif table == "dimensionContributions":
         records = [
             (timestamp, measure, name, value, share, event, score, report)
-            for (measure, event), (report, score, _, shares) in sorted(some.items(), key=lambda item: item[0])
+            for (measure, event), (report, score, _, shares) in sorted(units.items(), key=lambda item: item[0])
             for name, value, share in shares
         ]
     else:
         records = [
             (timestamp, measure, score, direction, affected, event, *rest, report)
             for (measure, event), (report, score, _, (direction, affected, *rest)) in sorted(
-                some.items(), key=lambda item: item[0]
+                units.items(), key=lambda item: item[0]
             )
         ]
     names = [column.name for column in schema(table, metric_set)]
     return dict(zip(names, map(list, zip(*records, strict=True)) if records else ([] for _ in names), strict=True))
 
 
-def _anomaly_rows(some: Units, metric_set: MetricSet, timestamp: datetime) -> Iterator[tuple[Any, ...]]:
-    """A row for each series, and more of them where several events claim it: each measure's events by rank, then what was replaced."""
-    shown, replaced = _group_by_series(some)
-    for key, values in sorted((build_series_key(values), values) for values in {identity[0] for identity in some}):
-        for first, found in ((0, shown.get(values, {})), (REPLACED_RANK, replaced.get(values, {}))):
-            for number in range(max(map(len, found.values()), default=0)):
+def _anomaly_rows(units: Units, metric_set: MetricSet, timestamp: datetime) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of each series.
+
+    A series has several rows if it belongs to several events: first the current events of each measure by rank, then
+    the replaced cells.
+    """
+    current, replaced = _group_by_series(units)
+    for key, values in sorted((build_series_key(values), values) for values in {identity[0] for identity in units}):
+        for first_rank, claims in ((0, current.get(values, {})), (REPLACED_RANK, replaced.get(values, {}))):
+            for number in range(max(map(len, claims.values()), default=0)):
                 cells, reports = list[Any](), list[str | None]()
                 for measure in metric_set.measure_names:
-                    units = found.get(measure, [])
-                    event, (report, s, v, e, lo, up) = units[number] if number < len(units) else (None, (None,) * 6)
+                    events = claims.get(measure, [])
+                    event, (report, s, v, e, lo, up) = events[number] if number < len(events) else (None, (None,) * 6)
                     cells += (v, s, e, lo, up, event)
                     reports.append(report)
-                yield (key, timestamp, *values, *cells, *reports, number if first == 0 else REPLACED_RANK)
+                yield (key, timestamp, *values, *cells, *reports, number if first_rank == 0 else REPLACED_RANK)
 
 
-_Claims = dict[
-    tuple[str | None, ...], dict[str, list[tuple[str, tuple[Any, ...]]]]
-]  # series -> measure -> events with their cells
+# series -> measure -> events with their cells
+_Claims = dict[tuple[str | None, ...], dict[str, list[tuple[str, tuple[Any, ...]]]]]
 
 
-def _group_by_series(some: Units) -> tuple[_Claims, _Claims]:
-    """The cells to show, best first, and those that are replaced.
+def _group_by_series(units: Units) -> tuple[_Claims, _Claims]:
+    """Return the cells to show, best first, and the replaced cells.
 
-    A cell is shown where the latest report of its event names the series. Where that has no value for it, the last value known is shown.
+    A cell is shown if the latest report of its event names the series. If that report has no value for the series, the
+    last known value is shown.
     """
-    latest: dict[tuple[str, str], str] = {}
-    named: dict[tuple[Any, ...], str] = {}
-    for (values, measure, event, _), (report, *_) in some.items():
-        made = _report_time(report)
-        latest[measure, event] = max(made, latest.get((measure, event), ""))
-        named[values, measure, event] = max(made, named.get((values, measure, event), ""))
-    shown: _Claims = {}
+    latest: dict[tuple[str, str], str] = {}  # measure and event -> time of the latest report
+    latest_of_series: dict[tuple[Any, ...], str] = {}
+    for (values, measure, event, _), (report, *_) in units.items():
+        time = _report_time(report)
+        latest[measure, event] = max(time, latest.get((measure, event), ""))
+        latest_of_series[values, measure, event] = max(time, latest_of_series.get((values, measure, event), ""))
+    current: _Claims = {}
     replaced: _Claims = {}
-    for (values, measure, event, valued), unit in some.items():
-        current = named[values, measure, event] == latest[measure, event] and (
-            valued or (values, measure, event, True) not in some
+    for (values, measure, event, has_value), unit in units.items():
+        is_current = latest_of_series[values, measure, event] == latest[measure, event] and (
+            has_value or (values, measure, event, True) not in units
         )
-        (shown if current else replaced).setdefault(values, {}).setdefault(measure, []).append((event, unit))
-    for claims in (*shown.values(), *replaced.values()):
+        (current if is_current else replaced).setdefault(values, {}).setdefault(measure, []).append((event, unit))
+    for claims in (*current.values(), *replaced.values()):
         for cells in claims.values():
             cells.sort(key=lambda cell: (cell[1][2] is not None, comparison_key((cell[1][1], cell[0]))), reverse=True)
-    return shown, replaced
+    return current, replaced
 
 
 def units_from_columns(table: Table, columns: Columns, metric_set: MetricSet) -> Units:
-    """The units that `rows` made these rows of."""
+    """Return the units that `columns_from_units` made these columns from."""
     records = list(zip(*columns.values(), strict=True))
     if table == "metricValue_AnomalyScore":
         width, first = len(ANOMALY_COLUMN_SUFFIXES), 2 + len(metric_set.dimensions)
@@ -246,7 +283,10 @@ def units_from_columns(table: Table, columns: Columns, metric_set: MetricSet) ->
 
 
 def comparison_key(unit: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
-    """The unit as something to compare, null lowest; what stands behind a digest never has to be compared."""
+    """Return a key to compare units; null is the lowest value.
+
+    It leaves out tuples, because the digest before them decides.
+    """
     return tuple((part is not None, "" if part is None else part) for part in unit if not isinstance(part, tuple))
 
 
@@ -255,5 +295,5 @@ def _digest(row: tuple[Any, ...]) -> str:
 
 
 def _positive_zero(value: float | None) -> float | None:
-    """Without the sign of zero, which compares equal and is stored otherwise."""
+    """Return the value with -0.0 replaced by 0.0: they compare equal but are stored differently."""
     return None if value is None else value + 0.0

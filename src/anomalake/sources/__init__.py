@@ -1,6 +1,6 @@
-"""Who sends alerts: a message is split into its events, and each is recognised and read by the module of its source, one module each.
+"""Sources of alerts: splits a message into events, and reads the alerts of each event with the module of its source.
 
-README.md beside this file shows how to add one; docs/alerts.md says what each gives.
+README.md in this folder shows how to add a source. docs/alerts.md describes the fields that each source gives.
 """
 
 import msgspec
@@ -18,30 +18,40 @@ split_message = envelopes.split_message
 
 
 def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
-    """The alerts of one event (an element of `split`), none where it reports no anomaly; `AlertError` where it is not understood."""
+    """The alerts of one event (an element of `split_message`); empty if the event reports no anomaly.
+
+    Raises `AlertError`.
+    """
     innermost, sent_at = envelopes.unwrap(body)
     event = alerts.decode(innermost)
     for source in SOURCES:
         if source.matches(event):
-            # Two alert configurations of Lookout for Metrics send one report in two envelopes, so that their times tell nothing.
+            # Two alert configurations of Lookout for Metrics send one report in two envelopes, so the times of the
+            # envelopes do not order reports.
             return tuple(
                 _complete(alert, None if source is lookout_for_metrics else sent_at) for alert in source.read(event)
             )
     if len(innermost) > mapping.MAX_BODY_CHARACTERS:
         raise AlertError(
-            f"an event of no known source, and with {len(innermost)} characters too long for a mapping ({mapping.MAX_BODY_CHARACTERS} at most)"
+            "the event has no known source, and is too long for a mapping: "
+            f"{len(innermost)} characters, the limit is {mapping.MAX_BODY_CHARACTERS}"
         )
     return tuple(_complete(alert, sent_at) for alert in mapping.read(event, sets))
 
 
 def _complete(alert: Alert, sent_at: object) -> Alert:
-    """The alert, checked, with what follows from it: its direction, and the time of the report where only the envelope says it."""
+    """The alert, validated, with its direction, and with the time of the envelope if the event does not give the time
+    of the report.
+    """
     alert = alerts.add_direction(alerts.validate(alert))
     return msgspec.structs.replace(alert, reported_at=alert.reported_at or normalize_report_time_or_none(sent_at))
 
 
 def split_event(body: str, sets: tuple[MetricSet, ...]) -> list[str]:
-    """The same event as several smaller ones, an alert each, so that one that cannot be filed costs no other; empty where it cannot be divided."""
+    """Split an event into events with one alert each, so that an invalid alert does not affect the others.
+
+    Empty if the event cannot be split.
+    """
     try:
         innermost = envelopes.unwrap(body).body
         if len(innermost) > mapping.MAX_BODY_CHARACTERS and '"detector_id"' not in innermost:

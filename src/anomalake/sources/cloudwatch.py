@@ -1,7 +1,8 @@
-"""Amazon CloudWatch: an alarm on an anomaly detection band that went into ALARM, told by EventBridge, by SNS or by its Lambda action.
+"""Amazon CloudWatch: an alarm on an anomaly detection band that changes to ALARM, from EventBridge, SNS or its Lambda
+action.
 
-Value and bounds stand in the state's reason ("Thresholds Crossed: ... datapoints [28.2 (22/11/19 00:57:00)] ..."), each value with its time, in all
-three forms; `reasonData` is read where the reason is written otherwise.
+In all three formats, the reason of the state contains the values with their times, and the bounds ("Thresholds Crossed:
+... datapoints [28.2 (22/11/19 00:57:00)] ..."). `reasonData` is used only if the reason has another wording.
 """
 
 import math
@@ -16,11 +17,12 @@ from anomalake.domain import alert as alerts
 from anomalake.domain.alert import Alert
 from anomalake.domain.errors import AlertError
 from anomalake.domain.names import to_column_name
+from anomalake.domain.text import quote
 from anomalake.domain.timestamps import format_timestamp, parse_timestamp
-from anomalake.sources import cloudwatch_forms as forms
+from anomalake.sources import cloudwatch_messages
 
 SOURCE = "cloudwatch"
-MAX_REASON_CHARACTERS = 2_000  # characters; CloudWatch writes 1,023 at most
+MAX_REASON_CHARACTERS = 2_000  # CloudWatch writes at most 1,023
 _BAND = re.compile(r"ANOMALY_DETECTION_BAND\(\s*(\w+)")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _WORD = re.compile(r"\w+")
@@ -50,22 +52,25 @@ class _Point(NamedTuple):
         return "below" if self.value is not None and self.lower is not None and self.value < self.lower else None
 
 
-matches = forms.matches
+matches = cloudwatch_messages.matches
 
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
-    """The one alert of an alarm that went into ALARM, none of another state; `AlertError` where the alarm watches no anomaly band."""
-    told = forms.read(event)
-    arn, alarm = told.arn, told.alarm
+    """The alert of an alarm in the state ALARM; empty for other states.
+
+    Raises `AlertError`, also if the alarm has no anomaly detection band.
+    """
+    message = cloudwatch_messages.read(event)
+    arn, alarm = message.arn, message.alarm
     if alarm.state.value != "ALARM":
         return ()
-    watched = _watched(told)
+    watched = _find_watched_metric(message)
     changed = parse_timestamp(alarm.state.timestamp)
-    points = _in_words(alarm.state.reason) or _in_data(alarm.state.reason_data) or [_Point(changed)]
-    point = max(points, key=lambda one: (one.direction is not None, one.instant))
+    points = _parse_reason(alarm.state.reason) or _parse_reason_data(alarm.state.reason_data) or [_Point(changed)]
+    point = max(points, key=lambda candidate: (candidate.direction is not None, candidate.instant))
     series = alerts.TimeSeries(
-        dimensions=_dimensions(watched.dimensions),
-        optional_dimensions=_dimensions(watched.optional),
+        dimensions=_to_dimension_values(watched.dimensions),
+        optional_dimensions=_to_dimension_values(watched.optional),
         metric_value=point.value,
         lower_bound=point.lower,
         upper_bound=point.upper,
@@ -86,80 +91,88 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
     return (alert,)
 
 
-def _dimensions(some: Mapping[str, str | None]) -> tuple[alerts.DimensionValue, ...]:
-    """Dimensions by their column names."""
-    return tuple(alerts.DimensionValue(to_column_name(name), value) for name, value in some.items())
+def _to_dimension_values(values: Mapping[str, str | None]) -> tuple[alerts.DimensionValue, ...]:
+    """The dimensions with valid column names."""
+    return tuple(alerts.DimensionValue(to_column_name(name), value) for name, value in values.items())
 
 
-class _Watched(NamedTuple):
-    """What a band is drawn around; the optional dimensions count where the metric set declares them."""
+class _WatchedMetric(NamedTuple):
+    """The metric or expression of an anomaly detection band.
+
+    Optional dimensions count only if the metric set declares them.
+    """
 
     name: str
     dimensions: dict[str, str]
     optional: dict[str, str | None]
 
 
-def _watched(told: forms.Told) -> _Watched:
-    """The metric or expression of the band. An expression is named by its label, and has what all its metrics share."""
-    alarm = told.alarm
+def _find_watched_metric(message: cloudwatch_messages.AlarmMessage) -> _WatchedMetric:
+    """The metric or expression of the band.
+
+    The name of an expression is its label; its dimensions are those that all its metrics share.
+    """
+    alarm = message.alarm
     queries = {query.id: query for query in alarm.configuration.metrics}
     bands = [match[1] for query in queries.values() if (match := _BAND.search(query.expression or ""))]
     if not bands or bands[0] not in queries:
-        where = f"configuration.metrics: the alarm {alarm.alarm_name!r}"
-        raise AlertError(f"{where} watches no ANOMALY_DETECTION_BAND; only alarms on such a band are taken")
+        where = f"configuration.metrics: the alarm {quote(alarm.alarm_name)}"
+        raise AlertError(f"{where} has no ANOMALY_DETECTION_BAND; send only alarms on an anomaly detection band")
     query = queries[bands[0]]
     own: dict[str, str | None] = {
-        "metric_account": told.account,
-        "metric_region": told.region,
+        "metric_account": message.account,
+        "metric_region": message.region,
         "alarm_name": alarm.alarm_name,
     }
     if query.metric_stat:
-        return _Watched(
+        return _WatchedMetric(
             query.metric_stat.metric.name,
             query.metric_stat.metric.dimensions,
-            own | _identity(query, query.metric_stat),
+            own | _identify_metric(query, query.metric_stat),
         )
-    metrics = [(one, one.metric_stat) for one in _metrics(query, queries) if one.metric_stat]
-    shared = _shared([own | stat.metric.dimensions | _identity(one, stat) for one, stat in metrics])
-    return _Watched(query.label or query.id, {}, shared or own)
+    metrics = [(metric, metric.metric_stat) for metric in _find_metrics(query, queries) if metric.metric_stat]
+    shared = _keep_shared([own | stat.metric.dimensions | _identify_metric(metric, stat) for metric, stat in metrics])
+    return _WatchedMetric(query.label or query.id, {}, shared or own)
 
 
-def _identity(query: forms.Query, stat: forms.Stat) -> dict[str, str | None]:
-    """What tells a metric from others of its name and dimensions, as far as the message says it."""
-    found = {
+def _identify_metric(query: cloudwatch_messages.Query, stat: cloudwatch_messages.Stat) -> dict[str, str | None]:
+    """Dimensions that distinguish a metric from others with the same name, if the message contains them."""
+    known = {
         "metric_namespace": stat.metric.namespace,
         "metric_statistic": stat.stat,
         "metric_account": query.account_id,
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in known.items() if value}
 
 
-def _shared(some: Sequence[dict[str, str | None]]) -> dict[str, str | None]:
-    """The entries that all of them have."""
-    first, *others = some or [{}]
+def _keep_shared(dimensions: Sequence[dict[str, str | None]]) -> dict[str, str | None]:
+    """The entries that all dictionaries contain."""
+    first, *others = dimensions or [{}]
     return {
         name: value for name, value in first.items() if all(name in other and other[name] == value for other in others)
     }
 
 
-def _metrics(query: forms.Query, queries: Mapping[str, forms.Query]) -> list[forms.Query]:
-    """The metrics that an expression is computed from, through other expressions too."""
-    found, waiting = {query.id: query}, [query]
-    while waiting:
-        expression = waiting.pop().expression or ""
+def _find_metrics(
+    query: cloudwatch_messages.Query, queries: Mapping[str, cloudwatch_messages.Query]
+) -> list[cloudwatch_messages.Query]:
+    """The metrics that an expression uses, directly or through other expressions."""
+    found, pending = {query.id: query}, [query]
+    while pending:
+        expression = pending.pop().expression or ""
         words = _WORD.findall(_QUOTED.sub("", expression))
         named = [queries[word] for word in words if word in queries]
-        if "METRICS" in words:  # METRICS() is every metric; METRICS("errors") is each that has this in its id
+        if "METRICS" in words:  # METRICS() means all metrics; METRICS("errors") means those with this text in their id
             part = next(iter(_METRICS.findall(expression)), "")
-            named += [one for one in queries.values() if one.metric_stat and part in one.id]
-        new = {one.id: one for one in named if one.id not in found}
+            named += [other for other in queries.values() if other.metric_stat and part in other.id]
+        new = {other.id: other for other in named if other.id not in found}
         found |= new
-        waiting += new.values()
-    return [one for one in found.values() if one.metric_stat]
+        pending += new.values()
+    return [metric for metric in found.values() if metric.metric_stat]
 
 
-def _in_words(reason: str) -> list[_Point]:
-    """The points that the reason's text names; none where it is worded otherwise."""
+def _parse_reason(reason: str) -> list[_Point]:
+    """The points in the text of the reason; empty if it has another wording."""
     reason = reason[:MAX_REASON_CHARACTERS]
     found = _POINT.findall(reason)
     try:
@@ -184,8 +197,8 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _in_data(text: str | None) -> list[_Point]:
-    """The points of `reasonData`, oldest first, one a period from `startDate` on."""
+def _parse_reason_data(text: str | None) -> list[_Point]:
+    """The points in `reasonData`, oldest first, one for each period from `startDate` on."""
     data = alerts.convert(alerts.decode(text), _Reason, "the reasonData of an alarm") if text else _Reason()
     if data.start_date is None:
         return []

@@ -1,7 +1,8 @@
-"""AWS Cost Anomaly Detection, from EventBridge, SNS or Cost Explorer's `GetAnomalies`: the spend of a monitor, and what drove it.
+"""AWS Cost Anomaly Detection, from EventBridge, SNS or `GetAnomalies` of Cost Explorer: the spend of a monitor and its
+root causes.
 
-Source: "Using EventBridge with Cost Anomaly Detection" and "Creating an Amazon SNS topic for anomaly notifications" in the Cost Management guide;
-"Anomaly" and "RootCause" in the Cost Explorer API.
+Source: "Using EventBridge with Cost Anomaly Detection" and "Creating an Amazon SNS topic for anomaly notifications" in
+the Cost Management guide; "Anomaly" and "RootCause" in the Cost Explorer API.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ class _Share(msgspec.Struct):
     contribution: float | None = None
 
 
-class _Cause(msgspec.Struct, rename="camel"):
+class _RootCause(msgspec.Struct, rename="camel"):
     service: str | None = None
     region: str | None = None
     linked_account: str | None = None
@@ -47,43 +48,46 @@ class _Anomaly(msgspec.Struct, rename="camel"):
     account_id: str | None = None
     anomaly_score: _Score = msgspec.field(default_factory=_Score)
     impact: _Impact = msgspec.field(default_factory=_Impact)
-    root_causes: Annotated[list[_Cause], msgspec.Meta(max_length=1_000)] = []  # the service names ten
+    root_causes: Annotated[list[_RootCause], msgspec.Meta(max_length=1_000)] = []  # the service sends ten
     dimension_value: str | None = None
-    dimensional_value: str | None = None  # SNS's name for it
+    dimensional_value: str | None = None  # the name of the field in SNS messages
     anomaly_details_link: str | None = None
 
 
-class _BusEvent(msgspec.Struct):
+class _EventBridgeEvent(msgspec.Struct):
     detail: _Anomaly
 
 
-_IN_API = {"AnomalyId", "MonitorArn"}  # `GetAnomalies` writes the names of fields in Pascal case
+_PASCAL_CASE_FIELDS = {"AnomalyId", "MonitorArn"}  # of `GetAnomalies`
 DIMENSIONS = ("service", "region", "linked_account", "usage_type")  # a root cause's fields
 
 
 def matches(event: dict[str, Any]) -> bool:
-    """Whether it is an anomaly of a cost monitor, in its event or bare."""
-    by_bus = event.get("source") == "aws.ce" and event.get("detail-type") == "Anomaly Detected"
-    return by_bus or {"anomalyId", "monitorArn"} <= event.keys() or event.keys() >= _IN_API
+    """Whether the event is an anomaly of a cost monitor, in an EventBridge event or without one."""
+    is_eventbridge = event.get("source") == "aws.ce" and event.get("detail-type") == "Anomaly Detected"
+    return is_eventbridge or {"anomalyId", "monitorArn"} <= event.keys() or event.keys() >= _PASCAL_CASE_FIELDS
 
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
-    """The one alert of an anomaly, filed under the day it began: a later message of its `anomalyId` updates it. `AlertError` names a wrong field."""
+    """The alert of an anomaly, with the day it began as its timestamp.
+
+    A later message with the same `anomalyId` updates it. Raises `AlertError`, which names the invalid field.
+    """
     what = "an anomaly of AWS Cost Anomaly Detection"
     anomaly = (
-        alerts.convert(event, _BusEvent, what).detail
+        alerts.convert(event, _EventBridgeEvent, what).detail
         if "detail-type" in event
-        else alerts.convert(_in_camel_case(event), _Anomaly, what)
+        else alerts.convert(_to_camel_case(event), _Anomaly, what)
     )
     start, score, causes = anomaly.anomaly_start_date, anomaly.anomaly_score.max_score, anomaly.root_causes
     actual, expected = anomaly.impact.total_actual_spend, anomaly.impact.total_expected_spend
     metric = alerts.ImpactedMetric(
         MEASURE,
-        dimension_contribution=_contributions(causes),
+        dimension_contribution=_compute_contributions(causes),
         relevant_time_series=(
             alerts.TimeSeries(
-                dimensions=_monitored(anomaly.dimension_value or anomaly.dimensional_value, causes),
-                optional_dimensions=_watch(anomaly),
+                dimensions=_find_monitored_dimension(anomaly.dimension_value or anomaly.dimensional_value, causes),
+                optional_dimensions=_describe_monitor(anomaly),
                 metric_value=actual,
                 expected_value=expected,
             ),
@@ -106,23 +110,26 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
     return (alert,)
 
 
-def _in_camel_case(event: dict[str, Any]) -> dict[str, Any]:
-    """An anomaly of `GetAnomalies` with the names of fields that events have; any other as it is."""
-    renamed: dict[str, Any] = _camel(event, 3) if event.keys() >= _IN_API else event
+def _to_camel_case(event: dict[str, Any]) -> dict[str, Any]:
+    """An anomaly of `GetAnomalies` with the field names of events; another anomaly unchanged."""
+    renamed: dict[str, Any] = _rename_fields(event, 3) if event.keys() >= _PASCAL_CASE_FIELDS else event
     return renamed
 
 
-def _camel(found: Any, depth: int) -> Any:
-    """The names of fields with a small first letter, down to that depth: an anomaly, its root causes, their impact."""
-    if isinstance(found, list):
-        return [_camel(one, depth) for one in found]
-    if isinstance(found, dict) and depth:
-        return {f"{name[:1].lower()}{name[1:]}": _camel(value, depth - 1) for name, value in found.items()}
-    return found
+def _rename_fields(value: Any, depth: int) -> Any:
+    """Change the first letter of field names to lower case, down to a depth: anomaly, root causes, impact."""
+    if isinstance(value, list):
+        return [_rename_fields(element, depth) for element in value]
+    if isinstance(value, dict) and depth:
+        return {f"{name[:1].lower()}{name[1:]}": _rename_fields(inner, depth - 1) for name, inner in value.items()}
+    return value
 
 
-def _monitored(value: str | None, causes: Sequence[_Cause]) -> tuple[alerts.DimensionValue, ...]:
-    """The dimension that the monitor watches, where a root cause tells which one has the event's value; the spend is of it as a whole."""
+def _find_monitored_dimension(value: str | None, causes: Sequence[_RootCause]) -> tuple[alerts.DimensionValue, ...]:
+    """The dimension that the monitor watches, if a root cause has the value of the event in it.
+
+    The spend is the total of this value.
+    """
     return tuple(
         alerts.DimensionValue(name, value)
         for name in DIMENSIONS
@@ -130,8 +137,10 @@ def _monitored(value: str | None, causes: Sequence[_Cause]) -> tuple[alerts.Dime
     )[:1]
 
 
-def _watch(anomaly: _Anomaly) -> tuple[alerts.DimensionValue, ...]:
-    """What was watched, whether or not a root cause names it: it keeps monitors and values of one day apart."""
+def _describe_monitor(anomaly: _Anomaly) -> tuple[alerts.DimensionValue, ...]:
+    """The monitor and its value, as optional dimensions, so that different monitors and values on the same day are
+    different series.
+    """
     parts = anomaly.monitor_arn.split(":")
     known = {
         "monitor": anomaly.monitor_name or anomaly.monitor_arn.rpartition("/")[2],
@@ -141,9 +150,9 @@ def _watch(anomaly: _Anomaly) -> tuple[alerts.DimensionValue, ...]:
     return tuple(alerts.DimensionValue(name, value) for name, value in known.items() if value)
 
 
-def _contributions(causes: Sequence[_Cause]) -> tuple[alerts.DimensionContribution, ...]:
-    """The causes' money as per cent by dimension; none where one of them does not say its money."""
-    weights = [abs(money) for cause in causes if (money := cause.impact.contribution) is not None]
+def _compute_contributions(causes: Sequence[_RootCause]) -> tuple[alerts.DimensionContribution, ...]:
+    """The contribution of each dimension value to the cost, in percent; empty if a root cause has no amount."""
+    weights = [abs(amount) for cause in causes if (amount := cause.impact.contribution) is not None]
     if len(weights) < len(causes) or not any(weights):
         return ()
     return tuple(

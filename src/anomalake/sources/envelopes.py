@@ -1,8 +1,10 @@
-"""The envelopes that alerts travel in, and the lists that hold several: each message becomes the bodies of its single events.
+"""Opens the envelopes of alerts (SNS, SQS, EventBridge, HTTP, ...) and the lists of several events: a message becomes
+its single events.
 
-Sources: "HTTP/HTTPS notification JSON format" and "Invoking Lambda functions with Amazon SNS notifications" (SNS), "Amazon EventBridge event
-structure", "Retaining records of asynchronous invocations", "Lambda function URLs" and the example events of SQS, Kinesis and load balancers
-(Lambda), "AWS Lambda proxy integrations" (API Gateway), "GetAnomalies" (Cost Explorer), "Search" (OpenSearch).
+Sources: "HTTP/HTTPS notification JSON format" and "Invoking Lambda functions with Amazon SNS notifications" (SNS),
+"Amazon EventBridge event structure", "Retaining records of asynchronous invocations", "Lambda function URLs" and the
+example events of SQS, Kinesis and load balancers (Lambda), "AWS Lambda proxy integrations" (API Gateway),
+"GetAnomalies" (Cost Explorer), "Search" (OpenSearch).
 """
 
 import base64
@@ -14,15 +16,15 @@ import msgspec
 
 from anomalake.domain.errors import AlertError
 
-MAX_ENVELOPES = 6  # around one event
+MAX_ENVELOPES = 6  # around an event
 BYTE_ORDER_MARK = "\ufeff"
-PROBED_ELEMENTS = 100  # of a list, to tell whether it is one of events
+MAX_PROBED_ELEMENTS = 100  # of a list, to find out whether it is a list of events
 _Raw = msgspec.Raw | msgspec.UnsetType
 _Kind = TypeVar("_Kind")
 
 
-class _Outside(msgspec.Struct):
-    """The fields of an object that tell an envelope or a list from an event; none of them is decoded further than needed."""
+class _OuterFields(msgspec.Struct):
+    """The fields that distinguish an envelope or a list from an event. Their values are decoded only if needed."""
 
     message: _Raw = msgspec.field(name="Message", default=msgspec.UNSET)
     topic: _Raw = msgspec.field(name="TopicArn", default=msgspec.UNSET)
@@ -49,8 +51,8 @@ class _SnsRecord(msgspec.Struct):
     sns: _Sns = msgspec.field(name="Sns")
 
 
-class _Sent(msgspec.Struct):
-    """Where an envelope says when it was sent."""
+class _SendTimes(msgspec.Struct):
+    """The fields in which an envelope contains the time it was sent."""
 
     timestamp: object = msgspec.field(name="Timestamp", default=None)
     time: object = None
@@ -67,20 +69,20 @@ class _Data(msgspec.Struct):
 
 
 class _StreamRecord(msgspec.Struct):
-    """A record of a Kinesis stream: of an event source mapping, or (without `kinesis` around it) of a pipe."""
+    """A Kinesis record from an event source mapping, or from a pipe (without `kinesis` around the data)."""
 
     kinesis: _Data | None = None
     data: str | None = None
 
 
-class _Http(msgspec.Struct):
-    """A call over HTTP: of a function URL, an API or a load balancer."""
+class _HttpRequest(msgspec.Struct):
+    """An HTTP request to a function URL, an API or a load balancer."""
 
     body: str | None = None
     encoded: bool | None = msgspec.field(name="isBase64Encoded", default=False)
 
 
-class _Caller(msgspec.Struct):
+class _RequestContext(msgspec.Struct):
     http: _Raw = msgspec.UNSET
     elb: _Raw = msgspec.UNSET
 
@@ -94,27 +96,28 @@ class _Hit(msgspec.Struct):
 
 
 class _PastAnomaly(msgspec.Struct):
-    identity: msgspec.Raw = msgspec.field(name="AnomalyId")
+    anomaly_id: msgspec.Raw = msgspec.field(name="AnomalyId")
 
 
-def split_message(body: str, most: int | None = None) -> list[str]:
-    """The bodies of the single events in a message: the message itself, or each element of the list that it holds, however it is wrapped.
+def split_message(body: str, max_events: int | None = None) -> list[str]:
+    """The single events in a message: the message itself, or each element of the list in it, in any envelopes.
 
-    An element keeps its own envelopes. `AlertError` where there are more than `most`.
+    An element keeps its own envelopes. Raises `AlertError` if there are more than `max_events`.
     """
-    found: list[str] = []
-    for one in _elements(body, MAX_ENVELOPES):
-        found.append(one)
-        if most is not None and len(found) > most:
+    events: list[str] = []
+    for event in _iterate_events(body, MAX_ENVELOPES):
+        events.append(event)
+        if max_events is not None and len(events) > max_events:
             raise AlertError(
-                f"the message holds more than {most} events; send them in several messages, or ingest it with the command line"
+                f"the message contains more than {max_events} events; send them in several messages, "
+                "or ingest it with the command line"
             )
-    return found
+    return events
 
 
-def _elements(body: str, depth: int) -> Iterator[str]:
+def _iterate_events(body: str, depth: int) -> Iterator[str]:
     inner = body
-    for left in range(depth, 0, -1):
+    for remaining in range(depth, 0, -1):
         opened = _open(inner)
         if opened is None:
             break
@@ -122,42 +125,47 @@ def _elements(body: str, depth: int) -> Iterator[str]:
             inner = opened
             continue
         for element in opened:
-            yield from _elements(element, left - 1)
+            yield from _iterate_events(element, remaining - 1)
         return
     yield body
 
 
-class Opened(NamedTuple):
-    """An event without its envelopes, and when the innermost envelope that says so was sent, as it says it."""
+class Unwrapped(NamedTuple):
+    """An event without its envelopes, and the time in the innermost envelope that contains one, as the envelope writes
+    it.
+    """
 
     body: str
     sent_at: object = None
 
 
-def unwrap(body: str) -> Opened:
-    """The innermost event of one element; a body in no envelope is itself, and so is an event of an AWS service (`source: aws.…`)."""
+def unwrap(body: str) -> Unwrapped:
+    """Remove all envelopes of an event.
+
+    An EventBridge event from an AWS service (`source: aws.…`) is not an envelope.
+    """
     sent_at: object = None
     for _ in range(MAX_ENVELOPES):
         inner = _open(body)
         if not isinstance(inner, str):
             break
-        sent_at = _sent_at(body) or sent_at
+        sent_at = _read_send_time(body) or sent_at
         body = inner
-    return Opened(body.removeprefix(BYTE_ORDER_MARK), sent_at)
+    return Unwrapped(body.removeprefix(BYTE_ORDER_MARK), sent_at)
 
 
-def _sent_at(envelope: str) -> object:
-    """When an envelope was sent: the `Timestamp` of SNS, the `time` of an event of a bus; None where it says nothing."""
-    found = _decode(envelope.removeprefix(BYTE_ORDER_MARK), _Sent)
-    if found is None:
+def _read_send_time(envelope: str) -> object:
+    """The time an envelope was sent: the `Timestamp` of SNS, the `time` of EventBridge; None if it contains no time."""
+    times = _decode(envelope.removeprefix(BYTE_ORDER_MARK), _SendTimes)
+    if times is None:
         return None
-    if found.records:
-        return found.records[0].sns.sent_at if len(found.records) == 1 else None
-    return found.sns.sent_at if found.sns is not None else found.timestamp or found.time
+    if times.records:
+        return times.records[0].sns.sent_at if len(times.records) == 1 else None
+    return times.sns.sent_at if times.sns is not None else times.timestamp or times.time
 
 
 def is_http_call(event: dict[str, Any]) -> bool:
-    """Whether a decoded event is an HTTP call: of a function URL, an API Gateway API, or a load balancer."""
+    """Whether a decoded event is an HTTP request to a function URL, an API Gateway API, or a load balancer."""
     context = event.get("requestContext")
     return (
         isinstance(context, dict)
@@ -167,66 +175,71 @@ def is_http_call(event: dict[str, Any]) -> bool:
 
 
 def read_http_body(event: dict[str, Any]) -> str:
-    """The body of an HTTP call, empty where it has none; `AlertError` where it is not the base64 of a UTF-8 text."""
+    """The body of an HTTP request, or an empty text.
+
+    Raises `AlertError` if it is not the base64 encoding of UTF-8 text.
+    """
     body = event.get("body")
     if not isinstance(body, str):
         return ""
-    return _text(body) if event.get("isBase64Encoded") is True else body
+    return _decode_base64(body) if event.get("isBase64Encoded") is True else body
 
 
 def _open(body: str) -> str | list[str] | None:
-    """What is inside: the one thing in an envelope or a list of one, the elements of a longer list, or None where the body is an event."""
-    inside = _contents(body)
-    return inside[0] if isinstance(inside, list) and len(inside) == 1 else inside
+    """The content of an envelope or of a list with one element, the elements of a longer list, or None if the body is
+    an event.
+    """
+    content = _read_content(body)
+    return content[0] if isinstance(content, list) and len(content) == 1 else content
 
 
-def _contents(body: str) -> str | list[str] | None:
+def _read_content(body: str) -> str | list[str] | None:
     body = body.removeprefix(BYTE_ORDER_MARK)
     start = body.lstrip(" \t\r\n")[:1]
     if start == '"':
         return _decode(body, str)
     if start == "[":
         elements = _decode(body, list[msgspec.Raw])
-        return _texts(elements) if elements else None
-    outside = _decode(body, _Outside) if start == "{" else None
-    if outside is None:
-        return _lines(body) if start == "{" else None
-    return _inside(body, outside)
+        return _to_texts(elements) if elements else None
+    outer = _decode(body, _OuterFields) if start == "{" else None
+    if outer is None:
+        return _split_lines(body) if start == "{" else None
+    return _open_object(body, outer)
 
 
-def _inside(body: str, outside: _Outside) -> str | list[str] | None:
-    if _given(outside.message, outside.topic):
-        return _decode(outside.message, str)
-    if _given(outside.records):
-        return _records(outside.records)
-    if _given(outside.payload, outside.context):
-        return _raw(outside.payload)
-    if _given(outside.context) and (_given(outside.method) or _called(outside.context)):
-        return _call(body)
-    if _given(outside.sns) or (_decode(outside.event_source, str) or "").startswith("aws:"):
-        return _record(body)
-    if _given(outside.hit):
-        return _raw(outside.hit)
-    if _given(outside.hits):
-        return _documents(outside.hits)
-    if _given(outside.anomalies):
-        return _anomalies(outside.anomalies)
-    if _given(outside.kind, outside.source, outside.detail):
-        source = _decode(outside.source, str)
-        return _raw(outside.detail) if source is not None and not source.startswith("aws.") else None
+def _open_object(body: str, outer: _OuterFields) -> str | list[str] | None:
+    if _are_present(outer.message, outer.topic):
+        return _decode(outer.message, str)
+    if _are_present(outer.records):
+        return _open_records(outer.records)
+    if _are_present(outer.payload, outer.context):
+        return _to_text(outer.payload)
+    if _are_present(outer.context) and (_are_present(outer.method) or _is_http_context(outer.context)):
+        return _open_http_request(body)
+    if _are_present(outer.sns) or (_decode(outer.event_source, str) or "").startswith("aws:"):
+        return _open_record(body)
+    if _are_present(outer.hit):
+        return _to_text(outer.hit)
+    if _are_present(outer.hits):
+        return _open_search_hits(outer.hits)
+    if _are_present(outer.anomalies):
+        return _open_cost_anomalies(outer.anomalies)
+    if _are_present(outer.kind, outer.source, outer.detail):
+        source = _decode(outer.source, str)
+        return _to_text(outer.detail) if source is not None and not source.startswith("aws.") else None
     return None
 
 
-def _records(records: _Raw) -> list[str] | None:
-    """The records of a batch; None where none of them is of a known service."""
-    texts = _texts(_decode(records, list[msgspec.Raw]) or [])
+def _open_records(records: _Raw) -> list[str] | None:
+    """The records of a batch; None if none of them is from a known service."""
+    texts = _to_texts(_decode(records, list[msgspec.Raw]) or [])
     if len(texts) == 1:
-        return None if (only := _record(texts[0])) is None else [only]
-    return texts if any(_record(text) is not None for text in texts[:PROBED_ELEMENTS]) else None
+        return None if (only := _open_record(texts[0])) is None else [only]
+    return texts if any(_open_record(text) is not None for text in texts[:MAX_PROBED_ELEMENTS]) else None
 
 
-def _record(text: str) -> str | None:
-    """What one record of SNS, SQS or a stream holds."""
+def _open_record(text: str) -> str | None:
+    """The content of a record of SNS, SQS or a stream."""
     if (topic := _decode(text, _SnsRecord)) is not None:
         return topic.sns.message
     if (queued := _decode(text, _SqsRecord)) is not None:
@@ -234,70 +247,75 @@ def _record(text: str) -> str | None:
     streamed = _decode(text, _StreamRecord)
     data = None if streamed is None else streamed.kinesis.data if streamed.kinesis else streamed.data
     try:
-        return None if data is None else _text(data)
+        return None if data is None else _decode_base64(data)
     except AlertError:
         return None
 
 
-def _called(context: _Raw) -> bool:
-    caller = _decode(context, _Caller)
-    return caller is not None and (_given(caller.http) or _given(caller.elb))
+def _is_http_context(context: _Raw) -> bool:
+    decoded = _decode(context, _RequestContext)
+    return decoded is not None and (_are_present(decoded.http) or _are_present(decoded.elb))
 
 
-def _call(body: str) -> str | None:
-    call = _decode(body, _Http)
-    if call is None or call.body is None:
+def _open_http_request(body: str) -> str | None:
+    request = _decode(body, _HttpRequest)
+    if request is None or request.body is None:
         return None
     try:
-        return _text(call.body) if call.encoded else call.body
+        return _decode_base64(request.body) if request.encoded else request.body
     except AlertError:
         return None
 
 
-def _text(data: str) -> str:
+def _decode_base64(data: str) -> str:
     try:
         return base64.b64decode(data, validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        raise AlertError("the body is not the base64 of a UTF-8 text; send JSON in UTF-8, not compressed") from error
+        raise AlertError(
+            "the body is not the base64 encoding of UTF-8 text; send uncompressed JSON in UTF-8"
+        ) from error
 
 
-def _documents(hits: _Raw) -> list[str] | None:
-    found = _decode(hits, _Hits)
-    known = found is not None and (
-        not found.hits or any(_decode(hit, _Hit) is not None for hit in found.hits[:PROBED_ELEMENTS])
-    )
-    return _texts(found.hits) if found is not None and known else None
+def _open_search_hits(hits: _Raw) -> list[str] | None:
+    """The documents in the result of an OpenSearch search."""
+    result = _decode(hits, _Hits)
+    if result is None:
+        return None
+    is_known = not result.hits or any(_decode(hit, _Hit) is not None for hit in result.hits[:MAX_PROBED_ELEMENTS])
+    return _to_texts(result.hits) if is_known else None
 
 
-def _anomalies(anomalies: _Raw) -> list[str] | None:
+def _open_cost_anomalies(anomalies: _Raw) -> list[str] | None:
+    """The anomalies in a response of `GetAnomalies` (Cost Explorer)."""
     found = _decode(anomalies, list[msgspec.Raw])
-    known = found is not None and (
-        not found or any(_decode(one, _PastAnomaly) is not None for one in found[:PROBED_ELEMENTS])
-    )
-    return _texts(found) if found is not None and known else None
+    if found is None:
+        return None
+    probed = found[:MAX_PROBED_ELEMENTS]
+    is_known = not found or any(_decode(anomaly, _PastAnomaly) is not None for anomaly in probed)
+    return _to_texts(found) if is_known else None
 
 
-def _lines(body: str) -> list[str] | None:
-    """The lines of a text with a JSON object on each (`.jsonl`)."""
+def _split_lines(body: str) -> list[str] | None:
+    """The lines of a text with one JSON object a line (`.jsonl`); None for another text."""
     lines = [line for line in body.split("\n") if line.strip()]
     return lines if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines) else None
 
 
-def _given(*fields: _Raw) -> bool:
+def _are_present(*fields: _Raw) -> bool:
     return all(field is not msgspec.UNSET for field in fields)
 
 
-def _texts(some: Sequence[msgspec.Raw]) -> list[str]:
-    return [bytes(one).decode() for one in some]
+def _to_texts(elements: Sequence[msgspec.Raw]) -> list[str]:
+    return [bytes(element).decode() for element in elements]
 
 
-def _raw(field: _Raw) -> str | None:
+def _to_text(field: _Raw) -> str | None:
     return None if isinstance(field, msgspec.UnsetType) else bytes(field).decode()
 
 
 def _decode(text: Any, kind: type[_Kind]) -> _Kind | None:
-    """The JSON as that kind of value, None where it is none."""
+    """JSON as a value of the given kind; None if it is not valid."""
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):  # the last one of a field that is not there
+    except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):  # TypeError: the field is missing
         return None

@@ -1,4 +1,4 @@
-"""Amazon Lookout for Metrics, of both generations, and Anomalake's own detector, which writes the same."""
+"""Amazon Lookout for Metrics, both generations, and Anomalake's own detector, which writes the same format."""
 
 from typing import Any
 
@@ -11,11 +11,14 @@ SOURCE = "lookoutmetrics"
 
 
 def matches(event: dict[str, Any]) -> bool:
-    """Whether the event has a field that only an alert has."""
+    """Whether the event has a field that only these alerts have."""
     return not event.keys().isdisjoint({"alertEventId", "anomalyDetectorArn", "impactedMetric"})
 
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
-    """The one alert of an event; one that does not say its source comes from the ended service. `AlertError` names the field that is wrong."""
+    """The alert of an event. An alert without a source is from Lookout for Metrics.
+
+    Raises `AlertError`, which names the invalid field.
+    """
     alert = alerts.convert(event, Alert, "an alert")
     return (alert if alert.source else msgspec.structs.replace(alert, source=SOURCE),)

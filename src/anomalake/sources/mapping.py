@@ -1,6 +1,7 @@
-"""Home-made events: a metric set's `mapping` says in JMESPath what each field of an alert is. docs/metric-sets.md describes it.
+"""Custom events: the `mapping` of a metric set has a JMESPath expression for each field of an alert.
+docs/metric-sets.md describes it.
 
-Source: "JMESPath Specification" for the expressions.
+Source: "JMESPath Specification".
 """
 
 import json
@@ -16,145 +17,161 @@ from anomalake.domain.alert import MAX_ALERTS_PER_EVENT, Alert
 from anomalake.domain.alert_matching import match_to_metric_set
 from anomalake.domain.errors import AlertError
 from anomalake.domain.metric_set import MAPPING_CONSTANTS, REQUIRED_MAPPING_FIELDS, MetricSet
+from anomalake.domain.text import quote
 from anomalake.domain.timestamps import format_timestamp
 
 SOURCE = "mapping"
-PART = "anomalakeMapping"  # the field of a part that stands alone: the metric set whose mapping reads it; `part` is the part
-MAX_FIELDS_NAMED = 20
-MAX_BODY_CHARACTERS = 262_144  # characters, as SNS takes; JMESPath needs a second for a MiB of small things
+# An event that `split_event` returns has two fields: this one is the metric set whose mapping reads it, `part` is the
+# part of the original event.
+METRIC_SET_FIELD = "anomalakeMapping"
+MAX_FIELDS_NAMED = 20  # in an error message
+MAX_BODY_CHARACTERS = 262_144  # the limit of SNS; JMESPath needs one second for 1 MiB of small values
 
 
 def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
-    """The alerts that the sets' mappings find, none where `each` finds no part; `AlertError` says why no mapping reads the event."""
+    """The alerts that mappings find; empty if `each` finds no part.
+
+    Raises `AlertError`, which says why no mapping can read the event.
+    """
     mapped = [item for item in sets if item.mapping]
-    taken = _taken(event, mapped)
-    if not taken:
+    parts_by_set = _find_parts(event, mapped)
+    if not parts_by_set:
         fields = ", ".join(list(event)[:MAX_FIELDS_NAMED]) or "(none)"
-        tried = f", and not that of a mapping ({', '.join(item.name for item in mapped)})" if mapped else ""
+        tried = f", and no mapping can read it ({', '.join(item.name for item in mapped)})" if mapped else ""
         raise AlertError(
-            f"an event of no known source{tried}; it has the fields {fields} (docs/alerts.md lists the sources)"
+            f"the event has no known source{tried}; it has the fields {fields} (docs/alerts.md lists the sources)"
         )
-    if (many := sum(len(several) for _, several in taken)) > MAX_ALERTS_PER_EVENT:
-        raise AlertError(f"an event of {many} alerts; at most {MAX_ALERTS_PER_EVENT} are taken, send them in several")
-    results = [(item, [_attempt(part, item) for part in several]) for item, several in taken]
-    found, wrong = [one for _, several in results for one in several if isinstance(one, Alert)], _wrong(results)
-    if wrong:
-        raise AlertError("; ".join(wrong))
-    return tuple(found)
+    if (count := sum(len(parts) for _, parts in parts_by_set)) > MAX_ALERTS_PER_EVENT:
+        raise AlertError(
+            f"the event contains {count} alerts; the limit is {MAX_ALERTS_PER_EVENT}, send them in several events"
+        )
+    results = [(item, [_try_to_read(part, item) for part in parts]) for item, parts in parts_by_set]
+    if errors := _list_errors(results):
+        raise AlertError("; ".join(errors))
+    return tuple(result for _, part_results in results for result in part_results if isinstance(result, Alert))
 
 
 def split_event(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> list[str]:
-    """Each part of an event that a mapping reads as an alert, alone and with the name of the mapping's set."""
-    taken = _taken(event, [item for item in sets if item.mapping])
-    if sum(len(several) for _, several in taken) > MAX_ALERTS_PER_EVENT:
+    """Each part of an event that a mapping reads as an alert, as an event of its own that names the metric set."""
+    parts_by_set = _find_parts(event, [item for item in sets if item.mapping])
+    if sum(len(parts) for _, parts in parts_by_set) > MAX_ALERTS_PER_EVENT:
         return []
     readable = [
-        (item, several) for item, several in taken if any(isinstance(_attempt(part, item), Alert) for part in several)
+        (item, parts)
+        for item, parts in parts_by_set
+        if any(isinstance(_try_to_read(part, item), Alert) for part in parts)
     ]
-    return [json.dumps({PART: item.name, "part": part}) for item, several in readable for part in several]
+    return [json.dumps({METRIC_SET_FIELD: item.name, "part": part}) for item, parts in readable for part in parts]
 
 
-def _attempt(part: object, item: MetricSet) -> Alert | AlertError:
+def _try_to_read(part: object, item: MetricSet) -> Alert | AlertError:
     try:
-        return _alert(part, item)
+        return _read_alert(part, item)
     except AlertError as error:
         return error
 
 
-def _wrong(results: Sequence[tuple[MetricSet, Sequence[Alert | AlertError]]]) -> list[str]:
-    """Why parts cannot be read. A set that can read none is not meant where another set reads the event: its mapping only looks like it."""
-    read = [result for result in results if any(isinstance(one, Alert) for one in result[1])]
+def _list_errors(results: Sequence[tuple[MetricSet, Sequence[Alert | AlertError]]]) -> list[str]:
+    """Why parts cannot be read.
+
+    If another set can read parts of the event, a set that can read none is left out: its mapping matches by chance.
+    """
+    with_alerts = [result for result in results if any(isinstance(part_result, Alert) for part_result in result[1])]
     return list(
         dict.fromkeys(
-            f"the mapping of {item.name!r}: {one}"
-            for item, several in read or results
-            for one in several
-            if isinstance(one, AlertError)
+            f"the mapping of '{item.name}': {error}"
+            for item, part_results in with_alerts or results
+            for error in part_results
+            if isinstance(error, AlertError)
         )
     )
 
 
-def _taken(event: dict[str, Any], mapped: Sequence[MetricSet]) -> list[tuple[MetricSet, list[Any]]]:
-    """The sets whose mapping reads the event, with what is an alert each."""
-    if PART in event and "part" in event:
-        return [(item, [event["part"]]) for item in mapped if item.name == event[PART]]
-    return [(item, found) for item in mapped if (found := _parts(event, item.mapping)) is not None]
+def _find_parts(event: dict[str, Any], mapped: Sequence[MetricSet]) -> list[tuple[MetricSet, list[Any]]]:
+    """The sets whose mapping reads the event, each with the parts that are one alert each."""
+    if METRIC_SET_FIELD in event and "part" in event:
+        return [(item, [event["part"]]) for item in mapped if item.name == event[METRIC_SET_FIELD]]
+    return [(item, parts) for item in mapped if (parts := _apply_each(event, item.mapping)) is not None]
 
 
-def _parts(event: object, mapping: Mapping[str, str]) -> list[Any] | None:
-    """What is an alert each: the event, or the parts that `each` finds; None where the event is not of this mapping."""
+def _apply_each(event: object, mapping: Mapping[str, str]) -> list[Any] | None:
+    """The parts that `each` finds, or the event itself without `each`.
+
+    None if the mapping does not read this kind of event.
+    """
     try:
         if "each" in mapping:
             parts = _search(mapping, "each", event)
             return parts if isinstance(parts, list) else None
         return [event] if all(_search(mapping, field, event) for field in REQUIRED_MAPPING_FIELDS) else None
-    except AlertError:  # such as a function of JMESPath on a field that other events have
+    except AlertError:  # for example, a JMESPath function on a field that has another type in other events
         return None
 
 
 def _search(mapping: Mapping[str, str], field: str, part: object) -> Any:
-    """What the expression finds; nothing and `false` are null."""
+    """The result of the expression of a field; None if it finds nothing or `false`."""
     try:
-        found = expressions.search(mapping[field], part)
+        value = expressions.search(mapping[field], part)
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise AlertError(f"{field}: {mapping[field]!r:.200} cannot be evaluated: {str(error)[:200]}") from error
-    return None if found is False else found
+        raise AlertError(f"{field}: {quote(mapping[field][:200])} cannot be evaluated: {str(error)[:200]}") from error
+    return None if value is False else value
 
 
-def _alert(part: object, item: MetricSet) -> Alert:
+def _read_alert(part: object, item: MetricSet) -> Alert:
     found = {
         field: _search(item.mapping, field, part) for field in item.mapping if field not in ("each", *MAPPING_CONSTANTS)
     }
     for field in REQUIRED_MAPPING_FIELDS:
         if not found[field]:
-            raise AlertError(f"{field}: {item.mapping[field]!r} finds nothing")
+            raise AlertError(f"{field}: {quote(item.mapping[field])} finds nothing")
     rows = {field: found.pop(field, None) or [] for field in ("relevantTimeSeries", "dimensionContribution")}
     given = {
         **found,
-        "anomalyScore": _scaled(found.get("anomalyScore"), item.score_factor),
+        "anomalyScore": _scale(found.get("anomalyScore"), item.score_factor),
         "source": found.get("source") or SOURCE,
         "alertEventId": found.get("alertEventId") or "",
         "anomalyDetectorArn": item.mapping_arn,
-        "timestamp": _time("timestamp", found["timestamp"]),
-        "reportedAt": _time("reportedAt", found.get("reportedAt")),
+        "timestamp": _to_timestamp("timestamp", found["timestamp"]),
+        "reportedAt": _to_timestamp("reportedAt", found.get("reportedAt")),
         "impactedMetric": {"metricName": found.pop("metricName"), **rows},
     }
     alert = alerts.convert(given, Alert, "an alert")
     match_to_metric_set(alert, item)
-    return alert if alert.alert_event_id else msgspec.structs.replace(alert, alert_event_id=_event_id(alert))
+    return alert if alert.alert_event_id else msgspec.structs.replace(alert, alert_event_id=_derive_event_id(alert))
 
 
-def _scaled(score: object, factor: float) -> object:
-    """The score times the factor; what is no number is left for the check of types."""
+def _scale(score: object, factor: float) -> object:
+    """The score times the factor. A value that is not a number is returned unchanged; the check of types reports it."""
     if factor == 1 or not isinstance(score, int | float) or isinstance(score, bool):
         return score
     try:
         return round(score * factor, 2)
     except OverflowError as error:
-        raise AlertError("anomalyScore: is too large for a number") from error
+        raise AlertError("anomalyScore: is too large") from error
 
 
-def _event_id(alert: Alert) -> str:
-    """The same for the same measure, second and series, whatever else the event says."""
+def _derive_event_id(alert: Alert) -> str:
+    """An id from the detector, the measure, the second and the series; other fields of the event do not change it."""
     metric = alert.impacted_metric
     series = sorted(
-        sorted((one.dimension_name, one.dimension_value or "") for one in (*each.dimensions, *each.optional_dimensions))
+        sorted(
+            (item.dimension_name, item.dimension_value or "") for item in (*each.dimensions, *each.optional_dimensions)
+        )
         for each in metric.relevant_time_series
     )
-    identity = alerts.derive_id(
+    event_id = alerts.derive_id(
         alert.anomaly_detector_arn, metric.metric_name, format_timestamp(alert.instant), json.dumps(series)
     )
-    return f"{alert.anomaly_detector_arn}:event/{identity}"
+    return f"{alert.anomaly_detector_arn}:event/{event_id}"
 
 
-def _time(field: str, found: object) -> object:
-    """A number as seconds since 1970, a great one as milliseconds; a text as it is."""
-    if not isinstance(found, int | float) or isinstance(found, bool):
-        return found
+def _to_timestamp(field: str, value: object) -> object:
+    """A number of seconds since 1970 (a large one: milliseconds) as a timestamp. A text is returned unchanged."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
     try:
-        instant = datetime(1970, 1, 1) + timedelta(
-            seconds=found / 1000 if found > time_patterns.MAX_UNIX_SECONDS else found
-        )
+        seconds = value / 1000 if value > time_patterns.MAX_UNIX_SECONDS else value
+        instant = datetime(1970, 1, 1) + timedelta(seconds=seconds)
         return format_timestamp(instant) if field == "timestamp" else f"{instant.isoformat(timespec='milliseconds')}Z"
     except OverflowError as error:
-        raise AlertError(f"{field}: {found!r} is no time since 1970") from error
+        raise AlertError(f"{field}: {value} is not a time since 1970") from error

@@ -1,6 +1,7 @@
-"""OpenSearch anomaly detection: its result document, one alert for each feature that the anomaly is attributed to.
+"""OpenSearch anomaly detection: one alert for each feature that a result document attributes the anomaly to.
 
-Source: "Anomaly result mapping" in the OpenSearch documentation. Its alerts are free templates, so the result document is what is read.
+Source: "Anomaly result mapping" in the OpenSearch documentation. The text of OpenSearch alerts is a free template, so
+this module reads result documents instead.
 """
 
 import json
@@ -19,17 +20,16 @@ SOURCE = "opensearch"
 DETECTOR = "arn:anomalake:opensearch:::AnomalyDetector:"  # OpenSearch has no ARN for a detector
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
-_FEW = msgspec.Meta(
-    max_length=MAX_ALERTS_PER_EVENT
-)  # a detector has five features and two fields of entities at most, where nothing is set otherwise
+# By default, a detector has at most five features and two entity fields.
+_MAX_ITEMS = msgspec.Meta(max_length=MAX_ALERTS_PER_EVENT)
 
 
-class _Data(msgspec.Struct):
+class _FeatureValue(msgspec.Struct):
     feature_id: str
     data: float | None = None
 
 
-class _Feature(_Data):
+class _Feature(_FeatureValue):
     feature_name: str = ""
 
 
@@ -40,24 +40,27 @@ class _Entity(msgspec.Struct):
 
 class _Expected(msgspec.Struct):
     likelihood: float = 0
-    value_list: Annotated[list[_Data], _FEW] = []
+    value_list: Annotated[list[_FeatureValue], _MAX_ITEMS] = []
 
 
 class _Result(msgspec.Struct):
     detector_id: _Text
     data_start_time: _Milliseconds
-    feature_data: Annotated[list[_Feature], _FEW]
+    feature_data: Annotated[list[_Feature], _MAX_ITEMS]
     anomaly_grade: float | None = None
-    entity: Annotated[list[_Entity], _FEW] | None = None
-    relevant_attribution: Annotated[list[_Data], _FEW] | None = None
-    expected_values: Annotated[list[_Expected], _FEW] | None = None
-    past_values: Annotated[list[_Data], _FEW] | None = None
+    entity: Annotated[list[_Entity], _MAX_ITEMS] | None = None
+    relevant_attribution: Annotated[list[_FeatureValue], _MAX_ITEMS] | None = None
+    expected_values: Annotated[list[_Expected], _MAX_ITEMS] | None = None
+    past_values: Annotated[list[_FeatureValue], _MAX_ITEMS] | None = None
     approx_anomaly_start_time: _Milliseconds | None = None
     execution_end_time: _Milliseconds | None = None
 
     @property
     def anomaly_time(self) -> int:
-        """When the anomaly was. One that is detected late has `past_values`; its data began at the approximate time."""
+        """The time of the anomaly.
+
+        An anomaly that is detected late has `past_values`, and its data starts at the approximate time.
+        """
         if not self.past_values:
             return self.data_start_time
         if self.approx_anomaly_start_time is None:
@@ -65,48 +68,53 @@ class _Result(msgspec.Struct):
         return self.approx_anomaly_start_time
 
     def value(self, feature: _Feature) -> float | None:
-        """The anomalous value of a feature: the past one of an anomaly that is detected late."""
+        """The anomalous value of a feature: its past value if the anomaly is detected late."""
         if not self.past_values:
             return feature.data
-        return next((one.data for one in self.past_values if one.feature_id == feature.feature_id), None)
+        return next((past.data for past in self.past_values if past.feature_id == feature.feature_id), None)
 
 
 def matches(event: dict[str, Any]) -> bool:
-    """Whether it is a result of a detector."""
+    """Whether the event is a result of a detector."""
     return {"detector_id", "feature_data"} <= event.keys()
 
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
-    """An alert for each feature with a share in the anomaly (each, if none has); no grade, no alert. `AlertError` names the field that is wrong."""
+    """An alert for each feature that contributes to the anomaly (for all, if none does); empty if there is no grade.
+
+    Raises `AlertError`, which names the invalid field.
+    """
     result = alerts.convert(event, _Result, "a result of OpenSearch anomaly detection")
     if not result.anomaly_grade:
         return ()
-    features = _features(result)
+    features = _find_features(result)
     if not features:
-        raise AlertError("feature_data: is empty; an anomaly is one of some feature")
-    return tuple(_alert(result, feature) for feature in features)
+        raise AlertError("feature_data: is empty; an anomaly requires a feature")
+    return tuple(_make_alert(result, feature) for feature in features)
 
 
 def split_event(event: dict[str, Any]) -> list[str]:
-    """The result once for each feature that has an alert, with no other feature in it."""
-    features = _features(alerts.convert(event, _Result, "a result of OpenSearch anomaly detection"))
-    identities = {one.feature_id for one in features}
+    """The result once for each feature that has an alert, without the other features."""
+    features = _find_features(alerts.convert(event, _Result, "a result of OpenSearch anomaly detection"))
+    feature_ids = {feature.feature_id for feature in features}
     return [
-        json.dumps({**event, "feature_data": [one]}) for one in event["feature_data"] if one["feature_id"] in identities
+        json.dumps({**event, "feature_data": [feature]})
+        for feature in event["feature_data"]
+        if feature["feature_id"] in feature_ids
     ]
 
 
-def _features(result: _Result) -> list[_Feature]:
-    causes = {one.feature_id for one in result.relevant_attribution or [] if one.data}
-    return [one for one in result.feature_data if one.feature_id in causes] or result.feature_data
+def _find_features(result: _Result) -> list[_Feature]:
+    causes = {share.feature_id for share in result.relevant_attribution or [] if share.data}
+    return [feature for feature in result.feature_data if feature.feature_id in causes] or result.feature_data
 
 
-def _alert(result: _Result, feature: _Feature) -> Alert:
-    start = format_timestamp(_instant(result.anomaly_time))
+def _make_alert(result: _Result, feature: _Feature) -> Alert:
+    start = format_timestamp(_to_datetime(result.anomaly_time))
     value = result.value(feature)
-    entity = sorted((one.name, one.value) for one in result.entity or [])
-    likeliest = max(result.expected_values or [_Expected()], key=lambda one: one.likelihood)
-    expected = next((one.data for one in likeliest.value_list if one.feature_id == feature.feature_id), None)
+    entity = sorted((field.name, field.value) for field in result.entity or [])
+    likeliest = max(result.expected_values or [_Expected()], key=lambda candidate: candidate.likelihood)
+    expected = next((item.data for item in likeliest.value_list if item.feature_id == feature.feature_id), None)
     arn = DETECTOR + result.detector_id
     return Alert(
         alert_event_id=f"{arn}:event/{alerts.derive_id(arn, start, json.dumps([feature.feature_id, entity]))}",
@@ -117,7 +125,7 @@ def _alert(result: _Result, feature: _Feature) -> Alert:
             relevant_time_series=(
                 alerts.TimeSeries(
                     dimensions=tuple(
-                        alerts.DimensionValue(to_column_name(one.name), one.value) for one in result.entity or []
+                        alerts.DimensionValue(to_column_name(field.name), field.value) for field in result.entity or []
                     ),
                     optional_dimensions=(alerts.DimensionValue("detector_id", result.detector_id),),
                     metric_value=value,
@@ -128,13 +136,13 @@ def _alert(result: _Result, feature: _Feature) -> Alert:
         anomaly_score=round(100 * (result.anomaly_grade or 0), 2),
         anomaly_group_id=alerts.derive_id(arn, start, json.dumps(entity)),
         source=SOURCE,
-        reported_at=None if result.execution_end_time is None else _written(result.execution_end_time),
+        reported_at=None if result.execution_end_time is None else _format_milliseconds(result.execution_end_time),
     )
 
 
-def _instant(milliseconds: int) -> datetime:
+def _to_datetime(milliseconds: int) -> datetime:
     return datetime(1970, 1, 1) + timedelta(milliseconds=milliseconds)
 
 
-def _written(milliseconds: int) -> str:
-    return f"{_instant(milliseconds).isoformat(timespec='milliseconds')}Z"
+def _format_milliseconds(milliseconds: int) -> str:
+    return f"{_to_datetime(milliseconds).isoformat(timespec='milliseconds')}Z"

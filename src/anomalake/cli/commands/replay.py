@@ -22,7 +22,7 @@ from anomalake.domain.errors import UsageError, UserError
 from anomalake.lake.layout import GLUE_TABLE_NAMES, Format, detect_format
 
 if TYPE_CHECKING:
-    from anomalake.lake.replay import ReplayJob, ReplayResult
+    from anomalake.lake.replay_job import ReplayJob, ReplayResult
 
 Piece = TypeVar("Piece")
 
@@ -120,12 +120,12 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 def _make_job(arguments: argparse.Namespace, path: Path) -> "ReplayJob":
     """The job that the options describe, for the first of the metric sets."""
-    from anomalake.lake import replay
+    from anomalake.lake import replay_job
     from anomalake.lake.credentials import open_lake
 
     metric_sets = load_metric_sets(path)
     form: Format = arguments.format or detect_format(open_lake(arguments.lake), metric_sets) or default_format()
-    job = replay.ReplayJob(
+    job = replay_job.ReplayJob(
         arguments.lake, metric_sets, metric_sets[0], form, reroute=arguments.re_route, exact=arguments.exact
     )
     start, end = max(arguments.start or job.start, job.start), min(arguments.end or job.end, job.end)
@@ -146,9 +146,9 @@ def _run_with_progress(
     """Run the work on every piece in parallel processes, with a progress bar; the sum of the results."""
     from tqdm import tqdm
 
-    from anomalake.lake import replay
+    from anomalake.lake import replay, replay_job
 
-    total = replay.ReplayResult()
+    total = replay_job.ReplayResult()
     results = replay.run_in_processes(work, job, pieces, processes)
     for result in tqdm(results, desc=name, unit=unit, total=len(pieces), disable=None, leave=False):
         total = total.plus(result)
@@ -173,11 +173,11 @@ def _retry_quarantine(job: "ReplayJob", processes: int) -> int:
 
 def _rebuild_metric_set(job: "ReplayJob", processes: int) -> int:
     """Rebuild the tables of the job's metric set and print the result; the number of findings."""
-    from anomalake.lake import replay
+    from anomalake.lake import replay, replay_day
 
     days, metric_set = replay.list_days(job), job.metric_set
-    result = _run_with_progress(metric_set.name, replay.rebuild_day, job, days, unit=" days", processes=processes)
-    moved = f", {result.moved:,} of them moved to other metric sets" if job.reroute else ""
+    result = _run_with_progress(metric_set.name, replay_day.rebuild_day, job, days, unit=" days", processes=processes)
+    moved = f", {result.moved_alerts:,} of them moved to other metric sets" if job.reroute else ""
     print_line(f"{metric_set.path}: {result.alerts:,} alerts in the archive of {len(days):,} days{moved}")
     deleted = f", {result.deleted:,} objects of the other format deleted" if result.deleted else ""
     print_line(f"  {job.form}: {result.written:,} objects written, {result.unchanged:,} unchanged{deleted}")

@@ -1,0 +1,112 @@
+"""The state of the model: what it has learned of each series, as one array for each quantity. `detect.state` stores it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalake.detect.parameters import INITIAL_VARIANCE
+from anomalake.detect.transform import Floats
+
+Singles = NDArray[np.float32]
+
+
+@dataclass
+class State:
+    """What the model has learned of `size` series; `model.score_interval` updates it in place.
+
+    The rows of `components` are the level, the times of day, the weekdays, and each weekday's times of day: 1 + slots + 7 + 7 x slots.
+    """
+
+    slots: int  # intervals a day
+    size: int = 0
+    day: int = -1  # the last day that was scored, as a date's ordinal
+    # [component, series]: estimates, as logarithms; as amounts for series that can be negative
+    components: Singles = field(init=False)
+    component_variance: Singles = field(init=False)  # [component, series]: in units of the noise variance
+    error_sums: Floats = field(
+        init=False
+    )  # [3, series]: decaying sums of squared errors, of their unit, of the number of values
+    slot_means: Singles = field(
+        init=False
+    )  # [2, slot, series]: the slot's spread relative to that of all slots; its mean
+    values_seen: Singles = field(init=False)  # [slot, series]: number of values
+    tail_factor: Floats = field(init=False)  # [series]: factor of the scale of intermittent series
+    zero_share: Floats = field(init=False)  # [series]: share of values that are zero
+    nonzero_mean: Floats = field(init=False)  # [series]: slow mean of the values that are not zero
+    dispersion: Floats = field(init=False)  # [series]: variance of a rare count / (its mean + 1/2)
+    outlier_run: NDArray[np.int32] = field(init=False)  # [series]: consecutive outliers, signed by their side
+    slot_outlier_run: NDArray[np.int16] = field(init=False)  # [slot, series]: the same for one slot
+    is_count: NDArray[np.bool_] = field(init=False)  # [series]: only whole numbers of 0 or more so far
+    is_nonnegative: NDArray[np.bool_] = field(init=False)  # [series]: only numbers of 0 or more so far
+    kind_change_days: NDArray[np.int16] = field(init=False)  # [series]: recent days with a value of another kind
+    last_kind_change: NDArray[np.int32] = field(init=False)  # [series]: the last of these days, as a date's ordinal
+    relearned_day: NDArray[np.int32] = field(init=False)  # [series]: the day on which it was learned again; 0: never
+
+    def __post_init__(self) -> None:
+        for name, (shape, dtype, _) in self._layout().items():
+            setattr(self, name, np.zeros((*shape, 0), dtype))
+        self.grow(self.size)
+
+    def _layout(self) -> dict[str, tuple[tuple[int, ...], Any, float]]:
+        """Return each array's leading dimensions, data type and initial value; the last dimension is the series."""
+        slots, components = self.slots, sum(self._component_sizes())
+        return {
+            "components": ((components,), np.float32, 0),
+            "component_variance": ((components,), np.float32, 0),
+            "error_sums": ((3,), np.float64, 0),
+            "slot_means": ((2, slots), np.float32, 0),
+            "values_seen": ((slots,), np.float32, 0),
+            "tail_factor": ((), np.float64, 1),
+            "zero_share": ((), np.float64, 0),
+            "nonzero_mean": ((), np.float64, np.nan),
+            "dispersion": ((), np.float64, 1),
+            "outlier_run": ((), np.int32, 0),
+            "slot_outlier_run": ((slots,), np.int16, 0),
+            "is_count": ((), np.bool_, True),
+            "is_nonnegative": ((), np.bool_, True),
+            "kind_change_days": ((), np.int16, 0),
+            "last_kind_change": ((), np.int32, 0),
+            "relearned_day": ((), np.int32, 0),
+        }
+
+    def _component_sizes(self) -> tuple[int, int, int, int]:
+        return (1, self.slots, 7, 7 * self.slots)
+
+    def grow(self, size: int) -> None:
+        """Add series up to `size`, with initial values."""
+        added = size - self.components.shape[-1]
+        self.size = size
+        if not added:
+            return
+        for name, (shape, dtype, initial) in self._layout().items():
+            new = np.full((*shape, added), initial, dtype)
+            setattr(self, name, np.concatenate([getattr(self, name), new], axis=-1))
+        self.reset(np.arange(size) >= size - added)
+
+    def reset(self, which: NDArray[np.bool_]) -> None:
+        """Forget what was learned of these series."""
+        initial = by_component(self.slots, INITIAL_VARIANCE)
+        self.component_variance[:, which] = np.repeat(initial, self._component_sizes(), axis=0)
+        self.components[:, which] = self.error_sums[:, which] = self.values_seen[:, which] = 0
+        self.slot_means[1][:, which] = 0
+        self.slot_means[0][:, which] = 1
+
+
+ARRAY_NAMES = tuple(item.name for item in fields(State) if not item.init)
+
+
+def merge_states(states: Sequence[State]) -> State:
+    """Return one state with the series of several states that were scored through the same intervals."""
+    merged = State(states[0].slots)
+    merged.size, merged.day = sum(state.size for state in states), max(state.day for state in states)
+    for name in ARRAY_NAMES:
+        setattr(merged, name, np.concatenate([getattr(state, name) for state in states], axis=-1))
+    return merged
+
+
+def by_component(slots: int, values: tuple[float, float, float, float]) -> Floats:
+    """Return the values of level, time of day, weekday, interaction as a column; a daily series has no time of day."""
+    return np.array(values)[:, None] * (np.array([[1], [0], [1], [0]]) if slots == 1 else 1)
