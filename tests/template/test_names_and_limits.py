@@ -153,7 +153,7 @@ def test_more_metric_sets_than_one_role_can_name_are_rejected():
     sets = [metric_set_yaml.parse(shop_text(name=f"name: {'n' * 37}{n}"), "x") for n in range(10, 60)]
     with pytest.raises(
         UserError,
-        match="the policy of QuickSight's role cannot name 50 metric sets; move some of them to a stack with another Prefix",
+        match="QuickSight's role cannot name 50 metric sets; move some of them to a stack with another Prefix",
     ):
         render(sets)
 
