@@ -1,4 +1,4 @@
-"""A metric set of ten dimensions and ten measures with awkward names, and a search in nested definitions."""
+"""A metric set with ten dimensions and ten measures with unusual names, and a search in nested definitions."""
 
 from anomalake.domain import metric_set, metric_set_yaml
 
@@ -14,7 +14,7 @@ source: {path: "x/{{yyyy}}/{{MM}}/{{dd}}/{{HHmm}}", format: csv, columns: [at, %
 
 
 def big() -> metric_set.MetricSet:
-    """Ten dimensions and ten measures, with awkward names."""
+    """The metric set with ten dimensions and ten measures with unusual names."""
     dimensions, measures = [f"D-{n}_x" for n in range(10)], [f"0m-{n}" for n in range(10)]
     listed = ", ".join(
         f'{{name: {m}, aggregation: {"AVG" if m[-1] in "13" else "SUM"}, label: "<{m}> & more"}}' for m in measures
@@ -23,7 +23,7 @@ def big() -> metric_set.MetricSet:
 
 
 def named(node: object, name: str) -> list:
-    """Every value of the field in the definition."""
+    """All values of a field anywhere in a definition."""
     if isinstance(node, dict):
         return [found for key, value in node.items() for found in ([value] if key == name else []) + named(value, name)]
     return [found for value in node for found in named(value, name)] if isinstance(node, list) else []
