@@ -54,7 +54,7 @@ def _memory() -> int:
 
 @contextmanager
 def limits(messages: int) -> Iterator[None]:
-    """Two seconds for each message, and 200 MB on top of what there is."""
+    """Two seconds of processor time for each message, and 200 MB of additional memory."""
     resource.setrlimit(resource.RLIMIT_DATA, (_memory() + BYTES, resource.RLIM_INFINITY))
     signal.setitimer(signal.ITIMER_PROF, SECONDS * messages)
     try:
@@ -100,27 +100,27 @@ class Watch:
             self.seen.append(f"{event} {path}")
 
 
-def fault(what: str, problem: str) -> None:
+def fault(damage: str, problem: str) -> None:
     """Write one line of the output."""
-    sys.stdout.write(ascii(f"FAULT {what}: {problem}"[:2_000])[1:-1] + "\n")
+    sys.stdout.write(ascii(f"FAULT {damage}: {problem}"[:2_000])[1:-1] + "\n")
 
 
 def deliver(delivery: hostile_events.Delivery, watch: Watch) -> None:
     """Send the event to the function. An exception, a request for a retry and a forbidden access are faults."""
-    what = "; ".join(message.what for message in delivery.messages)
-    sys.stderr.write(ascii(what) + "\n")
+    damage = "; ".join(message.damage for message in delivery.messages)
+    sys.stderr.write(ascii(damage) + "\n")
     try:
         with limits(len(delivery.messages)):
             answer = function.handler(delivery.event, None)
     except TimeLimitExceeded:
-        fault(what, f"took more than {SECONDS} s\n{traceback.format_exc(limit=-3)}".replace("\n", " | "))
-    except Exception as error:  # noqa: BLE001  (that there is none is what is tested)
-        fault(what, f"raised {type(error).__name__}: {error}")
+        fault(damage, f"took more than {SECONDS} s\n{traceback.format_exc(limit=-3)}".replace("\n", " | "))
+    except Exception as error:  # noqa: BLE001  (the function must raise no exception)
+        fault(damage, f"raised {type(error).__name__}: {error}")
     else:
         if answer.get("batchItemFailures"):
-            fault(what, f"asks for a retry: {answer}")
+            fault(damage, f"asks for a retry: {answer}")
     if watch.seen:
-        fault(what, f"touched {watch.seen}")
+        fault(damage, f"accessed {watch.seen}")
         watch.seen.clear()
 
 
@@ -128,22 +128,22 @@ def _find_outcomes(
     body: str, archived: Collection[str], reasons: Collection[str], sets: tuple[MetricSet, ...]
 ) -> set[str]:
     """The outcomes of a body: of the whole body, of each event in it, or of each alert of an event."""
-    became = {
+    outcomes = {
         name
         for name, where in ((hostile_events.STORED, archived), (hostile_events.QUARANTINED, reasons))
         if body in where
     }
-    events = [] if became else sources.split_message(body)
-    smaller = events if len(events) > 1 else [] if became else sources.split_event(body, sets)
-    return became.union(*(_find_outcomes(one, archived, reasons, sets) for one in smaller if one != body)) or {
+    events = [] if outcomes else sources.split_message(body)
+    smaller = events if len(events) > 1 else [] if outcomes else sources.split_event(body, sets)
+    return outcomes.union(*(_find_outcomes(one, archived, reasons, sets) for one in smaller if one != body)) or {
         hostile_events.NO_ALERT
     }
 
 
 def check(deliveries: list[hostile_events.Delivery]) -> None:
     """Compare the content of the lake with the allowed outcomes of each message."""
-    chosen = load_settings(function.BATCH_RETRY_POLICY)  # the one that the function has opened
-    store, sets = chosen.store, chosen.metric_sets
+    settings = load_settings(function.BATCH_RETRY_POLICY)  # cached: the settings of the function
+    store, sets = settings.store, settings.metric_sets
     folder = Path(os.environ["ANOMALAKE_LAKE"])
     files = (
         path.relative_to(folder).as_posix()
@@ -161,13 +161,13 @@ def check(deliveries: list[hostile_events.Delivery]) -> None:
     for item in sets:
         for key in store.list(layout.table_folder("anomalyGroups", item)):
             columns = encoding.decode_table(
-                chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key
+                settings.format, tables.schema("anomalyGroups", item), store.get(key).data, key
             )
             events[item.name].update(zip(columns["timestamp"], columns["metricName"], columns["eventId"], strict=True))
     for message in (message for delivery in deliveries for message in delivery.messages):
-        became = _find_outcomes(message.body, archived, reasons, sets)
-        if not became <= message.becomes:
-            fault(message.what, f"became {became}, not {set(message.becomes)}: {reasons.get(message.body)}")
+        outcomes = _find_outcomes(message.body, archived, reasons, sets)
+        if not outcomes <= message.outcomes:
+            fault(message.damage, f"ended as {outcomes}, not {set(message.outcomes)}: {reasons.get(message.body)}")
         elif message.body in reasons:
             reason = reasons[message.body]
             if (
@@ -176,14 +176,14 @@ def check(deliveries: list[hostile_events.Delivery]) -> None:
                 or "an error in Anomalake" in reason
                 or not re.search(message.reason, reason, re.DOTALL)
             ):
-                fault(message.what, f"is in quarantine because {reason!r}, not {message.reason!r}")
+                fault(message.damage, f"was quarantined with the reason {reason!r}, not {message.reason!r}")
         elif message.body in archived:
             for alert in sources.read(message.body, sets):
                 item = find_metric_set(alert.anomaly_detector_arn, sets)
                 if (item.start(alert.instant), alert.impacted_metric.metric_name, alert.event_id) not in events[
                     item.name
                 ]:
-                    fault(message.what, "is archived, but is not in a table")
+                    fault(message.damage, "is archived, but is not in a table")
 
 
 def main(lake: str) -> None:

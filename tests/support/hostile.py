@@ -82,27 +82,27 @@ def whole_events() -> Iterator[Delivery]:
         {"detail": record},
     ]
     for event in wholes:
-        what, body = f"the event {str(event)[:60]!r}", to_quarantine_text(event)
+        damage, body = f"the event {str(event)[:60]!r}", to_quarantine_text(event)
         with_alert = (
             isinstance(event, dict) and isinstance(event.get("Records"), list) and json.dumps(record["body"]) in body
         )
         yield Delivery(
             event,
             (
-                expect_either(what, body)
+                expect_either(damage, body)
                 if with_alert
-                else expect_quarantined(what, body, "no known source|not an object|^not JSON|nested"),
+                else expect_quarantined(damage, body, "no known source|not an object|^not JSON|nested"),
             ),
         )
     for identity in ("", "\0", "\ud800", "../../x", "x" * 10_000, "\n", "é", '"', "m"):
-        sound, broken = (
-            expect_stored("a sound message", json.dumps(factory.alert())),
+        valid, broken = (
+            expect_stored("a valid message", json.dumps(factory.alert())),
             expect_quarantined("a broken message", f"{identity!r}{{", "^not JSON"),
         )
         records = [
-            {"eventSource": "aws:sqs", "messageId": identity, "body": message.body} for message in (sound, broken)
+            {"eventSource": "aws:sqs", "messageId": identity, "body": message.body} for message in (valid, broken)
         ]
-        yield Delivery({"Records": records}, (sound, broken))
+        yield Delivery({"Records": records}, (valid, broken))
 
 
 def to_quarantine_text(event: Any) -> str:

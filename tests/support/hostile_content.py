@@ -38,10 +38,12 @@ def wrong_types(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     for path in iterate_paths(factory.alert()):
         for wrong in WRONG_VALUES:
             body = change_at(factory.alert(), path, lambda inner, last, wrong=wrong: inner.__setitem__(last, wrong))
-            what = f"alert with {str(wrong)[:20]!r} at {path}"
+            damage = f"alert with {str(wrong)[:20]!r} at {path}"
             named = next(step for step in reversed(path) if isinstance(step, str))
             right = type(wrong) in FIELD_TYPES[path[-1]]
-            yield expect_either(what, body) if right else expect_quarantined(what, body, rf"^not an alert: .*{named}")
+            yield (
+                expect_either(damage, body) if right else expect_quarantined(damage, body, rf"^not an alert: .*{named}")
+            )
     for name in SERVICE_EVENTS:
         places = [(path, wrong) for path in iterate_paths(factory.service_event(name)) for wrong in WRONG_VALUES]
         for path, wrong in rng.sample(places, 180):
@@ -64,7 +66,7 @@ def states(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
             body = json.dumps(factory.service_event(name)).replace('"ALARM"', f'"{state}"')
             yield Message(f"{name} in the state {state}", body, frozenset({NO_ALERT}))
         yield expect_quarantined(
-            f"{name} in no state",
+            f"{name} in an unknown state",
             json.dumps(factory.service_event(name)).replace('"ALARM"', '"alarm"'),
             "Invalid enum value 'alarm'",
         )
@@ -222,7 +224,7 @@ def timestamps(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     )
     for zone in zones:
         yield expect_either(
-            f"the zone {zone[:20]!r} beside an offset",
+            f"the zone {zone[:20]!r} after an offset",
             json.dumps(factory.alert(timestamp=f"2021-02-17T11:00Z[{zone}]")),
         )
         yield expect_quarantined(

@@ -40,9 +40,9 @@ STORED, QUARANTINED, NO_ALERT = "stored", "quarantined", "no alert"
 class Message(NamedTuple):
     """A body, its damage, its allowed outcomes, and a pattern that the reason must match if it is quarantined."""
 
-    what: str
+    damage: str
     body: str
-    becomes: frozenset[str]
+    outcomes: frozenset[str]
     reason: str = ""
 
 
@@ -53,19 +53,19 @@ class Delivery(NamedTuple):
     messages: tuple[Message, ...]
 
 
-def expect_stored(what: str, body: str) -> Message:
+def expect_stored(damage: str, body: str) -> Message:
     """A body that must be stored in the tables and the archive."""
-    return Message(what, body, frozenset({STORED}))
+    return Message(damage, body, frozenset({STORED}))
 
 
-def expect_quarantined(what: str, body: str, reason: str) -> Message:
+def expect_quarantined(damage: str, body: str, reason: str) -> Message:
     """A body that must be quarantined with this reason."""
-    return Message(what, body, frozenset({QUARANTINED}), reason)
+    return Message(damage, body, frozenset({QUARANTINED}), reason)
 
 
-def expect_either(what: str, body: str, *also: str) -> Message:
+def expect_either(damage: str, body: str, *also: str) -> Message:
     """A body that must be stored or quarantined; `also` can be `NO_ALERT`, if it may report no anomaly."""
-    return Message(what, body, frozenset({STORED, QUARANTINED, *also}))
+    return Message(damage, body, frozenset({STORED, QUARANTINED, *also}))
 
 
 def metric_sets() -> tuple[MetricSet, ...]:

@@ -55,7 +55,7 @@ def worst_cases() -> Iterator[Message]:
         shares(lambda i: f'{{"dimensionValue":"{i:x}","valueContribution":1}}', long),
     )
     yield expect_stored(
-        "a dimension's shares again and again",
+        "a dimension's contributions many times",
         full(alert(dimensionContribution=["@@"]), lambda i: '{"dimensionName":"platform"}'),
     )
     yield expect_quarantined(
@@ -122,7 +122,7 @@ def worst_cases() -> Iterator[Message]:
             )
     yield expect_quarantined("lines of JSON", '{"a":1}\n' * (MIB // 8), "more than 100 events")
     yield expect_quarantined(
-        "a hundred alerts of no set",
+        "a hundred alerts with unknown measures",
         json.dumps([factory.alert(measure=f"m{n}") for n in range(100)]),
         "has no measure 'm0'.*'m9'",
     )
