@@ -1,7 +1,7 @@
-"""Hostile events to the ingest function: none raises an error, exceeds the limits, writes outside the lake's prefixes
-or is lost.
+"""Hostile events to the ingest function.
 
-`hostile` creates the events, `bounded` sends them under limits.
+None raises an error, exceeds the limits, writes outside the lake's prefixes or is lost. `hostile` creates the events,
+`bounded` sends them under limits.
 """
 
 import json

@@ -41,9 +41,7 @@ def messages() -> Iterator[Message]:
 
 
 def whole_events() -> Iterator[Delivery]:
-    """Events that are neither a batch nor an alert, which are quarantined whole; batches with invalid records; batches
-    with unusual ids.
-    """
+    """Events that are neither a batch nor an alert; batches with invalid records; batches with unusual ids."""
     factory = EventFactory(8_000)
     record = {"eventSource": "aws:sqs", "messageId": "m", "body": json.dumps(factory.alert())}
     bad: tuple[Any, ...] = (
@@ -111,9 +109,7 @@ def to_quarantine_text(event: Any) -> str:
 
 
 def deliveries() -> Iterator[Delivery]:
-    """All messages: in turn as a batch of one, in a batch of ten, and as a direct event; the worst cases as a batch of
-    one.
-    """
+    """All messages: in turn as a batch of one, in a batch of ten, and as a direct event; the worst cases alone."""
     tens: list[Message] = []
     for number, message in enumerate(messages()):
         direct = _load(message.body) if number % 3 == 0 else None

@@ -1,6 +1,4 @@
-"""Parts of the hostile events: metric sets, messages with their expected outcome, a factory of valid events, and paths
-in decoded JSON.
-"""
+"""Building blocks of the hostile events: metric sets, messages with outcomes, valid events, paths in JSON."""
 
 import json
 import re
