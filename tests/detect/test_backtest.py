@@ -141,6 +141,6 @@ def test_live_data_of_which_nothing_can_be_read(tmp_path):
 
 def test_no_live_data_is_told(tmp_path):
     with pytest.raises(
-        UserError, match="holds no live data of the metric set 'shop'; files belong in folders shop/live"
+        UserError, match="holds no live data of the metric set 'shop'; put its files in folders shop/live"
     ):
         timeline.build_timeline(FolderStore(tmp_path), SHOP, timeline.utc_now())

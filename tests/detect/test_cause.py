@@ -116,17 +116,17 @@ def test_whatever_the_numbers_what_is_explained_lies_between_nothing_and_all(row
         )
     assert all(0 < one.explains <= 1 + 1e-9 for one in some)
     assert sum(one.explains for one in some) <= 1 + 1e-9
-    assert len(set(values(some))) == len(some) <= cause.MOST_CAUSES
+    assert len(set(values(some))) == len(some) <= cause.MAX_CAUSES
 
 
 def test_many_dimensions_and_series_are_bounded_to_what_can_be_looked_at(monkeypatch):
-    monkeypatch.setattr(cause, "MOST_WORK", 100)
+    monkeypatch.setattr(cause, "MAX_GROUPED_SERIES", 100)
     some = values(found({("pc", ..., ...): 0.3}))
-    assert 0 < len(some) <= cause.MOST_CAUSES
+    assert 0 < len(some) <= cause.MAX_CAUSES
     assert all(dict(one)["platform"] == "pc" and len(one) == len(NAMES) for one in some)
 
 
 def test_a_cause_is_told_on_a_line_that_ends():
     some = (Cause((("platform", "pc_web"), ("market", None)), 0.83), Cause((), 0.12))
     assert cause.format_causes(some) == "platform=pc_web, market=(null) (83 %); all series (12 %)"
-    assert len(cause.format_causes([Cause((("a", "x" * 200),), 0.1)] * 5)) == cause.MOST_TOLD
+    assert len(cause.format_causes([Cause((("a", "x" * 200),), 0.1)] * 5)) == cause.MAX_TEXT_LENGTH

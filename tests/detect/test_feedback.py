@@ -74,11 +74,11 @@ def test_however_often_it_is_said_it_weighs_no_less_than_an_eighth_and_no_more_t
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "is no feedback"), ("[]", "is no feedback"), ('{"metricName": "views"}', "timestamp"),
+        ("", "is not valid feedback"), ("[]", "is not valid feedback"), ('{"metricName": "views"}', "timestamp"),
         ('{"metricName": "clicks", "timestamp": "2021-01-01T00:00:00", "wanted": true}', "no measure 'clicks'; there are views, revenue, missing"),
         ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00Z", "wanted": true}', "without a zone"),
         ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "direction": "up"}', "must be above, below or null"),
-        ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "series": [{"os": "x"}]}', "no dimension 'os'; there are"),
+        ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "series": [{"os": "x"}]}', "no dimension 'os'; the dimensions are: platform, marketplace"),
     ],
 )  # fmt: skip
 def test_a_file_that_says_nothing_is_named_with_what_is_wrong(text, told):

@@ -70,7 +70,7 @@ def test_a_row_in_the_future_is_named_and_moves_nothing():
     assert (report.intervals, report.empty_intervals, report.finding_count) == (60, 0, 1)
     assert report.findings[0].where == "sales/live/20360301"
     assert "lies in the future" in report.findings[0].problem
-    assert any("1 folder is out of time (sales/live/20360301)" in note for note in report.notes)
+    assert any("1 folder has a date that cannot be processed (sales/live/20360301)" in note for note in report.notes)
     write(store, item, {datetime(2026, 3, 2): 9_000.0})
     done, memory = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW + timedelta(days=1), lambda: True)
     assert (done.scored, done.empty, done.alerts, memory.last_processed) == (1, 0, 1, datetime(2026, 3, 2))
@@ -340,7 +340,7 @@ def test_folders_of_an_hour_that_clocks_skip_are_named():
     store.put("sales/live/20250309/0200/data.csv", b"at,amount\n2025-03-09 02:00:00,1\n")
     found = timeline.build_timeline(store, item, NOW)
     assert [str(finding) for finding in found.findings] == [
-        "sales/live/20250309/0200: the interval never happened in America/New_York: clocks skipped it; its files are not read"
+        "sales/live/20250309/0200: this local time does not exist in America/New_York, because clocks skip it; its files are not read"
     ]
 
 
