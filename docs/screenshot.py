@@ -1,4 +1,7 @@
-"""Takes the README's picture: a page written by `anomalake demo`, in headless Chromium. Usage: screenshot.py PAGE PICTURE [SHEET]."""
+"""Takes the screenshot in the README: a page that `anomalake demo` wrote, in headless Chromium.
+
+Usage: screenshot.py PAGE PICTURE [SHEET]
+"""
 
 import shutil
 import subprocess
@@ -8,25 +11,26 @@ from pathlib import Path
 
 
 def main(page: str, picture: str, sheet: str = "measure-cancelled") -> int:
-    """Write the picture; exit status 1 where there is no Chromium or no page."""
+    """Write the picture and return the exit status: that of Chromium, or 1 without Chromium or without the page."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None or not Path(page).exists():
-        print(f"wanted: chromium (Debian: apt install chromium) and {page} (make demo)", file=sys.stderr)  # noqa: T201
+    if chromium is None:
+        print("Chromium is not installed; install it (Debian: apt install chromium)", file=sys.stderr)  # noqa: T201
+        return 1
+    if not Path(page).exists():
+        print(f"{page} does not exist; run: make demo", file=sys.stderr)  # noqa: T201
         return 1
     with tempfile.TemporaryDirectory() as profile:
-        flags = [
+        command = [
+            chromium,
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
             "--no-first-run",
             "--disable-background-networking",
             "--hide-scrollbars",
-        ]
-        size = ["--window-size=1400,1040", "--virtual-time-budget=20000", f"--user-data-dir={profile}"]
-        command = [
-            chromium,
-            *flags,
-            *size,
+            "--window-size=1400,1040",
+            "--virtual-time-budget=20000",
+            f"--user-data-dir={profile}",
             f"--screenshot={Path(picture).resolve()}",
             f"file://{Path(page).resolve()}#{sheet}",
         ]

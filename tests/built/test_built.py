@@ -10,7 +10,7 @@ import boto3
 import pyarrow.parquet as pq
 import pytest
 
-from artifacts import BUILD, DETECT, INGEST, MACHINES, TOP, Function, handled, run, shop_alert
+from artifacts import BUILD, DETECT, INGEST, MACHINES, TOP, Function, call_handler, run_code, shop_alert
 from examples import sqs_event
 
 FUNCTIONS = pytest.mark.parametrize("function", [INGEST, DETECT], ids=lambda function: function.id)
@@ -33,7 +33,7 @@ def bucket(s3_endpoint: str) -> Any:
 def test_the_ingest_function_files_alerts_in_s3_and_merges_what_comes_later(bucket: Any, s3_endpoint: str):
     environment = {"AWS_ENDPOINT_URL_S3": s3_endpoint, "ANOMALAKE_LAKE": f"s3://{bucket.name}"}
     for event in (sqs_event(shop_alert("views", 812.25)), sqs_event(shop_alert("revenue", 99.5))):
-        answer, modules = handled(INGEST, event, **environment)
+        answer, modules = call_handler(INGEST, event, **environment)
         assert answer == {"batchItemFailures": []}
     assert not modules & {"numpy", "pandas", "boto3"}
     keys = sorted(item.key for item in bucket.objects.all())
@@ -53,12 +53,12 @@ def test_the_ingest_function_files_alerts_in_s3_and_merges_what_comes_later(buck
 
 @FUNCTIONS
 def test_a_function_imports_from_its_artifacts_alone(function: Function):
-    assert function.module in run(function, f"import {function.module}\nanswer = None")[1]
+    assert function.module in run_code(function, f"import {function.module}\nanswer = None")[1]
 
 
 @FUNCTIONS
 def test_a_function_holds_its_metric_sets_and_no_module_that_it_does_not_import(function: Function):
-    _, modules = run(function, f"import {function.module}\nanswer = None")
+    _, modules = run_code(function, f"import {function.module}\nanswer = None")
     code = BUILD / function.id
     held = {
         ".".join(path.relative_to(code).with_suffix("").parts).removesuffix(".__init__")
@@ -78,12 +78,12 @@ boto3.client("sqs").send_message(QueueUrl=queue, MessageBody="alert")
 topic = boto3.client("sns").create_topic(Name="told")["TopicArn"]
 answer = bool(boto3.client("sns").publish(TopicArn=topic, Message="alert")["MessageId"])
 """
-    assert run(INGEST, code, AWS_ENDPOINT_URL=s3_endpoint)[0] is True
+    assert run_code(INGEST, code, AWS_ENDPOINT_URL=s3_endpoint)[0] is True
 
 
 def test_the_numpy_layer_computes():
     code = "import numpy as np\nanswer = float(np.linalg.solve(np.array([[2.0, 0], [0, 4]]), np.array([1.0, 1])) @ np.array([2, 4]))"
-    assert run(DETECT, code)[0] == 2
+    assert run_code(DETECT, code)[0] == 2
 
 
 @ARCHITECTURES
@@ -96,7 +96,9 @@ def test_numpy_is_in_no_layer_that_the_ingest_function_runs_on(architecture: str
 @FUNCTIONS
 def test_a_function_and_its_layers_stay_far_below_what_lambda_takes(function: Function, architecture: str):
     size = sum(path.stat().st_size for folder in function.folders(architecture) for path in files(folder))
-    assert size <= function.most, "larger than it need be: was a strip for this architecture there (llvm-strip is one)?"
+    assert size <= function.max_bytes, (
+        "larger than it need be: was a strip for this architecture there (llvm-strip is one)?"
+    )
 
 
 @ARCHITECTURES

@@ -22,7 +22,7 @@ from anomalake.detect.detector import Detector
 from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.lake import layout
 from anomalake.lake.live_data import IntervalData
-from artifacts import DETECT, INGEST, TOP, handled, shop_alert
+from artifacts import DETECT, INGEST, TOP, call_handler, shop_alert
 from examples import shop_text, sqs_event
 from stack import ACCOUNT, REGION, Resource, expand, project
 
@@ -176,13 +176,13 @@ def made(recorder, tmp_path_factory) -> Made:
     def ingest() -> None:
         first = sqs_event(shop_alert("views", 812.25), "{")
         for event in (first, sqs_event(shop_alert("revenue", 99.5)), first):
-            assert handled(INGEST, event, **environment)[0] == {"batchItemFailures": []}
+            assert call_handler(INGEST, event, **environment)[0] == {"batchItemFailures": []}
 
     def detect() -> None:
-        answer = handled(DETECT, {"metricSet": "ecommerce"}, **environment)[0]
+        answer = call_handler(DETECT, {"metricSet": "ecommerce"}, **environment)[0]
         assert (answer["alerts"], answer["due"]) == (1, 0)
-        assert handled(DETECT, {"metricSet": "ecommerce"}, **environment)[0]["alerts"] == 0
-        assert handled(DETECT, {"metricSet": "daily"}, **environment)[0]["alerts"] == 1
+        assert call_handler(DETECT, {"metricSet": "ecommerce"}, **environment)[0]["alerts"] == 0
+        assert call_handler(DETECT, {"metricSet": "daily"}, **environment)[0]["alerts"] == 1
 
     found = Made(
         application.during(ingest),

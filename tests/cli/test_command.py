@@ -65,7 +65,7 @@ def test_the_demo_touches_no_folder_that_is_not_its_own(here, capsys):
     (here / "lake").mkdir()
     (here / "lake" / "mine.txt").write_text("keep")
     status, _, err = run("demo", "--lake", "lake", capsys=capsys)
-    assert (status, "lake/mine.txt: was not made by the demo" in err) == (1, True)
+    assert (status, "lake/mine.txt: was not written by the demo" in err) == (1, True)
     assert (here / "lake" / "mine.txt").read_text() == "keep"
 
 
@@ -98,8 +98,8 @@ def test_a_first_dashboard_of_ones_own_data_is_two_commands_away(here, capsys, k
     assert [(m.name, m.aggregation) for m in item.measures] == [("Umsatz", "SUM"), ("rate", "AVG")]
     assert item.timestamp.format == ("dd.MM.yyyy HH:mm" if kind == "csv" else "yyyy-MM-dd HH:mm:ss")
     for doubt in (
-        "'Region Name' is called 'Region_Name'",
-        "'zip' holds numbers, but is named like a code",
+        "'Region Name' is called 'Region_Name' in the metric set",
+        "'zip' holds numbers and has the name of a code",
         "'rate' looks like a rate",
     ):
         assert doubt in out
@@ -117,8 +117,8 @@ def test_init_says_what_it_was_unsure_of(here, capsys):
     )
     status, out, _ = run("init", "d.csv", capsys=capsys)
     assert status == 0
-    assert "timestamp.format: 'dd/MM/yyyy' was taken; 'MM/dd/yyyy' would fit every row as well" in out
-    assert "timezone: the data does not say; UTC is assumed" in out
+    assert "timestamp.format: the format 'dd/MM/yyyy' is used; these formats also fit every row: MM/dd/yyyy" in out
+    assert "timezone: the data does not name a time zone; UTC is assumed" in out
     assert run("init", "d.csv", capsys=capsys)[0] == 1
     assert "overwrite it with --force" in run("init", "d.csv", capsys=capsys)[2]
 
@@ -129,7 +129,7 @@ def test_init_says_what_it_was_unsure_of(here, capsys):
         ("", "cannot be read as CSV"),
         ("a,b\n", "holds no rows"),
         ("a,b\nx,y\n", "no column holds timestamps"),
-        ("t,b\n2024-01-01,y\n", "no column holds numbers to watch"),
+        ("t,b\n2024-01-01,y\n", "no column holds numbers"),
     ],
 )
 def test_data_that_is_no_metric_set_is_told_why(here, capsys, text, told):

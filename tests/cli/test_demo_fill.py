@@ -106,7 +106,7 @@ def test_a_bucket_that_holds_the_shop_already_is_refused_and_left_as_it_is(bucke
     store.put(held, b"mine")
     with pytest.raises(
         UserError,
-        match=f"holds data of the metric set 'ecommerce' already \\({held}\\), and the demo deletes nothing in S3",
+        match=f"already holds data of the metric set 'ecommerce' \\({held}\\), and the demo deletes nothing in S3",
     ):
         fill(f"s3://{bucket}")
     assert [key for top in ("ecommerce", "anomalyResults") for key in store.list(top)] == [held]

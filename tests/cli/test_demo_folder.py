@@ -81,7 +81,7 @@ def test_a_lake_that_holds_anything_else_is_refused_and_left_as_it_is(name, root
         with pytest.raises(UserError) as told:
             refused(root)
         assert str(told.value).startswith(
-            f"{made}: was not made by the demo, so nothing here is deleted; name another folder with --lake"
+            f"{made}: was not written by the demo, so no file here is deleted; name another folder with --lake"
         )
     assert before is None or {key: data for key, data in content(root).items() if key != "a-link"} == before
     made.unlink()
@@ -92,7 +92,7 @@ def test_a_lake_that_holds_anything_else_is_refused_and_left_as_it_is(name, root
 def test_a_file_of_the_demo_that_somebody_changed_is_theirs(key, root):
     demo(root)
     (root / key).write_text("changed by hand")
-    with pytest.raises(UserError, match=f"^{root / key}: was changed after the demo, so nothing here is deleted"):
+    with pytest.raises(UserError, match=f"^{root / key}: was changed after the demo, so no file here is deleted"):
         demo(root)
     assert (root / key).read_text() == "changed by hand"
 
@@ -112,7 +112,7 @@ def test_a_lake_without_the_list_is_refused_with_nothing_put_into_it(marker, roo
     if marker:
         (root / MARKER).write_text(marker)
     before = content(root)
-    with pytest.raises(UserError, match=f"^{root / KEYS[0]}: was not made by the demo"):
+    with pytest.raises(UserError, match=f"^{root / KEYS[0]}: was not written by the demo"):
         demo(root)
     assert {key: data for key, data in content(root).items() if key != LOCK} == before
     assert marker is not None or not (root / LOCK).exists()
@@ -120,7 +120,7 @@ def test_a_lake_without_the_list_is_refused_with_nothing_put_into_it(marker, roo
 
 def test_a_file_where_the_folder_should_be_is_refused(root):
     root.write_text("mine")
-    with pytest.raises(UserError, match=f"^{root}: was not made by the demo"):
+    with pytest.raises(UserError, match=f"^{root}: was not written by the demo"):
         demo(root)
     assert root.read_text() == "mine"
 
@@ -138,7 +138,7 @@ def test_a_file_that_comes_while_the_old_lake_is_deleted_stays(root, monkeypatch
     monkeypatch.setattr(Path, "unlink", another_comes)
     demo(root)
     monkeypatch.undo()
-    with pytest.raises(UserError, match=r"mine\.csv: was not made by the demo"):
+    with pytest.raises(UserError, match=r"mine\.csv: was not written by the demo"):
         demo(root)
 
 
@@ -178,7 +178,7 @@ def test_the_module_that_make_clean_calls_says_what_is_in_the_way(form, root):
         [sys.executable, "-m", "anomalake.cli.demo.folder", root], capture_output=True, text=True, check=False
     )
     assert (done.returncode, root.exists()) == ((1, True) if form == "file" else (0, False))
-    assert done.stderr.startswith(f"{root}/mine.txt: was not made by the demo") == (form == "file")
+    assert done.stderr.startswith(f"{root}/mine.txt: was not written by the demo") == (form == "file")
 
 
 # --- a stop at any moment

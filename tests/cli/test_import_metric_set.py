@@ -55,7 +55,7 @@ def s3(**replaced: Any) -> dict[str, Any]:
 def convert(answer: object) -> tuple[MetricSet, str]:
     """The metric set and its doubts, a line each."""
     proposed = lookout_metric_set.convert(json.dumps(answer), "described.json")
-    return metric_set_yaml.parse(proposed.text, "proposed"), "\n".join(proposed.doubts)
+    return metric_set_yaml.parse(proposed.text, "proposed"), "\n".join(proposed.notes)
 
 
 def test_a_set_with_its_files_in_s3_is_taken_over_whole():
@@ -77,7 +77,7 @@ def test_a_set_with_its_files_in_s3_is_taken_over_whole():
         "orders/live/{{yyyyMMdd}}/{{HHmm}}", "csv", tuple(CSV["HeaderList"]), offset=600
     )
     assert [line.partition(":")[0] for line in doubts.splitlines()] == ["source.path", "alerts.sensitivity"]
-    assert "the bucket 'example-checkout'; give that to the stack as its existing bucket" in doubts
+    assert "the bucket 'example-checkout'; deploy the stack with this existing bucket" in doubts
 
 
 def test_alerts_of_the_old_detector_still_find_the_set():
@@ -87,7 +87,7 @@ def test_alerts_of_the_old_detector_still_find_the_set():
     assert find_metric_set(answer["AnomalyDetectorArn"], (item,)) is item
     item, doubts = convert(described(AnomalyDetectorArn=None))
     assert item.alerts.detectors == ()
-    assert "the answer has no AnomalyDetectorArn" in doubts
+    assert "the response has no AnomalyDetectorArn" in doubts
 
 
 def test_the_wrapping_of_an_sdk_is_no_field():
@@ -100,7 +100,7 @@ def test_the_wrapping_of_an_sdk_is_no_field():
 def test_a_name_is_brought_into_the_pattern_and_said(given, taken):
     item, doubts = convert(described(MetricSetName=given))
     assert item.name == taken
-    assert f"name: {given!r} became {taken!r}" in doubts
+    assert f"name: '{given}' becomes '{taken}'" in doubts
 
 
 def test_defaults_of_what_the_answer_leaves_out():
@@ -133,14 +133,14 @@ def test_csv_options_are_taken_over():
 def test_an_unknown_order_of_columns_is_proposed_and_doubted():
     item, doubts = convert(described({"HeaderList": [], "ContainsHeader": True}))
     assert item.source.columns == ("sold_at", "platform", "marketplace", "orders", "order_value")
-    assert "source.columns: the answer does not say in which order the file has them" in doubts
+    assert "source.columns: the response does not have the order of the columns" in doubts
 
 
 @pytest.mark.parametrize(("names", "header"), [(CSV["HeaderList"], False), ([], True)])
 def test_whether_there_is_a_header_follows_from_the_header_list_where_it_is_not_said(names, header):
     item, doubts = convert(described({"HeaderList": names, "ContainsHeader": None}))
     assert item.source.header is header
-    assert f"source.header: the answer does not say; {str(header).lower()} was taken" in doubts
+    assert f"source.header: the response does not have it; {str(header).lower()} is used" in doubts
 
 
 def test_json_lines_need_no_order_of_columns():
@@ -160,7 +160,7 @@ def test_json_lines_need_no_order_of_columns():
 def test_a_charset_that_is_not_read_becomes_utf_8_and_is_doubted(answer):
     item, doubts = convert(answer)
     assert item.source.charset == "UTF-8"
-    assert "is not read here, UTF-8 was taken; have the files written in UTF-8" in doubts
+    assert "is not supported and UTF-8 is used; write the files in UTF-8" in doubts
 
 
 @pytest.mark.parametrize("given", ["UNIX", "unix"])
@@ -176,26 +176,28 @@ def test_unix_timestamps_are_unix(given):
     [
         (
             {"RedshiftSourceConfig": {"TableName": "orders"}},
-            "source: left out, since RedshiftSourceConfig is not read here",
+            "source: left out, because RedshiftSourceConfig is not supported",
         ),
-        ({"RDSSourceConfig": {"TableName": "orders"}}, "source: left out, since RDSSourceConfig is not read here"),
-        (None, "source: left out, since the answer names none"),
+        ({"RDSSourceConfig": {"TableName": "orders"}}, "source: left out, because RDSSourceConfig is not supported"),
+        (None, "source: left out, because the response has none"),
     ],
 )
 def test_without_files_in_s3_there_is_no_source_and_what_to_do_is_said(source, told):
     item, doubts = convert(described(MetricSource=source, TimestampColumn=None))
     assert item.source is None
     assert item.timestamp == metric_set.Timestamp("timestamp", "yyyy-MM-dd HH:mm:ss")
-    assert f"{told}; to watch this set, have its data written to S3, one folder an interval" in doubts
-    assert "timestamp: the answer has no ColumnName" in doubts
+    assert (
+        f"{told}; to run the detector on this metric set, write its data to S3, one folder for each interval" in doubts
+    )
+    assert "timestamp: the response has no ColumnName" in doubts
 
 
 def test_what_has_no_place_in_a_metric_set_is_said():
     filters = [{"Name": "marketplace", "FilterList": [{"DimensionValue": "de", "FilterOperation": "EQUALS"}]}]
     history = s3(HistoricalDataPathList=["s3://example-checkout/orders/history"])
     _, doubts = convert(described(DimensionFilterList=filters, MetricSource=history))
-    assert "DimensionFilterList: the filter on 'marketplace' is not taken over" in doubts
-    assert "HistoricalDataPathList: s3://example-checkout/orders/history is not taken over" in doubts
+    assert "DimensionFilterList: the filter on 'marketplace' is not converted" in doubts
+    assert "HistoricalDataPathList: s3://example-checkout/orders/history is not converted" in doubts
 
 
 TWICE = [{"MetricName": "latency", "AggregationFunction": "AVG", "Namespace": n} for n in ("Shop", "Warehouse")]
@@ -211,7 +213,7 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
         (described(Offset="ten"), "Offset: Expected `int`, got `str`"),
         (
             described(MetricList=TWICE),
-            "MetricList: the measure 'latency' stands 2 times (AVG in Shop, AVG in Warehouse)",
+            "MetricList: the measure 'latency' occurs 2 times (AVG in Shop, AVG in Warehouse)",
         ),
         (described(MetricList=[]), "MetricList: at least one is required"),
         (
@@ -233,15 +235,15 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
         ),
         (
             described({"Charset": "Morse"}),
-            "CsvFormatDescriptor.Charset: 'Morse' is no charset; UTF-8 and ISO-8859-1 are read",
+            "CsvFormatDescriptor.Charset: 'Morse' is not a charset; UTF-8 and ISO-8859-1 are supported",
         ),
         (described({"FileCompression": "ZIP"}), "FileCompression: 'zip' must be none or gzip"),
         (described({"Delimiter": ";;"}), "CsvFormatDescriptor.Delimiter: ';;' must be one ASCII character"),
         (described(MetricSource=s3(FileFormatDescriptor=None)), "lacks the field `FileFormatDescriptor`"),
-        (described(MetricSource=s3(TemplatedPathList=[])), "TemplatedPathList: must hold one path, not 0"),
+        (described(MetricSource=s3(TemplatedPathList=[])), "TemplatedPathList: must have one path, not 0"),
         (
             described(MetricSource=s3(TemplatedPathList=["orders/{{yyyyMMdd}}"])),
-            "TemplatedPathList: 'orders/{{yyyyMMdd}}' must be as in s3://bucket/",
+            "TemplatedPathList: 'orders/{{yyyyMMdd}}' must have the form s3://bucket/",
         ),
         (
             described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}"])),
@@ -253,10 +255,10 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
         ),
         (
             {"AnomalyDetectorName": "checkout", "AnomalyDetectorConfig": {}},
-            "is an answer of describe-anomaly-detector; give that of describe-metric-set",
+            "is a response of describe-anomaly-detector; use the response of describe-metric-set",
         ),
-        ({"MetricSetSummaryList": []}, "is an answer of list-metric-sets; give that of describe-metric-set"),
-        ([described()], "holds no answer of describe-metric-set"),
+        ({"MetricSetSummaryList": []}, "is a response of list-metric-sets; use the response of describe-metric-set"),
+        ([described()], "is not a response of describe-metric-set"),
     ],
 )
 def test_what_cannot_be_taken_over_is_one_error_in_the_answers_own_terms(answer, told):
@@ -283,7 +285,7 @@ def test_the_command_writes_the_set_says_its_doubts_and_writes_over_nothing(tmp_
     assert main(["import-metric-set", "described.json"]) == 0
     said = capsys.readouterr().out
     assert metric_set_yaml.load(Path("orders.yaml")).name == "orders"
-    assert "Check these points:\n- source.path: the data lies in the bucket 'example-checkout'" in said
+    assert "Check these points:\n- source.path: the data is in the bucket 'example-checkout'" in said
     assert "move orders.yaml to src/metric_sets/ and run `anomalake render`" in said
     Path("orders.yaml").write_text("mine")
     assert main(["import-metric-set", "described.json"]) == 1

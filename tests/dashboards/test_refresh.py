@@ -1,13 +1,8 @@
-"""Copies in SPICE show what changes in the lake: each change is made good by one of the dataset's refresh schedules, within a day or a week.
-
-A refresh is simulated as QuickSight describes it: a full one reads everything, an incremental one the rows of the window's days before its start.
-"""
+"""Datasets in SPICE show every change in the lake after one of their refreshes, within a day or a week."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -15,102 +10,30 @@ from hypothesis import strategies as st
 
 from anomalake.dashboards.quicksight import refresh
 from anomalake.domain import intervals, metric_set_yaml
-from anomalake.domain.metric_set import MAX_OFFSET_SECONDS, MetricSet
+from anomalake.domain.metric_set import MAX_OFFSET_SECONDS
 from anomalake.lake import archive, layout
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
 from examples import event_text, shop_text
-from stack import TOP, Resource, expand, project
+from spice import SpiceDataset, build_spice_datasets, select_alert_datasets
+from stack import TOP, expand, project
 
 COST = metric_set_yaml.load(TOP / "src/metric_sets/aws_cost.yaml")
 SHOP = metric_set_yaml.parse(shop_text(), "shop")
 DAY = timedelta(days=1)
 
 
-class Copy(NamedTuple):
-    """A dataset in SPICE: the days that an incremental refresh reads, and its schedules."""
-
-    days: int
-    schedules: tuple[dict[str, Any], ...]
-
-    def shows(
-        self, utcday: datetime, changed: datetime, kinds: tuple[str, ...] = ("FULL_REFRESH", "INCREMENTAL_REFRESH")
-    ) -> datetime | None:
-        """When it shows a row of that `utcday` which changed then, by refreshes of these kinds; None where it does not within a year."""
-        seen = [
-            self._sees(schedule, utcday, changed) for schedule in self.schedules if schedule["RefreshType"] in kinds
-        ]
-        return min((moment for moment in seen if moment), default=None)
-
-    def _sees(self, schedule: dict[str, Any], utcday: datetime, changed: datetime) -> datetime | None:
-        for start in _starts(schedule["ScheduleFrequency"], changed):
-            if schedule["RefreshType"] == "FULL_REFRESH" or utcday >= start - timedelta(days=self.days):
-                return start
-        return None
-
-
-def _starts(frequency: dict[str, Any], after: datetime) -> Iterator[datetime]:
-    """The next starts of a schedule; an incremental one that missed a row misses it for ever, so a few are enough."""
-    assert frequency["TimeZone"] == "UTC"
-    if frequency["Interval"] == "HOURLY":
-        yield from (
-            after + timedelta(hours=hours) for hours in (1, 2)
-        )  # the minute is QuickSight's choice: the longest wait
-        return
-    hour, minute = map(int, frequency["TimeOfTheDay"].split(":"))
-    start = after.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    for number in range(9):
-        moment = start + number * DAY
-        if moment >= after and (
-            frequency["Interval"] == "DAILY" or f"{moment:%A}".upper() == frequency["RefreshOnDay"]["DayOfWeek"]
-        ):
-            yield moment
-
-
-def copies(resources: dict[str, Resource]) -> dict[str, Copy]:
-    """Every dataset of a stack in SPICE by its id."""
-    made: dict[str, Copy] = {}
-    for one in resources.values():
-        if one.type == "AWS::QuickSight::DataSet":
-            properties = one.properties["DataSetRefreshProperties"]
-            window = properties["RefreshConfiguration"]["IncrementalRefresh"]["LookbackWindow"]
-            assert window["SizeUnit"] == "DAY"
-            made[one.properties["DataSetId"]] = Copy(window["Size"], ())
-    for one in resources.values():
-        if one.type == "AWS::QuickSight::RefreshSchedule":
-            copy = made[one.properties["DataSetId"]]
-            made[one.properties["DataSetId"]] = Copy(copy.days, (*copy.schedules, one.properties["Schedule"]))
-    return made
-
-
-def spice(folder: Path, *sets: MetricSet) -> dict[str, Copy]:
-    return copies(expand(project(folder, sets), QuickSightOwner="user/default/alice", QuickSightImportMode="SPICE"))
-
-
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Copy]:
+def cost_and_shop(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SpiceDataset]:
     """The datasets of a stack with the costs of AWS and a shop with live data."""
-    return spice(tmp_path_factory.mktemp("both"), COST, SHOP)
-
-
-def of_alerts(some: dict[str, Copy], start: str) -> dict[str, Copy]:
-    """The datasets that alerts change."""
-    ends = (
-        "anomalies-with-live",
-        "anomalies-with-contributions",
-        "anomaly-log",
-        "all-anomalies",
-        "all-contributions",
-        "all-anomaly-log",
-    )
-    return {name: copy for name, copy in some.items() if name.startswith(start) and name.endswith(ends)}
+    return build_spice_datasets(tmp_path_factory.mktemp("both"), COST, SHOP)
 
 
 # --- alerts that arrive long after the date under which they are filed
 
 
-def cost_event(start: str, sent: datetime, identity: str) -> str:
-    """An anomaly of Cost Anomaly Detection as its event of that time tells it: one message of several while it lasts."""
+def build_cost_event(start: str, sent: datetime, identity: str) -> str:
+    """Return an event that Cost Anomaly Detection sends at `sent`, one of several during an anomaly."""
     event = json.loads(event_text("cost_eventbridge"))
     event["time"] = f"{sent:%Y-%m-%dT%H:%M:%SZ}"
     event["detail"] |= {
@@ -121,8 +44,11 @@ def cost_event(start: str, sent: datetime, identity: str) -> str:
     return json.dumps(event)
 
 
-def archived(store: FolderStore) -> list[tuple[datetime, datetime]]:
-    """Of every archived message the date under which its alert is filed, and its arrival: the event's time, else the anomaly's last day."""
+def read_arrivals(store: FolderStore) -> list[tuple[datetime, datetime]]:
+    """Return for each archived message the date under which its alert is filed, and when it arrived.
+
+    It arrived at the time of the event, or on the last day of the anomaly when the event has no time.
+    """
     found = []
     for key in store.list(layout.ARCHIVE_FOLDER):
         place, stored = layout.parse_archive_key(key), store.get(key)
@@ -130,40 +56,47 @@ def archived(store: FolderStore) -> list[tuple[datetime, datetime]]:
         assert stored
         for body in archive.unpack_bodies(stored.data):
             event = json.loads(str(body))
-            told = event.get("time") or event["anomalyEndDate"]
+            arrival = event.get("time") or event["anomalyEndDate"]
             found.append(
-                (datetime.fromisoformat(place[1]), datetime.fromisoformat(told).astimezone(UTC).replace(tzinfo=None))
+                (datetime.fromisoformat(place[1]), datetime.fromisoformat(arrival).astimezone(UTC).replace(tzinfo=None))
             )
     return found
 
 
 def test_each_message_of_an_anomaly_of_costs_is_shown_within_a_day_for_90_days_and_within_a_week_after(
-    tmp_path: Path, both: dict[str, Copy]
+    tmp_path: Path, cost_and_shop: dict[str, SpiceDataset]
 ):
-    store, began = FolderStore(tmp_path), datetime(2026, 3, 2)
+    store, first_day = FolderStore(tmp_path), datetime(2026, 3, 2)
     later = [
-        cost_event("2026-03-02", began + timedelta(days=days, hours=16), "one")
+        build_cost_event("2026-03-02", first_day + timedelta(days=days, hours=16), "one")
         for days in (1, 2, 4, 5, 9, 30, 61, 90, 91, 120, 400)
     ]
     bodies = [event_text("cost_eventbridge"), event_text("cost_sns"), *later]
     for number, body in enumerate(bodies):
         assert ingest_messages([Message(str(number), body)], store, (COST,), "parquet").stored
-    arrivals = archived(store)
-    needed = sorted((sent - filed).days for filed, sent in arrivals)
-    assert needed == [1, 1, 1, 2, 4, 5, 9, 30, 61, 90, 91, 120, 400]
-    assert sorted(of_alerts(both, "anomalake-set-aws-cost")) == [
-        "anomalake-set-aws-cost-anomalies-with-contributions", "anomalake-set-aws-cost-anomalies-with-live", "anomalake-set-aws-cost-anomaly-log"
-    ]  # fmt: skip
-    for name, copy in {**of_alerts(both, "anomalake-set-aws-cost"), **of_alerts(both, "anomalake-all")}.items():
+    arrivals = read_arrivals(store)
+    late_days = sorted((sent - filed).days for filed, sent in arrivals)
+    assert late_days == [1, 1, 1, 2, 4, 5, 9, 30, 61, 90, 91, 120, 400]
+    assert sorted(select_alert_datasets(cost_and_shop, "anomalake-set-aws-cost")) == [
+        "anomalake-set-aws-cost-anomalies-with-contributions",
+        "anomalake-set-aws-cost-anomalies-with-live",
+        "anomalake-set-aws-cost-anomaly-log",
+    ]
+    for name, dataset in {
+        **select_alert_datasets(cost_and_shop, "anomalake-set-aws-cost"),
+        **select_alert_datasets(cost_and_shop, "anomalake-all"),
+    }.items():
         for filed, sent in arrivals:
-            shown = copy.shows(filed, sent)
-            assert shown is not None, f"{name}: what arrived at {sent} under {filed:%Y-%m-%d} is never shown"
+            shown = dataset.find_first_refresh(filed, sent)
+            assert shown is not None, (
+                f"{name}: the alert that arrived at {sent}, filed under {filed:%Y-%m-%d}, is never shown"
+            )
             assert shown - sent <= (DAY if (sent - filed).days <= 90 else 7 * DAY), (
                 f"{name}: {sent} under {filed:%Y-%m-%d}"
             )
 
 
-SETS_OF_OTHERS = {
+SETS_WITH_ALERTS_OF_OTHER_SERVICES = {
     "no source": shop_text(name="name: alone").partition("source:")[0],
     "no source, five minutes": shop_text(name="name: alone", frequency="frequency: PT5M").partition("source:")[0],
     "a source, and alerts of another service": shop_text(name="name: alone")
@@ -173,27 +106,32 @@ SETS_OF_OTHERS = {
 }
 
 
-@pytest.mark.parametrize("kind", SETS_OF_OTHERS)
+@pytest.mark.parametrize("kind", SETS_WITH_ALERTS_OF_OTHER_SERVICES)
 def test_every_set_that_takes_alerts_of_other_services_shows_late_ones_within_a_day(tmp_path: Path, kind: str):
-    made = spice(tmp_path, SHOP, metric_set_yaml.parse(SETS_OF_OTHERS[kind], "alone"))
+    metric_set = metric_set_yaml.parse(SETS_WITH_ALERTS_OF_OTHER_SERVICES[kind], "alone")
+    datasets = build_spice_datasets(tmp_path, SHOP, metric_set)
     now = datetime(2026, 7, 14, 7, 30)
-    old = datetime(2026, 7, 14) - 90 * DAY
-    some = {**of_alerts(made, "anomalake-set-alone"), **of_alerts(made, "anomalake-all")}
-    assert len(some) == 6
-    for name, copy in some.items():
-        shown = copy.shows(old, now)
+    old_day = datetime(2026, 7, 14) - 90 * DAY
+    of_alerts = {
+        **select_alert_datasets(datasets, "anomalake-set-alone"),
+        **select_alert_datasets(datasets, "anomalake-all"),
+    }
+    assert len(of_alerts) == 6
+    for name, dataset in of_alerts.items():
+        shown = dataset.find_first_refresh(old_day, now)
         assert shown is not None, name
         assert shown - now <= DAY, name
 
 
 def test_new_alerts_of_a_set_with_a_finer_frequency_are_shown_within_an_hour(tmp_path: Path):
-    made = spice(tmp_path, metric_set_yaml.parse(SETS_OF_OTHERS["no source, five minutes"], "alone"))
+    metric_set = metric_set_yaml.parse(SETS_WITH_ALERTS_OF_OTHER_SERVICES["no source, five minutes"], "alone")
+    datasets = build_spice_datasets(tmp_path, metric_set)
     now = datetime(2026, 7, 14, 7, 30)
-    for copy in of_alerts(made, "anomalake-").values():
-        assert copy.shows(datetime(2026, 7, 14), now) == now + timedelta(hours=1)
+    for dataset in select_alert_datasets(datasets, "anomalake-").values():
+        assert dataset.find_first_refresh(datetime(2026, 7, 14), now) == now + timedelta(hours=1)
 
 
-# --- what the own detector files
+# --- results of the metric set's own detector
 
 
 ZONES = (
@@ -215,91 +153,112 @@ moments = st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1))
     st.integers(0, MAX_OFFSET_SECONDS),
     st.integers(0, 3600),
 )
-def test_an_interval_that_is_scored_in_time_is_in_the_next_incremental_refresh(
+def test_an_interval_that_is_scored_on_time_is_in_the_next_incremental_refresh(
     at: datetime, frequency: str, zone: str, offset: int, late_seconds: int
 ):
-    """An hour after it is due at the latest; without the full refreshes, for the set's own datasets and those of all sets."""
+    """The detector scores the interval at most one hour after it is due.
+
+    This holds without full refreshes, for the datasets of the metric set and for those over all metric sets.
+    """
     text = shop_text(zone, frequency=f"frequency: {frequency}") + f"  offset: {offset}\n"
-    item = metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}/x"), "shop")
-    start = item.clock.start(at)
+    metric_set = metric_set_yaml.parse(text.replace("{{HHmm}}", "{{HHmm}}/x"), "shop")
+    start = metric_set.clock.start(at)
     utcday = start.replace(hour=0, minute=0)
-    filed = item.clock.end(start) + timedelta(seconds=offset + late_seconds)
+    filed = metric_set.clock.end(start) + timedelta(seconds=offset + late_seconds)
     for plan in (
-        refresh.plan_set_refresh(item, "metrics_with_band"),
-        refresh.plan_all_sets_refresh([item, SHOP, COST], "all_data_health"),
+        refresh.plan_set_refresh(metric_set, "metrics_with_band"),
+        refresh.plan_all_sets_refresh([metric_set, SHOP, COST], "all_data_health"),
     ):
         interval = {"Interval": plan.incremental, "TimeZone": "UTC", "TimeOfTheDay": "06:00"}
-        copy = Copy(plan.look_back_days, ({"RefreshType": "INCREMENTAL_REFRESH", "ScheduleFrequency": interval},))
-        shown = copy.shows(utcday, filed)
+        dataset = SpiceDataset(
+            plan.look_back_days, ({"RefreshType": "INCREMENTAL_REFRESH", "ScheduleFrequency": interval},)
+        )
+        shown = dataset.find_first_refresh(utcday, filed)
         assert shown is not None
         assert shown - filed <= (timedelta(hours=1) if plan.incremental == "HOURLY" else DAY)
 
 
-def test_a_part_of_a_day_of_offset_counts_as_a_whole_one():
-    days = {seconds: refresh.count_look_back_days(metric_set_yaml.parse(shop_text() + f"  offset: {seconds}\n", "shop"))
-            for seconds in (0, 1, 86_399, 86_400, 86_401, 200_000)}  # fmt: skip
+def test_an_offset_of_a_part_of_a_day_adds_a_whole_day():
+    days = {}
+    for seconds in (0, 1, 86_399, 86_400, 86_401, 200_000):
+        metric_set = metric_set_yaml.parse(shop_text() + f"  offset: {seconds}\n", "shop")
+        days[seconds] = refresh.count_look_back_days(metric_set)
     assert days == {0: 4, 1: 5, 86_399: 5, 86_400: 5, 86_401: 6, 200_000: 7}
 
 
-def test_the_datasets_over_all_sets_look_back_as_far_as_the_latest_of_them(tmp_path: Path):
+def test_datasets_over_all_sets_look_back_as_far_as_the_set_with_the_largest_offset(tmp_path: Path):
     late = metric_set_yaml.parse(shop_text(name="name: late") + "  offset: 200000\n", "late")
-    made = spice(tmp_path, SHOP, late)
-    assert {copy.days for name, copy in made.items() if name.startswith("anomalake-set-shop-")} == {4}
-    assert {copy.days for name, copy in made.items() if name.startswith(("anomalake-set-late-", "anomalake-all-"))} == {
-        7
-    }
+    datasets = build_spice_datasets(tmp_path, SHOP, late)
+    assert {dataset.days for name, dataset in datasets.items() if name.startswith("anomalake-set-shop-")} == {4}
+    assert {
+        dataset.days for name, dataset in datasets.items() if name.startswith(("anomalake-set-late-", "anomalake-all-"))
+    } == {7}
 
 
-# --- what changes old days: a rebuild, a replay, feedback on an old event, redriven dead letters, live data that came late
+# --- changes of old days: a rebuild, a replay, feedback on an old event, redriven dead letters, late live data
 
 
 @pytest.mark.parametrize("name", ["shop", "cost", "all"])
-def test_what_changes_under_any_date_is_shown_within_a_week(both: dict[str, Copy], name: str):
+def test_a_change_under_any_date_is_shown_within_a_week(cost_and_shop: dict[str, SpiceDataset], name: str):
     start = {"shop": "anomalake-set-shop", "cost": "anomalake-set-aws-cost", "all": "anomalake-all"}[name]
-    some = {dataset: copy for dataset, copy in both.items() if dataset.startswith(start)}
-    assert len(some) == (4 if name == "all" else 5)
+    datasets = {dataset_id: dataset for dataset_id, dataset in cost_and_shop.items() if dataset_id.startswith(start)}
+    assert len(datasets) == (4 if name == "all" else 5)
     for hour in range(0, 24 * 7, 5):
         now = datetime(2026, 7, 12, 2) + timedelta(hours=hour)
-        for dataset, copy in some.items():
-            shown = copy.shows(datetime(2001, 1, 1), now)
-            assert shown is not None, dataset
-            assert shown - now <= 7 * DAY, dataset
+        for dataset_id, dataset in datasets.items():
+            shown = dataset.find_first_refresh(datetime(2001, 1, 1), now)
+            assert shown is not None, dataset_id
+            assert shown - now <= 7 * DAY, dataset_id
 
 
-def test_schedules_keep_quicksight_s_rules(tmp_path: Path):
-    """At most five for a dataset, of one identity each; one hourly; an incremental one requires a window."""
+def test_schedules_follow_the_rules_of_quicksight(tmp_path: Path):
+    """A dataset has at most five schedules, with different ids, and at most one hourly schedule.
+
+    An incremental refresh requires a look-back window.
+    """
     texts = [
-        SETS_OF_OTHERS["no source, five minutes"],
+        SETS_WITH_ALERTS_OF_OTHER_SERVICES["no source, five minutes"],
         shop_text(name="name: alone"),
         shop_text(name="name: alone", frequency="frequency: P1D"),
     ]
     sets = [metric_set_yaml.parse(text.replace("alone", f"set{number}"), "x") for number, text in enumerate(texts)]
-    for name, copy in spice(tmp_path, COST, *sets).items():
-        kinds = [schedule["RefreshType"] for schedule in copy.schedules]
-        frequencies = [schedule["ScheduleFrequency"] for schedule in copy.schedules]
+    for name, dataset in build_spice_datasets(tmp_path, COST, *sets).items():
+        kinds = [schedule["RefreshType"] for schedule in dataset.schedules]
+        frequencies = [schedule["ScheduleFrequency"] for schedule in dataset.schedules]
         assert 1 <= len(kinds) <= 5
         assert kinds.count("FULL_REFRESH") == 1, name
-        assert (copy.days > 0) == ("INCREMENTAL_REFRESH" in kinds), name
-        assert len({schedule["ScheduleId"] for schedule in copy.schedules}) == len(kinds)
-        assert [one["Interval"] for one in frequencies].count("HOURLY") <= 1
-        timed = [one["TimeOfTheDay"] for one in frequencies if one["Interval"] != "HOURLY"]
-        assert len(set(timed)) == len(timed), name
-        assert all(("RefreshOnDay" in one) == (one["Interval"] == "WEEKLY") for one in frequencies)
+        assert (dataset.days > 0) == ("INCREMENTAL_REFRESH" in kinds), name
+        assert len({schedule["ScheduleId"] for schedule in dataset.schedules}) == len(kinds)
+        assert [frequency["Interval"] for frequency in frequencies].count("HOURLY") <= 1
+        times = [frequency["TimeOfTheDay"] for frequency in frequencies if frequency["Interval"] != "HOURLY"]
+        assert len(set(times)) == len(times), name
+        for frequency in frequencies:
+            assert ("RefreshOnDay" in frequency) == (frequency["Interval"] == "WEEKLY")
 
 
-def test_a_stack_that_asks_athena_each_time_has_neither_windows_nor_schedules(tmp_path: Path):
-    made = expand(project(tmp_path, [COST, SHOP]), QuickSightOwner="user/default/alice").values()
+def test_a_stack_with_direct_query_has_no_look_back_windows_and_no_schedules(tmp_path: Path):
+    resources = expand(project(tmp_path, [COST, SHOP]), QuickSightOwner="user/default/alice").values()
     assert [
-        one.path
-        for one in made
-        if one.type == "AWS::QuickSight::RefreshSchedule" or "DataSetRefreshProperties" in one.properties
+        resource.path
+        for resource in resources
+        if resource.type == "AWS::QuickSight::RefreshSchedule" or "DataSetRefreshProperties" in resource.properties
     ] == []
-    assert len([one for one in made if one.type == "AWS::QuickSight::DataSet"]) == 14
+    assert len([resource for resource in resources if resource.type == "AWS::QuickSight::DataSet"]) == 14
 
 
-def test_live_data_of_months_is_not_read_each_hour(tmp_path: Path):
-    """Its file an interval would be; once a day is enough for alerts that come late."""
-    made = spice(tmp_path, metric_set_yaml.parse(SETS_OF_OTHERS["a source, and alerts of another service"], "alone"))
-    assert {name.removeprefix("anomalake-set-alone-"): copy.days for name, copy in made.items() if "-set-" in name} == {
-        "anomalies-with-live": 4, "anomalies-with-contributions": 94, "anomaly-log": 94, "metrics-with-band": 4, "data-health": 4
-    }  # fmt: skip
+def test_an_incremental_refresh_does_not_read_months_of_live_data(tmp_path: Path):
+    """Live data has a file for each interval. A full refresh each day shows alerts that arrive late."""
+    text = SETS_WITH_ALERTS_OF_OTHER_SERVICES["a source, and alerts of another service"]
+    datasets = build_spice_datasets(tmp_path, metric_set_yaml.parse(text, "alone"))
+    days = {
+        dataset_id.removeprefix("anomalake-set-alone-"): dataset.days
+        for dataset_id, dataset in datasets.items()
+        if "-set-" in dataset_id
+    }
+    assert days == {
+        "anomalies-with-live": 4,
+        "anomalies-with-contributions": 94,
+        "anomaly-log": 94,
+        "metrics-with-band": 4,
+        "data-health": 4,
+    }

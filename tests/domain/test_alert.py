@@ -13,7 +13,7 @@ from anomalake.domain.timestamps import parse_timestamp
 from examples import alert_body, shop_text
 
 
-def test_an_alert_of_the_first_generation_lacks_group_and_link():
+def test_first_generation_alert_has_no_group_and_link():
     body = json.loads(alert_body())
     del body["consoleUrl"], body["anomalyGroupId"]
     found = alerts.parse(json.dumps(body))
@@ -34,7 +34,7 @@ def test_an_alert_of_the_first_generation_lacks_group_and_link():
         ("2021-07-01T04:00[Europe/Berlin]", datetime(2021, 7, 1, 2)),
     ],
 )
-def test_a_timestamp_is_read_by_its_offset_or_else_its_zone(text, instant):
+def test_timestamp_is_parsed_with_its_offset_or_else_its_zone(text, instant):
     assert parse_timestamp(text) == instant
 
 
@@ -51,12 +51,12 @@ def test_a_timestamp_is_read_by_its_offset_or_else_its_zone(text, instant):
         "2022-03-04T05:25+99:00",
     ],
 )
-def test_a_timestamp_that_names_no_instant_is_refused_with_the_text(text):
+def test_invalid_timestamp_is_rejected(text):
     with pytest.raises(AlertError, match="timestamp"):
         alerts.parse(alert_body(timestamp=text))
 
 
-def test_values_may_be_whole_numbers_decimals_or_missing():
+def test_values_can_be_integers_decimals_or_missing():
     body = alert_body(
         series=[({"platform": "a"}, 377), ({"platform": "b"}, 0.5), ({"platform": "c"}, None)],
         contributions={"platform": {"a": 100}},
@@ -68,13 +68,13 @@ def test_values_may_be_whole_numbers_decimals_or_missing():
     ]
 
 
-def test_an_alert_without_series_or_score_is_an_alert(shop):
+def test_alert_without_series_and_score_is_valid(shop):
     found = alerts.parse(alert_body(series=[], contributions={}, score=None))
     match_to_metric_set(found, shop)
     assert found.anomaly_score is None
 
 
-def test_the_event_id_is_shared_by_two_alert_configurations():
+def test_two_alert_configurations_share_the_event_id():
     one, other = (json.loads(alert_body()) for _ in range(2))
     other["alertEventId"] = "arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:pager:event/5b0e7c9a"
     assert alerts.parse(json.dumps(one)).event_id == alerts.parse(json.dumps(other)).event_id == "5b0e7c9a"
@@ -95,17 +95,17 @@ def test_the_event_id_is_shared_by_two_alert_configurations():
         ({"anomalyScore": 10**400}, r"not an alert: Number out of range - at `\$.anomalyScore`"),
     ],
 )
-def test_a_field_that_is_wrong_is_named(change, told):
+def test_invalid_field_is_named(change, told):
     with pytest.raises(AlertError, match=told):
         alerts.parse(alert_body(**change))
 
 
-def test_a_number_beyond_a_double_is_told_from_broken_json():
+def test_number_too_large_for_a_double_is_not_reported_as_invalid_json():
     with pytest.raises(AlertError, match="not an alert: Number out of range"):
         alerts.parse(alert_body(score=5).replace('"anomalyScore": 5', '"anomalyScore": 1e999'))
 
 
-def test_a_reason_that_quotes_a_long_text_is_cut(shop):
+def test_reason_that_quotes_a_long_text_is_cut(shop):
     with pytest.raises(AlertError) as caught:
         match_to_metric_set(alerts.parse(alert_body("x" * 1_000_000)), shop)
     assert str(caught.value).startswith("metricName: the metric set 'shop' has no measure 'xxx")
@@ -125,12 +125,12 @@ def test_a_reason_that_quotes_a_long_text_is_cut(shop):
         "\ud800",
     ],
 )
-def test_what_is_no_alert_is_refused_and_never_surprises(body):
+def test_text_that_is_not_an_alert_raises_only_alert_error(body):
     with pytest.raises(AlertError):
         alerts.parse(body)
 
 
-def test_what_has_a_new_name_is_known_by_its_former_ones_too():
+def test_former_names_of_measures_and_dimensions_are_accepted():
     text = shop_text().replace(
         "[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures"
     )
@@ -150,7 +150,7 @@ def test_what_has_a_new_name_is_known_by_its_former_ones_too():
         assert [one.dimension_name for one in found.dimension_contribution] == ["platform", "platform"]
 
 
-def test_a_series_that_names_a_dimension_by_both_its_names_is_refused():
+def test_series_with_a_dimension_under_both_names_is_rejected():
     text = shop_text().replace(
         "[platform, marketplace]\nmeasures", "[{name: platform, formerly: [channel]}, marketplace]\nmeasures"
     )
@@ -169,6 +169,6 @@ def test_a_series_that_names_a_dimension_by_both_its_names_is_refused():
         (alert_body(contributions={"country": {"de": 100}}), "has no dimension 'country'"),
     ],
 )
-def test_what_the_metric_set_does_not_have_is_named(shop, body, told):
+def test_unknown_measure_or_dimension_is_named(shop, body, told):
     with pytest.raises(AlertError, match=told):
         match_to_metric_set(alerts.parse(body), shop)

@@ -14,18 +14,18 @@ from anomalake.domain.intervals import Clock
 NEW_YORK = "America/New_York"
 
 
-def test_both_hours_of_a_repeated_wall_time_are_its_first():
+def test_both_occurrences_of_a_wall_time_belong_to_the_first_interval():
     first, second = datetime(2013, 11, 3, 5, 30), datetime(2013, 11, 3, 6, 30)  # 01:30 EDT and 01:30 EST
     clock = Clock("PT1H", NEW_YORK)
     assert clock.start(first) == clock.start(second) == datetime(2013, 11, 3, 5)
 
 
-def test_a_skipped_wall_time_does_not_exist():
+def test_skipped_wall_time_does_not_exist():
     assert not intervals.wall_time_exists(datetime(2013, 3, 10, 2, 30), NEW_YORK)
     assert intervals.wall_time_exists(datetime(2013, 3, 10, 3, 30), NEW_YORK)
 
 
-def test_intervals_follow_the_wall_clock_where_the_offset_is_no_whole_hour():
+def test_intervals_follow_the_wall_clock_for_offsets_of_half_an_hour():
     assert Clock("PT1H", "Asia/Kolkata").start(datetime(2021, 1, 1, 6, 40)) == datetime(
         2021, 1, 1, 6, 30
     )  # 12:10 -> 12:00
@@ -42,7 +42,7 @@ instants = st.datetimes(datetime(2001, 1, 1), datetime(2030, 1, 1))
 
 
 @given(instants, st.sampled_from(sorted(intervals.INTERVAL_LENGTHS)), zones)
-def test_the_start_of_an_interval_starts_itself_and_lies_before_what_it_holds(instant, frequency, zone):
+def test_start_of_an_interval_is_its_own_start_and_precedes_its_instants(instant, frequency, zone):
     clock = Clock(frequency, zone)
     start = clock.start(instant)
     assert clock.start(start) == start
@@ -58,7 +58,7 @@ clocks = st.builds(
 
 
 @given(st.datetimes(datetime(2012, 1, 1), datetime(2030, 1, 1)), clocks)
-def test_intervals_follow_each_other_and_hold_every_instant_once_in_every_zone(instant, clock):
+def test_intervals_contain_every_instant_once_in_every_zone(instant, clock):
     start = clock.start(instant)
     assert start <= instant < clock.end(start)
     assert clock.start(start) == start
@@ -69,7 +69,7 @@ def test_intervals_follow_each_other_and_hold_every_instant_once_in_every_zone(i
     assert timedelta(0) < clock.length(start) <= clock.step + timedelta(hours=2)
 
 
-def test_the_time_that_an_interval_holds_grows_and_shrinks_with_the_clock():
+def test_interval_length_changes_when_clocks_are_set():
     hour = Clock("PT1H", NEW_YORK)
     assert hour.length(datetime(2021, 11, 7, 5)) == timedelta(hours=2)
     assert hour.end(datetime(2021, 11, 7, 5)) == datetime(2021, 11, 7, 7)
@@ -81,14 +81,14 @@ def test_the_time_that_an_interval_holds_grows_and_shrinks_with_the_clock():
     assert Clock("PT1H", "Australia/Lord_Howe").length(datetime(2021, 10, 2, 15, 30)) == timedelta(minutes=30)
 
 
-def test_both_occurrences_of_an_hour_are_intervals_where_timestamps_are_absolute():
+def test_both_occurrences_of_an_hour_are_intervals_with_absolute_timestamps():
     clock = Clock("PT1H", NEW_YORK, absolute=True)
     assert clock.starts_at_wall_time(datetime(2021, 11, 7, 1)) == (datetime(2021, 11, 7, 5), datetime(2021, 11, 7, 6))
     assert clock.start(datetime(2021, 11, 7, 6, 30)) == datetime(2021, 11, 7, 6)
     assert clock.length(datetime(2021, 11, 7, 6)) == timedelta(hours=1)
 
 
-def test_a_wall_time_that_clocks_skip_names_no_interval():
+def test_skipped_wall_time_has_no_interval():
     assert Clock("PT1H", NEW_YORK).starts_at_wall_time(datetime(2021, 3, 14, 2)) == ()
 
 
@@ -101,18 +101,18 @@ def test_a_wall_time_that_clocks_skip_names_no_interval():
         ("yyyyMMdd '100%'", "%Y%m%d 100%%", "%Y%m%d 100%%"),
     ],
 )
-def test_a_java_pattern_is_translated(pattern, python, trino):
+def test_java_pattern_is_translated(pattern, python, trino):
     assert time_patterns.to_python_format(pattern) == python
     assert time_patterns.to_trino_format(pattern) == trino
 
 
 @pytest.mark.parametrize("pattern", ["yy", "YYYY-MM-dd", "yyyy-MMM-dd", "yyyy 'open", "EEE"])
-def test_a_java_pattern_that_is_not_understood_is_refused(pattern):
+def test_unsupported_java_pattern_is_rejected(pattern):
     with pytest.raises(UserError, match="date pattern"):
         time_patterns.to_python_format(pattern)
 
 
-def test_what_stands_between_two_parts_of_a_folder_is_quoted_in_its_pattern():
+def test_text_between_two_parts_of_a_folder_date_is_quoted_in_the_pattern():
     assert time_patterns.parse_folder_pattern("live/dt={{yyyyMMdd}}/hr={{HH}}/x") == (
         "live/dt=",
         "yyyyMMdd'/hr='HH",
@@ -133,16 +133,16 @@ def test_what_stands_between_two_parts_of_a_folder_is_quoted_in_its_pattern():
         ("live/{{yyyyMMddHH}}/{{mm}}", None),
     ],
 )
-def test_the_folder_of_a_day_is_the_one_in_which_those_of_its_intervals_lie(path, day):
+def test_day_folder_contains_the_folders_of_its_intervals(path, day):
     assert time_patterns.parse_day_pattern(path) == day
 
 
 @given(instants, st.sampled_from(sorted(available_timezones())))
-def test_every_utc_day_of_a_local_one_is_known(instant, zone):
+def test_utc_day_offsets_cover_every_local_day(instant, zone):
     assert (instant.date() - intervals.to_wall_time(instant, zone).date()).days in intervals.get_utc_day_offsets(zone)
 
 
-def test_a_zone_on_one_side_of_greenwich_has_two_utc_days_in_a_local_one():
+def test_local_day_overlaps_two_utc_days_outside_utc():
     assert [intervals.get_utc_day_offsets(zone) for zone in ("UTC", NEW_YORK, "Asia/Kolkata", "Europe/London")] == [
         (0,),
         (0, 1),

@@ -14,7 +14,7 @@ from anomalake.domain.series_key import build_series_key
 from examples import shop_text
 
 
-def test_a_metric_set_says_its_fields_and_fills_in_the_rest():
+def test_metric_set_has_defaults_for_omitted_fields():
     item = metric_set_yaml.parse(shop_text(), "shop.yaml")
     assert item.path == "shop/v1"
     assert item.dimension_names == ("platform", "marketplace")
@@ -80,7 +80,7 @@ def test_a_metric_set_says_its_fields_and_fills_in_the_rest():
         ("name", "name: shop\nmapping: {metricName: 1, timestamp: t}", r"mapping\[...\]: Expected `str`"),
     ],
 )
-def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told):
+def test_error_names_file_field_and_allowed_values(field, line, told):
     with pytest.raises(UserError, match=told) as caught:
         metric_set_yaml.parse(shop_text(**{field: line}), "shop.yaml")
     assert str(caught.value).startswith("shop.yaml: ")
@@ -137,7 +137,7 @@ def test_a_mistake_is_told_with_file_field_and_what_is_allowed(field, line, told
         ("format: csv", "format: csv\n  offset: 500000", "source.offset: 500000 must be from 0 to 432000"),
     ],
 )
-def test_a_mistake_in_the_source_is_told(old, new, told):
+def test_error_in_the_source_is_reported(old, new, told):
     with pytest.raises(UserError, match=told):
         metric_set_yaml.parse(shop_text().replace(old, new), "shop.yaml")
 
@@ -167,12 +167,12 @@ def test_a_mistake_in_the_source_is_told(old, new, told):
         ),
     ],
 )
-def test_a_former_name_leads_to_one(old, new, told):
+def test_former_name_must_lead_to_one_measure_or_dimension(old, new, told):
     with pytest.raises(UserError, match=told):
         metric_set_yaml.parse(shop_text().replace(old, new, 1), "shop.yaml")
 
 
-def test_a_folder_without_metric_sets_and_one_with_a_name_twice_are_told(tmp_path: Path):
+def test_empty_folder_and_duplicate_names_are_reported(tmp_path: Path):
     with pytest.raises(UserError, match="contains no metric set"):
         metric_set_yaml.load_all(tmp_path)
     (tmp_path / "a.yaml").write_text(shop_text())
@@ -194,19 +194,19 @@ def test_a_folder_without_metric_sets_and_one_with_a_name_twice_are_told(tmp_pat
         ("[]", "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:shop"),
     ],
 )
-def test_an_alert_goes_to_the_set_that_names_its_detector_or_is_named_as_it(detectors, arn):
+def test_alert_is_routed_by_the_detectors_or_the_name_of_a_metric_set(detectors, arn):
     item = metric_set_yaml.parse(shop_text() + f"alerts: {{detectors: {detectors}}}\n", "shop.yaml")
     other = metric_set_yaml.parse(shop_text(name="name: other"), "other.yaml")
     assert find_metric_set(arn, (other, item)) is item
 
 
-def test_a_detector_that_nobody_names_is_told_which_line_to_add():
+def test_error_for_an_unknown_detector_shows_the_line_to_add():
     item = metric_set_yaml.parse(shop_text(), "shop.yaml")
     with pytest.raises(UserError, match=r"write `alerts: \{detectors: \[stranger\]\}`"):
         find_metric_set("arn:aws:x:AnomalyDetector:stranger", (item,))
 
 
-def test_a_detector_that_two_sets_claim_is_told_whose():
+def test_error_for_a_detector_of_two_metric_sets_names_both():
     claims = "alerts: {detectors: ['*']}\n"
     sets = tuple(metric_set_yaml.parse(shop_text(name=f"name: {name}") + claims, name) for name in ("one", "two"))
     with pytest.raises(UserError, match=r"claimed by several metric sets \(one, two\)"):
@@ -220,7 +220,7 @@ values = st.one_of(st.none(), st.text(alphabet="a|%nul27C5\\", max_size=6))
 @example([None, "", ""], ["%null", "", ""])
 @example(["%7C", "", ""], ["|", "", ""])
 @given(st.lists(values, min_size=3, max_size=3), st.lists(values, min_size=3, max_size=3))
-def test_two_series_have_one_key_only_if_their_values_are_the_same(one, other):
+def test_series_keys_are_equal_only_if_the_values_are_equal(one, other):
     assert (build_series_key(one) == build_series_key(other)) == (one == other)
 
 
@@ -235,11 +235,11 @@ def test_two_series_have_one_key_only_if_their_values_are_the_same(one, other):
         ("shop/./live/{{yyyyMMdd}}/{{HHmm}}", "a folder named '.'"),
     ],
 )
-def test_a_source_lies_where_nothing_else_does_and_every_service_can_name_it(path, told):
+def test_source_path_in_a_reserved_folder_or_with_special_characters_is_rejected(path, told):
     with pytest.raises(UserError, match=re.escape(told)):
         metric_set_yaml.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
 
 
-def test_a_name_may_not_end_as_the_database_of_a_crawler_does():
+def test_name_with_the_suffix_of_crawler_databases_is_rejected():
     with pytest.raises(UserError, match="ends with _crawled, which is reserved for the database of a crawler"):
         metric_set_yaml.parse(shop_text(name="name: shop_crawled"), "shop.yaml")

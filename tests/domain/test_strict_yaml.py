@@ -41,7 +41,7 @@ DOUBLING = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" 
         ("", "contains no metric set"),
     ],
 )
-def test_a_file_that_blows_up_is_refused_in_words(text, told):
+def test_file_that_expands_beyond_the_limits_is_rejected_with_a_short_message(text, told):
     with pytest.raises(UserError) as caught:
         metric_set_yaml.parse(text, "shop.yaml")
     assert told in str(caught.value)
@@ -49,7 +49,7 @@ def test_a_file_that_blows_up_is_refused_in_words(text, told):
     assert str(caught.value).startswith("shop.yaml: ")
 
 
-def test_work_on_fields_grows_with_their_number_only():
+def test_work_grows_linearly_with_the_number_of_fields():
     def composed(count: int) -> int:
         loader = strict_yaml._Loader("\n".join(f"a{n}: {n}" for n in range(count)))
         assert len(loader.get_single_data()) == count
@@ -58,7 +58,7 @@ def test_work_on_fields_grows_with_their_number_only():
     assert composed(4_000) <= 4 * composed(1_000)
 
 
-def test_an_alias_may_be_used_as_often_as_a_metric_set_needs():
+def test_alias_can_be_used_several_times():
     text = (
         shop_text()
         + "alerts: {snoozed: [{until: &day 2026-08-01, measures: &all [views, revenue]}, {until: *day, measures: *all}]}\n"
@@ -67,7 +67,7 @@ def test_an_alias_may_be_used_as_often_as_a_metric_set_needs():
     assert first == second
 
 
-def test_a_message_about_ten_thousand_names_is_short():
+def test_message_about_thousands_of_names_is_short():
     names = ", ".join(f"d{n}" for n in range(9_000))
     for text in (
         shop_text(dimensions=f"dimensions: [{names}]"),
@@ -93,7 +93,7 @@ def test_a_message_about_ten_thousand_names_is_short():
     ],
 )
 @pytest.mark.parametrize("document", ["x", ["x", "y"], {"a": '"\\"'}])
-def test_an_expression_that_doubles_ends_in_an_error_or_a_bounded_result(expression, document):
+def test_expression_that_doubles_its_result_ends_in_an_error_or_a_bounded_result(expression, document):
     try:
         found = expressions.search(expression, document)
     except (ValueError, TypeError):
@@ -101,7 +101,7 @@ def test_an_expression_that_doubles_ends_in_an_error_or_a_bounded_result(express
     assert len(json.dumps(found)) < 20 * expressions.MAX_EVALUATION_COST
 
 
-def test_an_expression_that_is_too_long_is_refused_by_the_metric_set():
+def test_too_long_expression_is_rejected():
     with pytest.raises(
         UserError,
         match=r"mapping.metricName: '.*' is not a JMESPath expression: it has 5001 characters; the limit is 4000",
@@ -109,7 +109,7 @@ def test_an_expression_that_is_too_long_is_refused_by_the_metric_set():
         metric_set_yaml.parse(shop_text() + f"mapping: {{timestamp: t, metricName: {'a' * 5_001}}}\n", "shop.yaml")
 
 
-def test_expressions_find_what_the_library_finds():
+def test_expressions_give_the_same_results_as_the_library():
     document = {"a": [{"b": 1, "c": "x"}, {"b": 2, "c": "y"}], "n": {"m": [1, 2, [3]]}}
     import jmespath
 

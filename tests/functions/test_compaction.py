@@ -1,4 +1,4 @@
-"""Days that are over become one object a table, and no reader ever sees a row twice or not at all, whenever it looks."""
+"""Compaction joins the objects of a finished day, and no reader sees a row twice or misses one at any time."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -23,52 +23,52 @@ from examples import shop_text
 SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
 FIRST, HOURS = datetime(2021, 3, 1), 4 * 24
-STAMP = {"observations": 1, "dataHealth": 0}  # the column with the interval's start
+STAMP = {"observations": 1, "dataHealth": 0}  # the index of the column with the start of the interval
 
 
 @pytest.fixture(params=FORMATS)
-def chosen(request, tmp_path: Path) -> Settings:
+def settings(request, tmp_path: Path) -> Settings:
     return Settings(FolderStore(tmp_path), (SHOP,), request.param)
 
 
-def fill(chosen: Settings, hour: int) -> datetime:
-    """An hour's live data; when its run is."""
+def fill(settings: Settings, hour: int) -> datetime:
+    """Write the live data of an hour and return the time of its run."""
     wall = FIRST + timedelta(hours=hour)
-    if hour % 17 != 16:  # an hour now and then has none
+    if hour % 17 != 16:  # some hours have no data
         rows = "".join(f"{platform},us,{wall:%Y-%m-%d %H:%M:%S},{100 + wall.hour},0.5\n" for platform in ("app", "web"))
-        chosen.store.put(f"{live_data.interval_folder(SHOP, wall)}/data.csv", (HEADER + rows).encode())
+        settings.store.put(f"{live_data.interval_folder(SHOP, wall)}/data.csv", (HEADER + rows).encode())
     return wall + timedelta(hours=1, minutes=5)
 
 
-def run(chosen: Settings, now: datetime) -> None:
-    """What the function does at a time."""
-    _, memory = detect.run_detector(SHOP, chosen, now, lambda: True)
-    detect.compact_finished_days(SHOP, chosen, memory, now, lambda: True)
+def run(settings: Settings, now: datetime) -> None:
+    """Run the detect function at a time."""
+    _, memory = detect.run_detector(SHOP, settings, now, lambda: True)
+    detect.compact_finished_days(SHOP, settings, memory, now, lambda: True)
 
 
-def days_of(chosen: Settings) -> list[compaction.DayCompaction]:
+def days_of(settings: Settings) -> list[compaction.DayCompaction]:
     key = layout.compaction_key(SHOP)
-    return compaction.read_days(chosen.store.get(key), key)
+    return compaction.read_days(settings.store.get(key), key)
 
 
 class Seen(NamedTuple):
-    """The lake at a moment: its days on their way, and each object's rows as (interval, the whole row)."""
+    """The lake at one time: the days being compacted, and the rows of each object as (interval, row)."""
 
     way: list[compaction.DayCompaction]
     objects: dict[str, list[tuple[datetime, tuple]]]
 
 
-def look(chosen: Settings, table: layout.Table) -> Seen:
+def look(settings: Settings, table: layout.Table) -> Seen:
     schema, place = tables.schema(table, SHOP), STAMP[table]
     objects = {}
-    for key in chosen.store.list(layout.table_folder(table, SHOP)):
-        columns = encoding.decode_table(chosen.format, schema, chosen.store.get(key).data, key)
+    for key in settings.store.list(layout.table_folder(table, SHOP)):
+        columns = encoding.decode_table(settings.format, schema, settings.store.get(key).data, key)
         objects[key] = [(row[place], row) for row in zip(*columns.values(), strict=True)]
-    return Seen(days_of(chosen), objects)
+    return Seen(days_of(settings), objects)
 
 
 def counted(way: list[compaction.DayCompaction], objects: dict[str, list]) -> list[tuple]:
-    """The rows that count, by the rule of the views."""
+    """The rows that the views read."""
     of = {one.day: one for one in way if one.target}
     found = []
     for key, rows in objects.items():
@@ -78,159 +78,166 @@ def counted(way: list[compaction.DayCompaction], objects: dict[str, list]) -> li
     return found
 
 
-def by_day(chosen: Settings, table: layout.Table) -> Counter:
-    return Counter(layout.date_in_key(key) for key in chosen.store.list(layout.table_folder(table, SHOP)))
+def by_day(settings: Settings, table: layout.Table) -> Counter:
+    return Counter(layout.date_in_key(key) for key in settings.store.list(layout.table_folder(table, SHOP)))
 
 
-def test_each_day_becomes_one_object_a_table_and_a_reader_that_is_slow_sees_every_row_once(chosen):
+def test_each_day_becomes_one_object_per_table_and_a_slow_reader_sees_every_row_once(settings):
     before: dict[str, Seen] = {}
     steps = set()
     for hour in range(HOURS):
-        run(chosen, fill(chosen, hour))
+        run(settings, fill(settings, hour))
         for table in layout.DETECTOR_TABLES:
-            now = look(chosen, table)
+            now = look(settings, table)
             steps |= {one.step for one in now.way}
-            wanted = {row for rows in now.objects.values() for _, row in rows}
-            assert sorted(map(repr, counted(now.way, now.objects))) == sorted(map(repr, wanted))
-            if table in before:  # one that reads `days.jsonl` and lists the objects up to an hour apart, either first
-                old, past = before[table], {row for row in wanted if row[STAMP[table]] < FIRST + timedelta(hours=hour)}
+            expected = {row for rows in now.objects.values() for _, row in rows}
+            assert sorted(map(repr, counted(now.way, now.objects))) == sorted(map(repr, expected))
+            if (
+                table in before
+            ):  # a reader that reads `days.jsonl` and lists the objects up to an hour apart, in either order
+                old, past = (
+                    before[table],
+                    {row for row in expected if row[STAMP[table]] < FIRST + timedelta(hours=hour)},
+                )
                 assert {row for row in counted(old.way, now.objects) if row in past} == past
                 there = {key: rows for key, rows in old.objects.items() if key in now.objects}
-                if len(there) == len(old.objects):  # else the query fails at an object that is gone, and is asked again
+                if len(there) == len(
+                    old.objects
+                ):  # otherwise the query fails because an object is gone, and is retried
                     assert sorted(map(repr, counted(now.way, old.objects))) == sorted(map(repr, past))
             before[table] = now
     assert steps == {"begun", "written", "switched", "deleted", "through"}
     whole = ["2021-03-01", "2021-03-02", "2021-03-03"]
-    assert [by_day(chosen, table)[day] for table in layout.DETECTOR_TABLES for day in whole] == [1] * 6
+    assert [by_day(settings, table)[day] for table in layout.DETECTOR_TABLES for day in whole] == [1] * 6
 
 
-def test_the_views_say_the_same_at_every_step_as_without_compaction(chosen, tmp_path_factory):
-    other = Settings(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), chosen.format)
+def test_the_views_return_the_same_rows_at_every_step_as_without_compaction(settings, tmp_path_factory):
+    other = Settings(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), settings.format)
     for hour in range(2 * 24 + 7):
-        now = fill(chosen, hour)
+        now = fill(settings, hour)
         fill(other, hour)
-        run(chosen, now)
+        run(settings, now)
         detect.run_detector(SHOP, other, now, lambda: True)
         if hour > 46:
             for view in ("metrics_with_band", "data_health"):
                 statement = f'SELECT * FROM {view} ORDER BY "timestamp", 6, 7, 8'
                 one, two = (
                     duckdb_catalog.query(
-                        duckdb_catalog.connect(Path(setting.store.root), [SHOP], chosen.format), statement
+                        duckdb_catalog.connect(Path(lake.store.root), [SHOP], settings.format), statement
                     )
-                    for setting in (chosen, other)
+                    for lake in (settings, other)
                 )
                 assert one == two
-    assert by_day(chosen, "observations")["2021-03-01"] == 1
+    assert by_day(settings, "observations")["2021-03-01"] == 1
     assert by_day(other, "observations")["2021-03-01"] > 20
 
 
-def test_a_day_s_object_is_to_the_byte_what_a_back_test_writes(chosen, tmp_path_factory):
+def test_the_object_of_a_day_equals_the_one_that_a_backtest_writes(settings, tmp_path_factory):
     for hour in range(3 * 24):
-        run(chosen, fill(chosen, hour))
-    other = Settings(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), chosen.format)
+        run(settings, fill(settings, hour))
+    other = Settings(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), settings.format)
     for hour in range(3 * 24):
         fill(other, hour)
-    local_pipeline.run_backtest(SHOP, other.store, (SHOP,), chosen.format)
+    local_pipeline.run_backtest(SHOP, other.store, (SHOP,), settings.format)
     for table in layout.DETECTOR_TABLES:
-        key = layout.day_key(table, SHOP, "2021-03-01", chosen.format)
-        assert chosen.store.get(key).data == other.store.get(key).data
+        key = layout.day_key(table, SHOP, "2021-03-01", settings.format)
+        assert settings.store.get(key).data == other.store.get(key).data
 
 
-def test_a_step_that_failed_half_way_is_done_again_to_the_same_end(chosen, tmp_path_factory, monkeypatch):
-    whole = Settings(FolderStore(tmp_path_factory.mktemp("whole")), (SHOP,), chosen.format)
+def test_a_step_that_failed_is_repeated_with_the_same_result(settings, tmp_path_factory, monkeypatch):
+    whole = Settings(FolderStore(tmp_path_factory.mktemp("whole")), (SHOP,), settings.format)
     for hour in range(3 * 24):
-        now = fill(chosen, hour)
+        now = fill(settings, hour)
         fill(whole, hour)
         run(whole, now)
-        for method, count in (("put", 3), ("delete", 2), ("replace", 0)):  # the storage goes down in the midst of it
+        for method, count in (("put", 3), ("delete", 2), ("replace", 0)):  # storage fails in the middle of a step
             with monkeypatch.context() as down:
-                real, left = getattr(chosen.store, method), iter(range(count))
+                real, left = getattr(settings.store, method), iter(range(count))
 
                 def failing(*arguments, real=real, left=left):
                     if next(left, None) is None:
                         raise StorageError("down")
                     return real(*arguments)
 
-                _, memory = detect.run_detector(SHOP, chosen, now, lambda: True)
-                down.setattr(chosen.store, method, failing)
-                detect.compact_finished_days(SHOP, chosen, memory, now, lambda: True)
-        run(chosen, now)
+                _, memory = detect.run_detector(SHOP, settings, now, lambda: True)
+                down.setattr(settings.store, method, failing)
+                detect.compact_finished_days(SHOP, settings, memory, now, lambda: True)
+        run(settings, now)
     for table in layout.DETECTOR_TABLES:
-        assert look(chosen, table).objects == look(whole, table).objects
+        assert look(settings, table).objects == look(whole, table).objects
 
 
-def test_late_data_of_a_day_on_its_way_and_of_one_that_is_done_shows_once(chosen):
-    late = FIRST + timedelta(hours=16)  # has no data
+def test_a_record_of_late_data_appears_once_during_and_after_compaction(settings):
+    late = FIRST + timedelta(hours=16)  # an hour without data
     for hour in range(24 * 2):
-        run(chosen, fill(chosen, hour))
-        now = look(chosen, "dataHealth")
+        run(settings, fill(settings, hour))
+        now = look(settings, "dataHealth")
         record = detect.Health(late, "late", 0, hour, 0, 0, 0)
         if hour > 16:
-            compaction.replace_record(chosen.store, SHOP, chosen.format, "dataHealth", instant=late, record=record)
-            now = look(chosen, "dataHealth")
+            compaction.replace_record(settings.store, SHOP, settings.format, "dataHealth", instant=late, record=record)
+            now = look(settings, "dataHealth")
             assert [row for row in counted(now.way, now.objects) if row[0] == late] == [tuple(record)]
-    assert by_day(chosen, "dataHealth")["2021-03-01"] == 1
+    assert by_day(settings, "dataHealth")["2021-03-01"] == 1
 
 
-def test_a_day_whose_first_hours_a_rebuild_wrote_becomes_one_object_too(chosen):
+def test_a_day_that_a_rebuild_wrote_in_part_becomes_one_object(settings):
     for hour in range(30):
-        run(chosen, fill(chosen, hour))
-    local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), chosen.format)
-    wanted: set = set()
+        run(settings, fill(settings, hour))
+    local_pipeline.run_backtest(SHOP, settings.store, (SHOP,), settings.format)
+    expected: set = set()
     for hour in range(30, 80):
-        run(chosen, fill(chosen, hour))
-        now = look(chosen, "observations")
+        run(settings, fill(settings, hour))
+        now = look(settings, "observations")
         counts = Counter(counted(now.way, now.objects))
         assert set(counts.values()) == {1}
-        assert wanted <= set(counts)
-        wanted = set(counts)
-    assert {by_day(chosen, "observations")[day] for day in ("2021-03-01", "2021-03-02")} == {1}
-    assert by_day(chosen, "observations")["2021-03-04"] > 1  # today
+        assert expected <= set(counts)
+        expected = set(counts)
+    assert {by_day(settings, "observations")[day] for day in ("2021-03-01", "2021-03-02")} == {1}
+    assert by_day(settings, "observations")["2021-03-04"] > 1  # today
 
 
-def test_between_two_steps_lies_an_hour_however_often_it_runs(chosen):
+def test_steps_are_at_least_an_hour_apart_however_often_the_function_runs(settings):
     for hour in range(26):
-        now = fill(chosen, hour)
-        run(chosen, now)
-    began = days_of(chosen)
+        now = fill(settings, hour)
+        run(settings, now)
+    began = days_of(settings)
     assert [one.step for one in began if one.target] == ["written"]
     for minutes in (5, 30, 59):
-        run(chosen, now + timedelta(minutes=minutes))
-        assert days_of(chosen) == began
-    run(chosen, now + timedelta(minutes=60))
-    assert [one.step for one in days_of(chosen) if one.target] == ["switched"]
+        run(settings, now + timedelta(minutes=minutes))
+        assert days_of(settings) == began
+    run(settings, now + timedelta(minutes=60))
+    assert [one.step for one in days_of(settings) if one.target] == ["switched"]
 
 
 @pytest.mark.parametrize("hours", [26, 27, 28, 29])
-def test_a_rebuild_that_ends_before_it_wrote_anything_leaves_every_row_once(chosen, hours):
+def test_an_interrupted_rebuild_leaves_every_row_once(settings, hours):
     for hour in range(hours):
-        run(chosen, fill(chosen, hour))
-    before = look(chosen, "observations")
-    compaction.cancel_compactions(chosen.store, SHOP)
+        run(settings, fill(settings, hour))
+    before = look(settings, "observations")
+    compaction.cancel_compactions(settings.store, SHOP)
     for hour in range(hours, hours + 12):
-        run(chosen, fill(chosen, hour))
-    after = look(chosen, "observations")
+        run(settings, fill(settings, hour))
+    after = look(settings, "observations")
     counts = Counter(counted(after.way, after.objects))
     assert set(counts.values()) == {1}
     assert set(counted(before.way, before.objects)) <= set(counts)
 
 
-def test_an_object_that_cannot_be_read_keeps_its_day_and_no_other_nor_the_detector(chosen):
-    broken = f"{layout.day_folder('dataHealth', SHOP, '2021-03-01')}/x.{chosen.format}"
-    chosen.store.put(broken, b"")
+def test_an_unreadable_object_stops_compaction_of_its_day_only(settings):
+    broken = f"{layout.day_folder('dataHealth', SHOP, '2021-03-01')}/x.{settings.format}"
+    settings.store.put(broken, b"")
     for hour in range(HOURS):
-        now = fill(chosen, hour)
+        now = fill(settings, hour)
         if hour == 40:
-            wall = FIRST + timedelta(hours=16)  # had no data in time, and has some now
-            chosen.store.put(
+            wall = FIRST + timedelta(hours=16)  # data that arrives late
+            settings.store.put(
                 f"{live_data.interval_folder(SHOP, wall)}/data.csv",
                 (HEADER + f"app,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n").encode(),
             )
-        run(chosen, now)
-    assert by_day(chosen, "observations")["2021-03-01"] > 1
-    assert by_day(chosen, "observations")["2021-03-02"] == 1
-    assert chosen.store.get(broken).data == b""
+        run(settings, now)
+    assert by_day(settings, "observations")["2021-03-01"] > 1
+    assert by_day(settings, "observations")["2021-03-02"] == 1
+    assert settings.store.get(broken).data == b""
 
 
 @pytest.mark.parametrize(
@@ -244,59 +251,60 @@ def test_an_object_that_cannot_be_read_keeps_its_day_and_no_other_nor_the_detect
         b'{"day":"2021-03-01","step":"through","since":"2021-03-02T00:00:00Z"}\n',
     ],
 )
-def test_a_damaged_list_of_days_is_reported_with_what_to_do_and_a_rebuild_replaces_it(chosen, damage, caplog):
+def test_a_damaged_list_of_days_is_reported_with_a_remedy_and_a_rebuild_replaces_it(settings, damage, caplog):
     for hour in range(30):
-        run(chosen, fill(chosen, hour))
+        run(settings, fill(settings, hour))
     key = layout.compaction_key(SHOP)
-    chosen.store.put(key, damage)
+    settings.store.put(key, damage)
     with pytest.raises(UnreadableError, match=r"days.jsonl: is damaged: .*detect --rebuild"):
-        compaction.read_days(chosen.store.get(key), key)
-    run(chosen, fill(chosen, 30))  # scores, and warns
-    assert chosen.store.get(key).data == damage
-    local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), chosen.format)
-    run(chosen, fill(chosen, 31))
-    assert chosen.store.get(key) is None or days_of(chosen)
+        compaction.read_days(settings.store.get(key), key)
+    run(settings, fill(settings, 30))  # scores the interval and logs a warning
+    assert settings.store.get(key).data == damage
+    local_pipeline.run_backtest(SHOP, settings.store, (SHOP,), settings.format)
+    run(settings, fill(settings, 31))
+    assert settings.store.get(key) is None or days_of(settings)
 
 
-def test_an_object_that_vanishes_while_a_day_is_written_is_not_left_out(chosen, monkeypatch):
+def test_an_object_that_disappears_during_compaction_stops_the_step(settings, monkeypatch):
     for hour in range(25):
-        run(chosen, fill(chosen, hour))
-    real, gone = chosen.store.get, layout.table_key("observations", SHOP, FIRST + timedelta(hours=3), chosen.format)
+        run(settings, fill(settings, hour))
+    real, gone = settings.store.get, layout.table_key("observations", SHOP, FIRST + timedelta(hours=3), settings.format)
     with monkeypatch.context() as vanishing:
-        vanishing.setattr(chosen.store, "get", lambda key, *most: None if key == gone else real(key, *most))
-        run(chosen, fill(chosen, 25))
-    assert [one.step for one in days_of(chosen)] == ["begun", "through"]
+        vanishing.setattr(settings.store, "get", lambda key, *most: None if key == gone else real(key, *most))
+        run(settings, fill(settings, 25))
+    assert [one.step for one in days_of(settings)] == ["begun", "through"]
 
 
-def test_a_memory_that_was_deleted_is_refused_where_days_were_compacted(chosen):
+def test_a_deleted_state_is_rejected_when_days_were_compacted(settings):
     for hour in range(30):
-        run(chosen, fill(chosen, hour))
-    for key in list(chosen.store.list("detector")):
-        chosen.store.delete(key)
+        run(settings, fill(settings, hour))
+    for key in list(settings.store.list("detector")):
+        settings.store.delete(key)
     with pytest.raises(UserError, match=r"state.json: is gone.*detect --rebuild"):
-        run(chosen, fill(chosen, 30))
-    local_pipeline.run_backtest(SHOP, chosen.store, (SHOP,), chosen.format)
-    run(chosen, fill(chosen, 31))
+        run(settings, fill(settings, 30))
+    local_pipeline.run_backtest(SHOP, settings.store, (SHOP,), settings.format)
+    run(settings, fill(settings, 31))
 
 
-def test_a_day_that_is_too_large_stays_as_it_is(chosen, monkeypatch):
+def test_a_day_that_is_too_large_is_not_compacted(settings, monkeypatch):
     monkeypatch.setattr(compaction, "MAX_DAY_BYTES", 1000)
     for hour in range(40):
-        run(chosen, fill(chosen, hour))
-    assert by_day(chosen, "observations")["2021-03-01"] > 20
-    assert [one.step for one in days_of(chosen)] == ["through"]
+        run(settings, fill(settings, hour))
+    assert by_day(settings, "observations")["2021-03-01"] > 20
+    assert [one.step for one in days_of(settings)] == ["through"]
 
 
-def test_a_daily_set_is_left_alone(chosen):
+def test_a_daily_metric_set_is_not_compacted(settings):
     daily = metric_set_yaml.parse(shop_text(frequency="frequency: P1D"), "shop.yaml")
     assert (
-        compaction.compact_days(chosen.store, daily, chosen.format, after=FIRST, now=FIRST, has_time=lambda: True) == 0
+        compaction.compact_days(settings.store, daily, settings.format, after=FIRST, now=FIRST, has_time=lambda: True)
+        == 0
     )
-    assert list(chosen.store.list("anomalyResults")) == []
+    assert list(settings.store.list("anomalyResults")) == []
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_joined_objects_are_what_is_written_of_all_rows(form: Format):
+def test_joined_objects_equal_one_object_of_all_rows(form: Format):
     schema = tables.schema("observations", SHOP)
     rows = [
         (f"k{n}", FIRST + timedelta(hours=n), '"', None, "views", float(n), None, None, None, None) for n in range(5)

@@ -1,4 +1,4 @@
-"""HTTP calls of the ingest function, and lists that a pipe hands over: the answer says what came of the body."""
+"""HTTP calls of the ingest function, and the batches of EventBridge Pipes: the response reports the result."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from examples import alert_body
 
 @pytest.fixture
 def lake(monkeypatch, function_lake):
-    """The function's lake, of CSV tables."""
+    """The lake of the function, with CSV tables."""
     monkeypatch.setenv("ANOMALAKE_FORMAT", "csv")
     return function_lake
 
@@ -52,7 +52,7 @@ def quarantined(store):
 
 
 @pytest.mark.parametrize("form", [url, api])
-def test_an_alert_that_is_filed_is_answered_with_200_and_counts(lake, form):
+def test_a_filed_alert_returns_200_and_counts(lake, form):
     assert call(form(alert_body())) == (200, {"filed": 1, "quarantined": 0})
     assert call(form(base64.b64encode(alert_body("revenue").encode()).decode(), isBase64Encoded=True)) == (
         200,
@@ -63,32 +63,32 @@ def test_an_alert_that_is_filed_is_answered_with_200_and_counts(lake, form):
 
 
 @pytest.mark.parametrize("form", [url, api])
-def test_what_is_not_understood_is_kept_and_answered_with_422_and_in_part_with_202(lake, form):
-    status, told = call(form("{"))
-    assert (status, told["filed"], told["quarantined"]) == (422, 0, 1)
-    assert told["reasons"][0].startswith("not JSON")
-    status, told = call(form(f"[{alert_body()}, {alert_body('clicks')}]"))
-    assert (status, told["filed"], told["quarantined"]) == (202, 1, 1)
-    assert "has no measure 'clicks'" in told["reasons"][0]
+def test_quarantined_alerts_return_422_or_202_when_others_are_filed(lake, form):
+    status, content = call(form("{"))
+    assert (status, content["filed"], content["quarantined"]) == (422, 0, 1)
+    assert content["reasons"][0].startswith("not JSON")
+    status, content = call(form(f"[{alert_body()}, {alert_body('clicks')}]"))
+    assert (status, content["filed"], content["quarantined"]) == (202, 1, 1)
+    assert "has no measure 'clicks'" in content["reasons"][0]
     assert sorted(quarantined(lake)) == sorted(["{", alert_body("clicks")])
 
 
 @pytest.mark.parametrize("body", ["%%%", base64.b64encode(b"\x1f\x8b\xff").decode()])
-def test_a_body_that_is_no_base64_of_a_text_is_kept_as_it_came(lake, body):
-    status, told = call(url(body, isBase64Encoded=True))
+def test_a_body_that_is_not_base64_of_text_is_quarantined_unchanged(lake, body):
+    status, content = call(url(body, isBase64Encoded=True))
     assert (status, quarantined(lake)) == (422, [body])
-    assert told["reasons"] == ["the body is not the base64 of a UTF-8 text; send JSON in UTF-8, not compressed"]
+    assert content["reasons"] == ["the body is not the base64 of a UTF-8 text; send JSON in UTF-8, not compressed"]
 
 
 @pytest.mark.parametrize("form", [url, api])
-def test_calls_without_an_alert_keep_nothing(lake, form):
+def test_calls_without_an_alert_store_nothing(lake, form):
     assert call(form(None))[0] == call(form(" \n"))[0] == 400
     assert call(form(alert_body(), "GET"))[0] == 405
     assert list(lake.list("")) == []
 
 
 @pytest.mark.parametrize("form", [url, api])
-def test_storage_that_is_down_is_answered_with_503_so_that_the_caller_tries_again(lake, monkeypatch, form):
+def test_failed_storage_returns_503_so_that_the_caller_retries(lake, monkeypatch, form):
     class Down(ObjectStore):
         def create(self, key, data):
             raise StorageError(f"{key}: down")
@@ -100,7 +100,7 @@ def test_storage_that_is_down_is_answered_with_503_so_that_the_caller_tries_agai
         assert (response["statusCode"], response["headers"]["retry-after"]) == (503, "60")
 
 
-def test_the_list_that_a_pipe_makes_of_a_queue_is_answered_as_a_batch(lake, monkeypatch):
+def test_the_list_of_a_pipe_is_processed_as_an_sqs_batch(lake, monkeypatch):
     records = [
         {"eventSource": "aws:sqs", "messageId": f"m{n}", "body": body} for n, body in enumerate([alert_body(), "{"])
     ]
@@ -108,7 +108,7 @@ def test_the_list_that_a_pipe_makes_of_a_queue_is_answered_as_a_batch(lake, monk
     assert (len(list(lake.list("anomalyResults"))), quarantined(lake)) == (3, ["{"])
 
 
-def test_a_list_of_alerts_and_a_text_of_one_are_filed(lake):
+def test_a_list_of_alerts_and_a_text_with_an_alert_are_filed(lake):
     alerts = [json.loads(alert_body()), alert_body("revenue"), {"x": 1}]
     assert function.handler(alerts, None) == {"filed": 2, "quarantined": 1}
     assert function.handler(alert_body(), None) == {"filed": 1, "quarantined": 0}

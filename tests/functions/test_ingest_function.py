@@ -1,4 +1,4 @@
-"""The ingest function: what it takes, what it answers, and what it never does."""
+"""The ingest function: the events it accepts, the responses it returns, and the modules it imports."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from examples import alert_body, event_text, sqs_event
 
 @pytest.fixture
 def lake(monkeypatch, function_lake):
-    """The function's lake, of CSV tables."""
+    """The lake of the function, with CSV tables."""
     monkeypatch.setenv("ANOMALAKE_FORMAT", "csv")
     return function_lake
 
@@ -24,12 +24,12 @@ def results(store) -> list[str]:
     return list(store.list("anomalyResults"))
 
 
-def test_a_batch_is_filed_and_nothing_is_to_be_sent_again(lake):
+def test_a_batch_is_filed_without_failures(lake):
     assert function.handler(sqs_event(alert_body(), alert_body("revenue")), None) == {"batchItemFailures": []}
     assert len(results(lake)) == 3
 
 
-def test_what_cannot_be_understood_goes_to_quarantine_and_costs_no_other(lake):
+def test_unreadable_messages_are_quarantined_and_do_not_affect_others(lake):
     event = sqs_event("{", alert_body(), alert_body("clicks"), json.dumps({"detail-type": "something else"}))
     assert function.handler(event, None) == {"batchItemFailures": []}
     assert len(results(lake)) == 3
@@ -37,7 +37,7 @@ def test_what_cannot_be_understood_goes_to_quarantine_and_costs_no_other(lake):
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_an_envelope_of_sns_is_opened(lake, depth):
+def test_an_sns_envelope_is_unwrapped(lake, depth):
     body = alert_body()
     for _ in range(depth):
         body = json.dumps(
@@ -53,7 +53,7 @@ def test_a_bare_alert_and_an_sns_event_are_filed(lake):
     assert function.handler(sns, None) == {"filed": 1, "quarantined": 0}
 
 
-def test_an_alert_put_on_an_event_bus_is_filed_and_an_event_of_an_aws_service_that_is_no_source_is_kept_in_quarantine(
+def test_an_alert_on_an_event_bus_is_filed_and_an_event_of_an_unsupported_aws_service_is_quarantined(
     lake,
 ):
     event = {"version": "0", "source": "our.shop", "detail-type": "Anomaly", "detail": json.loads(alert_body())}
@@ -62,7 +62,7 @@ def test_an_alert_put_on_an_event_bus_is_filed_and_an_event_of_an_aws_service_th
     assert function.handler({**event, "source": "aws.ec2"}, None) == {"filed": 0, "quarantined": 1}
 
 
-def test_a_state_that_is_no_alert_is_taken_and_leaves_nothing(lake):
+def test_an_alarm_state_other_than_alarm_is_accepted_and_stores_nothing(lake):
     event = json.loads(event_text("cloudwatch_lambda"))
     event["alarmData"]["state"]["value"] = "OK"
     assert function.handler(event, None) == {"filed": 0, "quarantined": 0}
@@ -70,7 +70,7 @@ def test_a_state_that_is_no_alert_is_taken_and_leaves_nothing(lake):
     assert list(lake.list("")) == []
 
 
-def test_a_dead_letter_of_a_direct_call_can_be_sent_again_as_it_is(lake):
+def test_a_dead_letter_of_a_direct_call_can_be_sent_again_unchanged(lake):
     sns = {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": alert_body("revenue")}}]}
     for payload in (json.loads(alert_body()), sns):
         letter = {
@@ -97,14 +97,14 @@ def test_a_dead_letter_of_a_direct_call_can_be_sent_again_as_it_is(lake):
         {"Records": [{"eventSource": "aws:sqs"}]},
     ],
 )
-def test_content_never_makes_it_raise(lake, event):
+def test_no_content_raises_an_error(lake, event):
     assert function.handler(event, None)["quarantined"] == 1
     assert len(list(lake.list("quarantine"))) == 1
 
 
 @pytest.mark.parametrize("wrap", [lambda inner: {"id": "x-17", "a": inner}, lambda inner: [inner]])
 @pytest.mark.parametrize("depth", [990, 20_000])
-def test_a_direct_event_that_is_nested_too_deeply_to_be_written_leaves_word_of_what_it_was(lake, wrap, depth):
+def test_the_start_of_a_direct_event_that_is_nested_too_deeply_is_quarantined(lake, wrap, depth):
     event = "innermost"
     for _ in range(depth):
         event = wrap(event)
@@ -114,7 +114,7 @@ def test_a_direct_event_that_is_nested_too_deeply_to_be_written_leaves_word_of_w
 
 
 class _Broken(ObjectStore):
-    """A store whose tables for one hour are down."""
+    """A store that fails for the tables of one hour."""
 
     def create(self, key, data):
         if "2021-02-17T1100Z" in key:
@@ -122,7 +122,7 @@ class _Broken(ObjectStore):
         return super().create(key, data)
 
 
-def test_storage_that_is_down_names_the_messages_it_touched_and_no_other(lake, monkeypatch):
+def test_failed_storage_returns_only_the_affected_messages(lake, monkeypatch):
     monkeypatch.setattr(settings, "open_store", lambda name, **_: _Broken.memory())
     settings.reset()
     event = sqs_event(alert_body(), alert_body(timestamp="2021-02-17T12:00Z"), "{")
@@ -131,7 +131,7 @@ def test_storage_that_is_down_names_the_messages_it_touched_and_no_other(lake, m
         function.handler(json.loads(alert_body()), None)
 
 
-def test_the_function_imports_only_what_it_runs_on():
+def test_the_function_imports_only_the_packages_of_its_layer():
     code = "import sys, anomalake.functions.ingest; print(*sorted(m for m in sys.modules))"
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

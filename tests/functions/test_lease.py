@@ -1,4 +1,4 @@
-"""The lease of a detector: one run at a time, never for ever, and whoever waits learns for whom."""
+"""The lease of a detector: one run at a time, an end for every lease, and a text that names the holder."""
 
 import json
 import os
@@ -24,9 +24,9 @@ NOW = datetime(2026, 11, 26, 12)
 KEY = layout.lease_key(SHOP)
 
 
-def taken(store: ObjectStore, now: datetime = NOW) -> bool:
-    with hold_lease(store, SHOP, now) as mine:
-        return mine
+def acquire(store: ObjectStore, now: datetime = NOW) -> bool:
+    with hold_lease(store, SHOP, now) as acquired:
+        return acquired
 
 
 def until(moment: datetime) -> bytes:
@@ -36,8 +36,8 @@ def until(moment: datetime) -> bytes:
 BROKEN = {
     "empty": b"",
     "blank": b" \n",
-    "no JSON": b"{",
-    "no text": b"\xff\xfe\x00",
+    "not JSON": b"{",
+    "not text": b"\xff\xfe\x00",
     "null": b"null",
     "a list": b"[]",
     "a text": b'"2026-11-26T12:05:00"',
@@ -45,28 +45,30 @@ BROKEN = {
     "an object without a time": b"{}",
     "a number": b'{"until": 1795694400}',
     "null as the time": b'{"until": null}',
-    "no time": b'{"until": "soon"}',
+    "not a time": b'{"until": "soon"}',
     "an empty time": b'{"until": ""}',
-    "a time that is none": b'{"until": "2026-02-30T12:00:00"}',
+    "an impossible time": b'{"until": "2026-02-30T12:00:00"}',
     "a long text": json.dumps({"until": "9" * 100_000}).encode(),
     "far ahead": until(NOW + timedelta(days=3650)),
     "the last of all times": until(datetime.max),
     "just too far ahead": until(NOW + MAX_LEASE_DURATION + timedelta(seconds=1)),
     "with a zone": until(NOW.replace(tzinfo=UTC) + timedelta(minutes=5)),
     "with Z": b'{"until": "2026-11-26T12:05:00Z"}',
-    "of another kind": json.dumps({"until": (NOW + timedelta(minutes=5)).isoformat(), "process": "many"}).encode(),
+    "a field of another type": json.dumps(
+        {"until": (NOW + timedelta(minutes=5)).isoformat(), "process": "many"}
+    ).encode(),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_file_that_is_no_lease_of_a_running_detector_holds_nobody_up_and_is_named(name):
+def test_an_invalid_lease_is_reported_and_replaced(name):
     store = ObjectStore.memory()
     store.put(KEY, BROKEN[name])
     with pytest.warns(UserWarning, match=f"^{KEY}: is not a valid lease \\(.{{1,150}}\\); this run replaces it$"):
-        assert taken(store)
+        assert acquire(store)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert taken(store)  # what it left is in order
+        assert acquire(store)  # the run left a valid lease
 
 
 @given(
@@ -75,75 +77,75 @@ def test_a_file_that_is_no_lease_of_a_running_detector_holds_nobody_up_and_is_na
         lambda v: json.dumps({"until": v}).encode()
     )
 )
-def test_whatever_the_file_holds_a_run_takes_place_within_the_longest_lease(data):
+def test_no_content_of_the_lease_blocks_a_run_for_longer_than_the_longest_lease(data):
     store = ObjectStore.memory()
     store.put(KEY, data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert taken(store) or taken(store, NOW + MAX_LEASE_DURATION)
+        assert acquire(store) or acquire(store, NOW + MAX_LEASE_DURATION)
 
 
 def test_a_lease_of_an_older_version_is_respected():
     store = ObjectStore.memory()
     store.put(KEY, until(NOW + timedelta(minutes=5)))
-    assert not taken(store)
+    assert not acquire(store)
     assert describe_holder(store, SHOP) == f"its lease {KEY} ends at 2026-11-26 12:05 UTC unless it is renewed"
-    assert taken(store, NOW + timedelta(minutes=5))
+    assert acquire(store, NOW + timedelta(minutes=5))
 
 
-def test_a_run_that_died_gives_way_after_the_length_of_a_lease_and_not_before(monkeypatch):
+def test_the_lease_of_a_run_that_died_ends_after_its_duration_and_not_before(monkeypatch):
     store = ObjectStore.memory()
     with hold_lease(store, SHOP, NOW):
         left = store.get(KEY).data
     store.put(KEY, left)
-    assert not taken(store, NOW + LEASE_DURATION - timedelta(seconds=1))
-    assert taken(store, NOW + LEASE_DURATION + timedelta(seconds=5))
+    assert not acquire(store, NOW + LEASE_DURATION - timedelta(seconds=1))
+    assert acquire(store, NOW + LEASE_DURATION + timedelta(seconds=5))
 
 
-def test_every_run_renews_its_lease_as_long_as_it_works():
+def test_a_run_renews_its_lease_while_it_works():
     store, length = ObjectStore.memory(), timedelta(seconds=0.4)
     ends = set[str]()
-    with hold_lease(store, SHOP, NOW, length) as mine:
-        assert mine
+    with hold_lease(store, SHOP, NOW, length) as acquired:
+        assert acquired
         began = time.monotonic()
         while len(ends) < 8 and time.monotonic() - began < 60:
             ends.add(json.loads(store.get(KEY).data)["until"])
             time.sleep(0.02)
-        assert not taken(store, NOW)
+        assert not acquire(store, NOW)
     assert len(ends) == 8
     assert max(ends) > (NOW + length).isoformat()
-    assert taken(store, NOW + timedelta(seconds=time.monotonic() - began))
+    assert acquire(store, NOW + timedelta(seconds=time.monotonic() - began))
 
 
-def test_a_lease_that_another_run_took_is_not_renewed_over_it():
+def test_a_lease_that_another_run_took_is_not_overwritten():
     store, other = ObjectStore.memory(), until(NOW + timedelta(minutes=5))
 
-    def robbed() -> None:
+    def lose_lease() -> None:
         with hold_lease(store, SHOP, NOW, timedelta(seconds=0.2)):
             store.put(KEY, other)
             time.sleep(0.3)
             assert store.get(KEY).data == other
 
     with pytest.warns(UserWarning, match="another run took the lease"):
-        robbed()
-    assert store.get(KEY).data == other  # nor is it given back
+        lose_lease()
+    assert store.get(KEY).data == other  # this run does not give back the lease of another
 
 
-def test_a_lease_that_cannot_be_renewed_or_given_back_for_a_while_costs_no_run(monkeypatch):
+def test_a_failed_renewal_does_not_stop_the_run_or_block_the_next(monkeypatch):
     store = ObjectStore.memory()
 
     def down(*_: object) -> bool:
         raise StorageError("down")
 
-    with hold_lease(store, SHOP, NOW, timedelta(seconds=0.2)) as mine:
+    with hold_lease(store, SHOP, NOW, timedelta(seconds=0.2)) as acquired:
         monkeypatch.setattr(store, "replace", down)
         time.sleep(0.3)
-    assert mine
+    assert acquired
     monkeypatch.undo()
-    assert taken(store, NOW + timedelta(minutes=5))
+    assert acquire(store, NOW + timedelta(minutes=5))
 
 
-def test_who_runs_is_named_to_who_must_wait():
+def test_the_holder_is_described_for_a_run_that_must_wait():
     store = ObjectStore.memory()
     with hold_lease(store, SHOP, NOW):
         who = f"process {os.getpid()} on {socket.gethostname()}, since 2026-11-26T12:00:00 UTC; "
@@ -151,38 +153,38 @@ def test_who_runs_is_named_to_who_must_wait():
 
 
 @pytest.mark.parametrize("option", [[], ["--rebuild"]])
-def test_the_command_names_the_run_it_waits_for_and_the_end_of_its_lease(option, tmp_path: Path, sets_folder, capsys):
+def test_the_command_names_the_other_run_and_the_end_of_its_lease(option, tmp_path: Path, sets_folder, capsys):
     lake, now = str(tmp_path / "lake"), datetime.now(UTC).replace(tzinfo=None)
     arguments = ["detect", "--lake", lake, "--metric-set", str(sets_folder), *option]
     with hold_lease(open_store(lake), SHOP, now):
         assert main(arguments) == 1
-    said = capsys.readouterr().err
-    assert f"shop: another run of its detector is in progress: process {os.getpid()} on {socket.gethostname()}" in said
+    output = capsys.readouterr().err
     assert (
-        f"its lease {KEY} ends at {now + LEASE_DURATION:%Y-%m-%d %H:%M} UTC unless it is renewed; try again when it has ended"
-        in said
+        f"shop: another run of its detector is in progress: process {os.getpid()} on {socket.gethostname()}" in output
     )
+    end = f"{now + LEASE_DURATION:%Y-%m-%d %H:%M} UTC"
+    assert f"its lease {KEY} ends at {end} unless it is renewed; try again when it has ended" in output
 
 
 @pytest.mark.parametrize("option", [[], ["--rebuild"]])
-def test_a_run_of_the_command_holds_a_lease_of_the_one_length(option, tmp_path: Path, sets_folder, monkeypatch):
+def test_the_command_holds_a_lease_of_the_default_duration(option, tmp_path: Path, sets_folder, monkeypatch):
     seen = list[timedelta]()
     real = lease._acquire
 
-    def noted(store, key, data, now):
+    def record(store, key, data, now):
         seen.append(datetime.fromisoformat(json.loads(data)["until"]) - now)
         return real(store, key, data, now)
 
-    monkeypatch.setattr(lease, "_acquire", noted)
+    monkeypatch.setattr(lease, "_acquire", record)
     main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder), *option])
     (length,) = seen
     assert LEASE_DURATION <= length < LEASE_DURATION + timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("data", [b"", b"garbage", until(datetime(2999, 1, 1))])
-def test_the_command_warns_of_a_broken_lease_and_runs(data, tmp_path: Path, sets_folder, capsys):
+def test_the_command_warns_of_an_invalid_lease_and_runs(data, tmp_path: Path, sets_folder, capsys):
     open_store(str(tmp_path)).put(KEY, data)
     assert main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder)]) == 0
-    said = capsys.readouterr().err
-    assert said.startswith(f"anomalake: {KEY}: is not a valid lease")
-    assert "Traceback" not in said
+    output = capsys.readouterr().err
+    assert output.startswith(f"anomalake: {KEY}: is not a valid lease")
+    assert "Traceback" not in output

@@ -1,4 +1,4 @@
-"""What people are told of an alert, how often, and what happens when telling fails."""
+"""Notifications of alerts: their texts, how often they are sent, and what happens when sending fails."""
 
 import json
 from datetime import datetime
@@ -25,15 +25,15 @@ BERLIN = metric_set_yaml.parse(
 )
 
 
-def told(item: metric_set.MetricSet = BERLIN, dashboard: str = "", **more: Any) -> notification.Notification:
+def format_alert(item: metric_set.MetricSet = BERLIN, dashboard: str = "", **more: Any) -> notification.Notification:
     return notification.format_notification(alert.parse(alert_body(**more)), item, dashboard)
 
 
-def test_a_mail_says_what_when_how_severe_who_contributed_and_where_to_look():
+def test_the_long_text_shows_the_measure_time_severity_contributors_and_link():
     series = [({"platform": "pc_web", "marketplace": "us"}, 812.25)]
-    made = told(series=series, direction="above", source="anomalake")
-    assert made.subject == "[high] Web shop: Page views above the expected value"
-    assert made.long == (
+    message = format_alert(series=series, direction="above", source="anomalake")
+    assert message.subject == "[high] Web shop: Page views above the expected value"
+    assert message.long == (
         "Page views of Web shop is anomalous: above the expected value.\n"
         "\n"
         "Time         2021-02-17 12:00 (Europe/Berlin), interval PT1H\n"
@@ -48,25 +48,25 @@ def test_a_mail_says_what_when_how_severe_who_contributed_and_where_to_look():
 
 
 def test_a_short_message_fits_one_sms():
-    made = told(contributions={"platform": {"x" * 300: 100.0}})
-    assert len(made.short) == 160
-    assert made.short.startswith(
+    message = format_alert(contributions={"platform": {"x" * 300: 100.0}})
+    assert len(message.short) == 160
+    assert message.short.startswith(
         "Web shop: Page views anomalous, 2021-02-17 12:00 (Europe/Berlin), high, 71.5 of 100; platform xxx"
     )
 
 
-def test_without_a_link_the_dashboard_is_where_to_look_and_without_both_nothing_is_said():
-    assert "Details      https://dash/1\n" in told(dashboard="https://dash/1", consoleUrl=None).long
-    assert "https://dash/1" not in told(dashboard="https://dash/1").long
-    assert "Details" not in told(consoleUrl=None).long
+def test_without_a_link_the_text_shows_the_dashboard_and_without_both_no_link():
+    assert "Details      https://dash/1\n" in format_alert(dashboard="https://dash/1", consoleUrl=None).long
+    assert "https://dash/1" not in format_alert(dashboard="https://dash/1").long
+    assert "Details" not in format_alert(consoleUrl=None).long
 
 
 HOSTILE = "x\nSubject: y\r\n\x00\x1b[31m\u2028z\u202e\x85!"
 
 
-def test_no_text_of_a_sender_adds_a_line_or_a_character_that_is_not_seen_to_any_message():
-    plain = told(series=[({"platform": "a"}, 1.0)], contributions={"platform": {"a": 100.0}}, consoleUrl=None)
-    made = told(
+def test_no_text_of_a_sender_adds_a_line_or_an_invisible_character():
+    plain = format_alert(series=[({"platform": "a"}, 1.0)], contributions={"platform": {"a": 100.0}}, consoleUrl=None)
+    message = format_alert(
         series=[({"platform": HOSTILE}, 1.0)],
         contributions={"platform": {HOSTILE: 100.0}},
         consoleUrl=f"https://x/{HOSTILE}",
@@ -79,17 +79,17 @@ def test_no_text_of_a_sender_adds_a_line_or_a_character_that_is_not_seen_to_any_
         event=HOSTILE,
         dashboard=HOSTILE,
     )
-    assert made.long.count("\n") == plain.long.count("\n") + 1  # the cause
-    for text in (*made.long.split("\n"), made.subject, made.short):
+    assert message.long.count("\n") == plain.long.count("\n") + 1  # the cause
+    for text in (*message.long.split("\n"), message.subject, message.short):
         assert text.isprintable()
-    assert "Details" not in made.long
+    assert "Details" not in message.long
 
 
 @pytest.mark.parametrize("field", ["series", "contributions"])
 def test_no_name_of_a_dimension_adds_a_line(field):
     body = alert_body(**{field: [({HOSTILE: "a"}, 1.0)] if field == "series" else {HOSTILE: {"a": 1.0}}})
-    made = notification.format_notification(alert.parse(body), BERLIN)
-    assert all(line.isprintable() for line in [*made.long.split("\n"), made.subject, made.short])
+    message = notification.format_notification(alert.parse(body), BERLIN)
+    assert all(line.isprintable() for line in [*message.long.split("\n"), message.subject, message.short])
 
 
 @pytest.mark.parametrize(
@@ -110,41 +110,41 @@ def test_no_name_of_a_dimension_adds_a_line(field):
         'https://x/"',
     ],
 )
-def test_a_link_is_https_or_it_is_left_out(link):
-    assert "Details" not in told(consoleUrl=link).long
-    assert "Details      https://dash/1\n" in told(consoleUrl=link, dashboard="https://dash/1").long
-    assert "Details" not in told(consoleUrl=None, dashboard=link).long
+def test_a_link_that_is_not_https_is_omitted(link):
+    assert "Details" not in format_alert(consoleUrl=link).long
+    assert "Details      https://dash/1\n" in format_alert(consoleUrl=link, dashboard="https://dash/1").long
+    assert "Details" not in format_alert(consoleUrl=None, dashboard=link).long
 
 
-def test_a_subject_is_what_sns_takes_whatever_the_names_are():
+def test_a_subject_is_valid_for_sns_with_every_name():
     item = metric_set_yaml.parse(shop_text() + f'label: "Überschuß\\n{"x" * 200}"\n', "shop.yaml")
-    subject = told(item).subject
+    subject = format_alert(item).subject
     assert subject.isascii()
     assert subject.isprintable()
     assert len(subject) < 100
 
 
-def test_a_message_stays_within_what_sns_takes_whatever_the_sender_wrote():
+def test_a_message_is_within_the_limit_of_sns_whatever_the_sender_writes():
     huge = "貨" * 100_000
-    made = told(
+    message = format_alert(
         rootCause=huge,
         consoleUrl=f"https://{huge}",
         alertEventId=huge[:512],
         series=[({"platform": huge, "marketplace": huge}, 1.0)] * 50,
         contributions={"platform": {huge: 60.0, f"{huge}2": 40.0}, "marketplace": {huge: 100.0}},
     )
-    assert len(json.dumps({"default": made.short, "email": made.long, "sms": made.short})) < 200_000
+    assert len(json.dumps({"default": message.short, "email": message.long, "sms": message.short})) < 200_000
     again = json.loads(alert_body())
-    again["impactedMetric"]["dimensionContribution"] *= 10_000  # a dimension may be named twice
-    made = notification.format_notification(alert.parse(json.dumps(again)), BERLIN)
-    assert len(json.dumps({"default": made.short, "email": made.long, "sms": made.short})) < 200_000
+    again["impactedMetric"]["dimensionContribution"] *= 10_000  # a sender can name a dimension twice
+    message = notification.format_notification(alert.parse(json.dumps(again)), BERLIN)
+    assert len(json.dumps({"default": message.short, "email": message.long, "sms": message.short})) < 200_000
 
 
-# --- by the function
+# --- sending
 
 
 class Topic:
-    """What SNS would be asked."""
+    """An SNS client that records the requests."""
 
     def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
@@ -161,13 +161,13 @@ class Topic:
 
 @pytest.fixture
 def topic(monkeypatch) -> Topic:
-    made = Topic()
-    monkeypatch.setattr(messaging, "_client", lambda service: made)
-    return made
+    client = Topic()
+    monkeypatch.setattr(messaging, "_client", lambda service: client)
+    return client
 
 
 @pytest.fixture
-def chosen(shop) -> Settings:
+def settings(shop) -> Settings:
     return Settings(
         ObjectStore.memory(),
         (shop,),
@@ -178,19 +178,19 @@ def chosen(shop) -> Settings:
     )
 
 
-def take(chosen: Settings, *bodies: str) -> function.BatchResult:
-    return function.process_batch([Message(f"m{number}", body) for number, body in enumerate(bodies)], chosen)
+def process(settings: Settings, *bodies: str) -> function.BatchResult:
+    return function.process_batch([Message(f"m{number}", body) for number, body in enumerate(bodies)], settings)
 
 
-def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chosen, topic):
+def test_an_event_at_or_above_the_score_is_notified_once_however_often_it_arrives(settings, topic):
     bodies = [
         alert_body(event="a", score=60),
         alert_body(event="b", score=59.99),
         alert_body(event="c", score=None),
         alert_body(event="a", score=60),
     ]
-    assert take(chosen, *bodies).notified == 1
-    assert take(chosen, *bodies).notified == 0
+    assert process(settings, *bodies).notified == 1
+    assert process(settings, *bodies).notified == 0
     (sent,) = topic.published
     assert sent["TopicArn"] == "arn:topic"
     message = json.loads(sent["Message"])
@@ -204,9 +204,9 @@ def test_an_event_at_or_above_the_score_is_told_once_whoever_sends_it_again(chos
     assert sent["MessageStructure"] == "json"
 
 
-def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboard_s_link(shop, topic):
+def test_the_most_severe_alert_of_an_event_is_notified_with_the_link_of_the_dashboard(shop, topic):
     item = metric_set_yaml.parse(shop_text(name="name: my_shop"), "x")
-    chosen = Settings(
+    settings = Settings(
         ObjectStore.memory(),
         (item,),
         "parquet",
@@ -215,8 +215,8 @@ def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboa
         dashboard_url="https://dash/p-set-{metric_set}",
     )
     detector = {"anomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:my_shop", "consoleUrl": None}
-    take(
-        chosen,
+    process(
+        settings,
         alert_body(event="a", score=61, **detector),
         alert_body(event="a", score=90, **detector),
         alert_body(event="a", score=70, **detector),
@@ -227,9 +227,9 @@ def test_of_several_alerts_of_one_event_the_most_severe_is_told_with_the_dashboa
     assert "Details      https://dash/p-set-my-shop\n" in text
 
 
-def test_events_of_other_measures_and_moments_are_told_too(chosen, topic):
-    take(
-        chosen,
+def test_events_of_other_measures_and_times_are_notified_separately(settings, topic):
+    process(
+        settings,
         alert_body(event="a"),
         alert_body("revenue", event="a"),
         alert_body(event="a", timestamp="2021-02-17T12:00Z"),
@@ -237,27 +237,27 @@ def test_events_of_other_measures_and_moments_are_told_too(chosen, topic):
     assert len(topic.published) == 3
 
 
-def test_when_telling_fails_the_message_is_handed_back_and_told_the_next_time(chosen, topic):
+def test_a_failed_notification_returns_the_message_and_is_sent_with_the_next_attempt(settings, topic):
     topic.down = True
-    taken = take(chosen, alert_body(event="a"), alert_body(event="b", score=10))
-    assert (taken.failed, taken.filed) == (("m0",), 2)
-    assert isinstance(taken.error, StorageError)
+    result = process(settings, alert_body(event="a"), alert_body(event="b", score=10))
+    assert (result.failed, result.filed) == (("m0",), 2)
+    assert isinstance(result.error, StorageError)
     topic.down = False
-    assert take(chosen, alert_body(event="a")).notified == 1
+    assert process(settings, alert_body(event="a")).notified == 1
 
 
-def test_an_alert_whose_tables_failed_is_not_told(chosen, topic, monkeypatch):
-    monkeypatch.setattr(chosen.store, "create", lambda *_, **__: (_ for _ in ()).throw(StorageError("down")))
-    assert take(chosen, alert_body(event="a")).notified == 0
+def test_an_alert_that_was_not_filed_is_not_notified(settings, topic, monkeypatch):
+    monkeypatch.setattr(settings.store, "create", lambda *_, **__: (_ for _ in ()).throw(StorageError("down")))
+    assert process(settings, alert_body(event="a")).notified == 0
     assert topic.published == []
 
 
-def test_without_a_topic_nobody_is_told_and_nothing_is_marked(chosen, topic):
-    assert take(chosen._replace(topic_arn=""), alert_body()).notified == 0
-    assert list(chosen.store.list("notifications")) == []
+def test_without_a_topic_no_notification_is_sent_and_no_marker_is_written(settings, topic):
+    assert process(settings._replace(topic_arn=""), alert_body()).notified == 0
+    assert list(settings.store.list("notifications")) == []
 
 
-def test_data_that_did_not_arrive_is_told_without_a_measure():
+def test_missing_data_is_notified_without_a_measure():
     item = metric_set_yaml.parse(shop_text(), "shop.yaml")
     missing = events.build_missing_data_alert(
         item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0)

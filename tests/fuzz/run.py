@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import hostile
+import hostile_content
+import hostile_events
 from examples import alert_body, event_text
 
 HERE = Path(__file__).parent
@@ -37,10 +38,10 @@ def main(seconds: int) -> int:
             f"atheris, the fuzzer, has wheels for Python 3.11 and 3.13 on x86_64 Linux only (.ci/fuzz.txt); this is {python}\n"
         )
         return 1
-    bodies = [alert_body(), *map(event_text, hostile.FOREIGN)]
+    bodies = [alert_body(), *map(event_text, hostile_events.SERVICE_EVENTS)]
     bodies += [
         json.dumps({"TopicArn": "t", "Message": bodies[0]}),
-        *hostile.NAMES,
+        *hostile_content.HOSTILE_NAMES,
         json.dumps({"detail-type": "x", "source": "y", "detail": {}}),
     ]
     before = set(HERE.iterdir())
@@ -52,7 +53,7 @@ def main(seconds: int) -> int:
         known = sorted(
             {
                 word
-                for body in bodies[: len(hostile.FOREIGN) + 1]
+                for body in bodies[: len(hostile_events.SERVICE_EVENTS) + 1]
                 for word in words(json.loads(body))
                 if 0 < len(word) < 60
             }

@@ -18,9 +18,9 @@ with atheris.instrument_imports(include=["anomalake"]):
     from anomalake.domain.routing import find_metric_set
     from anomalake.lake import encoding, tables
 
-import hostile
+import hostile_events
 
-SETS = hostile.metric_sets()
+SETS = hostile_events.metric_sets()
 
 
 def body_of(data: bytes) -> str:
@@ -56,13 +56,15 @@ def mutated(data: bytes, most: int, seed: int) -> bytes:
     rng = random.Random(seed)
     try:
         event = json.loads(data) if seed % 2 else None
-        places = list(hostile.paths(event))
+        places = list(hostile_events.iterate_paths(event))
     except (ValueError, RecursionError):
         places = []
     if not places:
         return bytes(atheris.Mutate(data, most))
-    other = rng.choice([*hostile.WRONG, *(hostile.at(event, path) for path in places)])
-    body = hostile.change(event, rng.choice(places), lambda inner, last: inner.__setitem__(last, copy.deepcopy(other)))
+    other = rng.choice([*hostile_events.WRONG_VALUES, *(hostile_events.get_at(event, path) for path in places)])
+    body = hostile_events.change_at(
+        event, rng.choice(places), lambda inner, last: inner.__setitem__(last, copy.deepcopy(other))
+    )
     return body.encode()[:most]
 
 

@@ -52,8 +52,8 @@ EXPRESSIONS = {
     "archive key": layout._ARCHIVE_KEY.fullmatch,
     "interval key": layout._INTERVAL_KEY.fullmatch,
     "date in a key": layout._DATE_FOLDER.search,
-    "rate": propose_metric_set._AVERAGED.search,
-    "code": propose_metric_set._CODE.search,
+    "rate": propose_metric_set._AVERAGED_MEASURE.search,
+    "code": propose_metric_set._CODE_COLUMN.search,
     "wall time": lambda text: live_data.parse_wall_time(text, "yyyy-MM-dd HH:mm", "UTC"),
     "UNIX time": lambda text: live_data.parse_wall_time(text, time_patterns.UNIX, "UTC"),
     "column name": lambda text: read_table.column_names([text]),
@@ -93,7 +93,7 @@ SAMPLES = [',"', '",', "',\n", ';"a', " '\"", ',"a\n', "a\n", '"\n', "|;,\t"]
 def test_the_delimiter_of_any_file_is_found_in_linear_time(tmp_path, sample):
     def work(text):
         (tmp_path / "data.csv").write_text(text)
-        read_table._delimiter(tmp_path / "data.csv")
+        read_table.detect_delimiter(tmp_path / "data.csv")
 
     short, long = (seconds(work, sample * n) for n in (3_000, 12_000))
     assert long < 9 * max(short, 0.005)
@@ -104,7 +104,7 @@ def test_the_delimiter_of_any_file_is_found_in_linear_time(tmp_path, sample):
 def test_the_delimiter_is_found_beside_quotes_and_other_marks(tmp_path, delimiter, row):
     file = tmp_path / "data.csv"
     file.write_text(f"name{delimiter}time{delimiter}value\n" + f"{row.format(delimiter)}\n" * 20_000)
-    assert read_table._delimiter(file) == delimiter
+    assert read_table.detect_delimiter(file) == delimiter
 
 
 def test_a_file_of_one_column_is_read_as_one(tmp_path):

@@ -331,7 +331,7 @@ def test_report_times_sort_as_the_times_do(some):
 
 
 def test_a_report_time_that_cannot_be_read_is_refused_by_name():
-    with pytest.raises(AlertError, match="reportedAt: 'today' is not written like"):
+    with pytest.raises(AlertError, match="reportedAt: 'today' must look like"):
         alerts.parse(json.dumps({**json.loads(alert_body()), "reportedAt": "today"}))
 
 

@@ -24,12 +24,12 @@ def event(form="cloudwatch_eventbridge"):
     return json.loads(event_text(form))
 
 
-def test_the_three_forms_give_the_same_alert():
+def test_three_formats_give_the_same_alert():
     (alert,), *others = [read(event_text(form)) for form in FORMS]
     assert others == [(alert,), (alert,)]
 
 
-def test_the_alert_is_the_newest_point_outside_the_band():
+def test_alert_is_about_the_newest_point_outside_the_band():
     (alert,) = read(event())
     (series,) = alert.impacted_metric.relevant_time_series
     assert alert.timestamp == "2026-07-14T11:10:00Z[UTC]"
@@ -43,14 +43,14 @@ def test_the_alert_is_the_newest_point_outside_the_band():
     assert alert.alert_description == "Checkout answers unlike it usually does"
 
 
-def test_names_that_a_column_may_not_have_are_written_with_underscores():
+def test_invalid_characters_in_column_names_become_underscores():
     (alert,) = read(event())
     (series,) = alert.impacted_metric.relevant_time_series
     assert alert.impacted_metric.metric_name == "Latency_p90"
     assert {one.dimension_name: one.dimension_value for one in series.dimensions} == {"Service": "pay", "Stage": "prod"}
 
 
-def test_what_cloudwatch_does_not_say_is_null():
+def test_values_missing_in_cloudwatch_messages_are_null():
     (alert,) = read(event())
     (series,) = alert.impacted_metric.relevant_time_series
     assert (
@@ -64,13 +64,13 @@ def test_what_cloudwatch_does_not_say_is_null():
 
 
 @pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA"])
-def test_another_state_is_no_alert(state):
+def test_other_states_give_no_alert(state):
     by_bus, action, message = (event(form) for form in FORMS)
     by_bus["detail"]["state"]["value"] = action["alarmData"]["state"]["value"] = message["NewStateValue"] = state
     assert [read(one) for one in (by_bus, action, message)] == [(), (), ()]
 
 
-def test_a_state_that_cloudwatch_does_not_have_is_refused():
+def test_unknown_state_is_rejected():
     by_bus, action, message = (event(form) for form in FORMS)
     by_bus["detail"]["state"]["value"] = action["alarmData"]["state"]["value"] = message["NewStateValue"] = "ALARMED"
     for one in (by_bus, action, message):
@@ -78,14 +78,14 @@ def test_a_state_that_cloudwatch_does_not_have_is_refused():
             read(one)
 
 
-def test_a_reason_in_other_words_leaves_the_reason_data():
+def test_reason_data_is_used_if_the_reason_has_another_wording():
     by_bus = event()
     (alert,) = read(by_bus)
     by_bus["detail"]["state"]["reason"] = "set by hand"
     assert read(by_bus) == (alert,)
 
 
-def test_without_points_the_time_is_that_of_the_change_and_the_values_are_null():
+def test_alert_without_points_has_the_time_of_the_state_change_and_no_values():
     message = event("cloudwatch_sns")
     message["NewStateReason"] = "set by hand"
     (alert,) = read(message)
@@ -94,7 +94,7 @@ def test_without_points_the_time_is_that_of_the_change_and_the_values_are_null()
     assert (series.metric_value, series.lower_bound, series.upper_bound, alert.direction) == (None,) * 4
 
 
-def test_one_bound_is_enough():
+def test_direction_needs_only_one_bound():
     message = event("cloudwatch_sns")
     message["NewStateReason"] = (
         "Thresholds Crossed: 1 of the last 1 datapoints [3.5 (22/11/25 00:57:00)] was less than the lower thresholds [4.0]."
@@ -105,7 +105,7 @@ def test_one_bound_is_enough():
     assert (series.metric_value, series.lower_bound, series.upper_bound) == (3.5, 4.0, None)
 
 
-def test_a_message_of_sns_without_arn_names_its_detector_without_region():
+def test_detector_of_an_sns_message_without_arn_has_no_region():
     message = event("cloudwatch_sns")
     del message["AlarmArn"]
     assert read(message)[0].anomaly_detector_arn == "arn:aws:cloudwatch::111122223333:alarm:checkout-latency"
@@ -116,7 +116,7 @@ def optional(alert):
     return {one.dimension_name: one.dimension_value for one in series.optional_dimensions}
 
 
-def test_statistic_namespace_account_region_and_alarm_are_optional_dimensions_in_all_forms():
+def test_statistic_namespace_account_region_and_alarm_are_optional_dimensions_in_all_formats():
     expected = {
         "metric_namespace": "Shop/Checkout",
         "metric_statistic": "p90",
@@ -127,7 +127,7 @@ def test_statistic_namespace_account_region_and_alarm_are_optional_dimensions_in
     assert [optional(*read(event_text(form))) for form in FORMS] == [expected] * 3
 
 
-def test_a_metric_of_another_account_says_that_account():
+def test_metric_of_another_account_has_that_account():
     by_bus, message = event(), event("cloudwatch_sns")
     by_bus["detail"]["configuration"]["metrics"][0]["accountId"] = message["Trigger"]["Metrics"][0]["AccountId"] = (
         "444455556666"
@@ -135,7 +135,7 @@ def test_a_metric_of_another_account_says_that_account():
     assert [optional(*read(one))["metric_account"] for one in (by_bus, message)] == ["444455556666"] * 2
 
 
-def test_a_message_without_arn_says_the_region_by_its_display_name():
+def test_message_without_arn_gives_the_display_name_of_the_region():
     message = event("cloudwatch_sns")
     del message["AlarmArn"]
     assert optional(*read(message))["metric_region"] == "EU (Ireland)"
@@ -162,7 +162,7 @@ def on_expression(expression, *metrics, label="Error rate"):
     return by_bus
 
 
-def test_an_expression_is_a_measure_of_what_all_its_metrics_share():
+def test_expression_has_the_dimensions_that_all_its_metrics_share():
     errors = metric("HTTPCode_Target_5XX_Count", "m1", LoadBalancer="app/one", TargetGroup="a")
     requests = metric("RequestCount", "m2", LoadBalancer="app/one", TargetGroup="b")
     (alert,) = read(on_expression("100 * m1 / m2", errors, requests))
@@ -189,7 +189,7 @@ def test_an_expression_is_a_measure_of_what_all_its_metrics_share():
         "e1 + m1 / m2",
     ],
 )
-def test_metrics_are_found_through_other_expressions_functions_and_circles(expression):
+def test_metrics_are_found_through_expressions_functions_and_cycles(expression):
     one, two = metric("Errors", "m1", LoadBalancer="x"), metric("Requests", "m2", LoadBalancer="x", stat="Average")
     unrelated = metric("Other", "n3", LoadBalancer="y") if expression != "SUM(METRICS())" else two
     (alert,) = read(on_expression(expression, one, two, unrelated, {"id": "e2", "expression": "m1 / m2"}))
@@ -198,7 +198,7 @@ def test_metrics_are_found_through_other_expressions_functions_and_circles(expre
     assert "metric_statistic" not in found
 
 
-def test_a_name_in_quotes_is_no_metric_of_an_expression():
+def test_quoted_name_is_not_a_metric_of_an_expression():
     (alert,) = read(
         on_expression(
             "SEARCH('{AWS/EC2,m2} m2', 'Sum') + m1",
@@ -209,7 +209,7 @@ def test_a_name_in_quotes_is_no_metric_of_an_expression():
     assert optional(alert)["Host"] == "x"
 
 
-def test_an_expression_without_metrics_still_says_account_region_and_alarm():
+def test_expression_without_metrics_has_account_region_and_alarm():
     (alert,) = read(on_expression("SEARCH('{AWS/EC2,InstanceId} CPU', 'Sum')"))
     assert optional(alert) == {
         "metric_account": "111122223333",
@@ -257,7 +257,7 @@ PAIRS["load balancers"][1]["resources"] = [f"{ARN}-2"]
 
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize(("dimensions", "series"), [(ALL, 2), ("Service, Stage", 1)])
-def test_what_shares_measure_and_interval_is_two_series_where_the_set_tells_them_apart_and_two_events_anyway(
+def test_two_alarms_on_one_measure_are_two_events_and_two_series_if_the_metric_set_distinguishes_them(
     tmp_path, pair, dimensions, series
 ):
     item = metric_set_yaml.parse(CHECKOUT % dimensions, "checkout")
@@ -275,14 +275,14 @@ def test_what_shares_measure_and_interval_is_two_series_where_the_set_tells_them
     assert len(connection.sql("SELECT * FROM anomalies_with_live").fetchall()) == series
 
 
-def test_an_alarm_of_very_many_metrics_is_refused_by_name():
+def test_alarm_with_too_many_metrics_is_rejected():
     by_bus = event()
     by_bus["detail"]["configuration"]["metrics"] = [metric("E", f"m{number}") for number in range(501)]
     with pytest.raises(AlertError, match=r"length <= 500 - at `\$.detail.configuration.metrics"):
         read(by_bus)
 
 
-def test_each_change_of_state_is_an_event_of_its_own():
+def test_each_state_change_is_an_event_of_its_own():
     later = event()
     later["detail"]["state"]["timestamp"] = "2026-07-14T12:15:40.216+0000"
     assert read(later)[0].event_id != read(event())[0].event_id
@@ -296,14 +296,14 @@ def test_each_change_of_state_is_an_event_of_its_own():
         [{"id": "a", "expression": "ANOMALY_DETECTION_BAND(m9)"}],
     ],
 )
-def test_an_alarm_on_no_band_is_refused(metrics):
+def test_alarm_without_a_band_is_rejected(metrics):
     by_bus = event()
     by_bus["detail"]["configuration"]["metrics"] = metrics
     with pytest.raises(AlertError, match="'checkout-latency' has no ANOMALY_DETECTION_BAND"):
         read(by_bus)
 
 
-def test_a_field_that_is_wrong_is_named():
+def test_invalid_field_is_named():
     by_bus = event()
     del by_bus["detail"]["state"]["timestamp"]
     with pytest.raises(AlertError, match=r"not an alarm of CloudWatch: .*`timestamp` - at `\$.detail.state`"):

@@ -39,7 +39,7 @@ def contributions(alert):
     }
 
 
-def test_the_spend_of_the_anomaly_is_filed_under_the_day_it_began():
+def test_spend_of_an_anomaly_is_stored_under_its_first_day():
     alert = read(event_text("cost_eventbridge"))
     (series,) = alert.impacted_metric.relevant_time_series
     assert (alert.timestamp, alert.impacted_metric.metric_name, alert.anomaly_score) == (
@@ -52,7 +52,7 @@ def test_the_spend_of_the_anomaly_is_filed_under_the_day_it_began():
     assert alert.console_url.startswith("https://console.aws.amazon.com/cost-management/")
 
 
-def test_money_becomes_per_cent_by_dimension():
+def test_amounts_become_percentages_by_dimension():
     assert contributions(read(event_text("cost_eventbridge"))) == {
         "service": {"Amazon EC2": 100.0},
         "region": {"eu-west-1": 93.88, "eu-central-1": 6.12},
@@ -61,7 +61,7 @@ def test_money_becomes_per_cent_by_dimension():
     }
 
 
-def test_the_series_has_the_dimension_that_the_monitor_watches_and_no_other():
+def test_series_has_only_the_dimension_that_the_monitor_watches():
     def dimensions(value):
         (series,) = read({**detail(), "dimensionValue": value}).impacted_metric.relevant_time_series
         return {one.dimension_name: one.dimension_value for one in series.dimensions}
@@ -85,7 +85,7 @@ def test_monitor_monitored_value_and_account_are_optional_dimensions(name):
     }
 
 
-def test_a_monitor_without_name_is_named_by_its_id():
+def test_monitor_without_a_name_has_its_id_as_name():
     assert optional(read({**detail(), "monitorName": None}))["monitor"] == MONITOR.rpartition("/")[2]
 
 
@@ -101,7 +101,7 @@ OTHER = MONITOR.replace("3f1c9a52", "99999999")
         {"monitorArn": OTHER, "monitorName": None},
     ],
 )
-def test_two_values_or_monitors_of_one_day_are_two_series_and_in_a_set_of_before_two_events(tmp_path, different):
+def test_two_values_or_monitors_on_one_day_are_two_series_or_in_an_old_metric_set_two_events(tmp_path, different):
     one = {**detail(), "dimensionValue": "team-a"}
     bodies = [json.dumps(one), json.dumps({**one, "anomalyId": "another", **different})]
     old = metric_set_yaml.parse(re.sub(r"\n  - {name: (monitor|monitored_value|account),.*", "", AWS_COST), "aws_cost")
@@ -118,7 +118,7 @@ def test_two_values_or_monitors_of_one_day_are_two_series_and_in_a_set_of_before
         assert len(connection.sql("SELECT * FROM anomalies_with_live").fetchall()) == series
 
 
-def test_the_envelope_of_eventbridge_or_sns_says_when_it_was_reported():
+def test_report_time_comes_from_the_envelope_of_eventbridge_or_sns():
     by_bus, message = json.loads(event_text("cost_eventbridge")), event_text("cost_sns")
     assert read(by_bus).reported_at == "2026-07-14T16:20:00.000Z"
     assert (
@@ -128,7 +128,7 @@ def test_the_envelope_of_eventbridge_or_sns_says_when_it_was_reported():
     assert (read(message).reported_at, read({**by_bus, "time": "soon"}).reported_at) == (None, None)
 
 
-def test_the_message_of_sns_is_read_with_its_own_names_and_gaps():
+def test_sns_message_with_its_own_field_names_is_read():
     alert = read(event_text("cost_sns"))
     (series,) = alert.impacted_metric.relevant_time_series
     assert [(one.dimension_name, one.dimension_value) for one in series.dimensions] == [("service", "Amazon EC2")]
@@ -137,7 +137,7 @@ def test_the_message_of_sns_is_read_with_its_own_names_and_gaps():
     assert alert.root_cause.startswith("Amazon EC2, eu-west-1, 111122223333, EU-BoxUsage:c7g.4xlarge; ")
 
 
-def test_a_later_message_about_an_anomaly_is_the_same_event():
+def test_later_message_about_an_anomaly_has_the_same_event_id():
     later = {**detail(), "anomalyEndDate": "2026-07-16T00:00:00Z", "impact": {"totalActualSpend": 2000.0}}
     assert (
         read(later).event_id
@@ -148,16 +148,16 @@ def test_a_later_message_about_an_anomaly_is_the_same_event():
 
 
 @pytest.mark.parametrize("score", [None, 1.2, -0.1])
-def test_a_score_that_is_no_share_is_none(score):
+def test_score_outside_0_to_1_is_null(score):
     assert read({**detail(), "anomalyScore": {"maxScore": score}}).anomaly_score is None
 
 
-def test_a_day_without_a_time_is_its_midnight():
+def test_date_without_a_time_means_midnight():
     assert f"{read({**detail(), 'anomalyStartDate': '2026-07-13'}).instant:%Y-%m-%d %H:%M}" == "2026-07-13 00:00"
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
-def test_contributions_add_up_to_one_hundred_or_there_are_none(money):
+def test_contributions_add_up_to_one_hundred_or_are_empty(money):
     causes = [
         {"service": f"s{number % 3}", "region": f"r{number}", "impact": {"contribution": one}}
         for number, one in enumerate(money)
@@ -170,7 +170,7 @@ def test_contributions_add_up_to_one_hundred_or_there_are_none(money):
 @pytest.mark.parametrize(
     ("field", "value"), [("anomalyId", ""), ("monitorArn", None), ("anomalyStartDate", "soon"), ("rootCauses", [1])]
 )
-def test_a_field_that_is_wrong_is_named(field, value):
+def test_invalid_field_is_named(field, value):
     with pytest.raises(
         AlertError,
         match="timestamp" if field == "anomalyStartDate" else rf"not an anomaly of AWS Cost.* at `\$.{field}",

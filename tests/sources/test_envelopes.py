@@ -66,21 +66,21 @@ WRAPPINGS = {
 
 
 @pytest.mark.parametrize("name", WRAPPINGS)
-def test_a_wrapped_event_is_the_event_and_stays_as_received(name):
+def test_event_in_an_envelope_is_read_and_kept_as_received(name):
     wrapped = json.dumps(WRAPPINGS[name](ONE))
     assert sources.split_message(wrapped) == [wrapped]
     assert sources.read(wrapped, ()) == sources.read(ONE, ())
 
 
 @given(st.lists(st.sampled_from(sorted(WRAPPINGS)), max_size=3))
-def test_wrappings_may_be_wrapped(names):
+def test_envelopes_can_be_nested(names):
     body = ONE
     for name in names:
         body = json.dumps(WRAPPINGS[name](body))
     assert sources.read(body, ()) == sources.read(ONE, ())
 
 
-def test_a_bare_byte_order_mark_is_no_part_of_the_event():
+def test_byte_order_mark_is_removed():
     assert sources.read("\ufeff" + ONE, ()) == sources.read(ONE, ())
 
 
@@ -108,18 +108,18 @@ LISTS = {
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_of_events_is_each_of_them(name):
+def test_list_is_split_into_its_events(name):
     bodies = sources.split_message(json.dumps(LISTS[name](ONE, TWO)))
     assert [sources.read(body, ())[0].event_id for body in bodies] == ["one", "two"]
 
 
-def test_lines_of_json_are_an_event_each_and_a_broken_line_is_alone():
+def test_json_lines_are_one_event_each_and_an_invalid_line_stands_alone():
     assert sources.split_message(f"{ONE}\n\n{TWO}\n") == [ONE, TWO]
     assert sources.split_message(f'{ONE}\n{{"alert\n{TWO}') == [ONE, '{"alert', TWO]
 
 
 @pytest.mark.parametrize("body", ['{"hits": {"hits": []}}', '{"Anomalies": []}'])
-def test_an_answer_that_found_nothing_has_no_events(body):
+def test_empty_response_has_no_events(body):
     assert sources.split_message(body) == []
 
 
@@ -131,20 +131,20 @@ def test_an_answer_that_found_nothing_has_no_events(body):
         {"eventSource": "s3.amazonaws.com", "body": ONE}, {"detail-type": "x", "source": "aws.ec2", "detail": {}}, {"Message": ONE},
     ],
 )  # fmt: skip
-def test_what_only_looks_like_an_envelope_stays_what_it_is(event):
+def test_event_that_resembles_an_envelope_is_not_opened(event):
     body = json.dumps(event)
     assert sources.split_message(body) == [body]
     with pytest.raises(AlertError, match="no known source"):
         sources.read(body, ())
 
 
-def test_more_events_than_one_message_may_hold_are_refused_in_words():
+def test_message_with_too_many_events_is_rejected():
     assert len(sources.split_message(json.dumps([1] * 100), 100)) == 100
     with pytest.raises(AlertError, match="contains more than 100 events; send them in several"):
         sources.split_message(json.dumps([1] * 101), 100)
 
 
-def test_the_answer_of_get_anomalies_gives_the_alerts_of_the_events():
+def test_get_anomalies_gives_the_same_alerts_as_the_events():
     event = json.loads(event_text("cost_eventbridge"))["detail"]
 
     def pascal(found):
@@ -182,7 +182,7 @@ def test_the_answer_of_get_anomalies_gives_the_alerts_of_the_events():
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=4), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
     st.sampled_from(["Message", "TopicArn", "Records", "body", "requestContext", "http", "hits", "_source", "Anomalies", "detail", "source", "x"]),
     inner, max_size=4), max_leaves=12))  # fmt: skip
-def test_splitting_never_surprises_and_is_done_once(event):
+def test_split_raises_only_alert_error_and_is_idempotent(event):
     for body in sources.split_message(json.dumps(event)):
         try:
             sources.read(body, ())

@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 import hostile
+import hostile_events
 
 TOP = Path(__file__).parents[2]
 LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the limits on memory are those of Linux")
@@ -20,7 +21,7 @@ def environment(tmp_path, s3_endpoint):
     """What the function is set to: metric sets for every source, and people who are told of what scores 90 or more."""
     folder = tmp_path / "sets"
     folder.mkdir()
-    for name, text in hostile.SETS.items():
+    for name, text in hostile_events.METRIC_SETS.items():
         (folder / f"{name}.yaml").write_text(text, "utf-8")
     keys = {
         "AWS_ACCESS_KEY_ID": "k",
@@ -65,5 +66,5 @@ def test_thousands_of_hostile_events_are_filed_or_kept_with_a_true_reason_within
     assert {path.name for path in tmp_path.iterdir()} == ({"sets", "lake"} if where == "folder" else {"sets"})
 
 
-def test_the_events_are_the_same_in_every_run():
+def test_hostile_events_are_the_same_in_every_run():
     assert list(hostile.messages()) == list(hostile.messages())

@@ -1,4 +1,4 @@
-"""Home-made events: a metric set's mapping reads them."""
+"""Custom events: the mapping of a metric set reads them."""
 
 import json
 from pathlib import Path
@@ -42,12 +42,12 @@ def read(event, *sets):
     return sources.read(json.dumps(event), sets or (mapped(),))
 
 
-def test_a_mapping_gives_fields_of_an_alert_and_no_other():
+def test_mapping_accepts_only_fields_of_an_alert():
     named = {field.encode_name for kind in (Alert, ImpactedMetric) for field in msgspec.structs.fields(kind)}
     assert set(MAPPING_FIELDS) - {"each", "scale"} == named - {"impactedMetric", "anomalyDetectorArn", "alertArn"}
 
 
-def test_an_event_is_an_alert_of_the_set_that_maps_it():
+def test_event_becomes_an_alert_of_the_metric_set_that_maps_it():
     (alert,) = read(EVENT)
     (series,) = alert.impacted_metric.relevant_time_series
     assert (alert.impacted_metric.metric_name, alert.timestamp, alert.anomaly_score, alert.source) == (
@@ -60,7 +60,7 @@ def test_an_event_is_an_alert_of_the_set_that_maps_it():
     assert find_metric_set(alert.anomaly_detector_arn, (mapped("store"), mapped())).name == "shop"
 
 
-def test_the_worked_example_reads_grafana_s_firing_alerts():
+def test_example_mapping_reads_firing_alerts_of_grafana():
     (alert,) = sources.read(event_text("mapping_grafana"), (GRAFANA,))
     (series,) = alert.impacted_metric.relevant_time_series
     assert (alert.event_id, alert.source, alert.anomaly_score) == (
@@ -72,14 +72,14 @@ def test_the_worked_example_reads_grafana_s_firing_alerts():
     assert (alert.alert_name, alert.alert_description) == ("orders off", "fewer orders than usual")
 
 
-def test_each_part_is_an_alert_of_its_own_and_an_empty_list_is_none():
+def test_each_part_is_an_alert_and_an_empty_list_gives_none():
     item = mapped(each="parts")
     found = read({"parts": [EVENT, {**EVENT, "platform": "app"}]}, item)
     assert len({alert.event_id for alert in found}) == 2
     assert read({"parts": []}, item) == ()
 
 
-def test_an_id_is_made_of_measure_time_and_series_where_none_is_mapped():
+def test_id_is_derived_from_measure_time_and_series_by_default():
     (alert,), (again,), (later,) = (
         read({**EVENT, **more}) for more in ({}, {"score": 99, "value": 4}, {"at": "2026-07-14T11:25:00Z"})
     )
@@ -90,28 +90,28 @@ def test_an_id_is_made_of_measure_time_and_series_where_none_is_mapped():
     ("grade", "scale", "score"),
     [(0.29, "100", 29.0), (0.815, "1e2", 81.5), (0, "100", 0.0), (715, "0.1", 71.5), (None, "100", None)],
 )
-def test_a_grade_is_scaled_to_a_score(grade, scale, score):
+def test_grade_is_scaled_to_a_score(grade, scale, score):
     assert read({**EVENT, "score": grade}, mapped(scale=scale))[0].anomaly_score == score
 
 
-def test_a_scale_may_be_written_as_a_number():
+def test_scale_can_be_a_number():
     text = shop_text() + "mapping: {metricName: metric, timestamp: at, anomalyScore: score, scale: 100}\n"
     assert read({**EVENT, "score": 0.5}, metric_set_yaml.parse(text, "shop"))[0].anomaly_score == 50.0
 
 
 @pytest.mark.parametrize("scale", ["0", "-1", "nan", ".inf", "1e999", "true", "score", "[1]", f"'{'9' * 400}'"])
-def test_a_scale_that_is_no_positive_number_is_refused(scale):
+def test_scale_that_is_not_positive_is_rejected(scale):
     text = shop_text() + f"mapping: {{metricName: metric, timestamp: at, scale: {scale}}}\n"
     with pytest.raises(UserError, match=r"shop: mapping(.scale|\[...\]): "):
         metric_set_yaml.parse(text, "shop")
 
 
-def test_a_scaled_score_beyond_one_hundred_is_refused():
+def test_scaled_score_above_one_hundred_is_rejected():
     with pytest.raises(AlertError, match="anomalyScore: 7150 must be from 0 to 100"):
         read(EVENT, mapped(scale="100"))
 
 
-def test_a_score_that_is_no_number_is_refused_whatever_the_scale():
+def test_score_that_is_not_a_number_is_rejected_with_any_scale():
     with pytest.raises(AlertError, match=r"got `str` - at `\$.anomalyScore`"):
         read({**EVENT, "score": "high"}, mapped(scale="100"))
 
@@ -123,13 +123,13 @@ SERIES_EXPECTED = SERIES.replace("value,", "value, expectedValue: expected,")
     ("expected", "given", "direction"),
     [(5, None, "below"), (1, None, "above"), (3, None, None), (None, None, None), (5, "above", "above")],
 )
-def test_the_direction_follows_from_value_and_expected_value_where_the_event_says_none(expected, given, direction):
+def test_direction_follows_from_value_and_expected_value_by_default(expected, given, direction):
     item = mapped(relevantTimeSeries=SERIES_EXPECTED, direction="direction")
     assert read({**EVENT, "expected": expected, "direction": given}, item)[0].direction == direction
 
 
 @pytest.mark.parametrize("at", ["2026-07-14T12:00:00.5Z", 1_784_030_400.5, 1_784_030_400_500])
-def test_the_time_of_the_report_may_be_mapped(at):
+def test_report_time_can_be_mapped(at):
     assert read({**EVENT, "sent": at}, mapped(reportedAt="sent"))[0].reported_at == "2026-07-14T12:00:00.500Z"
 
 
@@ -143,7 +143,7 @@ def test_the_time_of_the_report_may_be_mapped(at):
             {"source": "shop", "detail-type": "x", "detail": json.loads(body), "time": "2026-07-14T12:00:00.500Z"})},
     ],
 )  # fmt: skip
-def test_the_innermost_envelope_says_when_it_was_reported_where_the_event_does_not(wrap):
+def test_report_time_comes_from_the_innermost_envelope_by_default(wrap):
     assert read(wrap(json.dumps(EVENT)))[0].reported_at == "2026-07-14T12:00:00.500Z"
     assert (
         read(wrap(json.dumps({**EVENT, "sent": 1_784_030_399})), mapped(reportedAt="sent"))[0].reported_at
@@ -152,17 +152,17 @@ def test_the_innermost_envelope_says_when_it_was_reported_where_the_event_does_n
 
 
 @pytest.mark.parametrize("sent", ["soon", 5, None, {"a": 1}, "9999-01-01T00:00:00Z"])
-def test_an_envelope_whose_time_cannot_be_read_costs_the_alert_nothing(sent):
+def test_invalid_time_of_an_envelope_does_not_affect_the_alert(sent):
     assert read({"TopicArn": "t", "Message": json.dumps(EVENT), "Timestamp": sent})[0].reported_at is None
     assert read({"source": "shop", "detail-type": "x", "detail": EVENT, "time": sent})[0].reported_at is None
 
 
 @pytest.mark.parametrize("at", [1_784_028_000, 1_784_028_000_000, 1_784_028_000.5])
-def test_a_time_may_be_a_number_of_seconds_or_milliseconds(at):
+def test_time_can_be_a_number_of_seconds_or_milliseconds(at):
     assert read({**EVENT, "at": at})[0].timestamp == "2026-07-14T11:20:00Z[UTC]"
 
 
-def test_what_the_expressions_do_not_find_is_null():
+def test_expression_that_finds_nothing_gives_null():
     (alert,) = read({**EVENT, "score": None, "value": None})
     assert (alert.anomaly_score, alert.direction, alert.impacted_metric.relevant_time_series[0].metric_value) == (
         None,
@@ -171,7 +171,7 @@ def test_what_the_expressions_do_not_find_is_null():
     )
 
 
-def test_every_set_that_maps_an_event_gets_it_and_one_that_cannot_read_it_costs_no_other():
+def test_all_matching_mappings_read_an_event_and_a_failure_does_not_affect_the_others():
     assert [alert.anomaly_detector_arn.rpartition(":")[2] for alert in read(EVENT, mapped("a"), mapped("b"))] == [
         "a",
         "b",
@@ -213,6 +213,6 @@ def test_every_set_that_maps_an_event_gets_it_and_one_that_cannot_read_it_costs_
         (EVENT, {"direction": "nosuch(score)"}, "direction: 'nosuch.*' cannot be evaluated: Unknown function"),
     ],
 )
-def test_what_no_mapping_reads_is_refused_with_the_reason(event, more, told):
+def test_event_that_no_mapping_can_read_is_rejected_with_the_reason(event, more, told):
     with pytest.raises(AlertError, match=told):
         read(event, mapped(**more))

@@ -13,7 +13,7 @@ def read(**replaced):
     return sources.read(json.dumps({**json.loads(event_text("opensearch_result")), **replaced}), ())
 
 
-def test_each_feature_with_a_share_is_an_alert_of_its_own():
+def test_each_contributing_feature_is_an_alert():
     found = read()
     assert [alert.impacted_metric.metric_name for alert in found] == ["requests", "error_rate"]
     assert len({alert.event_id for alert in found}) == 2
@@ -21,7 +21,7 @@ def test_each_feature_with_a_share_is_an_alert_of_its_own():
 
 
 @pytest.mark.parametrize("attribution", [None, [], [{"feature_id": "aF1", "data": 0}]])
-def test_without_shares_each_feature_is_one(attribution):
+def test_each_feature_is_an_alert_if_none_contributes(attribution):
     assert [alert.impacted_metric.metric_name for alert in read(relevant_attribution=attribution)] == [
         "requests",
         "error_rate",
@@ -46,7 +46,7 @@ def test_score_time_value_and_the_likeliest_expected_value():
     }
 
 
-def test_what_opensearch_does_not_say_is_null():
+def test_values_missing_in_opensearch_results_are_null():
     alert, _ = read(entity=None, expected_values=None)
     (series,) = alert.impacted_metric.relevant_time_series
     assert (series.expected_value, series.lower_bound, series.upper_bound, alert.direction, alert.console_url) == (
@@ -56,11 +56,11 @@ def test_what_opensearch_does_not_say_is_null():
 
 
 @pytest.mark.parametrize("grade", [0, 0.0, None])
-def test_a_normal_result_is_no_alert(grade):
+def test_normal_result_gives_no_alert(grade):
     assert read(anomaly_grade=grade) == ()
 
 
-def test_another_entity_is_another_event():
+def test_another_entity_gives_another_event():
     entity = [{"name": "host.keyword", "value": "web-8"}, {"name": "zone", "value": "b"}]
     assert not {alert.event_id for alert in read()} & {alert.event_id for alert in read(entity=entity)}
     assert [alert.event_id for alert in read(entity=entity)] == [alert.event_id for alert in read(entity=entity[::-1])]
@@ -80,17 +80,17 @@ MANY = {"feature_id": "f", "name": "n", "value": "v"}
         ("entity", [MANY] * 101),
     ],
 )
-def test_a_field_that_is_wrong_is_named(field, value):
+def test_invalid_field_is_named(field, value):
     with pytest.raises(AlertError, match=rf"not a result of OpenSearch.* at `\$.{field}"):
         read(**{field: value})
 
 
-def test_a_grade_beyond_one_is_refused():
+def test_grade_above_one_is_rejected():
     with pytest.raises(AlertError, match="anomalyScore: 120 must be from 0 to 100"):
         read(anomaly_grade=1.2)
 
 
-def test_an_anomaly_of_no_feature_is_refused_and_a_normal_result_without_features_is_no_alert():
+def test_anomaly_without_features_is_rejected_and_a_normal_result_without_features_gives_no_alert():
     with pytest.raises(AlertError, match="feature_data: is empty"):
         read(feature_data=[])
     assert read(feature_data=[], anomaly_grade=0) == ()
@@ -106,7 +106,7 @@ LATE = {
 }
 
 
-def test_an_anomaly_that_is_detected_late_is_of_the_past_values_and_their_time():
+def test_late_anomaly_has_the_past_values_and_their_time():
     late = {
         "past_values": [
             {**one, "feature_id": other["feature_id"]}
@@ -123,27 +123,27 @@ def features():
     return json.loads(event_text("opensearch_result"))["feature_data"]
 
 
-def test_the_direction_of_a_late_anomaly_is_that_of_its_past_value():
+def test_direction_of_a_late_anomaly_follows_from_its_past_value():
     late = {"past_values": [{"feature_id": one["feature_id"], "data": 9_999.0} for one in features()]}
     assert [alert.direction for alert in read(**LATE | late)] == ["above", "above"]
 
 
-def test_a_feature_without_a_past_value_has_none_and_not_the_current_one():
+def test_feature_without_a_past_value_has_no_value():
     alert, _ = read(**LATE | {"past_values": [{"feature_id": "other", "data": 1.0}]})
     assert (alert.impacted_metric.relevant_time_series[0].metric_value, alert.direction) == (None, None)
 
 
 @pytest.mark.parametrize("past", [None, []])
-def test_without_past_values_the_current_ones_and_their_time_count(past):
+def test_current_values_are_used_without_past_values(past):
     assert read(past_values=past, approx_anomaly_start_time=LATE["approx_anomaly_start_time"]) == read()
 
 
-def test_past_values_without_their_time_are_refused():
+def test_past_values_without_a_time_are_rejected():
     with pytest.raises(AlertError, match="approx_anomaly_start_time: is missing"):
         read(past_values=LATE["past_values"])
 
 
-def test_a_late_result_is_a_later_report_of_the_event_that_was_then():
+def test_late_result_is_a_later_report_of_the_earlier_event():
     (then, _), (late, _) = (
         read(data_start_time=LATE["approx_anomaly_start_time"], execution_end_time=1_784_023_300_000),
         read(**LATE, execution_end_time=1_784_026_900_123),

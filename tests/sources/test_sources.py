@@ -49,7 +49,7 @@ def damaged(draw):
 
 
 @given(damaged())
-def test_a_damaged_event_is_read_or_refused_and_never_surprises(event):
+def test_damaged_event_raises_only_alert_error(event):
     try:
         found = sources.read(json.dumps(event), EXAMPLES)
     except AlertError:
@@ -58,7 +58,7 @@ def test_a_damaged_event_is_read_or_refused_and_never_surprises(event):
 
 
 @given(damaged())
-def test_ids_are_the_same_whenever_an_event_is_read(event):
+def test_ids_are_the_same_each_time_an_event_is_read(event):
     def ids():
         try:
             return [alert.alert_event_id for alert in sources.read(json.dumps(event), EXAMPLES)]
@@ -82,7 +82,7 @@ def test_ids_are_the_same_whenever_an_event_is_read(event):
         '{"AlarmName": 1, "NewStateValue": 1}',
     ],
 )
-def test_what_is_no_event_is_refused(body):
+def test_text_that_is_not_an_event_is_rejected(body):
     with pytest.raises(AlertError):
         sources.read(body, EXAMPLES)
 
@@ -98,7 +98,7 @@ def test_what_is_no_event_is_refused(body):
         "mapping_grafana",
     ],
 )
-def test_an_event_finds_its_home_in_the_metric_sets_that_come_along(name):
+def test_example_events_match_the_metric_sets_of_the_project(name):
     store = ObjectStore.memory()
     outcome = ingest_messages([Message("m", event_text(name))], store, EXAMPLES, "csv")
     assert (outcome.quarantined, outcome.failed_ids) == ((), ())
@@ -109,12 +109,12 @@ def test_an_event_finds_its_home_in_the_metric_sets_that_come_along(name):
     "wrap", [lambda body: {"TopicArn": "t", "Message": body}, lambda body: {"Records": [{"Sns": {"Message": body}}]}]
 )
 @pytest.mark.parametrize("name", sorted(EVENTS))
-def test_an_event_in_an_envelope_of_sns_is_the_event(name, wrap):
+def test_event_in_an_sns_envelope_is_read(name, wrap):
     body = json.dumps(EVENTS[name])
     assert sources.read(json.dumps(wrap(body)), EXAMPLES) == sources.read(body, EXAMPLES)
 
 
-def test_jmespath_is_not_loaded_where_nothing_is_mapped():
+def test_jmespath_is_not_imported_without_a_mapping():
     code = f"import sys; from anomalake import sources; sources.read({event_text('cost_sns')!r}, ()); print('jmespath' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
@@ -122,7 +122,7 @@ def test_jmespath_is_not_loaded_where_nothing_is_mapped():
     )
 
 
-def test_the_readme_s_source_is_one(tmp_path):
+def test_example_of_the_readme_is_a_source(tmp_path):
     event, module = re.search(
         r"```json\n(.*?)```.*?```python\n(.*?)```",
         (TOP / "src/anomalake/sources/README.md").read_text("utf-8"),
@@ -138,7 +138,7 @@ def test_the_readme_s_source_is_one(tmp_path):
     assert (alert.event_id, alert.anomaly_score, alert.direction) == ("a-17", 80.0, "below")
 
 
-def test_every_source_is_described():
+def test_every_source_is_documented():
     described = (TOP / "docs/alerts.md").read_text("utf-8")
     for source in (*sources.SOURCES, sources.mapping):
         assert f"`{source.SOURCE}`" in described

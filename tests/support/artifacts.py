@@ -1,4 +1,7 @@
-"""The built functions: where their artifacts lie, and how to run them as Lambda would, on Python 3.13 and nothing but the artifacts."""
+"""The built functions: the location of their artifacts, and running them as Lambda does.
+
+A function runs on Python 3.13 with the standard library and the artifacts only.
+"""
 
 import json
 import platform
@@ -22,25 +25,27 @@ KEYS = {
 
 
 class Function(NamedTuple):
-    """A built function: its logical id, its layers (without the architecture), the module it starts with, and the most bytes of all that."""
+    """A built function: its logical id, its layers (without the architecture), its first module, and its maximum
+    size.
+    """
 
     id: str
     layers: tuple[str, ...]
     module: str
-    most: int
+    max_bytes: int
 
     def folders(self, architecture: str) -> list[Path]:
-        """What Lambda unpacks: the function's folder, then its layers'."""
+        """The folders that Lambda unpacks: the one of the function, then those of its layers."""
         folders = [BUILD / self.id, *(BUILD / f"{layer}Layer{architecture}" for layer in self.layers)]
         for folder in folders:
-            assert folder.is_dir(), f"{folder} is missing: `make build` makes it"
+            assert folder.is_dir(), f"{folder} is missing; run `make build`"
         return folders
 
 
 INGEST = Function("IngestFunction", ("Base",), "anomalake.functions.ingest", 120_000_000)
 DETECT = Function("DetectFunction", ("Base", "Numpy"), "anomalake.functions.detect", 200_000_000)
 
-# Runs `code` with nothing on the path but the standard library and the artifacts; it leaves its result in `answer`.
+# Runs `code` with only the standard library and the artifacts on the path. The code assigns its result to `answer`.
 RUN = """
 import json, sys
 paths, code = json.load(sys.stdin)
@@ -53,14 +58,14 @@ print(json.dumps([names["answer"], sorted(sys.modules)]))
 
 @cache
 def python313() -> str:
-    """Lambda's Python; the script says what to do where there is none."""
+    """The path of Python 3.13, the version that Lambda runs. When it is missing, the script says what to do."""
     found = subprocess.run([TOP / ".ci/python313"], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     return found.stdout.strip()
 
 
-def run(function: Function, code: str, **environment: str) -> tuple[Any, set[str]]:
-    """The value that `code` leaves in `answer`, and the modules that were loaded by then."""
+def run_code(function: Function, code: str, **environment: str) -> tuple[Any, set[str]]:
+    """Run the code. Returns the value of `answer` and the loaded modules."""
     code_folder, *layers = function.folders(HERE)
     done = subprocess.run(
         [python313(), "-I", "-S", "-B", "-c", RUN],
@@ -75,17 +80,18 @@ def run(function: Function, code: str, **environment: str) -> tuple[Any, set[str
     return answer, set(modules)
 
 
-def handled(function: Function, event: dict[str, Any], **environment: str) -> tuple[Any, set[str]]:
-    """What the built handler answers to the event."""
-    return run(
+def call_handler(function: Function, event: dict[str, Any], **environment: str) -> tuple[Any, set[str]]:
+    """Call the handler of the built function. Returns its response and the loaded modules."""
+    return run_code(
         function,
-        f"import json\nfrom {function.module} import handler\nanswer = handler(json.loads({json.dumps(event)!r}), None)",
+        f"import json\nfrom {function.module} import handler\n"
+        f"answer = handler(json.loads({json.dumps(event)!r}), None)",
         **environment,
     )
 
 
 def shop_alert(measure: str, value: float) -> str:
-    """An alert of the metric set that comes with the repository."""
+    """An alert of the metric set `ecommerce` of the repository."""
     detector = "arn:aws:lookoutmetrics:eu-west-1:111122223333:AnomalyDetector:ecommerce"
     return alert_body(
         measure, series=[({"platform": "pc_web", "marketplace": "us"}, value)], anomalyDetectorArn=detector

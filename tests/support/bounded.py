@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import hostile
+import hostile_events
 from anomalake import sources
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.routing import find_metric_set
@@ -102,7 +103,7 @@ def fault(what: str, told: str) -> None:
     sys.stdout.write(ascii(f"FAULT {what}: {told}"[:2_000])[1:-1] + "\n")
 
 
-def deliver(delivery: hostile.Delivery, watch: Watch) -> None:
+def deliver(delivery: hostile_events.Delivery, watch: Watch) -> None:
     """Hand the event over; what the function does wrong by itself is a fault."""
     what = "; ".join(message.what for message in delivery.messages)
     sys.stderr.write(ascii(what) + "\n")
@@ -125,15 +126,19 @@ def _whereabouts(
     body: str, archived: Collection[str], reasons: Collection[str], sets: tuple[MetricSet, ...]
 ) -> set[str]:
     """What became of a body: of itself, or of each event in it, or of each alert of an event."""
-    became = {name for name, where in ((hostile.FILED, archived), (hostile.KEPT, reasons)) if body in where}
+    became = {
+        name
+        for name, where in ((hostile_events.STORED, archived), (hostile_events.QUARANTINED, reasons))
+        if body in where
+    }
     events = [] if became else sources.split_message(body)
     smaller = events if len(events) > 1 else [] if became else sources.split_event(body, sets)
     return became.union(*(_whereabouts(one, archived, reasons, sets) for one in smaller if one != body)) or {
-        hostile.NOTHING
+        hostile_events.NO_ALERT
     }
 
 
-def check(deliveries: list[hostile.Delivery]) -> None:
+def check(deliveries: list[hostile_events.Delivery]) -> None:
     """Compare what the lake holds with what must have become of each message."""
     chosen = load_settings(function.BATCH_RETRY_POLICY)  # the one that the function has opened
     store, sets = chosen.store, chosen.metric_sets
@@ -183,7 +188,10 @@ def main(lake: str) -> None:
     """Deliver all, then compare."""
     signal.signal(signal.SIGPROF, _alarm)
     function.handler(
-        json.loads(json.dumps(hostile.Fresh().alert(score=99, alertName="the first loads what is loaded once"))), None
+        json.loads(
+            json.dumps(hostile_events.EventFactory().alert(score=99, alertName="the first loads what is loaded once"))
+        ),
+        None,
     )
     deliveries = list(hostile.deliveries())
     watch = Watch(lake)

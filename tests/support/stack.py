@@ -1,6 +1,7 @@
-"""The stack as CloudFormation would see it: templates expanded with parameters, conditions decided, intrinsic functions resolved. For tests.
+"""Expands the templates of the stack as CloudFormation does: parameters, conditions and intrinsic functions are
+resolved.
 
-It knows what this project's templates use and refuses the rest, so that nothing passes unread.
+It supports what the templates of this project use, and fails on everything else, so that no part stays untested.
 """
 
 import base64
@@ -27,7 +28,7 @@ PSEUDO = {
 
 
 class Resource(NamedTuple):
-    """A resource that would be made: its path through the nested stacks, type, and resolved properties."""
+    """A resource of the stack: its path through the nested stacks, its type, and its resolved properties."""
 
     path: str
     type: str
@@ -35,7 +36,10 @@ class Resource(NamedTuple):
 
 
 def project(top: Path, sets: Sequence[MetricSet]) -> Path:
-    """The template of a project with these metric sets, in the folder `top`, with what is rendered from them."""
+    """Write the template of a project with these metric sets, and the rendered files, to the folder `top`.
+
+    Returns its path.
+    """
     for name, text in render(sets).items():
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).write_text(text, "utf-8")
@@ -44,7 +48,7 @@ def project(top: Path, sets: Sequence[MetricSet]) -> Path:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """A template as it is written."""
+    """Read a template without expanding it."""
     if file.suffix == ".json":
         return dict(json.loads(file.read_text("utf-8")))
     template, problems = decode(str(file))
@@ -53,21 +57,21 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def expand(file: Path = TOP / "template.yaml", path: str = "", **parameters: str) -> dict[str, Resource]:
-    """Every resource of the stack and of its nested stacks, by path."""
+    """Return every resource of the stack and of its nested stacks, by path."""
     template = read(file)
     unknown = set(parameters) - set(template.get("Parameters", {}))
-    assert not unknown, f"{file}: has no parameter {unknown}"
+    assert not unknown, f"{file}: has no parameter {', '.join(unknown)}"
     values = {}
     for name, declared in template.get("Parameters", {}).items():
-        assert name in parameters or "Default" in declared, f"{file}: {name} is not given"
+        assert name in parameters or "Default" in declared, f"{file}: {name} has no value"
         values[name] = str(parameters.get(name, declared.get("Default")))
     scope = _Scope(template, values)
     found: dict[str, Resource] = {}
     for name, resource in template["Resources"].items():
         if "Condition" in resource and not scope.condition(resource["Condition"]):
             continue
-        for other in _listed(resource.get("DependsOn", [])):
-            assert other in template["Resources"], f"{file}: {name} depends on {other}, which is not there"
+        for other in _as_list(resource.get("DependsOn", [])):
+            assert other in template["Resources"], f"{file}: {name} depends on {other}, which does not exist"
         properties = scope.resolve(resource.get("Properties", {}))
         if resource["Type"] == "AWS::CloudFormation::Stack":
             found |= expand(
@@ -81,12 +85,12 @@ def expand(file: Path = TOP / "template.yaml", path: str = "", **parameters: str
     return found
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
 class _Scope:
-    """One template's names."""
+    """The parameters and resources of one template, by name."""
 
     def __init__(self, template: dict[str, Any], values: dict[str, str]) -> None:
         self.template, self.values = template, values
@@ -102,16 +106,16 @@ class _Scope:
             case "Fn::Not":
                 return not self._test(body[0])
             case "Fn::And":
-                return all(self._test(one) for one in body)
+                return all(self._test(condition) for condition in body)
             case "Fn::Or":
-                return any(self._test(one) for one in body)
+                return any(self._test(condition) for condition in body)
             case "Condition":
                 return self.condition(body)
-        raise AssertionError(f"a condition by {kind} is not known here")
+        raise AssertionError(f"the condition {kind} is not supported")
 
     def resolve(self, node: Any) -> Any:
         if isinstance(node, list):
-            return [value for one in node if (value := self.resolve(one)) is not None]
+            return [value for item in node if (value := self.resolve(item)) is not None]
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
@@ -120,7 +124,7 @@ class _Scope:
                 return self._ref(body)
             if kind.startswith("Fn::"):
                 return self._function(kind, body)
-        return {key: value for key, one in node.items() if (value := self.resolve(one)) is not None}
+        return {key: value for key, item in node.items() if (value := self.resolve(item)) is not None}
 
     def _function(self, kind: str, body: Any) -> Any:
         match kind:
@@ -139,28 +143,28 @@ class _Scope:
                 return base64.b64encode(str(self.resolve(body)).encode()).decode()
             case "Fn::GetAtt":
                 return self._attribute(*(body if isinstance(body, list) else body.split(".", 1)))
-        raise AssertionError(f"{kind} is not known here")
+        raise AssertionError(f"the function {kind} is not supported")
 
     def _sub(self, text: str, own: dict[str, Any]) -> str:
         parts = text.split("${")
-        made = parts[0]
+        text_so_far = parts[0]
         for part in parts[1:]:
             name, _, rest = part.partition("}")
             if name.startswith("!"):
-                made += "${" + name[1:] + "}"
+                text_so_far += "${" + name[1:] + "}"
             elif name in own:
-                made += str(own[name])
+                text_so_far += str(own[name])
             else:
-                made += str(self._attribute(*name.split(".", 1)) if "." in name else self._ref(name))
-            made += rest
-        return made
+                text_so_far += str(self._attribute(*name.split(".", 1)) if "." in name else self._ref(name))
+            text_so_far += rest
+        return text_so_far
 
     def _ref(self, name: str) -> Any:
         if name in PSEUDO:
             return PSEUDO[name]
         if name in self.values:
             return self.values[name]
-        resource = self._known(name)
+        resource = self._get_resource(name)
         properties = resource.get("Properties", {})
         match resource["Type"]:
             case "AWS::SQS::Queue":
@@ -183,10 +187,10 @@ class _Scope:
         ):
             if own in properties:
                 return self.resolve(properties[own])
-        raise AssertionError(f"what Ref gives of {name} is not known here")
+        raise AssertionError(f"Ref of {name} is not supported")
 
     def _attribute(self, name: str, attribute: str) -> Any:
-        resource = self._known(name)
+        resource = self._get_resource(name)
         if attribute.startswith("Outputs."):
             return f"{name}.{attribute}"
         properties = resource.get("Properties", {})
@@ -209,8 +213,8 @@ class _Scope:
             return f"https://{name.lower()}.lambda-url.{REGION}.on.aws/"
         if attribute == "QueueName":
             return own["QueueName"]
-        raise AssertionError(f"{name}.{attribute} is not known here")
+        raise AssertionError(f"the attribute {name}.{attribute} is not supported")
 
-    def _known(self, name: str) -> dict[str, Any]:
+    def _get_resource(self, name: str) -> dict[str, Any]:
         assert name in self.template["Resources"], f"{name} is neither a parameter nor a resource"
         return dict(self.template["Resources"][name])

@@ -1,4 +1,4 @@
-"""What `anomalake feedback` says of an event or of series: looked up in the lake's tables, and kept as a file that the detector heeds."""
+"""Builds and saves the feedback of `anomalake feedback`: on an event in the lake's tables, or on time series."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -16,71 +16,87 @@ from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import Store
 
 
-def feedback_on_event(event: str, metric_set: MetricSet, store: Store, form: Format) -> list[Feedback]:
-    """The event with its measure, interval, direction and affected series, one for each measure that has it; `UserError` where no table has it.
+def feedback_on_event(event_id: str, metric_set: MetricSet, store: Store, form: Format) -> list[Feedback]:
+    """Feedback on an event, one for each measure of the event, with its interval, direction and affected series.
 
-    `wanted` is True; the caller says what was said.
+    `wanted` is True in each; the caller sets it. Raises `UserError` where no table has the event.
     """
-    folder = layout.table_folder("anomalyGroups", metric_set)
-    newest_first = sorted(
-        store.list(folder), reverse=True
-    )  # an event is asked about when it is new; its rows are of one interval, so of one object
-    objects = (
-        [row for row in _rows("anomalyGroups", [key], metric_set, store, form) if row["eventId"] == event]
-        for key in newest_first
+    keys = store.list(layout.table_folder("anomalyGroups", metric_set))
+    # People give feedback on recent events, so the newest objects are read first. All rows of an event are of one
+    # interval, so they are in one object.
+    rows_by_object = (
+        [row for row in _read_rows("anomalyGroups", [key], metric_set, store, form) if row["eventId"] == event_id]
+        for key in sorted(keys, reverse=True)
     )
-    groups = next(filter(None, objects), [])
+    groups = next(filter(None, rows_by_object), [])
     if not groups:
-        raise UserError(
-            f'{metric_set.path}: no event has the id {event!r}; `anomalake query "SELECT eventid FROM anomaly_log"` lists them'
+        query = 'anomalake query "SELECT eventid FROM anomaly_log"'
+        raise UserError(f"{metric_set.path}: no event has the id '{event_id}'; `{query}` lists the ids")
+    return [
+        Feedback(
+            group["metricName"],
+            group["timestamp"],
+            wanted=True,
+            event_id=event_id,
+            direction=group["direction"],
+            series=_affected_series(group, metric_set, store, form),
         )
-    found = []
-    for group in groups:
-        measure, instant = group["metricName"], group["timestamp"]
-        some: list[dict[str, str | None]] = []
-        if measure != alerts.MISSING_DATA:
-            keys = [layout.table_key("metricValue_AnomalyScore", metric_set, instant, form)]
-            rows = _rows("metricValue_AnomalyScore", keys, metric_set, store, form)
-            current = [row for row in rows if row[f"{measure}EventId"] == event and row[tables.EVENT_RANK_COLUMN] >= 0]
-            some = [{name: row[name] for name in metric_set.dimension_names} for row in current]
-        found.append(
-            Feedback(measure, instant, wanted=True, event_id=event, direction=group["direction"], series=tuple(some))
-        )
-    return found
+        for group in groups
+    ]
+
+
+def _affected_series(
+    group: dict[str, Any], metric_set: MetricSet, store: Store, form: Format
+) -> tuple[dict[str, str | None], ...]:
+    """The series that the latest report of an event names, for a row of `anomalyGroups`; empty for missing data."""
+    event_id, measure = group["eventId"], group["metricName"]
+    if measure == alerts.MISSING_DATA:
+        return ()
+    key = layout.table_key("metricValue_AnomalyScore", metric_set, group["timestamp"], form)
+    rows = _read_rows("metricValue_AnomalyScore", [key], metric_set, store, form)
+    return tuple(
+        {name: row[name] for name in metric_set.dimension_names}
+        for row in rows
+        if row[f"{measure}EventId"] == event_id and row[tables.EVENT_RANK_COLUMN] >= 0
+    )
 
 
 def feedback_on_series(
     measure: str, since: datetime, direction: str | None, dimensions: Sequence[str], metric_set: MetricSet
 ) -> Feedback:
-    """The measure's series that have these dimension values (`name=value`; `name=` means that the series lacks it), from `since` on."""
-    wanted: dict[str, str | None] = {}
-    for one in dimensions:
-        name, equals, value = one.partition("=")
+    """Feedback on the series of a measure that have all these dimension values, from `since` on (naive UTC).
+
+    Each of `dimensions` is `name=value`; `name=` selects the series without a value of that dimension. `wanted` is
+    True; the caller sets it. Raises `UserError` for a measure or dimension that the metric set does not have.
+    """
+    values: dict[str, str | None] = {}
+    for dimension in dimensions:
+        name, equals, value = dimension.partition("=")
         if not equals:
-            raise UserError(f"--series {one}: is written NAME=VALUE, as platform=pc_web")
-        wanted[name] = value or None
-    found = Feedback(measure, since, wanted=True, direction=direction, series=(wanted,) if wanted else ())
-    feedback.validate(found, metric_set, "feedback")
-    return found
+            raise UserError(f"--series {dimension}: must be NAME=VALUE, such as platform=pc_web")
+        values[name] = value or None
+    draft = Feedback(measure, since, wanted=True, direction=direction, series=(values,) if values else ())
+    feedback.validate(draft, metric_set, "feedback")
+    return draft
 
 
-def save_feedback(said: Feedback, metric_set: MetricSet, store: Store) -> str:
-    """Write what was said, in place of what was said before of the same; the key."""
+def save_feedback(given: Feedback, metric_set: MetricSet, store: Store) -> str:
+    """Write the feedback to the lake, in place of earlier feedback on the same event or series; returns the key."""
     name = alerts.derive_id(
-        said.metric_name,
-        said.event_id or "",
-        said.direction or "",
-        *(() if said.event_id else (f"{said.timestamp}", f"{said.series}")),
+        given.metric_name,
+        given.event_id or "",
+        given.direction or "",
+        *(() if given.event_id else (f"{given.timestamp}", f"{given.series}")),
     )
     key = layout.feedback_key(metric_set, name)
-    store.put(key, msgspec.json.encode(said) + b"\n")
+    store.put(key, msgspec.json.encode(given) + b"\n")
     return key
 
 
-def _rows(
+def _read_rows(
     table: Table, keys: Iterable[str], metric_set: MetricSet, store: Store, form: Format
 ) -> Iterator[dict[str, Any]]:
-    """The rows of the table's objects."""
+    """The rows of a table's objects, as dictionaries; objects of the other format are skipped."""
     schema = tables.schema(table, metric_set)
     for key in keys:
         stored = store.get(key) if key.endswith(f".{form}") else None

@@ -1,6 +1,7 @@
-"""A metric set from what Amazon Lookout for Metrics said of one: the saved answer of `describe-metric-set`, as YAML, with what it leaves open. Pure.
+"""Converts a metric set of Amazon Lookout for Metrics: the saved response of `describe-metric-set`, with notes.
 
-Source: `DescribeMetricSet` and the types it names, in the API reference of Amazon Lookout for Metrics (the service has ended).
+Does no input or output. Source: `DescribeMetricSet` and its data types in the API reference of Amazon Lookout for
+Metrics. The service has ended.
 """
 
 import codecs
@@ -72,7 +73,7 @@ class _Filter(_Record, frozen=True):
     filter_list: tuple[dict[str, Any], ...] = ()
 
 
-class _Answer(_Record, frozen=True):
+class _DescribedMetricSet(_Record, frozen=True):
     metric_set_name: str
     metric_list: tuple[_Metric, ...]
     metric_set_frequency: str
@@ -93,8 +94,8 @@ class _Answer(_Record, frozen=True):
 _S3_CONFIG = "MetricSource.S3SourceConfig"
 _CSV_DESCRIPTOR = f"{_S3_CONFIG}.FileFormatDescriptor.CsvFormatDescriptor"
 _JSON_DESCRIPTOR = f"{_S3_CONFIG}.FileFormatDescriptor.JsonFormatDescriptor"
-# What a metric set calls it, and where the answer says it: so that a mistake is told in the answer's own words.
-_THEIRS = (
+# The fields of a metric set, and the same fields of the response, so that errors name the field of the response.
+_RESPONSE_FIELDS = (
     (r"^frequency", "MetricSetFrequency"),
     (r"^timezone", "Timezone"),
     (r"^timestamp\.column", "TimestampColumn.ColumnName"),
@@ -111,86 +112,96 @@ _THEIRS = (
     (r"^source\.compression", f"{_S3_CONFIG}.FileFormatDescriptor: FileCompression"),
     (r"^source\.offset", "Offset"),
 )
-_CHARSETS = {"utf-8": "UTF-8", "ascii": "UTF-8", "iso8859-1": "ISO-8859-1"}  # Python's names, and a metric set's
-# Where a live file says when, if the answer does not: a metric set needs it even while it has no source.
-_ASSUMED = _TimestampColumn("timestamp", "yyyy-MM-dd HH:mm:ss")
+_CHARSETS = {
+    "utf-8": "UTF-8",
+    "ascii": "UTF-8",
+    "iso8859-1": "ISO-8859-1",
+}  # Python's names of charsets, and those of a metric set
+# Used where the response has no timestamp column; a metric set requires one even without a source.
+_DEFAULT_TIMESTAMP = _TimestampColumn("timestamp", "yyyy-MM-dd HH:mm:ss")
 
 
 def convert(text: str, where: str) -> Proposal:
-    """The metric set of a `describe-metric-set` answer (JSON); `UserError` names what cannot be taken over, in the answer's terms, and what to do.
+    """The metric set of a `describe-metric-set` response (JSON), as YAML that `metric_set_yaml.parse` accepts.
 
-    `where` is the name that errors give the answer. The YAML is a metric set that `metric_set_yaml.parse` takes.
+    `where` is the name of the response in errors. Raises `UserError` for what cannot be converted, with the names of
+    the response, and with what to do.
     """
-    answer = _decode(text, where)
-    repeated = [
-        name for name, count in Counter(metric.metric_name for metric in answer.metric_list).items() if count > 1
-    ]
-    if repeated:
-        kinds = [
-            f"{m.aggregation_function} in {m.namespace}" if m.namespace else m.aggregation_function
-            for m in answer.metric_list
-        ]
-        named = ", ".join(
-            kind for kind, metric in zip(kinds, answer.metric_list, strict=True) if metric.metric_name == repeated[0]
-        )
-        raise UserError(
-            f"{where}: MetricList: the measure {repeated[0]!r} stands {len(named.split(', '))} times ({named}), and a measure is one column of the "
-            f"tables; keep one here, or name the others otherwise here and write them to the data under those names"
-        )
-    doubts: list[str] = []
-    document: dict[str, Any] = {"name": _name(answer, doubts), "version": 1}
-    if answer.metric_set_description:
-        document["description"] = answer.metric_set_description
-    moment = _timestamp(answer, where, doubts)
+    described = _decode(text, where)
+    _require_unique_measures(described, where)
+    notes: list[str] = []
+    document: dict[str, Any] = {"name": _name(described, notes), "version": 1}
+    if described.metric_set_description:
+        document["description"] = described.metric_set_description
+    timestamp = _timestamp(described, where, notes)
     document |= {
-        "frequency": answer.metric_set_frequency,
-        "timezone": answer.timezone or "UTC",
-        "timestamp": {"column": moment.column_name, "format": moment.column_format},
-        "dimensions": list(answer.dimension_list),
+        "frequency": described.metric_set_frequency,
+        "timezone": described.timezone or "UTC",
+        "timestamp": {"column": timestamp.column_name, "format": timestamp.column_format},
+        "dimensions": list(described.dimension_list),
         "measures": [
-            {"name": metric.metric_name, "aggregation": metric.aggregation_function} for metric in answer.metric_list
+            {"name": metric.metric_name, "aggregation": metric.aggregation_function} for metric in described.metric_list
         ],
     }
-    source = _source(answer, moment, where, doubts)
+    source = _source(described, timestamp, where, notes)
     if source is not None:
         document["source"] = source
-    document["alerts"] = {"sensitivity": 50, "detectors": _detectors(answer, doubts)}
-    doubts.append(
-        "alerts.sensitivity: 50 was taken; the answer does not say it, it stood in each alert of the detector"
-    )
-    doubts += [
-        f"DimensionFilterList: the filter on {one.name!r} is not taken over; write only the rows that you want watched to the live data"
-        for one in answer.dimension_filter_list
+    document["alerts"] = {"sensitivity": 50, "detectors": _detectors(described, notes)}
+    notes.append("alerts.sensitivity: 50 is used; the response does not have it, each alert of the detector did")
+    notes += [
+        f"DimensionFilterList: the filter on '{filtered.name}' is not converted; "
+        "write only the rows that the detector should process to the live data"
+        for filtered in described.dimension_filter_list
     ]
     yaml = to_yaml(document)
     try:
         metric_set_yaml.parse(yaml, where)
     except UserError as error:
-        raise UserError(f"{where}: {_in_their_words(str(error).removeprefix(f'{where}: '))}") from error
-    return Proposal(yaml, tuple(doubts))
+        problem = _name_response_field(str(error).removeprefix(f"{where}: "))
+        raise UserError(f"{where}: {problem}") from error
+    return Proposal(yaml, tuple(notes))
 
 
-def _decode(text: str, where: str) -> _Answer:
+def _require_unique_measures(described: _DescribedMetricSet, where: str) -> None:
+    """Raise `UserError` where two measures have one name."""
+    counts = Counter(metric.metric_name for metric in described.metric_list)
+    repeated = next((name for name, count in counts.items() if count > 1), None)
+    if repeated is None:
+        return
+    kinds = [
+        f"{metric.aggregation_function} in {metric.namespace}" if metric.namespace else metric.aggregation_function
+        for metric in described.metric_list
+        if metric.metric_name == repeated
+    ]
+    raise UserError(
+        f"{where}: MetricList: the measure '{repeated}' occurs {len(kinds)} times ({', '.join(kinds)}), and a measure "
+        "is one column of the tables; keep one of them, or rename the others here and in the data"
+    )
+
+
+def _decode(text: str, where: str) -> _DescribedMetricSet:
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise UserError(
-            f"{where}: is not JSON ({error}); save what `aws lookoutmetrics describe-metric-set --output json` printed"
+            f"{where}: is not JSON ({error}); save the output of `aws lookoutmetrics describe-metric-set --output json`"
         ) from error
     if not isinstance(document, dict):
         raise UserError(
-            f"{where}: holds no answer of describe-metric-set; that is a JSON object with MetricSetName, MetricList and more"
+            f"{where}: is not a response of describe-metric-set, a JSON object with MetricSetName and MetricList"
         )
     if "AnomalyDetectorName" in document or "AnomalyDetectorConfig" in document:
         raise UserError(
-            f"{where}: is an answer of describe-anomaly-detector; give that of describe-metric-set, which names the measures"
+            f"{where}: is a response of describe-anomaly-detector; use the response of describe-metric-set, "
+            "which has the measures"
         )
     if "MetricSetSummaryList" in document:
         raise UserError(
-            f"{where}: is an answer of list-metric-sets; give that of describe-metric-set, which names the measures"
+            f"{where}: is a response of list-metric-sets; use the response of describe-metric-set, "
+            "which has the measures"
         )
     try:
-        return msgspec.convert(document, _Answer)
+        return msgspec.convert(document, _DescribedMetricSet)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at ")
         field = path.strip("`").removeprefix("$").removeprefix(".")
@@ -198,138 +209,155 @@ def _decode(text: str, where: str) -> _Answer:
             "Object contains unknown field", "has the unknown field"
         )
         raise UserError(
-            f"{where}: {field + ': ' if field else ''}{problem}; wanted is the answer of describe-metric-set as it came"
+            f"{where}: {field + ': ' if field else ''}{problem}; use the complete response of describe-metric-set"
         ) from error
 
 
-def _name(answer: _Answer, doubts: list[str]) -> str:
-    name = to_metric_set_name(answer.metric_set_name)
-    if name != answer.metric_set_name:
-        doubts.append(f"name: {answer.metric_set_name!r} became {name!r}, which names folders, tables and databases")
+def _name(described: _DescribedMetricSet, notes: list[str]) -> str:
+    name = to_metric_set_name(described.metric_set_name)
+    if name != described.metric_set_name:
+        notes.append(f"name: '{described.metric_set_name}' becomes '{name}', which names folders, tables and databases")
     return name
 
 
-def _timestamp(answer: _Answer, where: str, doubts: list[str]) -> _TimestampColumn:
-    """The column and format of time; without an S3 source the answer may lack them, and usual ones are taken."""
-    given = answer.timestamp_column
+def _timestamp(described: _DescribedMetricSet, where: str, notes: list[str]) -> _TimestampColumn:
+    """The timestamp column and its format; where the response lacks them and has no S3 source, usual ones are used."""
+    given = described.timestamp_column
     if given.column_name and given.column_format:
         return _TimestampColumn(given.column_name, UNIX if given.column_format.upper() == UNIX else given.column_format)
-    lacking = "ColumnFormat" if given.column_name else "ColumnName"
-    if answer.metric_source.s3_source_config is not None:
+    missing = "ColumnFormat" if given.column_name else "ColumnName"
+    if described.metric_source.s3_source_config is not None:
         raise UserError(
-            f"{where}: TimestampColumn: lacks the field `{lacking}`; add it, as in {_ASSUMED.column_format!r} for a format, or UNIX"
+            f"{where}: TimestampColumn: lacks the field `{missing}`; add it "
+            f"(a format is such as {_DEFAULT_TIMESTAMP.column_format}, or UNIX)"
         )
-    taken = _TimestampColumn(given.column_name or _ASSUMED.column_name, _ASSUMED.column_format)
-    doubts.append(
-        f"timestamp: the answer has no {lacking}; column {taken.column_name!r} and format {taken.column_format!r} were taken"
+    used = _TimestampColumn(given.column_name or _DEFAULT_TIMESTAMP.column_name, _DEFAULT_TIMESTAMP.column_format)
+    notes.append(
+        f"timestamp: the response has no {missing}; the column '{used.column_name}' and the format "
+        f"'{used.column_format}' are used"
     )
-    return taken
+    return used
 
 
-def _detectors(answer: _Answer, doubts: list[str]) -> list[str]:
-    detector = (answer.anomaly_detector_arn or "").rpartition(":")[2]
+def _detectors(described: _DescribedMetricSet, notes: list[str]) -> list[str]:
+    detector = (described.anomaly_detector_arn or "").rpartition(":")[2]
     if not detector:
-        doubts.append(
-            "alerts.detectors: the answer has no AnomalyDetectorArn; write the detector's name here if its alerts are still to be filed"
+        notes.append(
+            "alerts.detectors: the response has no AnomalyDetectorArn; add the name of the detector here "
+            "to store alerts of that detector"
         )
     elif set(detector) & set("*?["):
-        doubts.append(
-            f"alerts.detectors: the answer's detector {detector!r} would be read as a pattern; write its name here"
+        notes.append(
+            f"alerts.detectors: the detector name '{detector}' of the response would be read as a pattern; "
+            "write the name here"
         )
         return []
     return [detector] if detector else []
 
 
-def _source(answer: _Answer, moment: _TimestampColumn, where: str, doubts: list[str]) -> dict[str, Any] | None:
-    """The fields of `source`; None where the data did not come from S3."""
-    s3 = answer.metric_source.s3_source_config
+def _source(
+    described: _DescribedMetricSet, timestamp: _TimestampColumn, where: str, notes: list[str]
+) -> dict[str, Any] | None:
+    """The fields of `source`; None where the data is not in S3."""
+    s3 = described.metric_source.s3_source_config
     if s3 is None:
-        given = [name for name, value in msgspec.to_builtins(answer.metric_source).items() if value is not None]
-        doubts.append(
-            f"source: left out, since {f'{given[0]} is not read here' if given else 'the answer names none'}; to watch this set, have its data "
-            "written to S3, one folder an interval, and describe the files under `source` (docs/metric-sets.md)"
+        given = [name for name, value in msgspec.to_builtins(described.metric_source).items() if value is not None]
+        reason = f"{given[0]} is not supported" if given else "the response has none"
+        notes.append(
+            f"source: left out, because {reason}; to run the detector on this metric set, write its data to S3, "
+            "one folder for each interval, and describe the files in `source` (docs/metric-sets.md)"
         )
         return None
     formats = s3.file_format_descriptor
-    source: dict[str, Any] = {"path": _path(s3, where, doubts)}
-    columns = (moment.column_name, *answer.dimension_list, *(metric.metric_name for metric in answer.metric_list))
+    source: dict[str, Any] = {"path": _path(s3, where, notes)}
+    columns = (
+        timestamp.column_name,
+        *described.dimension_list,
+        *(metric.metric_name for metric in described.metric_list),
+    )
     if formats.csv_format_descriptor is not None:
-        source |= _csv(formats.csv_format_descriptor, columns, where, doubts)
+        source |= _csv(formats.csv_format_descriptor, columns, where, notes)
     elif formats.json_format_descriptor is not None:
-        told = formats.json_format_descriptor
-        charset = _charset(told.charset, f"{_JSON_DESCRIPTOR}.Charset", where, {"UTF-8"}, doubts)
+        json_format = formats.json_format_descriptor
+        charset = _charset(json_format.charset, f"{_JSON_DESCRIPTOR}.Charset", where, {"UTF-8"}, notes)
         source |= {
             "format": "jsonl",
             "columns": list(columns),
             "charset": charset,
-            "compression": told.file_compression.lower(),
+            "compression": json_format.file_compression.lower(),
         }
     else:
         raise UserError(
-            f"{where}: {_S3_CONFIG}: lacks the field `FileFormatDescriptor`; give it a CsvFormatDescriptor or a JsonFormatDescriptor"
+            f"{where}: {_S3_CONFIG}: lacks the field `FileFormatDescriptor`; "
+            "add it with a CsvFormatDescriptor or a JsonFormatDescriptor"
         )
     if s3.historical_data_path_list:
-        doubts.append(
-            f"HistoricalDataPathList: {', '.join(s3.historical_data_path_list)} is not taken over; to learn from it, have it laid out as live data "
-            "(`anomalake backtest --data FILE`)"
+        notes.append(
+            f"HistoricalDataPathList: {', '.join(s3.historical_data_path_list)} is not converted; "
+            "to learn from this data, write it as live data (`anomalake backtest --data FILE`)"
         )
-    return {**source, "offset": answer.offset}
+    return {**source, "offset": described.offset}
 
 
-def _path(s3: _S3, where: str, doubts: list[str]) -> str:
+def _path(s3: _S3, where: str, notes: list[str]) -> str:
     if len(s3.templated_path_list) != 1:
         raise UserError(
-            f"{where}: {_S3_CONFIG}.TemplatedPathList: must hold one path, not {len(s3.templated_path_list)}; keep the one of the live data"
+            f"{where}: {_S3_CONFIG}.TemplatedPathList: must have one path, not {len(s3.templated_path_list)}; "
+            "keep the path of the live data"
         )
     (path,) = s3.templated_path_list
     found = re.fullmatch(r"s3://([^/{}]+)/(.+)", path)
     if found is None:
         raise UserError(
-            f"{where}: {_S3_CONFIG}.TemplatedPathList: {path!r} must be as in s3://bucket/ecommerce/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"
+            f"{where}: {_S3_CONFIG}.TemplatedPathList: '{path}' must have the form "
+            "s3://bucket/ecommerce/live/{{yyyyMMdd}}/{{HHmm}}"
         )
-    doubts.append(
-        f"source.path: the data lies in the bucket {found[1]!r}; give that to the stack as its existing bucket, or move the data"
+    notes.append(
+        f"source.path: the data is in the bucket '{found[1]}'; deploy the stack with this existing bucket, "
+        "or copy the data to the lake"
     )
     return found[2].rstrip("/")
 
 
-def _csv(told: _Csv, columns: tuple[str | None, ...], where: str, doubts: list[str]) -> dict[str, Any]:
-    header = not told.header_list if told.contains_header is None else told.contains_header
-    if told.contains_header is None:
-        doubts.append(f"source.header: the answer does not say; {str(header).lower()} was taken")
-    if not told.header_list:
-        doubts.append(
-            "source.columns: the answer does not say in which order the file has them; timestamp, dimensions, measures was taken. List every column "
-            "of the file in its order, unused ones too"
+def _csv(given: _Csv, columns: tuple[str | None, ...], where: str, notes: list[str]) -> dict[str, Any]:
+    header = not given.header_list if given.contains_header is None else given.contains_header
+    if given.contains_header is None:
+        notes.append(f"source.header: the response does not have it; {str(header).lower()} is used")
+    if not given.header_list:
+        notes.append(
+            "source.columns: the response does not have the order of the columns; timestamp, dimensions, measures is "
+            "used. List every column of the file in its order, also those that are not used"
         )
     return {
         "format": "csv",
-        "columns": list(told.header_list or columns),
-        "delimiter": told.delimiter,
-        "quote": told.quote_symbol,
+        "columns": list(given.header_list or columns),
+        "delimiter": given.delimiter,
+        "quote": given.quote_symbol,
         "header": header,
-        "charset": _charset(told.charset, f"{_CSV_DESCRIPTOR}.Charset", where, {"UTF-8", "ISO-8859-1"}, doubts),
-        "compression": told.file_compression.lower(),
+        "charset": _charset(given.charset, f"{_CSV_DESCRIPTOR}.Charset", where, {"UTF-8", "ISO-8859-1"}, notes),
+        "compression": given.file_compression.lower(),
     }
 
 
-def _charset(told: str, field: str, where: str, readable: set[str], doubts: list[str]) -> str:
-    """A charset that is read; another becomes UTF-8, under which rows that are not it are named and never misread."""
+def _charset(given: str, field: str, where: str, supported: set[str], notes: list[str]) -> str:
+    """The charset, where it is supported; else UTF-8, under which other rows are reported and never misread."""
     try:
-        known = _CHARSETS.get(codecs.lookup(told).name)
+        known = _CHARSETS.get(codecs.lookup(given).name)
     except (LookupError, ValueError):
-        raise UserError(f"{where}: {field}: {told!r} is no charset; UTF-8 and ISO-8859-1 are read") from None
-    if known in readable:
+        raise UserError(f"{where}: {field}: '{given}' is not a charset; UTF-8 and ISO-8859-1 are supported") from None
+    if known in supported:
         return known
-    doubts.append(
-        f"source.charset: {told} is not read here, UTF-8 was taken; have the files written in {' or '.join(sorted(readable, reverse=True))}"
+    notes.append(
+        f"source.charset: {given} is not supported and UTF-8 is used; "
+        f"write the files in {' or '.join(sorted(supported, reverse=True))}"
     )
     return "UTF-8"
 
 
-def _in_their_words(told: str) -> str:
-    """A mistake in the metric set, with the answer's name of the field first, and where to mend it."""
-    for ours, theirs in _THEIRS:
-        if re.match(ours, told):
-            return f"{re.sub(ours, theirs, told)}. Change it in the data, then here, and import again"
-    return told
+def _name_response_field(problem: str) -> str:
+    """A problem of the metric set with the name of the field in the response, and where to fix it."""
+    for pattern, response_field in _RESPONSE_FIELDS:
+        if re.match(pattern, problem):
+            changed = re.sub(pattern, response_field, problem)
+            return f"{changed}. Change it in the data, then here, and import again"
+    return problem

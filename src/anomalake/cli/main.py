@@ -121,7 +121,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _discard_standard_output() -> None:
-    """Redirect standard output to the null device, so that the interpreter does not write its buffer again when it exits."""
+    """Redirect standard output to the null device, so that the interpreter does not write the buffer when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands share: their declaration, the types of their values, and how a command resolves them."""
+"""Options that several commands share: declarations, types of values, and how a command resolves them."""
 
 import argparse
 import os
@@ -77,7 +77,8 @@ def add_now(parser: argparse.ArgumentParser) -> None:
         "--now",
         type=parse_utc_time,
         metavar="TIME",
-        help="score the intervals that are due at this time, such as 2026-07-01T11:00 in UTC (default: the present time)",
+        help="score the intervals that are due at this time, such as 2026-07-01T11:00 in UTC "
+        "(default: the present time)",
     )
 
 
@@ -126,7 +127,11 @@ def lake_folder(arguments: argparse.Namespace) -> Path:
 
 
 def metric_set_path(arguments: argparse.Namespace) -> Path:
-    """The file or folder of metric sets: `--metric-set`, else ANOMALAKE_METRIC_SETS, else the lake's copies, else the project's."""
+    """The file or folder of metric sets.
+
+    It is `--metric-set`, else the environment variable ANOMALAKE_METRIC_SETS, else the lake's copies, else the
+    project's folder.
+    """
     configured = arguments.metric_set or os.environ.get("ANOMALAKE_METRIC_SETS")
     if configured:
         return Path(configured)
@@ -154,7 +159,10 @@ def default_format() -> Format:
 
 
 def resolve_format(arguments: argparse.Namespace, store: Store, metric_sets: Sequence[MetricSet]) -> Format:
-    """The format of the lake's tables, else `--format`, else the default; raises `UserError` where `--format` is not the lake's format."""
+    """The format of the lake's tables, else `--format`, else the default.
+
+    Raises `UserError` where `--format` is not the format of the lake.
+    """
     existing = detect_format(store, metric_sets)
     if existing and arguments.format and existing != arguments.format:
         raise UserError(f"{arguments.lake}: holds {existing} tables; omit --format, or name another lake with --lake")

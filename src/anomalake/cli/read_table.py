@@ -1,4 +1,7 @@
-"""A user's CSV or Parquet file as a table of texts: nothing is guessed away, so that codes keep their zeros and numbers their digits."""
+"""Reads a CSV or Parquet file of a user as a table of text.
+
+No cell is converted, so that codes keep their leading zeros and numbers their digits.
+"""
 
 import csv
 import re
@@ -13,51 +16,54 @@ import pyarrow.parquet as pq
 from anomalake.domain.errors import UserError
 from anomalake.domain.names import GENERATED_COLUMNS
 
-SNIFFED, SNIFFED_LINES = 65_536, 100  # characters and lines that are read to find the delimiter
-DELIMITERS = (",", ";", "\t", "|")  # in this order where several fit equally
+SAMPLE_CHARACTERS, SAMPLE_LINES = 65_536, 100  # the start of a file, which decides its delimiter
+DELIMITERS = (",", ";", "\t", "|")  # the first of several that fit equally
 MAX_NUMBER_CHARACTERS = 1_000
-WALL_FORMAT = "yyyy-MM-dd HH:mm:ss"  # how a Parquet file's timestamps are written out
+PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 def read(file: Path) -> pd.DataFrame:
-    """The file's table, as `read_texts` has it, its columns named as a metric set can name them (`column_names`)."""
+    """The table of `read_texts`, with columns renamed to names that a metric set allows (`column_names`)."""
     table = read_texts(file)
     return table.rename(columns=column_names([str(name) for name in table.columns]))
 
 
 def read_texts(file: Path) -> pd.DataFrame:
-    """The file's table; every cell a text, missing ones null."""
+    """The table of the file: every cell is text, missing cells are null.
+
+    Raises `UserError` where the file cannot be read or has no rows.
+    """
     try:
-        table = _parquet(file) if file.suffix in (".parquet", ".pq") else _csv(file)
+        table = _read_parquet(file) if file.suffix in PARQUET_SUFFIXES else _read_csv(file)
     except FileNotFoundError as error:
         raise UserError(f"{file}: there is no such file") from error
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(
-            f"{file}: cannot be read as {'Parquet' if file.suffix in ('.parquet', '.pq') else 'CSV with a header'}: {error}"
-        ) from error
+        expected = "Parquet" if file.suffix in PARQUET_SUFFIXES else "CSV with a header"
+        raise UserError(f"{file}: cannot be read as {expected}: {error}") from error
     if table.empty:
-        raise UserError(f"{file}: holds no rows; a header and at least one row are needed")
+        raise UserError(f"{file}: holds no rows; a header and at least one row are required")
     return table
 
 
 def describe_renamed_columns(file: Path, table: pd.DataFrame) -> list[str]:
-    """What `read` changed that its user should know of."""
-    if file.suffix not in (".parquet", ".pq"):
-        header = pd.read_csv(file, nrows=0, sep=_delimiter(file), encoding="utf-8-sig").columns
-        return [
-            f"columns: {old!r} is called {new!r} in the metric set"
-            for old, new in zip(header, table.columns, strict=True)
-            if old != new
-        ]
+    """A line for each column that `read` renamed."""
+    if file.suffix in PARQUET_SUFFIXES:
+        header = pq.read_schema(file).names
+    else:
+        header = list(pd.read_csv(file, nrows=0, sep=detect_delimiter(file), encoding="utf-8-sig").columns)
     return [
-        f"columns: {old!r} is called {new!r}"
-        for old, new in column_names(pq.read_schema(file).names).items()
+        f"columns: '{old}' is called '{new}' in the metric set"
+        for old, new in zip(header, table.columns, strict=True)
         if old != new
     ]
 
 
 def column_names(columns: list[str]) -> dict[str, str]:
-    """Each column's name in a metric set: letters, digits, - and _; different without case; none that the tables generate, but for timestamps."""
+    """The name of each column in a metric set.
+
+    A name has letters, digits, - and _, and differs from all other names without regard to case. It is not the name of
+    a generated column, except for `timestamp` and `date`.
+    """
     names: dict[str, str] = {}
     for column in columns:
         clean = re.sub(r"[^A-Za-z0-9_-]+", "_", column).strip("_-")[:60] or "column"
@@ -70,22 +76,28 @@ def column_names(columns: list[str]) -> dict[str, str]:
     return names
 
 
-def _delimiter(file: Path) -> str:
-    """The delimiter that cuts the first lines into as many cells as the header, more than one; the one that gives the most cells.
+def detect_delimiter(file: Path) -> str:
+    """The delimiter that gives most of the first lines as many cells as the header, and more than one cell.
 
-    `csv.Sniffer` is not used: the time that it takes grows with the square of the sample.
+    Of several such delimiters it is the one that gives the most cells; it is a comma where there is none. `csv.Sniffer`
+    is not used, because its running time grows with the square of the sample.
     """
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
-        text = opened.read(SNIFFED)
-    sample = text.splitlines()[: SNIFFED_LINES + 1]
-    sample = sample[:-1] if len(text) == SNIFFED and len(sample) > 1 else sample  # the last line may be cut
-    found = [(_fitting_lines(sample, delimiter), delimiter) for delimiter in DELIMITERS]
-    best, delimiter = max(found, key=lambda one: one[0])
-    return delimiter if best[0] else ","
+        text = opened.read(SAMPLE_CHARACTERS)
+    sample = text.splitlines()[: SAMPLE_LINES + 1]
+    sample = (
+        sample[:-1] if len(text) == SAMPLE_CHARACTERS and len(sample) > 1 else sample
+    )  # the last line may be incomplete
+    ratings = {delimiter: _count_fitting_lines(sample, delimiter) for delimiter in DELIMITERS}
+    best = max(DELIMITERS, key=ratings.__getitem__)
+    return best if ratings[best][0] else ","
 
 
-def _fitting_lines(sample: list[str], delimiter: str) -> tuple[int, int]:
-    """How many of the lines have as many cells as the first, and how many these are; (0, 0) where the first is one cell."""
+def _count_fitting_lines(sample: list[str], delimiter: str) -> tuple[int, int]:
+    """The number of lines with as many cells as the first line, and the number of these cells.
+
+    It is (0, 0) where the first line has one cell.
+    """
     try:
         widths = [len(row) for row in csv.reader(sample, delimiter=delimiter) if row]
     except csv.Error:
@@ -94,22 +106,25 @@ def _fitting_lines(sample: list[str], delimiter: str) -> tuple[int, int]:
 
 
 def parse_numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The numbers that the texts of a column are; NaN for other texts. A text of thousands of digits is none (pandas raises an error for it)."""
+    """The column as numbers; NaN where the text is not a number, or is longer than `MAX_NUMBER_CHARACTERS`.
+
+    pandas raises an error for a text of thousands of digits.
+    """
     short = column.where(column.str.len() <= MAX_NUMBER_CHARACTERS) if column.dtype == object else column
     return pd.to_numeric(short, errors="coerce")
 
 
-def _csv(file: Path) -> pd.DataFrame:
+def _read_csv(file: Path) -> pd.DataFrame:
     table = pd.read_csv(
-        file, sep=_delimiter(file), dtype="object", keep_default_na=False, encoding="utf-8-sig", index_col=False
+        file, sep=detect_delimiter(file), dtype="object", keep_default_na=False, encoding="utf-8-sig", index_col=False
     )
     return table.astype("object").where(table != "", None)
 
 
-def _parquet(file: Path) -> pd.DataFrame:
-    found = pq.read_table(file)
+def _read_parquet(file: Path) -> pd.DataFrame:
+    table = pq.read_table(file)
     columns = {}
-    for name, column in zip(found.column_names, found.columns, strict=True):
+    for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_timestamp(column.type):
             columns[name] = pc.strftime(
                 column.cast(pa.timestamp("s", column.type.tz and "UTC"), safe=False), format="%Y-%m-%d %H:%M:%S"
@@ -120,7 +135,7 @@ def _parquet(file: Path) -> pd.DataFrame:
 
 
 def has_time_zone(file: Path) -> bool:
-    """Whether a Parquet file's timestamps carry a zone of their own; they are read as UTC then."""
-    if file.suffix not in (".parquet", ".pq"):
+    """Whether a Parquet file has timestamps with a time zone. Such timestamps are read as UTC."""
+    if file.suffix not in PARQUET_SUFFIXES:
         return False
     return any(pa.types.is_timestamp(kind) and kind.tz is not None for kind in pq.read_schema(file).types)

@@ -1,4 +1,4 @@
-"""What is rendered from the metric sets and committed: the templates of the catalog and of QuickSight. Pure."""
+"""Renders the committed templates of the catalog and of QuickSight from the metric sets. Does no input or output."""
 
 import json
 from collections.abc import Sequence
@@ -9,36 +9,42 @@ from anomalake.dashboards import quicksight
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 
-SCHEMAS = "glue/schemas.json"  # the dimensions and measures of every version that was ever rendered
-FOLDERS = ("glue/sets", "quicksight/sets")  # what lies there is rendered, all of it
+SCHEMAS = "glue/schemas.json"  # the dimensions and measures of every version that was rendered before
+FOLDERS = ("glue/sets", "quicksight/sets")  # folders that hold rendered files only
 
 
-def render(sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:
-    """Every rendered file: its path below the project's top, and its text; `known` is the text of `SCHEMAS` so far.
+def render(metric_sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:
+    """The rendered files: the path of each in the project, and its text. `known` is the present text of `SCHEMAS`.
 
-    Raises `UserError` where dimensions or measures changed and `version` did not (the tables of a version have one schema), and where a template
-    is larger than CloudFormation takes.
+    Raises `UserError` where the dimensions or measures changed and `version` did not (the tables of a version have one
+    schema), and where a template is larger than CloudFormation accepts.
     """
     try:
         schemas: dict[str, dict[str, list[str]]] = json.loads(known)
     except ValueError as error:
         raise UserError(
-            f"{SCHEMAS}: is not JSON ({error}); take back what it was, it remembers the schema of every version"
+            f"{SCHEMAS}: is not JSON ({error}); restore the committed file, which has the schema of every version"
         ) from error
-    for item in sets:
-        schema = {"dimensions": list(item.dimension_names), "measures": list(item.measure_names)}
-        before = schemas.setdefault(item.path, schema)
+    for metric_set in metric_sets:
+        schema = {"dimensions": list(metric_set.dimension_names), "measures": list(metric_set.measure_names)}
+        before = schemas.setdefault(metric_set.path, schema)
         if before != schema:
             raise UserError(
-                f"metric set {item.name!r}: version {item.version} was rendered with dimensions {before['dimensions']} and measures "
-                f"{before['measures']}, not {schema['dimensions']} and {schema['measures']}; raise `version` to {item.version + 1}"
+                f"metric set '{metric_set.name}': version {metric_set.version} was rendered with {_describe(before)}, "
+                f"and now has {_describe(schema)}; raise `version` to {metric_set.version + 1}"
             )
-    templates = {"glue/template.json": glue_templates.catalog_template(sets)}
+    templates = {"glue/template.json": glue_templates.catalog_template(metric_sets)}
     templates |= {
-        f"glue/{glue_templates.metric_set_file(item)}": glue_templates.metric_set_template(item) for item in sets
+        f"glue/{glue_templates.metric_set_file(metric_set)}": glue_templates.metric_set_template(metric_set)
+        for metric_set in metric_sets
     }
-    templates |= {f"quicksight/{name}": made for name, made in quicksight.build_templates(sets).items()}
+    templates |= {f"quicksight/{name}": template for name, template in quicksight.build_templates(metric_sets).items()}
     return {
         SCHEMAS: json.dumps(schemas, indent=1, sort_keys=True) + "\n",
-        **{name: cloudformation.template_text(made, name) for name, made in templates.items()},
+        **{name: cloudformation.template_text(template, name) for name, template in templates.items()},
     }
+
+
+def _describe(schema: dict[str, list[str]]) -> str:
+    dimensions, measures = (", ".join(schema[kind]) or "(none)" for kind in ("dimensions", "measures"))
+    return f"the dimensions {dimensions} and the measures {measures}"

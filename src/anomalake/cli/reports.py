@@ -23,9 +23,10 @@ def print_findings(findings: Sequence[object], count: int, description: str) -> 
 
 
 def print_backtest_report(report: "Report", metric_set: MetricSet, lake: Path | str) -> None:
-    """Print what a back-test found: the quality of the live data, whether each measure is scored, and the number of alerts."""
+    """Print the quality of the live data, whether each measure is scored, and the number of alerts."""
     print_line(
-        f"detector    {report.intervals:,} intervals, {report.empty_intervals:,} more without data, {report.rows:,} rows, {report.series:,} series"
+        f"detector    {report.intervals:,} intervals, {report.empty_intervals:,} more without data, "
+        f"{report.rows:,} rows, {report.series:,} series"
     )
     for measure, percent in zip(metric_set.measure_names, report.completeness, strict=True):
         print_line(f"  completeness of {measure}: {percent:.2f} %")
@@ -47,8 +48,8 @@ def warn_of_unprojected_data(
 ) -> None:
     """Warn of live data that Athena does not show, because it lies outside the range of partition projection.
 
-    `walls` are the starts of the intervals with live data on the metric set's wall clock, `now` is naive UTC. The range is what `samconfig.toml` in
-    the project's folder deploys, else the default.
+    `walls` are the starts of the intervals with live data on the metric set's wall clock, `now` is naive UTC. The range
+    is what `samconfig.toml` in the project's folder deploys, else the default.
     """
     from anomalake.catalog import projection
 

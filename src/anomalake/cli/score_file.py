@@ -1,6 +1,7 @@
-"""A file of series scored, without a lake: columns series, timestamp, value in; score, expected value and band of each row out.
+"""Scores a file of time series without a lake: adds a score, an expected value and bounds to each row.
 
-The model is the live detector's, all series as its columns, one interval after another: no row's score knows of a later one.
+The input has the columns series, timestamp and value. The model is that of the live detector. It processes one interval
+after another with all series at once, so that no score depends on a later row.
 """
 
 from datetime import datetime
@@ -25,109 +26,116 @@ DEFAULT_SENSITIVITY = Alerts().sensitivity
 
 
 class Quality(NamedTuple):
-    """What is to be known of the data: rows by what became of them, and how much of what could be there is there."""
+    """The quality of the data: counts of rows by problem, and the completeness of the series."""
 
     rows: int
-    unreadable: int  # without a series, or with a timestamp or value that is none
+    unreadable: int  # without a series, or with a timestamp or a value that cannot be read
     empty: int  # with an empty value
-    repeated: int  # beyond the first of a series and interval; their values are added up
-    disordered: int  # before an earlier row of their series in time
+    repeated: int  # further rows of the same series and interval; the values are summed up
+    disordered: int  # with an earlier timestamp than a previous row of the series
     series: int
-    constant: int  # series with one value only
+    constant: int  # series with a single distinct value
     unscored: int  # series with too little history for any score
     values: int
-    expected_values: int  # intervals between each series' first and last
-    waiting: int  # rows of intervals that began and have not ended
-    future: tuple[int, str]  # rows of intervals that begin later, and where the first of them is
+    expected_values: int  # intervals between the first and the last value of each series
+    waiting: int  # rows of an interval that has not ended yet
+    future: tuple[int, str]  # rows of intervals in the future: their number, and the first one
 
     def findings(self) -> list[str]:
-        """In words, for the one who is to trust the scores."""
-        complete, of = 100 * self.values / self.expected_values, f"{self.values:,} of {self.expected_values:,}"
-        return [
-            f"completeness  {complete:.2f} % of the intervals between a series' first and last have a value ({of})",
-            f"duplicates    {self.repeated:,} rows repeat a series and interval; values of one interval are added up",
-            f"cardinality   {self.series:,} series: {self.constant:,} never change, {self.unscored:,} are too short to be scored",
-            f"rows          {self.rows:,}: {self.unreadable:,} unreadable, {self.empty:,} without a value, {self.disordered:,} out of order (sorted)",
-            *(
-                [f"left          {self.waiting:,} rows are of an interval that has not ended; they have no score yet"]
-                if self.waiting
-                else []
-            ),
-            *(
-                [
-                    f"future        {self.future[0]:,} rows lie in the future and have no score; the first: {self.future[1]}"
-                ]
-                if self.future[0]
-                else []
-            ),
+        """The lines that the command prints."""
+        percent, ratio = 100 * self.values / self.expected_values, f"{self.values:,} of {self.expected_values:,}"
+        lines = [
+            f"completeness  {percent:.2f} % of the intervals between a series' first and last have a value ({ratio})",
+            f"duplicates    {self.repeated:,} rows repeat a series and interval; values of one interval are summed up",
+            f"cardinality   {self.series:,} series: {self.constant:,} never change, "
+            f"{self.unscored:,} are too short to be scored",
+            f"rows          {self.rows:,}: {self.unreadable:,} unreadable, {self.empty:,} without a value, "
+            f"{self.disordered:,} out of order (sorted)",
         ]
+        if self.waiting:
+            lines.append(
+                f"left          {self.waiting:,} rows are of an interval that has not ended; they have no score yet"
+            )
+        if self.future[0]:
+            count, first = self.future
+            lines.append(f"future        {count:,} rows lie in the future and have no score; the first: {first}")
+        return lines
 
 
 def score_file(source: Path, target: Path, frequency: Frequency, now: datetime | None = None) -> Quality:
-    """Score the source's rows into the target (both CSV or Parquet by their suffix), sorted by series and time; what the data was like.
+    """Score the rows of `source` and write them to `target`, sorted by series and time; returns the data's quality.
 
-    A timestamp is ISO 8601, read on the clock it is written on (UTC where it names a zone), and written as its interval's start. A row whose interval
-    has not ended at `now` (on the same clock; UTC's, if not given) is written without a score.
+    Both files are CSV or Parquet, by their suffix. A timestamp is ISO 8601: local time, or UTC where it names a zone.
+    The target has the start of each interval. A row whose interval has not ended at `now` is written without a score;
+    `now` is on the clock of the timestamps (the present time in UTC by default). Raises `UserError` for files that
+    cannot be read or written.
     """
     now = now or utc_now()
     if target.suffix not in (".csv", ".parquet", ".pq"):
-        raise UserError(f"{target}: the scores are written as .csv or .parquet; name such a file")
+        raise UserError(f"{target}: scores are written as .csv or .parquet; name such a file")
     if target.resolve() == source.resolve():
         raise UserError(f"{target}: is the data itself; name another file for the scores")
-    rows, quality = _rows(read_table.read_texts(source), source, frequency)
+    rows, quality = _aggregate_rows(read_table.read_texts(source), source, frequency)
     ended = rows["timestamp"] + intervals.INTERVAL_LENGTHS[frequency] <= now
     scored = pd.concat([score_rows(rows[ended], frequency), rows[~ended]])
-    quality = _not_ended(quality, rows[~ended], now)
-    lengths = scored.groupby("series").agg(values=("value", "nunique"), scored=("score", "count"))
+    quality = _count_unscored_rows(quality, rows[~ended], now)
+    by_series = scored.groupby("series").agg(values=("value", "nunique"), scored=("score", "count"))
     out = scored.drop(columns="value").sort_values(["series", "timestamp"])
     with files.replace_file(target) as file:
         if target.suffix == ".csv":
             out.to_csv(file, index=False)
         else:
             out.to_parquet(file, index=False)
-    return quality._replace(constant=int((lengths["values"] <= 1).sum()), unscored=int((lengths["scored"] == 0).sum()))
+    return quality._replace(
+        constant=int((by_series["values"] <= 1).sum()), unscored=int((by_series["scored"] == 0).sum())
+    )
 
 
 def score_rows(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
-    """The rows (series; timestamp: an interval's start; value: one an interval) with score, expected, lower and upper, in time's order."""
+    """The rows with the columns score, expected, lower and upper, in order of time.
+
+    Each row has a series, a timestamp (the start of an interval) and a value; a series has one row an interval.
+    """
     rows = rows.sort_values("timestamp", kind="stable")
     codes, names = pd.factorize(rows["series"])
     state = model.State(intervals.slots_per_day(frequency), len(names))
     times, values = rows["timestamp"], rows["value"].to_numpy(float)
-    begins = np.flatnonzero(times.ne(times.shift()).to_numpy())
-    ends = np.append(begins[1:], len(rows))
-    found = np.full((len(rows), 4), np.nan)
-    for begin, end in tqdm(
-        zip(begins, ends, strict=True), desc="detector", unit=" intervals", total=len(begins), disable=None, leave=False
+    starts = np.flatnonzero(times.ne(times.shift()).to_numpy())
+    ends = np.append(starts[1:], len(rows))
+    results = np.full((len(rows), 4), np.nan)
+    for start, end in tqdm(
+        zip(starts, ends, strict=True), desc="detector", unit=" intervals", total=len(starts), disable=None, leave=False
     ):
-        wall, here = times.iloc[begin].to_pydatetime(), codes[begin:end]
+        wall, present = times.iloc[start].to_pydatetime(), codes[start:end]
         row = np.full(len(names), np.nan)
-        row[here] = values[begin:end]
+        row[present] = values[start:end]
         points = model.score_interval(
             state, wall.toordinal(), intervals.get_slot(wall, frequency), row, DEFAULT_SENSITIVITY
         )
-        found[begin:end] = np.stack([points.score, points.expected, points.lower, points.upper], axis=1)[here]
-    return rows.assign(**dict(zip(("score", "expected", "lower", "upper"), found.T, strict=True)))
+        results[start:end] = np.stack([points.score, points.expected, points.lower, points.upper], axis=1)[present]
+    return rows.assign(**dict(zip(("score", "expected", "lower", "upper"), results.T, strict=True)))
 
 
-def _not_ended(quality: Quality, rows: pd.DataFrame, now: datetime) -> Quality:
-    """What the data was like, with the rows whose intervals have not ended."""
+def _count_unscored_rows(quality: Quality, rows: pd.DataFrame, now: datetime) -> Quality:
+    """The quality of the data with the counts of rows whose intervals have not ended."""
     future = rows[rows["timestamp"] > now].sort_values("timestamp")
     first = f"series {future['series'].iloc[0]}, {future['timestamp'].iloc[0]}" if len(future) else ""
     return quality._replace(waiting=len(rows) - len(future), future=(len(future), first))
 
 
-def _rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.DataFrame, Quality]:
-    """The table's texts as one value for each series and interval, and what was found on the way; `UserError` where nothing can be read."""
+def _aggregate_rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.DataFrame, Quality]:
+    """One value for each series and interval, and the data's quality; raises `UserError` where no row can be read."""
     if missing := [name for name in COLUMNS if name not in table.columns]:
-        raise UserError(f"{source}: has no column {missing[0]!r}; the columns series, timestamp and value are wanted")
+        raise UserError(f"{source}: has no column '{missing[0]}'; the columns series, timestamp and value are required")
     step = intervals.INTERVAL_LENGTHS[frequency]
     times = pd.to_datetime(table["timestamp"], format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
     numbers = read_table.parse_numbers(table["value"])
     empty = table["value"].isna()
     readable = table["series"].notna() & times.notna() & (np.isfinite(numbers) | empty)
     if not (readable & ~empty).any():
-        raise UserError(f"{source}: no row can be read; a timestamp looks like 2026-07-01T11:00, a value is a number")
+        raise UserError(
+            f"{source}: no row can be read; a timestamp looks like 2026-07-01T11:00, and a value is a number"
+        )
     read = pd.DataFrame({"series": table["series"], "timestamp": times.dt.floor(step), "value": numbers})[readable]
     disordered = times[readable] < times[readable].groupby(table["series"][readable]).cummax()
     repeated = read.duplicated(["series", "timestamp"])

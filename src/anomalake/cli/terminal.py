@@ -22,12 +22,15 @@ def print_warning(text: str) -> None:
 
 
 def print_detail(text: str) -> None:
-    """Print an indented line below a warning to standard error; every character is escaped that is not printable, line breaks too."""
+    """Print an indented line below a warning to standard error; line breaks and control characters are escaped."""
     print(f"  {printable(text)}", file=sys.stderr)  # noqa: T201
 
 
 def printable(text: str) -> str:
-    r"""The text with an escape (`\x1b`, `\n`, `\u202e`) for each character that would move, colour, reorder or hide what a terminal shows."""
+    r"""The text with an escape for each character that is not printable (`\x1b`, `\n`, `\u202e`).
+
+    Such characters move, color, reorder or hide what a terminal shows.
+    """
     if text.isprintable():
         return text
     return "".join(
@@ -41,7 +44,7 @@ def escape_lines(text: str) -> str:
 
 
 def json_line(value: Any) -> str:
-    """The value as JSON on one line; characters that are not printable are escaped as in JSON."""
+    """The value as JSON on one line; characters that are not printable become JSON escapes."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return (
         text if text.isprintable() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)

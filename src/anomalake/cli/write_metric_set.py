@@ -23,6 +23,6 @@ def write_metric_set(proposal: Proposal, arguments: argparse.Namespace) -> Path:
     header = f"# Proposed by `{command}`. The fields are described in docs/metric-sets.md\n"
     files.write_text(target, header + proposal.text)
     print_line(f"{target}\n\n{proposal.text}")
-    if proposal.doubts:
-        print_line("Check these points:\n" + "\n".join(f"- {doubt}" for doubt in proposal.doubts) + "\n")
+    if proposal.notes:
+        print_line("Check these points:\n" + "\n".join(f"- {note}" for note in proposal.notes) + "\n")
     return target

@@ -1,4 +1,4 @@
-"""The HTML page of a lake: the definition of its metric set over the views of the lake, with a window that fits the data."""
+"""The HTML page of a lake: its metric set's definition over the views of the lake, with a window that fits the data."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,8 @@ from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import files
 
-# Live data can hold dates such as 1970 or 2036, which the detector reports and does not score. The window includes live data of at most this many days
-# before and after the results.
+# Live data can hold dates such as 1970 or 2036, which the detector reports and does not score. The window includes
+# live data of at most this many days before and after the results.
 LIVE_DATA_MARGIN_DAYS = 366
 
 
@@ -51,7 +51,10 @@ def _copy_views(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) ->
 
 
 def _find_window(connection: duckdb.DuckDBPyConnection) -> tuple[datetime | None, datetime | None]:
-    """Return the first and last local time of the results and of the live data near them; None for a lake without data."""
+    """Return the first and last local time of the results and of the live data near them.
+
+    Both are None for a lake without data.
+    """
     results = [name for name in definition.DATASETS if name != definition.LIVE]
     first, last = _find_extent(connection, results, "true")
     if first is None or last is None:

@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
             if not acquired:
                 holder = lease.describe_holder(store, metric_set)
                 raise UserError(
-                    f"{metric_set.name}: another run of its detector is in progress: {holder}; try again when it has ended"
+                    f"{metric_set.name}: another run of its detector is in progress: {holder}; "
+                    "try again when it has ended"
                 )
             if arguments.rebuild:
                 succeeded &= _rebuild(metric_set, settings, now, arguments.lake)

@@ -85,7 +85,7 @@ def _remove(project: Path, names: Iterable[str]) -> None:
 
 
 def _warn_about_local_lake(metric_sets: Iterable[MetricSet], project: Path) -> None:
-    """Warn of live data in the lake on this machine that Athena would not show. `anomalake doctor` checks a lake in S3."""
+    """Warn of live data in the local lake that Athena would not show. `anomalake doctor` checks a lake in S3."""
     from anomalake.detect.timeline import utc_now
     from anomalake.lake import live_data
     from anomalake.lake.folder_store import FolderStore

@@ -98,7 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
     findings = sum(_rebuild_metric_set(job._replace(metric_set=metric_set), arguments.jobs) for metric_set in job.sets)
     if path.is_dir() and (others := replay.list_other_names(job)):
         print_warning(
-            f"the archive also has alerts of {', '.join(others)}, and no metric set here has that name; these alerts stay"
+            f"the archive also has alerts of {', '.join(others)}, and no metric set here has that name; "
+            "these alerts stay"
         )
     return 1 if findings else 0
 

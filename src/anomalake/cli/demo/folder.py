@@ -1,7 +1,8 @@
-"""The demo's own folder: a lake whose marker lists every file that the demo wrote, so that the next demo deletes these and nothing else.
+"""The demo's lake: a folder with a list of the files that the demo wrote, so that the next demo deletes only these.
 
-A line is added before its file is written, so the list is complete whenever the demo is stopped. A file that is not listed, or has other content than
-the demo gave it, belongs to somebody else. `python -m anomalake.cli.demo.folder FOLDER` removes such a lake.
+Each line of the list is written before its file, so that the list is complete whenever the demo is stopped. A file that
+is not in the list, or whose content the demo did not write, belongs to the user and is never deleted.
+`python -m anomalake.cli.demo.folder FOLDER` deletes a lake of the demo.
 """
 
 import contextlib
@@ -24,18 +25,17 @@ LOCK = f"{MARKER}.lock"
 
 
 class DemoFolder(FolderStore):
-    """A lake in a folder that keeps the list."""
+    """A lake in a folder that lists each file before it is written."""
 
     def _write(self, key: str, data: bytes, settle: Callable[[Path, Path], None]) -> bool:
-        line = (
-            f"\n{sha256(data).hexdigest()} {key}\n".encode()
-        )  # it begins with a line's end: a full disk may have cut the line before
-        _note(self.root, line, "ab")
+        # The line starts with a line break, because a full disk may have cut the line before.
+        line = f"\n{sha256(data).hexdigest()} {key}\n".encode()
+        _write_to_list(self.root, line, "ab")
         return super()._write(key, data, settle)
 
 
-def _note(root: Path, line: bytes, mode: Literal["ab", "wb"]) -> None:
-    """Write to the list in one go, and not beside it: a kill leaves no other file."""
+def _write_to_list(root: Path, line: bytes, mode: Literal["ab", "wb"]) -> None:
+    """Write to the list in one call and without a temporary file, so that a kill leaves no other file."""
     try:
         with (root / MARKER).open(mode, buffering=0) as marker:
             marker.write(line)
@@ -45,33 +45,37 @@ def _note(root: Path, line: bytes, mode: Literal["ab", "wb"]) -> None:
 
 @contextmanager
 def empty_demo_lake(root: Path) -> Iterator[DemoFolder]:
-    """An empty lake in the folder, which this demo has for itself; `UserError` where the folder holds anything that the demo did not write."""
+    """An empty lake in the folder, locked for this demo; files of an earlier demo are deleted.
+
+    Raises `UserError` where the folder holds a file that the demo did not write, or where another demo uses the folder.
+    """
     from filelock import FileLock, Timeout  # noqa: PLC0415
 
     if not (root / MARKER).exists():
-        _written_files(root)  # nothing is put beside somebody else's files, a lock neither
+        _list_demo_files(root)  # before the lock file: nothing is written to a folder with files of the user
     root.mkdir(parents=True, exist_ok=True)
     try:
         lock = FileLock(root / LOCK).acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"{root}: another demo is writing to it, {describe_lock_holder(root / LOCK)}; name another folder with --lake"
+            f"{root}: another demo is writing to it, {describe_lock_holder(root / LOCK)}; "
+            "name another folder with --lake"
         ) from None
     with lock:
-        for path in _written_files(root):
+        for path in _list_demo_files(root):
             path.unlink()
         for folder, folders, _ in os.walk(root, topdown=False):
             for name in folders:
-                with contextlib.suppress(OSError):  # not empty: a link, or a file that came just now
+                with contextlib.suppress(OSError):  # not empty: it has a link, or a file that was created meanwhile
                     (Path(folder) / name).rmdir()
-        _note(
+        _write_to_list(
             root, b"# The files that `anomalake demo` wrote here, which the next demo deletes: SHA-256 and path\n", "wb"
         )
         yield DemoFolder(root)
 
 
 def remove(root: Path) -> None:
-    """Delete a lake of the demo; `UserError` where it holds anything else."""
+    """Delete a lake of the demo; raises `UserError` where it holds a file that the demo did not write."""
     if root.exists():
         with empty_demo_lake(root):
             (root / MARKER).unlink()
@@ -80,32 +84,32 @@ def remove(root: Path) -> None:
         root.rmdir()
 
 
-def _written_files(root: Path) -> list[Path]:
-    """The files that the demo wrote to the folder, all that it holds; `UserError` that names the first of somebody else."""
-    digests = defaultdict[str, set[str]](set)
+def _list_demo_files(root: Path) -> list[Path]:
+    """The files of the folder; raises `UserError` with the first file that the demo did not write."""
+    digests_by_key = defaultdict[str, set[str]](set)
     marker = root / MARKER
     if marker.exists():
         for line in marker.read_text("utf-8", "replace").splitlines():
             digest, _, key = line.partition(" ")
-            digests[key].add(digest)
-    found = list[Path]()
+            digests_by_key[key].add(digest)
+    demo_files = list[Path]()
     for path in _files(root):
-        known = digests.get(path.relative_to(root).as_posix(), set())
-        if not (known or path.parent == root / TEMPORARY_FOLDER) or path.is_symlink() or not path.is_file():
-            whose = "was not made by the demo"
-        elif known and sha256(path.read_bytes()).hexdigest() not in known:
-            whose = "was changed after the demo"
+        digests = digests_by_key.get(path.relative_to(root).as_posix(), set())
+        if not (digests or path.parent == root / TEMPORARY_FOLDER) or path.is_symlink() or not path.is_file():
+            problem = "was not written by the demo"
+        elif digests and sha256(path.read_bytes()).hexdigest() not in digests:
+            problem = "was changed after the demo"
         else:
-            found.append(path)
+            demo_files.append(path)
             continue
         raise UserError(
-            f"{path}: {whose}, so nothing here is deleted; name another folder with --lake, or move that file away"
+            f"{path}: {problem}, so no file here is deleted; name another folder with --lake, or move this file"
         )
-    return found
+    return demo_files
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Everything in the folder that is neither a folder nor the demo's own marker and lock; of the locks of a lake nothing."""
+    """Every file and link in the folder, except for the demo's list and lock, and the locks of the lake."""
     if root.exists() and not root.is_dir():
         yield root
     for folder, folders, files in os.walk(root):

@@ -1,4 +1,4 @@
-"""The demo: data laid out, detected, ingested, asked and drawn, with what to look at printed at the end; or a fresh deployment in S3 filled."""
+"""Runs the demo: live data, detection, ingestion, a query and the dashboard; or fills a new deployment in S3."""
 
 import os
 import shlex
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
@@ -30,20 +31,24 @@ from anomalake.lake.layout import GLUE_TABLE_NAMES, Format
 from anomalake.lake.store import Store
 
 Dataset = Literal["flights", "ecommerce"]
+DEFAULT_SHOP_DAYS = 60
+MAX_WORST_DAYS = 8
 
-# The worst local days of a measure by excess over what was expected, and the values of each dimension that made most of it.
-WORST_DAYS = """
-SELECT CAST(date_trunc('day', "localtimestamp") AS date) AS day, sum(value) AS value, sum(value - expectedvalue) AS excess
+# The local days with the greatest excess of a measure over its expected value; the dimension values that caused it.
+WORST_DAYS_QUERY = """
+SELECT CAST(date_trunc('day', "localtimestamp") AS date) AS day,
+  sum(value) AS value, sum(value - expectedvalue) AS excess
 FROM {db}.metrics_with_band WHERE metricname = '{measure}'
-GROUP BY 1 HAVING sum(value - expectedvalue) >= 1 ORDER BY 3 DESC LIMIT {most}
+GROUP BY 1 HAVING sum(value - expectedvalue) >= 1 ORDER BY 3 DESC LIMIT {limit}
 """
-PARTS = """
+SHARES_QUERY = """
 SELECT part, 100 * excess / sum(excess) OVER () AS share FROM (
   SELECT {dimension} AS part, sum(value - expectedvalue) AS excess FROM {db}.metrics_with_band
-  WHERE metricname = '{measure}' AND CAST(date_trunc('day', "localtimestamp") AS date) = DATE '{day}' GROUP BY {dimension}
+  WHERE metricname = '{measure}' AND CAST(date_trunc('day', "localtimestamp") AS date) = DATE '{day}'
+  GROUP BY {dimension}
 ) WHERE excess > 0 ORDER BY excess DESC LIMIT 2
 """
-QUESTIONS = {
+EXAMPLE_QUERIES = {
     "flights": (
         "Which airlines had the most anomalous hours of cancellations, and how many flights were cancelled in them?",
         "SELECT carrier, count(*) AS hours, sum(cancelledanomalymetricvalue) AS cancelled\nFROM anomalies_with_live\n"
@@ -60,128 +65,157 @@ QUESTIONS = {
 def run_demo(
     dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | None, print_line: Callable[[str], None]
 ) -> None:
-    """Fill the lake at `root` with a dataset (its first `days`, or all), write the page, and say what came out.
+    """Fill the lake at `root` with a dataset (all of it, or its first `days`), write the page, and print the results.
 
-    What an earlier demo wrote to `root` is deleted; `UserError` where `root` holds any other file.
+    The files that an earlier demo wrote to `root` are deleted. Raises `UserError` where `root` holds any other file.
     """
     if page.resolve().is_relative_to(root.resolve()):
         raise UserError(
-            f"--output {page}: lies in the demo's lake, which the next demo deletes; name a file outside of {root}"
+            f"--output {page}: is in the demo's lake, which the next demo deletes; name a file outside of {root}"
         )
     with empty_demo_lake(root) as store:
-        _fill_and_report(dataset, store, page, form=form, days=days, print_line=print_line)
+        metric_set = _copy_metric_set(dataset, store)
+        data, labels = _load_data(dataset, store)
+        if days is not None:
+            times = data[metric_set.timestamp.column]
+            data = data[times < times.min().normalize() + pd.Timedelta(days=days)]
+        _run_pipeline(data, metric_set, store, form, where=str(root), print_line=print_line)
+        connection = duckdb_catalog.connect(root, [metric_set])
+        _print_worst_days(connection, metric_set, print_line)
+        if labels is not None:
+            print_line(_compare_with_labels(connection, labels, data))
+        question, statement = EXAMPLE_QUERIES[dataset]
+        print_line(f"\n{question}\n\n{statement}\n\n{table(*duckdb_catalog.query(connection, statement))}")
+        size = lake_page.write_page(metric_set, connection, page)
+        print_line(f"\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)")
+        print_line(f'ask more    {_command_name()} query --lake {shlex.quote(str(root))} "SELECT ..."')
 
 
-def _fill_and_report(
-    dataset: Dataset,
-    store: FolderStore,
-    page: Path,
-    *,
-    form: Format,
-    days: int | None,
-    print_line: Callable[[str], None],
+def _copy_metric_set(dataset: Dataset, store: FolderStore) -> MetricSet:
+    """Copy the metric set of the dataset to the lake; returns it."""
+    with as_file(_metric_set_resource(dataset)) as file:
+        metric_set = metric_set_yaml.load(file)
+        local_pipeline.copy_metric_set(file, metric_set, store)
+    return metric_set
+
+
+def _metric_set_resource(dataset: Dataset) -> Traversable:
+    return files("anomalake.cli.demo") / "metric_sets" / f"{dataset}.yaml"
+
+
+def _load_data(dataset: Dataset, store: FolderStore) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The live data of the dataset, and the labels of the shop, which are also written to the lake."""
+    if dataset == "flights":
+        return flights.load(), None
+    generated = shop.generate()
+    store.put("labels.csv", generated.labels.to_csv(index=False).encode())
+    return generated.data, generated.labels
+
+
+def _print_worst_days(
+    connection: duckdb_catalog.Connection, metric_set: MetricSet, print_line: Callable[[str], None]
 ) -> None:
-    root = store.root
-    with as_file(files("anomalake.cli.demo") / "metric_sets" / f"{dataset}.yaml") as file:
-        item = metric_set_yaml.load(file)
-        local_pipeline.copy_metric_set(file, item, store)
-    made = shop.generate() if dataset == "ecommerce" else None
-    if made is not None:
-        store.put("labels.csv", made.labels.to_csv(index=False).encode())
-    data = flights.load() if made is None else made.data
-    if days is not None:
-        times = data[item.timestamp.column]
-        data = data[times < times.min().normalize() + pd.Timedelta(days=days)]
-    _run_pipeline(data, item, store, form, where=str(root), print_line=print_line)
-    connection, db = duckdb_catalog.connect(root, [item]), database(duckdb_catalog.DEFAULT_PREFIX, item)
-    measure = item.measures[0]
-    print_line(f"\nThe worst local days of {measure.title.lower()}, by excess over what was expected:\n")
-    _, worst = duckdb_catalog.query(connection, WORST_DAYS.format(db=db, measure=measure.name, most=8))
+    """Print the days with the greatest excess of the first measure, and which dimension values caused most of it."""
+    db, measure = database(duckdb_catalog.DEFAULT_PREFIX, metric_set), metric_set.measures[0]
+    print_line(f"\nLocal days with the greatest excess of {measure.title.lower()} over the expected value:\n")
+    query = WORST_DAYS_QUERY.format(db=db, measure=measure.name, limit=MAX_WORST_DAYS)
+    _, worst_days = duckdb_catalog.query(connection, query)
     rows = []
-    for day, value, excess in worst:
-        parts = []
-        for dimension in item.dimension_names:
-            _, shares = duckdb_catalog.query(
-                connection, PARTS.format(db=db, measure=measure.name, dimension=dimension, day=day)
-            )
-            parts.append(", ".join(f"{part} {share:.0f} %" for part, share in shares))
-        rows.append((day, value, round(excess, 1), *parts))
-    heads = ["day", measure.name, "excess", *(f"most by {name}" for name in item.dimension_names)]
-    print_line(table(heads, rows) if rows else "none yet: the detector needs four days of each hour")
-    if made is not None:
-        print_line(_compare_with_labels(connection, made.labels, data))
-    question, statement = QUESTIONS[dataset]
-    print_line(f"\n{question}\n\n{statement}\n\n{table(*duckdb_catalog.query(connection, statement))}")
-    size = lake_page.write_page(item, connection, page)
-    print_line(f"\ndashboard   {page.resolve()} ({size / 1e6:.1f} MB; open it in a browser)")
-    print_line(f'ask more    {_command_name()} query --lake {shlex.quote(str(root))} "SELECT ..."')
+    for day, value, excess in worst_days:
+        shares_by_dimension = []
+        for dimension in metric_set.dimension_names:
+            query = SHARES_QUERY.format(db=db, measure=measure.name, dimension=dimension, day=day)
+            _, shares = duckdb_catalog.query(connection, query)
+            shares_by_dimension.append(", ".join(f"{part} {share:.0f} %" for part, share in shares))
+        rows.append((day, value, round(excess, 1), *shares_by_dimension))
+    columns = ["day", measure.name, "excess", *(f"most by {name}" for name in metric_set.dimension_names)]
+    print_line(table(columns, rows) if rows else "none yet: the detector requires four days of each hour")
 
 
 def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, print_line: Callable[[str], None]) -> None:
-    """Fill the lake of a fresh deployment with the generated shop, so that its dashboards show something; `UserError` where it holds the set already.
+    """Fill the lake of a new deployment with the generated shop, so that its dashboards show data.
 
-    The data ends with the last full hour before `now` (naive UTC) and goes 60 days back, or `days`. Nothing in S3 is deleted.
+    The data ends with the last full hour before `now` (naive UTC) and starts 60 days earlier, or `days`. Nothing in S3
+    is deleted. Raises `UserError` where the bucket holds data of the metric set, or an alert could not be stored.
     """
     lake = f"s3://{lake.removeprefix('s3://').rstrip('/')}"
     if lake.removeprefix("s3://").count("/"):
         raise UserError(f"{lake}: a stack's lake is a whole bucket; name s3://BUCKET (the stack's output DataBucket)")
-    with as_file(files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml") as file:
-        item = metric_set_yaml.load(file)
+    with as_file(_metric_set_resource("ecommerce")) as file:
+        metric_set = metric_set_yaml.load(file)
     store = open_lake(lake)
-    kept = [
-        *live_data.list_files_by_interval(store, item).values(),
-        *(list(store.list(layout.table_folder(table, item))) for table in GLUE_TABLE_NAMES),
-    ]
-    if held := [keys[0] for keys in kept if keys]:
-        what = f"holds data of the metric set {item.name!r} already ({held[0]})"
-        raise UserError(
-            f"{lake}: {what}, and the demo deletes nothing in S3; name a fresh lake, or remove that data yourself"
-        )
-    days = days or 60
+    _require_no_data(lake, store, metric_set)
+    days = days or DEFAULT_SHOP_DAYS
     data = shop.generate(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
-    report = _run_pipeline(data, item, store, form, where=lake, print_line=print_line)
+    report = _run_pipeline(data, metric_set, store, form, where=lake, print_line=print_line)
     if report.failed_alerts:
         raise UserError(
-            f"{lake}: {report.failed_alerts} alerts could not be filed; see that these credentials may read and write the bucket"
+            f"{lake}: {report.failed_alerts} alerts could not be stored; "
+            "check that these credentials can read and write the bucket"
         )
+    print_line(f"tables      {form}; the stack must be configured for this format")
+    print_line("credentials those of this environment, as the AWS CLI uses them")
     print_line(
-        f"tables      {form}; the stack must read this format\ncredentials those of this environment, as the AWS CLI would take them"
+        "\nOpen the stack's QuickSight dashboard (refresh its datasets if they are in SPICE), "
+        "or run a query in Athena, with the stack's prefix:\n"
     )
-    print_line(
-        "\nLook at the stack's QuickSight dashboard (refresh its datasets if they are in SPICE), or ask in Athena, with the stack's prefix:\n"
-    )
-    print_line(
-        f"SELECT * FROM {database(duckdb_catalog.DEFAULT_PREFIX, item)}.anomaly_log ORDER BY groupscore DESC LIMIT 10"
-    )
+    db = database(duckdb_catalog.DEFAULT_PREFIX, metric_set)
+    print_line(f"SELECT * FROM {db}.anomaly_log ORDER BY groupscore DESC LIMIT 10")
+
+
+def _require_no_data(lake: str, store: Store, metric_set: MetricSet) -> None:
+    """Raise `UserError` where the lake holds live data or tables of the metric set."""
+    folders = [
+        *live_data.list_files_by_interval(store, metric_set).values(),
+        *(list(store.list(layout.table_folder(table, metric_set))) for table in GLUE_TABLE_NAMES),
+    ]
+    if first_keys := [keys[0] for keys in folders if keys]:
+        raise UserError(
+            f"{lake}: already holds data of the metric set '{metric_set.name}' ({first_keys[0]}), "
+            "and the demo deletes nothing in S3; name an empty lake, or delete that data yourself"
+        )
 
 
 def _run_pipeline(
-    data: pd.DataFrame, item: MetricSet, store: Store, form: Format, *, where: str, print_line: Callable[[str], None]
+    data: pd.DataFrame,
+    metric_set: MetricSet,
+    store: Store,
+    form: Format,
+    *,
+    where: str,
+    print_line: Callable[[str], None],
 ) -> Report:
-    """Lay the data out, detect, ingest, and say so; `where` is what to call the store."""
-    folders, _ = local_pipeline.write_live_data(data, item, store)
-    print_line(f"live data   {len(data):,} rows in {folders:,} folders, one an interval: {where}/{item.name}")
-    report = local_pipeline.run_backtest(item, store, (item,), form)
+    """Write the live data, run the detector and ingest its alerts, and print each step; `where` names the store."""
+    folders, _ = local_pipeline.write_live_data(data, metric_set, store)
     print_line(
-        f"detector    {report.intervals:,} intervals, {report.series} series, {len(item.measures)} measures, in order of time"
+        f"live data   {len(data):,} rows in {folders:,} folders, one for each interval: {where}/{metric_set.name}"
+    )
+    report = local_pipeline.run_backtest(metric_set, store, (metric_set,), form)
+    print_line(
+        f"detector    {report.intervals:,} intervals, {report.series} series, {len(metric_set.measures)} measures, "
+        "in order of time"
     )
     print_line(
-        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed_alerts} failed, {report.quarantined_alerts} quarantined"
+        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed_alerts} failed, "
+        f"{report.quarantined_alerts} quarantined"
     )
     return report
 
 
 def _command_name() -> str:
-    """The command as it was called, for the next call: `.venv/bin/anomalake` from a Makefile."""
+    """How the command was called, for the next call: `.venv/bin/anomalake` from a Makefile."""
     called = Path(sys.argv[0])
     return "anomalake" if called.name != "anomalake" or shutil.which("anomalake") else os.path.relpath(called)
 
 
 def _compare_with_labels(connection: duckdb_catalog.Connection, labels: pd.DataFrame, data: pd.DataFrame) -> str:
-    """How many of the injected anomalies were found, and what else was."""
+    """How many of the injected anomalies the detector found, and how many other values it flagged."""
     _, found = duckdb_catalog.query(connection, 'SELECT "timestamp", "key", metricname FROM anomalake.all_anomalies')
     labels = labels[labels.timestamp <= data.timestamp.max()]
     keys = labels.platform + "|" + labels.marketplace
-    known = set(zip(labels.timestamp.dt.to_pydatetime(), keys, labels.measure, strict=True))
-    hits = len(known & set(found))
-    return f"\nAgainst the labels: {hits} of {len(known)} injected values found, {len(set(found) - known)} others flagged, of {2 * len(data):,}."
+    injected = set(zip(labels.timestamp.dt.to_pydatetime(), keys, labels.measure, strict=True))
+    hits, others = len(injected & set(found)), len(set(found) - injected)
+    return (
+        f"\nAgainst the labels: {hits} of {len(injected)} injected values found, "
+        f"{others} others flagged, of {2 * len(data):,}."
+    )

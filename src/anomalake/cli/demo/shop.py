@@ -1,7 +1,8 @@
-"""A shop that never was: views and revenue by platform and marketplace, hourly, with spikes and dips whose place is known.
+"""Generates the data of a shop: hourly views and revenue by platform and marketplace, with labeled anomalies.
 
-Each series has its own level, daily and weekly season and noise. An anomaly multiplies a measure for an hour to four, in one series or in all of a
-platform or marketplace; what was done stands in the second table, so that a detector's answer can be checked.
+Each series has its own level, daily and weekly seasonality, and noise. An anomaly multiplies a measure by a factor for
+one to four hours, in one series or in all series of a platform or marketplace. The labels say where, so that the
+results of a detector can be checked.
 """
 
 from typing import NamedTuple
@@ -11,20 +12,22 @@ import pandas as pd
 
 PLATFORMS = ("pc_web", "mobile_web", "mobile_app")
 MARKETPLACES = ("us", "uk", "de", "fr", "es", "it", "jp")
-FACTORS = (0.1, 0.3, 2.5, 4.0)  # what an anomaly multiplies by: dips and spikes
+FACTORS = (0.1, 0.3, 2.5, 4.0)  # by which an anomaly multiplies a measure: dips and spikes
 
 
 class Shop(NamedTuple):
-    """The live data, and which cells of it were made anomalous."""
+    """The live data, and a label for each value that an anomaly changed."""
 
     data: pd.DataFrame  # timestamp (UTC), platform, marketplace, views, revenue
-    labels: (
-        pd.DataFrame
-    )  # timestamp, platform, marketplace, measure, factor, usual (what the value were without factor and noise)
+    # timestamp, platform, marketplace, measure, factor, usual (the value without the factor and the noise)
+    labels: pd.DataFrame
 
 
 def generate(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
-    """`days` of hourly data for every platform and marketplace; the same seed gives the same shop. Anomalies begin after 15 days."""
+    """Hourly data of `days` days for every platform and marketplace. The same seed gives the same data.
+
+    The first 15 days have no anomaly.
+    """
     rng = np.random.default_rng(seed)
     hours = np.arange(days * 24)
     series = [(platform, marketplace) for platform in PLATFORMS for marketplace in MARKETPLACES]
@@ -38,18 +41,18 @@ def generate(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
     while (hour := hour + int(rng.integers(12, 48))) < len(hours) - 4:
         length, factor = int(rng.choice([1, 1, 2, 4])), float(rng.choice(FACTORS))
         platform, marketplace = series[int(rng.integers(len(series)))]
-        whole = rng.choice(["series", "platform", "marketplace"], p=[0.6, 0.2, 0.2])
-        struck = [
+        scope = rng.choice(["series", "platform", "marketplace"], p=[0.6, 0.2, 0.2])
+        affected = [
             place for place, (p, m) in enumerate(series)
-            if (whole == "series" and (p, m) == (platform, marketplace)) or (whole == "platform" and p == platform)
-            or (whole == "marketplace" and m == marketplace)
+            if (scope == "series" and (p, m) == (platform, marketplace)) or (scope == "platform" and p == platform)
+            or (scope == "marketplace" and m == marketplace)
         ]  # fmt: skip
         for measure in ("views", "revenue") if rng.random() < 0.5 else (str(rng.choice(["views", "revenue"])),):
-            values[measure][hour : hour + length, struck] *= factor
+            values[measure][hour : hour + length, affected] *= factor
             labels += [
                 (timestamps[h], *series[place], measure, factor, usual[measure][h, place])
                 for h in range(hour, hour + length)
-                for place in struck
+                for place in affected
             ]
         hour += length
     data = pd.DataFrame(
@@ -69,7 +72,7 @@ def generate(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
 def _season(
     rng: np.random.Generator, hours: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """A level of 500 to 5,000 an hour, with a day and a week of its own."""
+    """The expected values of a series: a level of 500 to 5,000 an hour with a daily and a weekly pattern."""
     level, peak, weekend = 10 ** rng.uniform(2.7, 3.7), rng.uniform(10, 22), rng.uniform(0.7, 1.2)
     day = 1 + rng.uniform(0.3, 0.6) * np.cos((hours % 24 - peak) / 24 * 2 * np.pi)
     week = np.where((hours // 24) % 7 >= 5, weekend, 1.0)

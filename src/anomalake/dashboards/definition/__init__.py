@@ -1,7 +1,8 @@
-"""Builds the definition of a QuickSight analysis from a metric set ("AnalysisDefinition" in the QuickSight API). Pure.
+"""Builds the definition of a QuickSight analysis from a metric set. Pure.
 
-`analysis` builds the whole. Each module of `sheets` builds one sheet from the visuals of `visuals`; `filters`, `calculated_fields`, `formats` and
-`window` build what the sheets share.
+The definition has the form of "AnalysisDefinition" in the QuickSight API. `analysis` builds the whole. Each module of
+`sheets` builds one sheet from the visuals of `visuals`; `filters`, `calculated_fields`, `formats` and `window` build
+what the sheets share.
 """
 
 from anomalake.dashboards.definition.analysis import build_all_sets_definition, build_set_definition

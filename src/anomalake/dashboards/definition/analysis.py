@@ -1,4 +1,4 @@
-"""The whole definition of an analysis: its sheets in order, with datasets, parameters, filters, calculated fields and formats."""
+"""The whole definition of an analysis: its sheets, datasets, parameters, filters, calculated fields and formats."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,8 @@ from anomalake.domain.metric_set import MetricSet
 def build_set_definition(metric_set: MetricSet, window: Window, arns: Mapping[str, Any] | None = None) -> Node:
     """Return the definition of a metric set's analysis.
 
-    `arns` gives each dataset's ARN, as a string or a CloudFormation function; a preview needs no ARNs. The sheet "Data health" requires live data.
+    `arns` gives each dataset's ARN, as a string or a CloudFormation function; a preview needs no ARNs. The sheet
+    "Data health" requires live data.
     """
     sheets = [build_overview(LOG, ("metricname", "measure"))]
     sheets += [

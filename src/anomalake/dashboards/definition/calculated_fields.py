@@ -1,13 +1,13 @@
-"""Calculated fields: whether a row's partition can be in the window, and the observed values, expected values and bounds of several series together."""
+"""Calculated fields: whether a row's partition can be in the window, and the band of several series together."""
 
 from collections.abc import Sequence
 
 from anomalake.dashboards.definition.datasets import BAND, UTC_DAY
 from anomalake.domain.metric_set import MetricSet
 
-# 1 where the row's UTC date can be in the window from `From` to `Until`. There are two fields because Athena reads fewer partitions when a condition
-# names the partition column once. The parameters are local times; a zone's clock is at most 14 hours ahead of UTC and 12 hours behind it, and a date
-# stands for its first moment.
+# 1 where the row's UTC date can be in the window from `From` to `Until`. There are two fields because Athena reads
+# fewer partitions when a condition names the partition column once. The parameters are local times; a zone's clock is
+# at most 14 hours ahead of UTC and 12 hours behind it, and a date stands for its first moment.
 PARTITION_IN_WINDOW = {
     "from": ("partition in window, from", f"ifelse({{{UTC_DAY}}} >= addDateTime(-2, 'DD', ${{From}}), 1, 0)"),
     "until": ("partition in window, until", f"ifelse({{{UTC_DAY}}} <= addDateTime(1, 'DD', ${{Until}}), 1, 0)"),
@@ -23,7 +23,8 @@ BAND_FIELD_NAMES = {
         "upper": "upper bound of mean",
     },
 }
-# The deviations of several series add up as those of independent variables do: in squares. The band of one series is the series' own band.
+# The deviations of several series add up as those of independent variables do: in squares. The band of one series is
+# the series' own band.
 _BAND_SUMS = {
     "observed": "sum({value} - {expectedvalue}) + sum({expectedvalue})",  # only rows that have an expected value
     "expected": "sum({expectedvalue})",

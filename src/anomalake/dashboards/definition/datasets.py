@@ -1,4 +1,4 @@
-"""The datasets of an analysis: their identifiers, which are the names of the views, and the columns that every sheet uses."""
+"""The datasets of an analysis: their identifiers, which are the names of views, and the columns that they share."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,10 @@ _PLACEHOLDER_ARN = "arn:aws:quicksight:::dataset/"  # for a preview, which reads
 
 
 def declare_datasets(names: Sequence[str], arns: Mapping[str, Any] | None) -> list[Node]:
-    """Return the declarations of the datasets; `arns` gives each dataset's ARN as a string or a CloudFormation function."""
+    """Return the declarations of the datasets.
+
+    `arns` gives each dataset's ARN as a string or a CloudFormation function.
+    """
     return [{"Identifier": name, "DataSetArn": (arns or {}).get(name, _PLACEHOLDER_ARN + name)} for name in names]
 
 

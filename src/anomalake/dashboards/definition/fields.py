@@ -20,7 +20,10 @@ def time_field(field_id: str, dataset: str, granularity: str) -> Node:
 
 
 def number_field(field_id: str, dataset: str, column: str, aggregation: str = "SUM") -> Node:
-    """Return a field that aggregates a numeric column; the aggregation is QuickSight's or a measure's (`SUM`, `AVG`)."""
+    """Return a field that aggregates a numeric column.
+
+    The aggregation is one of QuickSight's, or that of a measure (`SUM`, `AVG`).
+    """
     function = {"AVG": "AVERAGE"}.get(aggregation, aggregation)
     return {
         "NumericalMeasureField": {

@@ -1,4 +1,4 @@
-"""Filter groups: the time window, the partitions to read, the drop-down lists of dimensions, and the fixed filter of one visual."""
+"""Filter groups: the time window, the partitions to read, drop-down lists of dimensions, fixed filters of visuals."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -18,9 +18,10 @@ class FixedFilter(NamedTuple):
 
 
 def build_time_filters(first_dataset: str, datasets: Sequence[str]) -> list[Node]:
-    """Return the filters of every sheet: rows are between `From` and `Until`, and Athena reads only the partitions around that window.
+    """Return the filters of every sheet.
 
-    The time range is defined on `first_dataset` and applies to all datasets by the name of the column.
+    Rows are between `From` and `Until`, and Athena reads only the partitions around that window. The time range is
+    defined on `first_dataset` and applies to all datasets by the name of the column.
     """
     window = {
         "FilterId": "window-range",

@@ -20,7 +20,10 @@ CURRENCY_CODE = re.compile("[A-Z]{3}")  # ISO 4217
 
 
 def build_set_formats(metric_set: MetricSet) -> list[Node]:
-    """Return the formats of a metric set's columns: times, scores, contributions, and the format and unit of each measure."""
+    """Return the formats of a metric set's columns.
+
+    Times, scores and contributions have fixed formats; a measure has the format and unit of the metric set.
+    """
     formats = [_format_time(dataset) for dataset in DATASETS]
     formats += [_format_number(dataset, "groupscore", _decimal_places(1)) for dataset in (LOG, CONTRIBUTIONS)]
     formats += [

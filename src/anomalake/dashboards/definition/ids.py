@@ -6,7 +6,8 @@ from anomalake.domain.metric_set import Measure
 def join_names(*names: str) -> str:
     """Join names to one id with hyphens.
 
-    A hyphen inside a name is doubled, so different lists of names give different ids (a name starts with a letter or digit).
+    A hyphen inside a name is doubled, so different lists of names give different ids (a name starts with a letter or
+    digit).
     """
     return "-".join(name.lower().replace("-", "--") for name in names)
 

@@ -1,4 +1,8 @@
-"""One function for each kind of visual: it takes the visual's id, title and fields, and returns the visual as the QuickSight API describes it."""
+"""One function for each kind of visual.
+
+A function takes the visual's id, title and fields, and returns the visual as the QuickSight API describes it
+("Visual").
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,12 +12,12 @@ from anomalake.dashboards.definition.fields import category_field, field_id_of, 
 
 
 class LineStyle(NamedTuple):
-    """The style of one line: the label of its field, its color, its width (such as `2px`) and its dash pattern (`SOLID`, `DOTTED`)."""
+    """The style of one line."""
 
-    label: str
+    label: str  # the name of the field
     color: str
-    width: str
-    dashes: str
+    width: str  # such as 2px
+    dashes: str  # SOLID, DOTTED or DASHED
 
 
 def line_chart(
@@ -111,7 +115,10 @@ def combo_chart(
     arrangement: str,
     axis_label: str,
 ) -> Node:
-    """Return bars, divided by color, and one line over time, on one y axis; `arrangement` is `STACKED` or `CLUSTERED`."""
+    """Return bars, divided by color, and one line over time, on one y axis.
+
+    `arrangement` is `STACKED` or `CLUSTERED`.
+    """
     wells = {"Category": [time], "BarValues": [bar], "Colors": list(colors), "LineValues": [line]}
     configuration = {
         "BarsArrangement": arrangement,
@@ -169,9 +176,10 @@ def pivot_table(
     value: tuple[str, str],
     granularity: str,
 ) -> Node:
-    """Return a pivot table, newest first; `rows` and `value` give each column with its label, `rows` from the outermost to the innermost.
+    """Return a pivot table, newest first.
 
-    The values are summed. The column `TIME` is grouped in steps of the granularity.
+    `rows` and `value` give each column with its label, `rows` from the outermost to the innermost. The values are
+    summed. The column `TIME` is grouped in steps of the granularity.
     """
     value_column, value_label = value
     fields = [

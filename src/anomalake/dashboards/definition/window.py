@@ -1,4 +1,4 @@
-"""The time window of a dashboard: the default values of its parameters `From` and `Until`, and the step of its time axes."""
+"""The time window of a dashboard: the defaults of its parameters `From` and `Until`, and the step of its time axes."""
 
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -17,7 +17,8 @@ ROLLING_DAYS_OF_DAILY_SET = 365
 class Window(NamedTuple):
     """The window that a dashboard opens with.
 
-    `start` and `end` are local times, or rolling date expressions of QuickSight. `granularity` is the step of the time axes.
+    `start` and `end` are local times, or rolling date expressions of QuickSight. `granularity` is the step of the
+    time axes.
     """
 
     start: datetime | str
@@ -28,8 +29,8 @@ class Window(NamedTuple):
 def rolling_window(metric_set: MetricSet) -> Window:
     """Return the window of a deployed dashboard, which moves with the current time.
 
-    It covers as many days as a time axis can show at the metric set's frequency, at most `MAX_ROLLING_DAYS`. The window of a daily metric set
-    covers a year.
+    It covers as many days as a time axis can show at the metric set's frequency, at most `MAX_ROLLING_DAYS`. The
+    window of a daily metric set covers a year.
     """
     if metric_set.frequency == "P1D":
         days = ROLLING_DAYS_OF_DAILY_SET

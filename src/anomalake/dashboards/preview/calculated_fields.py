@@ -1,4 +1,7 @@
-"""Calculated fields of a definition: of single rows as SQL, of aggregates as SQL aggregates and the Vega-Lite steps that combine them."""
+"""Calculated fields of a definition.
+
+A field of single rows becomes SQL. A field of aggregates becomes SQL aggregates, and Vega-Lite steps that combine them.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -45,10 +48,11 @@ def row_expression_to_sql(expression: str, parameters: Mapping[str, Any]) -> str
 def split_calculated_values(
     values: Sequence[ValueField], definition: Mapping[str, Any], dataset: str, where: str
 ) -> tuple[list[ValueField], list[dict[str, Any]]]:
-    """Return the values and, after them, the aggregates that the calculated values consist of; and the Vega-Lite steps that combine these.
+    """Return the aggregates to query, and the Vega-Lite steps that combine them to the calculated values.
 
-    The column `v0` holds the first value, `v1` the second, and so on. Raises `UserError`, which starts with `where`, for an expression that the
-    preview cannot calculate.
+    The aggregates are the values and, after them, the aggregates in the expressions of calculated values. The column
+    `v0` holds the first value, `v1` the second, and so on. Raises `UserError`, which starts with `where`, for an
+    expression that the preview cannot calculate.
     """
     expressions = read_expressions(definition)
     all_values, steps = list(values), []
@@ -87,6 +91,9 @@ def _quote_columns(expression: str) -> str:
 
 
 def fold_values(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the Vega-Lite steps that turn a row with several values into a row for each value, with the columns `series` and `value`."""
+    """Return the Vega-Lite steps that make a row for each value of a row.
+
+    The new rows have the columns `series` and `value`.
+    """
     named: list[dict[str, Any]] = [{"calculate": f"datum.v{number}", "as": name} for number, name in enumerate(names)]
     return [*named, {"fold": list(names), "as": ["series", "value"]}, {"filter": "isValid(datum.value)"}]

@@ -1,7 +1,8 @@
 """Charts that Vega-Lite draws: line, bar and combo charts and heat maps. Each function reads one kind of visual.
 
-A function takes the visual's `ChartConfiguration` and returns the data that the chart needs and its Vega-Lite specification. In a specification
-`g0` is the first grouping field, `v0` the first value. Raises `KeyError` or `ValueError` for what the preview cannot read.
+A function takes the visual's `ChartConfiguration` and returns the data that the chart needs and its Vega-Lite
+specification. In a specification `g0` is the first grouping field, `v0` the first value. Raises `KeyError` or
+`ValueError` for what the preview cannot read.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ _TIME_UNITS = {
 }
 _DASHES = {"SOLID": [1, 0], "DOTTED": [2, 2], "DASHED": [6, 4]}
 _DEFAULT_LINE_COLOR = "#64748B"
-# page.js writes the text of a tooltip when the pointer is on a mark: a text for each mark in the data would be larger than the data.
+# The page writes the text of a tooltip when the pointer is on a mark: a text for each mark in the data would be
+# larger than the data.
 _WITH_TOOLTIP = {"tooltip": {"content": "data"}}
 
 Channel = dict[str, Any]  # an encoding channel of Vega-Lite

@@ -1,4 +1,4 @@
-"""What every visual of a sheet shares: the definition, its parameters, the columns of its datasets, and the connection."""
+"""What the visuals of a sheet share: the definition, its parameters, its datasets and the connection."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -23,7 +23,10 @@ class SheetContext(NamedTuple):
 def read_columns(
     definition: Mapping[str, Any], connection: duckdb.DuckDBPyConnection, datasets: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
-    """Return the columns of each dataset that the definition declares, with their DuckDB types; raises `UserError` for a dataset without data."""
+    """Return the columns of each dataset that the definition declares, with their DuckDB types.
+
+    Raises `UserError` for a dataset without data.
+    """
     columns = {}
     for declaration in definition["DataSetIdentifierDeclarations"]:
         dataset = declaration["Identifier"]

@@ -56,10 +56,10 @@ def keep_most_frequent(dataset: str, predicates: Sequence[str], column: str, num
 
 
 def run_cube(cube: Cube, connection: duckdb.DuckDBPyConnection, dataset: str) -> dict[str, Any]:
-    """Run the query and return its result, column by column, as `page.js` unpacks it; `dataset` is a name in SQL.
+    """Run the query and return its result, column by column, as the page unpacks it; `dataset` is a name in SQL.
 
-    `total` is the number of rows in the dataset for a cube that is not aggregated, and 0 otherwise. `names` holds the column of each group without
-    granularity, for the drop-down lists.
+    `total` is the number of rows in the dataset for a cube that is not aggregated, and 0 otherwise. `names` holds the
+    column of each group without granularity, for the drop-down lists.
     """
     keys = [_group_to_sql(group) for group in cube.groups]
     source = f"FROM {dataset} WHERE {_join(cube.predicates)}"

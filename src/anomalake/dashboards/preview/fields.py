@@ -1,4 +1,4 @@
-"""Reads the field wells of a visual, and describes the data that a visual needs: its tables, grouping fields and aggregated fields."""
+"""Reads the field wells of a visual, and describes the data that the visual needs."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """What a visual needs: its dataset, the tables of its data, and how `page.js` draws them."""
+    """What a visual needs: its dataset, the tables of its data, and how the page draws them."""
 
     dataset: str
     parts: tuple[Part, ...]
@@ -51,7 +51,10 @@ class Drawing(NamedTuple):
 
 
 class FieldWells:
-    """The fields of a visual by well. All are of one dataset; raises `ValueError` otherwise, and for an unknown kind of field."""
+    """The fields of a visual by well; all are of one dataset.
+
+    Raises `ValueError` for fields of several datasets, and for an unknown kind of field, aggregation or granularity.
+    """
 
     def __init__(self, wells: Mapping[str, Any]) -> None:
         self.fields: dict[str, list[tuple[str, GroupField | ValueField]]] = {}

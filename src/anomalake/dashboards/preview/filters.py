@@ -12,7 +12,10 @@ from anomalake.domain.errors import UserError
 
 
 def read_controls(definition: Mapping[str, Any], sheet: Mapping[str, Any]) -> dict[str, str]:
-    """Return the columns of the sheet's drop-down lists with their titles; raises `UserError` for a control without a filter."""
+    """Return the columns of the sheet's drop-down lists with their titles.
+
+    Raises `UserError` for a control without a filter.
+    """
     filters = {
         body["FilterId"]: body
         for group in definition.get("FilterGroups", ())
@@ -25,8 +28,8 @@ def read_controls(definition: Mapping[str, Any], sheet: Mapping[str, Any]) -> di
         source = filters.get(body["SourceFilterId"])
         if source is None:
             raise UserError(
-                f"sheet {sheet['SheetId']}: the control {body['FilterControlId']} refers to the filter {body['SourceFilterId']}, "
-                "which the definition does not have"
+                f"sheet {sheet['SheetId']}: the control {body['FilterControlId']} refers to the filter "
+                f"{body['SourceFilterId']}, which the definition does not have"
             )
         if kind in ("CrossSheet", "Dropdown") and "ColumnName" in source.get("Column", {}):
             column = source["Column"]["ColumnName"]

@@ -11,6 +11,8 @@ from typing import Any
 
 import vl_convert
 
+_SCRIPTS = ("data.js", "elements.js", "charts.js", "tables.js", "sheets.js")  # joined to one script, in this order
+
 
 def build_html(title: str, content: Mapping[str, Any]) -> str:
     """Return the page with the content as compressed JSON.
@@ -18,8 +20,9 @@ def build_html(title: str, content: Mapping[str, Any]) -> str:
     The content security policy allows the page's own scripts and style by their SHA-256 digests, and no connection.
     """
     data = zlib.compress(json.dumps(content, separators=(",", ":"), allow_nan=False).encode(), 9)
-    folder = files(__package__)
-    style, script = (folder / "page.css").read_text("utf-8"), (folder / "page.js").read_text("utf-8")
+    folder = files(__package__) / "page"
+    style = (folder / "page.css").read_text("utf-8")
+    script = "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS)
     library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
     script_digests = " ".join(f"'sha256-{_digest(text)}'" for text in (library, script))
     policy = (

@@ -1,4 +1,4 @@
-"""Packs a column of a query's result into little JSON, which `page.js` unpacks."""
+"""Packs a column of a query's result into little JSON, which the page unpacks."""
 
 import math
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ _EPOCH = datetime(1970, 1, 1)
 def pack_column(column: Sequence[Any], *, exact: bool) -> dict[str, Any]:
     """Return a column as numbers, as times, or as texts.
 
-    A time is the difference in minutes from the time before it. A text is a position in the list of distinct texts. Infinity and NaN become null;
-    a fraction keeps `SIGNIFICANT_FIGURES` significant figures unless `exact`.
+    A time is the difference in minutes from the time before it. A text is a position in the list of distinct texts.
+    Infinity and NaN become null; a fraction keeps `SIGNIFICANT_FIGURES` significant figures unless `exact`.
     """
     present = [value for value in column if value is not None]
     if present and all(isinstance(value, datetime) for value in present):

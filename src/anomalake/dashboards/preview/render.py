@@ -25,9 +25,11 @@ def render_page(
 ) -> str:
     """Return the HTML page.
 
-    `datasets` gives for each dataset of the definition the name of its data in `connection`, in SQL. `now` replaces `now()` in rolling dates.
+    `datasets` gives for each dataset of the definition the name of its data in `connection`, in SQL. `now` replaces
+    `now()` in rolling dates.
 
-    Raises `UserError` for what the preview cannot draw: an unknown kind of visual, field, filter or calculated field, or a missing dataset or column.
+    Raises `UserError` for what the preview cannot draw: an unknown kind of visual, field, filter or calculated field,
+    or a missing dataset or column.
     """
     parameters = read_parameters(definition, now)
     columns = read_columns(definition, connection, datasets)
@@ -48,7 +50,7 @@ def render_page(
 
 
 def _prepare_sheet(sheet: Mapping[str, Any], context: SheetContext, cubes: dict[CubeKey, Cube]) -> dict[str, Any]:
-    """Return the sheet as `page.js` reads it: with its visuals, and the drop-down lists that filter one of them."""
+    """Return the sheet as the page reads it: with its visuals, and the drop-down lists that filter one of them."""
     places = {
         element["ElementId"]: element
         for layout in sheet.get("Layouts", ())

@@ -1,7 +1,7 @@
-"""Visuals that `page.js` draws without Vega-Lite: KPIs, pivot tables and tables. Each function reads one kind of visual.
+"""Visuals that the page draws without Vega-Lite: KPIs, pivot tables and tables.
 
-A function takes the visual's `ChartConfiguration` and returns the data that the visual needs and what `page.js` needs to draw it. Raises `KeyError`
-or `ValueError` for what the preview cannot read.
+Each function reads one kind of visual. It takes the visual's `ChartConfiguration` and returns the data that the
+visual needs and what the page needs to draw it. Raises `KeyError` or `ValueError` for what the preview cannot read.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Prepares a visual for the page: reads it, chooses the query that gives its data, and describes the visual for `page.js`."""
+"""Prepares a visual for the page: reads it, chooses the query that gives its data, and describes it for the page."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -23,23 +23,23 @@ READERS: dict[str, Callable[[Mapping[str, Any]], Drawing]] = {
     "PivotTableVisual": read_pivot_table,
     "TableVisual": read_table,
 }
-# How page.js aggregates the rows of a cube again; by default as the query does.
+# How the page aggregates the rows of a cube again; by default as the query does.
 _OPERATIONS = {"AVERAGE": "mean", "COUNT": "sum"}
 
 CubeKey = tuple[Any, ...]
 
 
 class _Selection(NamedTuple):
-    """The rows of a visual's cube: their conditions and groups, the drop-down lists that apply, and a note for the reader."""
+    """The rows of a visual's cube."""
 
     predicates: tuple[str, ...]
     groups: list[GroupField]
-    controls: list[str]
-    note: str
+    controls: list[str]  # the columns of the drop-down lists that filter the visual
+    note: str  # what the visual leaves out, for the reader
 
 
 def prepare_visual(visual: Mapping[str, Any], context: SheetContext, cubes: dict[CubeKey, Cube]) -> dict[str, Any]:
-    """Return the visual as `page.js` reads it, and add its query to `cubes`.
+    """Return the visual as the page reads it, and add its query to `cubes`.
 
     Raises `UserError`, with the visual and its sheet, for what the preview cannot draw.
     """
@@ -89,7 +89,8 @@ def _read_drawing(kind: str, body: Mapping[str, Any], context: SheetContext, whe
 def _select_rows(kind: str, visual_id: str, drawing: Drawing, context: SheetContext) -> _Selection:
     """Choose the groups of the visual's cube, so that it has at most `MAX_QUERY_ROWS` rows.
 
-    First the cube leaves out the columns of drop-down lists; then it keeps the `MAX_COLORS` most frequent values of the color field.
+    First the cube leaves out the columns of drop-down lists; then it keeps the `MAX_COLORS` most frequent values of
+    the color field.
     """
     predicates = read_predicates(context, visual_id, drawing.dataset)
     table = context.datasets[drawing.dataset]
@@ -110,12 +111,15 @@ def _select_rows(kind: str, visual_id: str, drawing: Drawing, context: SheetCont
     if len(first_part.groups) != 2 or not is_too_large(groups):
         return _Selection(predicates, groups, [], "too much data: the drop-down lists do not filter this chart")
     most_frequent = keep_most_frequent(table, predicates, first_part.groups[1].column, limits.MAX_COLORS)
-    note = f"too much data: only the {limits.MAX_COLORS} values with the most rows, and the drop-down lists do not filter this chart"
+    note = (
+        f"too much data: only the {limits.MAX_COLORS} values with the most rows, "
+        "and the drop-down lists do not filter this chart"
+    )
     return _Selection((*predicates, most_frequent), groups, [], note)
 
 
 def _prepare_part(part: Part, drawing: Drawing, cube: Cube, context: SheetContext, where: str) -> dict[str, Any]:
-    """Add the part's values to the cube, and return where `page.js` finds its groups and values there."""
+    """Add the part's values to the cube, and return where the page finds its groups and values there."""
     values, steps = split_calculated_values(part.values, context.definition, drawing.dataset, where)
     if steps or "melt" in drawing.look:
         if "spec" not in drawing.look:
@@ -133,7 +137,7 @@ def _prepare_part(part: Part, drawing: Drawing, cube: Cube, context: SheetContex
 
 
 def _prepare_value(value: ValueField, cube: Cube) -> dict[str, Any]:
-    """Add the value to the cube; return the operation that aggregates it again, and the columns of the cube that it reads."""
+    """Add the value to the cube, and return the operation that aggregates it again and the columns that it reads."""
     if value.aggregation == CALCULATED:
         return {"op": "none", "at": ["value", 0]}
     if value.aggregation == "DISTINCT_COUNT":

@@ -1,6 +1,9 @@
-"""Builds the CloudFormation templates of the QuickSight stack: datasets, analyses, dashboards, topics and refresh schedules. Pure.
+"""Builds the CloudFormation templates of the QuickSight stack. Pure.
 
-Sources: the `AWS::QuickSight::*` pages of the CloudFormation guide; the permissions are those that the QuickSight console grants.
+`templates` builds all of them from `stack`, `role`, `datasets` with `refresh`, `analysis` and `topic`.
+
+Sources: the `AWS::QuickSight::*` pages of the CloudFormation guide; the permissions are those that the QuickSight
+console grants.
 """
 
 from anomalake.dashboards.quicksight.ids import all_sets_resource_id, dataset_arn, dataset_id, resource_id

@@ -1,4 +1,4 @@
-"""The analysis and the dashboard, which have the same definition: owners change the analysis, and readers see the dashboard."""
+"""The analysis and the dashboard, with the same definition: owners change the analysis, readers see the dashboard."""
 
 from anomalake.cloudformation import ACCOUNT_ID, NO_VALUE, Node, fn_if, fn_sub
 from anomalake.dashboards.quicksight.permissions import ANALYSIS_OWNER, DASHBOARD_OWNER, DASHBOARD_READER, grant

@@ -1,4 +1,4 @@
-"""Datasets over views: columns with types, descriptions and folders, and in SPICE the incremental refresh and the refresh schedules."""
+"""Datasets over views: columns with types, descriptions and folders, and the refresh schedules of SPICE."""
 
 from collections.abc import Mapping, Sequence
 
@@ -49,7 +49,7 @@ def build_set_datasets(metric_set: MetricSet) -> Node:
 
 
 def build_all_sets_datasets(sets: Sequence[MetricSet]) -> tuple[Node, list[str]]:
-    """Return the datasets over all metric sets with their refresh schedules, by logical id; and the logical ids of the datasets."""
+    """Return the datasets over all metric sets with their refresh schedules, and the logical ids of the datasets."""
     views_by_name = {view.name: view for view in views.views_over_all_sets(sets, PREFIX_PLACEHOLDER, "parquet")}
     resources: Node = {}
     for view_name, name in _ALL_SETS_DATASET_NAMES.items():
@@ -112,7 +112,10 @@ def _build_incremental_refresh(plan: RefreshPlan) -> Node:
 
 
 def _build_schedules(metric_set: MetricSet | None, view: str, plan: RefreshPlan) -> Node:
-    """Return the refresh schedules of a dataset in SPICE. QuickSight requires that they start at different times of the day."""
+    """Return the refresh schedules of a dataset in SPICE.
+
+    QuickSight requires that schedules start at different times of the day.
+    """
     incremental: Node = {"Interval": plan.incremental}
     if plan.incremental == "DAILY":
         incremental["TimeOfTheDay"] = _DAILY_REFRESH_TIME

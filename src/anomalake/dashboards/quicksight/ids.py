@@ -24,6 +24,5 @@ def dataset_id(metric_set: MetricSet | None, view: str, prefix: str = PREFIX_PLA
 
 def dataset_arn(metric_set: MetricSet | None, view: str) -> Node:
     """Return the ARN of the dataset over a view of the metric set, or over a view of all metric sets (None)."""
-    return fn_sub(
-        f"arn:${{AWS::Partition}}:quicksight:${{AWS::Region}}:${{AWS::AccountId}}:dataset/{dataset_id(metric_set, view)}"
-    )
+    account = "arn:${AWS::Partition}:quicksight:${AWS::Region}:${AWS::AccountId}"
+    return fn_sub(f"{account}:dataset/{dataset_id(metric_set, view)}")

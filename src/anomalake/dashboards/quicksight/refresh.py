@@ -1,10 +1,11 @@
-"""How QuickSight refreshes datasets in SPICE: the days that an incremental refresh reads again, and how often a full refresh runs. Pure.
+"""How QuickSight refreshes datasets in SPICE: the days that an incremental refresh reads again, and how often a full
+refresh runs. Pure.
 
-An incremental refresh replaces the rows of the last days, by `utcday`. A row that changes later, under an older date, is visible after the next full
-refresh.
+An incremental refresh replaces the rows of the last days, by `utcday`. A row that changes later, under an older date,
+is visible after the next full refresh.
 
-Source: "RefreshFrequency", "LookbackWindow" and "CreateRefreshSchedule" in the QuickSight API. A dataset has at most five schedules, and at most one
-of them is hourly.
+Source: "RefreshFrequency", "LookbackWindow" and "CreateRefreshSchedule" in the QuickSight API. A dataset has at most
+five schedules, and at most one of them is hourly.
 """
 
 from collections.abc import Sequence
@@ -13,12 +14,13 @@ from typing import Literal, NamedTuple
 from anomalake.dashboards.definition import ALL_DATASETS, CONTRIBUTIONS, LIVE, LOG
 from anomalake.domain.metric_set import MetricSet
 
-# The days before a refresh under which the detector files the last interval of a daily metric set: the interval's own day, and one day each for its
-# start within a UTC day, for the wait until the refresh, and for a late run of the detector.
+# The days before a refresh under which the detector files the last interval of a daily metric set: the interval's own
+# day, and one day each for its start within a UTC day, for the wait until the refresh, and for a late run of the
+# detector.
 LOOK_BACK_DAYS = 4
-# The days after the first day of an anomaly on which Cost Anomaly Detection, the latest of the known services, can still report it ("GetAnomalies":
-# anomalies are available for up to 90 days). A message that waits in the queue, or is redriven from the dead-letter queue, arrives earlier: after 4
-# and 14 days.
+# The days after the first day of an anomaly on which Cost Anomaly Detection, the latest of the known services, can
+# still report it ("GetAnomalies": anomalies are available for up to 90 days). A message that waits in the queue, or
+# is redriven from the dead-letter queue, arrives earlier: after 4 and 14 days.
 LATE_ALERT_DAYS = 90
 _SECONDS_PER_DAY = 86_400
 _VIEWS_OF_ALERTS = {LIVE, CONTRIBUTIONS, LOG, *ALL_DATASETS}  # the views whose rows alerts change
@@ -37,7 +39,8 @@ def plan_set_refresh(metric_set: MetricSet, view: str) -> RefreshPlan:
     incremental: Literal["HOURLY", "DAILY"] = "DAILY" if metric_set.frequency == "P1D" else "HOURLY"
     days = count_look_back_days(metric_set)
     if view == LIVE and metric_set.source is not None:
-        # A refresh reads the live files of every interval: it does not look back for months. A daily full refresh shows late alerts.
+        # A refresh reads the live files of every interval: it does not look back for months. A daily full refresh
+        # shows late alerts.
         return RefreshPlan(incremental, days, "DAILY" if takes_late_alerts(metric_set) else "WEEKLY")
     return RefreshPlan(incremental, days + _count_late_days([metric_set], view), "WEEKLY")
 
@@ -53,11 +56,15 @@ def _count_late_days(sets: Sequence[MetricSet], view: str) -> int:
 
 
 def takes_late_alerts(metric_set: MetricSet) -> bool:
-    """Return whether the metric set takes alerts of other services. They arrive, and change, long after the date under which they are filed."""
+    """Return whether the metric set takes alerts of other services. They arrive, and change, long after the date
+    under which they are filed.
+    """
     return metric_set.source is None or bool(metric_set.alerts.detectors)
 
 
 def count_look_back_days(metric_set: MetricSet) -> int:
-    """Return the days that an incremental refresh reads again, so that it shows what the metric set's own detector files on time."""
+    """Return the days that an incremental refresh reads again, so that it shows what the metric set's own detector
+    files on time.
+    """
     offset_seconds = metric_set.source.offset if metric_set.source else 0
     return LOOK_BACK_DAYS + -(-offset_seconds // _SECONDS_PER_DAY)

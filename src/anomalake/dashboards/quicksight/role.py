@@ -45,8 +45,8 @@ _QUERY_RESULTS = "athena-results"
 def build_role(sets: Sequence[MetricSet]) -> Node:
     """Return the role that QuickSight assumes for this data source only.
 
-    It permits queries in the workgroup, and reading the databases, the lake and the live data. Raises `UserError` when the names of the metric sets
-    are longer than a policy can hold.
+    It permits queries in the workgroup, and reading the databases, the lake and the live data. Raises `UserError`
+    when the names of the metric sets are longer than a policy can hold.
     """
     statements = [
         *_allow_athena(),
@@ -63,7 +63,7 @@ def build_role(sets: Sequence[MetricSet]) -> Node:
         f"{PREFIX_PLACEHOLDER}-${{AWS::Region}}-quicksight",
         "quicksight.amazonaws.com",
         statements,
-        "QuickSight asks Athena with it.",
+        "QuickSight assumes this role to query Athena.",
     )
 
 

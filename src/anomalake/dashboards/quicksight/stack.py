@@ -48,7 +48,7 @@ def build_stack(sets: Sequence[MetricSet]) -> Node:
     template["Conditions"]["HasTopics"] = _build_topics_condition()
     template["Outputs"] = {
         "RoleArn": {
-            "Description": "The role that QuickSight asks Athena with.",
+            "Description": "The role that QuickSight assumes to query Athena.",
             "Value": {"Fn::GetAtt": ["Role", "Arn"]},
         }
     }
@@ -100,7 +100,9 @@ def _nest_set_templates(metric_set: MetricSet) -> Node:
 
 
 def _nest(file: str, parameters: Sequence[str], after: Sequence[str] = ()) -> Node:
-    """Return a nested stack; it gets the ARNs of the data source and folder from this stack, and other parameters unchanged."""
+    """Return a nested stack; it gets the ARNs of the data source and folder from this stack, and other parameters
+    unchanged.
+    """
     arns = {"DataSourceArn": {"Fn::GetAtt": ["DataSource", "Arn"]}, "FolderArn": {"Fn::GetAtt": ["Folder", "Arn"]}}
     own_arns = {name: arn for name, arn in arns.items() if name in parameters}
     return nested_stack(file, [name for name in parameters if name not in arns], after=after, **own_arns)

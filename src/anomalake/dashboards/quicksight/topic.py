@@ -1,4 +1,6 @@
-"""The topic of a metric set, for questions in words: its datasets, and the names, synonyms, roles and aggregations of their columns. Pure."""
+"""The topic of a metric set, for questions in words: its datasets, and the names, synonyms, roles and aggregations of
+their columns. Pure.
+"""
 
 from typing import Any, NamedTuple
 
@@ -38,7 +40,8 @@ _COMMON_COLUMNS = {
     "isanomaly": _ColumnTerms("Is anomalous", ("anomalous", "abnormal", "unusual"), None),
     "haslive": _ColumnTerms("Has live data", ("live",), None),
 }
-# Columns of each measure, by the suffix of their name; {} stands for the measure. None: the aggregation is the measure's own.
+# Columns of each measure, by the suffix of their name; {} stands for the measure. None: the aggregation is the
+# measure's own.
 _MEASURE_COLUMNS = {
     "AnomalyMetricValue": _ColumnTerms("anomalous value", ("anomalous {}", "abnormal {}", "unusual {}"), None),
     "GroupScore": _ColumnTerms("anomaly score", ("{} severity",), "MAX"),
@@ -82,7 +85,8 @@ def build_topic(metric_set: MetricSet) -> Node:
 def build_topic_columns(view: View, metric_set: MetricSet) -> list[dict[str, Any]]:
     """Return the columns of the view that people ask about, in the order of the view.
 
-    The friendly names differ without regard to case: a name that occurs again is followed by the column's name in parentheses.
+    The friendly names differ without regard to case: a name that occurs again is followed by the column's name in
+    parentheses.
     """
     terms_by_column = _collect_terms(metric_set)
     columns, used_names = [], set[str]()

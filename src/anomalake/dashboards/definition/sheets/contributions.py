@@ -18,7 +18,10 @@ def build_contributions(
     outer_rows: Sequence[tuple[str, str]] = (),
     dimensions: Sequence[Dimension] = (),
 ) -> Sheet:
-    """Return the contributions in the dataset; `outer_rows` are columns, with labels, that divide the table before the time does."""
+    """Return the contributions in the dataset.
+
+    `outer_rows` are columns, with labels, that divide the table before the time does.
+    """
     pivot = pivot_table(
         "pivot",
         "What contributed to each event, per cent",

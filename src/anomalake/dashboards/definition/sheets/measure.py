@@ -1,4 +1,7 @@
-"""The sheet of one measure: the band around its expected values, and for each dimension the live data, the anomalies and the contributions."""
+"""The sheet of one measure.
+
+It has the band around the expected values, and for each dimension the live data, the anomalies and the contributions.
+"""
 
 from anomalake.dashboards.definition.calculated_fields import BAND_FIELD_NAMES
 from anomalake.dashboards.definition.datasets import BAND, CONTRIBUTIONS, LIVE, Node

@@ -32,7 +32,8 @@ _LOG_COLUMNS = (
 def build_overview(log: str, heat_map_row: tuple[str, str]) -> Sheet:
     """Return the overview of the events in the dataset `log`.
 
-    `heat_map_row` is the column that divides the heat map into rows, and what its title calls it: the measure, or the metric set over all sets.
+    `heat_map_row` is the column that divides the heat map into rows, and what its title calls it: the measure, or the
+    metric set over all sets.
     """
     row_column, row_name = heat_map_row
     severe = FixedFilter("severe", log, {"severity": ["high", "critical"]})

@@ -1,0 +1,16 @@
+// Elements of the page and the format of numbers and times.
+
+function createElement(tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+const formatNumber = (x) => x.toLocaleString("en", { maximumFractionDigits: 2 });
+const formatTime = (x) => new Date(x).toISOString().slice(0, 16).replace("T", " ");
+
+function drawEmptyCard(card) {
+  card.append(createElement("p", "empty", "Nothing here in this time window."));
+  card.dataset.empty = "true";
+}

@@ -1,0 +1,106 @@
+"""Commands warn about live data that Athena does not show, because it is outside of the range of its partitions."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from anomalake.catalog import projection
+from anomalake.cli.main import main
+from anomalake.lake.folder_store import FolderStore
+from folder_patterns import SHOP
+
+
+def csv_of(first: datetime, hours: int = 48) -> str:
+    rows = [f"pc,us,{first + timedelta(hours=hour)},{100 + hour % 7},1.5" for hour in range(hours)]
+    return "\n".join(["platform,marketplace,timestamp,views,revenue", *rows]) + "\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sets_folder: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANOMALAKE_LAKE", raising=False)
+    monkeypatch.delenv("ANOMALAKE_METRIC_SETS", raising=False)
+    return tmp_path
+
+
+def run(*arguments: str, capsys) -> tuple[int, str]:
+    status = main(list(arguments))
+    return status, capsys.readouterr().err
+
+
+BACKTEST = ("backtest", "--metric-set", "sets/shop.yaml", "--data", "data.csv")
+REBUILD = ("detect", "--rebuild", "--metric-set", "sets/shop.yaml")
+TOLD = (
+    "anomalake: shop: there is live data from shop/live/20190306/0500 on, but Athena shows it only from 2020-01-01 on"
+)
+
+
+def test_a_back_test_and_a_rebuild_name_the_first_folder_that_athena_does_not_show_and_the_parameter(
+    here: Path, capsys
+):
+    (here / "data.csv").write_text(csv_of(datetime(2019, 3, 6, 5)))
+    for command in (BACKTEST, REBUILD):
+        status, err = run(*command, capsys=capsys)
+        assert status == 0
+        assert f"{TOLD} (the default of LiveDataStart); deploy with LiveDataStart=2019-03-01\n" in err
+    (here / "samconfig.toml").write_text(
+        '[prod.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2019-03-06"]\n'
+    )
+    assert (
+        f"{TOLD} (LiveDataStart of the profile default in samconfig.toml); deploy with"
+        in run(*REBUILD, capsys=capsys)[1]
+    )
+    (here / "samconfig.toml").write_text(
+        '[default.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2019-03-06"]\n'
+    )
+    assert "Athena" not in run(*REBUILD, capsys=capsys)[1]
+
+
+def test_data_that_athena_shows_is_no_reason_to_warn(here: Path, capsys):
+    (here / "data.csv").write_text(csv_of(datetime(2020, 1, 1)))
+    status, err = run(*BACKTEST, capsys=capsys)
+    assert (status, "Athena" in err) == (0, False)
+
+
+def test_data_before_2000_is_told_apart_since_no_parameter_shows_it():
+    lies = projection.find_out_of_range(
+        [datetime(1970, 1, 1), datetime(2019, 3, 6)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
+    )
+    old, early = projection.range_warnings(SHOP, lies, projection.DEFAULT_START, "x")
+    assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000 (UTC)" in old.found
+    assert early.remedy == "deploy with LiveDataStart=2019-03-01"
+
+
+def test_data_of_the_future_is_told_with_the_day_up_to_which_athena_shows_it():
+    lies = projection.find_out_of_range(
+        [datetime(2026, 1, 1), datetime(2036, 1, 1)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
+    )
+    (told,) = projection.range_warnings(SHOP, lies, projection.DEFAULT_START, "x")
+    assert told.found == "shop: shop/live/20360101/0000 is in the future; Athena shows live data up to tomorrow"
+
+
+def render_in(here: Path, capsys, *more: str) -> tuple[int, str]:
+    return run("render", "--metric-set", "sets", "--output", str(here), *more, capsys=capsys)
+
+
+@pytest.mark.parametrize("variable", [None, "elsewhere"])
+def test_render_warns_where_the_lake_on_this_machine_holds_data_before_the_start(
+    here: Path, capsys, monkeypatch, variable: str | None
+):
+    if variable:
+        monkeypatch.setenv("ANOMALAKE_LAKE", variable)
+    assert render_in(here, capsys) == (0, "")
+    FolderStore(here / (variable or "lake")).put("shop/live/20190306/0500/a.csv", b"x")
+    for more in ((), ("--check",)):
+        status, err = render_in(here, capsys, *more)
+        assert (status, err.startswith(TOLD)) == (0, True)
+    (here / "samconfig.toml").write_text(
+        '[default.deploy.parameters]\nparameter_overrides = "LiveDataStart=2019-03-01"\n'
+    )
+    assert render_in(here, capsys) == (0, "")
+
+
+def test_render_leaves_a_lake_in_s3_to_the_doctor(here: Path, capsys, monkeypatch):
+    monkeypatch.setenv("ANOMALAKE_LAKE", "s3://bucket-that-nobody-asks")
+    assert render_in(here, capsys) == (0, "")

@@ -1,0 +1,177 @@
+"""The doctor's checks of the account: QuickSight and its users, Lake Formation, encryption, the stack."""
+
+from typing import Any
+
+import pytest
+
+from anomalake import doctor
+from doctor_answers import (
+    ABSENT,
+    ANA,
+    HEALTHY,
+    REGION,
+    ROLE,
+    SHOP,
+    STACK_ID,
+    event,
+    examine,
+    lake_settings,
+    stack,
+    the,
+    user,
+)
+from fake_aws import Answers, Aws
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("ResourceNotFoundException: Account 111122223333 is not signed up with QuickSight", "has no QuickSight"),
+        ({"AccountInfo": {"Edition": "ENTERPRISE", "AccountSubscriptionStatus": "UNSUBSCRIBED"}}, "has no QuickSight"),
+        ({"AccountInfo": {"Edition": "STANDARD", "AccountSubscriptionStatus": "ACCOUNT_CREATED"}}, "Standard edition"),
+    ],
+)
+def test_a_missing_or_standard_subscription_is_a_problem_where_somebody_is_to_own_dashboards(answer: Any, found: str):
+    assert (
+        found in the(examine("ana", quicksight__describe_account_subscription=answer), "subscription", "problem").found
+    )
+    bare = examine(quicksight__describe_account_subscription=answer, cloudformation__describe_stacks=ABSENT)
+    assert found in the(bare, "subscription", "warning").found
+
+
+def _elsewhere(
+    answer: Any, said: str = "Operation is being called from endpoint eu-west-1, but your identity region is us-east-1."
+) -> Any:
+    return lambda region, **_: (
+        answer if region == "us-east-1" else f"AccessDeniedException: {said} Please use the us-east-1 endpoint."
+    )
+
+
+@pytest.mark.parametrize("comma", [",", ""])
+def test_users_are_asked_for_in_the_identity_region_that_quicksight_names(comma: str):
+    said = f"Operation is being called from endpoint eu-west-1{comma} but your identity region is us-east-1."
+    checks = examine(
+        "ana",
+        cloudformation__describe_stacks=ABSENT,
+        quicksight__list_users=_elsewhere({"UserList": []}, said),
+        quicksight__describe_user=_elsewhere(user(), said),
+    )
+    assert "QuickSightIdentityRegion=us-east-1" in the(checks, "identity-region", "warning").remedy
+    assert "'ana'" in the(checks, "people", "ok").found
+
+
+def test_an_owner_or_a_stack_of_another_identity_region_is_a_problem():
+    by_arn = the(examine(ANA, quicksight__list_users=_elsewhere({"UserList": []})), "identity-region", "problem")
+    assert "live in us-east-1, but the owner's ARN says eu-west-1" in by_arn.found
+    assert "--region us-east-1" in by_arn.remedy
+    deployed = stack(QuickSightIdentityRegion="eu-central-1")
+    by_stack = the(examine(cloudformation__describe_stacks=deployed), "identity-region", "problem")
+    assert "the stack's QuickSightIdentityRegion says eu-central-1" in by_stack.found
+
+
+def test_an_owner_who_does_not_exist_is_a_problem_and_the_remedy_lists_who_does():
+    check = the(
+        examine("bob", quicksight__describe_user="ResourceNotFoundException: User bob not found"), "people", "problem"
+    )
+    assert "'bob' is not a QuickSight user" in check.found
+    assert "list-users" in check.remedy
+
+
+def test_a_reader_cannot_own_and_somebody_inactive_is_pointed_out():
+    assert "cannot own" in the(examine(quicksight__describe_user=user("READER_PRO")), "people", "problem").found
+    assert "not active" in the(examine(quicksight__describe_user=user(active=False)), "people", "warning").found
+
+
+def test_groups_and_names_with_slashes_are_understood():
+    group = {"Group": {"GroupName": "analysts"}}
+    aws = Aws(
+        {
+            **HEALTHY,
+            "quicksight.describe_group": group,
+            "cloudformation.describe_stacks": stack(QuickSightReader="group/default/analysts"),
+        }
+    )
+    checks = list(
+        doctor.run_checks(aws, doctor.Settings("anomalake", REGION, "AWSReservedSSO_Admin_1/ana@example.com", (SHOP,)))
+    )
+    asked = {operation: parameters for _, operation, parameters in aws.asked}
+    assert asked["describe_user"]["UserName"] == "AWSReservedSSO_Admin_1/ana@example.com"
+    assert asked["describe_group"]["GroupName"] == "analysts"
+    assert [check.status for check in checks if check.name == "people"] == ["ok", "ok"]
+
+
+def test_lake_formation_that_guards_the_catalog_asks_for_grants_after_the_deployment():
+    guarded = {"lakeformation__get_data_lake_settings": lake_settings()}
+    check = the(examine(cloudformation__describe_stacks=ABSENT, **guarded), "lake-formation", "warning")
+    assert "anomalake_shop" in check.remedy
+    assert "QuickSightRoleArn" in check.remedy
+
+
+def _grants(principal: str, permission: str) -> Answers:
+    grant = {"Principal": {"DataLakePrincipalIdentifier": principal}, "Permissions": [permission]}
+    return {"PrincipalResourcePermissions": [grant]}
+
+
+def test_lake_formation_without_grants_for_the_role_is_a_problem_and_with_them_ok():
+    guarded = {"lakeformation__get_data_lake_settings": lake_settings()}
+    others = _grants("arn:aws:iam::111122223333:role/other", "ALL")
+    check = the(examine(lakeformation__list_permissions=others, **guarded), "lake-formation", "problem")
+    assert "out of anomalake, anomalake_shop" in check.found
+    assert ROLE in check.remedy
+    described = the(
+        examine(lakeformation__list_permissions=_grants(ROLE, "DESCRIBE"), **guarded), "lake-formation", "warning"
+    )
+    assert "no SELECT on all tables of anomalake, anomalake_shop" in described.found
+    for principal in (ROLE, "IAM_ALLOWED_PRINCIPALS"):
+        the(examine(lakeformation__list_permissions=_grants(principal, "ALL"), **guarded), "lake-formation", "ok")
+
+
+def test_a_catalog_that_is_not_encrypted_is_a_warning():
+    off = {"DataCatalogEncryptionSettings": {"EncryptionAtRest": {"CatalogEncryptionMode": "DISABLED"}}}
+    assert (
+        "not encrypted" in the(examine(glue__get_data_catalog_encryption_settings=off), "encryption", "warning").found
+    )
+
+
+BOOM = event(
+    "CREATE_FAILED", "no permission to PassRole", resource="Source", kind="AWS::QuickSight::DataSource", own="anomalake"
+)
+CANCELLED = event(
+    "CREATE_FAILED", "Resource creation cancelled", resource="Other", kind="AWS::Glue::Table", own="other"
+)
+OLD = event("UPDATE_FAILED", "an older story", resource="Old", kind="AWS::Glue::Table", own="old")
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "remedy"),
+    [
+        ("ROLLBACK_COMPLETE", "problem", "delete the stack first"),
+        ("UPDATE_ROLLBACK_FAILED", "problem", "deploy again"),
+        ("UPDATE_ROLLBACK_COMPLETE", "warning", "deploy again"),
+    ],
+)
+def test_a_failed_stack_names_what_failed_first_in_its_last_operation(status: str, verdict: str, remedy: str):
+    events = [event(status), CANCELLED, BOOM, event("CREATE_IN_PROGRESS", "User Initiated"), OLD]
+    checks = examine(
+        cloudformation__describe_stacks=stack(status), cloudformation__describe_stack_events={"StackEvents": events}
+    )
+    check = the(checks, "stack", verdict)
+    assert "Source (AWS::QuickSight::DataSource): no permission to PassRole" in check.found
+    assert remedy in check.remedy
+
+
+def test_a_failure_in_a_nested_stack_is_followed_to_where_it_happened():
+    nested = event("CREATE_FAILED", "Embedded stack was not successfully created", resource="Catalog", own="arn:nested")
+    pages = {STACK_ID: [nested, event("CREATE_IN_PROGRESS")], "arn:nested": [BOOM]}
+    checks = examine(
+        cloudformation__describe_stacks=stack("ROLLBACK_FAILED"),
+        cloudformation__describe_stack_events=lambda **asked: {"StackEvents": pages[asked["StackName"]]},
+    )
+    assert "PassRole" in the(checks, "stack", "problem").found
+
+
+def test_a_stack_under_way_is_to_be_waited_for():
+    assert (
+        "when the operation has ended"
+        in the(examine(cloudformation__describe_stacks=stack("UPDATE_IN_PROGRESS")), "stack", "warning").remedy
+    )

@@ -1,0 +1,169 @@
+"""Parts of the hostile events: metric sets, messages with their expected outcome, a factory of valid events, and paths in decoded JSON."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from anomalake.domain import metric_set_yaml
+from anomalake.domain.metric_set import MetricSet
+from examples import alert_body, event_text, shop_text
+
+MIB = 1 << 20
+TOP = Path(__file__).parents[2]
+SERVICE_EVENTS = sorted(path.stem for path in (TOP / "tests/events").glob("*.json"))
+SEARCH = """
+name: search
+frequency: PT10M
+timestamp: {column: timestamp, format: "yyyy-MM-dd HH:mm:ss"}
+dimensions: [host_keyword, zone]
+measures: [{name: requests, aggregation: SUM}, {name: error_rate, aggregation: AVG}, {name: bytes, aggregation: SUM}]
+alerts: {detectors: [Zr4kqo0BtLw7xP2cVdQh]}
+"""
+
+# The metric sets by name, as people write them: those that come along, the shop, and one for OpenSearch.
+METRIC_SETS = {
+    **{
+        file.stem: file.read_text("utf-8")
+        for file in (*(TOP / "docs/metric_sets").glob("*.yaml"), TOP / "src/metric_sets/aws_cost.yaml")
+    },
+    "shop": shop_text(),
+    "search": SEARCH,
+}
+STORED, QUARANTINED, NO_ALERT = "filed", "quarantined", "nothing"
+
+
+class Message(NamedTuple):
+    """A body; what was done to it, what may become of it, and what the reason must say (a pattern) if it is quarantined."""
+
+    what: str
+    body: str
+    becomes: frozenset[str]
+    reason: str = ""
+
+
+class Delivery(NamedTuple):
+    """What the function is called with, and the messages that it holds, with the bodies under which the lake must know them."""
+
+    event: Any
+    messages: tuple[Message, ...]
+
+
+def expect_stored(what: str, body: str) -> Message:
+    """A body that must end in the tables and the archive."""
+    return Message(what, body, frozenset({STORED}))
+
+
+def expect_quarantined(what: str, body: str, reason: str) -> Message:
+    """A body that must end in quarantine, for this reason."""
+    return Message(what, body, frozenset({QUARANTINED}), reason)
+
+
+def expect_either(what: str, body: str, *also: str) -> Message:
+    """A body that must end in one of the two; `also` may be `NO_ALERT`, where it may tell of no anomaly."""
+    return Message(what, body, frozenset({STORED, QUARANTINED, *also}))
+
+
+def metric_sets() -> tuple[MetricSet, ...]:
+    """A home for the events of every source."""
+    return tuple(metric_set_yaml.parse(text, name) for name, text in METRIC_SETS.items())
+
+
+class EventFactory:
+    """Sound events, each of an hour or a day of its own; `number` days after the first of 2001 is the first."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+
+    def _next(self) -> int:
+        self.number += 1
+        return self.number
+
+    def alert(self, **more: Any) -> dict[str, Any]:
+        """An alert for the shop; a keyword replaces a field of it or of what `conftest.alert_body` takes."""
+        number = self._next()
+        found: dict[str, Any] = json.loads(
+            alert_body(
+                **{
+                    "timestamp": f"{datetime(2001, 1, 1) + timedelta(hours=3 * number):%Y-%m-%dT%H:%M}Z",
+                    "event": f"e{number}",
+                    **more,
+                }
+            )
+        )
+        return found
+
+    def service_event(self, name: str) -> dict[str, Any]:
+        """An event of another service."""
+        day = datetime(2001, 1, 1) + timedelta(days=self._next())
+        text = re.sub(r"2026-07-\d\d", f"{day:%Y-%m-%d}", event_text(name))
+        text = re.sub(r"\d\d/07/26", f"{day:%d/%m/%y}", text)
+        text = re.sub(r"\b17\d{11}\b", str(int((day - datetime(1970, 1, 1)).total_seconds() * 1000)), text)
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def event(self, name: str) -> dict[str, Any]:
+        """An event of another service, or an alert."""
+        return self.alert() if name == "alert" else self.service_event(name)
+
+
+WRONG_VALUES = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    7.5,
+    1e308,
+    2**70,
+    "",
+    "x",
+    "../../etc/passwd",
+    "\0",
+    [],
+    [[]],
+    [None],
+    ["x"] * 50,
+    {},
+    {"a": 1},
+    {"": None},
+)
+TEXT, TEXT_OR_NULL, NUMBER, NUMBER_OR_NULL = (str,), (str, type(None)), (int, float), (int, float, type(None))
+# What may stand in a field of an alert; the places of lists (`0`) hold objects.
+FIELD_TYPES: dict[Any, tuple[type, ...]] = {
+    **dict.fromkeys(("alertEventId", "anomalyDetectorArn", "timestamp", "metricName", "dimensionName"), TEXT),
+    **dict.fromkeys(
+        ("alertName", "alertArn", "alertDescription", "anomalyGroupId", "consoleUrl", "timeSeriesId", "dimensionValue"),
+        TEXT_OR_NULL,
+    ),
+    **dict.fromkeys(("anomalyScore", "metricValue"), NUMBER_OR_NULL),
+    "valueContribution": NUMBER,
+    "impactedMetric": (dict,),
+    **dict.fromkeys(
+        ("dimensionContribution", "dimensionValueContributions", "relevantTimeSeries", "dimensions"), (list,)
+    ),
+    0: (dict,),
+}
+
+
+def iterate_paths(inner: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every place in decoded JSON, of a list the first alone."""
+    steps = list(inner) if isinstance(inner, dict) else range(min(1, len(inner))) if isinstance(inner, list) else []
+    for step in steps:
+        yield (*at, step)
+        yield from iterate_paths(inner[step], (*at, step))
+
+
+def get_at(event: Any, path: tuple[str | int, ...]) -> Any:
+    """What stands at a place."""
+    for step in path:
+        event = event[step]
+    return event
+
+
+def change_at(event: Any, path: tuple[str | int, ...], act: Callable[[Any, Any], None]) -> str:
+    """The event as JSON after `act(container, last step)`."""
+    act(get_at(event, path[:-1]), path[-1])
+    return json.dumps(event)
