@@ -1,4 +1,7 @@
-"""A back-test cut into parts: whatever the parts, and done again or not, it writes to the byte what one in one process writes. Spark: tests/spark."""
+"""A back-test in parts writes, byte for byte, what a back-test in one process writes.
+
+This holds for any number of parts, and if parts run again. tests/spark tests the same with Spark.
+"""
 
 from datetime import datetime, timedelta
 
