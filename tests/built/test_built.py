@@ -108,11 +108,3 @@ def test_a_layer_holds_machine_code_of_its_own_architecture_alone(layer: str, ar
     machines = {struct.unpack("<H", head[18:20])[0] for head in heads if head.startswith(b"\x7fELF")}
     assert machines == {MACHINES[architecture]}
     assert not any(head.startswith((b"\xcf\xfa\xed\xfe", b"MZ")) for head in heads)
-
-
-@pytest.mark.parametrize("name", ["base", "numpy"])
-def test_a_layer_has_the_versions_that_the_tests_run_with(name: str):
-    def pins(path: Path) -> set[str]:
-        return {line for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#")}
-
-    assert pins(TOP / f"layers/{name}.txt") <= pins(TOP / "constraints.txt")
