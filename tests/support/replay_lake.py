@@ -18,7 +18,9 @@ SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 
 
 def alert_bodies(days: int = DAYS) -> list[str]:
-    """Alerts of some days: two measures, updates of one event, an event that two alert configurations report, one without a score."""
+    """Alerts of some days: two measures, updates of one event, an event that two alert configurations report, one
+    without a score.
+    """
     found = []
     for day in range(days):
         for hour in (9, 10):

@@ -1,7 +1,9 @@
-"""The tests of lakes in S3 on a real server: `python tests/support/s3_real.py VERSITYGW`, by `make s3-test` (docs/testing.md).
+"""The tests of lakes in S3 on a real server: `python tests/support/s3_real.py VERSITYGW`, by `make s3-test`
+(docs/testing.md).
 
-Starts versitygw on a free port of loopback, with a temporary folder behind it, runs each test that takes a lake in S3 there, and stops the server
-by its process id. Fails where a test is skipped, or where one of these tests did not reach the server.
+Starts versitygw on a free port of loopback, with a temporary folder behind it, runs each test that takes a lake in S3
+there, and stops the server by its process id. Fails where a test is skipped, or where one of these tests did not reach
+the server.
 """
 
 import os
