@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from cfnlint.decode import decode
 
+import cfn_yaml
 from anomalake import doctor
 from anomalake.catalog import glue_templates
 from anomalake.catalog.saved_queries import saved_queries_of_set, saved_queries_over_all_sets
@@ -30,7 +30,7 @@ PAGES = sorted(
 DOCS = {path.name: path.read_text("utf-8") for path in (TOP / "docs").glob("*.md")}
 README = (TOP / "README.md").read_text("utf-8")
 SHOP = metric_set_yaml.parse(shop_text(), "shop")
-TEMPLATE, _ = decode(str(TOP / "template.yaml"))
+TEMPLATE = cfn_yaml.load(TOP / "template.yaml")
 SET_TEMPLATE = glue_templates.metric_set_template(SHOP)
 
 

@@ -147,7 +147,7 @@ def test_a_state_of_a_newer_anomalake_or_another_schema_is_rejected(monkeypatch)
         item = metric_set_yaml.parse(
             other.replace("timestamp, views,", "timestamp, platform_views, views,"), "shop.yaml"
         )
-        with pytest.raises(UserError, match=f"made with the {told}.*raise the metric set's `version`"):
+        with pytest.raises(UserError, match=f"made for {told}.*raise the metric set's `version`"):
             save_and_load(memory, item)
     monkeypatch.setattr(state, "VERSION", state.VERSION + 1)
     newer = state.dump(memory)
