@@ -11,7 +11,7 @@ from anomalake.cli.rendered_files import render
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from examples import shop_text
-from large_set import named
+from large_set import find_values
 from stack import REGION, Resource, cfn_lint, expand, project, read
 from template_project import OWNER, list_resources
 
@@ -156,10 +156,10 @@ def test_hostile_texts_of_a_metric_set_are_escaped_and_shortened(tmp_path):
     for resource in made.values():
         own = resource.properties
         for text in [
-            *named(own, "Description"),
-            *named(own, "AlarmDescription"),
-            *named(own, "Comment"),
-            *named(own, "Name"),
+            *find_values(own, "Description"),
+            *find_values(own, "AlarmDescription"),
+            *find_values(own, "Comment"),
+            *find_values(own, "Name"),
         ]:
             assert "\n" not in text, resource.path
             assert len(text) <= 255, (resource.path, text)
