@@ -79,7 +79,7 @@ def test_a_full_refresh_that_failed_is_a_problem_though_later_incremental_ones_w
     checks = examine(
         quicksight__list_data_sets=data_sets("SPICE"),
         quicksight__list_ingestions=lambda NextToken=None, **_: pages[NextToken],
-    )  # noqa: N803
+    )
     told = [check for check in checks if check.name == "datasets" and "anomaly-log" in check.found]
     assert [check.status for check in told if "set-shop" in check.found] == ["problem", "ok"]
     assert "anomalake-set-shop-anomaly-log: the last full refresh is FAILED QUERY_TIMEOUT slow" in [

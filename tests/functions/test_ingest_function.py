@@ -142,7 +142,6 @@ def test_the_function_imports_only_the_packages_of_its_layer():
         "awswrangler",
         "duckdb",
         "altair",
-        "vl_convert",
         "sqlglot",
         "boto3",
         "tqdm",

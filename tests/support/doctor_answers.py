@@ -33,7 +33,7 @@ def catalog(**changed: Any) -> Callable[..., Any]:
     }
     databases = {**databases, **changed}
 
-    def get_tables(DatabaseName: str, NextToken: str = "0", **_: Any) -> Any:  # noqa: N803
+    def get_tables(DatabaseName: str, NextToken: str = "0", **_: Any) -> Any:
         if databases.get(DatabaseName) is None:
             return f"EntityNotFoundException: Database {DatabaseName} not found."
         place = int(NextToken)
@@ -74,7 +74,7 @@ def tables_of(database: str) -> dict[str, Any]:
 def objects(**numbers: int) -> Callable[..., Any]:
     """The bucket's listing: how many objects lie under each prefix (its first word names it)."""
 
-    def list_objects_v2(Prefix: str, MaxKeys: int, StartAfter: str = "", **_: Any) -> Any:  # noqa: N803
+    def list_objects_v2(Prefix: str, MaxKeys: int, StartAfter: str = "", **_: Any) -> Any:
         number = numbers.get(Prefix.partition("/")[0], 0) if Prefix else sum(numbers.values())
         place = f"{Prefix}20210217/0000/" if Prefix == "shop/live/" else Prefix
         return {"Contents": [{"Key": f"{place}{n}"} for n in range(min(number, MaxKeys)) if f"{place}{n}" > StartAfter]}
@@ -85,7 +85,7 @@ def objects(**numbers: int) -> Callable[..., Any]:
 def simulated(*denied: str, **more: Any) -> Callable[..., Any]:
     """IAM's simulation: everything is allowed but these actions."""
 
-    def simulate(ActionNames: list[str], ResourceArns: list[str], **_: Any) -> Any:  # noqa: N803
+    def simulate(ActionNames: list[str], ResourceArns: list[str], **_: Any) -> Any:
         results = [
             {"EvalActionName": action, "EvalResourceName": arn, "EvalDecision": "allowed"}
             if action not in denied

@@ -6,6 +6,7 @@ import re
 import botocore.session
 import botocore.validate
 
+from lock_files import normalized, pins
 from service_model import list_problems
 from stack import ACCOUNT, REGION, TOP
 from template_project import METRIC_SETS, list_resources, list_statements
@@ -98,10 +99,10 @@ def test_a_crawler_can_write_only_its_own_database(stack):
 def test_a_backtest_job_runs_the_uploaded_script_with_valid_arguments_and_tested_versions(stack):
     from anomalake.catalog import backfill_resources
 
-    pins = set((TOP / ".ci/spark.txt").read_text().split("\n"))
-    assert set(backfill_resources.PYTHON_MODULES) <= pins
-    assert set(backfill_resources.PYTHON_MODULES) <= set((TOP / "constraints.txt").read_text().split("\n"))
-    takes = set(re.findall(r'add_argument\("(--[a-z-]+)"', (TOP / "glue/backfill.py").read_text()))
+    modules = {normalized(pin) for pin in backfill_resources.PYTHON_MODULES}
+    assert modules <= pins(TOP / ".ci/spark.txt")
+    assert modules <= pins(TOP / "constraints.txt")
+    takes = set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', (TOP / "glue/backfill.py").read_text()))
     bucket = stack["DataBucket"].properties["BucketName"]
     service = botocore.session.get_session().get_service_model("glue").operation_model("CreateJob").input_shape
     for item in METRIC_SETS:

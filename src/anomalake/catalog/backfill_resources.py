@@ -45,7 +45,7 @@ def backfill_resources(metric_set: MetricSet) -> Node:
     modules = ",".join([f"{lake}/{BACKFILL_FOLDER}/{WHEEL_FILE}", *PYTHON_MODULES])
     properties: Node = {
         "Name": fn_sub(f"{PREFIX_PLACEHOLDER}-{name}-backfill"),
-        "Description": f"Back-tests {name} over all of its live data: tables and the detector's memory are made anew.",
+        "Description": f"Back-tests {name} over all of its live data: rebuilds the tables and the detector's state.",
         "Role": {"Fn::GetAtt": ["BackfillRole", "Arn"]},
         "GlueVersion": "5.0",
         "Command": {
@@ -71,7 +71,7 @@ def backfill_resources(metric_set: MetricSet) -> Node:
     }
     no_security_configuration = {
         "id": "CKV_AWS_195",
-        "comment": "the bucket encrypts what it writes, CloudWatch its log; there is no bookmark",
+        "comment": "the bucket encrypts the objects, CloudWatch encrypts the log, and there is no bookmark",
     }
     return {
         "BackfillRole": service_role(

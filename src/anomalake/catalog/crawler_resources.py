@@ -38,11 +38,11 @@ def crawler_resources(metric_set: MetricSet) -> Node:
     crawled = f"{database(PREFIX_PLACEHOLDER, metric_set)}_crawled"
     no_security_configuration = {
         "id": "CKV_AWS_195",
-        "comment": "it writes no data: tables to the catalog, which the account encrypts, and a log",
+        "comment": "it writes no data, only tables to the catalog, which the account encrypts, and a log",
     }
     crawler = {
         "Name": fn_sub(f"{PREFIX_PLACEHOLDER}_{metric_set.name}"),
-        "Description": f"What lies in the folders of {metric_set.title}, to compare with what is declared.",
+        "Description": f"Reads the files of {metric_set.title}, to compare their columns with the declared ones.",
         "Role": {"Fn::GetAtt": ["CrawlerRole", "Arn"]},
         "DatabaseName": {"Ref": "CrawledDatabase"},
         "Targets": {"S3Targets": [{"Path": fn_sub(f"s3://${{Bucket}}/{folder}/")} for folder in folders]},
@@ -51,7 +51,7 @@ def crawler_resources(metric_set: MetricSet) -> Node:
     }
     return {
         "CrawledDatabase": database_resource(
-            crawled, "What the crawler found, to compare with what is declared; nothing reads it."
+            crawled, "Tables that the crawler found, to compare with the declared ones. No view reads them."
         ),
         "CrawlerRole": service_role(
             f"{PREFIX_PLACEHOLDER}-${{AWS::Region}}-crawl-{short_role_part(metric_set)}",

@@ -47,7 +47,7 @@ def detector_resources(metric_set: MetricSet) -> Node:
             silent_intervals,
             missing_data="notBreaching",
             periods=1,
-            description=f"no live data for {silent_intervals} intervals in a row; files belong in {path}",
+            description=f"no live data for {silent_intervals} intervals in a row. Live data belongs in {path}",
         ),
     }
     return {key: {**resource, "Condition": "HasDetector"} for key, resource in resources.items()}
@@ -64,7 +64,7 @@ def _schedule(metric_set: MetricSet) -> Node:
         "Properties": {
             "Name": fn_sub(f"{PREFIX_PLACEHOLDER}-{metric_set.name}"),
             "GroupName": fn_sub(PREFIX_PLACEHOLDER),
-            "Description": f"Scores {metric_set.name} when an interval's data should be there.",
+            "Description": f"Scores {metric_set.name} after each interval, when its data is due.",
             "ScheduleExpression": schedule.cron_expression(metric_set),
             "ScheduleExpressionTimezone": schedule.schedule_timezone(metric_set),
             "FlexibleTimeWindow": {"Mode": "OFF"},

@@ -48,7 +48,7 @@ LIMIT 20
         ),
         (
             "who contributed",
-            "What made up each event of the last seven days, per cent by dimension and value; the greatest first.",
+            "Contributions to each event of the last seven days, in percent, by dimension and value, largest first.",
             f"""\
 SELECT "localtimestamp", metricname, eventid, dimensionname, dimensionvalue, sum(contributionshare) AS contribution
 FROM {db}.anomalies_with_contributions
@@ -59,7 +59,7 @@ ORDER BY "localtimestamp" DESC, metricname, eventid, contribution DESC
         ),
         (
             "quietest and noisiest series",
-            "Anomalous intervals of each series in the last 30 days, the noisiest first.",
+            "The number of anomalous intervals of each series in the last 30 days, largest first.",
             f"""\
 SELECT "key", metricname, count(*) AS intervals, count_if(isanomaly) AS anomalous, max(score) AS worst
 FROM {db}.metrics_with_band
@@ -70,7 +70,7 @@ ORDER BY anomalous DESC, worst DESC
         ),
         (
             "alerts an hour",
-            "How many events each hour of the last seven days had, by source.",
+            "The number of events in each hour of the last seven days, by source.",
             f"""\
 SELECT date_trunc('hour', "localtimestamp") AS hour, source, count(*) AS events, max(groupscore) AS worst
 FROM {db}.anomaly_log
@@ -87,7 +87,7 @@ def _live_data_queries(db: str, measure: str) -> list[tuple[str, str, str]]:
     return [
         (
             "live against expected",
-            "The first measure of the last seven days: its value beside what was expected, all series.",
+            "The value and the expected value of the first measure in the last seven days, over all series.",
             f"""\
 SELECT "localtimestamp", sum(value) AS value, sum(expectedvalue) AS expected, count_if(isanomaly) AS anomalous
 FROM {db}.metrics_with_band
@@ -98,7 +98,7 @@ ORDER BY "localtimestamp" DESC
         ),
         (
             "health of the live data",
-            "Intervals of the last seven days that were late, empty or thin, the newest first.",
+            "Intervals of the last seven days that were late, empty or thin, newest first.",
             f"""\
 SELECT "localtimestamp", status, series, usualseries, completeness, scoredseries, rowsrefused
 FROM {db}.data_health
@@ -131,7 +131,7 @@ ORDER BY "date" DESC, events DESC
         SavedQuery("all: worst events of the week", description, prefix, worst_events),
         SavedQuery(
             "all: events a day",
-            "How many events each metric set had on each of the last 30 days.",
+            "The number of events of each metric set on each of the last 30 days.",
             prefix,
             events_by_day,
         ),

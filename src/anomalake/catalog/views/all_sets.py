@@ -35,13 +35,13 @@ def all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View:
         *_time_and_set_columns(),
         ViewColumn("metricname", "varchar", "metricname", "the measure"),
         ViewColumn("key", "varchar", '"key"', "the series"),
-        ViewColumn("dimensions", "varchar", "dimensions", "its dimension values, for people"),
+        ViewColumn("dimensions", "varchar", "dimensions", "dimension values of the series, as a readable text"),
         *(
             ViewColumn(column, "varchar" if column == "eventid" else "double", column, ANOMALY_COLUMN_COMMENTS[suffix])
             for suffix, column in zip(ANOMALY_COLUMN_SUFFIXES, _LONG_FORM_COLUMNS, strict=True)
         ),
     ]
-    comment = "The anomalous series of all metric sets, one row for each series, measure and event."
+    comment = "The anomalous series of all metric sets: a row for each series, measure and event."
     prelude = f"WITH {', '.join(with_queries)}\n"
     return build_view(prefix, "all_anomalies", comment, union_all(queries), columns, prelude=prelude)
 
@@ -66,7 +66,12 @@ def _long_form(metric_set: MetricSet, measure: str, table: str) -> str:
 def _time_and_set_columns() -> list[ViewColumn]:
     return [
         ViewColumn("timestamp", "timestamp(3)", '"timestamp"', "start of the interval, UTC"),
-        ViewColumn("localtimestamp", "timestamp(3)", '"localtimestamp"', "start, in the metric set's time zone"),
+        ViewColumn(
+            "localtimestamp",
+            "timestamp(3)",
+            '"localtimestamp"',
+            "start of the interval, in the time zone of the metric set",
+        ),
         *date_columns('"date"'),
         ViewColumn("metricset", "varchar", "metricset", "the metric set"),
     ]
@@ -108,5 +113,5 @@ def all_anomaly_log(sets: Sequence[MetricSet], prefix: str) -> View:
 def all_data_health(sets: Sequence[MetricSet], prefix: str) -> View:
     """Return the view `all_data_health`: `data_health` of every metric set."""
     view = observations.data_health(sets[0], database(prefix, sets[0]), "parquet")
-    comment = "What became of the live data of all metric sets, interval by interval."
+    comment = "The status of each interval of the live data of all metric sets."
     return _union_of_sets(sets, prefix, view, name="all_data_health", comment=comment)

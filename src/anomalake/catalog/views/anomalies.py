@@ -44,7 +44,7 @@ def anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
         )
     columns = [
         *time_columns(metric_set),
-        ViewColumn("key", "varchar", '"key"', "the series: its dimension values in one text"),
+        ViewColumn("key", "varchar", '"key"', "key of the series: its dimension values in one text"),
         *dimension_columns(metric_set),
         *(
             ViewColumn(
@@ -56,10 +56,12 @@ def anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
             for m in metric_set.measures
         ),
         *anomaly_columns(metric_set, "max({})"),
-        ViewColumn("isanomaly", "boolean", "max(_anomalous) = 1", "the series is anomalous in some measure"),
-        ViewColumn("haslive", "boolean", "max(_alive) = 1", "there is live data of the series"),
+        ViewColumn(
+            "isanomaly", "boolean", "max(_anomalous) = 1", "whether the series is anomalous in at least one measure"
+        ),
+        ViewColumn("haslive", "boolean", "max(_alive) = 1", "whether the series has live data"),
     ]
-    comment = "Live data with the anomalies of each series and interval, one row each; nothing of either is missing."
+    comment = "Live data and anomalies: a row for each series and interval that has live data, an anomaly or both."
     end = f"\nGROUP BY {keys}"
     return build_view(db, "anomalies_with_live", comment, union_all(queries), columns, prelude=f"{prelude}\n", end=end)
 
@@ -78,21 +80,31 @@ def anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) -
         *time_columns(metric_set),
         ViewColumn("metricname", "varchar", "metricname", "the measure"),
         ViewColumn("dimensionname", "varchar", "dimensionname", "the dimension"),
-        ViewColumn("dimensionvalue", "varchar", "dimensionvalue", "its value"),
-        ViewColumn("valuecontribution", "double", "valuecontribution", "the value's share of the event, per cent"),
-        ViewColumn("contributionshare", "double", share, "this series' part of valuecontribution; adds up to it"),
+        ViewColumn("dimensionvalue", "varchar", "dimensionvalue", "the value of the dimension"),
+        ViewColumn(
+            "valuecontribution",
+            "double",
+            "valuecontribution",
+            "the contribution of the dimension value to the event, in percent",
+        ),
+        ViewColumn(
+            "contributionshare",
+            "double",
+            share,
+            "the part of valuecontribution that this series has; the parts add up to it",
+        ),
         ViewColumn("groupscore", "double", "groupscore", "severity of the event, 0-100"),
         ViewColumn("eventid", "varchar", "eventid", "id of the event"),
-        ViewColumn("key", "varchar", '"key"', "the affected series; null where none is known"),
+        ViewColumn("key", "varchar", '"key"', "key of the affected series; null if none is known"),
         *dimension_columns(metric_set),
-        ViewColumn("value", "double", "value", "the series' value of the measure"),
-        ViewColumn("expectedvalue", "double", "expectedvalue", "what was expected"),
+        ViewColumn("value", "double", "value", "value of the measure in the series"),
+        ViewColumn("expectedvalue", "double", "expectedvalue", "expected value"),
         ViewColumn("lowerbound", "double", "lowerbound", "lower bound"),
         ViewColumn("upperbound", "double", "upperbound", "upper bound"),
         *anomaly_columns(metric_set, "{}"),
     ]
     comment = (
-        "Each contribution with the affected series that carry its value; sum contributionshare, not valuecontribution."
+        "Contributions with the affected series that have the value; sum contributionshare, not valuecontribution."
     )
     prelude = _contribution_queries(metric_set, db, form)
     return build_view(db, "anomalies_with_contributions", comment, "weighed", columns, prelude=prelude)
@@ -152,9 +164,9 @@ def anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
     columns = [
         *time_columns(metric_set),
         ViewColumn("metricname", "varchar", "metricname", "the measure"),
-        ViewColumn("groupscore", "double", "groupscore", "severity, 0-100; null where the source gives none"),
-        ViewColumn("severity", "varchar", severity, "severity as a label"),
-        ViewColumn("direction", "varchar", "direction", "above or below what was expected"),
+        ViewColumn("groupscore", "double", "groupscore", "severity score, 0-100; null if the source gives none"),
+        ViewColumn("severity", "varchar", severity, "severity label"),
+        ViewColumn("direction", "varchar", "direction", "whether the value is above or below the expected value"),
         ViewColumn("affectedseries", "bigint", "affectedseries", "number of anomalous series"),
         ViewColumn("eventid", "varchar", "eventid", "id of the event"),
         ViewColumn("anomalygroupid", "varchar", "anomalygroupid", "id of the anomaly group"),
@@ -162,10 +174,10 @@ def anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("alertname", "varchar", "alertname", "name of the alert"),
         ViewColumn("detectorarn", "varchar", "detectorarn", "the detector"),
         ViewColumn("source", "varchar", "source", "the service that reported it"),
-        ViewColumn("consoleurl", "varchar", "consoleurl", "where to look at it"),
-        ViewColumn("rootcause", "varchar", "rootcause", "what explains it"),
-        ViewColumn("reportedat", "timestamp(3)", reported_at, "when the report that is shown was made, UTC"),
-        ViewColumn("feedback", "varchar", feedback, "what people said of it"),
+        ViewColumn("consoleurl", "varchar", "consoleurl", "link to the anomaly in its service"),
+        ViewColumn("rootcause", "varchar", "rootcause", "the cause that the source names"),
+        ViewColumn("reportedat", "timestamp(3)", reported_at, "time of the report that is shown, UTC"),
+        ViewColumn("feedback", "varchar", feedback, "feedback on the event: wanted or not wanted"),
     ]
     prelude = (
         f"WITH groups AS (\n{select_typed('anomalyGroups', metric_set, db, form)}\n), said AS (\n"
@@ -175,4 +187,6 @@ def anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
     )
     body = "groups LEFT JOIN said ON _event = eventid AND _measure = metricname"
     order = '\nORDER BY "timestamp" DESC, metricname, eventid'
-    return build_view(db, "anomaly_log", "One row an event, newest first.", body, columns, prelude=prelude, end=order)
+    return build_view(
+        db, "anomaly_log", "A row for each event, newest first.", body, columns, prelude=prelude, end=order
+    )

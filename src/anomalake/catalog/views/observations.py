@@ -15,12 +15,12 @@ def metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("key", "varchar", 'o."key"', "the series"),
         *dimension_columns(metric_set, "o"),
         ViewColumn("metricname", "varchar", "o.metricname", "the measure"),
-        ViewColumn("value", "double", "o.value", "its value"),
-        ViewColumn("expectedvalue", "double", "o.expectedvalue", "what was expected"),
+        ViewColumn("value", "double", "o.value", "value of the measure"),
+        ViewColumn("expectedvalue", "double", "o.expectedvalue", "expected value"),
         ViewColumn("lowerbound", "double", "o.lowerbound", "lower bound of the band"),
         ViewColumn("upperbound", "double", "o.upperbound", "upper bound of the band"),
-        ViewColumn("score", "double", "o.score", "the series' own score, 0-100"),
-        ViewColumn("isanomaly", "boolean", f"{event} IS NOT NULL", "the series is anomalous in this measure"),
+        ViewColumn("score", "double", "o.score", "score of the series, 0-100"),
+        ViewColumn("isanomaly", "boolean", f"{event} IS NOT NULL", "whether the series is anomalous in this measure"),
     ]
     observations = select_typed("observations", metric_set, db, form)
     anomalies = select_anomalous_series(metric_set, db, form, first_event_only=True)
@@ -29,14 +29,16 @@ def metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
         'observations o LEFT JOIN anomalies a ON a."timestamp" = o."timestamp" AND a."date" = o."date" '
         'AND a."key" = o."key"'
     )
-    comment = "What the detector saw: value, expected value and band, for charts."
+    comment = "What the detector read and expected: value, expected value and bounds, for charts."
     return build_view(db, "metrics_with_band", comment, body, columns, prelude=prelude)
 
 
 def data_health(metric_set: MetricSet, db: str, form: Format) -> View:
     """Return the view `data_health`: a row for each interval of the live data, with its status and its completeness."""
-    status = "scored, learning, thin (few series came), empty, late (its data came after it was gone through)"
-    usual_series = "how many have one at that time as a rule; null while that is not known"
+    status = (
+        "scored, learning, thin (few series have data), empty, late (the data arrived after the interval was processed)"
+    )
+    usual_series = "series that usually have a value at this time; null while this is not known"
     completeness = "least(100e0, 100e0 * series / nullif(usualseries, 0))"
     columns = [
         *time_columns(metric_set),
@@ -44,10 +46,15 @@ def data_health(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("series", "bigint", "series", "series that have a value"),
         ViewColumn("usualseries", "bigint", "usualseries", usual_series),
         ViewColumn("scoredseries", "bigint", "scoredseries", "series that have an expected value"),
-        ViewColumn("rowsread", "bigint", "rowsread", "rows of the live data"),
-        ViewColumn("rowsrefused", "bigint", "rowsrefused", "rows and values of it that could not be read"),
-        ViewColumn("completeness", "double", completeness, "the series that came, per cent of those that usually do"),
+        ViewColumn("rowsread", "bigint", "rowsread", "rows of the live data that were read"),
+        ViewColumn("rowsrefused", "bigint", "rowsrefused", "rows and values of the live data that could not be read"),
+        ViewColumn(
+            "completeness",
+            "double",
+            completeness,
+            "series that have a value, in percent of those that usually have one",
+        ),
     ]
-    comment = "What became of each interval of the live data: did it arrive, was it scored."
+    comment = "The status of each interval of the live data: whether it arrived and whether it was scored."
     prelude = f"WITH health AS (\n{select_typed('dataHealth', metric_set, db, form)}\n)\n"
     return build_view(db, "data_health", comment, "health", columns, prelude=prelude)

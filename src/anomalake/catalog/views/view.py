@@ -31,7 +31,7 @@ ANOMALY_COLUMN_COMMENTS = dict(
     zip(
         ANOMALY_COLUMN_SUFFIXES,
         (
-            "value where anomalous",
+            "value, if it is anomalous",
             "severity of the event, 0-100",
             "expected value",
             "lower bound",
@@ -80,7 +80,7 @@ def time_columns(metric_set: MetricSet, table: str = "") -> list[ViewColumn]:
             "localtimestamp",
             "timestamp(3)",
             sql.utc_to_wall(f'{prefix}"timestamp"', metric_set.timezone),
-            f"start, {metric_set.timezone}",
+            f"start of the interval, {metric_set.timezone}",
         ),
         *date_columns(f'{prefix}"date"'),
     ]
@@ -94,7 +94,7 @@ def date_columns(date: str) -> list[ViewColumn]:
             "utcday",
             "timestamp(3)",
             f"date_parse({date}, '%Y-%m-%d')",
-            "the same as a timestamp, for tools that filter on times",
+            "the UTC date as a timestamp, for tools that filter on times",
         ),
     ]
 
