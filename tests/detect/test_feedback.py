@@ -176,7 +176,7 @@ def test_a_rebuild_applies_feedback_on_series(lake, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["nonsense", "--wanted"], "no event has the id 'nonsense'"), (["--measure", "clicks", "--wanted"], "there is no measure 'clicks'"),
-     (["--measure", "views", "--series", "platform", "--wanted"], "is written NAME=VALUE"), (["--wanted"], "name an event, or a --measure")],
+     (["--measure", "views", "--series", "platform", "--wanted"], "must be NAME=VALUE"), (["--wanted"], "name an event, or a --measure")],
 )  # fmt: skip
 def test_invalid_arguments_are_rejected_with_what_is_valid(lake, capsys, arguments, message):
     assert main(["feedback", *arguments, "--lake", str(lake)]) in (1, 2)

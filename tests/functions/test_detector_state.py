@@ -139,8 +139,8 @@ def test_the_state_of_an_older_anomalake_is_rejected(settings):
 def test_a_state_of_a_newer_anomalake_or_another_schema_is_rejected(monkeypatch):
     memory = state.Memory(detect.Detector(SHOP), NOW, NOW, 0)
     for other, expected in (
-        (shop_text("Europe/Berlin"), "timezone UTC, not Europe/Berlin"),
-        (shop_text(frequency="frequency: P1D"), "frequency PT1H, not P1D"),
+        (shop_text("Europe/Berlin"), "timezone UTC; the metric set has Europe/Berlin"),
+        (shop_text(frequency="frequency: P1D"), "frequency PT1H; the metric set has P1D"),
         (shop_text(dimensions="dimensions: [platform]"), "dimensions"),
         (shop_text().replace("name: views", "name: platform_views"), "measures"),
     ):
