@@ -1,13 +1,14 @@
-"""The alerts that the benchmarks send: 21 series and two dimensions of the shop's metric set, as the service wrote them."""
+"""The alerts that the benchmarks send, in the JSON of Amazon Lookout for Metrics: 21 time series in two dimensions."""
 
 import json
 
 MEASURES = ("views", "revenue")
-SERIES, SHARES = 21, 10  # of one alert: cells it fills, contribution rows it adds
+_ARN = "arn:aws:lookoutmetrics:eu-west-1:111122223333"
+SERIES_PER_ALERT, CONTRIBUTIONS_PER_ALERT = 21, 10
 
 
-def alert(number: int, measure: str, event: int = 0, owner: str = "") -> str:
-    """An event of a measure at the hour of this number (below 7,200); an owner's alerts have dimension values that are nobody else's."""
+def build_alert(number: int, measure: str, event: int = 0, owner: str = "") -> str:
+    """An alert of a measure at the hour with this number (below 7,200). Each owner has dimension values of its own."""
     platforms = [owner + name for name in ("pc_web", "mobile_web", "mobile_app")]
     markets = [owner + name for name in ("us", "uk", "de", "fr", "es", "it", "jp")]
     series = [
@@ -33,8 +34,8 @@ def alert(number: int, measure: str, event: int = 0, owner: str = "") -> str:
     ]
     body = {
         "alertName": "bench",
-        "alertEventId": f"arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:bench:event/{owner}{measure}-{number}-{event}",
-        "anomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:111122223333:AnomalyDetector:ecommerce",
+        "alertEventId": f"{_ARN}:Alert:bench:event/{owner}{measure}-{number}-{event}",
+        "anomalyDetectorArn": f"{_ARN}:AnomalyDetector:ecommerce",
         "timestamp": f"2021-{1 + number // 600:02}-{1 + number // 24 % 28:02}T{number % 24:02}:00Z[UTC]",
         "anomalyScore": 71.5,
         "impactedMetric": {"metricName": measure, "dimensionContribution": shares, "relevantTimeSeries": series},

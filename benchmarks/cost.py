@@ -1,6 +1,9 @@
-"""What a stack costs a month, computed: `.venv/bin/python benchmarks/cost.py`; docs/scaling.md has the tables and says where each number is from.
+"""Computes the monthly cost of a stack: `.venv/bin/python benchmarks/cost.py`.
 
-`--measure` measures what the computation needs of the detect function: processor time, requests, the memory's size, by the number of series.
+docs/scaling.md has the tables and says where each number is from.
+
+`--measure` measures what the computation needs of the detect function: processor time, requests, the memory's size, by
+the number of series.
 """
 
 import argparse
@@ -70,8 +73,14 @@ COLUMNS = 0.6  # of a row's bytes, those of the columns that a chart asks for
 POLLS = 5 * 3 * 60 * 24 * DAYS  # Lambda's five pollers of a queue, 20 seconds each
 
 MEASURED: tuple[tuple[Frequency, int, int], ...] = (  # series, days that were learned before
-    ("PT1H", 10, 8), ("PT1H", 1_000, 8), ("PT1H", 10_000, 8), ("PT1H", 50_000, 8), ("PT5M", 10, 8), ("PT5M", 1_000, 8), ("PT5M", 5_000, 8),
-)  # fmt: skip
+    ("PT1H", 10, 8),
+    ("PT1H", 1_000, 8),
+    ("PT1H", 10_000, 8),
+    ("PT1H", 50_000, 8),
+    ("PT5M", 10, 8),
+    ("PT5M", 1_000, 8),
+    ("PT5M", 5_000, 8),
+)
 
 
 class Size(NamedTuple):
@@ -95,7 +104,7 @@ def alerts(size: Size) -> float:
 
 
 def month(size: Size) -> dict[str, float]:
-    """USD a month by item, when the lake holds a year; without QuickSight's people and without the user's own live data."""
+    """Return USD per month by item, for a lake with a year of data. QuickSight's users and the live data cost extra."""
     window, day = WINDOW[size.frequency], PER_DAY[size.frequency]
     p, runs, told = PRICES, size.sets * day * DAYS, alerts(size)
     each = size.series / size.sets
@@ -112,7 +121,8 @@ def month(size: Size) -> dict[str, float]:
     superseded = rows_a_month * SMALL_ROW_BYTES + day * 1.5 * size.series * STATE_BYTES[size.frequency]
     scanned = max(10e6, each * day * window * ROW_BYTES * COLUMNS)
     scanned_live = max(10e6, 2 * each * day * window * LIVE_ROW_BYTES)
-    # A query lists each day of each of two tables, of live data outside UTC twice; it reads days, and the intervals of live data and of the open day.
+    # A query lists each day of each of two tables, of live data outside UTC twice; it reads days, and the intervals of
+    # live data and of the open day.
     lists = (VISUALS - LIVE_VISUALS) * 2 * (window + 1) + LIVE_VISUALS * 3 * (window + 1)
     reads = (VISUALS - LIVE_VISUALS) * (
         window + day / 2 + window / DAYS * told / size.sets
@@ -163,7 +173,10 @@ def table() -> None:
 
 
 def measure(series: int, frequency: Frequency, warm_days: int) -> None:
-    """One run of the detect function over an in-memory lake, when an hour or five minutes are due: processor time, requests, state, peak memory."""
+    """Measure one run of the detect function over an in-memory lake, when one interval is due.
+
+    It returns the processor time, the requests, the size of the state and the peak memory.
+    """
     import numpy as np
 
     from anomalake.detect.detector import Detector

@@ -1,7 +1,9 @@
-"""The ingest function under load beside the reference (reference.py), both against one moto S3 server on loopback.
+"""Compares the ingest function under load with the reference (reference.py), both against one moto S3 server on
+loopback.
 
-`load`: alerts a second, S3 requests and bytes. `contention`: what is lost and doubled where eight processes write the same timestamps.
-`volume`: 10,000 alerts, and the memory they take. Workers have imported and run everything once before they are timed.
+`load` measures alerts per second, S3 requests and bytes. `contention` counts lost and duplicate rows when eight
+processes write the same timestamps. `volume` measures the memory for 10,000 alerts. Workers import and run everything
+once before they are timed.
 """
 
 import io
@@ -19,20 +21,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import s3_server
-from alerts import MEASURES, SERIES, SHARES, alert
+from alerts import CONTRIBUTIONS_PER_ALERT, MEASURES, SERIES_PER_ALERT, build_alert
 
 METRIC_SETS = Path(__file__).parent.parent / "src/metric_sets"
 REFERENCE = "reference"
 ROUNDS = 3
-BATCH = 10  # alerts of an SQS batch
-LOAD = {1: 20, 8: 10}  # workers: alerts of each; in batches so many more that a batch's timestamps are as many
-PROMPT = 120  # seconds until all workers must have come
-WRITERS, SHARED = 8, 20  # processes at once, timestamps that all of them write
-VOLUME, EARLY = 1_000, 1_000  # batches in all, alerts after which the memory is looked at first
+BATCH_SIZE = 10  # alerts in an SQS batch
+# Alerts of each worker, by the number of workers. Batches have more alerts, so that they have as many timestamps.
+ALERTS_BY_WORKERS = {1: 20, 8: 10}
+START_SECONDS = 120  # until all workers must be ready
+WRITERS, SHARED_TIMESTAMPS = 8, 20  # parallel processes, and the timestamps that all of them write
+VOLUME_BATCHES, FIRST_CHECK_ALERTS = 1_000, 1_000  # batches in total; alerts before the memory is first measured
 
 
 class Job(NamedTuple):
-    """What one worker sends: to the reference, or to the handler with the format of its tables, into which bucket."""
+    """The alerts of a worker. `system` is the reference, or the table format of the ingest function."""
 
     system: str
     bucket: str
@@ -40,16 +43,18 @@ class Job(NamedTuple):
 
 
 class Work(NamedTuple):
-    """When a worker began and ended (monotonic seconds), the processor time it used, and the messages that had to be sent again."""
+    """The start and end of a worker (seconds of `time.monotonic`), its processor time, and the number of retried
+    messages.
+    """
 
-    began: float
+    started: float
     ended: float
-    seconds: float
-    again: int
+    processor_seconds: float
+    retried: int
 
 
-class Lane(NamedTuple):
-    """A way of sending: to whom, alerts in a batch, distinct timestamps among ten alerts."""
+class Scenario(NamedTuple):
+    """A way to send alerts: the system, the alerts in a batch, and the distinct timestamps among ten alerts."""
 
     system: str
     size: int
@@ -57,61 +62,72 @@ class Lane(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What all workers needed for their alerts, each of them in the mean, and how much of a core the server took."""
+    """The mean cost of an alert over all workers, and the load of the server."""
 
-    rate: float  # alerts a second
+    rate: float  # alerts per second
     client: float  # milliseconds of processor time
-    server: float  # the same
-    busy: float  # the server's processor time as a share of the wall time
+    server: float  # milliseconds of processor time
+    busy: float  # processor time of the server as a share of the wall time
     requests: float
     received: float  # bytes, at the server
     sent: float
 
     @property
     def processor(self) -> float:
-        """Milliseconds on both sides, which depend least on what else the machine does."""
+        """Milliseconds of processor time on both sides. They depend least on other work of the machine."""
         return self.client + self.server
 
 
-LANES = (
-    Lane(REFERENCE, 1, 10), Lane("parquet", 1, 10), Lane("csv", 1, 10), Lane("parquet", BATCH, 10),
-    Lane(REFERENCE, 1, 5), Lane("parquet", 1, 5), Lane("parquet", BATCH, 5),
-    Lane(REFERENCE, 1, 1), Lane("parquet", 1, 1), Lane("parquet", BATCH, 1), Lane("csv", BATCH, 1),
-)  # fmt: skip
+SCENARIOS = (
+    Scenario(REFERENCE, 1, 10),
+    Scenario("parquet", 1, 10),
+    Scenario("csv", 1, 10),
+    Scenario("parquet", BATCH_SIZE, 10),
+    Scenario(REFERENCE, 1, 5),
+    Scenario("parquet", 1, 5),
+    Scenario("parquet", BATCH_SIZE, 5),
+    Scenario(REFERENCE, 1, 1),
+    Scenario("parquet", 1, 1),
+    Scenario("parquet", BATCH_SIZE, 1),
+    Scenario("csv", BATCH_SIZE, 1),
+)
 
 
 def load(_: Path) -> None:
-    """Alerts a second with one worker and with eight, of timestamps that are new and of the same again; requests and bytes of an alert."""
+    """Measure alerts per second with one worker and with eight, at new and at known timestamps; requests and bytes
+    per alert.
+    """
     with _server() as endpoint:
-        for workers, fewest in LOAD.items():
-            runs: dict[tuple[Lane, bool], list[Run]] = {(lane, known): [] for lane in LANES for known in (False, True)}
+        for workers, fewest in ALERTS_BY_WORKERS.items():
+            runs: dict[tuple[Scenario, bool], list[Run]] = {
+                (scenario, known): [] for scenario in SCENARIOS for known in (False, True)
+            }
             with _workers(workers) as pool:
                 for number in range(ROUNDS):
-                    for lane in LANES:
-                        bucket = f"load-{workers}-{number}-{lane.system}-{lane.size}-{lane.distinct}"
+                    for scenario in SCENARIOS:
+                        bucket = f"load-{workers}-{number}-{scenario.system}-{scenario.size}-{scenario.distinct}"
                         s3_server.create_bucket(endpoint, bucket)
-                        count = fewest if lane.size == 1 else fewest * BATCH // lane.distinct
+                        count = fewest if scenario.size == 1 else fewest * BATCH_SIZE // scenario.distinct
                         for known in (False, True):
                             jobs = [
-                                Job(lane.system, bucket, _batches(lane, worker, count, known))
+                                Job(scenario.system, bucket, _batches(scenario, worker, count, known))
                                 for worker in range(workers)
                             ]
-                            runs[lane, known].append(_run(pool, endpoint, jobs))
-            print(
-                f"{workers} worker{'s' * (workers > 1)}, medians of {ROUNDS} rounds; at timestamps that are new / known:"
-            )
-            medians = {place: Run(*map(statistics.median, zip(*some, strict=True))) for place, some in runs.items()}
-            for lane in LANES:
-                reference = [medians[Lane(REFERENCE, 1, lane.distinct), known] for known in (False, True)]
-                print(f"  {_named(lane)}: {_told([medians[lane, known] for known in (False, True)], reference)}")
+                            runs[scenario, known].append(_measure_run(pool, endpoint, jobs))
+            print(f"{workers} worker{'s' * (workers > 1)}, medians of {ROUNDS} rounds; at new / known timestamps:")
+            medians = {place: Run(*map(statistics.median, zip(*rounds, strict=True))) for place, rounds in runs.items()}
+            for scenario in SCENARIOS:
+                reference = [medians[Scenario(REFERENCE, 1, scenario.distinct), known] for known in (False, True)]
+                measured = [medians[scenario, known] for known in (False, True)]
+                print(f"  {_describe_scenario(scenario)}: {_describe_runs(measured, reference)}")
 
 
-def _named(lane: Lane) -> str:
-    how = "one at a time" if lane.size == 1 else "in a batch"
-    return f"ten alerts of {lane.distinct} timestamp{'s' * (lane.distinct > 1)} {how}, {lane.system}"
+def _describe_scenario(scenario: Scenario) -> str:
+    how = "one at a time" if scenario.size == 1 else "in a batch"
+    return f"ten alerts of {scenario.distinct} timestamp{'s' * (scenario.distinct > 1)} {how}, {scenario.system}"
 
 
-def _told(runs: Sequence[Run], reference: Sequence[Run]) -> str:
+def _describe_runs(runs: Sequence[Run], reference: Sequence[Run]) -> str:
     def each(form: Callable[[Run], str]) -> str:
         return " / ".join(map(form, runs))
 
@@ -119,56 +135,71 @@ def _told(runs: Sequence[Run], reference: Sequence[Run]) -> str:
     faster = " / ".join(f"{run.rate / other.rate:.1f}" for run, other in pairs)
     cheaper = " / ".join(f"{other.processor / run.processor:.1f}" for run, other in pairs)
     return (
-        f"{each(lambda run: f'{run.rate:,.0f}')} alerts/s, {faster} times the reference (by processor time {cheaper}); of one alert "
-        f"{each(lambda run: f'{run.requests:.1f}')} requests, {each(lambda run: f'{run.received / 1000:.1f}')} kB sent, "
-        f"{each(lambda run: f'{run.sent / 1000:.1f}')} kB received, processor {each(lambda run: f'{run.client:.1f}')} ms here, "
+        f"{each(lambda run: f'{run.rate:,.0f}')} alerts/s, {faster} times the reference "
+        f"(by processor time {cheaper}); for one alert "
+        f"{each(lambda run: f'{run.requests:.1f}')} requests, "
+        f"{each(lambda run: f'{run.received / 1000:.1f}')} kB sent, "
+        f"{each(lambda run: f'{run.sent / 1000:.1f}')} kB received, "
+        f"processor {each(lambda run: f'{run.client:.1f}')} ms in the client, "
         f"{each(lambda run: f'{run.server:.1f}')} ms in the server ({each(lambda run: f'{run.busy:.0%}')} of a core)"
     )
 
 
-def _batches(lane: Lane, worker: int, count: int, known: bool) -> list[list[str]]:
-    """The worker's alerts, at timestamps that no other worker has."""
+def _batches(scenario: Scenario, worker: int, count: int, known: bool) -> list[list[str]]:
+    """The alerts of a worker, at timestamps that no other worker uses."""
     bodies = [
-        body for ten in range(count // BATCH) for body in _ten(400 * worker + ten * lane.distinct, lane.distinct, known)
+        body
+        for ten in range(count // BATCH_SIZE)
+        for body in _build_ten_alerts(400 * worker + ten * scenario.distinct, scenario.distinct, known)
     ]
-    return [bodies[first : first + lane.size] for first in range(0, count, lane.size)]
+    return [bodies[first : first + scenario.size] for first in range(0, count, scenario.size)]
 
 
-def _ten(first: int, distinct: int, known: bool) -> list[str]:
-    """Alerts of so many timestamps, from the first on, of both measures in turn; where they are known, other events of the other measure."""
-    places = [(one % distinct, one // distinct) for one in range(BATCH)]
+def _build_ten_alerts(first: int, distinct: int, known: bool) -> list[str]:
+    """Ten alerts of both measures at `distinct` timestamps.
+
+    With `known`, other events of the other measure at the same times.
+    """
+    places = [(number % distinct, number // distinct) for number in range(BATCH_SIZE)]
     return [
-        alert(first + place, MEASURES[(place + event + known) % 2], event=event + BATCH * known)
+        build_alert(first + place, MEASURES[(place + event + known) % 2], event=event + BATCH_SIZE * known)
         for place, event in places
     ]
 
 
 def contention(_: Path) -> None:
-    """Eight processes write the same timestamps, each its own series and contributions: once, and with every alert delivered twice."""
-    expected = WRITERS * SHARED * SERIES, WRITERS * SHARED * SHARES
+    """Eight processes write their own series and contributions to the same timestamps: once, and with every alert
+    sent twice.
+    """
+    expected = WRITERS * SHARED_TIMESTAMPS * SERIES_PER_ALERT, WRITERS * SHARED_TIMESTAMPS * CONTRIBUTIONS_PER_ALERT
     with _server() as endpoint, _workers(WRITERS) as pool:
         for times in (1, 2):
             for system in (REFERENCE, "parquet", "csv"):
                 bucket = f"contention-{times}-{system}"
                 s3_server.create_bucket(endpoint, bucket)
                 work = pool.map(
-                    _work, [Job(system, bucket, _shared(worker) * times) for worker in range(WRITERS)], chunksize=1
+                    _run_job,
+                    [Job(system, bucket, _build_shared_alerts(worker) * times) for worker in range(WRITERS)],
+                    chunksize=1,
                 )
-                cells, shares, doubled = pool.apply(_found, (bucket,))
+                cells, shares, doubled = pool.apply(_count_rows, (bucket,))
                 print(
-                    f"{WRITERS} writers of the same {SHARED} timestamps, each alert {'once' if times == 1 else 'twice'}, {system}: "
+                    f"{WRITERS} writers of the same {SHARED_TIMESTAMPS} timestamps, "
+                    f"each alert {'once' if times == 1 else 'twice'}, {system}: "
                     f"{expected[0] - cells:,} of {expected[0]:,} values lost ({1 - cells / expected[0]:.0%}), "
-                    f"{expected[1] - shares:,} of {expected[1]:,} contributions ({1 - shares / expected[1]:.0%}), {doubled:,} rows doubled; "
-                    f"{WRITERS * SHARED * times / _wall(work):,.0f} alerts/s, {sum(one.again for one in work)} sent again"
+                    f"{expected[1] - shares:,} of {expected[1]:,} contributions ({1 - shares / expected[1]:.0%}), "
+                    f"{doubled:,} duplicate rows; "
+                    f"{WRITERS * SHARED_TIMESTAMPS * times / _get_wall_seconds(work):,.0f} alerts/s, "
+                    f"{sum(worker.retried for worker in work)} retried"
                 )
 
 
-def _shared(worker: int) -> list[list[str]]:
-    return [[alert(number, MEASURES[worker % 2], owner=f"{worker}-")] for number in range(SHARED)]
+def _build_shared_alerts(worker: int) -> list[list[str]]:
+    return [[build_alert(number, MEASURES[worker % 2], owner=f"{worker}-")] for number in range(SHARED_TIMESTAMPS)]
 
 
-def _found(bucket: str) -> tuple[int, int, int]:
-    """Cells with a value, distinct contributions, and rows that are there twice, in all objects of the two tables."""
+def _count_rows(bucket: str) -> tuple[int, int, int]:
+    """Count cells with a value, distinct contributions, and duplicate rows in all objects of the two tables."""
     import boto3
     import pandas as pd
 
@@ -196,26 +227,29 @@ def _found(bucket: str) -> tuple[int, int, int]:
 
 
 def volume(_: Path) -> None:
-    """10,000 alerts of 1,000 timestamps, a batch for each, through the handler in one process: how fast, and its peak memory on the way."""
+    """Send 10,000 alerts, one batch for each of 1,000 timestamps, through the handler in one process; report rate
+    and peak memory.
+    """
     with _server() as endpoint:
         s3_server.create_bucket(endpoint, "volume")
-        send, began = _sender("parquet", "volume"), time.monotonic()
-        for number in range(VOLUME):
+        send, began = _create_sender("parquet", "volume"), time.monotonic()
+        for number in range(VOLUME_BATCHES):
             with redirect_stdout(None):
-                send(_ten(number, 1, known=False))
-            count = BATCH * (number + 1)
-            if count in (EARLY, BATCH * VOLUME):
+                send(_build_ten_alerts(number, 1, known=False))
+            count = BATCH_SIZE * (number + 1)
+            if count in (FIRST_CHECK_ALERTS, BATCH_SIZE * VOLUME_BATCHES):
                 peak = (
                     resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
                 )
                 print(
-                    f"{count:,} alerts in batches of ten: {count / (time.monotonic() - began):,.0f} alerts/s, peak memory {peak:.0f} MB"
+                    f"{count:,} alerts in batches of ten: {count / (time.monotonic() - began):,.0f} alerts/s, "
+                    f"peak memory {peak:.0f} MB"
                 )
 
 
 @contextmanager
 def _server() -> Iterator[str]:
-    """The S3 server, to which this process and those it starts send everything; its bucket `warm` is there."""
+    """Start the S3 server with the bucket `warm`, and direct this process and its children to it."""
     with s3_server.running() as endpoint:
         names = {
             "ENDPOINT_URL_S3": endpoint,
@@ -231,39 +265,39 @@ def _server() -> Iterator[str]:
 
 @contextmanager
 def _workers(count: int) -> Iterator[Pool]:
-    """Processes that have sent an alert each way, and take one job each when all have one."""
+    """Start processes, send an alert in each way, and make them start their jobs together."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(count, _ready, (context.Barrier(count),)) as pool:
-        pool.map(_warm, range(count), chunksize=1)
+    with context.Pool(count, _initialize_worker, (context.Barrier(count),)) as pool:
+        pool.map(_warm_up, range(count), chunksize=1)
         yield pool
 
 
-_together: Barrier
+_start_barrier: Barrier
 
 
-def _ready(barrier: Barrier) -> None:
-    global _together  # noqa: PLW0603  (a pool hands it over no other way)
-    _together = barrier
-    sys.stdout = None  # the handler's metrics go nowhere
+def _initialize_worker(barrier: Barrier) -> None:
+    global _start_barrier  # noqa: PLW0603  (a pool offers no other way to pass it)
+    _start_barrier = barrier
+    sys.stdout = None  # discards the metrics of the handler
 
 
-def _warm(_: int) -> None:
-    _together.wait(PROMPT)
+def _warm_up(_: int) -> None:
+    _start_barrier.wait(START_SECONDS)
     for system in (REFERENCE, "parquet", "csv"):
         for measure in MEASURES:
-            _sender(system, "warm")([alert(0, measure)])
+            _create_sender(system, "warm")([build_alert(0, measure)])
 
 
-def _work(job: Job) -> Work:
-    send = _sender(job.system, job.bucket)
-    _together.wait(PROMPT)
+def _run_job(job: Job) -> Work:
+    send = _create_sender(job.system, job.bucket)
+    _start_barrier.wait(START_SECONDS)
     began, used = time.monotonic(), time.process_time()
-    again = sum(send(batch) for batch in job.batches)
-    return Work(began, time.monotonic(), time.process_time() - used, again)
+    retried = sum(send(batch) for batch in job.batches)
+    return Work(began, time.monotonic(), time.process_time() - used, retried)
 
 
-def _sender(system: str, bucket: str) -> Callable[[Sequence[str]], int]:
-    """What files a batch, again until it is filed, and answers with how many messages were sent again."""
+def _create_sender(system: str, bucket: str) -> Callable[[Sequence[str]], int]:
+    """Return a function that files a batch, retries until it is filed, and returns the number of retried messages."""
     if system == REFERENCE:
         import boto3
 
@@ -271,12 +305,12 @@ def _sender(system: str, bucket: str) -> Callable[[Sequence[str]], int]:
 
         client = boto3.client("s3")
 
-        def plain(bodies: Sequence[str]) -> int:
+        def send_to_reference(bodies: Sequence[str]) -> int:
             for body in bodies:
                 reference.file(client, bucket, body)
             return 0
 
-        return plain
+        return send_to_reference
 
     from anomalake.functions import ingest, settings
 
@@ -288,37 +322,37 @@ def _sender(system: str, bucket: str) -> Callable[[Sequence[str]], int]:
     settings.reset()
     settings.load_settings(ingest.BATCH_RETRY_POLICY)
 
-    def queued(bodies: Sequence[str]) -> int:
+    def send_to_function(bodies: Sequence[str]) -> int:
         records = [
             {"eventSource": "aws:sqs", "messageId": str(number), "body": body} for number, body in enumerate(bodies)
         ]
-        again = 0
+        retried = 0
         while True:
             failed = {
                 item["itemIdentifier"] for item in ingest.handler({"Records": records}, None)["batchItemFailures"]
             }
             if not failed:
-                return again
+                return retried
             records = [record for record in records if record["messageId"] in failed]
-            again += len(records)
+            retried += len(records)
 
-    return queued
-
-
-def _wall(work: Sequence[Work]) -> float:
-    return max(one.ended for one in work) - min(one.began for one in work)
+    return send_to_function
 
 
-def _run(pool: Pool, endpoint: str, jobs: Sequence[Job]) -> Run:
+def _get_wall_seconds(work: Sequence[Work]) -> float:
+    return max(worker.ended for worker in work) - min(worker.started for worker in work)
+
+
+def _measure_run(pool: Pool, endpoint: str, jobs: Sequence[Job]) -> Run:
     s3_server.requests(endpoint)
     before = s3_server.seconds(endpoint)
-    work: list[Work] = pool.map(_work, jobs, chunksize=1)
+    work: list[Work] = pool.map(_run_job, jobs, chunksize=1)
     server = s3_server.seconds(endpoint) - before
     seen: list[dict[str, Any]] = s3_server.requests(endpoint)
-    count, wall = sum(len(batch) for job in jobs for batch in job.batches), _wall(work)
+    count, wall = sum(len(batch) for job in jobs for batch in job.batches), _get_wall_seconds(work)
     return Run(
         rate=count / wall,
-        client=1000 * sum(one.seconds for one in work) / count,
+        client=1000 * sum(worker.processor_seconds for worker in work) / count,
         server=1000 * server / count,
         busy=server / wall,
         requests=len(seen) / count,

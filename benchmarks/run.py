@@ -1,6 +1,7 @@
-"""The numbers of docs/benchmarks.md: what the laptop pipeline costs, and the functions' start. `make bench`; a benchmark measures, it never fails.
+"""Measures the numbers of docs/benchmarks.md (`make bench`): the local pipeline, the functions, and the detector.
 
-Each part runs in a process of its own, so that one's memory and imports are not another's.
+A benchmark reports numbers and never fails because of one. Each part runs in a process of its own, so that memory and
+imports of one part do not affect another.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent.parent / "tests/support"))  # where the S3 server is
+sys.path.append(str(Path(__file__).parent.parent / "tests/support"))  # the module s3_server
 
 import accuracy
 import causes
@@ -25,14 +26,14 @@ import ingest_load
 import limits
 import rivals
 import s3_server
-from alerts import alert
+from alerts import build_alert
 
-ROUNDS = 200
-WRITERS, WRITES = 8, 25
-COLD_ROUNDS = 9
+INGEST_ROUNDS = 200
+WRITERS, UPDATES_PER_WRITER = 8, 25
+COLD_START_ROUNDS = 9
 TOP = Path(__file__).parent.parent
 BUILD = TOP / ".aws-sam/build"
-# What starts a function, its logical id, and the layers it runs on.
+# The logical id and the layers of each function, by its module.
 FUNCTIONS = {
     "anomalake.functions.ingest": ("IngestFunction", ("Base",)),
     "anomalake.functions.detect": ("DetectFunction", ("Base", "Numpy")),
@@ -42,9 +43,9 @@ FUNCTIONS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="only these parts (default: all)")
-    chosen = parser.parse_args().part or list(PARTS)
+    parts = parser.parse_args().part or list(PARTS)
     print(f"python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
-    for part in chosen:
+    for part in parts:
         with tempfile.TemporaryDirectory() as folder:
             context = multiprocessing.get_context("spawn")
             process = context.Process(target=PARTS[part], args=(Path(folder),))
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def demo(folder: Path) -> None:
-    """`anomalake demo`: wall time, peak memory, the page's size and how long it takes to draw."""
+    """`anomalake demo`: wall time, peak memory, the size of the page, and the time to draw it."""
     for dataset in ("flights", "ecommerce"):
         page, began = folder / f"{dataset}.html", time.perf_counter()
         command = [
@@ -73,22 +74,23 @@ def demo(folder: Path) -> None:
         print(f"demo {dataset}: {seconds:.1f} s, peak so far {peak:,.0f} MB, page {page.stat().st_size / 1e6:.2f} MB")
         chromium = shutil.which("chromium")
         if chromium is None:
-            print("  page not drawn: no chromium here")
+            print("  the page was not drawn, because chromium is not installed")
             continue
         measures = {"flights": "measure-cancelled", "ecommerce": "measure-revenue"}[dataset]
         blank = folder / "blank.html"
         blank.write_text("<!doctype html><title>blank</title>")
         for sheet in ("overview", measures, "contributions"):
             drawn, empty = (
-                statistics.median(_draw(chromium, one, sheet, folder) for _ in range(5)) for one in (page, blank)
+                statistics.median(_draw(chromium, file, sheet, folder) for _ in range(5)) for file in (page, blank)
             )
             print(
-                f"  {sheet}: loaded and drawn in {drawn - empty:.2f} s more than a blank page's {empty:.2f} s (headless Chromium, medians of 5)"
+                f"  {sheet}: loaded and drawn in {drawn - empty:.2f} s more than a blank page ({empty:.2f} s; "
+                "headless Chromium, medians of 5)"
             )
 
 
 def _draw(chromium: str, page: Path, sheet: str, folder: Path) -> float:
-    """Seconds of a whole Chromium that opens the sheet, waits until it is drawn, and ends."""
+    """Return the seconds that Chromium needs to start, open the sheet, draw it, and exit."""
     flags = [
         "--headless",
         "--no-sandbox",
@@ -114,7 +116,9 @@ def _draw(chromium: str, page: Path, sheet: str, folder: Path) -> float:
 
 
 def ingest(_: Path) -> None:
-    """One alert of 21 series and 2 dimensions into an in-memory lake: the median of `ROUNDS`, each into a timestamp of its own, then again."""
+    """File an alert of 21 series and 2 dimensions in a lake in memory, at a new timestamp and at a known one:
+    medians.
+    """
     from anomalake.domain import metric_set_yaml
     from anomalake.lake.ingest import Message
     from anomalake.lake.ingest import ingest_messages as file
@@ -122,23 +126,23 @@ def ingest(_: Path) -> None:
 
     item = metric_set_yaml.load(TOP / "src/metric_sets/ecommerce.yaml")
     for form in ("parquet", "csv"):
-        store, first, again = ObjectStore.memory(), [], []
-        for number in range(ROUNDS):
-            for measure, times in (("views", first), ("revenue", again)):
-                body, began = alert(number, measure), time.perf_counter()
+        store, new_times, known_times = ObjectStore.memory(), [], []
+        for number in range(INGEST_ROUNDS):
+            for measure, times in (("views", new_times), ("revenue", known_times)):
+                body, began = build_alert(number, measure), time.perf_counter()
                 outcome = file([Message("1", body)], store, (item,), form)
                 times.append(1000 * (time.perf_counter() - began))
                 if len(outcome.stored) != 1:
                     raise RuntimeError(f"the alert was not filed: {outcome}")
-        told = ", ".join(
+        medians = ", ".join(
             f"{name} {statistics.median(times):.2f} ms"
-            for name, times in (("new timestamp", first), ("known timestamp", again))
+            for name, times in (("new timestamp", new_times), ("known timestamp", known_times))
         )
-        print(f"ingest one alert, 21 series, {form}: median {told} ({ROUNDS} each)")
+        print(f"ingest one alert, 21 series, {form}: median {medians} ({INGEST_ROUNDS} each)")
 
 
 def writers(folder: Path) -> None:
-    """One key of a folder lake updated by eight processes at once."""
+    """Eight processes update one key of a folder lake at the same time."""
     from anomalake.lake.folder_store import FolderStore
 
     context = multiprocessing.get_context("spawn")
@@ -151,9 +155,10 @@ def writers(folder: Path) -> None:
     seconds = time.perf_counter() - began
     stored = FolderStore(folder).get("shared")
     lines = stored.data.decode().split() if stored else []
-    lost = WRITERS * WRITES - len(set(lines))
+    lost = WRITERS * UPDATES_PER_WRITER - len(set(lines))
     print(
-        f"{WRITERS} processes, {WRITES} updates each of one key in a folder: {seconds:.1f} s with their start, {lost} updates lost"
+        f"{WRITERS} processes, {UPDATES_PER_WRITER} updates each of one key in a folder: "
+        f"{seconds:.1f} s including their start, {lost} updates lost"
     )
 
 
@@ -161,7 +166,7 @@ def _write(folder: Path, writer: int) -> None:
     from anomalake.lake.folder_store import FolderStore
     from anomalake.lake.store import update_object
 
-    for number in range(WRITES):
+    for number in range(UPDATES_PER_WRITER):
         update_object(
             FolderStore(folder),
             "shared",
@@ -170,7 +175,7 @@ def _write(folder: Path, writer: int) -> None:
 
 
 def detector(_: Path) -> None:
-    """The detector alone: series scored one interval after another."""
+    """Score series one interval after another, without reading and writing."""
     import numpy as np
 
     from anomalake.detect import model
@@ -182,14 +187,19 @@ def detector(_: Path) -> None:
         for number, row in enumerate(values):
             model.score_interval(state, 700_000 + number // slots, number % slots, row, 50)
         seconds = time.perf_counter() - began
-        kept = sum(array.nbytes for array in vars(state).values() if isinstance(array, np.ndarray)) / size
+        state_bytes = sum(array.nbytes for array in vars(state).values() if isinstance(array, np.ndarray)) / size
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-        told = f"{1000 * seconds / len(values):.1f} ms an interval, {kept / 1000:.1f} kB of state a series, peak so far {peak:,.0f} MB"
-        print(f"detector: {values.size / seconds:,.0f} points/s with {size:,} series, {slots} intervals a day ({told})")
+        print(
+            f"detector: {values.size / seconds:,.0f} points/s with {size:,} series, {slots} intervals per day "
+            f"({1000 * seconds / len(values):.1f} ms per interval, {state_bytes / 1000:.1f} kB of state per series, "
+            f"peak so far {peak:,.0f} MB)"
+        )
 
 
 def cold(folder: Path) -> None:
-    """What `make build` made, on Python 3.13: each function's first import, beside pandas and a boto3 client, and the peak memory of a batch."""
+    """The built functions on Python 3.13: the first import of each, compared with pandas and a boto3 client, and
+    the peak memory.
+    """
     python = subprocess.run([TOP / ".ci/python313"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     plain, compiled = folder / "plain", folder / "compiled"
     pip = [
@@ -211,33 +221,34 @@ def cold(folder: Path) -> None:
     parts = {
         "pandas and a boto3 S3 client, wheels as unpacked": ([plain], pandas),
         "pandas and a boto3 S3 client, compiled": ([compiled], pandas),
-        **{module: (_built(module), f"import {module}") for module in FUNCTIONS},
+        **{module: (_list_function_folders(module), f"import {module}") for module in FUNCTIONS},
     }
     timed = "import time; began = time.perf_counter(); {}; print(1000 * (time.perf_counter() - began))"
     times: dict[str, list[float]] = {name: [] for name in parts}
-    for _ in range(COLD_ROUNDS):
+    for _ in range(COLD_START_ROUNDS):
         for name, (folders, code) in parts.items():
-            times[name].append(float(_alone(python, folders, timed.format(code))))
-    for name, some in times.items():
+            times[name].append(float(_run_isolated(python, folders, timed.format(code))))
+    for name, milliseconds in times.items():
         print(
-            f"cold import, {name}: median {statistics.median(some):,.0f} ms ({COLD_ROUNDS} processes, {min(some):,.0f} to {max(some):,.0f})"
+            f"cold import, {name}: median {statistics.median(milliseconds):,.0f} ms "
+            f"({COLD_START_ROUNDS} processes, {min(milliseconds):,.0f} to {max(milliseconds):,.0f})"
         )
-    _peak(python)
+    _measure_peak_memory(python)
 
 
-def _built(module: str) -> list[Path]:
-    """The folders that the function of this module finds in Lambda."""
+def _list_function_folders(module: str) -> list[Path]:
+    """Return the folders that Lambda puts on the path of the function."""
     function, layers = FUNCTIONS[module]
     architecture = "Arm64" if platform.machine() in ("arm64", "aarch64") else "X86"
     folders = [BUILD / function, *(BUILD / f"{layer}Layer{architecture}/python" for layer in layers)]
     for folder in folders:
         if not folder.is_dir():
-            raise RuntimeError(f"{folder} is missing: `make build` makes it")
+            raise RuntimeError(f"{folder} is missing; run `make build`")
     return folders
 
 
-def _alone(python: str, folders: list[Path], code: str, stdin: str = "", **environment: str) -> str:
-    """The last line that the code prints, with nothing on the path but the standard library and the folders."""
+def _run_isolated(python: str, folders: list[Path], code: str, stdin: str = "", **environment: str) -> str:
+    """Run the code with only the standard library and the folders on the path; return its last line of output."""
     command = [
         python,
         "-I",
@@ -251,12 +262,13 @@ def _alone(python: str, folders: list[Path], code: str, stdin: str = "", **envir
     ).stdout.splitlines()[-1]
 
 
-def _peak(python: str) -> None:
-    """The ingest function's memory for one batch of ten alerts, each of a timestamp of its own, into moto's S3."""
+def _measure_peak_memory(python: str) -> None:
+    """Report the memory of the ingest function for a batch of ten alerts with ten timestamps, with moto as S3."""
     with s3_server.running() as endpoint:
         s3_server.create_bucket(endpoint, "lake")
         records = [
-            {"eventSource": "aws:sqs", "messageId": str(number), "body": alert(number, "views")} for number in range(10)
+            {"eventSource": "aws:sqs", "messageId": str(number), "body": build_alert(number, "views")}
+            for number in range(10)
         ]
         module = "anomalake.functions.ingest"
         code = (
@@ -271,12 +283,13 @@ def _peak(python: str) -> None:
             "ANOMALAKE_LAKE": "s3://lake",
             "ANOMALAKE_METRIC_SETS": str(BUILD / "IngestFunction/metric_sets"),
         }
-        answer, peak = json.loads(_alone(python, _built(module), code, json.dumps({"Records": records}), **environment))
+        answer, peak = json.loads(
+            _run_isolated(python, _list_function_folders(module), code, json.dumps({"Records": records}), **environment)
+        )
     if answer != {"batchItemFailures": []}:
         raise RuntimeError(f"the batch was not filed: {answer}")
-    print(
-        f"the ingest function's peak memory for a batch of ten alerts: {peak * (1 if sys.platform == 'darwin' else 1024) / 1e6:.0f} MB"
-    )
+    megabytes = peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+    print(f"peak memory of the ingest function for a batch of ten alerts: {megabytes:.0f} MB")
 
 
 PARTS = {

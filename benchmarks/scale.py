@@ -1,8 +1,9 @@
-"""Growth: a year of five-minute data of 20 metric sets, and what is asked of it first: `make bench-scale`, docs/scaling.md.
+"""Measures a year of five-minute data of 20 metric sets, and queries on it (`make bench-scale`, docs/scaling.md).
 
-Three lakes hold the same rows: `before` an object an interval; `after` an object a day of `observations` and `dataHealth`, but for the day that is
-not over, as compaction leaves it; `whole` an object a day of the three tables of the ingest function too, which nothing makes: it shows what that
-would be worth. DuckDB reads the folders, Trino the same files through S3's protocol (`tests/support/s3_server.py`), which counts requests and bytes.
+Three lakes hold the same rows: `before` an object an interval; `after` an object a day of `observations` and
+`dataHealth`, but for the day that is not over, as compaction leaves it; `whole` an object a day of the three tables of
+the ingest function too, which nothing makes: it shows what that would be worth. DuckDB reads the folders, Trino the
+same files through S3's protocol (`tests/support/s3_server.py`), which counts requests and bytes.
 """
 
 import argparse
@@ -38,8 +39,9 @@ from anomalake.lake.layout import GLUE_TABLE_NAMES, Table
 
 SETS, YEAR, PER_DAY = 20, 365, 288
 REGIONS, PRODUCTS, MEASURES, AFFECTED = 5, 10, 2, 5  # 50 series; series of an event
-# Anomalous intervals a day and metric set. 6: at a score of 50, normal noise raises 0.083 alarms a series and week (docs/detector.md, "What a score
-# says"), so 100 series and measures 1.2 a day; three incidents of an hour a week, 12 intervals each, are 5.1. 60: a set in trouble, or heavy tails.
+# Anomalous intervals a day and metric set. 6: at a score of 50, normal noise raises 0.083 alarms a series and week
+# (docs/detector.md, "What a score says"), so 100 series and measures 1.2 a day; three incidents of an hour a week, 12
+# intervals each, are 5.1. 60: a set in trouble, or heavy tails.
 RATE, HIGH = 6, 60
 BEFORE_DAYS = 32  # as far back as the queries look, but for the one over the year
 WINDOW = int(MAX_TIME_AXIS_POINTS / PER_DAY)  # days that a dashboard shows at first
@@ -54,7 +56,10 @@ frequency: PT5M
 timestamp: {{column: timestamp, format: "yyyy-MM-dd HH:mm:ss"}}
 dimensions: [region, product]
 measures: [{{name: orders, aggregation: SUM}}, {{name: revenue, aggregation: SUM}}]
-source: {{path: "{name}/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}", format: csv, columns: [region, product, timestamp, orders, revenue]}}
+source:
+  path: "{name}/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"
+  format: csv
+  columns: [region, product, timestamp, orders, revenue]
 """
 SERIES = [(f"region-{region}", f"product-{product:02}") for region in range(REGIONS) for product in range(PRODUCTS)]
 
@@ -95,7 +100,8 @@ def main() -> None:
         return
     engines = chosen.engine or ["duckdb", "trino"]
     print(
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {SETS} metric sets, {len(SERIES)} series x {MEASURES} measures each, five minutes"
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {SETS} metric sets, "
+        f"{len(SERIES)} series x {MEASURES} measures each, five minutes"
     )
     with tempfile.TemporaryDirectory() as made:
         for rate in (RATE, HIGH):
@@ -121,7 +127,11 @@ def main() -> None:
 
 
 def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> None:
-    """Write the three lakes. The first set has a year, single intervals of its last days; the others have its events of these days."""
+    """Write the three lakes.
+
+    The first set has a year, with objects of single intervals in its last days. The others have its events of these
+    days.
+    """
     began, rng = time.monotonic(), np.random.default_rng(7)
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     days = YEAR if rate == RATE else before_days
@@ -154,7 +164,8 @@ def fill(root: Path, sets: Sequence[MetricSet], rate: int, before_days: int) -> 
         for item in sets[1:]:
             _link(root / lake, sets[0], item, today - timedelta(days=before_days))
     print(
-        f"\n{rate} anomalous intervals a set and day; lakes made in {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}"
+        f"\n{rate} anomalous intervals a set and day; lakes written in {time.monotonic() - began:.0f} s, "
+        f"load {os.getloadavg()[0]:.1f}"
     )
     if rate == RATE:
         _counted(sizes, alerts, days, before_days)
@@ -245,8 +256,10 @@ def _encoded(
 
 
 def _live(instant: datetime, rng: np.random.Generator) -> bytes:
-    lines = [f"{region},{product},{instant:%Y-%m-%d %H:%M:%S},{count},{count * 12.5}"
-             for (region, product), count in zip(SERIES, rng.poisson(100, len(SERIES)).tolist(), strict=True)]  # fmt: skip
+    lines = [
+        f"{region},{product},{instant:%Y-%m-%d %H:%M:%S},{count},{count * 12.5}"
+        for (region, product), count in zip(SERIES, rng.poisson(100, len(SERIES)).tolist(), strict=True)
+    ]
     return ("region,product,timestamp,orders,revenue\n" + "\n".join(lines) + "\n").encode()
 
 
@@ -268,10 +281,11 @@ def _link(root: Path, first: MetricSet, item: MetricSet, since: datetime) -> Non
 
 
 def _counted(sizes: dict[str, list[int]], alerts: Sequence[int], days: int, before_days: int) -> None:
-    """Objects and bytes of a year of all sets, by table: mean sizes of the first set's, times as many as there would be."""
+    """Print objects and bytes of a year of all sets, by table: mean sizes of one set, times the number of objects."""
     a_year = SETS * YEAR
     print(
-        f"of a year and {SETS} sets: sizes are means of one set's ({days} days; of single intervals {before_days} days and what is anomalous)"
+        f"of a year and {SETS} sets: sizes are means of one set "
+        f"({days} days; of single intervals, {before_days} days and the anomalies)"
     )
     print(
         f"{'table':<28}{'objects, an interval':>22}{'kB each':>9}{'GB':>8}{'objects, a day':>16}{'kB each':>9}{'GB':>8}"
@@ -282,10 +296,16 @@ def _counted(sizes: dict[str, list[int]], alerts: Sequence[int], days: int, befo
             a_year * (PER_DAY if table in layout.DETECTOR_TABLES else RATE),
             len(sizes[f"{table}, a day"]) / days,
         )
-        print(f"{table:<28}{many:>22,}{single / 1e3:>9.2f}{many * single / 1e9:>8.2f}{a_year * share:>16,.0f}{whole / 1e3:>9.1f}"
-              f"{a_year * share * whole / 1e9:>8.2f}")  # fmt: skip
-    print(f"{'alerts as received (at most)':<28}{a_year * RATE:>22,}{statistics.mean(alerts) / 1e3:>9.2f}"
-          f"{a_year * RATE * statistics.mean(alerts) / 1e9:>8.2f}", flush=True)  # fmt: skip
+        print(
+            f"{table:<28}{many:>22,}{single / 1e3:>9.2f}{many * single / 1e9:>8.2f}"
+            f"{a_year * share:>16,.0f}{whole / 1e3:>9.1f}"
+            f"{a_year * share * whole / 1e9:>8.2f}"
+        )
+    print(
+        f"{'alerts as received (at most)':<28}{a_year * RATE:>22,}{statistics.mean(alerts) / 1e3:>9.2f}"
+        f"{a_year * RATE * statistics.mean(alerts) / 1e9:>8.2f}",
+        flush=True,
+    )
 
 
 # --- what is asked
@@ -308,11 +328,22 @@ def queries(sets: Sequence[MetricSet]) -> list[Query]:
     return [
         *found,
         # Of the user's files, which nothing here changes: once is enough.
-        Query(LIVE, db, 'SELECT "localtimestamp", sum(orders) AS orders, count_if(isanomaly) AS anomalous '
-              f'FROM "{db}".anomalies_with_live WHERE {opened} GROUP BY 1 ORDER BY 1', WINDOW + 2, ("after",)),
-        Query("a year by month", db, 'SELECT substr("date", 1, 7) AS month, metricname, sum(value) AS value, count_if(isanomaly) AS anomalous, '
-              f'max(score) AS worst FROM "{db}".metrics_with_band WHERE {year} GROUP BY 1, 2 ORDER BY 1, 2', YEAR),
-    ]  # fmt: skip
+        Query(
+            LIVE,
+            db,
+            'SELECT "localtimestamp", sum(orders) AS orders, count_if(isanomaly) AS anomalous '
+            f'FROM "{db}".anomalies_with_live WHERE {opened} GROUP BY 1 ORDER BY 1',
+            WINDOW + 2,
+            ("after",),
+        ),
+        Query(
+            "a year by month",
+            db,
+            'SELECT substr("date", 1, 7) AS month, metricname, sum(value) AS value, count_if(isanomaly) AS anomalous, '
+            f'max(score) AS worst FROM "{db}".metrics_with_band WHERE {year} GROUP BY 1, 2 ORDER BY 1, 2',
+            YEAR,
+        ),
+    ]
 
 
 def in_duckdb(root: Path, sets: Sequence[MetricSet], asked: Sequence[Query]) -> Iterator[tuple[tuple[str, str], Asked]]:
@@ -359,7 +390,10 @@ def in_trino(root: Path, sets: Sequence[MetricSet], asked: Sequence[Query]) -> I
 
 
 def live_plans() -> None:
-    """Seconds of planning a query of eight days of an empty lake's live data, where days are the table's partitions and where intervals are."""
+    """Return the seconds of planning a query of eight days of an empty lake's live data.
+
+    The partitions of the table are days in one case, and intervals in the other.
+    """
     from conformance import engine, lakes
 
     base, today = TEXT.format(name="live"), datetime.now(UTC).replace(tzinfo=None)

@@ -11,7 +11,7 @@ import s3_server
 import stack
 from anomalake.lake.layout import FORMATS
 
-from . import engine, lakes
+from . import awkward_lake, engine, lakes
 from .engine import Trino
 from .lakes import Lake
 
@@ -50,8 +50,8 @@ def every_lake(endpoint: str, buckets: Path, tmp_path_factory: pytest.TempPathFa
     kinds = {
         "empty": lakes.committed(),
         "demo": lakes.demonstrated(),
-        "awkward": lakes.awkward(),
-        "folders": lakes.awkward(),
+        "awkward": awkward_lake.awkward(),
+        "folders": awkward_lake.awkward(),
     }
     for kind, sets in kinds.items():
         template = (
@@ -65,6 +65,6 @@ def every_lake(endpoint: str, buckets: Path, tmp_path_factory: pytest.TempPathFa
             if kind == "demo":
                 lakes.fill_demo(root, form, now)
             elif kind == "awkward":
-                lakes.fill_awkward(root, form)
+                awkward_lake.fill_awkward(root, form)
             found[kind + form] = lakes.declare(kind + form, form, sets, template=template, root=root, endpoint=endpoint)
     return found

@@ -1,4 +1,7 @@
-"""A Trino server of its own: fetched by Maven, kept outside the tree, started on a free port over Glue and S3 at an endpoint, and asked over HTTP."""
+"""A Trino server for the tests. Maven fetches it to a folder outside of the repository.
+
+The server starts on a free port, over Glue and S3 at an endpoint, and answers queries over HTTP.
+"""
 
 import json
 import math
@@ -105,12 +108,13 @@ def java() -> Path:
             return program
         tried.append(f"{program}: Java {version}")
     raise UnavailableError(
-        f"Trino {VERSION} needs Java {JAVA} or newer, by JAVA_HOME, on PATH or in /usr/lib/jvm; tried: {'; '.join(tried) or 'none found'}"
+        f"Trino {VERSION} requires Java {JAVA} or newer, by JAVA_HOME, on PATH or in /usr/lib/jvm; "
+        f"tried: {'; '.join(tried) or 'none found'}"
     )
 
 
 def home() -> Path:
-    """The folder of the unpacked server, with its Hive plugin and no other; fetched by Maven where it is not there yet."""
+    """Return the folder of the unpacked server, which has only the Hive plugin. Maven fetches it if necessary."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anomalake"
     kept = cache / f"trino-{VERSION}"
     if kept.is_dir():
@@ -118,7 +122,8 @@ def home() -> Path:
     maven = shutil.which("mvn")
     if maven is None:
         raise UnavailableError(
-            f"Maven's client fetches Trino {VERSION} and no mvn is on PATH (Debian: apt install maven); or unpack the server in {kept}"
+            f"Maven fetches Trino {VERSION}, and mvn is not on PATH: install Maven (Debian: apt install maven), "
+            f"or unpack the server in {kept}"
         )
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as made:
@@ -158,18 +163,36 @@ def running(endpoint: str, folder: Path) -> Iterator["Trino"]:
         port = some.getsockname()[1]
     (folder / "catalog").mkdir(parents=True)
     values = {"port": str(port), "endpoint": endpoint}
-    for file, settings in (("config.properties", _CONFIG | {"catalog.config-dir": str(folder / "catalog"), "plugin.dir": str(server / "plugin")}),
-                           (f"catalog/{CATALOG}.properties", _CATALOG), ("log.properties", {"io.trino": "WARN"})):  # fmt: skip
+    for file, settings in (
+        (
+            "config.properties",
+            _CONFIG | {"catalog.config-dir": str(folder / "catalog"), "plugin.dir": str(server / "plugin")},
+        ),
+        (f"catalog/{CATALOG}.properties", _CATALOG),
+        ("log.properties", {"io.trino": "WARN"}),
+    ):
         (folder / file).write_text("".join(f"{name}={value.format(**values)}\n" for name, value in settings.items()))
     command = [
-        program, f"-Xmx{HEAP}", "-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData",
-        "-Djdk.attach.allowAttachSelf=true", "-XX:+EnableDynamicAgentLoading", "--enable-native-access=ALL-UNNAMED",
+        program,
+        f"-Xmx{HEAP}",
+        "-XX:+UseParallelGC",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-XX:-UsePerfData",
+        "-Djdk.attach.allowAttachSelf=true",
+        "-XX:+EnableDynamicAgentLoading",
+        "--enable-native-access=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
-        "--add-modules=jdk.incubator.vector", "-Duser.timezone=UTC", "-Dfile.encoding=UTF-8",
-        f"-Dconfig={folder}/config.properties", f"-Dlog.levels-file={folder}/log.properties", f"-Dnode.data-dir={folder}",
+        "--add-modules=jdk.incubator.vector",
+        "-Duser.timezone=UTC",
+        "-Dfile.encoding=UTF-8",
+        f"-Dconfig={folder}/config.properties",
+        f"-Dlog.levels-file={folder}/log.properties",
+        f"-Dnode.data-dir={folder}",
         "-Dnode.environment=conformance",
-        "-cp", f"{server}/lib/*", "io.trino.server.TrinoServer",
-    ]  # fmt: skip
+        "-cp",
+        f"{server}/lib/*",
+        "io.trino.server.TrinoServer",
+    ]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
     try:
@@ -179,7 +202,8 @@ def running(endpoint: str, folder: Path) -> Iterator["Trino"]:
             if process.poll() is not None or time.monotonic() - began > START:
                 end = (folder / "server.log").read_text("utf-8", "replace")[-4000:]
                 raise UnavailableError(
-                    f"Trino {VERSION} did not start within {START:.0f} s (exit status {process.returncode}); its log ends:\n{end}"
+                    f"Trino {VERSION} did not start within {START:.0f} s (exit status {process.returncode}); "
+                    f"its log ends:\n{end}"
                 )
             time.sleep(0.2)
         yield trino

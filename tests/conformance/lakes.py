@@ -1,13 +1,13 @@
-"""Lakes that the engine is asked about, each a stack of its own: made in a folder by the project's own code, declared in Glue, copied to S3.
+"""The lakes that the conformance tests query. Each is a stack of its own.
 
-`demo` holds both demo data sets and the costs of AWS, `awkward` what is hard to read: clocks that change, nulls, quotes, line breaks, ten dimensions.
+The project's code writes a lake to a folder, declares it in Glue, and a server serves the folder as a bucket of S3. The
+lake `demo` has both demo data sets and the costs of AWS. The lake `awkward` (`awkward_lake`) has what is hard to read.
 """
 
-import gzip
 import itertools
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,14 +21,14 @@ from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import flights, shop
-from anomalake.domain import intervals, metric_set_yaml
+from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
-from anomalake.lake import encoding, layout, live_data, tables
+from anomalake.lake import encoding, layout, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.layout import Format
-from examples import Point, alert_body, event_text
+from examples import event_text
 from stack import TOP, Resource
 
 MOVED = timedelta(weeks=522)  # the flights are of 2013; these stacks have the default of LiveDataStart, 2020
@@ -76,7 +76,7 @@ class Lake(NamedTuple):
 def declare(
     name: str, form: Format, sets: Sequence[MetricSet], *, template: Path, root: Path, endpoint: str, **parameters: str
 ) -> Lake:
-    """Create what the stack declares, through Glue's API; the folder `root`, of the same name, is served as its bucket."""
+    """Create what the stack declares, through Glue's API. The folder `root` is served as its bucket."""
     resources = stack.expand(
         template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=name, Format=form, **parameters
     )
@@ -95,14 +95,6 @@ def declare(
     return lake
 
 
-def packed(item: MetricSet, text: str) -> bytes:
-    """A live file's bytes, compressed where the set's are."""
-    return gzip.compress(text.encode(), mtime=0) if item.source and item.source.compression == "gzip" else text.encode()
-
-
-# --- the metric sets
-
-
 def committed() -> tuple[MetricSet, ...]:
     """Those that the templates in the repository were rendered from."""
     return metric_set_yaml.load_all(TOP / "src/metric_sets")
@@ -116,64 +108,6 @@ def demonstrated() -> tuple[MetricSet, ...]:
         metric_set_yaml.load(folder / "ecommerce.yaml"),
         metric_set_yaml.load(TOP / "src/metric_sets/aws_cost.yaml"),
     )
-
-
-_TOWN = """
-name: town
-frequency: PT1H
-timezone: America/New_York
-timestamp: {column: at, format: "MM/dd/yyyy hh:mm:ss a"}
-dimensions: [platform, marketplace]
-measures: [{name: views, aggregation: SUM}, {name: revenue, aggregation: AVG}]
-source: {path: "town/live/{{yyyyMMdd}}/{{HHmm}}", format: csv, columns: [platform, marketplace, at, views, revenue]}
-"""
-_WIDE = """
-name: wide
-frequency: PT1H
-timezone: Europe/Berlin
-timestamp: {column: at, format: UNIX}
-dimensions: [%s]
-measures: [{name: hits, aggregation: SUM}, {name: Spent-Time, aggregation: AVG}, {name: 9lives, aggregation: SUM}]
-source: {path: "wide/y={{yyyy}}/m={{MM}}/d={{dd}}/{{HH}}h{{mm}}/in", format: jsonl, columns: [at, %s, hits, Spent-Time, 9lives, unused]}
-"""
-_MIDNIGHT = """
-name: midnight
-frequency: P1D
-timezone: America/Havana
-timestamp: {column: at, format: yyyy-MM-dd}
-dimensions: [platform]
-measures: [{name: views, aggregation: SUM}]
-source: {path: "midnight/{{yyyy-MM-dd}}", format: csv, delimiter: ";", quote: "'", header: false, compression: gzip, columns: [at, platform, views]}
-"""
-_BRIEF = """
-name: brief
-frequency: PT5M
-timestamp: {column: at, format: "yyyy-MM-dd HH:mm:ss"}
-dimensions: [platform]
-measures: [{name: views, aggregation: SUM}]
-source: {path: "brief/dt={{yyyy-MM-dd}}/{{HH}}h/{{mm}}/in", format: jsonl, columns: [at, platform, views]}
-"""
-_ISLAND = """
-name: island
-frequency: PT10M
-timezone: Australia/Lord_Howe
-timestamp: {column: at, format: "yyyy-MM-dd HH:mm:ss"}
-dimensions: [platform]
-measures: [{name: views, aggregation: SUM}]
-source: {path: "island/{{yyyy}}/{{MM}}/{{dd}}2/{{HHmm}}", format: csv, columns: [platform, at, views]}
-"""
-WIDE_DIMENSIONS = tuple(f"D-{number}_x" for number in range(10))
-
-
-def awkward() -> tuple[MetricSet, ...]:
-    """Every frequency, most in zones whose clocks change, each with another form of live data; one has ten dimensions."""
-    listed = ", ".join(WIDE_DIMENSIONS)
-    return tuple(
-        metric_set_yaml.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT, _BRIEF, _ISLAND)
-    )
-
-
-# --- what lies in them
 
 
 def fill_demo(root: Path, form: Format, now: datetime) -> None:
@@ -202,7 +136,10 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
 
 
 def on_their_way(store: FolderStore, item: MetricSet, form: Format, now: datetime) -> None:
-    """Three of the last days by the interval again, on their way into one object that does not count yet, counts alone, and is begun."""
+    """Put three of the last days into the steps of compaction: objects of intervals again, and an object of the day.
+
+    The object of the day does not count yet, counts alone, or does not exist yet.
+    """
     ways = []
     for ago, step in ((4, "written"), (3, "switched"), (2, "begun")):
         day = layout.utc_date(now - timedelta(days=ago))
@@ -220,212 +157,3 @@ def on_their_way(store: FolderStore, item: MetricSet, form: Format, now: datetim
             elif step == "written":  # what must not show before the switch
                 store.put(whole, encoding.encode_records(form, schema, rows[:1]))
     store.put(layout.compaction_key(item), b"".join(msgspec.json.encode(way) + b"\n" for way in ways))
-
-
-VALUES = (
-    "us", "de", 'q"uote', '"quoted"', "com,ma", "per%cent|bar", "back\\slash", "\\", "=1+1", "+49", "🦀 </script>", " blank ", "",
-    "line\nbreak", "carriage\r\nreturn", "tab\there", "it's", "semi;colon", "%null", "NULL", "\\N", "null", "ünï", "日本", "\u2028",
-    "e\u0301", "a" * 300,
-)  # fmt: skip
-_NEW_YORK = (
-    "2021-03-14T05:00",
-    "2021-11-07T03:00",
-)  # UTC; the hours around a clock that skips two to three, and one that repeats one to two
-_BERLIN = ("2021-03-27T23:00", "2021-10-30T23:00")
-_LORD_HOWE = ("2021-04-03T14:00", "2021-10-02T14:00")
-
-
-def fill_awkward(root: Path, form: Format) -> None:
-    """Live data and alerts of the awkward sets."""
-    sets, store = awkward(), FolderStore(root)
-    town, wide, midnight, brief, island = sets
-    _live_town(store, town)
-    _live_wide(store, wide)
-    _live_midnight(store, midnight)
-    _live_brief(store, brief)
-    _live_island(store, island)
-    for item in sets:
-        local_pipeline.run_backtest(item, store, sets, form)
-    bodies = []
-    places = (
-        (town, _NEW_YORK, 60), (wide, _BERLIN, 60), (midnight, ("2021-03-14T05:00", "2021-11-07T04:00"), 1440),
-        (brief, _NEW_YORK, 5), (island, _LORD_HOWE, 10),
-    )  # fmt: skip
-    for item, instants, minutes in places:
-        for start in instants:
-            bodies += [
-                _alert(item, datetime.fromisoformat(start) + timedelta(minutes=minutes * number), number)
-                for number in range(6)
-            ]
-    for start in range(0, len(bodies), 10):
-        outcome = ingest_messages(
-            [Message(str(n), body) for n, body in enumerate(bodies[start : start + 10])], store, sets, form
-        )
-        assert (outcome.quarantined, outcome.failed_ids) == ((), ())
-    said = [{"eventId": f"town-{number}", "metricName": "views", "timestamp": "2021-03-14T05:00Z", "wanted": number % 2 == 0, "direction": None,
-             "series": [{"platform": "pc", "marketplace": VALUES[number]}], "note": VALUES[number] + "\n", "saidAt": f"2021-03-15T00:0{number}:00Z"}
-            for number in range(6)]  # fmt: skip
-    for number, one in enumerate([*said, {**said[0], "wanted": False, "saidAt": "2021-03-16T00:00:00Z"}]):
-        store.put(layout.feedback_key(town, f"said-{number}"), json.dumps(one).encode())
-    store.put(layout.feedback_key(town, "broken"), b'{"eventId": "town-1", ')
-
-
-def _alert(item: MetricSet, instant: datetime, number: int) -> str:
-    def chosen(place: int) -> str | None:
-        return None if place % 11 == 7 else VALUES[place % len(VALUES)]
-
-    points: list[Point] = []
-    for place in range(8):
-        named = {name: chosen(place * 5 + number * 7 + at) for at, name in enumerate(item.dimension_names)}
-        if place == 3:
-            named.pop(item.dimension_names[-1])  # a series that lacks a dimension
-        points.append((named, None if place == 5 else (place + 1) * 1234.5678901 * 10 ** (number - 3)))
-    first = item.dimension_names[0]
-    shares: dict[str, dict[str | None, float]] = {
-        name: {point[0].get(name): 100 / 3 + place for place, point in enumerate(points)} | {"never seen": 0.1}
-        for name in (first, item.dimension_names[-1])
-    }
-    body = json.loads(alert_body(
-        item.measure_names[number % len(item.measure_names)], timestamp=f"{instant:%Y-%m-%dT%H:%M}Z", event=f"{item.name}-{number}",
-        score=None if number == 4 else number * 17.3, series=points, contributions=shares, consoleUrl="https://example.com/?a=1,2&b=\"x\"",
-        anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:111122223333:AnomalyDetector:{item.name}", alertName=VALUES[number + 2],
-    ))  # fmt: skip
-    for place, one in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
-        if number % 3 and place % 4 != 1 and one["metricValue"] is not None:
-            one |= {
-                "expectedValue": one["metricValue"] / 3,
-                "lowerBound": one["metricValue"] / 4,
-                "upperBound": one["metricValue"] / 2,
-            }
-    return json.dumps(body)
-
-
-def _quoted(value: str, delimiter: str, quote: str) -> str:
-    return (
-        quote + value.replace(quote, quote * 2) + quote if any(mark in value for mark in (delimiter, quote)) else value
-    )
-
-
-def _on_a_line() -> list[str]:
-    return [value for value in VALUES if not set(value) & set("\r\n\u2028")]
-
-
-def _hours(starts: Sequence[str], count: int, minutes: int) -> list[datetime]:
-    return [
-        datetime.fromisoformat(start) + timedelta(minutes=minutes * number)
-        for start in starts
-        for number in range(count)
-    ]
-
-
-NUMBERS = (
-    "17",
-    "-3.25",
-    "1e3",
-    " 4 ",
-    "",
-    "x",
-    "NaN",
-    "1e999",
-    "0x10",
-    "1_000",
-    "Infinity",
-    "5.",
-    ".5",
-    "+7",
-    "0",
-    "9007199254740993",
-)
-
-
-def _live_town(store: FolderStore, item: MetricSet) -> None:
-    """Rows of every value that a line of CSV can hold; both hours of a repeated one lie in one folder."""
-    files: dict[datetime, list[str]] = {}
-    for number, instant in enumerate(_hours(_NEW_YORK, 8, 60)):
-        wall = intervals.to_wall_time(instant, item.timezone)
-        for place, value in enumerate(_on_a_line()):
-            at = wall + timedelta(minutes=(place * 7) % 60)
-            cells = (
-                "pc" if place % 2 else "",
-                value,
-                f"{at:%m/%d/%Y %I:%M:%S %p}",
-                NUMBERS[(number + place) % len(NUMBERS)],
-                f"{place / 7:.4f}",
-            )
-            files.setdefault(wall, []).append(",".join(_quoted(cell, ",", '"') for cell in cells))
-    for wall, lines in files.items():
-        stray = f"pc,elsewhere,{wall + timedelta(hours=1):%m/%d/%Y %I:%M:%S %p},1,1"  # belongs in another folder
-        text = (
-            "\n".join([",".join(item.source.columns if item.source else ()), *lines, stray, "pc,nowhen,yesterday,1,1"])
-            + "\n"
-        )
-        store.put(f"{live_data.interval_folder(item, wall)}/part-0.csv", text.encode())
-        store.put(f"{live_data.interval_folder(item, wall)}/_hidden.csv", text.encode())
-
-
-def _live_wide(store: FolderStore, item: MetricSet) -> None:
-    """Objects of JSON: texts of any kind, nulls, numbers as texts, fields that lack, lines that are none."""
-    for number, instant in enumerate(_hours(_BERLIN, 4, 60)):
-        wall = intervals.to_wall_time(instant, item.timezone)
-        lines, seconds = [], instant.replace(tzinfo=UTC).timestamp()
-        for place in range(12):
-            row: dict[str, Any] = (
-                {"at": int(seconds) + place} if place % 2 else {"at": str(int(seconds * 1000) + place)}
-            )
-            row |= {name: VALUES[(place + at * 3) % len(VALUES)] for at, name in enumerate(item.dimension_names)}
-            row |= {"hits": place, "Spent-Time": f"{place}.5", "9lives": None, "unused": {"deep": [1]}}
-            if place % 5 == 0:
-                row[item.dimension_names[3]] = None
-                del row[item.dimension_names[4]]
-            lines.append(json.dumps(row, ensure_ascii=place % 3 == 0))
-        store.put(
-            f"{live_data.interval_folder(item, wall)}/{number}.json", ("\n".join([*lines, '{"at": ', ""])).encode()
-        )
-
-
-def _live_midnight(store: FolderStore, item: MetricSet) -> None:
-    """Days, one of which has no midnight, one of which has two."""
-    for month, first in ((3, 12), (11, 5)):
-        for day in range(first, first + 5):
-            lines = [
-                f"{date(2021, month, day)};{_quoted(value, ';', chr(39))};{place}"
-                for place, value in enumerate(VALUES)
-                if not set(value) & set("\r\n\u2028")
-            ]
-            store.put(
-                f"{live_data.interval_folder(item, datetime(2021, month, day))}/day.csv.gz",
-                packed(item, "\n".join(lines) + "\n"),
-            )
-
-
-def _live_brief(store: FolderStore, item: MetricSet) -> None:
-    """Intervals on both sides of midnight; beside their folders, in those of days, what is none of theirs."""
-    for number, wall in enumerate(_hours(("2021-03-13T23:30", "2021-11-07T03:00"), 12, 5)):
-        rows = [
-            {"at": f"{wall + timedelta(seconds=place * 31)}", "platform": value, "views": place}
-            for place, value in enumerate(VALUES[:9])
-        ]
-        text = "\n".join(map(json.dumps, rows)) + "\n"
-        place = live_data.interval_folder(item, wall)
-        day = place[: place.index("/", len("brief/"))]
-        store.put(f"{place}/{number}.json", text.encode())
-        for stray in (
-            f"{day}/a.json",
-            f"{day}/99h/99/in/a.json",
-            f"{day}/05h/03/in/a.json",
-            f"{place[:-1]}/a.json",
-            f"{place}/_b/a.json",
-            f"{day}/_c/00/in/a",
-        ):
-            store.put(stray, text.encode())
-
-
-def _live_island(store: FolderStore, item: MetricSet) -> None:
-    """Rows of a zone that is half a day ahead and whose clocks change by half an hour."""
-    for number, instant in enumerate(_hours(_LORD_HOWE, 9, 10)):
-        wall = intervals.to_wall_time(instant, item.timezone)
-        lines = [f"{'abc'[place]},{wall + timedelta(minutes=place)},{number + place}" for place in range(3)]
-        store.put(
-            f"{live_data.interval_folder(item, wall)}/{number}.csv",
-            ("\n".join(["platform,at,views", *lines]) + "\n").encode(),
-        )

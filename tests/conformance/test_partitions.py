@@ -1,4 +1,4 @@
-"""Partition projection finds what lies in the folders of intervals and nothing else, and no query reads days that it does not ask for."""
+"""Partition projection finds the files in folders of intervals and no others; queries read only their own days."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.live_data import interval_folder, require_source
 
-from . import lakes
+from . import awkward_lake
 from .engine import Trino
 from .lakes import Lake
 from .test_statements import differences
@@ -26,14 +26,17 @@ BEFORE, AFTER = timedelta(days=2), timedelta(days=1)  # what the calculated filt
 
 
 class Read(NamedTuple):
-    """What a plan reads of a table: its partitions, as ranges of their values (a plan names each alone while they are few)."""
+    """The partitions that a plan reads of a table, as ranges of their values. A plan names each one if they are few."""
 
     table: str
     ranges: list[tuple[str, str]]
 
 
 def reads(trino: Trino, statement: str) -> list[Read]:
-    """The partitions that the statement's plan reads of each table that has some; an `AssertionError` where a table is read without bounds."""
+    """Return the partitions that the statement's plan reads of each partitioned table.
+
+    Raises `AssertionError` if a table is read without bounds.
+    """
     ((plan,),) = trino.query(f"EXPLAIN (TYPE IO, FORMAT JSON) {statement}").rows
     found = []
     for table in json.loads(plan)["inputTableColumnInfos"]:
@@ -56,8 +59,11 @@ def reads(trino: Trino, statement: str) -> list[Read]:
 def live_text(item: MetricSet, wall: datetime) -> str:
     """A live file with one row of the interval."""
     source = require_source(item)
-    at = f"{wall:{time_patterns.to_python_format(item.timestamp.format)}}" if item.timestamp.format != time_patterns.UNIX else (
-        f"{intervals.to_utc(wall, item.timezone).replace(tzinfo=UTC).timestamp():.0f}")  # fmt: skip
+    at = (
+        f"{wall:{time_patterns.to_python_format(item.timestamp.format)}}"
+        if item.timestamp.format != time_patterns.UNIX
+        else (f"{intervals.to_utc(wall, item.timezone).replace(tzinfo=UTC).timestamp():.0f}")
+    )
     row = dict.fromkeys(source.columns, "1") | {item.timestamp.column: at}
     line = json.dumps(row) if source.format == "jsonl" else source.delimiter.join(row.values())
     return (
@@ -68,7 +74,7 @@ def live_text(item: MetricSet, wall: datetime) -> str:
 def put_live(store: FolderStore, item: MetricSet, wall: datetime) -> None:
     """Put such a file into the interval's folder."""
     packed = ".gz" if require_source(item).compression == "gzip" else ""
-    store.put(f"{interval_folder(item, wall)}/a{packed}", lakes.packed(item, live_text(item, wall)))
+    store.put(f"{interval_folder(item, wall)}/a{packed}", awkward_lake.packed(item, live_text(item, wall)))
 
 
 @pytest.mark.parametrize("number", range(5))
@@ -99,7 +105,7 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
         f"{off.rpartition('/')[0]}/{off}/a",
     ]
     for key in stray:
-        store.put(key, lakes.packed(item, live_text(item, walls[0])))
+        store.put(key, awkward_lake.packed(item, live_text(item, walls[0])))
     form = time_patterns.to_python_format(pattern)
     first, last = (f"{wall:{form}}" for wall in (day - timedelta(days=3), day + timedelta(days=3)))
     (read,) = reads(
@@ -118,10 +124,11 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
 def test_a_filter_on_the_date_reaches_the_folders_of_live_data(
     trino: Trino, every_lake: dict[str, Lake], number: int
 ) -> None:
-    """Those of the local days that have a part in the UTC days that are asked for, and no others; of one day some, too."""
+    """A query of some UTC days reads only the partitions of the local days that overlap them."""
     lake = every_lake["foldersparquet"]
     item = lake.sets[number]
-    statement = f"SELECT * FROM \"{database(lake.name, item)}\".anomalies_with_live WHERE \"date\" BETWEEN '2022-05-17' AND '2022-05-19'"
+    days = "\"date\" BETWEEN '2022-05-17' AND '2022-05-19'"
+    statement = f'SELECT * FROM "{database(lake.name, item)}".anomalies_with_live WHERE {days}'
     found = [
         one for table, ranges in reads(trino, statement) if table.endswith(".live") for both in ranges for one in both
     ]
@@ -145,7 +152,7 @@ class Asked:
 
 
 def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datetime, list[tuple[str, str]]]]:
-    """Each dashboard of the stack: its id, its window as it opens, and what its visuals ask, in Athena's SQL and in DuckDB's."""
+    """Yield each dashboard of the stack: its id, its initial window, its queries in Athena's SQL and DuckDB's."""
     connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     names = {
         own["DataSetId"]: own["PhysicalTableMap"]["view"]["RelationalTable"]
@@ -173,7 +180,10 @@ def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datet
 def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_does(
     trino: Trino, every_lake: dict[str, Lake], name: str
 ) -> None:
-    """The plans are those of one lake, since the others' differ in nothing but the files; of CSV's the ones that read live data."""
+    """The plans are those of one lake, because those of the others differ only in the files.
+
+    For CSV, these are the plans that read live data.
+    """
     lake, now = every_lake[name], datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     of_live = {f"{database(lake.name, item)}.live": item for item in lake.sets}
@@ -213,7 +223,8 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
     assert planned > {"demoparquet": 30, "democsv": 2}.get(name, -1)
     assert (rows > 1000) == name.startswith("demo")
     print(
-        f"{name}: {planned} queries of dashboards planned, {asked} of them run, {most} days read by each at most, {rows} rows"
+        f"{name}: {planned} queries of dashboards planned, {asked} of them run, "
+        f"{most} days read by each at most, {rows} rows"
     )
 
 

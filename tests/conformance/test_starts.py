@@ -1,4 +1,4 @@
-"""The engine shows the live data from `LiveDataStart` to tomorrow, whole days of each set's own clock, and what it leaves out is what is reported."""
+"""The engine shows the live data from `LiveDataStart` to tomorrow, in whole local days, and reports the rest."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from anomalake.catalog.views import database
 from anomalake.domain import intervals
 from anomalake.lake.folder_store import FolderStore
 
-from . import lakes
+from . import awkward_lake, lakes
 from .engine import Trino
 from .test_partitions import put_live
 
@@ -20,8 +20,11 @@ from .test_partitions import put_live
 def test_live_data_is_shown_from_the_parameter_s_day_on_and_the_rest_is_what_is_reported(
     trino: Trino, endpoint: str, buckets: Path, tmp_path: Path, start: str
 ) -> None:
-    """Around the first day, around tomorrow's end, and before 2000; of every frequency and folder pattern, in zones on both sides of Greenwich."""
-    sets, first = lakes.awkward(), date.fromisoformat(start)
+    """Live data around the first day, around the end of tomorrow, and before 2000.
+
+    It covers every frequency and folder pattern, in zones on both sides of Greenwich.
+    """
+    sets, first = awkward_lake.awkward(), date.fromisoformat(start)
     now = datetime.now(UTC).replace(tzinfo=None)
     name = f"since{first:%Y}"
     (buckets / name).mkdir()

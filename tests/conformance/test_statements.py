@@ -22,7 +22,7 @@ CLOSE = 1e-9  # how far two sums of the same numbers may lie apart, relatively: 
 
 
 def days(lake: Lake, db: str) -> str:
-    """The dates of which a database's metric set has live data or events, as SQL lists them; of an empty lake a week."""
+    """Return the dates with live data or events of a metric set, as a SQL list; for an empty lake, a week."""
     sets = [item for item in lake.sets if db in (lake.name, database(lake.name, item))]
     store = FolderStore(lake.root)
     live_days = {
@@ -59,8 +59,10 @@ def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[An
     known, here = Counter(tuple(map(told, row)) for row in ours), Counter(tuple(map(told, row)) for row in theirs)
     lacks = [dict(zip(names, row, strict=True)) for row in theirs if tuple(map(told, row)) not in known]
     more = [dict(zip(names, row, strict=True)) for row in ours if tuple(map(told, row)) not in here]
-    return [f"{len(ours)} rows, DuckDB: {len(theirs)}; of these only the engine has {len(more)}, such as {more[:1]}, "
-            f"and only DuckDB {len(lacks)}, such as {lacks[:1]}"]  # fmt: skip
+    return [
+        f"{len(ours)} rows, DuckDB: {len(theirs)}; of these only the engine has {len(more)}, such as {more[:1]}, "
+        f"and only DuckDB {len(lacks)}, such as {lacks[:1]}"
+    ]
 
 
 @pytest.mark.parametrize("name", LAKES)

@@ -139,15 +139,15 @@ def test_the_state_of_an_older_anomalake_is_rejected(settings):
 def test_a_state_of_a_newer_anomalake_or_another_schema_is_rejected(monkeypatch):
     memory = state.Memory(detect.Detector(SHOP), NOW, NOW, 0)
     for other, told in (
-        (shop_text("Europe/Berlin"), "timezone UTC, not Europe/Berlin"),
-        (shop_text(frequency="frequency: P1D"), "frequency PT1H, not P1D"),
+        (shop_text("Europe/Berlin"), "timezone UTC; the metric set has Europe/Berlin"),
+        (shop_text(frequency="frequency: P1D"), "frequency PT1H; the metric set has P1D"),
         (shop_text(dimensions="dimensions: [platform]"), "dimensions"),
         (shop_text().replace("name: views", "name: platform_views"), "measures"),
     ):
         item = metric_set_yaml.parse(
             other.replace("timestamp, views,", "timestamp, platform_views, views,"), "shop.yaml"
         )
-        with pytest.raises(UserError, match=f"made with the {told}.*raise the metric set's `version`"):
+        with pytest.raises(UserError, match=f"made for {told}.*raise the metric set's `version`"):
             save_and_load(memory, item)
     monkeypatch.setattr(state, "VERSION", state.VERSION + 1)
     newer = state.dump(memory)

@@ -1,4 +1,6 @@
-"""Both clock changes, with rows every half hour: the wall hour that happens twice is one, the one that never happens is refused and counted."""
+"""Both clock changes, with rows every half hour: the wall hour that happens twice is one, the one that never happens is
+refused and counted.
+"""
 
 import itertools
 from datetime import datetime, timedelta

@@ -1,4 +1,6 @@
-"""A process that is killed at any step of a batch, or has no space left there: the batch comes again, and the lake is as if nothing had been."""
+"""A process that is killed at any step of a batch, or has no space left there: the batch comes again, and the lake is
+as if nothing had been.
+"""
 
 import os
 import shutil
@@ -70,7 +72,9 @@ def _deliver(form: str, lake: object, sets: Path, plan: worker.Plan) -> worker.A
 
 
 def _steps(fault: worker.Fault, form: str, lake: object, sets: Path, least: int) -> range:
-    """The steps of the batch where nothing happens, and after them the one before the answer, at which a process can still be killed."""
+    """The steps of the batch where nothing happens, and after them the one before the answer, at which a process can
+    still be killed.
+    """
     answer = _deliver(form, lake, sets, worker.NOTHING)
     assert answer is not None
     assert answer.steps >= least

@@ -1,4 +1,6 @@
-"""What becomes of messages that hold several alerts: each is filed or quarantined alone, and replay gives the same tables."""
+"""What becomes of messages that hold several alerts: each is filed or quarantined alone, and replay gives the same
+tables.
+"""
 
 import json
 from datetime import datetime

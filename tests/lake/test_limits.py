@@ -1,4 +1,6 @@
-"""What a table keeps of one interval: in any order and any batches the same, and the ingest function's memory stays below 300 MB."""
+"""What a table keeps of one interval: in any order and any batches the same, and the ingest function's memory stays
+below 300 MB.
+"""
 
 import json
 import os
@@ -145,7 +147,9 @@ def _body(kind: str, number: int) -> str:
 
 
 def _fill(kind: str) -> None:
-    """Six alerts, as much as Lambda takes in one call, and two more, for one interval; print the greatest resident memory in MB."""
+    """Six alerts, as much as Lambda takes in one call, and two more, for one interval; print the greatest resident
+    memory in MB.
+    """
     from anomalake.functions import ingest as function
 
     for numbers in (range(6), range(6, 8)):

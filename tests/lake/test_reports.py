@@ -1,10 +1,9 @@
-"""Several reports of one event, and several events of one series: the latest report is shown, no event and no value is lost, in any order."""
+"""Several reports of one event, and several events of one series: the tables show the latest report and lose no event."""
 
 import json
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,9 +14,7 @@ from anomalake.domain import alert as alerts
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.alert import Alert
 from anomalake.domain.alert_matching import get_dimension_values, match_to_metric_set
-from anomalake.domain.errors import AlertError, UserError
-from anomalake.domain.timestamps import normalize_report_time
-from anomalake.functions.ingest import handler
+from anomalake.domain.errors import UserError
 from anomalake.lake import encoding, tables
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
@@ -25,9 +22,17 @@ from anomalake.lake.object_store import ObjectStore
 from examples import alert_body, event_text, shop_text
 
 SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
+
+
 COST = metric_set_yaml.load(Path(__file__).parents[2] / "src/metric_sets/aws_cost.yaml")
+
+
 TIME = datetime(2021, 2, 17, 11)
+
+
 FORMATS = ("parquet", "csv")
+
+
 PC, APP = {"platform": "pc", "marketplace": "us"}, {"platform": "app", "marketplace": "us"}
 
 
@@ -55,9 +60,9 @@ def shown(bodies, form="parquet") -> list[tuple]:
     return [row for row in zip(*(table[name] for name in columns), strict=True) if row[-1] >= 0]
 
 
-# --- properties of the merge, over reports that disagree on everything
-
 points = st.lists(st.tuples(st.sampled_from([PC, APP, {}]), st.sampled_from([None, 1.0, 2.0])), max_size=3)
+
+
 reports = st.builds(
     lambda series, at, score, event, measure, shares: report(
         *series, at=at, score=score, event=event, measure=measure, shares=shares
@@ -148,9 +153,6 @@ def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known
         assert value in expected[place]
 
 
-# --- one event, several reports
-
-
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_latest_report_wins_though_its_score_and_value_are_lower(order):
     first, last = report((PC, 900.0), at=1, score=90), report((PC, 400.0), at=2, score=40)
@@ -238,9 +240,6 @@ def test_a_cost_anomaly_whose_root_causes_come_later_has_one_row(tmp_path):
     ).fetchall() == [("Amazon EC2", 1500.25)]
 
 
-# --- one series, several events
-
-
 @pytest.mark.parametrize("form", FORMATS)
 def test_two_events_of_one_series_are_each_found_and_a_join_shows_the_first(tmp_path, form):
     shares = {"platform": {"pc": 100.0}}
@@ -280,9 +279,6 @@ def test_feedback_on_an_event_is_about_the_series_that_its_latest_report_names()
     assert found.series == (PC,)
 
 
-# --- objects of before
-
-
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_lake_that_an_older_anomalake_wrote_is_named_with_the_command_that_rebuilds_it(tmp_path, form):
     lake(tmp_path, [report((PC, 1.0), shares={"platform": {"pc": 100.0}})], form)
@@ -313,56 +309,3 @@ def test_an_optional_dimension_is_kept_where_the_set_declares_it_and_costs_nothi
     (series,) = match_to_metric_set(alerts.parse(json.dumps(body)), SHOP).impacted_metric.relevant_time_series
     assert get_dimension_values(series, SHOP) == ("pc", "us")
     assert series.optional_dimensions == ()
-
-
-@pytest.mark.parametrize(
-    "text", ["2021-02-17T11:00:00.5+02:00", "2021-02-17T09:00:00.500Z", "2021-02-17T09:00:00.500123Z"]
-)
-def test_a_report_time_is_in_utc_to_the_millisecond(text):
-    assert normalize_report_time(text) == "2021-02-17T09:00:00.500Z"
-
-
-@given(st.lists(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)), min_size=2, max_size=5))
-def test_report_times_sort_as_the_times_do(some):
-    some = [one.replace(microsecond=one.microsecond // 1000 * 1000) for one in some]
-    assert [normalize_report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(
-        normalize_report_time(f"{one.isoformat()}Z") for one in some
-    )
-
-
-def test_a_report_time_that_cannot_be_read_is_refused_by_name():
-    with pytest.raises(AlertError, match="reportedAt: 'today' must look like"):
-        alerts.parse(json.dumps({**json.loads(alert_body()), "reportedAt": "today"}))
-
-
-def test_the_direction_follows_from_value_and_expected_value_of_all_series():
-    alert = alerts.parse(alert_body())
-    (one, _) = alert.impacted_metric.relevant_time_series
-
-    def of(*numbers):
-        series = tuple(
-            msgspec.structs.replace(one, metric_value=value, expected_value=expected) for value, expected in numbers
-        )
-        metric = msgspec.structs.replace(alert.impacted_metric, relevant_time_series=series)
-        return alerts.add_direction(msgspec.structs.replace(alert, impacted_metric=metric)).direction
-
-    assert (of((5.0, 3.0)), of((3.0, 5.0)), of((5.0, 5.0)), of((5.0, None)), of()) == (
-        "above",
-        "below",
-        None,
-        None,
-        None,
-    )
-    assert of((5.0, 3.0), (1.0, 9.0), (7.0, None)) == "below"
-    assert of((1e308, -1e308), (1e308, -1e308), (-1e308, 1e308)) == "above"
-
-
-def test_an_sns_event_of_the_function_keeps_when_each_message_was_sent(function_lake):
-    assert isinstance(function_lake, ObjectStore)
-    sns = [
-        {"Sns": {"Message": alert_body(event=name), "TopicArn": "t", "Timestamp": "2021-02-17T12:00:00.000Z"}}
-        for name in ("a", "b")
-    ]
-    handler({"Records": sns}, None)
-    archived = [function_lake.get(key).data.decode() for key in function_lake.list("alerts")]
-    assert sum(text.count("2021-02-17T12:00:00.000Z") for text in archived) == 2

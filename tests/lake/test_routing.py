@@ -1,4 +1,6 @@
-"""Which metric set an alert belongs to: the nearest claim counts, and the line that quarantine names works for any detector's name."""
+"""Which metric set an alert belongs to: the nearest claim counts, and the line that quarantine names works for any
+detector's name.
+"""
 
 import re
 

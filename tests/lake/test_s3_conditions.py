@@ -1,4 +1,6 @@
-"""What this code relies on of an S3 store, seen from the store's side: conditions that hold when many write at once, and their answers."""
+"""What this code relies on of an S3 store, seen from the store's side: conditions that hold when many write at once,
+and their answers.
+"""
 
 import hashlib
 import os

@@ -1,4 +1,6 @@
-"""Storage that answers with errors, late, not at all or half: nothing is lost or doubled, and what could not be done is handed back, in time."""
+"""Storage that answers with errors, late, not at all or half: nothing is lost or doubled, and what could not be done is
+handed back, in time.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""`update` against a model: stores of several processes on one bucket, whose requests fail, conflict, lose their answers, and meet each other."""
+"""`update` against a model: stores of several processes on one bucket, whose requests fail, conflict, lose their
+answers, and meet each other.
+"""
 
 from collections.abc import Callable
 from random import Random
@@ -19,7 +21,9 @@ KEYS = ("a", "b")
 
 
 class Requests:
-    """The requests of an `ObjectStore`, in place of the module that sends them: before and after each anything may happen."""
+    """The requests of an `ObjectStore`, in place of the module that sends them: before and after each anything may
+    happen.
+    """
 
     def __init__(self, chance: Random, between: Callable[[], None]) -> None:
         self.chance, self.between = chance, between
@@ -42,7 +46,9 @@ class Requests:
 
 
 class World:
-    """A bucket, the stores on it, and what each row's fate may be: written by updates (`done` once answered), taken away with its object."""
+    """A bucket, the stores on it, and what each row's fate may be: written by updates (`done` once answered), taken
+    away with its object.
+    """
 
     def __init__(self, chance: Random, deletions: bool) -> None:
         self.chance, self.deletions, self.depth, self.clock = chance, deletions, 0, 0

@@ -1,8 +1,9 @@
 """Random rounds of everything at once: `make soak ROUNDS=20`, or `python -m soak --rounds 20 --seed 7` in tests/.
 
-In each round some processes empty a queue that delivers at least once, in random batches, into a folder or into S3 through a proxy of faults; some
-are killed, some have no space left. Then the lake must hold what one process files to which nothing happens. The seed decides what is sent and what
-goes wrong when; how the processes meet each other differs from run to run.
+In each round some processes empty a queue that delivers at least once, in random batches, into a folder or into S3
+through a proxy of faults; some are killed, some have no space left. Then the lake must hold what one process files to
+which nothing happens. The seed decides what is sent and what goes wrong when; how the processes meet each other differs
+from run to run.
 """
 
 import argparse

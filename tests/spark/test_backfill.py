@@ -1,4 +1,5 @@
-"""The Spark job, run as a job on local Spark: to the byte what a back-test writes, and the rows and the memory of the live detector.
+"""The Spark job, run as a job on local Spark: to the byte what a back-test writes, and the rows and the memory of the
+live detector.
 
 Wants `.venv/spark` and Java, so `make backfill-test` runs it, and `make test` does not.
 """
@@ -150,7 +151,9 @@ def permissions() -> list[tuple[str, str]]:
 
 
 def allowed(method: str, key: str) -> bool:
-    """Whether the job's role may send the request; one without a key is for the bucket, a list or the removal of objects that the request names."""
+    """Whether the job's role may send the request; one without a key is for the bucket, a list or the removal of
+    objects that the request names.
+    """
     if key.startswith("/"):
         return method in {"GET", "POST"}
     action = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}[method]

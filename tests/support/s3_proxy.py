@@ -1,6 +1,7 @@
 """A proxy between the code and its S3 store that lets requests fail as networks and S3 do, and keeps a record of them.
 
-Sources: "Error responses" in the S3 API; for 409, "How to prevent object overwrites with conditional writes" in the S3 guide.
+Sources: "Error responses" in the S3 API; for 409, "How to prevent object overwrites with conditional writes" in the S3
+guide.
 """
 
 import contextlib
@@ -24,7 +25,9 @@ FAULTS: tuple[Fault, ...] = Fault.__args__  # type: ignore[attr-defined]
 
 
 class Request(NamedTuple):
-    """A request: when it came (seconds of `time.monotonic`), its method, path, and condition (`create`, `replace` or none)."""
+    """A request: when it came (seconds of `time.monotonic`), its method, path, and condition (`create`, `replace` or
+    none).
+    """
 
     at: float
     method: str

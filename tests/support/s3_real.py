@@ -1,7 +1,9 @@
-"""The tests of lakes in S3 on a real server: `python tests/support/s3_real.py VERSITYGW`, by `make s3-test` (docs/testing.md).
+"""The tests of lakes in S3 on a real server: `python tests/support/s3_real.py VERSITYGW`, by `make s3-test`
+(docs/testing.md).
 
-Starts versitygw on a free port of loopback, with a temporary folder behind it, runs each test that takes a lake in S3 there, and stops the server
-by its process id. Fails where a test is skipped, or where one of these tests did not reach the server.
+Starts versitygw on a free port of loopback, with a temporary folder behind it, runs each test that takes a lake in S3
+there, and stops the server by its process id. Fails where a test is skipped, or where one of these tests did not reach
+the server.
 """
 
 import os
@@ -20,8 +22,8 @@ import pytest
 TESTS = Path(__file__).parents[1]
 START_SECONDS = 30  # until the server must answer
 FILES = (
-    "lake/test_store.py", "lake/test_exactly_once.py", "lake/test_storage_faults.py", "lake/test_crash.py", "lake/test_replay.py",
-    "lake/test_s3_conditions.py", "lake/test_live_files.py", "functions/test_notified_at_least_once.py", "cli/test_command.py",
+    "lake/test_store.py", "lake/test_exactly_once.py", "lake/test_storage_faults.py", "lake/test_crash.py", "lake/test_replay_command.py",
+    "lake/test_s3_conditions.py", "lake/test_live_file_limits.py", "functions/test_notified_at_least_once.py", "cli/test_command.py",
 )  # fmt: skip
 KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",

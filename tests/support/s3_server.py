@@ -1,11 +1,11 @@
-"""Where tests find S3: moto's server (SQS and SNS too) as a process of its own, one request at a time:
-`python tests/support/s3_server.py PORT [FOLDER]`.
+"""Where tests find S3: moto's server (SQS and SNS too) as a process of its own, one request at a time: `python
+tests/support/s3_server.py PORT [FOLDER]`.
 
-`ANOMALAKE_TEST_S3_ENDPOINT` and `ANOMALAKE_TEST_S3_BUCKET` name another store for the lakes (docs/testing.md).
-Moto checks a condition and writes without a lock between the two; here nothing comes between, as S3 promises of conditional writes.
-`GET /_requests` answers with the requests since it was asked last: method, path, bytes received and bytes sent of each.
-`GET /_seconds` answers with the processor time that the server has used.
-Buckets that are folders in FOLDER are read from there, not from moto, which goes through all keys of a bucket to list a few.
+`ANOMALAKE_TEST_S3_ENDPOINT` and `ANOMALAKE_TEST_S3_BUCKET` name another store for the lakes (docs/testing.md). Moto
+checks a condition and writes without a lock between the two; here nothing comes between, as S3 promises of conditional
+writes. `GET /_requests` answers with the requests since it was asked last: method, path, bytes received and bytes sent
+of each. `GET /_seconds` answers with the processor time that the server has used. Buckets that are folders in FOLDER
+are read from there, not from moto, which goes through all keys of a bucket to list a few.
 """
 
 import json
@@ -76,7 +76,10 @@ def named_endpoint() -> str | None:
 
 
 def leading_to(endpoint: str) -> dict[str, str]:
-    """The variables by which a lake `s3://...` is found at the endpoint. Moto's server takes any credentials, another store those that are set."""
+    """The variables by which a lake `s3://...` is found at the endpoint.
+
+    Moto's server takes any credentials, another store those that are set.
+    """
     keys = (
         {}
         if named_endpoint()

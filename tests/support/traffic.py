@@ -1,4 +1,6 @@
-"""Alerts that disagree with each other, how they arrive, and what the lake must hold in the end, whatever happened on the way."""
+"""Alerts that disagree with each other, how they arrive, and what the lake must hold in the end, whatever happened on
+the way.
+"""
 
 import json
 import random
@@ -23,7 +25,9 @@ Objects = dict[str, bytes]
 
 
 def bodies(rng: random.Random, count: int) -> list[str]:
-    """Alerts over few times, events and series, so that several report one event or one cell with other scores or none; every tenth is garbage."""
+    """Alerts over few times, events and series, so that several report one event or one cell with other scores or none;
+    every tenth is garbage.
+    """
     return [_garbage(rng) if number % 10 == 9 else _alert(rng) for number in range(count)]
 
 
@@ -76,7 +80,9 @@ def objects(store: Store) -> Objects:
 
 
 def settled(some: Objects) -> tuple[Objects, set[str]]:
-    """What is the same byte for byte however the messages came, tables and quarantine; and the bodies in the archive, which lie there by batch."""
+    """What is the same byte for byte however the messages came, tables and quarantine; and the bodies in the archive,
+    which lie there by batch.
+    """
     archived = {
         json.loads(line)["body"]
         for key, data in some.items()

@@ -1,7 +1,9 @@
-"""The ingest function in a process of its own, which can be killed at any step of its work: `start` begins one, `finish` waits for its answer.
+"""The ingest function in a process of its own, which can be killed at any step of its work: `start` begins one,
+`finish` waits for its answer.
 
-A step is what changes something outside the process: a call of an S3 store, a publication, each operation on a file of a folder. Between two steps
-nothing changes that outlives the process, so one that is killed before each step, and after the last, has been killed everywhere.
+A step is what changes something outside the process: a call of an S3 store, a publication, each operation on a file of
+a folder. Between two steps nothing changes that outlives the process, so one that is killed before each step, and after
+the last, has been killed everywhere.
 """
 
 import multiprocessing
@@ -39,7 +41,9 @@ NOTHING = Plan()
 
 
 class Answer(NamedTuple):
-    """The ids of the messages that were handed back, and how many steps the work took; a kill at the step after these is a kill before the answer."""
+    """The ids of the messages that were handed back, and how many steps the work took; a kill at the step after these
+    is a kill before the answer.
+    """
 
     failed: tuple[str, ...]
     steps: int

@@ -11,7 +11,7 @@ from anomalake.cli.rendered_files import render
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from examples import shop_text
-from large_set import named
+from large_set import find_values
 from stack import REGION, Resource, cfn_lint, expand, project, read
 from template_project import OWNER, list_resources
 
@@ -42,7 +42,7 @@ def test_cfn_lint_reports_nothing_for_three_metric_sets(template_file):
 
 
 def test_a_template_beyond_the_limits_is_rejected_before_anything_is_written():
-    with pytest.raises(UserError, match="CloudFormation takes 1,000,000"):
+    with pytest.raises(UserError, match="CloudFormation accepts 1,000,000"):
         cloudformation.template_text({"Resources": {"X": {"Type": "T", "Text": "x" * 1_000_001}}}, "glue/template.json")
 
 
@@ -142,7 +142,7 @@ def test_more_metric_sets_than_one_role_can_name_are_rejected():
     sets = [metric_set_yaml.parse(shop_text(name=f"name: {'n' * 37}{n}"), "x") for n in range(10, 60)]
     with pytest.raises(
         UserError,
-        match="50 metric sets are more than one role of QuickSight's can name; move some to a stack of another Prefix",
+        match="QuickSight's role cannot name 50 metric sets; move some of them to a stack with another Prefix",
     ):
         render(sets)
 
@@ -156,10 +156,10 @@ def test_hostile_texts_of_a_metric_set_are_escaped_and_shortened(tmp_path):
     for resource in made.values():
         own = resource.properties
         for text in [
-            *named(own, "Description"),
-            *named(own, "AlarmDescription"),
-            *named(own, "Comment"),
-            *named(own, "Name"),
+            *find_values(own, "Description"),
+            *find_values(own, "AlarmDescription"),
+            *find_values(own, "Comment"),
+            *find_values(own, "Name"),
         ]:
             assert "\n" not in text, resource.path
             assert len(text) <= 255, (resource.path, text)

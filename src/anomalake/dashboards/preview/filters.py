@@ -67,7 +67,7 @@ def _is_in_scope(scope: Mapping[str, Any], sheet_id: str, visual_id: str) -> boo
 def _read_condition(
     kind: str, body: Mapping[str, Any], cross_dataset: str, context: SheetContext, dataset: str
 ) -> list[str]:
-    """Return the filter's conditions on the dataset; none where the filter does not apply to the dataset."""
+    """Return the filter's conditions on the dataset, or an empty list when the filter does not apply to it."""
     own_dataset, column = body["Column"]["DataSetIdentifier"], body["Column"]["ColumnName"]
     expression = read_expressions(context.definition).get((own_dataset, column))
     if expression is None and column not in context.columns.get(own_dataset, {}):

@@ -1,8 +1,8 @@
-"""How QuickSight refreshes datasets in SPICE: the days that an incremental refresh reads again, and how often a full
-refresh runs. Pure.
+"""How QuickSight refreshes datasets in SPICE. Pure.
 
-An incremental refresh replaces the rows of the last days, by `utcday`. A row that changes later, under an older date,
-is visible after the next full refresh.
+A plan says which days an incremental refresh reads again, and how often a full refresh runs. An incremental refresh
+replaces the rows of the last days, by `utcday`. A row that changes later, under an older date, is visible after the
+next full refresh.
 
 Source: "RefreshFrequency", "LookbackWindow" and "CreateRefreshSchedule" in the QuickSight API. A dataset has at most
 five schedules, and at most one of them is hourly.
@@ -56,15 +56,17 @@ def _count_late_days(sets: Sequence[MetricSet], view: str) -> int:
 
 
 def takes_late_alerts(metric_set: MetricSet) -> bool:
-    """Return whether the metric set takes alerts of other services. They arrive, and change, long after the date
-    under which they are filed.
+    """Return whether the metric set takes alerts of other services.
+
+    Such alerts arrive, and change, long after the date under which they are filed.
     """
     return metric_set.source is None or bool(metric_set.alerts.detectors)
 
 
 def count_look_back_days(metric_set: MetricSet) -> int:
-    """Return the days that an incremental refresh reads again, so that it shows what the metric set's own detector
-    files on time.
+    """Return the days that an incremental refresh reads again.
+
+    With these days it shows what the metric set's own detector files on time.
     """
     offset_seconds = metric_set.source.offset if metric_set.source else 0
     return LOOK_BACK_DAYS + -(-offset_seconds // _SECONDS_PER_DAY)

@@ -100,8 +100,9 @@ def _nest_set_templates(metric_set: MetricSet) -> Node:
 
 
 def _nest(file: str, parameters: Sequence[str], after: Sequence[str] = ()) -> Node:
-    """Return a nested stack; it gets the ARNs of the data source and folder from this stack, and other parameters
-    unchanged.
+    """Return a nested stack.
+
+    It gets the ARNs of the data source and folder from this stack, and the values of this stack's other parameters.
     """
     arns = {"DataSourceArn": {"Fn::GetAtt": ["DataSource", "Arn"]}, "FolderArn": {"Fn::GetAtt": ["Folder", "Arn"]}}
     own_arns = {name: arn for name, arn in arns.items() if name in parameters}

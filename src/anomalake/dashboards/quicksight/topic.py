@@ -1,5 +1,6 @@
-"""The topic of a metric set, for questions in words: its datasets, and the names, synonyms, roles and aggregations of
-their columns. Pure.
+"""The topic of a metric set, for questions in words. Pure.
+
+A topic has datasets, and the names, synonyms, roles and aggregations of their columns.
 """
 
 from typing import Any, NamedTuple

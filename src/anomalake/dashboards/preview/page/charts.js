@@ -4,16 +4,21 @@ const VEGA_CONFIG = {
   font: "system-ui, sans-serif",
   background: null,
   view: { stroke: null },
-  axis: { gridColor: "#eef2f7", domainColor: "#cbd5e1", tickColor: "#cbd5e1", labelColor: "#64748b", titleColor: "#64748b", titleFontWeight: 500 },
-  legend: { labelColor: "#334155", titleColor: "#64748b", titleFontWeight: 500, symbolLimit: 30, orient: "right", labelLimit: 110 },
+  axis: {
+    gridColor: "#eef2f7", domainColor: "#cbd5e1", tickColor: "#cbd5e1",
+    labelColor: "#64748b", titleColor: "#64748b", titleFontWeight: 500,
+  },
+  legend: {
+    labelColor: "#334155", titleColor: "#64748b", titleFontWeight: 500,
+    symbolLimit: 30, orient: "right", labelLimit: 110,
+  },
   range: { category: { scheme: "tableau10" } },
 };
 
 async function drawChart(visual, card) {
   const datasets = {};
   for (const [name, part] of Object.entries(visual.parts)) datasets[name] = readChartRows(visual, part);
-  const isEmpty = Object.values(datasets).every((rows) => rows.length === 0);
-  if (isEmpty || (datasets.bars && datasets.bars.length === 0 && datasets.lines.length === 0)) return drawEmptyCard(card);
+  if (Object.values(datasets).every((rows) => rows.length === 0)) return drawEmptyCard(card);
   const chart = createElement("div", "chart");
   card.append(chart);
   const spec = {
@@ -41,7 +46,7 @@ function readChartRows(visual, part) {
   return rows;
 }
 
-// Vega-Lite cannot use null as a value of a group, nor the text "__proto__", which JavaScript objects cannot have as a key.
+// Vega-Lite cannot use null as a value of a group, nor the text "__proto__", which is not a normal key of an object.
 const toVegaValue = (value) => (value === null ? NULL_LABEL : value === "__proto__" ? "__proto__\u2060" : value);
 
 function placeLegend(card) {
@@ -61,7 +66,8 @@ function countMarks(root) {
   return counts;
 }
 
-// Gives a value the same color in all charts of a sheet: the domain is the longest list of values on the sheet that includes all values of this chart.
+// Gives a value the same color in all charts of a sheet: the domain is the longest list of values on the sheet that
+// includes all values of this chart.
 function setColors(layer, visual) {
   const color = layer.encoding?.color;
   if (color?.field !== "g1" || color.scale?.domain || color.type !== "nominal") return;
@@ -69,7 +75,8 @@ function setColors(layer, visual) {
   const sheet = content.sheets.find((candidate) => candidate.visuals.includes(visual));
   const lists = sheet.visuals.map(listColorValues).filter((list) => ownValues.every((value) => list.includes(value)));
   const domain = lists.sort((a, b) => b.length - a.length)[0] ?? ownValues;
-  layer.encoding = { ...layer.encoding, color: { ...color, scale: { domain, scheme: domain.length > 10 ? "tableau20" : "tableau10" } } };
+  const scheme = domain.length > 10 ? "tableau20" : "tableau10";
+  layer.encoding = { ...layer.encoding, color: { ...color, scale: { domain, scheme } } };
 }
 
 function listColorValues(visual) {
@@ -94,7 +101,8 @@ function showTooltip(event, datum, tips) {
   if (!lines) return;
   box.replaceChildren(...lines.map(({ field, title, time }) => {
     const value = datum[field], line = createElement("div");
-    line.append(createElement("span", "", title), ` ${time ? formatTime(value) : typeof value === "number" ? formatNumber(value) : value}`);
+    const text = time ? formatTime(value) : typeof value === "number" ? formatNumber(value) : value;
+    line.append(createElement("span", "", title), ` ${text}`);
     return line;
   }));
   box.style.left = `${Math.min(event.clientX + 12, innerWidth - box.offsetWidth - 8)}px`;

@@ -1,7 +1,8 @@
 // The data of the page: unpacks what is embedded, and filters and aggregates it for one visual.
 // html.py joins the files of this folder to one script: data.js, elements.js, charts.js, tables.js, sheets.js.
 
-const NULL_LABEL = "\u2060(none)"; // what stands for null; the invisible word joiner distinguishes it from the text "(none)"
+// What stands for null. The invisible word joiner distinguishes it from the text "(none)".
+const NULL_LABEL = "\u2060(none)";
 
 const selections = new Map(); // column -> selected value, of the drop-down lists
 let content, cubes;
@@ -15,19 +16,26 @@ async function readEmbeddedContent() {
 // Returns the values of a column that packing.py packed: numbers, texts, or times in milliseconds.
 function unpackColumn(packed) {
   if (packed.kind === "number") return packed.data;
-  if (packed.kind === "text") return packed.data.map((position) => (position === null ? null : packed.values[position]));
+  if (packed.kind === "text") {
+    return packed.data.map((position) => (position === null ? null : packed.values[position]));
+  }
   let minutes = 0;
   return packed.data.map((difference) => (difference === null ? null : (minutes += difference) * 60000));
 }
 
 function unpackCube(cube) {
   return {
-    rows: cube.rows, total: cube.total, groups: cube.groups.map(unpackColumn), values: cube.values.map(unpackColumn),
-    kinds: cube.groups.map((packed) => packed.kind), positions: new Map(cube.names.map((name, position) => [name, position])),
+    rows: cube.rows,
+    total: cube.total,
+    groups: cube.groups.map(unpackColumn),
+    values: cube.values.map(unpackColumn),
+    kinds: cube.groups.map((packed) => packed.kind),
+    positions: new Map(cube.names.map((name, position) => [name, position])), // column -> position in groups
   };
 }
 
-// Returns the rows of one part of a visual, without what the drop-down lists exclude: g0, g1, ... are its groups and v0, v1, ... its values.
+// Returns the rows of one part of a visual, without what the drop-down lists exclude: g0, g1, ... are its groups and
+// v0, v1, ... its values.
 function aggregateRows(visual, part) {
   const cube = cubes[visual.cube];
   const conditions = visual.controls.filter((name) => selections.has(name))

@@ -11,7 +11,9 @@ async function showSheet(id) {
   const thisDrawing = ++lastDrawing;
   const sheet = content.sheets.find((candidate) => candidate.id === id) ?? content.sheets[0];
   document.body.removeAttribute("data-drawn");
-  for (const tab of document.querySelectorAll("nav button")) tab.setAttribute("aria-selected", String(tab.dataset.sheet === sheet.id));
+  for (const tab of document.querySelectorAll("nav button")) {
+    tab.setAttribute("aria-selected", String(tab.dataset.sheet === sheet.id));
+  }
   showControls(sheet);
   const main = document.getElementById("sheet");
   main.replaceChildren();

@@ -11,7 +11,8 @@ function drawTable(visual, card) {
   const cube = cubes[visual.cube], { groups } = visual.parts.rows;
   if (!cube.rows) return drawEmptyCard(card);
   const createRow = (_, i) => groups.map((position) => createCell(cube.groups[position][i], cube.kinds[position]));
-  appendTable(card, visual.look.labels, Array.from({ length: cube.rows }, createRow), describeCut(cube.rows, cube.total));
+  const rows = Array.from({ length: cube.rows }, createRow);
+  appendTable(card, visual.look.labels, rows, describeCut(cube.rows, cube.total));
 }
 
 function drawPivotTable(visual, card) {
@@ -23,7 +24,8 @@ function drawPivotTable(visual, card) {
   const body = rows.slice(0, most).map((row) => {
     let repeats = true; // the groups so far are those of the previous row: the table leaves them out
     const cells = Array.from({ length: width }, (_, i) => {
-      const value = row[`g${i}`], cell = createCell(value ?? NULL_LABEL, dates.includes(i) && value !== null ? "time" : "");
+      const value = row[`g${i}`], isTime = dates.includes(i) && value !== null;
+      const cell = createCell(value ?? NULL_LABEL, isTime ? "time" : "");
       repeats = repeats && previous[`g${i}`] === value;
       if (repeats && i < width - 1) cell.classList.add("again");
       return cell;
@@ -44,7 +46,9 @@ function comparePivotRows(a, b, width, descending) {
   return 0;
 }
 
-const describeCut = (shown, total) => (total > shown ? `the first ${formatNumber(shown)} of ${formatNumber(total)} rows` : "");
+function describeCut(shown, total) {
+  return total > shown ? `the first ${formatNumber(shown)} of ${formatNumber(total)} rows` : "";
+}
 
 function createCell(value, kind) {
   const cell = createElement("td");

@@ -1,0 +1,170 @@
+"""Replay with `--re-route`: alerts move to the metric sets that they belong to now."""
+
+import shutil
+
+from anomalake.domain import metric_set_yaml
+from anomalake.lake import encoding, replay, replay_day, replay_job, tables
+from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.store import StorageError
+from examples import shop_text
+from replay_lake import (
+    DAYS,
+    SHOP,
+    FailingFolderStore,
+    alert_bodies,
+    fill_lake,
+    read_anomaly_rows,
+    read_archive,
+    read_folder,
+    run_replay,
+    two_alert_body,
+    write_mapping_sets,
+)
+
+
+def test_an_alert_stays_in_the_set_that_it_was_filed_under(rerouted):
+    before = read_folder(rerouted)
+    shutil.rmtree(rerouted / "anomalyResults")
+    assert run_replay(rerouted) == 0
+    assert read_folder(rerouted) == before
+
+
+def test_alerts_of_a_detector_that_no_set_names_any_more_stay_too(lake):
+    (lake / "metric_sets/shop.yaml").unlink()
+    (lake / "metric_sets/other.yaml").write_text(shop_text(name="name: other"))
+    before = read_folder(lake)
+    job = replay_job.ReplayJob(str(lake), metric_set_yaml.load_all(lake / "metric_sets"), SHOP, "parquet")
+    shutil.rmtree(lake / "anomalyResults")
+    for day in replay.list_days(job):
+        replay_day.rebuild_day(job, day)
+    assert read_folder(lake) == before
+
+
+def test_re_route_moves_alerts_where_they_belong_now_with_their_archive(rerouted, tmp_path, capsys):
+    assert run_replay(rerouted, "--re-route") == 0
+    assert (
+        f"shop/v1: {8 * DAYS} alerts in the archive of {DAYS} days, {8 * DAYS} of them moved" in capsys.readouterr().out
+    )
+    fill_lake(tmp_path / "new", alert_bodies(), *metric_set_yaml.load_all(rerouted / "metric_sets"))
+    expected = read_folder(tmp_path / "new")
+    after = read_folder(rerouted)
+    assert {key: data for key, data in after.items() if "/store/" in key} == expected
+    for key, data in after.items():
+        if "/shop/" in key:  # what was there has no rows now
+            table = key.split("/")[1]
+            assert encoding.decode_table("parquet", tables.schema(table, SHOP), data, key)["timestamp"] == []
+    assert read_folder(rerouted, "alerts/shop") == {}
+    assert read_archive(rerouted) == sorted(set(alert_bodies()))
+    assert run_replay(rerouted) == 0
+    assert read_folder(rerouted) == after
+
+
+def test_re_route_leaves_what_belongs_where_it_is(tmp_path):
+    lake, new = tmp_path / "lake", tmp_path / "new"
+    some = [
+        body.replace("AnomalyDetector:shop", "AnomalyDetector:pager") if '"pager"' in body else body
+        for body in alert_bodies()
+    ]
+    fill_lake(lake, some, metric_set_yaml.parse(shop_text() + "alerts: {detectors: [pager]}\n", "shop.yaml"))
+    (lake / "metric_sets").mkdir()
+    (lake / "metric_sets/shop.yaml").write_text(shop_text())
+    (lake / "metric_sets/store.yaml").write_text(shop_text(name="name: store") + "alerts: {detectors: [pager]}\n")
+    assert run_replay(lake, "--re-route") == 0
+    fill_lake(new, some, *metric_set_yaml.load_all(lake / "metric_sets"))
+    assert read_folder(lake) == read_folder(new)
+    for name in ("shop", "store"):
+        assert read_archive(lake, name) == read_archive(new, name)
+
+
+def test_re_route_leaves_an_event_that_two_sets_read_in_the_archive_of_both(tmp_path):
+    sets = write_mapping_sets(tmp_path, shop="items", store="items")
+    fill_lake(tmp_path, [two_alert_body("2021-02-10T09:00Z", "2021-02-11T09:00Z")], *sets)
+    before, archive = read_folder(tmp_path), read_folder(tmp_path, "alerts")
+    for _ in range(2):
+        assert run_replay(tmp_path, "--re-route") == 0
+        assert read_folder(tmp_path) == before
+        assert read_folder(tmp_path, "alerts") == archive
+
+
+def test_re_route_files_an_event_where_it_is_read_since_too(tmp_path):
+    sets = write_mapping_sets(tmp_path, shop="items")
+    fill_lake(tmp_path, [two_alert_body("2021-02-10T09:00Z")], *sets)
+    sets = write_mapping_sets(tmp_path, store="items")
+    assert run_replay(tmp_path, "--re-route") == 0
+    fill_lake(tmp_path / "new", [two_alert_body("2021-02-10T09:00Z")], *sets)
+    assert read_folder(tmp_path) == read_folder(tmp_path / "new")
+    assert read_folder(tmp_path, "alerts") == read_folder(tmp_path / "new", "alerts")
+
+
+def test_re_route_leaves_an_event_of_which_a_part_lies_outside_the_time(tmp_path):
+    fill_lake(
+        tmp_path,
+        [two_alert_body("2021-02-10T09:00Z", "2021-02-10T10:00Z")],
+        *write_mapping_sets(tmp_path, shop="items"),
+    )
+    write_mapping_sets(tmp_path, shop="nothing", store="items")
+    before, archive = read_anomaly_rows(tmp_path), read_folder(tmp_path, "alerts")
+    assert run_replay(tmp_path, "--re-route", "--from", "2021-02-10T10:00") == 0
+    assert read_anomaly_rows(tmp_path) == before
+    assert read_folder(tmp_path, "alerts") == archive
+    assert run_replay(tmp_path, "--re-route") == 0
+    assert {key.split("/")[2] for key in read_anomaly_rows(tmp_path)} == {"store"}
+    assert not read_folder(tmp_path, "alerts/shop")
+
+
+def test_re_route_leaves_alerts_that_no_set_takes_today_where_they_are(lake):
+    before = read_folder(lake)
+    shutil.rmtree(lake / "anomalyResults")
+    shop, other = (metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("shop", "other"))
+    job = replay_job.ReplayJob(str(lake), (other,), shop, "parquet", reroute=True)
+    assert [replay_day.rebuild_day(job, day).finding_count for day in replay.list_days(job)] == [0] * DAYS
+    assert read_folder(lake) == before
+
+
+def test_re_route_leaves_a_damaged_line_of_the_archive_where_it_is(rerouted):
+    damaged = b'{"body": tru\n'
+    keys = list(read_folder(rerouted, "alerts"))
+    for key in keys:
+        with (rerouted / key).open("ab") as file:
+            file.write(damaged)
+    assert run_replay(rerouted, "--re-route") == 1
+    assert set(read_folder(rerouted, "alerts/shop").values()) == {damaged}
+    assert read_archive(rerouted, "store") == sorted(set(alert_bodies()))
+
+
+def test_a_re_route_that_is_cut_short_anywhere_loses_nothing_and_ends_the_same(rerouted, tmp_path, monkeypatch):
+    shutil.rmtree(rerouted / "alerts")
+    shutil.rmtree(rerouted / "anomalyResults")
+    some = [body for body in alert_bodies() if "2021-02-10T09" in body]
+    fill_lake(rerouted, some)
+    sets = metric_set_yaml.load_all(rerouted / "metric_sets")
+    job = replay_job.ReplayJob(
+        "lake", sets, next(item for item in sets if item.name == "shop"), "parquet", reroute=True
+    )
+    whole, calls = {}, 0
+    for fails_at in range(10_000):
+        copy = tmp_path / f"copy{fails_at}"
+        shutil.copytree(rerouted, copy)
+        store = FailingFolderStore(copy, fails_at)
+        monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
+        failed = not attempt(job)
+        assert read_archive(copy) == sorted(set(some))
+        if failed:
+            monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, copy=copy: FolderStore(copy))
+            assert attempt(job)
+            calls += 1
+        whole = whole or read_folder(copy)
+        assert read_folder(copy) == whole
+        shutil.rmtree(copy)
+        if fails_at and not failed:
+            break
+    assert calls > 20
+
+
+def attempt(job: replay_job.ReplayJob) -> bool:
+    """Rebuild the first day; whether that came to an end."""
+    try:
+        replay_day.rebuild_day(job, replay.list_days(job)[0])
+    except StorageError:
+        return False
+    return True
