@@ -18,7 +18,8 @@ from examples import shop_text
 settings.register_profile("ci", deadline=None, max_examples=30)  # no test measures time
 settings.register_profile("thorough", deadline=None, max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-# A shell starts background jobs with SIGINT ignored, and child processes inherit that: tests that interrupt a process would wait forever.
+# A shell starts background jobs with SIGINT ignored, and child processes inherit that: tests that interrupt a process
+# would wait forever.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
