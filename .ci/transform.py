@@ -1,7 +1,7 @@
 """Expands a SAM template, offline, so that cfn-lint reads the roles, schedules and event sources that SAM adds.
 
-`.venv/sam/bin/python .ci/transform.py template.yaml transformed.json`. On the template itself cfn-lint sees SAM's own types
-only.
+`.venv/sam/bin/python .ci/transform.py template.yaml transformed.json`. On the template itself cfn-lint sees SAM's own
+types only.
 """
 
 import json
