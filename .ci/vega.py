@@ -1,7 +1,7 @@
 """Writes the JavaScript that draws the page's charts, Vega-Lite and its dependencies in one file.
 
-`python .ci/vega.py` writes it; `--check` writes nothing and fails where the file differs. The repository holds the file,
-so that the demo installs 84 MB less and starts earlier.
+`python .ci/vega.py` writes it; `--check` writes nothing and fails where the file differs. The file is in the repository,
+so the demo installs 84 MB less and starts earlier.
 """
 
 import sys
