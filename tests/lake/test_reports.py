@@ -1,4 +1,6 @@
-"""Several reports of one event, and several events of one series: the tables show the latest report and lose no event."""
+"""Several reports of one event, and several events of one series: the tables show the latest report and keep every
+event.
+"""
 
 import json
 from datetime import datetime
