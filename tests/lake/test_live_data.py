@@ -88,7 +88,8 @@ def test_a_sum_that_overflows_is_missing():
 def test_json_lines_tell_null_from_empty():
     item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: jsonl"), "shop")
     rows, findings = parsed(
-        '{"platform": "", "timestamp": "2021-02-17 11:00:00", "views": 3, "revenue": "4.5"}\n\n{"platform": {}}\nnot json\n'
+        '{"platform": "", "timestamp": "2021-02-17 11:00:00", "views": 3, "revenue": "4.5"}\n\n'
+        '{"platform": {}}\nnot json\n'
         '{"platform": ["a"], "timestamp": "2021-02-17 11:00:00"}\n',
         item,
     )

@@ -35,7 +35,8 @@ def test_lost_tables_are_rebuilt_byte_for_byte(tmp_path, form, days, jobs, capsy
     assert run_replay(tmp_path, "--jobs", str(jobs), "--format", form, "--metric-set", str(tmp_path / "shop.yaml")) == 0
     assert read_folder(tmp_path) == before
     assert capsys.readouterr().out == (
-        f"shop/v1: {8 * days} alerts in the archive of {days} days\n  {form}: {len(before)} objects written, 0 unchanged\n"
+        f"shop/v1: {8 * days} alerts in the archive of {days} days\n"
+        f"  {form}: {len(before)} objects written, 0 unchanged\n"
     )
 
 

@@ -64,9 +64,13 @@ def test_after_its_time_a_store_begins_nothing(store):
     assert with_deadline(store, time.monotonic() + 600).get("a/b.txt").data == b"one"
     late = with_deadline(store, time.monotonic() - 1)
     calls = (
-        lambda: late.get("a/b.txt"), lambda: late.create("c", b""), lambda: late.replace("a/b.txt", b"", store.get("a/b.txt").version),
-        lambda: late.put("c", b""), lambda: late.delete("a/b.txt"), lambda: list(late.list("a")),
-    )  # fmt: skip
+        lambda: late.get("a/b.txt"),
+        lambda: late.create("c", b""),
+        lambda: late.replace("a/b.txt", b"", store.get("a/b.txt").version),
+        lambda: late.put("c", b""),
+        lambda: late.delete("a/b.txt"),
+        lambda: list(late.list("a")),
+    )
     for call in calls:
         with pytest.raises(StorageError, match="time is over"):
             call()

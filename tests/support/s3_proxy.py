@@ -115,7 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(*self._forward(body))
         elif fault[0].isdigit():
             status, _, code = fault.partition(" ")
-            text = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>as planned</Message></Error>'.encode()
+            error = f"<Error><Code>{code}</Code><Message>as planned</Message></Error>"
+            text = f'<?xml version="1.0" encoding="UTF-8"?>{error}'.encode()
             self._answer(int(status), [("Content-Type", "application/xml")], text)
         elif fault == "cut short":
             status, headers, data = self._forward(body)

@@ -22,9 +22,16 @@ import pytest
 TESTS = Path(__file__).parents[1]
 START_SECONDS = 30  # until the server must answer
 FILES = (
-    "lake/test_store.py", "lake/test_exactly_once.py", "lake/test_storage_faults.py", "lake/test_crash.py", "lake/test_replay_command.py",
-    "lake/test_s3_conditions.py", "lake/test_live_file_limits.py", "functions/test_notified_at_least_once.py", "cli/test_command.py",
-)  # fmt: skip
+    "lake/test_store.py",
+    "lake/test_exactly_once.py",
+    "lake/test_storage_faults.py",
+    "lake/test_crash.py",
+    "lake/test_replay_command.py",
+    "lake/test_s3_conditions.py",
+    "lake/test_live_file_limits.py",
+    "functions/test_notified_at_least_once.py",
+    "cli/test_command.py",
+)
 KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing-secret",

@@ -187,8 +187,10 @@ def _listed(bucket: Path, prefix: str, most: int) -> str:
         for file in found[:most]
         for size in [file.stat().st_size]
     )
-    head = f"<Name>{bucket.name}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{min(most, len(found))}</KeyCount><MaxKeys>{most}</MaxKeys>"
-    return f'<?xml version="1.0" encoding="UTF-8"?><ListBucketResult>{head}<IsTruncated>false</IsTruncated>{entries}</ListBucketResult>'
+    head = f"<Name>{bucket.name}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{min(most, len(found))}</KeyCount>"
+    head += f"<MaxKeys>{most}</MaxKeys>"
+    xml = '<?xml version="1.0" encoding="UTF-8"?>'
+    return f"{xml}<ListBucketResult>{head}<IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
 
 
 def main() -> None:

@@ -44,9 +44,14 @@ def _alert(rng: random.Random) -> str:
         "marketplace": {rng.choice(["us", "de"]): 100.0},
     }
     return alert_body(
-        rng.choice(["views", "revenue"]), timestamp=rng.choice(TIMES), event=rng.choice(["e1", "e2", "e3"]),
-        score=rng.choice([None, 0.0, 55.5, 71.5, 90.0]), series=series, contributions=shares, alertName=rng.choice(["first", "second"]),
-    )  # fmt: skip
+        rng.choice(["views", "revenue"]),
+        timestamp=rng.choice(TIMES),
+        event=rng.choice(["e1", "e2", "e3"]),
+        score=rng.choice([None, 0.0, 55.5, 71.5, 90.0]),
+        series=series,
+        contributions=shares,
+        alertName=rng.choice(["first", "second"]),
+    )
 
 
 def _garbage(rng: random.Random) -> str:
