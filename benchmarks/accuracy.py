@@ -1,6 +1,7 @@
-"""How accurate the detector is: labelled series of several kinds, and series without any anomaly, made here; the shop and the flights of the demo.
+"""Measures the accuracy of the detector on generated series with labels, series without anomalies, and the demo's data.
 
-Seeds 1 to 99 are for tuning; `accuracy` reports on others. What is expected of a generator: none of its series is what the model assumes exactly.
+Seeds 1 to 99 are for tuning; `accuracy` reports on others. No generator makes exactly the series that the model
+assumes.
 """
 
 from collections.abc import Callable
@@ -19,11 +20,11 @@ THRESHOLDS = (40, 50, 60, 70, 80, 90)
 FLIGHTS = {"all, daily": 1, "all, hourly": 24, "by airport, hourly": 24}  # slots a day
 STEPS = {1: ("P1D", "D"), 24: ("PT1H", "h"), 288: ("PT5M", "5min")}
 
-Way = Callable[[np.ndarray, int, str], np.ndarray]  # values, slots a day, the first day: scores
+ScoreFunction = Callable[[np.ndarray, int, str], np.ndarray]  # values, slots a day, the first day: scores
 
 
 class Result(NamedTuple):
-    """Points as they are ranked, and as they are told apart at a score of 50."""
+    """Quality of the ranking of points, and of the decision at a score of 50."""
 
     average_precision: float
     best_f1: float
@@ -32,7 +33,7 @@ class Result(NamedTuple):
 
 
 def judge(label: np.ndarray, score: np.ndarray) -> Result:
-    """Labels (bool) against scores; a score that is missing counts as 0."""
+    """Compare labels (bool) with scores; a missing score counts as 0."""
     score = np.nan_to_num(score)
     order = np.argsort(-score, kind="stable")
     hits, last = np.cumsum(label[order]), np.append(np.diff(score[order]) != 0, True)
@@ -50,7 +51,7 @@ def judge(label: np.ndarray, score: np.ndarray) -> Result:
 
 
 def scored(values: np.ndarray, slots: int = 24, start: str = "2024-01-01") -> np.ndarray:
-    """The scores of a matrix [interval, series], as `anomalake score` gives them."""
+    """Return the scores of a matrix [interval, series], as `anomalake score` gives them."""
     frequency, step = STEPS[slots]
     times = pd.date_range(start, periods=len(values), freq=step)
     wide = pd.DataFrame(values, index=times, columns=[f"s{number:03d}" for number in range(values.shape[1])])
@@ -65,7 +66,9 @@ def scored(values: np.ndarray, slots: int = 24, start: str = "2024-01-01") -> np
 
 
 def usual(rng: np.random.Generator, days: int, series: int, slots: int = 24, *, jumps: bool = False) -> np.ndarray:
-    """Means of business-like series: a level that drifts and, if so wanted, may jump; a day, a week; every third has another day at weekends."""
+    """Return means of business series: a drifting level, with `jumps` if set, and daily and weekly seasons; every third
+    series has another daily profile at weekends.
+    """
     time = np.arange(days * slots)
     day, weekend, columns = time / slots, (time // slots) % 7 >= 5, []
     for number in range(series):
@@ -80,7 +83,9 @@ def usual(rng: np.random.Generator, days: int, series: int, slots: int = 24, *, 
 
 
 def labelled(seed: int, days: int = 112, series: int = 30) -> tuple[np.ndarray, np.ndarray]:
-    """Hourly values and labels: noise that remembers, with heavy tails; anomalies of 3 to 12 standard deviations, 1 to 10 hours long; outages."""
+    """Return hourly values and labels: autocorrelated noise with heavy tails; anomalies of 3 to 12 standard deviations,
+    1 to 10 hours long; outages.
+    """
     rng = np.random.default_rng(seed)
     mean = usual(rng, days, series, jumps=True)
     noise, memory = rng.laplace(0, 1 / np.sqrt(2), mean.shape), rng.uniform(0, 0.7, series)
@@ -102,7 +107,7 @@ def labelled(seed: int, days: int = 112, series: int = 30) -> tuple[np.ndarray, 
 
 
 def quiet(seed: int) -> dict[str, tuple[np.ndarray, int]]:
-    """Series without an anomaly by kind: values and slots a day."""
+    """Return series without anomalies by kind: values and slots a day."""
     rng = np.random.default_rng(seed)
     hourly, daily, fine = usual(rng, 112, 60), usual(rng, 420, 100, 1), usual(rng, 56, 6, 288)
     season = hourly / hourly.mean(axis=0)
@@ -126,7 +131,7 @@ def quiet(seed: int) -> dict[str, tuple[np.ndarray, int]]:
 
 
 def accuracy(_: Path) -> None:
-    """Labelled series, the shop, the flights; then what a threshold costs in false alarms."""
+    """Report on labelled series, the shop and the flights; then on the false alarms of each threshold."""
     print("| labelled | average precision | best F1 | at score | F1 at 50 |\n|---|---|---|---|---|")
     for seed in SEEDS:
         values, label = labelled(seed)
@@ -136,7 +141,8 @@ def accuracy(_: Path) -> None:
     for name, result in flight_days(scored, tuple(FLIGHTS)).items():
         _row(f"flights, cancellations, {name}", result)
     print(
-        f"\n| without anomalies; alarms a series and week from score | {' | '.join(map(str, THRESHOLDS))} |\n|---|{'---|' * len(THRESHOLDS)}"
+        f"\n| without anomalies; alarms a series and week from score | {' | '.join(map(str, THRESHOLDS))} |\n"
+        f"|---|{'---|' * len(THRESHOLDS)}"
     )
     for kind, (values, slots) in quiet(SEEDS[0]).items():
         score = scored(values, slots)[WARM_UP * slots :]
@@ -146,12 +152,13 @@ def accuracy(_: Path) -> None:
 
 def _row(name: str, result: Result) -> None:
     print(
-        f"| {name} | {result.average_precision:.3f} | {result.best_f1:.3f} | {result.best_threshold:.0f} | {result.f1_at_50:.4f} |"
+        f"| {name} | {result.average_precision:.3f} | {result.best_f1:.3f} | {result.best_threshold:.0f} "
+        f"| {result.f1_at_50:.4f} |"
     )
 
 
 def shop_cells() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The demo's shop by measure: values and labels as [hour, series]."""
+    """Return the demo's shop by measure: values and labels as [hour, series]."""
     made, keys = shop.generate(), ["platform", "marketplace"]
     wide = {
         measure: made.data.pivot(index="timestamp", columns=keys, values=measure) for measure in ("views", "revenue")
@@ -167,8 +174,9 @@ def shop_cells() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {measure: (values.to_numpy(float), label[measure].to_numpy()) for measure, values in wide.items()}
 
 
-def flight_days(way: Way, kinds: tuple[str, ...]) -> dict[str, Result]:
-    """By kind of `FLIGHTS`: days of 100 cancelled flights and more among those of less than 40, ranked by their greatest score.
+def flight_days(score_function: ScoreFunction, kinds: tuple[str, ...]) -> dict[str, Result]:
+    """Rank days of 100 or more cancelled flights among days of fewer than 40 by their largest score, by kind of
+    `FLIGHTS`.
 
     From the 29th of January on.
     """
@@ -183,7 +191,7 @@ def flight_days(way: Way, kinds: tuple[str, ...]) -> dict[str, Result]:
         by = [time, data.origin] if "airport" in name else [time, pd.Series("all", data.index, name="all")]
         wide = data.groupby(by).cancelled.sum().unstack()
         times = pd.date_range("2013-01-01", periods=365 * slots, freq=STEPS[slots][1])
-        score = np.nan_to_num(way(wide.reindex(times).to_numpy(float), slots, "2013-01-01")).max(axis=1)
+        score = np.nan_to_num(score_function(wide.reindex(times).to_numpy(float), slots, "2013-01-01")).max(axis=1)
         days = pd.Series(score, index=times.normalize()).groupby(level=0).max().reindex(clear.index)
         found[name] = judge((clear >= 100).to_numpy(), days.to_numpy())
     return found

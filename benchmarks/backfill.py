@@ -1,7 +1,8 @@
-"""How long the Spark job takes for a year of hourly live data, generated: `.venv/bin/python benchmarks/backfill.py FOLDER --series 10000 --days 365`.
+"""Measures how long the Spark job takes for a year of generated hourly live data.
 
-FOLDER becomes the lake (3 GB of live data, and as much of tables) and stays; live data that was made is not made again. Wants what
-`make backfill-test` sets up.
+Run `.venv/bin/python benchmarks/backfill.py FOLDER --series 10000 --days 365`. FOLDER becomes the lake (3 GB of live
+data and as much of tables) and is not deleted; a second run uses its live data again. Requires the set-up of `make
+backfill-test`.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent.parent / "tests/support"))  # where the job is run
+sys.path.append(str(Path(__file__).parent.parent / "tests/support"))  # for spark_job
 
 import numpy as np
 
@@ -27,7 +28,7 @@ measures: [{name: amount, aggregation: SUM}]
 source: {path: "big/{{yyyyMMdd}}/{{HHmm}}", format: csv, columns: [region, product, timestamp, amount]}
 """
 BEGIN = datetime(2024, 1, 1)
-ODDS = 2e-5  # that a value is an anomaly: a third or three times what is expected
+ANOMALY_PROBABILITY = 2e-5  # of a value: a third or three times the expected one
 
 
 def main() -> None:
@@ -62,7 +63,7 @@ def main() -> None:
 
 
 def files(series: int, days: int) -> Iterator[tuple[str, str]]:
-    """The live data, a file an hour: counts with a level, a day and a week of each series' own."""
+    """Generate the live data, one file for each hour: counts with a level, a daily and a weekly season."""
     rng = np.random.default_rng(11)
     names = [f"r{number % 100:02},product-{number // 100:04}" for number in range(series)]
     level, peak, weekend = (
@@ -73,7 +74,7 @@ def files(series: int, days: int) -> Iterator[tuple[str, str]]:
     for hour in range(24 * days):
         at = BEGIN + timedelta(hours=hour)
         usual = level * (1 + 0.5 * np.cos((at.hour - peak) / 24 * 2 * np.pi)) * (weekend if at.weekday() >= 5 else 1)
-        struck = np.where(rng.random(series) < ODDS, rng.choice([1 / 3, 3.0], series), 1)
+        struck = np.where(rng.random(series) < ANOMALY_PROBABILITY, rng.choice([1 / 3, 3.0], series), 1)
         values = rng.poisson(usual * struck).tolist()
         lines = "".join(f"{name},{at:%Y-%m-%d %H:%M:%S},{value}\n" for name, value in zip(names, values, strict=True))
         yield f"big/{at:%Y%m%d}/{at:%H%M}/data.csv", f"region,product,timestamp,amount\n{lines}"

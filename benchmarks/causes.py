@@ -1,10 +1,11 @@
-"""What is said of an event's parts: root causes of generated events, and contributions against the shares that were injected. Seeds 1 to 99 tune.
+"""What is said of an event's parts: root causes of generated events, and contributions against the shares that were
+injected. Seeds 1 to 99 tune.
 
 Beside it RiskLoc (benchmarks/riskloc.py) on the same events, and both on events of RiskLoc's own kind.
 
-The generator of causes: a full table of series over three to five dimensions, sizes log-normal, forecasts off by Poisson noise and by some per cent;
-one to three combinations of one to three dimensions move, each by a factor of its own, all to one side or as it comes. Found: exactly that
-combination is named.
+The generator of causes: a full table of series over three to five dimensions, sizes log-normal, forecasts off by
+Poisson noise and by some per cent; one to three combinations of one to three dimensions move, each by a factor of its
+own, all to one side or as it comes. Found: exactly that combination is named.
 """
 
 import time
@@ -54,7 +55,9 @@ class _Event(NamedTuple):
 
 
 def causes(_: Path) -> None:
-    """F1 of exact combinations by the forecasts' error, and RiskLoc's; both on RiskLoc's own kind of events; then contributions."""
+    """F1 of exact combinations by the forecasts' error, and RiskLoc's; both on RiskLoc's own kind of events; then
+    contributions.
+    """
     for one_side in (False, True):
         for off in OFF:
             for number in (1, 2, 3):
@@ -141,7 +144,9 @@ def _event(generator: np.random.Generator, number: int, off: float, one_side: bo
 
 
 def _contributions(times: float) -> tuple[float, float]:
-    """Of events in a shop with 5 % of noise, after five weeks: how often the greatest share is the injected one; the shares' mean error in points."""
+    """Of events in a shop with 5 % of noise, after five weeks: how often the greatest share is the injected one; the
+    shares' mean error in points.
+    """
     item, agreed, errors = metric_set_yaml.parse(SHOP, "shop"), [], []
     for seed in SEEDS:
         generator = np.random.default_rng([seed, 9])
@@ -175,7 +180,9 @@ def _contributions(times: float) -> tuple[float, float]:
 
 
 def _demo(seeds: tuple[int, ...]) -> str:
-    """Contributions of the demo's shop against |value - value / factor|; then what they were if every usual value, the noise left out, were known."""
+    """Contributions of the demo's shop against |value - value / factor|; then what they were if every usual value, the
+    noise left out, were known.
+    """
     found: list[tuple[bool, list[float]]] = []  # of an event and dimension: the greatest agrees; errors of all values
     exact: list[tuple[bool, list[float]]] = []
     events = false = struck = carried = 0
@@ -219,7 +226,8 @@ def _demo(seeds: tuple[int, ...]) -> str:
         errors = [error for _, one in some for error in one]
         each = sum(errors) / carried
         top = np.mean([agrees for agrees, _ in some])
-        told += f"; {name}: top-1 {top:.2%}, mean error {np.mean(errors):.3f} points over all values, {each:.3f} over those struck"
+        told += f"; {name}: top-1 {top:.2%}, mean error {np.mean(errors):.3f} points over all values, "
+        told += f"{each:.3f} over those struck"
     return told
 
 

@@ -1,6 +1,7 @@
-"""One interval of a large metric set, from its live file to its observations: the limits of Lookout for Metrics, and ten times as many.
+"""Measures one interval of a large metric set, from its live file to its observations.
 
-Its limit was 10 measures, 10 dimensions and 50,000 metrics (a measure of one combination of dimension values) at one hour.
+Sizes are the limits of Lookout for Metrics, and ten times as many. Its limit was 10 measures, 10 dimensions and 50,000
+metrics (a measure of one combination of dimension values) at one hour.
 """
 
 import io
@@ -27,7 +28,7 @@ START = datetime(2026, 1, 5)
 
 
 def limits(_: Path) -> None:
-    """Medians of reading, scoring, encoding an interval whose series are all scored; the state's size; peak memory."""
+    """Report median times to read, score and encode an interval of scored series; the state's size; peak memory."""
     for measures, series in SIZES:
         item = metric_set_yaml.parse(_text(measures), "large.yaml")
         rng, detector = np.random.default_rng(3), Detector(item)
@@ -43,7 +44,7 @@ def limits(_: Path) -> None:
             values = np.round(
                 usual * (1 + 0.3 * np.cos(wall.hour / 24 * 2 * np.pi)) * rng.normal(1, 0.05, usual.shape), 2
             )
-            if hour < WARM_UP:  # learned only: nothing of it is written
+            if hour < WARM_UP:  # the detector learns; nothing is written
                 known = zip((tuple(head.split(",")) for head in heads), map(tuple, values.tolist()), strict=True)
                 detector._score_values(
                     live_data.IntervalData(wall, dict(known), series, ()), wall.toordinal(), wall.hour, []
@@ -67,7 +68,9 @@ def limits(_: Path) -> None:
                 seconds[name].append(ended - began)
             alerts, observations = len(scored.alerts), sum(record[-1] is not None for record in scored.observations)
         if not (alerts == measures and observations == series * measures):
-            raise RuntimeError(f"{alerts} alerts, {observations} scored: wanted {measures} and {series * measures}")
+            raise RuntimeError(
+                f"{alerts} alerts and {observations} scored observations; expected {measures} and {series * measures}"
+            )
         store = ObjectStore.memory()
         began = time.perf_counter()
         save_state(store, item, Memory(detector, last_processed=wall, alerts_from=wall, silent_intervals=0), None)
@@ -75,8 +78,9 @@ def limits(_: Path) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
         told = ", ".join(f"{name} {statistics.median(some):.2f} s" for name, some in seconds.items())
         print(
-            f"limits: {measures} measures, {DIMENSIONS} dimensions, {series:,} series, one interval: {told}; {measures * series:,} observations, "
-            f"{alerts} alerts of {series // 100:,} series; state {packed / 1e6:.0f} MB, kept in {kept:.1f} s; peak so far {peak:,.0f} MB",
+            f"limits: {measures} measures, {DIMENSIONS} dimensions, {series:,} series, one interval: {told}; "
+            f"{measures * series:,} observations, {alerts} alerts of {series // 100:,} series; "
+            f"state {packed / 1e6:.0f} MB, written in {kept:.1f} s; peak so far {peak:,.0f} MB",
             flush=True,
         )
 
@@ -93,7 +97,7 @@ def _text(measures: int) -> str:
 
 
 def _file(wall: datetime, heads: list[str], values: np.ndarray) -> bytes:
-    """The interval's live file."""
+    """Return the interval's live file."""
     text, columns = (
         io.StringIO(),
         [f"d{place}" for place in range(DIMENSIONS)] + [f"m{number}" for number in range(values.shape[1])],

@@ -1,8 +1,9 @@
-"""What Anomalake's ingest is measured against: a pandas read-modify-write of two CSV objects for each alert, as a well-known sample has it.
+"""The reference for Anomalake's ingest: a pandas read-modify-write of two CSV objects for each alert, as a well-known
+sample has it.
 
-Written anew from the sample's description. The objects are read, changed and written without a condition, so of two writers at once the one that
-came first is lost; contributions are appended, so an alert that is delivered again doubles its rows. The sample's needless costs are left out: the
-client is made once, and no other service is called.
+Implemented from the sample's description. The objects are read, changed and written without a condition, so of two
+writers at once the one that came first is lost; contributions are appended, so an alert that is delivered again doubles
+its rows. The sample's needless costs are left out: the client is made once, and no other service is called.
 """
 
 import io
@@ -41,7 +42,9 @@ def file(client: Any, bucket: str, body: str) -> None:
 
 
 def _filled(known: pd.DataFrame, arrived: pd.DataFrame) -> pd.DataFrame:
-    """One row a series, in each column the last value that is none of its empty cells; half the time of `combine_first`."""
+    """One row a series, in each column the last value that is none of its empty cells; half the time of
+    `combine_first`.
+    """
     return pd.concat([known, arrived]).groupby("key", as_index=False).last()
 
 

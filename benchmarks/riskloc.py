@@ -1,8 +1,11 @@
-"""RiskLoc, a reference for root causes, written anew after Kalander, *RiskLoc: Localization of multi-dimensional root causes by weighted risk*, 2022.
+"""RiskLoc, a reference for root causes, implemented from Kalander, *RiskLoc:
 
-Leaves are split once by how far they deviate. Layer by layer, the combination is named that explains the most and whose risk is enough: it holds much
-of the abnormal weight and little of the normal one (high risk), and a common change explains its leaves better than the forecasts do (low risk).
-Named leaves are taken out, and the search begins anew. Thresholds are the paper's. `events` makes events of the paper's synthetic kind S.
+Localization of multi-dimensional root causes by weighted risk*, 2022.
+
+Leaves are split once by how far they deviate. Layer by layer, the combination is named that explains the most and whose
+risk is enough: it holds much of the abnormal weight and little of the normal one (high risk), and a common change
+explains its leaves better than the forecasts do (low risk). Named leaves are taken out, and the search starts again.
+Thresholds are the paper's. `events` makes events of the paper's synthetic kind S.
 """
 
 import itertools
@@ -19,7 +22,7 @@ Combination = tuple[tuple[str, str | None], ...]
 
 RISK = 0.5  # the least risk of a cause
 EXPLAINS = 0.02  # the least share of what the abnormal leaves explain
-REMOVED = 5  # deviations on either side that are outliers where the split is looked for
+OUTLIERS = 5  # deviations on either side that are outliers where the split is looked for
 SIZES = (10, 12, 10, 8, 5)  # of the dimensions of S
 
 
@@ -53,11 +56,13 @@ def causes(dimensions: list[str], series: list[Series], value: Floats, expected:
 
 
 def _split(codes: NDArray[np.int64], value: Floats, expected: Floats) -> _Leaves:
-    """The leaves, abnormal beyond a cut: as far out as the side that reaches less far from zero goes, on the other side."""
+    """The leaves, abnormal beyond a cut: as far out as the side that reaches less far from zero goes, on the other
+    side.
+    """
     total = value + expected
     deviation = np.divide(2 * (expected - value), total, out=np.zeros(len(value)), where=total != 0)
     ordered = np.unique(deviation)
-    low, high = ordered[min(REMOVED, len(ordered) - 1)], ordered[-min(REMOVED + 1, len(ordered))]
+    low, high = ordered[min(OUTLIERS, len(ordered) - 1)], ordered[-min(OUTLIERS + 1, len(ordered))]
     cut = -low if abs(low) <= abs(high) else -high
     abnormal = deviation > cut if cut > 0 or (cut == 0 and abs(low) <= abs(high)) else deviation < cut
     weight = np.minimum(1, np.where(abnormal, np.abs(deviation), np.where(total != 0, np.abs(cut - deviation), 0)))
@@ -100,7 +105,9 @@ def _search(leaves: _Leaves, least: float, pruned: dict[int, NDArray[np.int64]])
 
 
 def _risk(leaves: _Leaves, mine: NDArray[np.bool_]) -> float:
-    """High risk, the abnormal share of the weight, less low risk: how far off a common change leaves them, by how far off the forecast does."""
+    """High risk, the abnormal share of the weight, less low risk: how far off a common change leaves them, by how far
+    off the forecast does.
+    """
     weight, abnormal = leaves.weight[mine], leaves.abnormal[mine]
     high = float(weight[abnormal].sum() / (weight.sum() + 1))
     value, expected, deviation = leaves.value[mine], leaves.expected[mine], leaves.deviation[mine]
@@ -114,9 +121,10 @@ def _risk(leaves: _Leaves, mine: NDArray[np.bool_]) -> float:
 def events(seed: int, count: int) -> Iterator[tuple[list[str], list[Series], Floats, Floats, set[Combination], float]]:
     """Dimensions, series, value, expected, causes and the forecasts' relative error of events of kind S.
 
-    Leaves from a Weibull distribution, up to a quarter of them zero; forecasts off by up to 25 % (normal, of each event its own); one to three
-    anomalies, each of one to three combinations of the same dimensions, take 20 to 100 % (and the noise) from value or from expected, of each leaf a
-    bit differently; all of an event to the side to which its noise leans.
+    Leaves from a Weibull distribution, up to a quarter of them zero; forecasts off by up to 25 % (normal, of each event
+    its own); one to three anomalies, each of one to three combinations of the same dimensions, take 20 to 100 % (and
+    the noise) from value or from expected, of each leaf a bit differently; all of an event to the side to which its
+    noise leans.
     """
     rng = np.random.default_rng([seed, 77])
     names = [chr(97 + place) for place in range(len(SIZES))]
@@ -146,7 +154,9 @@ def events(seed: int, count: int) -> Iterator[tuple[list[str], list[Series], Flo
 def _anomalies(
     rng: np.random.Generator, codes: NDArray[np.int64], value: Floats
 ) -> list[tuple[list[int], list[tuple[int, ...]]]]:
-    """One to three times dimensions and one to three combinations of their values; no value of an earlier one is used again, nor its dimensions."""
+    """One to three times dimensions and one to three combinations of their values; no value of an earlier one is used
+    again, nor its dimensions.
+    """
     made: list[tuple[list[int], list[tuple[int, ...]]]] = []
     wanted = int(rng.integers(1, 4))
     while len(made) < wanted:

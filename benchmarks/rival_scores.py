@@ -1,9 +1,12 @@
-"""Scores of a rival, in an environment of its own (.ci/rivals.txt): `python rival_scores.py forest|forecaster IN.npz OUT.npz`.
+"""Scores of a rival, in an environment of its own (.ci/rivals.txt):
 
-IN: `values` [interval, series] (NaN: none), `slots` a day, `weekday` of the first day (Monday 0). OUT: `score`, of the same shape, the greater the
-more anomalous, NaN while there is too little history; `seconds` of processor time, imports left out. The forest's score knows of no later value, the
-forecaster's of none of that day. Both work on square roots, on which the spread of business figures depends less on their size. What could be chosen
-was, by the average precision on the first series of seed 11 of `accuracy.labelled`.
+`python rival_scores.py forest|forecaster IN.npz OUT.npz`.
+
+IN: `values` [interval, series] (NaN: none), `slots` a day, `weekday` of the first day (Monday 0). OUT: `score`, of the
+same shape, the greater the more anomalous, NaN while there is too little history; `seconds` of processor time, imports
+left out. The forest's score knows of no later value, the forecaster's of none of that day. Both work on square roots,
+on which the spread of business figures depends less on their size. What could be chosen was, by the average precision
+on the first series of seed 11 of `accuracy.labelled`.
 """
 
 import sys
@@ -24,7 +27,9 @@ LEAST = 0.5  # of the forecaster's scale: a count's root is off by that by chanc
 
 
 def forest(values: np.ndarray, slots: int, weekday: int) -> np.ndarray:
-    """AWS's random cut forest, point by point: the score of (value, time of day on a circle, weekend or not), then the point is taken in."""
+    """AWS's random cut forest, point by point: the score of (value, time of day on a circle, weekend or not), then the
+    point is taken in.
+    """
     from krcf import RandomCutForest
 
     time_of = np.arange(len(values))
@@ -54,7 +59,9 @@ def forest(values: np.ndarray, slots: int, weekday: int) -> np.ndarray:
 
 
 def forecaster(values: np.ndarray, slots: int, _: int) -> np.ndarray:
-    """Day and week taken apart (MSTL), the trend by exponential smoothing (AutoETS), fitted anew each day for the next: |error| in robust scales."""
+    """Day and week taken apart (MSTL), the trend by exponential smoothing (AutoETS), fitted anew each day for the next:
+    |error| in robust scales.
+    """
     from statsforecast.models import MSTL, AutoETS
 
     score, seasons = np.full(values.shape, np.nan), [slots, 7 * slots] if slots > 1 else [7]

@@ -1,7 +1,8 @@
-"""The detector beside a random cut forest and a forecaster, on the sets of benchmarks/accuracy.py: one judge, the same series, all scored causally.
+"""The detector beside a random cut forest and a forecaster, on the sets of benchmarks/accuracy.py: one judge, the same
+series, all scored causally.
 
-The rivals are packages of an environment of their own, `.venv/rivals` (.ci/rivals.txt; `make .venv/.rivals`), and run there as processes
-(benchmarks/rival_scores.py).
+The rivals are packages of an environment of their own, `.venv/rivals` (.ci/rivals.txt; `make .venv/.rivals`), and run
+there as processes (benchmarks/rival_scores.py).
 """
 
 import datetime
@@ -33,12 +34,14 @@ def rivals(folder: Path) -> None:
         _row(folder, f"flights, cancellations, {kind}", lambda way, kind=kind: accuracy.flight_days(way, (kind,))[kind])
 
 
-def _judged(values: np.ndarray, label: np.ndarray, after: int, start: str) -> Callable[[accuracy.Way], accuracy.Result]:
+def _judged(
+    values: np.ndarray, label: np.ndarray, after: int, start: str
+) -> Callable[[accuracy.ScoreFunction], accuracy.Result]:
     """How a way of scoring is judged, from the interval `after` on."""
     return lambda way: accuracy.judge(label[after:].ravel(), way(values, 24, start)[after:].ravel())
 
 
-def _row(folder: Path, name: str, judged: Callable[[accuracy.Way], accuracy.Result]) -> None:
+def _row(folder: Path, name: str, judged: Callable[[accuracy.ScoreFunction], accuracy.Result]) -> None:
     cells = []
     for rival in (None, *RIVALS):
         taken: list[float] = []

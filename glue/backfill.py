@@ -1,7 +1,9 @@
-"""The job that goes through a metric set's past in Spark: a back-test of years of live data, to the same tables and memory as one in one process.
+"""The Spark job that processes a metric set's past: a back-test of years of live data.
 
-A job of AWS Glue 5, or on this machine `.venv/spark/bin/python glue/backfill.py --lake FOLDER --metric-set NAME`. What each part does is in
-`anomalake.detect.backtest`; here Spark hands the parts around. docs/backfill.md says how to run it and what it guarantees.
+It writes the same tables and the same state as a back-test in one process. It runs as a job of AWS Glue 5, or locally:
+`.venv/spark/bin/python glue/backfill.py --lake FOLDER --metric-set NAME`. `anomalake.detect.backtest_plan` and
+`backtest_parts` do the work of each part; Spark distributes the parts. docs/backfill.md says how to run the job and
+what it guarantees.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pyspark import SparkConf, SparkContext, StorageLevel
+from pyspark import RDD, SparkConf, SparkContext, StorageLevel
 
 from anomalake.cli.options import parse_utc_time
 from anomalake.cli.reports import print_backtest_report, warn_of_unprojected_data
@@ -31,12 +33,17 @@ from anomalake.functions.lease import MAX_LEASE_DURATION, describe_holder, hold_
 from anomalake.lake import layout
 from anomalake.lake.credentials import open_lake
 
-LEASE = 300  # seconds after which another run may begin where this one died; it is renewed as long as this one lives
+LEASE_SECONDS = (
+    300  # after the death of a run, another run can start when this time has passed; a live run renews its lease
+)
 
 
 def main(argv: list[str]) -> int:
-    """Run the job; 0 done, 1 alerts were not taken. What cannot be done raises, which is how Glue knows that a run failed."""
-    arguments = _arguments(argv)
+    """Run the job; return 0 if it succeeded, 1 if alerts failed.
+
+    Other failures raise, so that Glue reports a failed run.
+    """
+    arguments = _parse_arguments(argv)
     if arguments.region:
         os.environ["AWS_REGION"] = arguments.region
     conf = (
@@ -46,124 +53,137 @@ def main(argv: list[str]) -> int:
         .set("spark.executorEnv.AWS_REGION", arguments.region)
     )
     context = SparkContext.getOrCreate(conf)
-    sets = _sets(arguments.metric_sets)
-    item = next((one for one in sets if one.name == arguments.metric_set), None)
-    if item is None or item.source is None:
-        known = ", ".join(one.name for one in sets if one.source is not None)
+    sets = _load_metric_sets(arguments.metric_sets)
+    chosen = next((item for item in sets if item.name == arguments.metric_set), None)
+    if chosen is None or chosen.source is None:
+        known = ", ".join(item.name for item in sets if item.source is not None)
         raise UserError(
-            f"--metric-set: {arguments.metric_set!r} is no metric set with a source in {arguments.metric_sets}; there are {known}"
+            f"--metric-set: {arguments.metric_sets} has no metric set '{arguments.metric_set}' with a source; "
+            f"use one of: {known}"
         )
-    report = alone(backtest_plan.Job(arguments.lake, item, sets, arguments.format), context, arguments)
-    print_backtest_report(report, item, arguments.lake)
-    warn_of_unprojected_data([item.clock.wall_time(report.first_interval)], item, utc_now())
+    report = backfill_alone(Job(arguments.lake, chosen, sets, arguments.format), context, arguments)
+    print_backtest_report(report, chosen, arguments.lake)
+    warn_of_unprojected_data([chosen.clock.wall_time(report.first_interval)], chosen, utc_now())
     return 1 if report.failed_alerts or report.quarantined_alerts else 0
 
 
-def _arguments(argv: list[str]) -> argparse.Namespace:
+def _parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", required=True, help="s3://BUCKET, or a folder")
-    parser.add_argument("--metric-set", required=True, help="whose past: its name")
+    parser.add_argument("--metric-set", required=True, help="the name of the metric set to process")
     parser.add_argument(
-        "--metric-sets", default="src/metric_sets", help="the folder of the metric sets; s3://BUCKET/FOLDER too"
+        "--metric-sets", default="src/metric_sets", help="the folder of the metric sets, or s3://BUCKET/FOLDER"
     )
-    parser.add_argument("--format", choices=["parquet", "csv"], default="parquet", help="of the lake's tables")
+    parser.add_argument(
+        "--format", choices=["parquet", "csv"], default="parquet", help="the format of the lake's tables"
+    )
     parser.add_argument(
         "--parts",
         type=int,
         default=0,
-        help="parts that the series are cut into at least; as many as Spark has cores if not given",
+        help="the minimum number of parts into which the job divides the series (default: the number of Spark's cores)",
     )
-    parser.add_argument("--region", default=os.environ.get("AWS_REGION", ""), help="of the bucket")
+    parser.add_argument("--region", default=os.environ.get("AWS_REGION", ""), help="the region of the bucket")
     parser.add_argument(
         "--now",
         type=parse_utc_time,
-        help="intervals that are due at this time, 2026-07-01T11:00 in UTC, are processed (default: the clock)",
+        help="process the intervals that are due at this time in UTC, such as 2026-07-01T11:00 (default: the clock)",
     )
     parser.add_argument(
-        "--lease", type=float, default=LEASE, help="seconds after which another run may begin where this one died"
+        "--lease",
+        type=float,
+        default=LEASE_SECONDS,
+        help="seconds after the death of a run until another run can start (default: %(default)s)",
     )
     return parser.parse_known_args(argv)[0]  # Glue adds arguments of its own
 
 
-def alone(job: Job, context: SparkContext, arguments: argparse.Namespace) -> Report:
-    """Go through the past once the metric set's detector is this run's alone; a lease whose holder died is waited for."""
+def backfill_alone(job: Job, context: SparkContext, arguments: argparse.Namespace) -> Report:
+    """Process the past while this run alone holds the detector's lease; wait for the lease of a run that died."""
     length = timedelta(seconds=arguments.lease)
     if not timedelta(0) < length <= MAX_LEASE_DURATION:
-        raise UserError(f"--lease: must be more than 0 and at most {MAX_LEASE_DURATION.total_seconds():.0f} seconds")
-    patient = time.monotonic() + max(length, DETECTOR_LEASE).total_seconds() + 60
+        most = MAX_LEASE_DURATION.total_seconds()
+        raise UserError(f"--lease: must be more than 0 and at most {most:.0f} seconds")
+    deadline = time.monotonic() + max(length, DETECTOR_LEASE).total_seconds() + 60
     while True:
-        with hold_lease(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length) as mine:
-            if mine:
-                return backfill(job, context, arguments.parts or context.defaultParallelism, arguments.now or utc_now())
-        if time.monotonic() > patient:
+        with hold_lease(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length) as acquired:
+            if acquired:
+                parts = arguments.parts or context.defaultParallelism
+                return backfill(job, context, parts, arguments.now or utc_now())
+        if time.monotonic() > deadline:
             raise UserError(
-                f"{job.metric_set.name}: another run of its detector is under way: {describe_holder(job.store, job.metric_set)}; try again when it has ended"
+                f"{job.metric_set.name}: another run of its detector holds the lease: "
+                f"{describe_holder(job.store, job.metric_set)}; try again when it has ended"
             )
         time.sleep(min(5, arguments.lease))
 
 
 def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Report:
-    """Read, learn, write and file the intervals that are due at `now` (naive UTC); then keep what was learned, where nobody else did meanwhile."""
-    head, feedback, before = (
-        job.store.get(layout.state_key(job.metric_set)),
-        read_feedback(job.store, job.metric_set),
-        backtest.count_quarantined(job.store),
-    )
-    when = build_timeline(job.store, job.metric_set, now)
+    """Process the intervals that are due at `now` (naive UTC), then write what the detector learned.
+
+    The state is written only if no other run wrote it meanwhile.
+    """
+    head = job.store.get(layout.state_key(job.metric_set))
+    feedback = read_feedback(job.store, job.metric_set)
+    quarantined = backtest.count_quarantined(job.store)
+    timeline = build_timeline(job.store, job.metric_set, now)
     compaction.cancel_compactions(job.store, job.metric_set)
-    days = backtest_plan.group_by_day(when.files)
+    days = backtest_plan.group_by_day(timeline.files)
 
-    read = (
-        context.parallelize(days, len(days))
-        .map(lambda day: backtest_plan.read_day(job, day))
-        .persist(StorageLevel.DISK_ONLY)
-    )
-    told = [one for _, some in sorted(read.map(lambda one: (one.day, one.summaries)).collect()) for one in some]
-    firsts = read.map(lambda one: one.first_seen).treeReduce(backtest_plan.merge_first_seen)
-    course = backtest_plan.make_plan(job, days, firsts, told, feedback=feedback.feedback, parts=parts)
-    known = context.broadcast(course)
+    data = context.parallelize(days, len(days)).map(lambda day: backtest_plan.read_day(job, day))
+    data = data.persist(StorageLevel.DISK_ONLY)
+    by_day = sorted(data.map(lambda day: (day.day, day.summaries)).collect())
+    summaries = [summary for _, of_day in by_day for summary in of_day]
+    first_seen = data.map(lambda day: day.first_seen).treeReduce(backtest_plan.merge_first_seen)
+    plan = backtest_plan.make_plan(job, days, first_seen, summaries, feedback=feedback.feedback, parts=parts)
+    found, models = _score_and_write(context, data, plan)
 
-    cut = read.flatMap(lambda one: backtest_parts.split_day(known.value, one)).repartitionAndSortWithinPartitions(
-        max(1, len(course.chunks)), lambda key: key[0]
-    )
-    learned = cut.mapPartitionsWithIndex(
-        lambda piece, blocks: (
-            (_place(one, len(days)), one) for one in backtest_parts.score_chunk(known.value, piece, blocks)
-        )
-    )
-    by_day = learned.partitionBy(len(days) + 1, lambda key: key).values()  # the last part: what the model remembers
-    found = by_day.mapPartitionsWithIndex(
-        lambda number, some: [backtest_parts.write_day_results(known.value, number, some)] if number < len(days) else some
-    ).persist(StorageLevel.DISK_ONLY)  # fmt: skip
-    events = found.filter(_is_found).flatMap(lambda one: one.events).collect()
-    moved, ongoing = backtest_parts.group_events(course, events)
-    settled = context.broadcast(moved)
-    sent = found.filter(_is_found).map(lambda one: backtest_parts.ingest_day_alerts(job, one, settled.value)).collect()
+    new_groups, ongoing = backtest_parts.group_events(plan, found.flatMap(lambda day: day.events).collect())
+    groups = context.broadcast(new_groups)
+    sent = found.map(lambda day: backtest_parts.ingest_day_alerts(job, day, groups.value)).collect()
 
-    detector = backtest_parts.assemble_detector(course, ongoing, found.filter(lambda one: not _is_found(one)).collect())
+    detector = backtest_parts.assemble_detector(plan, ongoing, models.collect())
     if detector.series:
-        last = next(reversed(when.files))
-        save_state(
-            job.store, job.metric_set, Memory(detector, last_processed=last, alerts_from=last, silent_intervals=0), head
-        )
+        last = next(reversed(timeline.files))
+        memory = Memory(detector, last_processed=last, alerts_from=last, silent_intervals=0)
+        save_state(job.store, job.metric_set, memory, head)
         delete_unused_shards(job.store, job.metric_set)
-    alerts, failed = (sum(some) for some in zip(*sent, strict=True))
-    return backtest.build_report(
-        when, told, detector, (alerts, failed, backtest.count_quarantined(job.store) - before), feedback.problems
+    alerts, failed = (sum(counts) for counts in zip(*sent, strict=True))
+    quarantined = backtest.count_quarantined(job.store) - quarantined
+    return backtest.build_report(timeline, summaries, detector, (alerts, failed, quarantined), feedback.problems)
+
+
+def _score_and_write(
+    context: SparkContext, data: RDD[backtest_plan.DayData], plan: backtest_plan.Plan
+) -> tuple[RDD[backtest_parts.DayAlerts], RDD[backtest_parts.ChunkModel]]:
+    """Score the chunks of series, then write each day; return the days' alerts and the models of the chunks."""
+    known, days = context.broadcast(plan), len(plan.days)
+    blocks = data.flatMap(lambda day: backtest_parts.split_day(known.value, day)).repartitionAndSortWithinPartitions(
+        max(1, len(plan.chunks)), lambda key: key[0]
     )
+    scored = blocks.mapPartitionsWithIndex(
+        lambda chunk, part: (
+            (_partition(item, days), item) for item in backtest_parts.score_chunk(known.value, chunk, part)
+        )
+    )
+    by_day = scored.partitionBy(days + 1, lambda key: key).values()  # the last partition has the models
+    written = by_day.mapPartitionsWithIndex(
+        lambda number, items: [backtest_parts.write_day_results(known.value, number, items)] if number < days else items
+    ).persist(StorageLevel.DISK_ONLY)
+    return written.filter(_is_day_alerts), written.filter(lambda item: not _is_day_alerts(item))
 
 
-def _place(one: backtest_parts.DayPoints | backtest_parts.ChunkModel, days: int) -> int:
-    """The day that it belongs to; what the model remembers comes after the last."""
-    return one.day if isinstance(one, backtest_parts.DayPoints) else days
+def _partition(item: backtest_parts.DayPoints | backtest_parts.ChunkModel, days: int) -> int:
+    """Return the number of the item's day; models come after the last day."""
+    return item.day if isinstance(item, backtest_parts.DayPoints) else days
 
 
-def _is_found(one: backtest_parts.DayAlerts | backtest_parts.ChunkModel) -> bool:
-    return isinstance(one, backtest_parts.DayAlerts)
+def _is_day_alerts(item: backtest_parts.DayAlerts | backtest_parts.ChunkModel) -> bool:
+    return isinstance(item, backtest_parts.DayAlerts)
 
 
-def _sets(where: str) -> tuple[MetricSet, ...]:
-    """The metric sets of a folder, or of one in S3."""
+def _load_metric_sets(where: str) -> tuple[MetricSet, ...]:
+    """Load the metric sets of a local folder, or of a folder in S3."""
     if "://" not in where:
         return metric_set_yaml.load_all(Path(where))
     store = open_lake(where)

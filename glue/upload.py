@@ -1,6 +1,7 @@
-"""Puts into a lake what its back-test jobs run on: the script, the wheel and the metric sets: `make backfill-upload LAKE=s3://BUCKET`.
+"""Uploads the files of the back-test jobs to a lake: the script, the wheel and the metric sets.
 
-`sam deploy` uploads code for Lambda functions and layers only where nothing but they can read it.
+Run it with `make backfill-upload LAKE=s3://BUCKET`. `sam deploy` cannot upload them: it puts code where only Lambda
+functions and layers can read it.
 """
 
 import sys
@@ -13,15 +14,15 @@ TOP = Path(__file__).parent.parent
 
 
 def main(lake: str) -> None:
-    """Upload, and say what lies where."""
+    """Upload the files and print where each of them is."""
     store = open_lake(lake)
     sets = {f"metric_sets/{file.name}": file for file in sorted((TOP / "src/metric_sets").glob("*.yaml"))}
-    wanted = {"backfill.py": TOP / "glue/backfill.py", WHEEL_FILE: TOP / "dist" / WHEEL_FILE, **sets}
-    for name, file in wanted.items():
+    uploads = {"backfill.py": TOP / "glue/backfill.py", WHEEL_FILE: TOP / "dist" / WHEEL_FILE, **sets}
+    for name, file in uploads.items():
         store.put(f"{BACKFILL_FOLDER}/{name}", file.read_bytes())
         print(f"{lake}/{BACKFILL_FOLDER}/{name}")
-    for key in list(store.list(f"{BACKFILL_FOLDER}/metric_sets")):  # of a set that is gone
-        if key.removeprefix(f"{BACKFILL_FOLDER}/") not in wanted:
+    for key in list(store.list(f"{BACKFILL_FOLDER}/metric_sets")):  # of a metric set that no longer exists
+        if key.removeprefix(f"{BACKFILL_FOLDER}/") not in uploads:
             store.delete(key)
 
 

@@ -1,4 +1,4 @@
-"""Fixtures that several tests use: the shop's metric set, a lake in memory, and moto's S3 server."""
+"""Shared fixtures: the metric set of the shop, a lake in memory, and the S3 server of moto."""
 
 import signal
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ if (
 
 @pytest.fixture
 def shop() -> MetricSet:
-    """Two dimensions, a measure that is summed and one that is averaged, hourly, UTC."""
+    """A metric set with two dimensions, a measure with SUM and one with AVG, hourly, UTC."""
     return metric_set_yaml.parse(shop_text(), "shop.yaml")
 
 
 @pytest.fixture
 def sets_folder(tmp_path: Path) -> Path:
-    """A folder with the shop's metric set."""
+    """A folder with the metric set of the shop."""
     folder = tmp_path / "sets"
     folder.mkdir()
     (folder / "shop.yaml").write_text(shop_text())
@@ -39,7 +39,7 @@ def sets_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def function_lake(monkeypatch: pytest.MonkeyPatch, sets_folder: Path) -> Iterator[ObjectStore]:
-    """A lake in memory, with the shop's metric set, that the functions find by their environment."""
+    """A lake in memory with the metric set of the shop. The environment variables of the functions refer to it."""
     function_settings.reset()
     store = ObjectStore.memory()
     monkeypatch.setattr(function_settings, "open_store", lambda name, **_: store)
@@ -51,18 +51,23 @@ def function_lake(monkeypatch: pytest.MonkeyPatch, sets_folder: Path) -> Iterato
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
-    """Moto's server on loopback, in a process of its own."""
+    """The address of moto's server on loopback, which runs in a process of its own."""
     with s3_server.running() as endpoint:
         yield endpoint
 
 
 @pytest.fixture
 def s3_lake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An empty lake in S3 that the environment leads to, on moto's server or the store that `s3_server.named_endpoint` tells; removed at the end."""
+    """An empty lake in S3, deleted at the end.
+
+    It is on moto's server, or on the store that `s3_server.named_endpoint` returns.
+
+    The environment variables refer to it.
+    """
     endpoint = s3_server.named_endpoint() or request.getfixturevalue("s3_endpoint")
     for name, value in s3_server.leading_to(endpoint).items():
         monkeypatch.setenv(name, value)
     lake = s3_server.new_lake(endpoint)
     yield lake
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)  # where a test had put something between
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)  # a test can have replaced it
     s3_server.remove(lake)

@@ -1,4 +1,7 @@
-"""What `make build` made, as Lambda will run it: the artifacts alone, on Python 3.13, against moto's S3. `make check` runs these after the build."""
+"""The artifacts of `make build`, run as Lambda runs them: only the artifacts, on Python 3.13, with moto as S3.
+
+`make check` runs these tests after the build.
+"""
 
 import io
 import os
@@ -17,7 +20,7 @@ FUNCTIONS = pytest.mark.parametrize("function", [INGEST, DETECT], ids=lambda fun
 ARCHITECTURES = pytest.mark.parametrize("architecture", MACHINES)
 
 
-def files(folder: Path) -> list[Path]:
+def list_files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
@@ -30,7 +33,7 @@ def bucket(s3_endpoint: str) -> Any:
     return bucket
 
 
-def test_the_ingest_function_files_alerts_in_s3_and_merges_what_comes_later(bucket: Any, s3_endpoint: str):
+def test_the_ingest_function_files_alerts_in_s3_and_merges_later_ones(bucket: Any, s3_endpoint: str):
     environment = {"AWS_ENDPOINT_URL_S3": s3_endpoint, "ANOMALAKE_LAKE": f"s3://{bucket.name}"}
     for event in (sqs_event(shop_alert("views", 812.25)), sqs_event(shop_alert("revenue", 99.5))):
         answer, modules = call_handler(INGEST, event, **environment)
@@ -52,19 +55,19 @@ def test_the_ingest_function_files_alerts_in_s3_and_merges_what_comes_later(buck
 
 
 @FUNCTIONS
-def test_a_function_imports_from_its_artifacts_alone(function: Function):
+def test_a_function_imports_only_from_its_artifacts(function: Function):
     assert function.module in run_code(function, f"import {function.module}\nanswer = None")[1]
 
 
 @FUNCTIONS
-def test_a_function_holds_its_metric_sets_and_no_module_that_it_does_not_import(function: Function):
+def test_a_function_contains_its_metric_sets_and_only_modules_that_it_imports(function: Function):
     _, modules = run_code(function, f"import {function.module}\nanswer = None")
     code = BUILD / function.id
-    held = {
+    included = {
         ".".join(path.relative_to(code).with_suffix("").parts).removesuffix(".__init__")
         for path in (code / "anomalake").rglob("*.py")
     }
-    assert held - modules == set()
+    assert included - modules == set()
     assert {path.name for path in (code / "metric_sets").iterdir()} == {
         path.name for path in (TOP / "src/metric_sets").iterdir()
     }
@@ -75,36 +78,39 @@ def test_the_base_layer_has_clients_for_sqs_and_sns(s3_endpoint: str):
 import boto3
 queue = boto3.client("sqs").create_queue(QueueName="alerts")["QueueUrl"]
 boto3.client("sqs").send_message(QueueUrl=queue, MessageBody="alert")
-topic = boto3.client("sns").create_topic(Name="told")["TopicArn"]
+topic = boto3.client("sns").create_topic(Name="notifications")["TopicArn"]
 answer = bool(boto3.client("sns").publish(TopicArn=topic, Message="alert")["MessageId"])
 """
     assert run_code(INGEST, code, AWS_ENDPOINT_URL=s3_endpoint)[0] is True
 
 
 def test_the_numpy_layer_computes():
-    code = "import numpy as np\nanswer = float(np.linalg.solve(np.array([[2.0, 0], [0, 4]]), np.array([1.0, 1])) @ np.array([2, 4]))"
+    code = """
+import numpy as np
+answer = float(np.linalg.solve(np.array([[2.0, 0], [0, 4]]), np.array([1.0, 1])) @ np.array([2, 4]))
+"""
     assert run_code(DETECT, code)[0] == 2
 
 
 @ARCHITECTURES
-def test_numpy_is_in_no_layer_that_the_ingest_function_runs_on(architecture: str):
+def test_no_layer_of_the_ingest_function_contains_numpy(architecture: str):
     for folder in INGEST.folders(architecture):
         assert not list(folder.rglob("numpy"))
 
 
 @ARCHITECTURES
 @FUNCTIONS
-def test_a_function_and_its_layers_stay_far_below_what_lambda_takes(function: Function, architecture: str):
-    size = sum(path.stat().st_size for folder in function.folders(architecture) for path in files(folder))
+def test_a_function_and_its_layers_are_far_below_the_limit_of_lambda(function: Function, architecture: str):
+    size = sum(path.stat().st_size for folder in function.folders(architecture) for path in list_files(folder))
     assert size <= function.max_bytes, (
-        "larger than it need be: was a strip for this architecture there (llvm-strip is one)?"
+        "too large; check that a strip for this architecture is installed, such as llvm-strip"
     )
 
 
 @ARCHITECTURES
 @pytest.mark.parametrize("layer", ["Base", "Numpy"])
-def test_a_layer_holds_machine_code_of_its_own_architecture_alone(layer: str, architecture: str):
-    heads = [path.open("rb").read(20) for path in files(BUILD / f"{layer}Layer{architecture}")]
+def test_a_layer_contains_machine_code_of_its_own_architecture_only(layer: str, architecture: str):
+    heads = [path.open("rb").read(20) for path in list_files(BUILD / f"{layer}Layer{architecture}")]
     machines = {struct.unpack("<H", head[18:20])[0] for head in heads if head.startswith(b"\x7fELF")}
     assert machines == {MACHINES[architecture]}
     assert not any(head.startswith((b"\xcf\xfa\xed\xfe", b"MZ")) for head in heads)

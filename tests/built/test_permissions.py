@@ -1,4 +1,6 @@
-"""The template's permissions against what the built functions ask of AWS: none is missing, none is idle. Every request to moto is written down."""
+"""Compares the permissions of the template with the requests of the built functions to moto: none is missing or
+unused.
+"""
 
 import io
 import json
@@ -27,7 +29,7 @@ from examples import shop_text, sqs_event
 from stack import ACCOUNT, REGION, Resource, expand, project
 
 BUCKET = "lake-of-permissions"
-# What Lambda itself does with a function's role, and no call of the function's shows.
+# The actions that Lambda itself performs with the role of a function.
 PLATFORM = {
     "logs:CreateLogStream",
     "logs:PutLogEvents",
@@ -43,19 +45,19 @@ DAILY = shop_text(
 
 
 class Call(NamedTuple):
-    """An action on a resource that a function needed."""
+    """An action on a resource that a function requires."""
 
     action: str
     resource: str
 
 
 class Recorder:
-    """Moto's server, with each request's calls written down."""
+    """The server of moto, which records the calls of each request."""
 
     def __init__(self) -> None:
         self.application: Any = DomainDispatcherApplication(create_backend_app)
         self.calls: list[Call] = []
-        self.listens = False
+        self.recording = False
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         size = int(environ.get("CONTENT_LENGTH") or 0)
@@ -68,20 +70,20 @@ class Recorder:
             return start_response(code, headers, *more)
 
         answer = list(self.application(environ, started))
-        if self.listens:
+        if self.recording:
             self.calls += calls(environ, body, int(status[0][:3]))
         return answer
 
-    def during(self, work: Callable[[], None]) -> list[Call]:
-        """The calls that the work needed."""
-        self.calls, self.listens = [], True
+    def record(self, work: Callable[[], None]) -> list[Call]:
+        """Return the calls of the work."""
+        self.calls, self.recording = [], True
         work()
-        self.listens = False
+        self.recording = False
         return self.calls
 
 
 def calls(environ: dict[str, Any], body: bytes, status: int) -> list[Call]:
-    """What IAM would be asked for one request."""
+    """Return the actions and resources that IAM authorizes for a request."""
     target, method, path = (
         environ.get("HTTP_X_AMZ_TARGET", ""),
         environ["REQUEST_METHOD"],
@@ -101,7 +103,7 @@ def calls(environ: dict[str, Any], body: bytes, status: int) -> list[Call]:
     assert bucket == BUCKET, path
     if method == "POST" and environ["QUERY_STRING"].startswith(
         "delete"
-    ):  # several objects at once, each of which has to be allowed
+    ):  # deletes several objects; each must be allowed
         return [
             Call("s3:DeleteObject", f"arn:aws:s3:::{bucket}/{name}")
             for name in re.findall("<Key>(.*?)</Key>", body.decode())
@@ -110,7 +112,9 @@ def calls(environ: dict[str, Any], body: bytes, status: int) -> list[Call]:
         assert (method, "list-type=2" in environ["QUERY_STRING"]) == ("GET", True), environ["QUERY_STRING"]
         return [Call("s3:ListBucket", f"arn:aws:s3:::{bucket}")]
     action = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}[method]
-    missing = [Call("s3:ListBucket", f"arn:aws:s3:::{bucket}")] if status == 404 else []  # without it S3 says 403
+    missing = (
+        [Call("s3:ListBucket", f"arn:aws:s3:::{bucket}")] if status == 404 else []
+    )  # without the permission, S3 returns 403
     return [Call(action, f"arn:aws:s3:::{bucket}/{key}"), *missing]
 
 
@@ -128,8 +132,8 @@ def recorder() -> Iterator[tuple[Recorder, str]]:
     thread.join()
 
 
-class Made(NamedTuple):
-    """The calls of each function, by the events of this module's story, and the stack that they were made in."""
+class RecordedCalls(NamedTuple):
+    """The calls of each function, and the stack whose permissions are compared with them."""
 
     ingest: list[Call]
     detect: list[Call]
@@ -137,10 +141,11 @@ class Made(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def made(recorder, tmp_path_factory) -> Made:
-    """Ingest: new and known timestamps, a severe alert and what is not understood, twice. Detect: two runs, an alert, one too large to send; a memory
-    of which a part is replaced, and feedback; days on their
-    way into one object.
+def made(recorder, tmp_path_factory) -> RecordedCalls:
+    """Run both functions so that they use each of their permissions.
+
+    Ingest: new and known timestamps, a severe alert and an unreadable message, twice. Detect: two runs, an alert, an
+    alert that is too large to send, a state with a shard that is replaced, feedback, and days being compacted.
     """
     application, endpoint = recorder
     top = tmp_path_factory.mktemp("project")
@@ -156,12 +161,12 @@ def made(recorder, tmp_path_factory) -> Made:
     }
     bucket, sqs = boto3.resource("s3", **keys).Bucket(BUCKET), boto3.client("sqs", **keys)
     bucket.create()
-    hourly(bucket)
-    daily(bucket)
-    remembered(bucket, metric_set_yaml.load(sets / "ecommerce.yaml"))
-    on_their_way(bucket, metric_set_yaml.load(sets / "ecommerce.yaml"))
-    said = {"metricName": "revenue", "timestamp": "2021-01-01T00:00:00", "wanted": True}
-    bucket.put_object(Key="feedback/ecommerce/v1/said.json", Body=json.dumps(said).encode())
+    write_hourly_data(bucket)
+    write_daily_data(bucket)
+    write_state(bucket, metric_set_yaml.load(sets / "ecommerce.yaml"))
+    write_days_being_compacted(bucket, metric_set_yaml.load(sets / "ecommerce.yaml"))
+    feedback = {"metricName": "revenue", "timestamp": "2021-01-01T00:00:00", "wanted": True}
+    bucket.put_object(Key="feedback/ecommerce/v1/said.json", Body=json.dumps(feedback).encode())
     queue = sqs.create_queue(QueueName="anomalake-alerts")["QueueUrl"]
     topic = boto3.client("sns", **keys).create_topic(Name="anomalake-notifications")["TopicArn"]
     environment = {
@@ -184,18 +189,18 @@ def made(recorder, tmp_path_factory) -> Made:
         assert call_handler(DETECT, {"metricSet": "ecommerce"}, **environment)[0]["alerts"] == 0
         assert call_handler(DETECT, {"metricSet": "daily"}, **environment)[0]["alerts"] == 1
 
-    found = Made(
-        application.during(ingest),
-        application.during(detect),
+    found = RecordedCalls(
+        application.record(ingest),
+        application.record(detect),
         expand(project(top, metric_set_yaml.load_all(sets)), ExistingBucket=BUCKET),
     )
     waiting = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
-    assert waiting == {"ApproximateNumberOfMessages": "1"}  # the other was too large, and filed at once
+    assert waiting == {"ApproximateNumberOfMessages": "1"}  # the other alert was too large and was filed directly
     return found
 
 
-def remembered(bucket: Any, item: metric_set.MetricSet) -> None:
-    """A memory of the hour before the first one, by which only the last one alerts."""
+def write_state(bucket: Any, item: metric_set.MetricSet) -> None:
+    """Write a state of the hour before the first, with which only the last hour can alert."""
     last = last_hour()
     before, detector = last - timedelta(hours=9 * 24), Detector(item)
     detector.score(IntervalData(before, {("app", "us"): (1_000.0, 5.0)}, 1, ()))
@@ -205,10 +210,10 @@ def remembered(bucket: Any, item: metric_set.MetricSet) -> None:
         bucket.put_object(Key=layout.shard_key(item, name), Body=data)
 
 
-def on_their_way(bucket: Any, item: metric_set.MetricSet) -> None:
-    """One day that is to be written into one object, and one whose others are to be deleted."""
-    some = ((7, "begun", False), (6, "switched", True), (0, "through", None))
-    days = [(f"{last_hour() - timedelta(days=ago):%Y-%m-%d}", step, switched) for ago, step, switched in some]
+def write_days_being_compacted(bucket: Any, item: metric_set.MetricSet) -> None:
+    """Write the list of a day whose object is written next, and a day whose other objects are deleted next."""
+    steps = ((7, "begun", False), (6, "switched", True), (0, "through", None))
+    days = [(f"{last_hour() - timedelta(days=ago):%Y-%m-%d}", step, switched) for ago, step, switched in steps]
     lines = [
         {
             "day": day,
@@ -226,8 +231,8 @@ def last_hour() -> datetime:
     return datetime.now(UTC).replace(minute=0, second=0, microsecond=0, tzinfo=None) - timedelta(hours=1)
 
 
-def hourly(bucket: Any) -> None:
-    """Nine days of two series, the last hour far out."""
+def write_hourly_data(bucket: Any) -> None:
+    """Write nine days of two series; the last hour is anomalous."""
     last = last_hour()
     for number in range(9 * 24):
         wall = last - timedelta(hours=number)
@@ -237,8 +242,8 @@ def hourly(bucket: Any) -> None:
         bucket.put_object(Key=f"ecommerce/live/{wall:%Y%m%d/%H%M}/data.csv", Body=text.encode())
 
 
-def daily(bucket: Any) -> None:
-    """Twenty days of so many series that an alert over all of them is larger than a message may be; yesterday all of them are far out."""
+def write_daily_data(bucket: Any) -> None:
+    """Write twenty days of many series, all anomalous yesterday, so that the alert is too large for a message."""
     yesterday = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
     for number in range(20):
         wall = yesterday - timedelta(days=number)
@@ -255,7 +260,7 @@ Permission = tuple[str, str]
 
 
 def permissions(stack: dict[str, Resource], role: str) -> set[Permission]:
-    """Every action and resource that a role is allowed: its own, its managed policies', and what nested stacks add to it."""
+    """Return every action and resource that a role allows: inline, by managed policies, and by nested stacks."""
     own = stack[role].properties
     documents = [policy["PolicyDocument"] for policy in own["Policies"]]
     managed = {
@@ -272,7 +277,7 @@ def permissions(stack: dict[str, Resource], role: str) -> set[Permission]:
     found = set()
     for statement in (one for document in documents for one in document["Statement"]):
         assert statement["Effect"] == "Allow"
-        assert "Condition" not in statement, "conditions are not decided here"
+        assert "Condition" not in statement, "this test does not evaluate conditions"
         actions, resources = (
             [one] if isinstance(one, str) else one for one in (statement["Action"], statement["Resource"])
         )
@@ -285,16 +290,14 @@ def allows(permission: Permission, call: Call) -> bool:
 
 
 @pytest.mark.parametrize(("role", "function"), [("IngestRole", "ingest"), ("DetectRole", "detect")])
-def test_every_call_of_a_function_is_allowed(made: Made, role: str, function: str):
+def test_every_call_of_a_function_is_allowed(made: RecordedCalls, role: str, function: str):
     allowed = permissions(made.stack, role)
-    refused = {call for call in getattr(made, function) if not any(allows(permission, call) for permission in allowed)}
-    assert refused == set()
+    denied = {call for call in getattr(made, function) if not any(allows(permission, call) for permission in allowed)}
+    assert denied == set()
 
 
-def test_every_permission_is_used_by_a_function_that_has_it(made: Made):
-    failure = (
-        f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"  # Lambda sends there what a direct call failed with
-    )
+def test_every_permission_is_used_by_a_function_that_has_it(made: RecordedCalls):
+    failure = f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"  # Lambda sends the failed direct calls there
     held, used = set[Permission](), set[Permission]()
     for role, seen in (("IngestRole", made.ingest), ("DetectRole", made.detect)):
         allowed = {one for one in permissions(made.stack, role) if one[0] not in PLATFORM and one[1] != failure}
@@ -303,7 +306,7 @@ def test_every_permission_is_used_by_a_function_that_has_it(made: Made):
     assert held - used == set()
 
 
-def test_lambda_may_do_what_it_does_with_the_roles(made: Made):
+def test_the_roles_allow_the_actions_of_lambda_itself(made: RecordedCalls):
     for role in ("IngestRole", "DetectRole"):
         assert {action for action, _ in permissions(made.stack, role)} >= {
             "logs:CreateLogStream",
@@ -317,7 +320,7 @@ def test_lambda_may_do_what_it_does_with_the_roles(made: Made):
     }
 
 
-def test_the_environment_that_the_template_sets_is_the_one_that_the_functions_read():
+def test_the_template_sets_the_environment_that_the_functions_read():
     (names,) = re.findall(r"_NAMES = \(([^)]*)\)", (TOP / "src/anomalake/functions/settings.py").read_text("utf-8"))
     read = {f"ANOMALAKE_{name}" for name in re.findall(r'"(\w+)"', names)}
     assert set(re.findall(r"^ +(ANOMALAKE_\w+):", (TOP / "template.yaml").read_text("utf-8"), re.MULTILINE)) == read

@@ -1,6 +1,6 @@
-"""The built ingest function in AWS's own runtime interface client, against a stand-in for the Runtime API: events go in as Lambda hands them over.
+"""The built ingest function in the runtime interface client of AWS, with a substitute for the Runtime API of Lambda.
 
-Source: "Using the Lambda runtime API for custom runtimes" in the Lambda guide.
+Source: "Using the Lambda runtime API for custom runtimes" in the Lambda developer guide.
 """
 
 import json
@@ -22,7 +22,7 @@ CLIENT = TOP / ".venv/ric"
 
 
 class RuntimeApi(ThreadingHTTPServer):
-    """Hands out events one by one and keeps what comes back."""
+    """Returns events one by one, and collects the responses."""
 
     daemon_threads = True
 
@@ -32,7 +32,7 @@ class RuntimeApi(ThreadingHTTPServer):
         self.answers: queue.Queue[tuple[str, Any]] = queue.Queue()
 
     def invoke(self, event: Any) -> tuple[str, Any]:
-        """What the runtime says of the event: `response` or `error`, and its body."""
+        """Pass an event to the runtime. Returns `response` or `error`, and the body."""
         self.events.put(event)
         return self.answers.get(timeout=60)
 
@@ -64,14 +64,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the test tells what went wrong."""
+        """Print nothing, because the test reports failures."""
 
 
 @pytest.fixture
 def lambda_(s3_endpoint: str) -> Iterator[tuple[RuntimeApi, Any, subprocess.Popen[str]]]:
-    """The runtime with the built function in it, and its bucket."""
+    """The API, the bucket of the function, and the process of the runtime with the built function."""
     if not (CLIENT / "awslambdaric").is_dir():
-        pytest.skip("awslambdaric is not installed: `make check` installs it")
+        pytest.skip("awslambdaric is not installed; `make check` installs it")
     keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
     bucket = boto3.resource("s3", endpoint_url=s3_endpoint, **keys).Bucket(f"lake-{os.urandom(6).hex()}")
     bucket.create()
@@ -79,7 +79,10 @@ def lambda_(s3_endpoint: str) -> Iterator[tuple[RuntimeApi, Any, subprocess.Pope
     threading.Thread(target=api.serve_forever, daemon=True).start()
     code, *layers = INGEST.folders(HERE)
     paths = [str(code), *(str(layer / "python") for layer in layers), str(CLIENT)]
-    command = f"import sys; sys.path[:0] = {paths}; from awslambdaric.__main__ import main; main(['', '{INGEST.module}.handler'])"
+    command = (
+        f"import sys; sys.path[:0] = {paths}; from awslambdaric.__main__ import main; "
+        f"main(['', '{INGEST.module}.handler'])"
+    )
     environment = {
         **KEYS,
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}",
@@ -101,7 +104,7 @@ def lambda_(s3_endpoint: str) -> Iterator[tuple[RuntimeApi, Any, subprocess.Pope
     api.shutdown()
 
 
-def test_the_function_answers_events_one_after_another_and_logs_metrics_that_cloudwatch_reads(lambda_):
+def test_the_function_responds_to_consecutive_events_and_logs_metrics_for_cloudwatch(lambda_):
     api, bucket, process = lambda_
     assert api.invoke(sqs_event(shop_alert("views", 812.25))) == ("response", {"batchItemFailures": []})
     sns = {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": shop_alert("revenue", 1.5)}}]}
@@ -110,8 +113,8 @@ def test_the_function_answers_events_one_after_another_and_logs_metrics_that_clo
     folders = {item.key.split("/")[0] for item in bucket.objects.all()}
     assert folders == {"alerts", "anomalyResults", "quarantine"}
     process.kill()
-    told = [json.loads(line) for line in process.stdout.read().splitlines() if line.startswith("{")]
-    metrics = [line for line in told if "_aws" in line]
+    logged = [json.loads(line) for line in process.stdout.read().splitlines() if line.startswith("{")]
+    metrics = [line for line in logged if "_aws" in line]
     assert [line["AlertsFiled"] for line in metrics] == [[1.0], [1.0], [0.0]]
     (directive,) = metrics[0]["_aws"]["CloudWatchMetrics"]
     assert (directive["Namespace"], directive["Dimensions"], metrics[0]["service"]) == (
@@ -119,10 +122,10 @@ def test_the_function_answers_events_one_after_another_and_logs_metrics_that_clo
         [["service"]],
         "anomalake-ingest",
     )
-    assert [line["message"] for line in told if line.get("level") == "WARNING"] == ["quarantined"]
+    assert [line["message"] for line in logged if line.get("level") == "WARNING"] == ["quarantined"]
 
 
-def test_a_direct_call_whose_storage_is_down_fails_so_that_lambda_tries_again(lambda_):
+def test_a_direct_call_fails_when_storage_fails_so_that_lambda_retries(lambda_):
     api, bucket, _ = lambda_
     bucket.delete()
     kind, body = api.invoke(json.loads(shop_alert("views", 1)))

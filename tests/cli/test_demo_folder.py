@@ -78,9 +78,9 @@ def test_a_lake_that_holds_anything_else_is_refused_and_left_as_it_is(name, root
     USERS[name](made)
     before = {key: data for key, data in content(root).items() if key != "a-link"} if name != "a-pipe" else None
     for refused in (demo, remove):
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as caught:
             refused(root)
-        assert str(told.value).startswith(
+        assert str(caught.value).startswith(
             f"{made}: was not written by the demo, so no file here is deleted; name another folder with --lake"
         )
     assert before is None or {key: data for key, data in content(root).items() if key != "a-link"} == before

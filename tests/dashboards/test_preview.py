@@ -14,7 +14,7 @@ from anomalake.domain.errors import UserError
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
 from examples import alert_body, shop_text
-from large_set import named
+from large_set import find_values
 from shop_page import WINDOW, read_content, render_shop_page, write_hostile_lake
 
 
@@ -26,7 +26,7 @@ def test_the_page_follows_only_the_definition_and_the_datasets(tmp_path):
     ]
     changed = copy.deepcopy(analysis)
     changed["Sheets"][0]["Visuals"] = [v for v in changed["Sheets"][0]["Visuals"] if "TableVisual" not in v]
-    for visual in named(changed, "BarChartVisual"):
+    for visual in find_values(changed, "BarChartVisual"):
         if visual["VisualId"] == "timeline":
             visual["Title"]["FormatText"]["PlainText"] = "Another title"
             visual["ChartConfiguration"]["BarsArrangement"] = "STACKED_PERCENT"
@@ -78,7 +78,7 @@ def test_the_preview_reports_by_name_what_it_cannot_draw(tmp_path):
     ):
         render_shop_page(calculated, connection)
     two_values = copy.deepcopy(analysis)
-    (heat_map,) = named(two_values, "HeatMapAggregatedFieldWells")
+    (heat_map,) = find_values(two_values, "HeatMapAggregatedFieldWells")
     heat_map["Values"] *= 2
     with pytest.raises(
         UserError, match="cannot read its HeatMapVisual: its field well Values has 2 fields; the preview draws one"

@@ -1,4 +1,7 @@
-"""A back-test cut into parts: whatever the parts, and done again or not, it writes to the byte what one in one process writes. Spark: tests/spark."""
+"""A back-test in parts writes, byte for byte, what a back-test in one process writes.
+
+This holds for any number of parts, and if parts run again. tests/spark tests the same with Spark.
+"""
 
 from datetime import datetime, timedelta
 
@@ -141,6 +144,6 @@ def test_live_data_of_which_nothing_can_be_read(tmp_path):
 
 def test_no_live_data_is_told(tmp_path):
     with pytest.raises(
-        UserError, match="holds no live data of the metric set 'shop'; files belong in folders shop/live"
+        UserError, match="holds no live data of the metric set 'shop'; put its files in folders shop/live"
     ):
         timeline.build_timeline(FolderStore(tmp_path), SHOP, timeline.utc_now())

@@ -15,10 +15,10 @@ SERIES = list(itertools.product(PLATFORMS, MARKETS, KINDS))
 NAMES = ("platform", "market", "kind")
 
 
-def found(
+def causes_of(
     changes: dict[tuple, float], seed: int = 1, series=SERIES, noise: float = 1.0, names=NAMES
 ) -> tuple[Cause, ...]:
-    """The causes where the series that fit (None: any) are so many times what is expected, and those beyond 4.3 spreads are anomalous."""
+    """Return the causes after the matching series are multiplied by a factor; anomalous beyond 4.3 spreads."""
     generator = np.random.default_rng(seed)
     expected = np.exp(generator.normal(5, 0.6, len(series)))
     value = expected + noise * np.sqrt(expected) * generator.normal(size=len(series))
@@ -37,25 +37,28 @@ def values(some: tuple[Cause, ...]) -> set[tuple]:
 @pytest.mark.parametrize(
     ("wanted", "named"),
     [
-        ((..., ..., ...), ()), (("pc", ..., ...), (("platform", "pc"),)), ((..., "us", "new"), (("market", "us"), ("kind", "new"))),
-        (("tv", "de", "old"), (("platform", "tv"), ("market", "de"), ("kind", "old"))), ((..., ..., None), (("kind", None),)),
+        ((..., ..., ...), ()),
+        (("pc", ..., ...), (("platform", "pc"),)),
+        ((..., "us", "new"), (("market", "us"), ("kind", "new"))),
+        (("tv", "de", "old"), (("platform", "tv"), ("market", "de"), ("kind", "old"))),
+        ((..., ..., None), (("kind", None),)),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("factor", [0.3, 3])
 def test_the_combination_that_moved_is_the_cause(wanted, named, factor):
-    (one,) = found({wanted: factor})
+    (one,) = causes_of({wanted: factor})
     assert one.values == named
     assert one.explains == pytest.approx(1)
 
 
-def test_two_causes_are_both_named_the_one_that_explains_more_first():
-    one, two = found({("pc", ..., ...): 0.2, ("app", "de", ...): 0.3})
+def test_two_causes_are_found_the_one_that_explains_more_first():
+    one, two = causes_of({("pc", ..., ...): 0.2, ("app", "de", ...): 0.3})
     assert one.values == (("platform", "pc"),)
     assert two.values == (("platform", "app"), ("market", "de"))
     assert one.explains > two.explains
 
 
-def test_small_series_that_moved_with_the_cause_do_not_speak_against_it():
+def test_small_series_that_moved_with_the_cause_support_it():
     expected = np.array([1000.0, 900, 8, 5, 700, 600, 9, 6])
     series = [(platform, f"m{number}") for platform in ("pc", "app") for number in range(4)]
     value = expected * np.array([0.5, 0.5, 0.5, 0.6, 1, 1, 1, 1])
@@ -64,7 +67,7 @@ def test_small_series_that_moved_with_the_cause_do_not_speak_against_it():
     }
 
 
-def test_what_nobody_knows_is_no_cause():
+def test_unknown_values_are_no_cause():
     nothing = np.array([], np.int64)
     assert cause.find_causes(NAMES, [], np.array([]), np.array([]), nothing) == ()
     assert cause.find_causes(("a",), [("x",)], np.array([1.0]), np.array([1.0]), np.array([0])) == ()
@@ -74,7 +77,7 @@ def test_what_nobody_knows_is_no_cause():
 
 @given(st.permutations(range(len(SERIES))), st.integers(0, 20))
 def test_the_order_of_the_series_does_not_matter(order, seed):
-    one = found({("pc", "us", ...): 0.4, (..., ..., "old"): 2.0}, seed)
+    one = causes_of({("pc", "us", ...): 0.4, (..., ..., "old"): 2.0}, seed)
     generator = np.random.default_rng(seed)
     expected = np.exp(generator.normal(5, 0.6, len(SERIES)))
     value = expected + np.sqrt(expected) * generator.normal(size=len(SERIES))
@@ -103,7 +106,7 @@ def test_the_order_of_the_series_does_not_matter(order, seed):
         max_size=12,
     ),
 )
-def test_whatever_the_numbers_what_is_explained_lies_between_nothing_and_all(rows):
+def test_the_explained_share_lies_between_0_and_1_for_all_numbers(rows):
     series = [row[:2] for row in rows]
     affected = np.array([i for i, row in enumerate(rows) if row[4]], np.int64)
     with np.errstate(all="ignore"):
@@ -116,17 +119,17 @@ def test_whatever_the_numbers_what_is_explained_lies_between_nothing_and_all(row
         )
     assert all(0 < one.explains <= 1 + 1e-9 for one in some)
     assert sum(one.explains for one in some) <= 1 + 1e-9
-    assert len(set(values(some))) == len(some) <= cause.MOST_CAUSES
+    assert len(set(values(some))) == len(some) <= cause.MAX_CAUSES
 
 
-def test_many_dimensions_and_series_are_bounded_to_what_can_be_looked_at(monkeypatch):
-    monkeypatch.setattr(cause, "MOST_WORK", 100)
-    some = values(found({("pc", ..., ...): 0.3}))
-    assert 0 < len(some) <= cause.MOST_CAUSES
+def test_the_search_is_bounded_for_many_dimensions_and_series(monkeypatch):
+    monkeypatch.setattr(cause, "MAX_GROUPED_SERIES", 100)
+    some = values(causes_of({("pc", ..., ...): 0.3}))
+    assert 0 < len(some) <= cause.MAX_CAUSES
     assert all(dict(one)["platform"] == "pc" and len(one) == len(NAMES) for one in some)
 
 
-def test_a_cause_is_told_on_a_line_that_ends():
+def test_causes_are_formatted_as_one_line_of_limited_length():
     some = (Cause((("platform", "pc_web"), ("market", None)), 0.83), Cause((), 0.12))
     assert cause.format_causes(some) == "platform=pc_web, market=(null) (83 %); all series (12 %)"
-    assert len(cause.format_causes([Cause((("a", "x" * 200),), 0.1)] * 5)) == cause.MOST_TOLD
+    assert len(cause.format_causes([Cause((("a", "x" * 200),), 0.1)] * 5)) == cause.MAX_TEXT_LENGTH

@@ -1,4 +1,4 @@
-"""Feedback: what it says of events, what it does to later ones, and that it shows in the tables."""
+"""Feedback: its effect on later events, its files, and the tables that show it."""
 
 import json
 from datetime import datetime, timedelta
@@ -20,9 +20,11 @@ START = datetime(2021, 1, 4)
 EARLY, LATE = START + timedelta(days=15), START + timedelta(days=16)
 
 
-def alerts(*said: Feedback, odd: float = 125.0) -> list[tuple[datetime, float, set[str]]]:
-    """The events of views after fifteen quiet days, when both series are far from 100 at two times: when, score, platforms."""
-    detector, found = Detector(SHOP, feedback=said), []
+def alerts(*given: Feedback, odd: float = 125.0) -> list[tuple[datetime, float, set[str]]]:
+    """Return the events of views as (time, score, platforms): two times at which both series are far from 100, after 15
+    days.
+    """
+    detector, found = Detector(SHOP, feedback=given), []
     for hour in range(16 * 24 + 1):
         wall = START + timedelta(hours=hour)
         value = odd if wall in (EARLY, LATE) else 100.0 + wall.hour % 3 - wall.day % 2
@@ -37,58 +39,72 @@ def alerts(*said: Feedback, odd: float = 125.0) -> list[tuple[datetime, float, s
     return found
 
 
-def said(wanted: bool, **more) -> Feedback:
+def feedback_on_views(wanted: bool, **more) -> Feedback:
     return Feedback("views", EARLY, wanted, **more)
 
 
-def test_what_was_not_wanted_loses_severity_later_and_not_before():
+def test_unwanted_events_lower_the_severity_of_later_events_only():
     (first, score, _), (second, again, _) = alerts()
-    less = alerts(said(False))
+    less = alerts(feedback_on_views(False))
     assert less[0] == (first, score, {"pc", "app"})
     assert not less[1:] or (less[1][0] == second and less[1][1] < again)
 
 
-def test_what_was_wanted_gains_severity():
+def test_wanted_events_raise_the_severity_of_later_events():
     (_, score, _), (_, again, _) = alerts()
-    before, after = alerts(said(True))
+    before, after = alerts(feedback_on_views(True))
     assert before[1] == score
     assert after[1] > again
 
 
-def test_it_holds_for_the_series_measure_and_direction_that_are_named():
-    assert alerts(said(False, direction="below")) == alerts()
+def test_feedback_applies_to_its_series_measure_and_direction():
+    assert alerts(feedback_on_views(False, direction="below")) == alerts()
     assert alerts(Feedback("revenue", EARLY, wanted=False)) == alerts()
-    often = [said(False, series=({"platform": "pc"},))] * 6
+    often = [feedback_on_views(False, series=({"platform": "pc"},))] * 6
     assert [platforms for _, _, platforms in alerts(*often)] == [{"pc", "app"}, {"app"}]
     assert [
-        platforms for _, _, platforms in alerts(*[said(False, series=({"platform": "pc", "marketplace": "de"},))] * 6)
+        platforms
+        for _, _, platforms in alerts(
+            *[feedback_on_views(False, series=({"platform": "pc", "marketplace": "de"},))] * 6
+        )
     ] == [{"pc", "app"}] * 2
 
 
-def test_however_often_it_is_said_it_weighs_no_less_than_an_eighth_and_no_more_than_twice():
-    low = feedback.distance_weights([said(False)] * 50, SHOP, [PC], "above")
-    high = feedback.distance_weights([said(True)] * 50, SHOP, [PC], "above")
+def test_repeated_feedback_weighs_between_an_eighth_and_two():
+    low = feedback.distance_weights([feedback_on_views(False)] * 50, SHOP, [PC], "above")
+    high = feedback.distance_weights([feedback_on_views(True)] * 50, SHOP, [PC], "above")
     assert (low.tolist(), high.tolist()) == ([[0.125, 1.0]], [[2.0, 1.0]])
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("", "is no feedback"), ("[]", "is no feedback"), ('{"metricName": "views"}', "timestamp"),
-        ('{"metricName": "clicks", "timestamp": "2021-01-01T00:00:00", "wanted": true}', "no measure 'clicks'; there are views, revenue, missing"),
+        ("", "is not valid feedback"),
+        ("[]", "is not valid feedback"),
+        ('{"metricName": "views"}', "timestamp"),
+        (
+            '{"metricName": "clicks", "timestamp": "2021-01-01T00:00:00", "wanted": true}',
+            "no measure 'clicks'; there are views, revenue, missing",
+        ),
         ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00Z", "wanted": true}', "without a zone"),
-        ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "direction": "up"}', "must be above, below or null"),
-        ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "series": [{"os": "x"}]}', "no dimension 'os'; there are"),
+        (
+            '{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "direction": "up"}',
+            "must be above, below or null",
+        ),
+        (
+            '{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "series": [{"os": "x"}]}',
+            "no dimension 'os'; the dimensions are: platform, marketplace",
+        ),
     ],
-)  # fmt: skip
-def test_a_file_that_says_nothing_is_named_with_what_is_wrong(text, told):
-    with pytest.raises(UserError, match=told):
+)
+def test_an_invalid_file_is_reported_with_its_problem(text, message):
+    with pytest.raises(UserError, match=message):
         feedback.parse(text.encode(), SHOP, "feedback/shop/v1/x.json")
 
 
 @pytest.fixture
 def lake(tmp_path, capsys):
-    """A lake with an event of both series of views, and of missing data."""
+    """Create a lake with an event of both series of views, and an event of missing data."""
     (tmp_path / "shop.yaml").write_text(shop_text())
     lines = ["platform,marketplace,timestamp,views,revenue"]
     for hour in range(16 * 24):
@@ -116,7 +132,7 @@ def ask(lake, capsys, sql: str) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_the_command_marks_an_event_which_shows_in_the_log_and_the_newer_word_counts(lake, capsys):
+def test_feedback_on_an_event_shows_in_the_log_and_the_newest_counts(lake, capsys):
     events = {
         row["metricname"]: row["eventid"]
         for row in ask(lake, capsys, "SELECT metricname, eventid, feedback FROM anomaly_log")
@@ -139,7 +155,7 @@ def test_the_command_marks_an_event_which_shows_in_the_log_and_the_newer_word_co
     ]
 
 
-def test_the_command_marks_series_and_a_rebuild_heeds_it(lake, capsys):
+def test_a_rebuild_applies_feedback_on_series(lake, capsys):
     since = "2021-01-10"
     assert main(["feedback", "--measure", "missing data", "--not-wanted", "--since", since, "--lake", str(lake)]) == 0
     assert (
@@ -169,11 +185,15 @@ def test_the_command_marks_series_and_a_rebuild_heeds_it(lake, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
-    [(["nonsense", "--wanted"], "no event has the id 'nonsense'"), (["--measure", "clicks", "--wanted"], "there is no measure 'clicks'"),
-     (["--measure", "views", "--series", "platform", "--wanted"], "is written NAME=VALUE"), (["--wanted"], "name an event, or a --measure")],
-)  # fmt: skip
-def test_what_cannot_be_meant_is_refused_with_what_would_be_right(lake, capsys, arguments, told):
+    ("arguments", "message"),
+    [
+        (["nonsense", "--wanted"], "no event has the id 'nonsense'"),
+        (["--measure", "clicks", "--wanted"], "there is no measure 'clicks'"),
+        (["--measure", "views", "--series", "platform", "--wanted"], "must be NAME=VALUE"),
+        (["--wanted"], "name an event, or a --measure"),
+    ],
+)
+def test_invalid_arguments_are_rejected_with_what_is_valid(lake, capsys, arguments, message):
     assert main(["feedback", *arguments, "--lake", str(lake)]) in (1, 2)
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not list(lake.glob("feedback/**/*.json"))

@@ -1,4 +1,4 @@
-"""Filters: what of the anomalous series alerts, and how a mistake in them is told."""
+"""Filters: which anomalous series send alerts, and how mistakes in filters are reported."""
 
 from datetime import datetime, timedelta
 
@@ -52,14 +52,15 @@ def places(alerts: str, measure: str = "views", wall: datetime = WALL) -> list[i
         ("{snoozed: [{until: 2026-07-15}]}", []),
         ("{snoozed: [{until: 2026-07-14}]}", [0, 1, 2, 3]),
         (
-            "{snoozed: [{until: 2026-08-01, dimensions: {platform: [pc]}}, {until: 2026-08-01, dimensions: {marketplace: [null]}}]}",
+            "{snoozed: [{until: 2026-08-01, dimensions: {platform: [pc]}}, "
+            "{until: 2026-08-01, dimensions: {marketplace: [null]}}]}",
             [2],
         ),
         ("{snoozed: [{until: 2026-08-01, measures: [revenue]}]}", [0, 1, 2, 3]),
         ("{snoozed: [{until: 2026-08-01, measures: [views], dimensions: {platform: [app]}}]}", [0, 1]),
     ],
 )
-def test_what_passes_the_filters_alerts(alerts, left):
+def test_series_that_pass_the_filters_send_alerts(alerts, left):
     assert places(alerts) == left
 
 
@@ -70,7 +71,7 @@ def test_a_snooze_ends_by_the_set_s_own_calendar():
         assert len(alerting_series(item, "views", wall, SERIES, POINTS)) == left
 
 
-def test_data_that_is_missing_is_no_event_where_all_that_lacks_is_snoozed_in_all_measures():
+def test_missing_data_is_no_event_if_all_missing_series_are_snoozed_for_all_measures():
     def missed(alerts: str) -> list[set[str]]:
         detector, found = Detector(shop(alerts)), []
         for hour in range(15 * 24):
@@ -91,7 +92,7 @@ def test_data_that_is_missing_is_no_event_where_all_that_lacks_is_snoozed_in_all
     assert missed("{snoozed: [{until: 2026-07-20}]}") == [{"app", "pc"}]
 
 
-def test_an_event_is_made_of_the_series_that_pass_and_of_no_other():
+def test_an_event_has_only_the_series_that_pass_the_filters():
     alert = events.build_anomaly_alert(
         shop("{direction: below, dimensions: {platform: [app]}}"), "views", WALL, SERIES, POINTS
     )
@@ -102,7 +103,7 @@ def test_an_event_is_made_of_the_series_that_pass_and_of_no_other():
 
 
 @given(st.lists(st.floats(0, 100) | st.just(np.nan), min_size=4, max_size=4), st.sampled_from(["above", "below"]))
-def test_filters_only_take_away(scores, direction):
+def test_filters_only_remove_series(scores, direction):
     points = POINTS._replace(score=np.array(scores))
     left = alerting_series(
         shop(f"{{direction: {direction}, dimensions: {{platform: [pc]}}}}"), "views", WALL, SERIES, points
@@ -111,7 +112,7 @@ def test_filters_only_take_away(scores, direction):
 
 
 @pytest.mark.parametrize(
-    ("alerts", "told"),
+    ("alerts", "message"),
     [
         (
             "{measures: [clicks]}",
@@ -137,6 +138,6 @@ def test_filters_only_take_away(scores, direction):
         ("{mininumImpact: {views: 1}}", "unknown field .mininumImpact.; known fields: .*minimumImpact"),
     ],
 )
-def test_a_mistake_in_a_filter_is_told(alerts, told):
-    with pytest.raises(UserError, match=told):
+def test_a_mistake_in_a_filter_is_reported(alerts, message):
+    with pytest.raises(UserError, match=message):
         shop(alerts)

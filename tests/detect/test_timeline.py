@@ -1,7 +1,5 @@
-"""The clock decides what is due; odd dates are named and cost nothing; an hour that happens twice is no anomaly."""
+"""The clock decides which intervals are due; intervals with odd dates are reported and are not processed."""
 
-import itertools
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,74 +10,37 @@ from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
 from anomalake.cli.main import main
 from anomalake.dashboards import definition, lake_page
-from anomalake.detect import schedule, timeline
+from anomalake.detect import schedule
 from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import detect
 from anomalake.functions.settings import Settings
-from anomalake.lake import layout, live_data
+from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
-
-NOW = datetime(2026, 3, 2, 12)
-FORMATS = {"P1D": "yyyy-MM-dd"}
-
-
-def metric(
-    frequency: str = "P1D", zone: str = "UTC", *, unix: bool = False, aggregation: str = "SUM", offset: int = 0
-) -> MetricSet:
-    """One measure, no dimensions."""
-    form = "UNIX" if unix else "yyyy-MM-dd HH:mm:ss"
-    folder = "{{yyyyMMdd}}" if frequency == "P1D" else "{{yyyyMMdd}}/{{HHmm}}"
-    return metric_set_yaml.parse(
-        f"name: sales\nfrequency: {frequency}\ntimezone: {zone}\ntimestamp: {{column: at, format: '{form}'}}\ndimensions: []\n"
-        f"measures: [{{name: amount, aggregation: {aggregation}}}]\n"
-        f"source: {{path: 'sales/live/{folder}', format: csv, columns: [at, amount], offset: {offset}}}\n",
-        "sales.yaml",
-    )
-
-
-def write(store, item: MetricSet, rows: dict[datetime, float]) -> None:
-    """One row each, by its wall time."""
-    frame = pd.DataFrame({"at": [f"{wall:%Y-%m-%d %H:%M:%S}" for wall in rows], "amount": list(rows.values())})
-    local_pipeline.write_live_data(frame, item, store)
-
-
-def daily(count: int, last: datetime, level: float = 1000) -> dict[datetime, float]:
-    """Days up to `last`, with a little movement."""
-    return {last - timedelta(days=back): level + 7 * (back * 37 % 11) for back in range(count)}
-
-
-def alerts_of(store) -> list[str]:
-    return [
-        json.loads(json.loads(line)["body"])["timestamp"]
-        for key in store.list(layout.ARCHIVE_FOLDER)
-        for line in store.get(key).data.splitlines()
-    ]
-
+from sales_set import NOW, daily_rows, sales_set, write_rows
 
 # --- the future
 
 
-def test_a_row_in_the_future_is_named_and_moves_nothing():
-    item, store = metric(), ObjectStore.memory()
-    write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
+def test_a_row_in_the_future_is_reported_and_does_not_move_the_detector():
+    item, store = sales_set(), ObjectStore.memory()
+    write_rows(store, item, daily_rows(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert (report.intervals, report.empty_intervals, report.finding_count) == (60, 0, 1)
     assert report.findings[0].where == "sales/live/20360301"
     assert "lies in the future" in report.findings[0].problem
-    assert any("1 folder is out of time (sales/live/20360301)" in note for note in report.notes)
-    write(store, item, {datetime(2026, 3, 2): 9_000.0})
+    assert any("1 folder has a date that cannot be processed (sales/live/20360301)" in note for note in report.notes)
+    write_rows(store, item, {datetime(2026, 3, 2): 9_000.0})
     done, memory = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW + timedelta(days=1), lambda: True)
     assert (done.scored, done.empty, done.alerts, memory.last_processed) == (1, 0, 1, datetime(2026, 3, 2))
     assert [finding.where for finding in done.findings] == ["sales/live/20360301"]
 
 
 def test_a_first_live_run_and_a_rebuild_stay_in_the_present_too(tmp_path, capsys):
-    item, store = metric(), FolderStore(tmp_path / "lake")
-    write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
+    item, store = sales_set(), FolderStore(tmp_path / "lake")
+    write_rows(store, item, daily_rows(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
     done, memory = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW, lambda: True)
     assert (memory.last_processed, len(done.findings)) == (datetime(2026, 3, 1), 1)
     (tmp_path / "sales.yaml").write_text(SALES)
@@ -109,9 +70,9 @@ source: {path: "sales/live/{{yyyyMMdd}}", format: csv, columns: [at, amount]}
 """
 
 
-def test_a_detector_that_an_older_run_moved_into_the_future_says_so():
-    item, store = metric(), ObjectStore.memory()
-    write(store, item, daily(60, datetime(2026, 3, 1)))
+def test_a_state_in_the_future_is_rejected():
+    item, store = sales_set(), ObjectStore.memory()
+    write_rows(store, item, daily_rows(60, datetime(2026, 3, 1)))
     local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     with pytest.raises(
         UserError, match=r"processed intervals up to 2026-03-01 .* is in the future.*`anomalake detect --rebuild`"
@@ -119,19 +80,22 @@ def test_a_detector_that_an_older_run_moved_into_the_future_says_so():
         detect.run_detector(item, Settings(store, (item,), "parquet"), datetime(2026, 2, 1), lambda: True)
 
 
-def test_live_data_that_is_not_due_at_all_is_one_clear_message():
-    item, store = metric(), ObjectStore.memory()
-    write(store, item, {datetime(2026, 3, 2): 310.0})
+def test_live_data_that_is_not_due_is_one_clear_message():
+    item, store = sales_set(), ObjectStore.memory()
+    write_rows(store, item, {datetime(2026, 3, 2): 310.0})
     with pytest.raises(
         UserError,
-        match=r"'sales' can be scored yet: left for later: the interval 2026-03-02 00:00:00 \(UTC\) is due at 2026-03-03",
+        match=r"'sales' can be scored yet: left for later: "
+        r"the interval 2026-03-02 00:00:00 \(UTC\) is due at 2026-03-03",
     ):
         local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
 
 
 def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tmp_path, monkeypatch):
-    item, store = metric(), FolderStore(tmp_path / "lake")
-    write(store, item, daily(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0, datetime(1970, 1, 1): 5.0})
+    item, store = sales_set(), FolderStore(tmp_path / "lake")
+    write_rows(
+        store, item, daily_rows(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0, datetime(1970, 1, 1): 5.0}
+    )
     local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     windows = []
     original = definition.fit_window
@@ -147,32 +111,34 @@ def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tm
 
 @pytest.mark.parametrize("offset", [0, 7200])
 def test_an_interval_is_scored_once_it_has_ended_and_its_offset_has_passed(offset):
-    item, store = metric(offset=offset), ObjectStore.memory()
-    write(store, item, daily(90, datetime(2026, 3, 1)) | {datetime(2026, 3, 2): 310.0})
+    item, store = sales_set(offset=offset), ObjectStore.memory()
+    write_rows(store, item, daily_rows(90, datetime(2026, 3, 1)) | {datetime(2026, 3, 2): 310.0})
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert (report.intervals, report.alerts) == (90, 0)
     due = "00:00:00" if offset == 0 else "02:00:00"
     assert report.notes == (
-        f"left for later: the interval 2026-03-02 00:00:00 (UTC) is due at 2026-03-03 {due} UTC; its data is not complete yet",
+        f"left for later: the interval 2026-03-02 00:00:00 (UTC) is due at 2026-03-03 {due} UTC; "
+        "its data is not complete yet",
     )
-    write(store, item, {datetime(2026, 3, 2): 1020.0})
+    write_rows(store, item, {datetime(2026, 3, 2): 1020.0})
     chosen, midnight = Settings(store, (item,), "parquet"), datetime(2026, 3, 3)
     assert detect.run_detector(item, chosen, midnight + timedelta(seconds=offset - 1), lambda: True)[0].scored == 0
     done, _ = detect.run_detector(item, chosen, midnight + timedelta(seconds=offset), lambda: True)
     assert (done.scored, done.alerts) == (1, 0)
 
 
-def test_the_live_run_says_what_it_leaves_for_later():
-    item, store = metric("PT1H"), ObjectStore.memory()
-    write(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(10 * 24)})
+def test_the_live_run_reports_intervals_that_are_not_due():
+    item, store = sales_set("PT1H"), ObjectStore.memory()
+    write_rows(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(10 * 24)})
     done, _ = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW + timedelta(minutes=20), lambda: True)
     assert done.notes == (
-        "left for later: the interval 2026-03-02 12:00:00 (UTC) is due at 2026-03-02 13:00:00 UTC; its data is not complete yet",
+        "left for later: the interval 2026-03-02 12:00:00 (UTC) is due at 2026-03-02 13:00:00 UTC; "
+        "its data is not complete yet",
     )
 
 
 def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys):
-    rows = [("a", start, value) for start, value in daily(40, datetime(2026, 3, 1)).items()]
+    rows = [("a", start, value) for start, value in daily_rows(40, datetime(2026, 3, 1)).items()]
     rows += [("a", datetime(2026, 3, 2), 310.0), ("a", datetime(2036, 3, 1), 5.0)]
     pd.DataFrame(rows, columns=["series", "timestamp", "value"]).to_csv(tmp_path / "in.csv", index=False)
     given = [
@@ -200,23 +166,23 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
     "odd", [datetime(1970, 1, 1), datetime(1999, 12, 31), datetime(2000, 1, 1), datetime(2001, 1, 1)]
 )
 @pytest.mark.parametrize("frequency", ["P1D", "PT1H", "PT5M"])
-def test_one_very_old_row_is_named_and_costs_nothing(odd, frequency):
-    item, store = metric(frequency), ObjectStore.memory()
+def test_one_very_old_row_is_reported_and_not_processed(odd, frequency):
+    item, store = sales_set(frequency), ObjectStore.memory()
     step = intervals.INTERVAL_LENGTHS[frequency]
     rows = {datetime(2026, 2, 27) - step * back: 100.0 + back % 7 for back in range(240)}
-    write(store, item, rows | {odd: 100.0})
+    write_rows(store, item, rows | {odd: 100.0})
     report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     assert (report.intervals, report.empty_intervals, report.finding_count) == (240, 0, 1)
     assert report.findings[0].where.startswith(f"sales/live/{odd:%Y%m%d}")
     alone = ObjectStore.memory()
-    write(alone, item, rows)
+    write_rows(alone, item, rows)
     local_pipeline.run_backtest(item, alone, (item,), "parquet", NOW)
     results = [[(key, one.get(key).data) for key in one.list("anomalyResults")] for one in (store, alone)]
     assert results[0] == results[1]
 
 
 def test_the_intervals_that_are_processed_grow_with_the_data_and_not_with_the_time_that_it_spans():
-    item = metric("PT5M")
+    item = sales_set("PT5M")
     years = [datetime(year, 1, 1) for year in (2001, 2006, 2012, 2020)]
     walked = list(schedule.intervals_to_process(item, datetime(2000, 12, 31, 23, 55), datetime(2026, 1, 1), years))
     assert set(years) <= set(walked)
@@ -225,7 +191,7 @@ def test_the_intervals_that_are_processed_grow_with_the_data_and_not_with_the_ti
 
 
 def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_that_is_processed_whole(monkeypatch):
-    item = metric("PT1H")
+    item = sales_set("PT1H")
     rows = {datetime(2025, 1, 1) + timedelta(hours=hour): 100.0 + hour % 24 for hour in range(40 * 24)}
     rows |= {datetime(2025, 7, 1) + timedelta(hours=hour): 120.0 + hour % 24 for hour in range(40 * 24)}
     rows[datetime(2025, 8, 5, 3)] = 900.0
@@ -233,7 +199,7 @@ def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_tha
     for edge in (schedule.GAP_EDGE, timedelta(days=1000)):
         monkeypatch.setattr(schedule, "GAP_EDGE", edge)
         store = ObjectStore.memory()
-        write(store, item, rows)
+        write_rows(store, item, rows)
         report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
         kept.append((report._replace(notes=()), [(key, store.get(key).data) for key in store.list("anomalyResults")]))
         assert bool(report.notes) == (edge == timedelta(days=30))
@@ -241,113 +207,14 @@ def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_tha
 
 
 def test_a_live_run_after_years_of_silence_processes_the_ends_of_the_gap_only():
-    item, store = metric("PT5M"), ObjectStore.memory()
-    write(store, item, {datetime(2020, 1, 1) + timedelta(minutes=5 * n): 100.0 for n in range(600)})
+    item, store = sales_set("PT5M"), ObjectStore.memory()
+    write_rows(store, item, {datetime(2020, 1, 1) + timedelta(minutes=5 * n): 100.0 for n in range(600)})
     chosen = Settings(store, (item,), "parquet")
     detect.run_detector(item, chosen, datetime(2020, 1, 3, 3), lambda: True)
     done, memory = detect.run_detector(item, chosen, NOW, lambda: True)
     assert memory.last_processed == NOW - timedelta(minutes=5)
     assert 0 < done.empty <= 60 * 288 + 10
     assert done.due == 0
-
-
-# --- an hour that happens twice
-
-ZONES = {  # the zone, and the first instant (UTC) of the first occurrence of the repeated hour
-    "America/New_York": datetime(2025, 11, 2, 5),
-    "Europe/Berlin": datetime(2025, 10, 26, 0),
-    "Europe/Chisinau": datetime(2020, 10, 24, 23),
-    "Australia/Lord_Howe": datetime(2025, 4, 5, 14, 30),
-    "Atlantic/Azores": datetime(2025, 10, 26, 0),
-    "Asia/Beirut": datetime(2025, 10, 25, 20),
-}
-
-
-def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[datetime, float] | None = None) -> None:
-    """A row every five minutes, of 100, and of 130 in two local hours: whole local days, up to two after the change."""
-    step, midnight = timedelta(minutes=5), intervals.Clock("P1D", item.timezone)
-    first, end = midnight.start(around - timedelta(days=days)), midnight.end(midnight.start(around + timedelta(days=2)))
-    instants = [first + step * number for number in range((end - first) // step)]
-    moments = [
-        str(int((instant - datetime(1970, 1, 1)).total_seconds()))
-        if item.clock.absolute
-        else f"{intervals.to_wall_time(instant, item.timezone):%Y-%m-%d %H:%M:%S}"
-        for instant in instants
-    ]
-    locals_ = [intervals.to_wall_time(instant, item.timezone).hour for instant in instants]
-    shaped = [
-        (130 if hour in (8, 9) else 100) * (factor or {}).get(item.start(instant), 1)
-        for instant, hour in zip(instants, locals_, strict=True)
-    ]
-    local_pipeline.write_live_data(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
-
-
-@pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("frequency", ["P1D", "PT1H", "PT10M"])
-@pytest.mark.parametrize("aggregation", ["SUM", "AVG"])
-@pytest.mark.parametrize("unix", [False, True])
-def test_no_clock_change_is_an_anomaly(tmp_path, zone, frequency, aggregation, unix):
-    item = metric(frequency, zone, unix=unix, aggregation=aggregation)
-    store = FolderStore(tmp_path)
-    feed(store, item, ZONES[zone], days=26 if frequency == "P1D" else 12)
-    report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-    assert (report.alerts, report.finding_count) == (0, 0)
-    assert report.intervals > 13
-
-
-@pytest.mark.parametrize(("factor", "found"), [(10, 1), (0, 1), (1.0, 0), (0.5, 0)])
-def test_in_the_repeated_hour_many_times_the_usual_and_nothing_are_anomalies_and_single_data_is_not(factor, found):
-    item, store = metric("PT1H", "America/New_York"), ObjectStore.memory()
-    first = ZONES["America/New_York"]
-    feed(store, item, first, days=12, factor={first: factor})
-    report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-    assert report.alerts == found
-    assert alerts_of(store) == ["2025-11-02T05:00Z[UTC]"] * found
-
-
-@pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("path", ["sales/live/{{yyyyMMdd}}/{{HHmm}}", "sales/live/{{yyyyMMddHHmm}}"])
-def test_absolute_timestamps_keep_both_hours_apart_in_tables_and_views(tmp_path, zone, path):
-    frequency = "PT10M" if "Lord" in zone else "PT1H"
-    text = metric(frequency, zone, unix=True)
-    assert text.source is not None
-    item = metric_set_yaml.parse(
-        f"name: sales\nfrequency: {frequency}\ntimezone: {zone}\ntimestamp: {{column: at, format: UNIX}}\ndimensions: []\n"
-        f"measures: [{{name: amount, aggregation: SUM}}]\nsource: {{path: '{path}', format: csv, columns: [at, amount]}}\n",
-        "sales.yaml",
-    )
-    store, first = FolderStore(tmp_path), ZONES[zone]
-    second = first + (timedelta(minutes=30) if "Lord" in zone else timedelta(hours=1))
-    feed(store, item, first, days=8, factor={second: 3})
-    report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-    assert alerts_of(store) == [f"{second:%Y-%m-%dT%H:%M}Z[UTC]"]
-    assert report.alerts == 1
-    connection = duckdb_catalog.connect(tmp_path, [item])
-    live_rows = connection.sql('SELECT "timestamp", amount, "date" FROM anomalies_with_live ORDER BY 1').fetchall()
-    seen = connection.sql('SELECT "timestamp", value, "date" FROM metrics_with_band ORDER BY 1').fetchall()
-    assert live_rows == seen
-    assert all(f"{start:%Y-%m-%d}" == date for start, _, date in live_rows)
-    values = {start: value for start, value, _ in live_rows}
-    rows = 2 if frequency == "PT10M" else 12
-    assert (values[first], values[second]) == (100.0 * rows, 300.0 * rows)
-    assert len(values) == len(live_rows)
-    assert {later - earlier for earlier, later in itertools.pairwise(values)} == {intervals.INTERVAL_LENGTHS[frequency]}
-
-
-def test_folders_of_an_hour_that_clocks_skip_are_named():
-    item, store = metric("PT1H", "America/New_York"), ObjectStore.memory()
-    write(store, item, {datetime(2025, 3, 8) + timedelta(hours=hour): 100.0 for hour in range(24)})
-    store.put("sales/live/20250309/0200/data.csv", b"at,amount\n2025-03-09 02:00:00,1\n")
-    found = timeline.build_timeline(store, item, NOW)
-    assert [str(finding) for finding in found.findings] == [
-        "sales/live/20250309/0200: the interval never happened in America/New_York: clocks skipped it; its files are not read"
-    ]
-
-
-def test_an_alert_in_the_second_hour_is_filed_under_it_where_timestamps_are_absolute():
-    instant = datetime(2025, 11, 2, 6, 20)
-    assert metric("PT1H", "America/New_York", unix=True).start(instant) == datetime(2025, 11, 2, 6)
-    assert metric("PT1H", "America/New_York").start(instant) == datetime(2025, 11, 2, 5)
 
 
 def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monkeypatch):
@@ -363,8 +230,8 @@ def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monk
 
 
 def test_the_work_of_a_live_run_is_the_same_whatever_lies_before():
-    item, store = metric("PT1H"), ObjectStore.memory()
-    write(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(1, 300)})
+    item, store = sales_set("PT1H"), ObjectStore.memory()
+    write_rows(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(1, 300)})
     chosen = Settings(store, (item,), "parquet")
     detect.run_detector(item, chosen, NOW, lambda: True)
     listed = []

@@ -1,4 +1,4 @@
-"""The alert: both generations, and every trap of its JSON."""
+"""Alerts: both generations of the JSON, and invalid JSON of every kind."""
 
 import json
 from datetime import datetime
@@ -83,7 +83,7 @@ def test_two_alert_configurations_share_the_event_id():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"anomalyScore": 101}, "anomalyScore: 101 must be from 0 to 100"),
         ({"anomalyScore": "high"}, "anomalyScore"),
@@ -95,8 +95,8 @@ def test_two_alert_configurations_share_the_event_id():
         ({"anomalyScore": 10**400}, r"not an alert: Number out of range - at `\$.anomalyScore`"),
     ],
 )
-def test_invalid_field_is_named(change, told):
-    with pytest.raises(AlertError, match=told):
+def test_invalid_field_is_named(change, message):
+    with pytest.raises(AlertError, match=message):
         alerts.parse(alert_body(**change))
 
 
@@ -162,13 +162,13 @@ def test_series_with_a_dimension_under_both_names_is_rejected():
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (alert_body("clicks"), "has no measure 'clicks'; it has views, revenue"),
         (alert_body(series=[({"country": "de"}, 1)]), "has no dimension 'country'; it has platform, marketplace"),
         (alert_body(contributions={"country": {"de": 100}}), "has no dimension 'country'"),
     ],
 )
-def test_unknown_measure_or_dimension_is_named(shop, body, told):
-    with pytest.raises(AlertError, match=told):
+def test_unknown_measure_or_dimension_is_named(shop, body, message):
+    with pytest.raises(AlertError, match=message):
         match_to_metric_set(alerts.parse(body), shop)

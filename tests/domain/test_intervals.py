@@ -1,4 +1,4 @@
-"""Intervals on a wall clock that is set twice a year."""
+"""Intervals on a wall clock that changes twice a year, and date patterns."""
 
 from datetime import datetime, timedelta
 from zoneinfo import available_timezones
@@ -126,10 +126,10 @@ def test_text_between_two_parts_of_a_folder_date_is_quoted_in_the_pattern():
         ("live/{{yyyyMMdd}}/{{HHmm}}", ("live/", "yyyyMMdd", "")),
         ("live/dt={{yyyy}}/{{MM}}/{{dd}}-x/y/{{HH}}", ("live/dt=", "yyyy/MM/dd", "-x")),
         ("live/{{yyyy-MM-dd}}2 /{{HHmm}}", ("live/", "yyyy-MM-dd", "2 ")),
-        ("live/{{yyyyMMdd}}/_{{HHmm}}", None),  # engines would not look into it
+        ("live/{{yyyyMMdd}}/_{{HHmm}}", None),  # engines ignore folders whose names begin with _
         ("live/{{yyyyMMdd}}/{{HHmm}}/.in", None),
-        ("live/{{yyyyMMddHHmm}}", None),  # no folder of a day
-        ("live/{{yyyyMMdd}}", None),  # it is the interval's own
+        ("live/{{yyyyMMddHHmm}}", None),  # there is no day folder
+        ("live/{{yyyyMMdd}}", None),  # it is the folder of the interval
         ("live/{{yyyyMMddHH}}/{{mm}}", None),
     ],
 )

@@ -1,4 +1,4 @@
-"""A metric set: what its YAML may say, and what a mistake is told."""
+"""Metric sets: valid YAML, and the error for each mistake."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_metric_set_has_defaults_for_omitted_fields():
 
 
 @pytest.mark.parametrize(
-    ("field", "line", "told"),
+    ("field", "line", "message"),
     [
         ("name", "name: Shop", r"name: 'Shop' must be a letter a-z"),
         ("frequency", "frequency: PT2H", r"frequency: 'PT2H' must be P1D, PT1H, PT10M or PT5M"),
@@ -80,14 +80,14 @@ def test_metric_set_has_defaults_for_omitted_fields():
         ("name", "name: shop\nmapping: {metricName: 1, timestamp: t}", r"mapping\[...\]: Expected `str`"),
     ],
 )
-def test_error_names_file_field_and_allowed_values(field, line, told):
-    with pytest.raises(UserError, match=told) as caught:
+def test_error_names_file_field_and_allowed_values(field, line, message):
+    with pytest.raises(UserError, match=message) as caught:
         metric_set_yaml.parse(shop_text(**{field: line}), "shop.yaml")
     assert str(caught.value).startswith("shop.yaml: ")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"', "path: shop/live", "contains no date"),
         (
@@ -137,13 +137,13 @@ def test_error_names_file_field_and_allowed_values(field, line, told):
         ("format: csv", "format: csv\n  offset: 500000", "source.offset: 500000 must be from 0 to 432000"),
     ],
 )
-def test_error_in_the_source_is_reported(old, new, told):
-    with pytest.raises(UserError, match=told):
+def test_error_in_the_source_is_reported(old, new, message):
+    with pytest.raises(UserError, match=message):
         metric_set_yaml.parse(shop_text().replace(old, new), "shop.yaml")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         (
             "views, aggregation",
@@ -167,8 +167,8 @@ def test_error_in_the_source_is_reported(old, new, told):
         ),
     ],
 )
-def test_former_name_must_lead_to_one_measure_or_dimension(old, new, told):
-    with pytest.raises(UserError, match=told):
+def test_former_name_must_lead_to_one_measure_or_dimension(old, new, message):
+    with pytest.raises(UserError, match=message):
         metric_set_yaml.parse(shop_text().replace(old, new, 1), "shop.yaml")
 
 
@@ -225,7 +225,7 @@ def test_series_keys_are_equal_only_if_the_values_are_equal(one, other):
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("alerts/{{yyyyMMdd}}/{{HHmm}}", "a reserved folder of the lake"),
         ("athena-results/live/{{yyyyMMdd}}/{{HHmm}}", "a reserved folder of the lake"),
@@ -235,8 +235,8 @@ def test_series_keys_are_equal_only_if_the_values_are_equal(one, other):
         ("shop/./live/{{yyyyMMdd}}/{{HHmm}}", "a folder named '.'"),
     ],
 )
-def test_source_path_in_a_reserved_folder_or_with_special_characters_is_rejected(path, told):
-    with pytest.raises(UserError, match=re.escape(told)):
+def test_source_path_in_a_reserved_folder_or_with_special_characters_is_rejected(path, message):
+    with pytest.raises(UserError, match=re.escape(message)):
         metric_set_yaml.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
 
 

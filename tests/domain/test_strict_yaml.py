@@ -1,4 +1,4 @@
-"""YAML and JMESPath that blow up: refused in words that fit on a screen, by work that does not grow with what they blow up to."""
+"""YAML and JMESPath that expand to large values: rejected with a short message, without expanding them."""
 
 import json
 
@@ -12,7 +12,7 @@ DOUBLING = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" 
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (f"version: {'9' * 5_000}", "line 1: a number has 5,000 characters; the limit is 40"),
         (f"version: 0x{'f' * 50_000}", "line 1: a number has 50,002 characters"),
@@ -41,10 +41,10 @@ DOUBLING = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" 
         ("", "contains no metric set"),
     ],
 )
-def test_file_that_expands_beyond_the_limits_is_rejected_with_a_short_message(text, told):
+def test_file_that_expands_beyond_the_limits_is_rejected_with_a_short_message(text, message):
     with pytest.raises(UserError) as caught:
         metric_set_yaml.parse(text, "shop.yaml")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 500
     assert str(caught.value).startswith("shop.yaml: ")
 
@@ -61,7 +61,8 @@ def test_work_grows_linearly_with_the_number_of_fields():
 def test_alias_can_be_used_several_times():
     text = (
         shop_text()
-        + "alerts: {snoozed: [{until: &day 2026-08-01, measures: &all [views, revenue]}, {until: *day, measures: *all}]}\n"
+        + "alerts: {snoozed: [{until: &day 2026-08-01, measures: &all [views, revenue]}, "
+        + "{until: *day, measures: *all}]}\n"
     )
     first, second = metric_set_yaml.parse(text, "shop.yaml").alerts.snoozed
     assert first == second

@@ -1,6 +1,7 @@
-"""`make fuzz`: gives the fuzzer the tests' events to begin with, and a time: `PYTHONPATH=tests/support python tests/fuzz/run.py SECONDS`.
+"""`make fuzz`: runs the fuzzer for a number of seconds. Its first inputs are the events of the tests.
 
-What broke a promise of `target.py` is kept beside this file, its path is printed, and the exit status is 1.
+Usage: `PYTHONPATH=tests/support python tests/fuzz/run.py SECONDS`. An input that violates a rule of `target.py` is
+saved in this folder, its path is printed, and the exit status is 1.
 """
 
 import importlib.util
@@ -21,7 +22,7 @@ HERE = Path(__file__).parent
 
 
 def words(inner: Any) -> Iterator[str]:
-    """The field names and texts of an event, of which the fuzzer makes others."""
+    """The field names and texts of an event, from which the fuzzer makes new ones."""
     if isinstance(inner, dict):
         yield from inner
     for part in inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ():
@@ -31,11 +32,12 @@ def words(inner: Any) -> Iterator[str]:
 
 
 def main(seconds: int) -> int:
-    """The exit status: 0, or 1 where something was found."""
+    """Run the fuzzer. Returns the exit status: 0, or 1 if it found an error."""
     if importlib.util.find_spec("atheris") is None:
         python = f"Python {platform.python_version()} on {platform.machine()} {platform.system()}"
         sys.stderr.write(
-            f"atheris, the fuzzer, has wheels for Python 3.11 and 3.13 on x86_64 Linux only (.ci/fuzz.txt); this is {python}\n"
+            "atheris, the fuzzer, has wheels for Python 3.11 and 3.13 on x86_64 Linux only (.ci/fuzz.txt); "
+            f"this is {python}\n"
         )
         return 1
     bodies = [alert_body(), *map(event_text, hostile_events.SERVICE_EVENTS)]
@@ -65,7 +67,7 @@ def main(seconds: int) -> int:
             check=False,
         )
     for kept in sorted(set(HERE.iterdir()) - before - {HERE / "__pycache__"}):
-        sys.stderr.write(f"kept: {kept}\n")
+        sys.stderr.write(f"saved: {kept}\n")
     return int(run.returncode != 0)
 
 

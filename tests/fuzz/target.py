@@ -1,7 +1,8 @@
-"""What `make fuzz` drives: all that reads an alert, and both formats.
+"""The target of `make fuzz`: all code that reads an alert, and both table formats.
 
-A body is refused with the errors that say so and with no others; or its alerts can be written in both formats, read again, and are the same.
-`PYTHONPATH=tests/support python tests/fuzz/target.py FILE` does it once, with a file that was kept.
+Two rules hold for every body. It is rejected with `AlertError` or `UserError` and no other error; or its alerts are the
+same after writing and reading them in both formats. `PYTHONPATH=tests/support python tests/fuzz/target.py FILE` checks
+a saved file.
 """
 
 import copy
@@ -24,7 +25,7 @@ SETS = hostile_events.metric_sets()
 
 
 def body_of(data: bytes) -> str:
-    """The bytes as a text, unpaired surrogates among it."""
+    """The bytes as text, which can contain unpaired surrogates."""
     try:
         return data.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
@@ -32,7 +33,7 @@ def body_of(data: bytes) -> str:
 
 
 def read_and_write(data: bytes) -> None:
-    """Raise where one of the two above does not hold."""
+    """Raise an error if one of the two rules is violated."""
     try:
         routed = [
             (alert, find_metric_set(alert.anomaly_detector_arn, SETS)) for alert in sources.read(body_of(data), SETS)
@@ -52,7 +53,7 @@ def read_and_write(data: bytes) -> None:
 
 
 def mutated(data: bytes, most: int, seed: int) -> bytes:
-    """By turns other bytes, and, where the body is JSON, another part of it or a wrong value at one of its places."""
+    """In turn, random bytes, and (in JSON) an invalid value or another part of the body at a random path."""
     rng = random.Random(seed)
     try:
         event = json.loads(data) if seed % 2 else None

@@ -1,4 +1,4 @@
-"""CloudWatch: an alarm on an anomaly band, in its three forms."""
+"""CloudWatch: an alarm on an anomaly detection band, in its three message formats."""
 
 import json
 
@@ -97,7 +97,8 @@ def test_alert_without_points_has_the_time_of_the_state_change_and_no_values():
 def test_direction_needs_only_one_bound():
     message = event("cloudwatch_sns")
     message["NewStateReason"] = (
-        "Thresholds Crossed: 1 of the last 1 datapoints [3.5 (22/11/25 00:57:00)] was less than the lower thresholds [4.0]."
+        "Thresholds Crossed: 1 of the last 1 datapoints [3.5 (22/11/25 00:57:00)] was less than "
+        "the lower thresholds [4.0]."
     )
     (alert,) = read(message)
     (series,) = alert.impacted_metric.relevant_time_series
@@ -230,7 +231,7 @@ ALL = "Service, Stage, LoadBalancer, metric_namespace, metric_statistic, metric_
 
 
 def another(change):
-    """The same alarm, changed and with a name of its own."""
+    """The same alarm with another name and with changes."""
     made = event()
     made["resources"] = [f"{ARN}-2"]
     made["detail"]["alarmName"] += "-2"

@@ -1,4 +1,4 @@
-"""AWS Cost Anomaly Detection: money becomes per cent, and messages about one anomaly are one event."""
+"""AWS Cost Anomaly Detection: amounts become percentages, and messages about the same anomaly are one event."""
 
 import json
 import re
@@ -21,7 +21,7 @@ MONITOR = "arn:aws:ce::111122223333:anomalymonitor/3f1c9a52-77de-4f60-9d1b-2b8c0
 
 
 def detail():
-    """The anomaly as SNS sends it, with the money that EventBridge tells."""
+    """The anomaly in the format of SNS, with the amounts of the EventBridge event."""
     return json.loads(event_text("cost_eventbridge"))["detail"]
 
 

@@ -1,4 +1,4 @@
-"""What alerts are wrapped in: each wrapping, and wrappings of wrappings, give the events inside; what is no wrapping stays what it is."""
+"""Envelopes: each kind, and nested ones, give the events inside; an event without an envelope stays unchanged."""
 
 import base64
 import json
@@ -126,11 +126,20 @@ def test_empty_response_has_no_events(body):
 @pytest.mark.parametrize(
     "event",
     [
-        {"Records": []}, {"Records": [{"s3": {}}]}, {"hits": 3}, {"hits": {"hits": [{"a": 1}]}}, {"Anomalies": [{"a": 1}]}, {"Anomalies": "many"},
-        {"requestContext": {}, "body": "x"}, {"requestContext": {"http": {}}, "body": "%%%", "isBase64Encoded": True}, {"body": ONE},
-        {"eventSource": "s3.amazonaws.com", "body": ONE}, {"detail-type": "x", "source": "aws.ec2", "detail": {}}, {"Message": ONE},
+        {"Records": []},
+        {"Records": [{"s3": {}}]},
+        {"hits": 3},
+        {"hits": {"hits": [{"a": 1}]}},
+        {"Anomalies": [{"a": 1}]},
+        {"Anomalies": "many"},
+        {"requestContext": {}, "body": "x"},
+        {"requestContext": {"http": {}}, "body": "%%%", "isBase64Encoded": True},
+        {"body": ONE},
+        {"eventSource": "s3.amazonaws.com", "body": ONE},
+        {"detail-type": "x", "source": "aws.ec2", "detail": {}},
+        {"Message": ONE},
     ],
-)  # fmt: skip
+)
 def test_event_that_resembles_an_envelope_is_not_opened(event):
     body = json.dumps(event)
     assert sources.split_message(body) == [body]
@@ -179,9 +188,35 @@ def test_get_anomalies_gives_the_same_alerts_as_the_events():
     assert second.event_id == "another"
 
 
-@given(st.recursive(st.none() | st.integers() | st.text(max_size=4), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-    st.sampled_from(["Message", "TopicArn", "Records", "body", "requestContext", "http", "hits", "_source", "Anomalies", "detail", "source", "x"]),
-    inner, max_size=4), max_leaves=12))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "Message",
+                        "TopicArn",
+                        "Records",
+                        "body",
+                        "requestContext",
+                        "http",
+                        "hits",
+                        "_source",
+                        "Anomalies",
+                        "detail",
+                        "source",
+                        "x",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
 def test_split_raises_only_alert_error_and_is_idempotent(event):
     for body in sources.split_message(json.dumps(event)):
         try:

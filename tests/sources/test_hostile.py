@@ -1,4 +1,8 @@
-"""What nobody should send to the ingest function: nothing raises, costs much, leaves the lake's prefixes or gets lost (`hostile`, `bounded`)."""
+"""Hostile events to the ingest function.
+
+None raises an error, exceeds the limits, writes outside the lake's prefixes or is lost. `hostile` creates the events,
+`bounded` sends them under limits.
+"""
 
 import json
 import os
@@ -18,7 +22,7 @@ LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the l
 
 @pytest.fixture
 def environment(tmp_path, s3_endpoint):
-    """What the function is set to: metric sets for every source, and people who are told of what scores 90 or more."""
+    """Environment of the function: metric sets for every source, and notifications for scores of 90 or more."""
     folder = tmp_path / "sets"
     folder.mkdir()
     for name, text in hostile_events.METRIC_SETS.items():
@@ -32,7 +36,7 @@ def environment(tmp_path, s3_endpoint):
     sns = boto3.client(
         "sns", endpoint_url=s3_endpoint, region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s"
     )
-    told = {
+    notification = {
         "ANOMALAKE_TOPIC_ARN": sns.create_topic(Name="hostile")["TopicArn"],
         "ANOMALAKE_NOTIFY_SCORE": "90",
         "AWS_ENDPOINT_URL": s3_endpoint,
@@ -42,26 +46,29 @@ def environment(tmp_path, s3_endpoint):
         "PYTHONDONTWRITEBYTECODE": "1",
         "ANOMALAKE_METRIC_SETS": str(folder),
     }
-    return {**os.environ, **keys, **told, **paths}
+    return {**os.environ, **keys, **notification, **paths}
 
 
 @LINUX
 @pytest.mark.parametrize(("where", "form"), [("folder", "csv"), ("memory://", "parquet")])
-def test_thousands_of_hostile_events_are_filed_or_kept_with_a_true_reason_within_two_seconds_and_200_mb_each(
+def test_hostile_events_are_stored_or_quarantined_with_a_true_reason_within_two_seconds_and_200_mb_each(
     environment, tmp_path, where, form
 ):
     lake = str(tmp_path / "lake") if where == "folder" else where
     run = subprocess.run(
         [sys.executable, TOP / "tests/support/bounded.py", lake],
-        env=environment | {"ANOMALAKE_LAKE": lake, "ANOMALAKE_FORMAT": form}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=environment | {"ANOMALAKE_LAKE": lake, "ANOMALAKE_FORMAT": form},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     lines = run.stdout.rstrip("\n").split("\n")
     faults = [line for line in lines if line.startswith("FAULT")]
     assert not faults, f"{len(faults)} faults, the first:\n" + "\n".join(faults[:20])
-    assert run.returncode == 0, f"it ended with {run.returncode} at {run.stderr[-2000:]}"
+    assert run.returncode == 0, f"exit status {run.returncode} at {run.stderr[-2000:]}"
     assert int(lines.pop().removeprefix("DELIVERED ")) > 5_000
     assert all(isinstance(json.loads(line), dict) for line in lines), (
-        "what the function writes to its log is one object a line"
+        "each line of the function's log is one JSON object"
     )
     assert {path.name for path in tmp_path.iterdir()} == ({"sets", "lake"} if where == "folder" else {"sets"})
 

@@ -27,7 +27,7 @@ EVENT = {
 
 
 def mapped(name="shop", **mapping):
-    """The shop with a mapping; each keyword replaces or adds a field."""
+    """The metric set of the shop with a mapping. Each keyword replaces or adds a field."""
     fields = {
         "metricName": "kind == 'anomaly' && metric",
         "timestamp": "at",
@@ -138,11 +138,21 @@ def test_report_time_can_be_mapped(at):
     [
         lambda body: {"TopicArn": "t", "Message": body, "Timestamp": "2026-07-14T12:00:00.500Z"},
         lambda body: {"Records": [{"Sns": {"Message": body, "Timestamp": "2026-07-14T12:00:00.500Z"}}]},
-        lambda body: {"source": "shop", "detail-type": "x", "detail": json.loads(body), "time": "2026-07-14T12:00:00.500Z"},
-        lambda body: {"TopicArn": "t", "Timestamp": "2027-01-01T00:00:00Z", "Message": json.dumps(
-            {"source": "shop", "detail-type": "x", "detail": json.loads(body), "time": "2026-07-14T12:00:00.500Z"})},
+        lambda body: {
+            "source": "shop",
+            "detail-type": "x",
+            "detail": json.loads(body),
+            "time": "2026-07-14T12:00:00.500Z",
+        },
+        lambda body: {
+            "TopicArn": "t",
+            "Timestamp": "2027-01-01T00:00:00Z",
+            "Message": json.dumps(
+                {"source": "shop", "detail-type": "x", "detail": json.loads(body), "time": "2026-07-14T12:00:00.500Z"}
+            ),
+        },
     ],
-)  # fmt: skip
+)
 def test_report_time_comes_from_the_innermost_envelope_by_default(wrap):
     assert read(wrap(json.dumps(EVENT)))[0].reported_at == "2026-07-14T12:00:00.500Z"
     assert (
@@ -180,7 +190,7 @@ def test_all_matching_mappings_read_an_event_and_a_failure_does_not_affect_the_o
 
 
 @pytest.mark.parametrize(
-    ("event", "more", "told"),
+    ("event", "more", "message"),
     [
         (
             {**EVENT, "kind": "other"},
@@ -213,6 +223,6 @@ def test_all_matching_mappings_read_an_event_and_a_failure_does_not_affect_the_o
         (EVENT, {"direction": "nosuch(score)"}, "direction: 'nosuch.*' cannot be evaluated: Unknown function"),
     ],
 )
-def test_event_that_no_mapping_can_read_is_rejected_with_the_reason(event, more, told):
-    with pytest.raises(AlertError, match=told):
+def test_event_that_no_mapping_can_read_is_rejected_with_the_reason(event, more, message):
+    with pytest.raises(AlertError, match=message):
         read(event, mapped(**more))

@@ -1,4 +1,4 @@
-"""OpenSearch anomaly detection: a result document gives an alert for each feature that has a share in it."""
+"""OpenSearch anomaly detection: a result document gives an alert for each feature that contributes to the anomaly."""
 
 import json
 

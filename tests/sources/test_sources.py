@@ -1,4 +1,4 @@
-"""All sources together: which events have a home, and that nothing hostile gets through."""
+"""All sources together: example events match a metric set, and damaged events raise only `AlertError`."""
 
 import copy
 import importlib.util
@@ -34,7 +34,7 @@ JSON = st.recursive(
 
 @st.composite
 def damaged(draw):
-    """An event of a source with something else at one of its places."""
+    """An event of a source with another value in one place."""
     event = copy.deepcopy(EVENTS[draw(st.sampled_from(sorted(EVENTS)))])
     place, key = None, None
     inner = event
@@ -115,7 +115,8 @@ def test_event_in_an_sns_envelope_is_read(name, wrap):
 
 
 def test_jmespath_is_not_imported_without_a_mapping():
-    code = f"import sys; from anomalake import sources; sources.read({event_text('cost_sns')!r}, ()); print('jmespath' in sys.modules)"
+    event = event_text("cost_sns")
+    code = f"import sys; from anomalake import sources; sources.read({event!r}, ()); print('jmespath' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "False"

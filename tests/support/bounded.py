@@ -1,8 +1,10 @@
-"""Delivers the hostile events to the ingest function under limits, in a process of its own: `python tests/support/bounded.py LAKE` (a folder, or `memory://`).
+"""Delivers the hostile events to the ingest function under limits, in a process of its own.
 
-Each event has two seconds of processor time a message and 200 MB more memory than there was before it; the process may write into the lake only, and
-read only what belongs to Python, to time zones and to the lake. Each line of the output that begins with FAULT tells of an event that broke a rule;
-the last line of the error output names the event that was under way.
+Usage: `python tests/support/bounded.py LAKE`, with a folder or `memory://`.
+
+For each message, an event has two seconds of processor time; for each event, 200 MB of additional memory. The process
+can write only to the lake, and read only files of Python, time zones and the lake. Each line of the output that begins
+with FAULT reports an event that violated a rule. The last line of the error output names the event in progress.
 """
 
 import json
@@ -37,22 +39,22 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 TOP = Path(__file__).parents[2]
 
 
-class TooLong(BaseException):
-    """The processor time is used up; nothing in the function catches this."""
+class TimeLimitExceeded(BaseException):
+    """The processor time is used up. The function does not catch this exception."""
 
 
 def _alarm(*_: object) -> None:
-    raise TooLong
+    raise TimeLimitExceeded
 
 
 def _memory() -> int:
-    """Bytes of private memory that the process may write to, which is what RLIMIT_DATA counts."""
+    """The private writable memory of the process in bytes, as counted by RLIMIT_DATA."""
     return 1024 * int(re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
 
 
 @contextmanager
 def limits(messages: int) -> Iterator[None]:
-    """Two seconds for each message, and 200 MB on top of what there is."""
+    """Two seconds of processor time for each message, and 200 MB of additional memory."""
     resource.setrlimit(resource.RLIMIT_DATA, (_memory() + BYTES, resource.RLIM_INFINITY))
     signal.setitimer(signal.ITIMER_PROF, SECONDS * messages)
     try:
@@ -63,7 +65,7 @@ def limits(messages: int) -> Iterator[None]:
 
 
 class Watch:
-    """What the process opens, writes and calls that is none of the function's business."""
+    """Records what the process opens, writes and runs outside its permissions."""
 
     def __init__(self, lake: str) -> None:
         self.seen: list[str] = []
@@ -98,50 +100,50 @@ class Watch:
             self.seen.append(f"{event} {path}")
 
 
-def fault(what: str, told: str) -> None:
-    """One line of the output."""
-    sys.stdout.write(ascii(f"FAULT {what}: {told}"[:2_000])[1:-1] + "\n")
+def fault(damage: str, problem: str) -> None:
+    """Write one line of the output."""
+    sys.stdout.write(ascii(f"FAULT {damage}: {problem}"[:2_000])[1:-1] + "\n")
 
 
 def deliver(delivery: hostile_events.Delivery, watch: Watch) -> None:
-    """Hand the event over; what the function does wrong by itself is a fault."""
-    what = "; ".join(message.what for message in delivery.messages)
-    sys.stderr.write(ascii(what) + "\n")
+    """Send the event to the function. An exception, a request for a retry and a forbidden access are faults."""
+    damage = "; ".join(message.damage for message in delivery.messages)
+    sys.stderr.write(ascii(damage) + "\n")
     try:
         with limits(len(delivery.messages)):
             answer = function.handler(delivery.event, None)
-    except TooLong:
-        fault(what, f"took more than {SECONDS} s\n{traceback.format_exc(limit=-3)}".replace("\n", " | "))
-    except Exception as error:  # noqa: BLE001  (that there is none is what is tested)
-        fault(what, f"raised {type(error).__name__}: {error}")
+    except TimeLimitExceeded:
+        fault(damage, f"took more than {SECONDS} s\n{traceback.format_exc(limit=-3)}".replace("\n", " | "))
+    except Exception as error:  # noqa: BLE001  (the function must raise no exception)
+        fault(damage, f"raised {type(error).__name__}: {error}")
     else:
         if answer.get("batchItemFailures"):
-            fault(what, f"is to be sent again: {answer}")
+            fault(damage, f"asks for a retry: {answer}")
     if watch.seen:
-        fault(what, f"touched {watch.seen}")
+        fault(damage, f"accessed {watch.seen}")
         watch.seen.clear()
 
 
-def _whereabouts(
+def _find_outcomes(
     body: str, archived: Collection[str], reasons: Collection[str], sets: tuple[MetricSet, ...]
 ) -> set[str]:
-    """What became of a body: of itself, or of each event in it, or of each alert of an event."""
-    became = {
+    """The outcomes of a body: of the whole body, of each event in it, or of each alert of an event."""
+    outcomes = {
         name
         for name, where in ((hostile_events.STORED, archived), (hostile_events.QUARANTINED, reasons))
         if body in where
     }
-    events = [] if became else sources.split_message(body)
-    smaller = events if len(events) > 1 else [] if became else sources.split_event(body, sets)
-    return became.union(*(_whereabouts(one, archived, reasons, sets) for one in smaller if one != body)) or {
+    events = [] if outcomes else sources.split_message(body)
+    smaller = events if len(events) > 1 else [] if outcomes else sources.split_event(body, sets)
+    return outcomes.union(*(_find_outcomes(one, archived, reasons, sets) for one in smaller if one != body)) or {
         hostile_events.NO_ALERT
     }
 
 
 def check(deliveries: list[hostile_events.Delivery]) -> None:
-    """Compare what the lake holds with what must have become of each message."""
-    chosen = load_settings(function.BATCH_RETRY_POLICY)  # the one that the function has opened
-    store, sets = chosen.store, chosen.metric_sets
+    """Compare the content of the lake with the allowed outcomes of each message."""
+    settings = load_settings(function.BATCH_RETRY_POLICY)  # cached: the settings of the function
+    store, sets = settings.store, settings.metric_sets
     folder = Path(os.environ["ANOMALAKE_LAKE"])
     files = (
         path.relative_to(folder).as_posix()
@@ -159,13 +161,13 @@ def check(deliveries: list[hostile_events.Delivery]) -> None:
     for item in sets:
         for key in store.list(layout.table_folder("anomalyGroups", item)):
             columns = encoding.decode_table(
-                chosen.format, tables.schema("anomalyGroups", item), store.get(key).data, key
+                settings.format, tables.schema("anomalyGroups", item), store.get(key).data, key
             )
             events[item.name].update(zip(columns["timestamp"], columns["metricName"], columns["eventId"], strict=True))
     for message in (message for delivery in deliveries for message in delivery.messages):
-        became = _whereabouts(message.body, archived, reasons, sets)
-        if not became <= message.becomes:
-            fault(message.what, f"became {became}, not {set(message.becomes)}: {reasons.get(message.body)}")
+        outcomes = _find_outcomes(message.body, archived, reasons, sets)
+        if not outcomes <= message.outcomes:
+            fault(message.damage, f"ended as {outcomes}, not {set(message.outcomes)}: {reasons.get(message.body)}")
         elif message.body in reasons:
             reason = reasons[message.body]
             if (
@@ -174,22 +176,22 @@ def check(deliveries: list[hostile_events.Delivery]) -> None:
                 or "an error in Anomalake" in reason
                 or not re.search(message.reason, reason, re.DOTALL)
             ):
-                fault(message.what, f"is in quarantine because {reason!r}, not {message.reason!r}")
+                fault(message.damage, f"was quarantined with the reason {reason!r}, not {message.reason!r}")
         elif message.body in archived:
             for alert in sources.read(message.body, sets):
                 item = find_metric_set(alert.anomaly_detector_arn, sets)
                 if (item.start(alert.instant), alert.impacted_metric.metric_name, alert.event_id) not in events[
                     item.name
                 ]:
-                    fault(message.what, "is archived and in no table")
+                    fault(message.damage, "is archived, but is not in a table")
 
 
 def main(lake: str) -> None:
-    """Deliver all, then compare."""
+    """Deliver all events, then check the lake."""
     signal.signal(signal.SIGPROF, _alarm)
     function.handler(
         json.loads(
-            json.dumps(hostile_events.EventFactory().alert(score=99, alertName="the first loads what is loaded once"))
+            json.dumps(hostile_events.EventFactory().alert(score=99, alertName="the first alert imports modules"))
         ),
         None,
     )

@@ -1,4 +1,4 @@
-"""Examples that several tests use: a metric set as users write it, and alerts and events as services send them."""
+"""Shared examples: a metric set as users write it, and alerts and events as services send them."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ source:
 
 
 def shop_text(zone: str = "UTC", **replaced: str) -> str:
-    """The shop's YAML; each keyword replaces the line that begins with it."""
+    """The YAML of the shop. Each keyword replaces the line that begins with it."""
     lines = SHOP.format(zone=zone).strip().split("\n")
     for field, line in replaced.items():
         lines = [line if old.startswith(f"{field}:") else old for old in lines]
@@ -41,7 +41,7 @@ def alert_body(
     contributions: dict[str, dict[str | None, float]] | None = None,
     **more: Any,
 ) -> str:
-    """An alert of the second generation for the shop."""
+    """An alert for the shop in the JSON of the second generation."""
     points: list[Point] = [
         ({"platform": "pc_web", "marketplace": "us"}, 812.25),
         ({"platform": "mobile_app", "marketplace": "us"}, 377),
@@ -85,12 +85,12 @@ def alert_body(
 
 
 def event_text(name: str) -> str:
-    """An event of another service, of those in tests/events."""
+    """The text of an event of another service, from tests/events."""
     return (Path(__file__).parents[1] / "events" / f"{name}.json").read_text("utf-8")
 
 
 def sqs_event(*bodies: str) -> dict[str, Any]:
-    """An SQS batch; the messages' ids are m0, m1, ..."""
+    """An SQS batch. The message ids are m0, m1, ..."""
     return {
         "Records": [
             {"eventSource": "aws:sqs", "messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)

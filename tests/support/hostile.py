@@ -1,7 +1,8 @@
 """Several thousand hostile events, the same in every run. Each one describes its damage and the expected outcome.
 
-`messages` returns bodies as a queue delivers them, `whole_events` events without a valid batch or message, `worst_cases` bodies of 1 MiB that are built to be
-slow or large. Every valid alert has an hour of its own, so that none replaces another.
+`messages` returns bodies as a queue delivers them, `whole_events` events without a valid batch or message,
+`worst_cases` bodies of 1 MiB that are built to be slow or large. Every valid alert has an hour of its own, so that none
+replaces another.
 """
 
 import json
@@ -16,24 +17,50 @@ from hostile_sizes import worst_cases
 
 
 def messages() -> Iterator[Message]:
-    """All kinds of damage, one after the other."""
+    """Messages with every kind of damage."""
     factory, rng = EventFactory(), random.Random(20210217)
-    for kind in (
-        text.truncated, content.wrong_types, content.removed, text.mutated, text.nested, text.repeated_keys, text.surrogates, text.numbers, content.names, content.timestamps, content.empty, text.marks, content.enveloped,
-        text.junk, content.states,
-    ):  # fmt: skip
+    kinds = (
+        text.truncated,
+        content.wrong_types,
+        content.removed,
+        text.mutated,
+        text.nested,
+        text.repeated_keys,
+        text.surrogates,
+        text.numbers,
+        content.names,
+        content.timestamps,
+        content.empty,
+        text.marks,
+        content.enveloped,
+        text.junk,
+        content.states,
+    )
+    for kind in kinds:
         yield from kind(factory, rng)
 
 
 def whole_events() -> Iterator[Delivery]:
-    """Events that are no batch and no alert: kept whole; batches with records that are none; then batches with odd ids, of sound messages."""
+    """Events that are neither a batch nor an alert; batches with invalid records; batches with unusual ids."""
     factory = EventFactory(8_000)
     record = {"eventSource": "aws:sqs", "messageId": "m", "body": json.dumps(factory.alert())}
     bad: tuple[Any, ...] = (
-        None, 1, "x", [], {}, *({**record, **odd} for odd in ({"body": None}, {"body": 1}, {"body": {}}, {"messageId": None}, {"messageId": 3})),
-        {**record, "eventSource": "aws:kinesis"}, *({key: record[key] for key in record if key != gone} for gone in record),
-        {"Sns": {}}, {"Sns": {"Message": None}}, {"Sns": None}, {"EventSource": "aws:sns", "Sns": {"Message": ["x"]}},
-    )  # fmt: skip
+        None,
+        1,
+        "x",
+        [],
+        {},
+        *(
+            {**record, **odd}
+            for odd in ({"body": None}, {"body": 1}, {"body": {}}, {"messageId": None}, {"messageId": 3})
+        ),
+        {**record, "eventSource": "aws:kinesis"},
+        *({key: record[key] for key in record if key != gone} for gone in record),
+        {"Sns": {}},
+        {"Sns": {"Message": None}},
+        {"Sns": None},
+        {"EventSource": "aws:sns", "Sns": {"Message": ["x"]}},
+    )
     wholes: list[Any] = [{"Records": records} for one in bad for records in ([one], [record, one], [one, record])]
     wholes += [{"Records": other} for other in (None, [], {}, "x", 1, [[]], [record] and {"0": record})]
     wholes += [
@@ -53,36 +80,36 @@ def whole_events() -> Iterator[Delivery]:
         {"detail": record},
     ]
     for event in wholes:
-        what, body = f"the event {str(event)[:60]!r}", to_quarantine_text(event)
+        damage, body = f"the event {str(event)[:60]!r}", to_quarantine_text(event)
         with_alert = (
             isinstance(event, dict) and isinstance(event.get("Records"), list) and json.dumps(record["body"]) in body
         )
         yield Delivery(
             event,
             (
-                expect_either(what, body)
+                expect_either(damage, body)
                 if with_alert
-                else expect_quarantined(what, body, "no known source|not an object|^not JSON|nested"),
+                else expect_quarantined(damage, body, "no known source|not an object|^not JSON|nested"),
             ),
         )
     for identity in ("", "\0", "\ud800", "../../x", "x" * 10_000, "\n", "é", '"', "m"):
-        sound, broken = (
-            expect_stored("a sound message", json.dumps(factory.alert())),
+        valid, broken = (
+            expect_stored("a valid message", json.dumps(factory.alert())),
             expect_quarantined("a broken message", f"{identity!r}{{", "^not JSON"),
         )
         records = [
-            {"eventSource": "aws:sqs", "messageId": identity, "body": message.body} for message in (sound, broken)
+            {"eventSource": "aws:sqs", "messageId": identity, "body": message.body} for message in (valid, broken)
         ]
-        yield Delivery({"Records": records}, (sound, broken))
+        yield Delivery({"Records": records}, (valid, broken))
 
 
 def to_quarantine_text(event: Any) -> str:
-    """A direct event as the text that the lake keeps of it."""
+    """The text of a direct event in quarantine."""
     return json.dumps(event, separators=(",", ":"))
 
 
 def deliveries() -> Iterator[Delivery]:
-    """All of them: by turns alone in a batch, ten in a batch, and direct; the worst cases alone."""
+    """All messages: in turn as a batch of one, in a batch of ten, and as a direct event; the worst cases alone."""
     tens: list[Message] = []
     for number, message in enumerate(messages()):
         direct = _load(message.body) if number % 3 == 0 else None
@@ -110,7 +137,7 @@ def _batch(group: list[Message]) -> Delivery:
 
 
 def _load(body: str) -> dict[str, Any] | None:
-    """The body as Lambda would hand it over; None where Lambda would refuse it, or take it for a batch."""
+    """The body as Lambda delivers it; None if Lambda would reject it, or treat it as a batch."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):

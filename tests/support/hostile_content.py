@@ -25,7 +25,7 @@ from hostile_events import (
 
 
 def _no_alert_if_decisive(name: str, path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """`NO_ALERT` where the place decides whether an event tells of an anomaly at all."""
+    """`NO_ALERT` if the value at this path decides whether the event reports an anomaly."""
     last = path[-1]
     return (
         (NO_ALERT,)
@@ -38,10 +38,12 @@ def wrong_types(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     for path in iterate_paths(factory.alert()):
         for wrong in WRONG_VALUES:
             body = change_at(factory.alert(), path, lambda inner, last, wrong=wrong: inner.__setitem__(last, wrong))
-            what = f"alert with {str(wrong)[:20]!r} at {path}"
+            damage = f"alert with {str(wrong)[:20]!r} at {path}"
             named = next(step for step in reversed(path) if isinstance(step, str))
             right = type(wrong) in FIELD_TYPES[path[-1]]
-            yield expect_either(what, body) if right else expect_quarantined(what, body, rf"^not an alert: .*{named}")
+            yield (
+                expect_either(damage, body) if right else expect_quarantined(damage, body, rf"^not an alert: .*{named}")
+            )
     for name in SERVICE_EVENTS:
         places = [(path, wrong) for path in iterate_paths(factory.service_event(name)) for wrong in WRONG_VALUES]
         for path, wrong in rng.sample(places, 180):
@@ -64,7 +66,7 @@ def states(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
             body = json.dumps(factory.service_event(name)).replace('"ALARM"', f'"{state}"')
             yield Message(f"{name} in the state {state}", body, frozenset({NO_ALERT}))
         yield expect_quarantined(
-            f"{name} in no state",
+            f"{name} in an unknown state",
             json.dumps(factory.service_event(name)).replace('"ALARM"', '"alarm"'),
             "Invalid enum value 'alarm'",
         )
@@ -85,11 +87,51 @@ def states(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
 
 
 HOSTILE_NAMES = (
-    "../../../etc/passwd", "..", ".", "/etc/passwd", "/", "//x", "..\\..\\x", "C:\\x", "file:///etc/passwd", "s3://other/bucket", "~/x", "a\0b", "\0",
-    "%2e%2e%2f", "%00", "%", "%null", "date=2021-02-17", "x/../../alerts/y", "$(touch x)", "`x`", "; rm -rf /", "=cmd|' /C calc'!A0", "a\r\nb",
-    "é" * 100, "\u202egnp.exe", "\u2028", "\ufeff", "\uffff", "🦀", "a" * 300, " ", "\t", "'", '"', "\\", "${jndi:ldap://x}", "{{x}}", "{0}",
-    "%s%n", "__proto__", "NaN", "null", "None",
-)  # fmt: skip
+    "../../../etc/passwd",
+    "..",
+    ".",
+    "/etc/passwd",
+    "/",
+    "//x",
+    "..\\..\\x",
+    "C:\\x",
+    "file:///etc/passwd",
+    "s3://other/bucket",
+    "~/x",
+    "a\0b",
+    "\0",
+    "%2e%2e%2f",
+    "%00",
+    "%",
+    "%null",
+    "date=2021-02-17",
+    "x/../../alerts/y",
+    "$(touch x)",
+    "`x`",
+    "; rm -rf /",
+    "=cmd|' /C calc'!A0",
+    "a\r\nb",
+    "é" * 100,
+    "\u202egnp.exe",
+    "\u2028",
+    "\ufeff",
+    "\uffff",
+    "🦀",
+    "a" * 300,
+    " ",
+    "\t",
+    "'",
+    '"',
+    "\\",
+    "${jndi:ldap://x}",
+    "{{x}}",
+    "{0}",
+    "%s%n",
+    "__proto__",
+    "NaN",
+    "null",
+    "None",
+)
 
 
 def names(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
@@ -155,27 +197,71 @@ def names(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
 
 def timestamps(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     zones = (
-        "Nowhere/City", "../../etc/passwd", "/etc/passwd", "/usr/share/zoneinfo/UTC", "Europe", "Europe/", "leapseconds", "zone1970", "zones",
-        "tzdata", "+VERSION", "Europe//Berlin", "Europe/../UTC", "UTC/UTC", "-", "/", "a" * 5000, "a/" * 3000, "UTC\0", "utc\n", " UTC",
-        "UTC][UTC", "", "::1",
-    )  # fmt: skip
+        "Nowhere/City",
+        "../../etc/passwd",
+        "/etc/passwd",
+        "/usr/share/zoneinfo/UTC",
+        "Europe",
+        "Europe/",
+        "leapseconds",
+        "zone1970",
+        "zones",
+        "tzdata",
+        "+VERSION",
+        "Europe//Berlin",
+        "Europe/../UTC",
+        "UTC/UTC",
+        "-",
+        "/",
+        "a" * 5000,
+        "a/" * 3000,
+        "UTC\0",
+        "utc\n",
+        " UTC",
+        "UTC][UTC",
+        "",
+        "::1",
+    )
     for zone in zones:
         yield expect_either(
-            f"the zone {zone[:20]!r} beside an offset",
+            f"the zone {zone[:20]!r} after an offset",
             json.dumps(factory.alert(timestamp=f"2021-02-17T11:00Z[{zone}]")),
         )
         yield expect_quarantined(
             f"the zone {zone[:20]!r}", json.dumps(factory.alert(timestamp=f"2021-02-17T11:00[{zone}]")), "^timestamp: "
         )
     for when in (
-        "1969-12-31T23:59:59Z", "1999-12-31T23:59Z", "2000-01-01T00:59+01:00", "2100-01-01T00:00Z", "2099-12-31T23:59-00:01",
-        "9999-12-31T23:59-23:59", "0001-01-01T00:00+23:59", "0000-01-01T00:00Z", "-2021-02-17T11:00Z", "+12021-02-17T11:00Z",
-        "2021-02-29T11:00Z", "2021-13-01T11:00Z",
-        "2021-00-00T00:00Z", "2021-02-17T24:00Z", "2021-02-17T11:60Z", "2021-02-17T11:00:61Z", "2021-02-17T11:00+24:00",
-        "2021-02-17T11:00+99:99", "2021-02-17T11:00", "2021-02-17", "2021", "1613559600", "2021-02-17T11:00Z" * 3, "2021-02-17t11:00z", "now",
-        "[UTC]", "2021-02-17T11:00:00,5Z", f"2021-02-17T11:00:00.{'1' * 9999}", "2021-02-17T11:00Z".translate(_ARABIC),
+        "1969-12-31T23:59:59Z",
+        "1999-12-31T23:59Z",
+        "2000-01-01T00:59+01:00",
+        "2100-01-01T00:00Z",
+        "2099-12-31T23:59-00:01",
+        "9999-12-31T23:59-23:59",
+        "0001-01-01T00:00+23:59",
+        "0000-01-01T00:00Z",
+        "-2021-02-17T11:00Z",
+        "+12021-02-17T11:00Z",
+        "2021-02-29T11:00Z",
+        "2021-13-01T11:00Z",
+        "2021-00-00T00:00Z",
+        "2021-02-17T24:00Z",
+        "2021-02-17T11:60Z",
+        "2021-02-17T11:00:61Z",
+        "2021-02-17T11:00+24:00",
+        "2021-02-17T11:00+99:99",
+        "2021-02-17T11:00",
+        "2021-02-17",
+        "2021",
+        "1613559600",
+        "2021-02-17T11:00Z" * 3,
+        "2021-02-17t11:00z",
+        "now",
+        "[UTC]",
+        "2021-02-17T11:00:00,5Z",
+        f"2021-02-17T11:00:00.{'1' * 9999}",
+        "2021-02-17T11:00Z".translate(_ARABIC),
         "2021-02-17T11:00+01:00".translate(_ARABIC),
-    ):  # fmt: skip
+    ):
         yield expect_quarantined(
             f"the timestamp {when[:20]}", json.dumps(factory.alert(timestamp=when)), "^timestamp: "
         )

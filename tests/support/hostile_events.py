@@ -1,4 +1,4 @@
-"""Parts of the hostile events: metric sets, messages with their expected outcome, a factory of valid events, and paths in decoded JSON."""
+"""Building blocks of the hostile events: metric sets, messages with outcomes, valid events, paths in JSON."""
 
 import json
 import re
@@ -23,7 +23,7 @@ measures: [{name: requests, aggregation: SUM}, {name: error_rate, aggregation: A
 alerts: {detectors: [Zr4kqo0BtLw7xP2cVdQh]}
 """
 
-# The metric sets by name, as people write them: those that come along, the shop, and one for OpenSearch.
+# YAML of metric sets by name: the examples of the project, the shop, and one for OpenSearch.
 METRIC_SETS = {
     **{
         file.stem: file.read_text("utf-8")
@@ -32,47 +32,47 @@ METRIC_SETS = {
     "shop": shop_text(),
     "search": SEARCH,
 }
-STORED, QUARANTINED, NO_ALERT = "filed", "quarantined", "nothing"
+STORED, QUARANTINED, NO_ALERT = "stored", "quarantined", "no alert"
 
 
 class Message(NamedTuple):
-    """A body; what was done to it, what may become of it, and what the reason must say (a pattern) if it is quarantined."""
+    """A body, its damage, its allowed outcomes, and a pattern that the reason must match if it is quarantined."""
 
-    what: str
+    damage: str
     body: str
-    becomes: frozenset[str]
+    outcomes: frozenset[str]
     reason: str = ""
 
 
 class Delivery(NamedTuple):
-    """What the function is called with, and the messages that it holds, with the bodies under which the lake must know them."""
+    """An event of the function, and its messages with the bodies that the lake must contain."""
 
     event: Any
     messages: tuple[Message, ...]
 
 
-def expect_stored(what: str, body: str) -> Message:
-    """A body that must end in the tables and the archive."""
-    return Message(what, body, frozenset({STORED}))
+def expect_stored(damage: str, body: str) -> Message:
+    """A body that must be stored in the tables and the archive."""
+    return Message(damage, body, frozenset({STORED}))
 
 
-def expect_quarantined(what: str, body: str, reason: str) -> Message:
-    """A body that must end in quarantine, for this reason."""
-    return Message(what, body, frozenset({QUARANTINED}), reason)
+def expect_quarantined(damage: str, body: str, reason: str) -> Message:
+    """A body that must be quarantined with this reason."""
+    return Message(damage, body, frozenset({QUARANTINED}), reason)
 
 
-def expect_either(what: str, body: str, *also: str) -> Message:
-    """A body that must end in one of the two; `also` may be `NO_ALERT`, where it may tell of no anomaly."""
-    return Message(what, body, frozenset({STORED, QUARANTINED, *also}))
+def expect_either(damage: str, body: str, *also: str) -> Message:
+    """A body that must be stored or quarantined; `also` can be `NO_ALERT`, if it may report no anomaly."""
+    return Message(damage, body, frozenset({STORED, QUARANTINED, *also}))
 
 
 def metric_sets() -> tuple[MetricSet, ...]:
-    """A home for the events of every source."""
+    """Metric sets for the events of every source."""
     return tuple(metric_set_yaml.parse(text, name) for name, text in METRIC_SETS.items())
 
 
 class EventFactory:
-    """Sound events, each of an hour or a day of its own; `number` days after the first of 2001 is the first."""
+    """Creates valid events, each with an hour or a day of its own. The first is `number` days after 1 January 2001."""
 
     def __init__(self, number: int = 0) -> None:
         self.number = number
@@ -82,7 +82,7 @@ class EventFactory:
         return self.number
 
     def alert(self, **more: Any) -> dict[str, Any]:
-        """An alert for the shop; a keyword replaces a field of it or of what `conftest.alert_body` takes."""
+        """An alert for the shop. A keyword replaces a field of it, or a parameter of `examples.alert_body`."""
         number = self._next()
         found: dict[str, Any] = json.loads(
             alert_body(
@@ -131,7 +131,7 @@ WRONG_VALUES = (
     {"": None},
 )
 TEXT, TEXT_OR_NULL, NUMBER, NUMBER_OR_NULL = (str,), (str, type(None)), (int, float), (int, float, type(None))
-# What may stand in a field of an alert; the places of lists (`0`) hold objects.
+# Valid types of the fields of an alert. The elements of lists (`0`) are objects.
 FIELD_TYPES: dict[Any, tuple[type, ...]] = {
     **dict.fromkeys(("alertEventId", "anomalyDetectorArn", "timestamp", "metricName", "dimensionName"), TEXT),
     **dict.fromkeys(
@@ -149,7 +149,7 @@ FIELD_TYPES: dict[Any, tuple[type, ...]] = {
 
 
 def iterate_paths(inner: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Every place in decoded JSON, of a list the first alone."""
+    """The paths of all values in decoded JSON; of a list, only the first element."""
     steps = list(inner) if isinstance(inner, dict) else range(min(1, len(inner))) if isinstance(inner, list) else []
     for step in steps:
         yield (*at, step)
@@ -157,7 +157,7 @@ def iterate_paths(inner: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[
 
 
 def get_at(event: Any, path: tuple[str | int, ...]) -> Any:
-    """What stands at a place."""
+    """The value at a path."""
     for step in path:
         event = event[step]
     return event

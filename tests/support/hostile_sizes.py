@@ -8,11 +8,11 @@ from hostile_events import MIB, NO_ALERT, QUARANTINED, EventFactory, Message, ex
 
 
 def worst_cases() -> Iterator[Message]:
-    """What costs most, by what a body of 1 MiB can hold of it."""
+    """The most costly bodies of 1 MiB, by kind of content."""
     factory = EventFactory(9_000)
 
     def full(event: dict[str, Any], item: Callable[[int], str], most: int = MIB) -> str:
-        """The event with as many items as fit where it says `"@@"`; those of greater numbers are no shorter."""
+        """The event with as many items as fit in place of `"@@"`. Items with greater numbers must not be shorter."""
         head, tail = json.dumps(event).split('"@@"')
         count = (most - len(head) - len(tail)) // (len(item(MIB)) + 1)
         return head + ",".join(map(item, range(count))) + tail
@@ -55,7 +55,7 @@ def worst_cases() -> Iterator[Message]:
         shares(lambda i: f'{{"dimensionValue":"{i:x}","valueContribution":1}}', long),
     )
     yield expect_stored(
-        "a dimension's shares again and again",
+        "a dimension's contributions many times",
         full(alert(dimensionContribution=["@@"]), lambda i: '{"dimensionName":"platform"}'),
     )
     yield expect_quarantined(
@@ -122,7 +122,7 @@ def worst_cases() -> Iterator[Message]:
             )
     yield expect_quarantined("lines of JSON", '{"a":1}\n' * (MIB // 8), "more than 100 events")
     yield expect_quarantined(
-        "a hundred alerts of no set",
+        "a hundred alerts with unknown measures",
         json.dumps([factory.alert(measure=f"m{n}") for n in range(100)]),
         "has no measure 'm0'.*'m9'",
     )

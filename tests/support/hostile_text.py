@@ -34,9 +34,9 @@ def repeated_keys(factory: EventFactory, rng: random.Random) -> Iterator[Message
     for field in ("alertEventId", "timestamp", "impactedMetric", "anomalyScore", "anomalyDetectorArn"):
         for wrong in ('["x"]', "{}", "true"):
             body = json.dumps(factory.alert())
-            yield expect_stored(f"{field} twice, the last one right", f'{{"{field}": {wrong}, {body[1:]}')
+            yield expect_stored(f"{field} twice, the last one valid", f'{{"{field}": {wrong}, {body[1:]}')
             yield expect_quarantined(
-                f"{field} twice, the last one wrong",
+                f"{field} twice, the last one invalid",
                 f'{body[:-1]}, "{field}": {wrong}}}',
                 field if wrong != "{}" else "",
             )
@@ -59,12 +59,12 @@ def surrogates(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
 
 def marks(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     for name in ("alert", *SERVICE_EVENTS):
-        yield expect_stored(f"{name} behind a byte order mark", "\ufeff" + json.dumps(factory.event(name)))
+        yield expect_stored(f"{name} after a byte order mark", "\ufeff" + json.dumps(factory.event(name)))
         for mark in ("\ufffe", "\0", "\x1a", "ï»¿", ")]}',\n", "//\n", "'"):
-            yield expect_quarantined(f"{name} behind {mark!r}", mark + json.dumps(factory.event(name)), "^not JSON")
+            yield expect_quarantined(f"{name} after {mark!r}", mark + json.dumps(factory.event(name)), "^not JSON")
             yield expect_quarantined(f"{name} before {mark!r}", json.dumps(factory.event(name)) + mark, "^not JSON")
         yield expect_quarantined(f"{name} twice", json.dumps(factory.event(name)) * 2, "^not JSON")
-        yield expect_either(f"{name} among blanks", f" \r\n\t{json.dumps(factory.event(name), indent=3)}\n\n")
+        yield expect_either(f"{name} between spaces", f" \r\n\t{json.dumps(factory.event(name), indent=3)}\n\n")
 
 
 def junk(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
@@ -101,7 +101,7 @@ def junk(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
         )
     for number in range(60):
         yield expect_quarantined(
-            f"an object of somebody's, {number}",
+            f"an unknown object, {number}",
             json.dumps({f"f{number}": rng.choice([None, 1, "x", [], {}])}),
             f"no known source.*f{number}",
         )
@@ -171,9 +171,9 @@ def nested(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     for depth in (1_100, 5_000, 100_000):
         for open_, close in (("[", "]"), ('{"a":', "}")):
             inner = f"{open_ * depth}1{close * depth}"
-            for what, body in (
+            for damage, body in (
                 ("bare", inner),
                 ("open", open_ * depth),
                 ("in a field", f'{json.dumps(factory.alert())[:-1]}, "x": {inner}}}'),
             ):
-                yield expect_quarantined(f"{depth} deep, {what}", body, "nested too deeply")
+                yield expect_quarantined(f"{depth} deep, {damage}", body, "nested too deeply")

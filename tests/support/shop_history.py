@@ -1,4 +1,4 @@
-"""The shop's history as live data with everything that real data has, and what a back-test of it in one process writes."""
+"""Live data of the demo shop with the defects of real data, and the objects that a back-test in one process writes."""
 
 import numpy as np
 
@@ -17,10 +17,10 @@ OUTPUT_FOLDERS = ("anomalyResults", "alerts", "quarantine", "detector")
 
 
 def write_live_data(store: Store, item: MetricSet = SHOP, days: int = 26) -> None:
-    """Live data over the days when clocks go forward, with all that real data has.
+    """Write live data of days in which clocks go forward, with the defects of real data.
 
-    A series that comes late and one that goes, cells without a value, a gap, hours of which most is missing, series with several rows, rows that are
-    none, a file of an hour that never was.
+    One series begins late and one ends; cells are empty; there is a gap, and hours in which most series are missing;
+    some series have several rows; some rows are invalid.
     """
     frame = shop.generate(days, start="2021-03-05").data
     day, hour = (frame.timestamp - frame.timestamp.min()).dt.days, frame.timestamp.dt.hour
@@ -43,19 +43,19 @@ def write_live_data(store: Store, item: MetricSet = SHOP, days: int = 26) -> Non
 
 
 def read_outputs(store: Store) -> dict[str, bytes]:
-    """Everything that a back-test writes, but for the lease."""
+    """Read every object that a back-test writes, except the lease."""
     keys = [key for folder in OUTPUT_FOLDERS for key in store.list(folder) if not key.endswith("running.json")]
     return {key: stored.data for key in keys if (stored := store.get(key))}
 
 
-def assert_same_objects(found: dict[str, bytes], wanted: dict[str, bytes]) -> None:
-    """The same objects, to the byte."""
-    assert sorted(found) == sorted(wanted)
-    assert [key for key in wanted if found[key] != wanted[key]] == []
+def assert_same_objects(actual: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    """Assert that both have the same objects, byte for byte."""
+    assert sorted(actual) == sorted(expected)
+    assert [key for key in expected if actual[key] != expected[key]] == []
 
 
 def run_in_one_process(store: FolderStore, item: MetricSet = SHOP, form: Format = "parquet") -> dict[str, bytes]:
-    """What a back-test in one process writes."""
+    """Run a back-test in one process and read what it writes."""
     report = local_pipeline.run_backtest(item, store, (item,), form)
     assert report.alerts > 20
     assert report.failed_alerts == report.quarantined_alerts == 0

@@ -1,4 +1,4 @@
-"""Where tests and the benchmark run glue/backfill.py: on local Spark in `.venv/spark`, as a session of its own."""
+"""Runs glue/backfill.py for tests and benchmarks on local Spark in `.venv/spark`, in a process session of its own."""
 
 import contextlib
 import os
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from anomalake.catalog.backfill_resources import WHEEL as WHEEL_NAME
+from anomalake.catalog.backfill_resources import WHEEL_FILE
 
 TOP = Path(__file__).parents[2]
 PYTHON = TOP / ".venv/spark/bin/python"
-WHEEL = TOP / "dist" / WHEEL_NAME
+WHEEL = TOP / "dist" / WHEEL_FILE
 
 
 @contextmanager
@@ -25,19 +25,26 @@ def running_job(
     wheel: Path = WHEEL,
     script: Path = TOP / "glue/backfill.py",
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """The job's process, which is killed with all that it started at the end; what it says goes to `folder`/log, what Spark spills beside it.
+    """Start the job and return its process; at the end, kill it with all processes that it started.
 
-    It has the package as the wheel that the build makes, and nothing of src/. Two tasks at a time, each of which may fail three times.
+    Its output goes to `folder`/log, and Spark's temporary files to `folder`/spill. It uses the package from the wheel
+    that the build makes, not from src/. Two tasks run at a time, and each can fail three times.
     """
     options = {
-        "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.local.dir": folder / "spill", "spark.driver.memory": memory,
-        "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1",
-    }  # fmt: skip
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": folder / "spill",
+        "spark.driver.memory": memory,
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+    }
     submitted = " ".join(f"--conf {name}={value}" for name, value in options.items())
     environment = os.environ | {
-        "PYTHONPATH": str(wheel), "PYSPARK_PYTHON": str(PYTHON), "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+        "PYTHONPATH": str(wheel),
+        "PYSPARK_PYTHON": str(PYTHON),
+        "POWERTOOLS_LOG_LEVEL": "CRITICAL",
         "PYSPARK_SUBMIT_ARGS": f"--master local[2,4] {submitted} pyspark-shell",
-    }  # fmt: skip
+    }
     folder.mkdir(parents=True, exist_ok=True)
     command = [PYTHON, script, *arguments]
     with (folder / "log").open("ab") as log:
@@ -49,7 +56,7 @@ def running_job(
 
 
 def kill_job(process: "subprocess.Popen[bytes]") -> None:
-    """End the job and all that it started, at once."""
+    """Kill the job and all processes that it started."""
     for number in job_processes(process):
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
@@ -57,7 +64,9 @@ def kill_job(process: "subprocess.Popen[bytes]") -> None:
 
 
 class JobProcess(NamedTuple):
-    """A process of the job: its command, the bytes of memory it has (of what several share, its part), and the seconds it has computed."""
+    """A process of the job: its command, its memory in bytes (its share of shared memory), its processor time in
+    seconds.
+    """
 
     command: str
     memory: int
@@ -65,7 +74,10 @@ class JobProcess(NamedTuple):
 
 
 def job_processes(process: "subprocess.Popen[bytes]") -> dict[int, JobProcess]:
-    """The processes of the job's session that run now: Python, Java, and Spark's workers, which are a process group of their own."""
+    """Return the running processes of the job's session:
+
+    Python, Java, and Spark's workers in a process group of their own.
+    """
     found = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -82,5 +94,5 @@ def job_processes(process: "subprocess.Popen[bytes]") -> dict[int, JobProcess]:
                         command, 1024 * memory, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
                     )
             except (ProcessLookupError, FileNotFoundError):
-                continue  # it has ended
+                continue  # the process has ended
     return found

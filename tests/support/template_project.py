@@ -4,7 +4,7 @@ from typing import Any
 
 from anomalake.domain import metric_set_yaml
 from examples import shop_text
-from large_set import big
+from large_set import large_metric_set
 from stack import TOP, Resource, read
 
 OWNER = {"QuickSightOwner": "user/default/alice"}
@@ -32,7 +32,7 @@ LONG_NAMES = metric_set_yaml.parse(
 )
 
 
-METRIC_SETS = (metric_set_yaml.parse(shop_text(), "shop"), big(), LONG_NAMES)
+METRIC_SETS = (metric_set_yaml.parse(shop_text(), "shop"), large_metric_set(), LONG_NAMES)
 
 
 def list_resources(resources: dict[str, Resource], kind: str) -> list[Resource]:

@@ -11,7 +11,7 @@ from anomalake.cli.rendered_files import render
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from examples import shop_text
-from large_set import named
+from large_set import find_values
 from stack import REGION, Resource, cfn_lint, expand, project, read
 from template_project import OWNER, list_resources
 
@@ -124,7 +124,8 @@ description: "{"long " * 1000}"
 )
 HOSTILE_TEXTS = HOSTILE_TEXTS.replace(
     "{name: views, aggregation: SUM}",
-    f'{{name: views, aggregation: SUM, label: "Überschuß / \'n\' ${{x}} \\n {"y" * 300}", unit: "{"u" * 90}", description: "{"d" * 3000}"}}',
+    f"{{name: views, aggregation: SUM, label: \"Überschuß / 'n' ${{x}} \\n {'y' * 300}\", "
+    f'unit: "{"u" * 90}", description: "{"d" * 3000}"}}',
 )
 
 
@@ -156,10 +157,10 @@ def test_hostile_texts_of_a_metric_set_are_escaped_and_shortened(tmp_path):
     for resource in made.values():
         own = resource.properties
         for text in [
-            *named(own, "Description"),
-            *named(own, "AlarmDescription"),
-            *named(own, "Comment"),
-            *named(own, "Name"),
+            *find_values(own, "Description"),
+            *find_values(own, "AlarmDescription"),
+            *find_values(own, "Comment"),
+            *find_values(own, "Name"),
         ]:
             assert "\n" not in text, resource.path
             assert len(text) <= 255, (resource.path, text)

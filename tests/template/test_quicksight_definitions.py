@@ -10,7 +10,7 @@ import botocore.validate
 
 from anomalake.catalog.views import views_of_set
 from anomalake.dashboards import definition
-from large_set import named
+from large_set import find_values
 from service_model import list_problems
 from stack import ACCOUNT, REGION, Resource, expand
 from template_project import METRIC_SETS, OWNER, list_resources
@@ -117,23 +117,23 @@ def find_broken_references(made: dict[str, Any], columns: dict[str, set[str]]) -
         columns[calculated["DataSetIdentifier"]].add(calculated["Name"])
     found += [
         f"column {one}"
-        for one in named(made, "Column")
+        for one in find_values(made, "Column")
         if one["ColumnName"] not in columns.get(one["DataSetIdentifier"], ())
     ]
     for name in ("VisualId", "FilterGroupId", "FilterId", "FilterControlId", "ParameterControlId"):
-        own = [value for value in named(made, name) if isinstance(value, str)]
+        own = [value for value in find_values(made, name) if isinstance(value, str)]
         found += [f"{name} {value} twice" for value, count in Counter(own).items() if count > 1]
     sheets = {
         sheet["SheetId"]: {body["VisualId"] for visual in sheet["Visuals"] for body in visual.values()}
         for sheet in made["Sheets"]
     }
     found += ["the id of a sheet twice"] if len(sheets) < len(made["Sheets"]) else []
-    for scope in (one for scopes in named(made, "SheetVisualScopingConfigurations") for one in scopes):
+    for scope in (one for scopes in find_values(made, "SheetVisualScopingConfigurations") for one in scopes):
         missing = set(scope.get("VisualIds", ())) - sheets.get(scope["SheetId"], set())
         found += [f"scope {scope}"] if scope["SheetId"] not in sheets or missing else []
-    filters, parameters = set(named(made, "FilterId")), set(named(made["ParameterDeclarations"], "Name"))
-    found += [f"control of {one}" for one in named(made, "SourceFilterId") if one not in filters]
-    found += [f"parameter {one}" for one in named(made, "SourceParameterName") if one not in parameters]
+    filters, parameters = set(find_values(made, "FilterId")), set(find_values(made["ParameterDeclarations"], "Name"))
+    found += [f"control of {one}" for one in find_values(made, "SourceFilterId") if one not in filters]
+    found += [f"parameter {one}" for one in find_values(made, "SourceParameterName") if one not in parameters]
     for sheet in made["Sheets"]:
         elements = sheet["Layouts"][0]["Configuration"]["GridLayout"]["Elements"]
         found += [f"element {one['ElementId']}" for one in elements if one["ElementId"] not in sheets[sheet["SheetId"]]]
@@ -156,15 +156,15 @@ def find_broken_references(made: dict[str, Any], columns: dict[str, set[str]]) -
             taken |= cells
         for visual in sheet["Visuals"]:
             ((_, body),) = visual.items()
-            wells = set(named(body["ChartConfiguration"]["FieldWells"], "FieldId"))
-            found += [f"field {one} of {body['VisualId']}" for one in named(body, "FieldId") if one not in wells]
+            wells = set(find_values(body["ChartConfiguration"]["FieldWells"], "FieldId"))
+            found += [f"field {one} of {body['VisualId']}" for one in find_values(body, "FieldId") if one not in wells]
     return found
 
 
 def list_dataset_columns(stack: dict[str, Resource], declarations: list[dict[str, Any]]) -> dict[str, set[str]]:
     datasets = {
         f"arn:aws:quicksight:{REGION}:{ACCOUNT}:dataset/{d.properties['DataSetId']}": {
-            c["Name"] for c in named(d.properties, "InputColumns")[0]
+            c["Name"] for c in find_values(d.properties, "InputColumns")[0]
         }
         for d in list_resources(stack, "AWS::QuickSight::DataSet")
     }

@@ -5,7 +5,7 @@ from collections import Counter
 
 from anomalake.domain import metric_set_yaml
 from examples import shop_text
-from large_set import named
+from large_set import find_values
 from stack import ACCOUNT, REGION, TOP, expand, project, read
 from template_project import METRIC_SETS, OWNER, TEMPLATE, list_resources
 
@@ -46,9 +46,9 @@ def test_spice_adds_a_refresh_schedule_for_each_dataset(template_file):
     )
     for properties in datasets.values():
         window = properties["DataSetRefreshProperties"]["RefreshConfiguration"]["IncrementalRefresh"]["LookbackWindow"]
-        assert window["ColumnName"] in {column["Name"] for column in named(properties, "InputColumns")[0]}
+        assert window["ColumnName"] in {column["Name"] for column in find_values(properties, "InputColumns")[0]}
         assert window["Size"] == 4
-        decimals = [column for column in named(properties, "InputColumns")[0] if column["Type"] == "DECIMAL"]
+        decimals = [column for column in find_values(properties, "InputColumns")[0] if column["Type"] == "DECIMAL"]
         assert all(column["SubType"] == "FLOAT" for column in decimals)
 
 

@@ -102,7 +102,7 @@ def test_a_backtest_job_runs_the_uploaded_script_with_valid_arguments_and_tested
     modules = {normalized(pin) for pin in backfill_resources.PYTHON_MODULES}
     assert modules <= pins(TOP / ".ci/spark.txt")
     assert modules <= pins(TOP / "constraints.txt")
-    takes = set(re.findall(r'add_argument\("(--[a-z-]+)"', (TOP / "glue/backfill.py").read_text()))
+    takes = set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', (TOP / "glue/backfill.py").read_text()))
     bucket = stack["DataBucket"].properties["BucketName"]
     service = botocore.session.get_session().get_service_model("glue").operation_model("CreateJob").input_shape
     for item in METRIC_SETS:

@@ -1,1 +1,6 @@
-"""The detector: `model` scores points, `events` groups them into alerts, `run` walks through a metric set's intervals. Pure; numpy only here."""
+"""The detector: scores time series and builds alerts.
+
+`model` scores the series of an interval, `events` builds alerts from the scored points, `detector` processes a metric
+set's intervals in order, `backtest` processes its past. numpy is used in this package and in no other part of the
+functions.
+"""

@@ -1,6 +1,8 @@
-"""What every back-test does, in one process or in parts: write a day's tables, ingest its alerts, summarize intervals, report.
+"""What every back-test does, in one process or in parts: write a day's tables, ingest its alerts, summarize intervals,
+report.
 
-`cli.local_pipeline` runs a back-test in one process. `backtest_plan` and `backtest_parts` divide one among processes, with the same result.
+`cli.local_pipeline` runs a back-test in one process. `backtest_plan` and `backtest_parts` divide one among processes,
+with the same result.
 """
 
 import itertools

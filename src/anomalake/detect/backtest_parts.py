@@ -1,7 +1,9 @@
-"""A back-test in parts, second half: score chunks of series through all intervals, write each day, group events, ingest alerts.
+"""A back-test in parts, second half: score chunks of series through all intervals, write each day, group events, ingest
+alerts.
 
-Every function does the work of one part and gives the same result when it runs again, so a lost part is repeated. `group_events` and
-`assemble_detector` need all parts; they run in one process. The objects that are written equal those of a back-test in one process, byte for byte.
+Every function does the work of one part and gives the same result when it runs again, so a lost part is repeated.
+`group_events` and `assemble_detector` need all parts; they run in one process. The objects that are written equal those
+of a back-test in one process, byte for byte.
 """
 
 import itertools
@@ -39,7 +41,9 @@ def split_day(plan: Plan, data: DayData) -> Iterator[Block]:
 
 
 class DayPoints(NamedTuple):
-    """A day's points of a chunk: [field of `model.Points`, interval, series x measures]; by interval, which series of the chunk lack data."""
+    """A day's points of a chunk: [field of `model.Points`, interval, series x measures]; by interval, which series of
+    the chunk lack data.
+    """
 
     day: int
     chunk: int
@@ -128,7 +132,10 @@ class _ChunkScorer:
 
 
 class Event(NamedTuple):
-    """An event of one measure in one interval: what `group_events` needs. `group` is the group that it begins, `series` the series' numbers."""
+    """An event of one measure in one interval: what `group_events` needs.
+
+    `group` is the group that it begins, `series` the series' numbers.
+    """
 
     interval: int
     measure: str
@@ -145,7 +152,10 @@ class DayAlerts(NamedTuple):
 
 
 def write_day_results(plan: Plan, number: int, parts: Iterable[DayPoints]) -> DayAlerts:
-    """Write the observations and data health of the day with this number; return its alerts. `parts` are the points of all chunks."""
+    """Write the observations and data health of the day with this number; return its alerts.
+
+    `parts` are the points of all chunks.
+    """
     metric_set, day = plan.job.metric_set, plan.days[number]
     chunks = sorted(parts, key=lambda part: part.chunk)
     empty = np.empty((len(model.Points._fields), len(day.files), 0))
@@ -179,7 +189,8 @@ def _events(plan: Plan, interval: int, result: IntervalResult) -> Iterator[Event
 def group_events(plan: Plan, events: Iterable[Event]) -> tuple[dict[str, str], dict[str, OngoingEvent]]:
     """Group the events of all days, which may come in any order.
 
-    Returns, for each event that continues a group, the new group by the group that it began; and the last event of each measure.
+    Returns, for each event that continues a group, the new group by the group that it began; and the last event of each
+    measure.
     """
     starts = [start for day in plan.days for start, _ in day.files]
     ongoing: dict[str, OngoingEvent] = {}

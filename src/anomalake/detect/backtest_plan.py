@@ -1,7 +1,7 @@
 """A back-test in parts, first half: read the live data of each UTC day, then plan what all parts have to know.
 
-`Plan` needs every interval in order (which series came first, which data is missing), so one process makes it from the small summaries of the days.
-`backtest_parts` continues; glue/backfill.py distributes the parts with Spark.
+`Plan` needs every interval in order (which series came first, which data is missing), so one process makes it from the
+small summaries of the days. `backtest_parts` continues; glue/backfill.py distributes the parts with Spark.
 """
 
 import itertools
@@ -50,7 +50,9 @@ _open_store = cache(open_lake)
 
 
 class Day(NamedTuple):
-    """A UTC day: its number, and the live files of its intervals, the first of which has the number `first` among all intervals."""
+    """A UTC day: its number, and the live files of its intervals, the first of which has the number `first` among all
+    intervals.
+    """
 
     number: int
     date: str
@@ -133,7 +135,11 @@ def make_plan(
     feedback: tuple[Feedback, ...],
     parts: int,
 ) -> Plan:
-    """Plan the parts: `summaries` are those of all intervals in order; series are divided into at least `parts` chunks, if there are enough."""
+    """Plan the parts:
+
+    `summaries` are those of all intervals in order; series are divided into at least `parts` chunks, if there are
+    enough.
+    """
     metric_set = job.metric_set
     series = sorted(first_seen, key=first_seen.__getitem__)
     first_intervals = [first_seen[item][0] for item in series]

@@ -1,8 +1,9 @@
-"""Root cause of an event: the fewest combinations of dimension values that explain it. Pure.
+"""Root cause of an event: the fewest combinations of dimension values that explain it.
 
-After the line of Squeeze (Li et al. 2019) and RiskLoc (Kalander 2022): layer by layer, from everything over single values to combinations, the one is
-taken whose series moved together and which covers the most of the deviation not yet explained. Series below a cause that are not anomalous by
-themselves count as moved where they are nearer to the cause's relative change than to no change (the ripple effect).
+The search follows Squeeze (Li et al. 2019) and RiskLoc (Kalander 2022): layer by layer, from all series over single
+dimension values to combinations of values, it takes the combination whose series moved together and which covers most
+of the deviation that is not explained yet. A series that is not anomalous itself counts as moved if it is closer to the
+cause's relative change than to no change (the ripple effect).
 """
 
 import itertools
@@ -15,136 +16,150 @@ from numpy.typing import NDArray
 from anomalake.lake.live_data import Series
 
 Floats = NDArray[np.float64]
+Dimensions = tuple[int, ...]  # places of dimensions
+Groups = tuple[NDArray[np.int64], int]  # the group of each series, and the number of groups
 
-PURE = 0.8  # of a cause's series, weighed by what is expected of them, have moved
-WORTH = 0.02  # of the event's deviation; what covers less is no cause
-ENOUGH = 0.98  # of it explained
-MOST_CAUSES = 5
-MOST_WORK = 3_000_000  # series x combinations of dimensions that are looked at; deeper layers beyond are not
-MOST_TOLD = 500  # characters
+MIN_PURITY = 0.8  # share of a cause's series that moved, weighted by the expected value
+MIN_EXPLAINED_SHARE = 0.02  # of the event's deviation; a combination that covers less is no cause
+ENOUGH_EXPLAINED_SHARE = 0.98  # of the event's deviation; the search stops there
+MAX_CAUSES = 5
+MAX_GROUPED_SERIES = 3_000_000  # series x combinations of dimensions that are examined; deeper layers are not
+MAX_TEXT_LENGTH = 500  # characters
 
 
 class Cause(NamedTuple):
-    """A combination: the dimensions it names and their values (none: everything), and its share of the event's |value - expected|."""
+    """A combination of dimension values (empty: all series), and its share of the event's |value - expected|."""
 
     values: tuple[tuple[str, str | None], ...]
     explains: float
 
 
-class _Seen(NamedTuple):
-    """What an interval says of its series, an entry each."""
+class _Observed(NamedTuple):
+    """The series of an interval, one entry each."""
 
     expected: Floats
     error: Floats
     size: Floats
     affected: NDArray[np.bool_]
-    deviation: Floats  # its share of the event's; 0 where not affected
+    deviation: Floats  # share of the event's deviation; 0 if not affected
 
 
 def find_causes(
     dimensions: Sequence[str], series: Sequence[Series], value: Floats, expected: Floats, affected: NDArray[np.int64]
 ) -> tuple[Cause, ...]:
-    """The causes of an event, the widest first, of one layer the most explaining; the same in whatever order the series come.
+    """Find the causes of an event: causes with fewer dimensions first, within a layer the one that explains most first.
 
-    `value` and `expected` have an entry for each of `series` (NaN: not known, left out); `affected` are the places of the anomalous ones.
+    `value` and `expected` have an entry for each of `series` (NaN: unknown, ignored); `affected` are the places of the
+    anomalous series. The result does not depend on the order of the series.
     """
     known = np.flatnonzero(np.isfinite(value) & np.isfinite(expected))
-    codes, names = _coded([series[i] for i in known.tolist()], len(dimensions))
+    codes, names = _encode([series[i] for i in known.tolist()], len(dimensions))
     order = np.lexsort(codes.T) if len(dimensions) else slice(None)
     codes, known = codes[order], known[order]
     anomalous = np.zeros(len(series), bool)
     anomalous[affected] = True
     anomalous = anomalous[known]
+    # Divided by the largest number, so that no sum overflows.
     largest = max(1e-300, float(np.max(np.abs([value[known], expected[known]]), initial=0)))
-    now, usual = value[known] / largest, expected[known] / largest  # no sum of them overflows
+    now, usual = value[known] / largest, expected[known] / largest
     deviation = np.where(anomalous, np.abs(now - usual), 0.0)
     if not deviation.sum() > 0:
         return ()
-    seen = _Seen(usual, now - usual, np.abs(usual) + 1e-9, anomalous, deviation / deviation.sum())
-    found: list[Cause] = []
-    left, free = (
-        seen.deviation.copy(),
-        np.ones(len(codes)),
-    )  # of each series what is not yet explained, and whether it is no other cause's
-    groups: dict[tuple[int, ...], Groups] = {}  # of the layer, by dimensions
+    observed = _Observed(usual, now - usual, np.abs(usual) + 1e-9, anomalous, deviation / deviation.sum())
+    return tuple(
+        Cause(tuple((dimensions[place], names[place][code]) for place, code in cause), min(explains, 1.0))
+        for cause, explains in _search(codes, observed)
+    )
+
+
+def _search(codes: NDArray[np.int64], observed: _Observed) -> list[tuple[list[tuple[int, int]], float]]:
+    """Return each cause as (place of the dimension, code of the value), and the share that it explains."""
+    found: list[tuple[list[tuple[int, int]], float]] = []
+    # Of each series: the deviation that is not explained yet, and 1 if it belongs to no cause yet.
+    left, free = observed.deviation.copy(), np.ones(len(codes))
+    groups: dict[Dimensions, Groups] = {}  # of the layer
     for layer in _layers(codes):
-        groups = {some: _grouped(codes, some, groups) for some in layer}
-        while len(found) < MOST_CAUSES and left.sum() > 1 - ENOUGH:
-            best: tuple[float, tuple[int, ...], int] = (0.0, (), 0)
-            for some, (inverse, count) in groups.items():
-                covers = np.bincount(inverse, left, count)
-                if covers.max(initial=0) <= best[0]:
-                    continue
-                pure = _pure(seen, inverse, count, free)
-                worth = np.where((covers >= WORTH) & (pure >= PURE), covers * pure, 0.0)
-                if (top := float(worth.max(initial=0))) > best[0] * (1 + 1e-9):
-                    best = (top, some, int(worth.argmax()))
-            if not best[0]:
+        groups = {places: _group(codes, places, groups) for places in layer}
+        while len(found) < MAX_CAUSES and left.sum() > 1 - ENOUGH_EXPLAINED_SHARE:
+            best = _best_group(groups, observed, left, free)
+            if best is None:
                 break
-            mine = groups[best[1]][0] == best[2]
-            first = int(mine.argmax())
-            explains = float(left[mine].sum())
-            found.append(
-                Cause(
-                    tuple((dimensions[place], names[place][codes[first, place]]) for place in best[1]),
-                    min(explains, 1.0),
-                )
-            )
-            left[mine] = free[mine] = 0
-    return tuple(found)
+            places, number = best
+            members = groups[places][0] == number
+            first = int(members.argmax())
+            found.append(([(place, int(codes[first, place])) for place in places], float(left[members].sum())))
+            left[members] = free[members] = 0
+    return found
 
 
-def format_causes(some: Sequence[Cause]) -> str:
-    """The causes on a line: `platform=pc_web, marketplace=us (83 %); platform=mobile_app (12 %)`."""
+def _best_group(
+    groups: dict[Dimensions, Groups], observed: _Observed, left: Floats, free: Floats
+) -> tuple[Dimensions, int] | None:
+    """Return the group with the largest product of covered deviation and purity; None if no group can be a cause."""
+    best: tuple[float, Dimensions, int] = (0.0, (), 0)
+    for places, (number, count) in groups.items():
+        covered = np.bincount(number, left, count)
+        if covered.max(initial=0) <= best[0]:
+            continue
+        purity = _purity(observed, number, count, free)
+        merit = np.where((covered >= MIN_EXPLAINED_SHARE) & (purity >= MIN_PURITY), covered * purity, 0.0)
+        if (top := float(merit.max(initial=0))) > best[0] * (1 + 1e-9):
+            best = (top, places, int(merit.argmax()))
+    return best[1:] if best[0] else None
+
+
+def format_causes(causes: Sequence[Cause]) -> str:
+    """Format causes as one line: `platform=pc_web, marketplace=us (83 %); platform=mobile_app (12 %)`."""
     parts = [
-        (", ".join(f"{name}={'(null)' if value is None else value}" for name, value in one.values) or "all series")
-        + f" ({100 * one.explains:.0f} %)"
-        for one in some
+        (", ".join(f"{name}={'(null)' if value is None else value}" for name, value in cause.values) or "all series")
+        + f" ({100 * cause.explains:.0f} %)"
+        for cause in causes
     ]
     line = "; ".join(parts)
-    return line if len(line) <= MOST_TOLD else f"{line[: MOST_TOLD - 1]}…"
+    return line if len(line) <= MAX_TEXT_LENGTH else f"{line[: MAX_TEXT_LENGTH - 1]}…"
 
 
-def _coded(series: Sequence[Series], width: int) -> tuple[NDArray[np.int64], list[list[str | None]]]:
-    """The series' values as numbers [series, dimension], and each dimension's values by their number."""
+def _encode(series: Sequence[Series], width: int) -> tuple[NDArray[np.int64], list[list[str | None]]]:
+    """Return the series' values as codes [series, dimension], and the values of each dimension by code."""
     codes, names = np.zeros((len(series), width), np.int64), []
     for place in range(width):
-        column = [one[place] for one in series]
-        values = sorted(set(column), key=lambda part: (part is not None, part or ""))
-        number = {value: i for i, value in enumerate(values)}
-        codes[:, place] = [number[value] for value in column]
+        column = [item[place] for item in series]
+        values = sorted(set(column), key=lambda value: (value is not None, value or ""))
+        code = {value: i for i, value in enumerate(values)}
+        codes[:, place] = [code[value] for value in column]
         names.append(values)
     return codes, names
 
 
-def _layers(codes: NDArray[np.int64]) -> Iterator[list[tuple[int, ...]]]:
-    """Combinations of dimensions by how many they are, as long as there is time for a layer; at the end all of them, a series by itself."""
+def _layers(codes: NDArray[np.int64]) -> Iterator[list[Dimensions]]:
+    """Return the combinations of dimensions by their number, up to `MAX_GROUPED_SERIES`; the last layer is always that
+    of single series.
+    """
     rows, width = codes.shape
     work = 0
     for depth in range(width + 1):
         layer = list(itertools.combinations(range(width), depth))
         work += rows * len(layer)
-        if work > MOST_WORK and depth < width:
+        if work > MAX_GROUPED_SERIES and depth < width:
             yield [tuple(range(width))]
             return
         yield layer
 
 
-Groups = tuple[NDArray[np.int64], int]  # the number of each row's group, and how many groups there are
-
-
-def _grouped(codes: NDArray[np.int64], some: tuple[int, ...], before: dict[tuple[int, ...], Groups]) -> Groups:
-    """Rows with the same codes in some dimensions are a group; made of the groups by all of them but the last where those are known from before."""
-    (number, count), rest = (
-        (before[some[:-1]], some[-1:]) if some[:-1] in before else ((np.zeros(len(codes), np.int64), 1), some)
-    )
+def _group(codes: NDArray[np.int64], places: Dimensions, previous: dict[Dimensions, Groups]) -> Groups:
+    """Group the series that have the same codes in these dimensions; refines the groups of `previous` by all dimensions
+    but the last.
+    """
+    (number, count), rest = (np.zeros(len(codes), np.int64), 1), places
+    if places[:-1] in previous:
+        (number, count), rest = previous[places[:-1]], places[-1:]
     for place in rest:
         width = int(codes[:, place].max(initial=0)) + 1
         pair = number * width + codes[:, place]
-        if count * width <= 4 * len(codes):  # as below, without sorting
-            there = np.zeros(count * width, bool)
-            there[pair] = True
-            dense = np.cumsum(there) - 1
+        if count * width <= 4 * len(codes):  # the same result as below, without sorting
+            occurs = np.zeros(count * width, bool)
+            occurs[pair] = True
+            dense = np.cumsum(occurs) - 1
             number, count = dense[pair], int(dense[-1]) + 1
         else:
             values, number = np.unique(pair, return_inverse=True)
@@ -152,15 +167,15 @@ def _grouped(codes: NDArray[np.int64], some: tuple[int, ...], before: dict[tuple
     return number, count
 
 
-def _pure(seen: _Seen, inverse: NDArray[np.int64], count: int, free: Floats) -> Floats:
-    """Of each group the share of its series, weighed by what is expected of them, that have moved; of those that are no other cause's."""
-    weight, affected = seen.size * free, seen.affected * free
+def _purity(observed: _Observed, number: NDArray[np.int64], count: int, free: Floats) -> Floats:
+    """Return, for each group, the share of its series that moved, weighted by the expected value; series of other
+    causes do not count.
+    """
+    weight, affected = observed.size * free, observed.affected * free
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        change = np.bincount(inverse, seen.error * affected, count) / np.bincount(
-            inverse, seen.expected * affected, count
-        )
-        rippled = np.abs(seen.error - change[inverse] * seen.expected) < np.abs(seen.error)
-        moved: Floats = np.bincount(inverse, weight * (seen.affected | rippled), count) / np.bincount(
-            inverse, weight, count
-        )
-    return np.nan_to_num(moved)
+        total_error = np.bincount(number, observed.error * affected, count)
+        change = total_error / np.bincount(number, observed.expected * affected, count)
+        rippled = np.abs(observed.error - change[number] * observed.expected) < np.abs(observed.error)
+        moved = np.bincount(number, weight * (observed.affected | rippled), count)
+        purity: Floats = moved / np.bincount(number, weight, count)
+    return np.nan_to_num(purity)

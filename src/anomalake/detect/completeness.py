@@ -1,7 +1,8 @@
-"""Whether an interval's data arrived: how many series it has, how many are usual then, and gaps that are told once. Pure.
+"""Completeness of data: how many series an interval has, how many are usual at that time, and where a gap begins.
 
-Usual is the median of the last seven days at that time of day, and no more than the most of the last four weeks at that weekday and time: nights and
-weekends without data are no gap. Interrupted data is usual too: a gap is told when it is more than twice as long as the third longest of four weeks.
+The usual number is the median of the last seven days at that time of day, and at most the largest number of the last
+four weeks at that weekday and time. So nights and weekends without data are no gap. Where gaps are usual, an event is
+reported only for a gap more than twice as long as the third longest of the last four weeks.
 """
 
 from dataclasses import dataclass, field
@@ -9,66 +10,69 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-UNKNOWN = -1
-WEEKS, RECENT_DAYS, FEWEST_RECENT = 4, 7, 4
-_KEPT = 7 * WEEKS + 1  # days: that of four weeks ago is still there when today's is written
-CHANCE = 2  # roots of the usual number; where some came, fewer than that many less are chance
-FORGIVEN, THEIR = 2, 3  # a gap is told from more than `FORGIVEN` times the length of the `THEIR`rd longest
+UNKNOWN = -1  # in `Completeness.counts`: no interval was recorded
+HISTORY_WEEKS, RECENT_DAYS, MIN_RECENT_DAYS = 4, 7, 4
+_STORED_DAYS = 7 * HISTORY_WEEKS + 1  # the day of four weeks ago is still there when today's is written
+CHANCE_ROOTS = 2  # in square roots of the usual number: if some series have data, a smaller difference is chance
+USUAL_GAP_FACTOR, USUAL_GAP_RANK = (
+    2,
+    3,
+)  # a longer gap than this factor times the gap of this rank by length is an event
 
 
 @dataclass
 class Completeness:
-    """What is known of the number of series with a value; `step` changes it in place."""
+    """What is known of the number of series with a value; `record_count` updates it in place."""
 
     slots: int  # intervals a day
-    day: int = -1  # the last one, as an ordinal
-    counts: NDArray[np.int32] = field(init=False)  # [day % kept, slot]: series with a value
-    recent_gaps: list[tuple[int, int]] = field(
-        default_factory=list
-    )  # day (an ordinal) and intervals of those that ended in the last four weeks
-    gap_length: int = 0  # intervals of the one that is under way
-    reported: bool = False  # ... and whether it was told
+    day: int = -1  # the last day, as a date's ordinal
+    counts: NDArray[np.int32] = field(init=False)  # [day % _STORED_DAYS, slot]: series with a value
+    # The last day (ordinal) and the length (intervals) of gaps that ended in the last four weeks.
+    recent_gaps: list[tuple[int, int]] = field(default_factory=list)
+    gap_length: int = 0  # of the current gap, in intervals; 0: no gap
+    reported: bool = False  # whether the current gap is reported
 
     def __post_init__(self) -> None:
-        self.counts = np.full((_KEPT, self.slots), UNKNOWN, np.int32)
+        self.counts = np.full((_STORED_DAYS, self.slots), UNKNOWN, np.int32)
 
     def usual_count(self, day: int, slot: int) -> int | None:
-        """How many series have a value at that time as a rule; None while less than a week is known."""
-        recent = self._known(day, slot, range(1, RECENT_DAYS + 1))
-        weekday = self._known(day, slot, range(7, 7 * WEEKS + 1, 7))
-        if len(recent) < FEWEST_RECENT or not len(weekday):
+        """Return how many series usually have a value at that time; None with less than a week of history."""
+        recent = self._known_counts(day, slot, range(1, RECENT_DAYS + 1))
+        same_weekday = self._known_counts(day, slot, range(7, 7 * HISTORY_WEEKS + 1, 7))
+        if len(recent) < MIN_RECENT_DAYS or not len(same_weekday):
             return None
-        return int(min(np.median(recent), weekday.max()))
+        return int(min(np.median(recent), same_weekday.max()))
 
-    def _known(self, day: int, slot: int, ago: range) -> NDArray[np.int32]:
-        found: NDArray[np.int32] = self.counts[[(day - some) % _KEPT for some in ago], slot]
-        known: NDArray[np.int32] = found[found != UNKNOWN]
+    def _known_counts(self, day: int, slot: int, days_ago: range) -> NDArray[np.int32]:
+        counts: NDArray[np.int32] = self.counts[[(day - ago) % _STORED_DAYS for ago in days_ago], slot]
+        known: NDArray[np.int32] = counts[counts != UNKNOWN]
         return known
 
 
 def record_count(
-    state: Completeness, day: int, slot: int, count: int, most_missing: float
+    state: Completeness, day: int, slot: int, count: int, threshold: float
 ) -> tuple[int | None, float, bool]:
-    """Take an interval's number of series: how many are usual, the per cent of them that is missing, and whether that is to be told now.
+    """Record the number of series with a value in an interval.
 
-    `most_missing` per cent or more is a gap, where it is more than chance too. `day` is a date's ordinal, not before the last one.
+    Returns the usual number, the percentage of it that is missing, and whether an event begins now. An interval is in a
+    gap if `threshold` per cent or more are missing, and more than chance explains. `day` is a date's ordinal, not
+    before the last one.
     """
     if day != state.day:
-        passed = [some % _KEPT for some in range(max(state.day + 1, day - _KEPT + 1), day + 1)]
-        state.counts[passed] = UNKNOWN
+        new_days = range(max(state.day + 1, day - _STORED_DAYS + 1), day + 1)
+        state.counts[[new % _STORED_DAYS for new in new_days]] = UNKNOWN
         state.day = day
-        state.recent_gaps = [gap for gap in state.recent_gaps if gap[0] > day - 7 * WEEKS]
+        state.recent_gaps = [gap for gap in state.recent_gaps if gap[0] > day - 7 * HISTORY_WEEKS]
     usual = state.usual_count(day, slot)
-    state.counts[day % _KEPT, slot] = count
+    state.counts[day % _STORED_DAYS, slot] = count
     missing = 100 * max(0, usual - count) / usual if usual else 0.0
-    if usual and count < usual and missing >= most_missing and (not count or usual - count > CHANCE * usual**0.5):
+    if usual and count < usual and missing >= threshold and (not count or usual - count > CHANCE_ROOTS * usual**0.5):
         state.gap_length += 1
-        longest = sorted((length for _, length in state.recent_gaps), reverse=True)
-        tells = not state.reported and state.gap_length > FORGIVEN * (
-            longest[THEIR - 1] if len(longest) >= THEIR else 0
-        )
-        state.reported = state.reported or tells
-        return usual, missing, tells
+        lengths = sorted((length for _, length in state.recent_gaps), reverse=True)
+        usual_length = lengths[USUAL_GAP_RANK - 1] if len(lengths) >= USUAL_GAP_RANK else 0
+        begins = not state.reported and state.gap_length > USUAL_GAP_FACTOR * usual_length
+        state.reported = state.reported or begins
+        return usual, missing, begins
     if count and state.gap_length:
         state.recent_gaps.append((day, state.gap_length))
         state.gap_length, state.reported = 0, False

@@ -1,4 +1,7 @@
-"""A metric set's detector: scores one interval after another, each from what came before it. The live function and back-tests both use it."""
+"""A metric set's detector: scores one interval after another, each from what came before it.
+
+The live function and back-tests both use it.
+"""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +40,9 @@ class OngoingEvent(NamedTuple):
 class Detector:
     """A metric set's detector: the series that it knows, and what the model has learned of their measures.
 
-    Shards divide the state by series, in the order in which the series first occurred: a series is in shard number // per_shard. Within a shard, a
-    column is series x measures + measure. Each shard is scored, written and read separately.
+    Shards divide the state by series, in the order in which the series first occurred: a series is in shard number //
+    per_shard. Within a shard, a column is series x measures + measure. Each shard is scored, written and read
+    separately.
     """
 
     metric_set: MetricSet
@@ -116,7 +120,9 @@ class Detector:
         return values
 
     def _distance_weights(self, given: list[Feedback]) -> tuple[Floats, Floats] | None:
-        """Return the factors of a distance below, and above, the expected value, for each column; None without feedback."""
+        """Return the factors of a distance below, and above, the expected value, for each column; None without
+        feedback.
+        """
         size = (len(given), len(self.series))
         if not given:
             return None
@@ -158,7 +164,9 @@ class Detector:
 
 
 def length_ratios(metric_set: MetricSet, start: datetime) -> Floats | None:
-    """Return an interval's length / its usual length, for each measure (1 for a mean); None unless clocks change in the interval."""
+    """Return an interval's length / its usual length, for each measure (1 for a mean); None unless clocks change in the
+    interval.
+    """
     ratio = metric_set.clock.length(start) / metric_set.clock.step
     if ratio == 1:
         return None
@@ -186,7 +194,9 @@ def assign_group(ongoing: dict[str, OngoingEvent], metric_set: MetricSet, measur
 
 
 def map_in_threads(function: Any, numbers: Iterable[int]) -> Iterator[Any]:
-    """Apply the function to each number, in threads if there are several (numpy and zlib release the GIL); results come in order."""
+    """Apply the function to each number, in threads if there are several (numpy and zlib release the GIL); results come
+    in order.
+    """
     items = list(numbers)
     if len(items) < 2:
         yield from map(function, items)

@@ -1,7 +1,9 @@
-"""From scored points to alerts: the anomalous series of one measure in one interval are one event, with a severity and contributions.
+"""Builds alerts from scored points: the anomalous series of one measure in one interval are one event, with a severity
+score and contributions.
 
-Contribution (as the published alerts of Lookout for Metrics have it): 100 x the sum of |value - expected| over the affected series that carry the
-value / the same over all affected series. Numbers are rounded here, once.
+The contribution of a dimension value, as in the published alerts of Lookout for Metrics, is 100 x the sum of |value -
+expected| over the affected series that have the value / the same sum over all affected series. Numbers are rounded here
+and nowhere else.
 """
 
 import math
@@ -23,13 +25,13 @@ from anomalake.domain.series_key import build_series_key
 from anomalake.lake.live_data import Series
 
 SOURCE = "anomalake"
-LARGEST = 1e300
-FIGURES = 6  # significant figures of what the detector computes
-_TENS = np.array([float(f"1e{power}") for power in range(23)])  # those that a float holds exactly
+MAX_ERROR = 1e300
+FIGURES = 6  # significant figures of the numbers that the detector writes
+_TENS = np.array([float(f"1e{power}") for power in range(23)])  # the powers of ten that a float holds exactly
 
 
 def round_figures(values: Floats) -> Floats:
-    """To `FIGURES` significant figures, as text with so many would read."""
+    """Round to `FIGURES` significant figures; gives the number that a text with so many figures reads as."""
     size = np.abs(values)
     with np.errstate(all="ignore"):
         power = FIGURES - 1 - np.floor(np.log10(size))
@@ -37,23 +39,25 @@ def round_figures(values: Floats) -> Floats:
         ten = _TENS[np.where(within, np.abs(power), 0).astype(np.int64)]
         scaled = np.where(power < 0, size / ten, size * ten)
         whole = np.rint(scaled)
-        found = np.copysign(
-            np.where(power < 0, whole * ten, whole / ten), values
-        )  # of two exact numbers, so the nearest there is
-        # What is next to the middle between two, or to a power of ten, is left to the text itself.
-        sure = (
+        # Both operands are exact, so the result is the nearest float.
+        rounded = np.copysign(np.where(power < 0, whole * ten, whole / ten), values)
+        # A number close to the middle between two results, or to a power of ten, is formatted as text instead.
+        is_certain = (
             within
             & (scaled >= 10 ** (FIGURES - 1))
             & (scaled < 10**FIGURES)
             & (np.abs(scaled - np.floor(scaled) - 0.5) > 1e-4)
         )
-    for i in np.flatnonzero(~sure & ~np.isnan(values) & (size > 0)).tolist():
-        found[i] = float(f"{values[i]:.{FIGURES}g}")
-    return np.where(size > 0, found, values)
+    for i in np.flatnonzero(~is_certain & ~np.isnan(values) & (size > 0)).tolist():
+        rounded[i] = float(f"{values[i]:.{FIGURES}g}")
+    return np.where(size > 0, rounded, values)
 
 
 def round_bounds(points: Points, places: Sequence[int] | NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-    """Expected value, lower and upper bound of the series at these places, rounded; a value outside its band stays outside."""
+    """Return expected value, lower and upper bound of the series at these places, rounded.
+
+    A value outside its bounds stays outside.
+    """
     value, expected, lower, upper = (
         column[places] for column in (points.value, points.expected, points.lower, points.upper)
     )
@@ -65,9 +69,11 @@ def round_bounds(points: Points, places: Sequence[int] | NDArray[np.int64]) -> t
 
 
 def severity_score(scores: Sequence[float]) -> float:
-    """The event's score from its series': that of the greatest, raised by the others (the 4-norm of their distances)."""
+    """Return an event's severity score: the largest score of its series, raised by the others (the 4-norm of their
+    distances).
+    """
     largest = max(scores)
-    greatest = distance_from_score(largest) or 1.0  # at a sensitivity of 0 what is as expected is reported too
+    greatest = distance_from_score(largest) or 1.0  # with a sensitivity of 0, values as expected are anomalies too
     raised = greatest * sum((distance_from_score(score) / greatest) ** 4 for score in scores) ** 0.25
     return round(max(largest, float(score_from_distance(np.array(raised)))), 2)
 
@@ -75,14 +81,17 @@ def severity_score(scores: Sequence[float]) -> float:
 def build_anomaly_alert(
     metric_set: MetricSet, measure: str, start: datetime, series: Sequence[Series], points: Points
 ) -> Alert | None:
-    """The alert of one measure in the interval that starts at `start` (naive UTC), or None; `points` has an entry for each of `series`."""
+    """Build the alert of one measure in the interval that starts at `start` (naive UTC); None without an anomaly.
+
+    `points` has an entry for each of `series`.
+    """
     found = alerting_series(metric_set, measure, metric_set.clock.wall_time(start), series, points)
     if not len(found):
         return None
     order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), build_series_key(series[i])))
     identity = alerts.derive_id(metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly")
     error = {
-        i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -LARGEST), LARGEST) for i in order
+        i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -MAX_ERROR), MAX_ERROR) for i in order
     }  # halves do not overflow
     deviation = {i: abs(error[i]) for i in order}
     net = math.fsum(error.values())
@@ -128,10 +137,10 @@ def build_missing_data_alert(
     *,
     arrived: tuple[int, int, float],
 ) -> Alert:
-    """The alert of data that did not arrive in the interval that starts at `start` (naive UTC).
+    """Build the alert of missing data in the interval that starts at `start` (naive UTC).
 
-    `missed` are the places of the series that lack a value; `arrived` says how many have one, how many are usual, and the per cent of these that is
-    missing, which is the score.
+    `missed` are the places of the series without a value; `arrived` is how many series have one, how many are usual,
+    and the percentage of these that is missing, which is the score.
     """
     count, usual, share = arrived
     identity = alerts.derive_id(metric_set.name, alerts.MISSING_DATA, f"{start:%Y-%m-%dT%H:%MZ}", "missing")
@@ -159,25 +168,30 @@ def build_missing_data_alert(
     )
 
 
-def add_related_measures(some: Sequence[Alert]) -> list[Alert]:
-    """The alerts of one interval, each saying at the end of its root cause which other measures moved in a series of it, and to which side."""
-    keys = [frozenset(one.dimensions for one in alert.impacted_metric.relevant_time_series) for alert in some]
-    made = []
-    for alert, mine in zip(some, keys, strict=True):
+def add_related_measures(alerts_of_interval: Sequence[Alert]) -> list[Alert]:
+    """Return the alerts of one interval; the root cause of each names the other measures that moved in one of its
+    series, and their direction.
+    """
+    keys = [
+        frozenset(series.dimensions for series in alert.impacted_metric.relevant_time_series)
+        for alert in alerts_of_interval
+    ]
+    extended = []
+    for alert, own in zip(alerts_of_interval, keys, strict=True):
         others = [
             f"{other.impacted_metric.metric_name} {other.direction}"
-            for other, theirs in zip(some, keys, strict=True)
-            if other is not alert and other.impacted_metric.metric_name != alerts.MISSING_DATA and mine & theirs
+            for other, theirs in zip(alerts_of_interval, keys, strict=True)
+            if other is not alert and other.impacted_metric.metric_name != alerts.MISSING_DATA and own & theirs
         ]
-        told = "; ".join(
+        root_cause = "; ".join(
             part for part in (alert.root_cause, f"also moved: {', '.join(others)}" if others else None) if part
         )
-        made.append(msgspec.structs.replace(alert, root_cause=told or None))
-    return made
+        extended.append(msgspec.structs.replace(alert, root_cause=root_cause or None))
+    return extended
 
 
 def _lacking(metric_set: MetricSet, series: Sequence[Series], missed: Sequence[int]) -> str:
-    """What the missing series have in common."""
+    """Return, as text, what the missing series have in common."""
     came = np.ones(len(series))
     came[list(missed)] = 0
     found = cause.format_causes(
@@ -187,7 +201,7 @@ def _lacking(metric_set: MetricSet, series: Sequence[Series], missed: Sequence[i
 
 
 def _series(metric_set: MetricSet, measure: str, series: Series, **numbers: float) -> alerts.TimeSeries:
-    """The series as an alert names it."""
+    """Return the series as it appears in an alert."""
     return alerts.TimeSeries(
         time_series_id=alerts.derive_id(metric_set.name, measure, build_series_key(series)),
         dimensions=tuple(

@@ -1,6 +1,8 @@
-"""What people said of events: which series' later anomalies weigh more or less for it. Pure; the files are described in docs/detector.md.
+"""Feedback on events: it raises or lowers the scores of later anomalies of the same series. docs/detector.md describes
+the files.
 
-An anomaly of a series that was not wanted counts half as far from what is expected, each time it was said; one that was wanted a quarter farther.
+Each feedback "not wanted" halves the distance from the expected value that counts; each feedback "wanted" raises it by
+a quarter.
 """
 
 from collections.abc import Sequence
@@ -15,47 +17,51 @@ from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.live_data import Series
 
-WANTED, NOT_WANTED = 1.25, 0.5  # times the distance from what is expected
-LEAST, MOST = 0.125, 2.0  # however often it was said
+WANTED_WEIGHT, NOT_WANTED_WEIGHT = 1.25, 0.5  # factors of the distance from the expected value
+MIN_WEIGHT, MAX_WEIGHT = 0.125, 2.0  # limits of the product of all factors
 
 
 class Feedback(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """One marking: of an event, or of series; it holds for what comes after `timestamp` (naive UTC). No series: all of the measure."""
+    """Feedback on an event or on series; it holds for intervals after `timestamp` (naive UTC).
+
+    Without `series`: for all of the measure.
+    """
 
     metric_name: str
     timestamp: datetime
     wanted: bool
     event_id: str | None = None
     direction: str | None = None  # above or below; null: both
-    series: tuple[dict[str, str | None], ...] = ()  # the dimensions that are named have to fit
+    series: tuple[dict[str, str | None], ...] = ()  # a series matches if it has all values of one entry
     note: str | None = None
-    said_at: datetime | None = None  # UTC; of two that speak of one event the tables show the later
+    said_at: datetime | None = None  # UTC; if two are about one event, the tables show the later one
 
 
 def parse(data: bytes, metric_set: MetricSet, where: str) -> Feedback:
-    """The marking of a file; `UserError` names what is wrong with it."""
+    """Parse the feedback of a file. Raises `UserError`, which names the problem."""
     try:
         found = msgspec.json.decode(data, type=Feedback)
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise UserError(f"{where}: is no feedback: {error}; it is left out") from error
+        raise UserError(f"{where}: is not valid feedback: {error}; the detector ignores the file") from error
     validate(found, metric_set, where)
     return found
 
 
 def validate(found: Feedback, metric_set: MetricSet, where: str) -> None:
-    """`UserError` where it names what the metric set does not have."""
+    """Raise `UserError` if the feedback names something that the metric set does not have."""
     measures, dimensions = (*metric_set.measure_names, MISSING_DATA), metric_set.dimension_names
     if found.metric_name not in measures:
         raise UserError(
-            f"{where}: metricName: there is no measure {found.metric_name!r}; there are {', '.join(measures)}"
+            f"{where}: metricName: there is no measure '{found.metric_name}'; there are {', '.join(measures)}"
         )
     if found.direction not in (None, "above", "below"):
-        raise UserError(f"{where}: direction: {found.direction!r} must be above, below or null")
+        raise UserError(f"{where}: direction: '{found.direction}' must be above, below or null")
     if found.timestamp.tzinfo is not None:
-        raise UserError(f"{where}: timestamp: is UTC, and written without a zone, as 2021-02-17T11:00:00")
-    if unknown := sorted({name for one in found.series for name in one} - set(dimensions)):
+        raise UserError(f"{where}: timestamp: must be in UTC without a zone, such as 2021-02-17T11:00:00")
+    if unknown := sorted({name for entry in found.series for name in entry} - set(dimensions)):
         raise UserError(
-            f"{where}: series: there is no dimension {unknown[0]!r}; there are {', '.join(dimensions) or 'none'}"
+            f"{where}: series: there is no dimension '{unknown[0]}'; "
+            f"the dimensions are: {', '.join(dimensions) or '(none)'}"
         )
 
 
@@ -65,23 +71,30 @@ def feedback_before(feedback: Sequence[Feedback], start: datetime) -> list[Feedb
 
 
 def distance_weights(
-    some: Sequence[Feedback], metric_set: MetricSet, series: Sequence[Series], direction: str
+    given: Sequence[Feedback], metric_set: MetricSet, series: Sequence[Series], direction: str
 ) -> NDArray[np.float64]:
-    """How many times its distance a series' anomaly counts on that side of what is expected; shape (series, measures)."""
+    """Return the factors of distances above, or below, the expected value; shape (series, measures)."""
     names = metric_set.dimension_names
-    found = np.ones((len(series), len(metric_set.measures)))
-    for one in some:
-        if one.metric_name in metric_set.measure_names and one.direction in (None, direction):
-            fits = [not one.series or any(_fits(values, wanted, names) for wanted in one.series) for values in series]
-            found[fits, metric_set.measure_names.index(one.metric_name)] *= WANTED if one.wanted else NOT_WANTED
-    return np.clip(found, LEAST, MOST)
+    weights = np.ones((len(series), len(metric_set.measures)))
+    for item in given:
+        if item.metric_name in metric_set.measure_names and item.direction in (None, direction):
+            matching = [
+                not item.series or any(_matches(values, dimensions, names) for dimensions in item.series)
+                for values in series
+            ]
+            weights[matching, metric_set.measure_names.index(item.metric_name)] *= _weight(item)
+    return np.clip(weights, MIN_WEIGHT, MAX_WEIGHT)
 
 
-def missing_data_weight(some: Sequence[Feedback]) -> float:
-    """The same of data that does not arrive."""
-    said = [WANTED if one.wanted else NOT_WANTED for one in some if one.metric_name == MISSING_DATA]
-    return float(np.clip(np.prod(said), LEAST, MOST))
+def missing_data_weight(given: Sequence[Feedback]) -> float:
+    """Return the factor of the percentage of missing series that counts."""
+    weights = [_weight(item) for item in given if item.metric_name == MISSING_DATA]
+    return float(np.clip(np.prod(weights), MIN_WEIGHT, MAX_WEIGHT))
 
 
-def _fits(series: Series, wanted: dict[str, str | None], names: Sequence[str]) -> bool:
-    return all(series[names.index(name)] == value for name, value in wanted.items())
+def _weight(item: Feedback) -> float:
+    return WANTED_WEIGHT if item.wanted else NOT_WANTED_WEIGHT
+
+
+def _matches(series: Series, dimensions: dict[str, str | None], names: Sequence[str]) -> bool:
+    return all(series[names.index(name)] == value for name, value in dimensions.items())

@@ -38,7 +38,10 @@ class Health(NamedTuple):
 
 
 class IntervalResult(NamedTuple):
-    """The result of an interval. A record of `observations` has the columns of that table: one for each series and measure with a value."""
+    """The result of an interval.
+
+    A record of `observations` has the columns of that table: one for each series and measure with a value.
+    """
 
     start: datetime  # naive UTC
     observations: list[tuple[Any, ...]]
@@ -63,7 +66,10 @@ def record_arrival(
     known: Completeness, metric_set: MetricSet, start: datetime, given: Sequence[Feedback], *,
     series_count: int, rows: int, rejected_rows: int,
 ) -> Arrival:  # fmt: skip
-    """Record in `known` how many series an interval has, and compare it with the usual number. Intervals come in order of time."""
+    """Record in `known` how many series an interval has, and compare it with the usual number.
+
+    Intervals come in order of time.
+    """
     threshold = metric_set.alerts.sensitivity / feedback.missing_data_weight(given)
     wall = metric_set.clock.wall_time(start)
     slot = intervals.get_slot(wall, metric_set.frequency)
@@ -77,7 +83,8 @@ def build_result(
 ) -> IntervalResult:
     """Build the result of an interval; each alert is in a group of its own.
 
-    `points` has an entry for each of the `known` series and measures; `missing` are the places of series that lack usual data.
+    `points` has an entry for each of the `known` series and measures; `missing` are the places of series that lack
+    usual data.
     """
     start, width = arrival.start, len(metric_set.measures)
     of_measure = [Points(*(column[number::width] for column in points)) for number in range(width)]
@@ -110,7 +117,9 @@ def _health(arrival: Arrival, scored: int) -> Health:
 
 
 def _records(known: Sequence[Series], start: datetime, measure: str, points: Points) -> Iterator[tuple[Any, ...]]:
-    """Return the observations of a measure; expected value, bounds and score are None while there is too little history."""
+    """Return the observations of a measure; expected value, bounds and score are None while there is too little
+    history.
+    """
     places = np.flatnonzero(~np.isnan(points.value))
     columns = (*events.round_bounds(points, places), events.round_figures(points.score[places]))
     cells: list[list[float | None]] = [column.tolist() for column in columns]

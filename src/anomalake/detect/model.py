@@ -1,11 +1,13 @@
 """The model: expected value, bounds and score of each series, one interval after another. Values in, scored points out.
 
-The expected value is a product: level x time of day x weekday x their interaction (a sum for series that can be negative). Each series has a Kalman
-filter for these four components, with Huber clipping of its errors, so that an outlier moves none of them far. The scale is the spread of recent
-errors, over all slots and around the same time of day; for counts it is never less than what chance gives. Rare counts follow their mean.
-`parameters` holds the constants, `model_state` what is learned, `model_update` how; docs/detector.md explains the method.
+The expected value is a product: level x time of day x weekday x their interaction (a sum for series that can be
+negative). Each series has a Kalman filter for these four components, with Huber clipping of its errors, so that an
+outlier moves none of them far. The scale is the spread of recent errors, over all slots and around the same time of
+day; for counts it is never less than what chance gives. Rare counts follow their mean. `parameters` holds the
+constants, `model_state` what is learned, `model_update` how; docs/detector.md explains the method.
 
-Usual symbols: x = components, P = variance, Q = forgetting (process noise), R = 1 (noise variance), S = 1 + sum(P), K = P / S.
+Usual symbols: x = components, P = variance, Q = forgetting (process noise), R = 1 (noise variance), S = 1 + sum(P), K =
+P / S.
 """
 
 from functools import cache
@@ -24,7 +26,10 @@ __all__ = ["Floats", "Points", "State", "merge_states", "score_interval"]
 
 
 class Points(NamedTuple):
-    """A scored interval, one entry for each series: NaN without a value, and NaN but for `value` without enough history."""
+    """A scored interval, one entry for each series:
+
+    NaN without a value, and NaN but for `value` without enough history.
+    """
 
     value: Floats
     expected: Floats
@@ -46,8 +51,9 @@ def score_interval(
         values: shape (`state.size`,), in any unit; NaN without a value.
         sensitivity: the bounds are where the score reaches this.
         weights: factors of the distance below, and above, the expected value, for each series; 1 if not given.
-        length_ratio: the interval's length / its usual length, for each series (1 for a mean), when clocks change. The share of the value that came in
-            the additional time is unknown, so no value between the expected one and `length_ratio` times the expected one is an anomaly.
+        length_ratio: the interval's length / its usual length, for each series (1 for a mean), when clocks change. The
+            share of the value that came in the additional time is unknown, so no value between the expected one and
+            `length_ratio` times the expected one is an anomaly.
     """
     if day < state.day:
         raise ValueError(f"day {day} comes before day {state.day}, which is scored already")
@@ -75,7 +81,9 @@ def score_interval(
 
 
 class _Prediction(NamedTuple):
-    """What the Kalman filter predicts for an interval, one entry for each series; shape [component, series] for `variance`."""
+    """What the Kalman filter predicts for an interval, one entry for each series; shape [component, series] for
+    `variance`.
+    """
 
     rows: NDArray[np.int64]  # of `State.components`: level, time of day, weekday, interaction
     shift: Floats  # of `to_root_scale`
@@ -176,7 +184,9 @@ def _learn(
 def _bounds(
     state: State, scale: _Scale, reaches: tuple[Floats, Floats], length_ratio: Floats | None
 ) -> tuple[Floats, Floats, Floats]:
-    """Return lower bound, expected value and upper bound in the unit of the values; `reaches` are the distances of the bounds."""
+    """Return lower bound, expected value and upper bound in the unit of the values; `reaches` are the distances of the
+    bounds.
+    """
     lower, upper = (
         clip(from_root_scale(scale.center + side * reach, scale.shift), -p.MAX_BOUND, p.MAX_BOUND)
         for side, reach in zip((-1, 1), reaches, strict=True)
@@ -189,7 +199,9 @@ def _bounds(
 
 
 def _closest_to_expected(expected: Floats, values: Floats, length_ratio: Floats) -> Floats:
-    """Return what an interval of the usual length may have had: from value / `length_ratio` to the value, as close as possible to the expected one."""
+    """Return what an interval of the usual length may have had: from value / `length_ratio` to the value, as close as
+    possible to the expected one.
+    """
     part = values / length_ratio
     closest = clip(expected, np.minimum(values, part), np.maximum(values, part))
     return np.where(np.isnan(expected), values, closest)

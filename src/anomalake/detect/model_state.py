@@ -1,4 +1,4 @@
-"""The state of the model: what it has learned of each series, as one array for each quantity. `detect.state` stores it."""
+"""The state of the model: what it has learned of each series, one array for each quantity. `state` stores it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -17,7 +17,8 @@ Singles = NDArray[np.float32]
 class State:
     """What the model has learned of `size` series; `model.score_interval` updates it in place.
 
-    The rows of `components` are the level, the times of day, the weekdays, and each weekday's times of day: 1 + slots + 7 + 7 x slots.
+    The rows of `components` are the level, the times of day, the weekdays, and each weekday's times of day: 1 + slots +
+    7 + 7 x slots.
     """
 
     slots: int  # intervals a day

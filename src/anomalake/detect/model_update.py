@@ -1,4 +1,7 @@
-"""How the model learns from an interval: Kalman filter, Huber clipping, exponential forgetting. Each function updates a `State` in place."""
+"""How the model learns from an interval:
+
+Kalman filter, Huber clipping, exponential forgetting. Each function updates a `State` in place.
+"""
 
 from typing import NamedTuple
 
@@ -15,8 +18,8 @@ SPREAD, MEAN = 0, 1  # rows of `State.slot_means`
 def update_kinds(state: State, day: int, values: Floats, present: NDArray[np.bool_]) -> None:
     """Record which series stop being counts, or stop being non-negative.
 
-    A value of another kind needs another scale, so what was learned on the old scale is forgotten. A series that is scored already keeps its scale,
-    and such values are anomalies, until they come on several days.
+    A value of another kind needs another scale, so what was learned on the old scale is forgotten. A series that is
+    scored already keeps its scale, and such values are anomalies, until they come on several days.
     """
     negative = present & state.is_nonnegative & (values < 0)
     fraction = present & state.is_count & (values != np.floor(values))
@@ -71,10 +74,12 @@ def update_components(
     limit: Floats,
     outliers: Outliers,
 ) -> None:
-    """Correct level, time of day, weekday and interaction by the error: the update of a Kalman filter, without covariances.
+    """Correct level, time of day, weekday and interaction by the error: the update of a Kalman filter, without
+    covariances.
 
-    In the usual symbols, with noise variance R = 1: state x = `components`, its variance P = `variance` (diagonal only), innovation y = `error`,
-    innovation variance S = 1 + sum(P), gain K = P / S; x += K y, P = P (1 - K). Huber clipping limits y (Huber 1964). `limit` is one scale.
+    In the usual symbols, with noise variance R = 1: state x = `components`, its variance P = `variance` (diagonal
+    only), innovation y = `error`, innovation variance S = 1 + sum(P), gain K = P / S; x += K y, P = P (1 - K). Huber
+    clipping limits y (Huber 1964). `limit` is one scale.
     """
     first_value = np.isnan(mean) & ~np.isnan(values)
     if first_value.any():
@@ -106,7 +111,8 @@ def update_spread(
     deviation_factor: Floats,
     outliers: Outliers,
 ) -> None:
-    """Update the decaying sums of squared errors beyond the floor and of their unit, and the slot's spread relative to the usual one.
+    """Update the decaying sums of squared errors beyond the floor and of their unit, and the slot's spread relative to
+    the usual one.
 
     `deviation_factor` is sqrt(S), by which the uncertainty of the expected value enlarges errors; it is divided out.
     """
@@ -130,7 +136,8 @@ def spread_memory(slots: int) -> int:
 
 
 def update_tail(state: State, values: Floats, size: Floats, scored: NDArray[np.bool_], rate: Floats) -> None:
-    """Follow the share of zeros, and the tail factor: the quantile that `TAIL_SHARE` of errors exceed / that of normal errors.
+    """Follow the share of zeros, and the tail factor: the quantile that `TAIL_SHARE` of errors exceed / that of normal
+    errors.
 
     The quantile is found by stochastic approximation (Robbins and Monro 1951). `size` is the absolute error in scales.
     """
@@ -167,7 +174,9 @@ def _is_new(state: State) -> NDArray[np.bool_]:
 
 
 def _update_slot_mean(state: State, row: int, slot: int, values: Floats, *, prior_values: int) -> None:
-    """Add values to the slow mean of their slot, and with half the weight to its neighbors; the mean starts as if of `prior_values` values."""
+    """Add values to the slow mean of their slot, and with half the weight to its neighbors; the mean starts as if of
+    `prior_values` values.
+    """
     around = np.array([slot - 1, slot, slot + 1]) % state.slots if state.slots > 1 else np.array([slot])
     weight = np.array([[0.5], [1.0], [0.5]]) if state.slots > 1 else np.ones((1, 1))
     rate = weight / clip(state.values_seen[slot] + prior_values, 1, p.SLOT_MEMORY_DAYS)

@@ -1,7 +1,8 @@
 """Parameters of the model: each constant names its quantity and its unit. docs/detector.md explains the method.
 
-Components are, in this order: level, time of day, weekday, interaction of weekday and time of day. Variances are in units of the noise variance.
-A scale is the usual size of an error of the series at that time. A slot is a time of day: an hour of an hourly series.
+Components are, in this order: level, time of day, weekday, interaction of weekday and time of day. Variances are in
+units of the noise variance. A scale is the usual size of an error of the series at that time. A slot is a time of day:
+an hour of an hourly series.
 """
 
 # --- history

@@ -1,4 +1,4 @@
-"""When a metric set's detector runs, which intervals are due then, and which of them it walks through. Pure."""
+"""When a metric set's detector runs, which intervals are due then, and which of them it processes."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,16 +9,19 @@ from math import ceil
 from anomalake.domain.intervals import Clock
 from anomalake.domain.metric_set import MetricSet
 
-# Days without data at the beginning and at the end of a gap that the detector walks through. It remembers four weeks of
-# arrivals (detect.completeness), so the days between change nothing.
+# Time that the detector processes at the beginning and at the end of a long gap. It remembers the completeness of four
+# weeks (detect.completeness), so the time between changes nothing.
 GAP_EDGE = timedelta(days=30)
-OUTLIER_GAP = (
-    10  # times as many empty intervals as there are intervals with data: what lies before such a gap is an outlier
-)
+# Empty intervals of a gap / intervals with data, above which the data before the gap is an outlier.
+OUTLIER_GAP_RATIO = 10
 
 
 def cron_expression(metric_set: MetricSet) -> str:
-    """The schedule in the set's own zone: an interval has ended and the source's offset passed ("Schedule types" of EventBridge Scheduler)."""
+    """Return the schedule as a cron expression in the set's own time zone ("Schedule types" in the user guide of
+    EventBridge Scheduler).
+
+    The detector runs when an interval has ended and the source's offset has passed.
+    """
     minutes = ceil(_offset(metric_set).total_seconds() / 60)
     match metric_set.frequency:
         case "P1D":
@@ -32,35 +35,41 @@ def cron_expression(metric_set: MetricSet) -> str:
 
 
 def schedule_timezone(metric_set: MetricSet) -> str:
-    """The zone of the schedule. An hour that happens twice calls a schedule in its zone once; minutes are alike in every zone."""
+    """Return the time zone of the schedule.
+
+    In an hour that occurs twice, a schedule in a local zone runs once. So a schedule by the minute is in UTC: its
+    minutes are the same in every zone.
+    """
     return "UTC" if metric_set.frequency in {"PT5M", "PT10M"} else metric_set.timezone
 
 
 def due_time(metric_set: MetricSet, start: datetime) -> datetime:
-    """When an interval is due, naive UTC: it has ended, and the source's offset has passed."""
+    """Return when an interval is due (naive UTC): it has ended, and the source's offset has passed."""
     return metric_set.clock.end(start) + _offset(metric_set)
 
 
 def last_due(metric_set: MetricSet, now: datetime) -> datetime:
-    """The start of the newest interval whose data should be there at `now` (both naive UTC)."""
+    """Return the start of the newest interval that is due at `now` (both naive UTC)."""
     clock = metric_set.clock
     start = clock.previous_start(clock.start(now - _offset(metric_set)))
-    while due_time(metric_set, start) > now:  # in an hour that happens twice
+    while due_time(metric_set, start) > now:  # in an hour that occurs twice
         start = clock.previous_start(start)
     return start
 
 
 def due_intervals(metric_set: MetricSet, after: datetime, last: datetime) -> Iterator[datetime]:
-    """The starts of the intervals after one and up to the last, naive UTC."""
+    """Return the starts of the intervals after `after`, up to `last` (naive UTC)."""
     yield from metric_set.clock.starts_between(metric_set.clock.next_start(after), last)
 
 
 def intervals_to_process(
     metric_set: MetricSet, after: datetime, last: datetime, with_data: Sequence[datetime]
 ) -> Iterator[datetime]:
-    """Those of `due` that the detector walks through: all but the middle of a gap longer than two times `EDGE`.
+    """Return those of `due_intervals` that the detector processes: all but the middle of a gap longer than two times
+    `GAP_EDGE`.
 
-    `with_data` are the starts of the intervals that have data, sorted. The work grows with the data, not with the time that it spans.
+    `with_data` are the sorted starts of the intervals with data. The work grows with the data, not with the time that
+    it spans.
     """
     clock = metric_set.clock
     bounds = [after, *with_data[bisect_right(with_data, after) : bisect_left(with_data, last)], last]
@@ -73,18 +82,21 @@ def intervals_to_process(
 
 
 def long_gaps(starts: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
-    """The gaps between intervals with data (sorted) that `walked` does not walk through whole: the interval before, and the one after."""
+    """Return the gaps that `intervals_to_process` shortens, as (interval before, interval after); `starts` are sorted
+    intervals with data.
+    """
     return [(before, after) for before, after in pairwise(starts) if after - before > 2 * GAP_EDGE]
 
 
 def count_leading_outliers(starts: Sequence[datetime], clock: Clock) -> int:
-    """How many of the first intervals with data (sorted) are outliers, such as a date that was written for null.
+    """Return how many of the first intervals with data (sorted) are outliers, such as a date written for null.
 
-    The gap after them has `OUTLIER_GAP` times as many intervals as have data, and no fewer intervals with data follow than come before.
+    The gap after them has `OUTLIER_GAP_RATIO` times as many intervals as have data, and at least as many intervals with
+    data follow as come before.
     """
     for before, after in reversed(long_gaps(starts)):
         number = bisect_left(starts, after)
-        if (after - before) // clock.step > OUTLIER_GAP * len(starts) and number <= len(starts) - number:
+        if (after - before) // clock.step > OUTLIER_GAP_RATIO * len(starts) and number <= len(starts) - number:
             return number
     return 0
 

@@ -1,7 +1,8 @@
-"""A detector's memory as bytes: what it has learned of every series, and how far it has come. Pure.
+"""A detector's memory as bytes: what it has learned of every series, and the last interval that it processed.
 
-A head in JSON names the shards, each numpy's archive of the arrays of some series and named by its digest: written first, they change nothing until
-the head is replaced. What is broken, newer or of another schema is refused, never forgotten in silence.
+A head in JSON names the shards. Each shard is a numpy archive with the arrays of some series, named by its digest.
+Shards are written first and change nothing until the head is replaced. A memory that is damaged, newer or of another
+schema is rejected with an error.
 """
 
 import io
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from anomalake.detect.completeness import Completeness
 from anomalake.detect.detector import Detector, OngoingEvent, map_in_threads
 from anomalake.detect.model_state import State
 from anomalake.domain.errors import UserError
@@ -43,43 +45,44 @@ STORED_ARRAYS = {
 
 
 class Memory(NamedTuple):
-    """A detector, the start of the last interval it processed, of the first it alerts on (naive UTC), and intervals since the last with data."""
+    """A detector and its position in time. Times are starts of intervals, naive UTC."""
 
     detector: Detector
     last_processed: datetime
-    alerts_from: datetime
-    silent_intervals: int
-    empty_intervals: tuple[datetime, ...] = ()  # the newest intervals that had no data when they were processed
-    late_intervals: int = 0  # of these, since the memory began, how many had data later
+    alerts_from: datetime  # the first interval that sends alerts
+    silent_intervals: int  # consecutive intervals without data, up to the last processed one
+    empty_intervals: tuple[datetime, ...] = ()  # the newest intervals without data when they were processed
+    late_intervals: int = 0  # number of such intervals that had data later
 
 
 def rebuild_hint(metric_set: MetricSet) -> str:
-    """What to do about a memory that does not fit."""
-    return f"`anomalake detect --rebuild` with the lake and the metric set {metric_set.name!r} makes it anew from the live data (docs/detector.md)"
+    """Return the text that says how to replace a memory that cannot be used."""
+    return f"run `anomalake detect --rebuild` for metric set '{metric_set.name}' to rebuild it (see docs/detector.md)"
 
 
 def _made_for(metric_set: MetricSet) -> dict[str, object]:
-    """What a memory fits to: another of these, and it means nothing."""
+    """Return what a memory depends on: it is valid only while these stay the same."""
     names = {"dimensions": list(metric_set.dimension_names), "measures": list(metric_set.measure_names)}
     return {**names, "frequency": metric_set.frequency, "timezone": metric_set.timezone}
 
 
 def dump(memory: Memory) -> tuple[bytes, Mapping[str, bytes]]:
-    """The memory as bytes: its head, and its shards by name."""
+    """Return the memory as bytes: its head, and its shards by name."""
     detector = memory.detector
     series, per_shard = list(detector.series), detector.per_shard
 
-    def shard(number: int) -> bytes:
+    def pack_shard(number: int) -> bytes:
         state = detector.shards[number]
-        mine = slice(number * per_shard, (number + 1) * per_shard)
-        names = np.frombuffer(json.dumps(series[mine]).encode(), np.uint8)
+        in_shard = slice(number * per_shard, (number + 1) * per_shard)
+        names = np.frombuffer(json.dumps(series[in_shard]).encode(), np.uint8)
         packed = io.BytesIO()
         arrays = {stored: getattr(state, name) for stored, name in STORED_ARRAYS.items()}
-        np.savez_compressed(packed, series=names, last=detector.last_days[mine], **arrays)
+        np.savez_compressed(packed, series=names, last=detector.last_days[in_shard], **arrays)
         return packed.getvalue()
 
-    shards = {sha256(data).hexdigest()[:32]: data for data in map_in_threads(shard, range(len(detector.shards)))}
-    arrived = detector.completeness
+    packed_shards = map_in_threads(pack_shard, range(len(detector.shards)))
+    shards = {sha256(data).hexdigest()[:32]: data for data in packed_shards}
+    completeness = detector.completeness
     head = {
         "version": VERSION,
         **_made_for(detector.metric_set),
@@ -90,14 +93,15 @@ def dump(memory: Memory) -> tuple[bytes, Mapping[str, bytes]]:
         "late": memory.late_intervals,
         "status": detector.status(),
         "ongoing": {
-            measure: (one.start.isoformat(), one.group, sorted(one.series)) for measure, one in detector.ongoing.items()
+            measure: (event.start.isoformat(), event.group, sorted(event.series))
+            for measure, event in detector.ongoing.items()
         },
         "arrived": {
-            "day": arrived.day,
-            "counts": arrived.counts.tolist(),
-            "gaps": arrived.recent_gaps,
-            "gap": arrived.gap_length,
-            "told": arrived.reported,
+            "day": completeness.day,
+            "counts": completeness.counts.tolist(),
+            "gaps": completeness.recent_gaps,
+            "gap": completeness.gap_length,
+            "told": completeness.reported,
         },
         "days": [state.day for state in detector.shards],
         "shards": list(shards),
@@ -110,7 +114,7 @@ def _digest(head: object) -> str:
 
 
 def shard_names(head: bytes) -> frozenset[str]:
-    """The names of the shards that a head names; none where it is broken."""
+    """Return the names of the shards that a head names; an empty set if the head is damaged."""
     try:
         return frozenset(json.loads(head)["memory"]["shards"])
     except (ValueError, KeyError, TypeError):
@@ -118,37 +122,39 @@ def shard_names(head: bytes) -> frozenset[str]:
 
 
 def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSet, where: str) -> Memory:
-    """The memory of those bytes, `shard` giving a shard's; `UserError` where they are none, or one of another metric set, saying what to do."""
+    """Read a memory from the bytes of its head; `shard` returns the bytes of a shard.
+
+    Raises `UserError`, which says what to do, if the memory is damaged, of another version or of another metric set.
+    `where` is its key.
+    """
     try:
-        said = json.loads(head)["memory"]
-        if json.loads(head)["digest"] != _digest(said):
-            raise ValueError("it was changed since it was kept")
-        if said["version"] != VERSION:
-            newer = f"has version {said['version']}, and this Anomalake reads {VERSION}; deploy the newer one, or {rebuild_hint(metric_set)}"
-            raise UserError(f"{where}: {newer}")
+        stored = json.loads(head)["memory"]
+        if json.loads(head)["digest"] != _digest(stored):
+            raise ValueError("its digest does not match")
+        if stored["version"] != VERSION:
+            raise UserError(
+                f"{where}: has version {stored['version']}, and this Anomalake reads {VERSION}; "
+                f"deploy the newer version, or {rebuild_hint(metric_set)}"
+            )
         for name, now in _made_for(metric_set).items():
-            if said[name] != now:
-                raised = f"raise the metric set's `version`, or {rebuild_hint(metric_set)}"
-                raise UserError(f"{where}: was made with the {name} {said[name]}, not {now}; {raised}")
+            if stored[name] != now:
+                raise UserError(
+                    f"{where}: was made for {name} {_text(stored[name])}; the metric set has {_text(now)}; "
+                    f"raise the metric set's `version`, or {rebuild_hint(metric_set)}"
+                )
         detector = Detector(metric_set)
-        for measure, (start, group, series) in said["ongoing"].items():
+        for measure, (start, group, series) in stored["ongoing"].items():
             detector.ongoing[measure] = OngoingEvent(datetime.fromisoformat(start), group, frozenset(series))
-        arrived = detector.completeness
-        arrived.day, arrived.gap_length, arrived.reported = (said["arrived"][name] for name in ("day", "gap", "told"))
-        arrived.recent_gaps = [(day, length) for day, length in said["arrived"]["gaps"]]
-        counts = np.array(said["arrived"]["counts"], np.int32)
-        if counts.shape != arrived.counts.shape:
-            raise ValueError(f"arrived has the shape {counts.shape}")
-        arrived.counts = counts
-        names, days = said["shards"], said["days"]
-        several = zip(days, map_in_threads(lambda number: _shard(names[number], shard), range(len(names))), strict=True)
-        lasts = [detector.last_days]
-        for number, (day, arrays) in enumerate(several):
-            lasts.append(_filled(detector, arrays, day, whole=number < len(names) - 1))
-        detector.last_days = np.concatenate(lasts)
-        after, alerts_from = (datetime.fromisoformat(said[name]) for name in ("after", "alerts_from"))
-        missed = tuple(datetime.fromisoformat(start) for start in said["missed"])
-        return Memory(detector, after, alerts_from, said["silent"], missed, said["late"])
+        _load_completeness(detector.completeness, stored["arrived"])
+        names, days = stored["shards"], stored["days"]
+        shards = map_in_threads(lambda number: _read_shard(names[number], shard), range(len(names)))
+        last_days = [detector.last_days]
+        for number, (day, arrays) in enumerate(zip(days, shards, strict=True)):
+            last_days.append(_add_shard(detector, arrays, day, whole=number < len(names) - 1))
+        detector.last_days = np.concatenate(last_days)
+        after, alerts_from = (datetime.fromisoformat(stored[name]) for name in ("after", "alerts_from"))
+        empty = tuple(datetime.fromisoformat(start) for start in stored["missed"])
+        return Memory(detector, after, alerts_from, stored["silent"], empty, stored["late"])
     except (
         OSError,
         ValueError,
@@ -164,23 +170,34 @@ def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSe
         raise UserError(f"{where}: the detector's state cannot be read: {error}; {rebuild_hint(metric_set)}") from error
 
 
-def _shard(name: str, shard: Callable[[str], bytes | None]) -> dict[str, Any]:
-    """The arrays of a shard; `ValueError` where its bytes are not those that were kept."""
+def _load_completeness(completeness: Completeness, stored: dict[str, Any]) -> None:
+    """Restore the completeness of the detector. Raises `ValueError` if its counts have another shape."""
+    completeness.day, completeness.gap_length, completeness.reported = (stored[name] for name in ("day", "gap", "told"))
+    completeness.recent_gaps = [(day, length) for day, length in stored["gaps"]]
+    counts = np.array(stored["counts"], np.int32)
+    if counts.shape != completeness.counts.shape:
+        expected = _times(completeness.counts.shape)
+        raise ValueError(f"the array counts has the shape {_times(counts.shape)}, expected {expected}")
+    completeness.counts = counts
+
+
+def _read_shard(name: str, shard: Callable[[str], bytes | None]) -> dict[str, Any]:
+    """Read the arrays of a shard. Raises `ValueError` if it is missing or damaged."""
     data = shard(name)
     if data is None:
-        raise ValueError(f"its part {name} is not there")
+        raise ValueError(f"shard {name} is missing")
     if sha256(data).hexdigest()[:32] != name:
-        raise ValueError(f"its part {name} is damaged")
+        raise ValueError(f"shard {name} is damaged")
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return {key: arrays[key] for key in ("series", "last", *STORED_ARRAYS)}
 
 
-def _filled(detector: Detector, arrays: dict[str, Any], day: int, *, whole: bool) -> Any:
-    """Take a shard's arrays into the detector; its series' last days."""
+def _add_shard(detector: Detector, arrays: dict[str, Any], day: int, *, whole: bool) -> Any:
+    """Add a shard's series and arrays to the detector; return its `last_days`."""
     series, width = json.loads(arrays["series"].tobytes()), len(detector.metric_set.measures)
     if (whole and len(series) != detector.per_shard) or arrays["last"].shape != (len(series),):
-        raise ValueError(f"a part has {len(series)} series")
-    detector.series.update({tuple(one): len(detector.series) + number for number, one in enumerate(series)})
+        raise ValueError(f"a shard has {len(series)} series")
+    detector.series.update({tuple(values): len(detector.series) + number for number, values in enumerate(series)})
     state = State(detector.completeness.slots)
     state.size, state.day = len(series) * width, day
     for stored, name in STORED_ARRAYS.items():
@@ -191,6 +208,10 @@ def _filled(detector: Detector, arrays: dict[str, Any], day: int, *, whole: bool
         setattr(state, name, array)
     detector.shards.append(state)
     return arrays["last"]
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _times(shape: tuple[int, ...]) -> str:

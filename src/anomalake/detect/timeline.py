@@ -1,7 +1,8 @@
-"""Which intervals a run processes, and which of the live data it leaves out: what is not due yet, lies in the future, or is far from all other data.
+"""Which intervals a run processes, and which live data it does not process: not due yet, in the future, or far from all
+other data.
 
-The clock decides what is due. The work grows with the data that exists: the middle of a long gap is skipped, and a single date long before all others
-(such as 1970 or 2000, written for null) is reported and not processed.
+The clock decides what is due. The work grows with the data that exists: the detector skips the middle of a long gap,
+and reports a single date long before all others (such as 1970 or 2000, written for null) without processing it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,30 +17,30 @@ from anomalake.lake import live_data
 from anomalake.lake.live_data import Finding, require_source
 from anomalake.lake.store import Store
 
-MAX_NAMED = 3  # folders that one line of a summary names
+MAX_NAMED_FOLDERS = 3  # in one line of a summary
 
 
 class Timeline(NamedTuple):
-    """The intervals to process in order, and what is left out."""
+    """The intervals to process, in order, and the live data that is not processed."""
 
-    files: dict[datetime, list[str]]  # by the start of the interval (naive UTC); an empty list where there is no data
-    empty_intervals: int  # intervals without data between the first and the last, skipped ones included
+    files: dict[datetime, list[str]]  # by the start of the interval (naive UTC); an empty list if it has no data
+    empty_intervals: int  # intervals without data between the first and the last, also the skipped ones
     findings: tuple[Finding, ...]  # folders that are not processed, and why
     notes: tuple[str, ...]  # lines for the summary
 
 
 def utc_now() -> datetime:
-    """The present, naive UTC."""
+    """Return the current time, naive UTC."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def build_timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeline:
-    """What a back-test at `now` (naive UTC) processes; `UserError` where no live data is due."""
+    """Return what a back-test at `now` (naive UTC) processes. Raises `UserError` if no live data is due."""
     folders, clock = live_data.list_files_by_interval(store, metric_set), metric_set.clock
     place = require_source(metric_set).path
     if not folders:
         raise UserError(
-            f"the lake holds no live data of the metric set {metric_set.name!r}; files belong in folders {place}"
+            f"the lake holds no live data of the metric set '{metric_set.name}'; put its files in folders {place}"
         )
     findings = [
         _finding(metric_set, wall, _SKIPPED.format(zone=metric_set.timezone))
@@ -66,7 +67,7 @@ def build_timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeli
     notes = _notes(metric_set, waiting, findings)
     ready = ready[outliers:]
     if not ready:
-        raise UserError(f"no live data of the metric set {metric_set.name!r} can be scored yet: {'; '.join(notes)}")
+        raise UserError(f"no live data of the metric set '{metric_set.name}' can be scored yet: {'; '.join(notes)}")
     notes += [
         f"gap: no data from {clock.end(before)} to {after} UTC; the detector skips the time between"
         for before, after in schedule.long_gaps(ready)
@@ -79,25 +80,37 @@ def build_timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeli
     return Timeline(files, len(files) - len(ready) + skipped, tuple(findings), tuple(notes))
 
 
-_SKIPPED = "the interval never happened in {zone}: clocks skipped it; its files are not read"
-_OUTSIDE = f"the interval lies outside the years {EARLIEST_TIMESTAMP.year} to {TIMESTAMP_LIMIT.year - 1} that the tables cover; it is not scored"
+_SKIPPED = "this local time does not exist in {zone}, because clocks skip it; its files are not read"
+_OUTSIDE = (
+    f"the interval lies outside the years {EARLIEST_TIMESTAMP.year} to {TIMESTAMP_LIMIT.year - 1}, "
+    "which the tables cover; it is not scored"
+)
+_FUTURE = (
+    "the interval lies in the future: it starts at {start} UTC, and now it is {now:%Y-%m-%d %H:%M} UTC; "
+    "it is not scored before it is due"
+)
 
 
 def find_not_due(
     metric_set: MetricSet, starts: Iterable[datetime], now: datetime
 ) -> tuple[list[Finding], list[datetime]]:
-    """Of intervals with data (their starts) those that lie in the future, as findings, and those that began and are not due yet."""
-    late = [start for start in starts if start > schedule.last_due(metric_set, now)]
+    """Return the intervals in the future, as findings, and those that have begun and are not due; `starts` are
+    intervals with data.
+    """
+    not_due = [start for start in starts if start > schedule.last_due(metric_set, now)]
     clock = metric_set.clock
-    told = "the interval lies in the future: it starts at {start} UTC, and now it is {now:%Y-%m-%d %H:%M} UTC; it is not scored before it is due"
     future = [
-        _finding(metric_set, clock.wall_time(start), told.format(start=start, now=now)) for start in late if start > now
+        _finding(metric_set, clock.wall_time(start), _FUTURE.format(start=start, now=now))
+        for start in not_due
+        if start > now
     ]
-    return future, [start for start in late if start <= now]
+    return future, [start for start in not_due if start <= now]
 
 
 def describe_waiting(metric_set: MetricSet, waiting: Sequence[datetime]) -> list[str]:
-    """A line of the summary about intervals that have not ended, or whose offset has not passed; none where there are none."""
+    """Return a line of the summary about intervals that have not ended or whose offset has not passed; an empty list
+    without any.
+    """
     if not waiting:
         return []
     first = waiting[0]
@@ -108,17 +121,22 @@ def describe_waiting(metric_set: MetricSet, waiting: Sequence[datetime]) -> list
 
 
 def _notes(metric_set: MetricSet, waiting: Sequence[datetime], findings: Sequence[Finding]) -> list[str]:
-    """The lines of the summary about what is not processed."""
-    named = ", ".join(one.where for one in findings[:MAX_NAMED]) + (", ..." if len(findings) > MAX_NAMED else "")
-    folders = "folder is" if len(findings) == 1 else "folders are"
+    """Return the lines of the summary about live data that is not processed."""
+    named = ", ".join(finding.where for finding in findings[:MAX_NAMED_FOLDERS]) + (
+        ", ..." if len(findings) > MAX_NAMED_FOLDERS else ""
+    )
+    folders = "folder has a date" if len(findings) == 1 else "folders have dates"
     return describe_waiting(metric_set, waiting) + (
-        [f"not scored: {len(findings):,} {folders} out of time ({named})"] if findings else []
+        [f"not scored: {len(findings):,} {folders} that cannot be processed ({named})"] if findings else []
     )
 
 
 def _outlier(start: datetime, following: datetime) -> str:
     days = (following - start).days
-    return f"the interval lies {days:,} days before the data that follows; if the date is right, back-test that data by itself; it is not scored"
+    return (
+        f"the interval lies {days:,} days before the data that follows; it is not scored. "
+        "If the date is right, back-test this data separately"
+    )
 
 
 def _finding(metric_set: MetricSet, wall: datetime, problem: str) -> Finding:

@@ -1,4 +1,6 @@
-"""The scale on which errors have a similar size: the square root for a series that is never negative, else the value itself."""
+"""The scale on which errors have a similar size: the square root for a series that is never negative, else the value
+itself.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,9 @@ def clip(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
 def to_root_scale(values: Floats, shift: Floats) -> Floats:
     """Return sqrt(value + shift), Anscombe's transform for counts (1948); the value itself where `shift` is NaN.
 
-    `shift` is 3/8 for counts, 0 for other series that are never negative, and NaN for series that can be negative. A negative value of a series that
-    was never negative lies as far below the root of zero as the positive value of the same size lies above it.
+    `shift` is 3/8 for counts, 0 for other series that are never negative, and NaN for series that can be negative. A
+    negative value of a series that was never negative lies as far below the root of zero as the positive value of the
+    same size lies above it.
     """
     return np.where(np.isnan(shift), values, np.sqrt(np.maximum(values, 0) + shift) - np.sqrt(np.maximum(-values, 0)))
 

@@ -1,5 +1,4 @@
-"""The alert: one measure of a metric set that is anomalous in one interval, with the affected time series and the
-contributions of dimension values.
+"""The alert: a measure of a metric set is anomalous in an interval. It lists the time series and contributions.
 
 The JSON is the "AnomalyAlert" that Amazon Lookout for Metrics sent from its Lambda and SNS actions, in both
 generations, with the fields that Anomalake's own detector adds. docs/alerts.md describes every field.
@@ -166,9 +165,7 @@ def get_direction(value: float | None, expected: float | None) -> str | None:
 
 
 def add_direction(alert: Alert) -> Alert:
-    """The alert with a direction: its own if it has one, else that of the sum of its series with both a value and an
-    expected value.
-    """
+    """Add the direction of the sum of its series with value and expected value, unless the alert has a direction."""
     if alert.direction is not None:
         return alert
     pairs = [
@@ -185,9 +182,7 @@ def add_direction(alert: Alert) -> Alert:
 
 
 def to_percentages(weights: Sequence[float]) -> list[float]:
-    """Convert weights (0 or more) to percentages with two decimals that add up to exactly 100 (largest remainder
-    method).
-    """
+    """Convert weights (0 or more) to percentages with two decimals whose sum is 100 (largest remainder method)."""
     largest_weight = max(weights)
     if largest_weight > 0:  # scaled, so that their sum does not overflow
         weights = [weight / largest_weight for weight in weights]

@@ -23,8 +23,7 @@ _Dimensional = TypeVar("_Dimensional", DimensionValue, DimensionContribution)
 
 
 def match_to_metric_set(alert: Alert, metric_set: MetricSet) -> Alert:
-    """The alert with the current names of the metric set in place of former ones, and with the optional dimensions that
-    the metric set declares.
+    """Replace former names in an alert by current ones, and keep the optional dimensions that the metric set declares.
 
     Raises `AlertError` if the alert has an unknown measure or dimension, a series that names a dimension twice, or a
     dimension value that is too long.
@@ -58,9 +57,7 @@ def get_dimension_values(series: TimeSeries, metric_set: MetricSet) -> tuple[str
 
 
 def _keep_declared_dimensions(alert: Alert, declared: Collection[str]) -> Alert:
-    """Move declared optional dimensions of each series to its dimensions, unless the series has them already; drop the
-    others.
-    """
+    """Move declared optional dimensions of each series to its dimensions, unless it has them; drop the others."""
     metric, replace = alert.impacted_metric, msgspec.structs.replace
     if not any(series.optional_dimensions for series in metric.relevant_time_series):
         return alert

@@ -1,5 +1,6 @@
-"""Evaluates the JMESPath expressions of a metric set's `mapping` within a budget, so that an expression that doubles
-its result ends in an error.
+"""Evaluates the JMESPath expressions of a metric set's `mapping` within a budget.
+
+An expression that doubles its result again and again ends in an error.
 
 Source: "JMESPath Specification".
 """

@@ -87,9 +87,7 @@ class Clock(NamedTuple):
         return _measure_interval(start, self)[0]
 
     def length(self, start: datetime) -> timedelta:
-        """The real duration of the interval: more than `step` if clocks are set back in it, less if they are set
-        forward.
-        """
+        """The real duration of the interval: longer than `step` if clocks are set back in it, shorter if forward."""
         return _measure_interval(start, self)[1]
 
     def starts_between(self, first: datetime, last: datetime) -> Iterator[datetime]:

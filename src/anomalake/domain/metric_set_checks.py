@@ -171,9 +171,7 @@ def _check_source(item: MetricSet, source: Source) -> Iterator[Problem]:
 
 
 def _check_path(item: MetricSet, path: str) -> Iterator[Problem]:
-    """A path must lie inside the lake, apart from Anomalake's own folders, and have a name that S3, Athena and a laptop
-    read alike.
-    """
+    """A path must be inside the lake, outside reserved folders, and mean the same in S3, in Athena and on a laptop."""
     shown = quote(path)
     if path.startswith("/") or "//" in path or ".." in path or "://" in path:
         example = "ecommerce/live/{{yyyyMMdd}}/{{HHmm}}"

@@ -58,9 +58,7 @@ def parse(text: str, where: str) -> MetricSet:
 
 
 def _expand_short_forms(document: dict[Any, Any]) -> dict[Any, Any]:
-    """Expand a dimension that is only a name to a record, and convert `scale` from a number to text, as the other
-    fields of `mapping` are.
-    """
+    """Expand a dimension that is only a name to a record, and convert the number `scale` to text."""
     dimensions = document.get("dimensions")
     if isinstance(dimensions, list):
         document = {

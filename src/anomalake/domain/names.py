@@ -27,8 +27,9 @@ REPORT_ID_SUFFIX = "ReportId"
 
 
 def to_metric_set_name(text: str) -> str:
-    """A valid metric set name made from other text, such as a file name: lower case, `_` for other characters, at most
-    41 characters.
+    """A valid metric set name made from other text, such as a file name.
+
+    It is in lower case, with `_` for other characters, and has at most 41 characters.
     """
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).lstrip("_0123456789")[:41].rstrip("_") or "metrics"
 

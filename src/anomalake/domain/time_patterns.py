@@ -1,5 +1,4 @@
-"""Java date patterns (`yyyy-MM-dd HH:mm:ss`) for timestamps and folders of metric sets, and their translation for each
-engine.
+"""Java date patterns (`yyyy-MM-dd HH:mm:ss`) for timestamps and folders, and their translation for each engine.
 
 Sources: `DateTimeFormatter` (Java platform), "Date and time functions" (Trino, whose `date_parse` uses the specifiers
 of MySQL), `strptime` (Python).

@@ -40,9 +40,7 @@ def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
 
 
 def _complete(alert: Alert, sent_at: object) -> Alert:
-    """The alert, validated, with its direction, and with the time of the envelope if the event does not give the time
-    of the report.
-    """
+    """Validate the alert. Add its direction and, if it has no report time, the time of the envelope."""
     alert = alerts.add_direction(alerts.validate(alert))
     return msgspec.structs.replace(alert, reported_at=alert.reported_at or normalize_report_time_or_none(sent_at))
 

@@ -1,8 +1,8 @@
-"""Amazon CloudWatch: an alarm on an anomaly detection band that changes to ALARM, from EventBridge, SNS or its Lambda
-action.
+"""Amazon CloudWatch: an alarm on an anomaly detection band that changes to the state ALARM.
 
-In all three formats, the reason of the state contains the values with their times, and the bounds ("Thresholds Crossed:
-... datapoints [28.2 (22/11/19 00:57:00)] ..."). `reasonData` is used only if the reason has another wording.
+Alarms come from EventBridge, SNS or the Lambda action. In all three formats, the reason of the state contains the
+values with their times, and the bounds ("Thresholds Crossed: ... datapoints [28.2 (22/11/19 00:57:00)] ...").
+`reasonData` is used only if the reason has another wording.
 """
 
 import math

@@ -1,5 +1,4 @@
-"""Reads the three message formats of CloudWatch alarms into one record: EventBridge event, Lambda action and SNS
-message.
+"""Reads the three message formats of CloudWatch alarms: EventBridge event, Lambda action and SNS message.
 
 Source: "Alarm events and EventBridge", "Invoke a Lambda function from an alarm" and "Notifying users on alarm changes"
 in the CloudWatch guide.

@@ -1,5 +1,6 @@
-"""AWS Cost Anomaly Detection, from EventBridge, SNS or `GetAnomalies` of Cost Explorer: the spend of a monitor and its
-root causes.
+"""AWS Cost Anomaly Detection: the spend of a monitor and its root causes.
+
+Anomalies come from EventBridge, SNS or the `GetAnomalies` API of Cost Explorer.
 
 Source: "Using EventBridge with Cost Anomaly Detection" and "Creating an Amazon SNS topic for anomaly notifications" in
 the Cost Management guide; "Anomaly" and "RootCause" in the Cost Explorer API.
@@ -138,9 +139,7 @@ def _find_monitored_dimension(value: str | None, causes: Sequence[_RootCause]) -
 
 
 def _describe_monitor(anomaly: _Anomaly) -> tuple[alerts.DimensionValue, ...]:
-    """The monitor and its value, as optional dimensions, so that different monitors and values on the same day are
-    different series.
-    """
+    """The monitor and its value, as optional dimensions: other monitors and values are other series."""
     parts = anomaly.monitor_arn.split(":")
     known = {
         "monitor": anomaly.monitor_name or anomaly.monitor_arn.rpartition("/")[2],

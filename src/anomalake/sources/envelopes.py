@@ -1,5 +1,4 @@
-"""Opens the envelopes of alerts (SNS, SQS, EventBridge, HTTP, ...) and the lists of several events: a message becomes
-its single events.
+"""Splits a message into its single events: opens envelopes (SNS, SQS, EventBridge, HTTP, ...) and lists.
 
 Sources: "HTTP/HTTPS notification JSON format" and "Invoking Lambda functions with Amazon SNS notifications" (SNS),
 "Amazon EventBridge event structure", "Retaining records of asynchronous invocations", "Lambda function URLs" and the
@@ -131,9 +130,7 @@ def _iterate_events(body: str, depth: int) -> Iterator[str]:
 
 
 class Unwrapped(NamedTuple):
-    """An event without its envelopes, and the time in the innermost envelope that contains one, as the envelope writes
-    it.
-    """
+    """An event without its envelopes, and the send time as the innermost envelope with a time writes it."""
 
     body: str
     sent_at: object = None
@@ -186,9 +183,7 @@ def read_http_body(event: dict[str, Any]) -> str:
 
 
 def _open(body: str) -> str | list[str] | None:
-    """The content of an envelope or of a list with one element, the elements of a longer list, or None if the body is
-    an event.
-    """
+    """The content of an envelope or of a list of one, the elements of a longer list, or None for an event."""
     content = _read_content(body)
     return content[0] if isinstance(content, list) and len(content) == 1 else content
 

@@ -1,7 +1,6 @@
 """Custom events: the `mapping` of a metric set has a JMESPath expression for each field of an alert.
-docs/metric-sets.md describes it.
 
-Source: "JMESPath Specification".
+docs/metric-sets.md describes the fields. Source: "JMESPath Specification".
 """
 
 import json
