@@ -1,4 +1,4 @@
-"""`anomalake demo --lake s3://...` fills a fresh deployment: the generated shop up to now, and nothing is deleted. On moto's S3 server."""
+"""`anomalake demo --lake s3://...` fills a new deployment with the generated shop and deletes nothing. On moto's S3."""
 
 import os
 import threading
@@ -28,12 +28,13 @@ SHOP = metric_set_yaml.parse(
 
 @pytest.fixture
 def bucket(s3_endpoint, monkeypatch, tmp_path: Path) -> str:
-    """A new bucket, its keys in the environment, and no file of AWS settings but those a test writes."""
+    """A new bucket with its keys in the environment; no AWS configuration file but those that a test writes."""
     import boto3
 
     for variable, value in {
-        "AWS_ENDPOINT_URL": s3_endpoint, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_ENDPOINT_URL": s3_endpoint, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
     }.items():  # fmt: skip
         monkeypatch.setenv(variable, value)
@@ -51,12 +52,12 @@ def observed(store: Store, form: layout.Format) -> int:
 
 
 def fill(lake: str, form: layout.Format = "parquet", days: int = 17) -> list[str]:
-    said: list[str] = []
-    run.fill_bucket(lake, form=form, days=days, now=NOW, print_line=said.append)
-    return said
+    printed: list[str] = []
+    run.fill_bucket(lake, form=form, days=days, now=NOW, print_line=printed.append)
+    return printed
 
 
-def test_the_packaged_shop_is_the_one_that_is_deployed():
+def test_the_packaged_metric_set_of_the_shop_is_the_deployed_one():
     deployed = Path(__file__).parents[2] / "src/metric_sets/ecommerce.yaml"
     assert (files("anomalake.cli.demo") / "metric_sets" / "ecommerce.yaml").read_text("utf-8") == deployed.read_text(
         "utf-8"
@@ -64,8 +65,8 @@ def test_the_packaged_shop_is_the_one_that_is_deployed():
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_the_lake_is_filled_up_to_the_last_full_hour_and_what_to_look_at_is_said(bucket, form):
-    said = "\n".join(fill(f"s3://{bucket}", form))
+def test_the_lake_is_filled_up_to_the_last_full_hour_and_the_next_steps_are_printed(bucket, form):
+    output = "\n".join(fill(f"s3://{bucket}", form))
     store = open_store(f"s3://{bucket}")
     walls = list(live_data.list_files_by_interval(store, SHOP))
     assert (walls[0], walls[-1], len(walls)) == (datetime(2026, 2, 20, 14), datetime(2026, 3, 9, 13), 17 * 24)
@@ -76,9 +77,9 @@ def test_the_lake_is_filled_up_to_the_last_full_hour_and_what_to_look_at_is_said
         assert all(key.endswith(f".{form}") for key in keys)
     assert list(store.list("alerts"))
     assert not list(store.list("quarantine"))
-    assert "QuickSight dashboard" in said
-    assert "SELECT * FROM anomalake_ecommerce.anomaly_log" in said
-    assert "credentials those of this environment" in said
+    assert "QuickSight dashboard" in output
+    assert "SELECT * FROM anomalake_ecommerce.anomaly_log" in output
+    assert "credentials those of this environment" in output
     assert not list(Path().glob("*.html"))
 
 
@@ -101,7 +102,7 @@ def test_a_folder_gets_the_same_tables_as_a_bucket(bucket, tmp_path):
         f"{layout.table_folder('anomalyGroups', SHOP)}/date=2026-01-01/x.parquet",
     ],
 )
-def test_a_bucket_that_holds_the_shop_already_is_refused_and_left_as_it_is(bucket, held):
+def test_a_bucket_that_holds_the_shop_is_rejected_and_left_unchanged(bucket, held):
     store = open_store(f"s3://{bucket}")
     store.put(held, b"mine")
     with pytest.raises(
@@ -112,7 +113,7 @@ def test_a_bucket_that_holds_the_shop_already_is_refused_and_left_as_it_is(bucke
     assert [key for top in ("ecommerce", "anomalyResults") for key in store.list(top)] == [held]
 
 
-def test_the_command_fills_with_the_clock_of_this_machine(bucket, capsys):
+def test_the_command_fills_up_to_the_present_time(bucket, capsys):
     before = datetime.now(UTC).replace(tzinfo=None)
     assert main(["demo", "--lake", f"s3://{bucket}", "--days", "1"]) == 0
     walls = list(live_data.list_files_by_interval(open_store(f"s3://{bucket}"), SHOP))
@@ -123,12 +124,12 @@ def test_the_command_fills_with_the_clock_of_this_machine(bucket, capsys):
     assert not Path("dashboard.html").exists()
 
 
-def test_the_flights_are_refused_for_a_lake_in_s3(capsys):
+def test_the_flights_are_rejected_for_a_lake_in_s3(capsys):
     assert main(["demo", "--lake", "s3://bucket", "--dataset", "flights"]) == 1
     assert "this data is of 2013, outside the window that a deployed dashboard shows" in capsys.readouterr().err
 
 
-def test_a_bucket_that_is_not_there_is_told(bucket, capsys):
+def test_a_missing_bucket_is_an_error(bucket, capsys):
     assert main(["demo", "--lake", f"s3://{bucket}-not"]) == 1
     assert capsys.readouterr().err.startswith("anomalake: ")
 
@@ -138,7 +139,7 @@ def without_keys(monkeypatch) -> None:
         monkeypatch.delenv(name)
 
 
-def test_credentials_of_a_profile_are_taken_where_the_environment_has_none(bucket, monkeypatch):
+def test_credentials_of_a_profile_are_used_where_the_environment_has_none(bucket, monkeypatch):
     without_keys(monkeypatch)
     Path("credentials").write_text("[shop]\naws_access_key_id = of-the-profile\naws_secret_access_key = secret\n")
     monkeypatch.setenv("AWS_PROFILE", "shop")
@@ -169,23 +170,23 @@ def test_the_region_is_the_environments_or_the_profiles(bucket, monkeypatch, env
     assert open_lake(f"s3://{bucket}")._store.credential_provider.config["region"] == region
 
 
-@pytest.mark.parametrize(("profile", "told"), [(None, "no credentials found"), ("nobody", "nobody")])
-def test_missing_credentials_are_told_before_anything_is_written(bucket, monkeypatch, profile, told):
+@pytest.mark.parametrize(("profile", "message"), [(None, "no credentials found"), ("nobody", "nobody")])
+def test_missing_credentials_are_reported_before_anything_is_written(bucket, monkeypatch, profile, message):
     without_keys(monkeypatch)
     if profile:
         monkeypatch.setenv("AWS_PROFILE", profile)
-    with pytest.raises(UserError, match=f"AWS credentials: .*{told}.*; set AWS_PROFILE"):
+    with pytest.raises(UserError, match=f"AWS credentials: .*{message}.*; set AWS_PROFILE"):
         open_lake(f"s3://{bucket}")
 
 
-def test_a_store_that_fails_stops_the_laying_out(bucket):
+def test_a_failing_store_stops_the_writing_of_live_data(bucket):
     from anomalake.cli.demo import shop
 
     with pytest.raises(StorageError):
         local_pipeline.write_live_data(shop.generate(3).data, SHOP, open_store(f"s3://{bucket}-not"))
 
 
-def test_what_a_store_answers_late_keeps_its_place():
+def test_results_keep_their_order_where_a_store_answers_late():
     second_is_done = threading.Event()
 
     def work(item: int) -> int:
@@ -199,20 +200,22 @@ def test_what_a_store_answers_late_keeps_its_place():
 
 
 @pytest.mark.parametrize(
-    ("lake", "told"),
+    ("lake", "message"),
     [
-        ("s3://lake three", "does not name a bucket"), ("s3://", "does not name a bucket"), ("s3://b", "does not name a bucket"),
+        ("s3://lake three", "does not name a bucket"),
+        ("s3://", "does not name a bucket"),
+        ("s3://b", "does not name a bucket"),
         ("s3://bucket/sub/folder", "a stack's lake is a whole bucket"),
     ],
 )  # fmt: skip
-def test_a_lake_that_no_stack_can_have_is_refused_in_a_sentence(bucket, lake, told, capsys):
+def test_a_lake_that_no_stack_can_have_is_rejected_in_one_line(bucket, lake, message, capsys):
     assert main(["demo", "--lake", lake]) == 1
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
 
 
-def test_a_bucket_that_is_not_there_is_told_in_a_sentence(bucket, capsys):
+def test_a_missing_bucket_is_reported_in_one_line(bucket, capsys):
     assert main(["demo", "--lake", "s3://not-there-at-all"]) == 1
     error = capsys.readouterr().err
     assert "NoSuchBucket" in error

@@ -1,4 +1,4 @@
-"""`anomalake import-metric-set`: a saved answer of Amazon Lookout for Metrics' DescribeMetricSet becomes a metric set, or one clear error."""
+"""`anomalake import-metric-set`: a saved response of DescribeMetricSet becomes a metric set, or one clear error."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ CSV: dict[str, Any] = {
 
 
 def described(csv: dict[str, Any] | None = None, **replaced: Any) -> dict[str, Any]:
-    """An answer as the AWS CLI printed it; each keyword replaces a field, None removes one."""
+    """A response as the AWS CLI printed it; each keyword replaces a field, None removes a field."""
     s3 = {
         "RoleArn": "arn:aws:iam::111122223333:role/checkout-data",
         "TemplatedPathList": ["s3://example-checkout/orders/live/{{yyyyMMdd}}/{{HHmm}}"],
@@ -53,13 +53,13 @@ def s3(**replaced: Any) -> dict[str, Any]:
 
 
 def convert(answer: object) -> tuple[MetricSet, str]:
-    """The metric set and its doubts, a line each."""
+    """The metric set and its notes, a line each."""
     proposed = lookout_metric_set.convert(json.dumps(answer), "described.json")
     return metric_set_yaml.parse(proposed.text, "proposed"), "\n".join(proposed.notes)
 
 
-def test_a_set_with_its_files_in_s3_is_taken_over_whole():
-    item, doubts = convert(described())
+def test_a_metric_set_with_files_in_s3_is_converted_completely():
+    item, notes = convert(described())
     assert (item.name, item.version, item.description, item.frequency, item.timezone) == (
         "orders",
         1,
@@ -76,39 +76,39 @@ def test_a_set_with_its_files_in_s3_is_taken_over_whole():
     assert item.source == metric_set.Source(
         "orders/live/{{yyyyMMdd}}/{{HHmm}}", "csv", tuple(CSV["HeaderList"]), offset=600
     )
-    assert [line.partition(":")[0] for line in doubts.splitlines()] == ["source.path", "alerts.sensitivity"]
-    assert "the bucket 'example-checkout'; deploy the stack with this existing bucket" in doubts
+    assert [line.partition(":")[0] for line in notes.splitlines()] == ["source.path", "alerts.sensitivity"]
+    assert "the bucket 'example-checkout'; deploy the stack with this existing bucket" in notes
 
 
-def test_alerts_of_the_old_detector_still_find_the_set():
+def test_alerts_of_the_old_detector_are_routed_to_the_metric_set():
     answer = described()
     item, _ = convert(answer)
     assert item.alerts.detectors == ("checkout",)
     assert find_metric_set(answer["AnomalyDetectorArn"], (item,)) is item
-    item, doubts = convert(described(AnomalyDetectorArn=None))
+    item, notes = convert(described(AnomalyDetectorArn=None))
     assert item.alerts.detectors == ()
-    assert "the response has no AnomalyDetectorArn" in doubts
+    assert "the response has no AnomalyDetectorArn" in notes
 
 
-def test_the_wrapping_of_an_sdk_is_no_field():
+def test_the_response_metadata_of_an_sdk_is_ignored():
     assert convert(described(ResponseMetadata={"HTTPStatusCode": 200})) == convert(described())
 
 
 @pytest.mark.parametrize(
     ("given", "taken"), [("Orders-EU", "orders_eu"), ("2023-shop_1", "shop_1"), ("A" * 63, "a" * 41), ("1-", "metrics")]
 )
-def test_a_name_is_brought_into_the_pattern_and_said(given, taken):
-    item, doubts = convert(described(MetricSetName=given))
+def test_a_name_is_changed_to_match_the_pattern_and_noted(given, taken):
+    item, notes = convert(described(MetricSetName=given))
     assert item.name == taken
-    assert f"name: '{given}' becomes '{taken}'" in doubts
+    assert f"name: '{given}' becomes '{taken}'" in notes
 
 
-def test_defaults_of_what_the_answer_leaves_out():
+def test_defaults_of_missing_fields():
     item, _ = convert(described(Timezone=None, Offset=None, MetricSetDescription=None, DimensionList=None))
     assert (item.timezone, item.source.offset, item.description, item.dimensions) == ("UTC", 0, None, ())
 
 
-def test_csv_options_are_taken_over():
+def test_csv_options_are_converted():
     item, _ = convert(
         described(
             {
@@ -130,24 +130,24 @@ def test_csv_options_are_taken_over():
     )
 
 
-def test_an_unknown_order_of_columns_is_proposed_and_doubted():
-    item, doubts = convert(described({"HeaderList": [], "ContainsHeader": True}))
+def test_an_unknown_order_of_columns_is_assumed_and_noted():
+    item, notes = convert(described({"HeaderList": [], "ContainsHeader": True}))
     assert item.source.columns == ("sold_at", "platform", "marketplace", "orders", "order_value")
-    assert "source.columns: the response does not have the order of the columns" in doubts
+    assert "source.columns: the response does not have the order of the columns" in notes
 
 
 @pytest.mark.parametrize(("names", "header"), [(CSV["HeaderList"], False), ([], True)])
-def test_whether_there_is_a_header_follows_from_the_header_list_where_it_is_not_said(names, header):
-    item, doubts = convert(described({"HeaderList": names, "ContainsHeader": None}))
+def test_a_missing_contains_header_follows_from_the_header_list(names, header):
+    item, notes = convert(described({"HeaderList": names, "ContainsHeader": None}))
     assert item.source.header is header
-    assert f"source.header: the response does not have it; {str(header).lower()} is used" in doubts
+    assert f"source.header: the response does not have it; {str(header).lower()} is used" in notes
 
 
-def test_json_lines_need_no_order_of_columns():
+def test_json_lines_require_no_order_of_columns():
     descriptor = {"JsonFormatDescriptor": {"FileCompression": "GZIP", "Charset": "UTF8"}}
-    item, doubts = convert(described(MetricSource=s3(FileFormatDescriptor=descriptor)))
+    item, notes = convert(described(MetricSource=s3(FileFormatDescriptor=descriptor)))
     assert (item.source.format, item.source.compression, item.source.charset) == ("jsonl", "gzip", "UTF-8")
-    assert "source.columns" not in doubts
+    assert "source.columns" not in notes
 
 
 @pytest.mark.parametrize(
@@ -157,10 +157,10 @@ def test_json_lines_need_no_order_of_columns():
         described(MetricSource=s3(FileFormatDescriptor={"JsonFormatDescriptor": {"Charset": "ISO-8859-1"}})),
     ],
 )
-def test_a_charset_that_is_not_read_becomes_utf_8_and_is_doubted(answer):
-    item, doubts = convert(answer)
+def test_an_unsupported_charset_becomes_utf_8_and_is_noted(answer):
+    item, notes = convert(answer)
     assert item.source.charset == "UTF-8"
-    assert "is not supported and UTF-8 is used; write the files in UTF-8" in doubts
+    assert "is not supported and UTF-8 is used; write the files in UTF-8" in notes
 
 
 @pytest.mark.parametrize("given", ["UNIX", "unix"])
@@ -172,7 +172,7 @@ def test_unix_timestamps_are_unix(given):
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         (
             {"RedshiftSourceConfig": {"TableName": "orders"}},
@@ -182,22 +182,23 @@ def test_unix_timestamps_are_unix(given):
         (None, "source: left out, because the response has none"),
     ],
 )
-def test_without_files_in_s3_there_is_no_source_and_what_to_do_is_said(source, told):
-    item, doubts = convert(described(MetricSource=source, TimestampColumn=None))
+def test_without_files_in_s3_the_source_is_left_out_with_what_to_do(source, message):
+    item, notes = convert(described(MetricSource=source, TimestampColumn=None))
     assert item.source is None
     assert item.timestamp == metric_set.Timestamp("timestamp", "yyyy-MM-dd HH:mm:ss")
     assert (
-        f"{told}; to run the detector on this metric set, write its data to S3, one folder for each interval" in doubts
+        f"{message}; to run the detector on this metric set, write its data to S3, one folder for each interval"
+        in notes
     )
-    assert "timestamp: the response has no ColumnName" in doubts
+    assert "timestamp: the response has no ColumnName" in notes
 
 
-def test_what_has_no_place_in_a_metric_set_is_said():
+def test_what_a_metric_set_does_not_support_is_noted():
     filters = [{"Name": "marketplace", "FilterList": [{"DimensionValue": "de", "FilterOperation": "EQUALS"}]}]
     history = s3(HistoricalDataPathList=["s3://example-checkout/orders/history"])
-    _, doubts = convert(described(DimensionFilterList=filters, MetricSource=history))
-    assert "DimensionFilterList: the filter on 'marketplace' is not converted" in doubts
-    assert "HistoricalDataPathList: s3://example-checkout/orders/history is not converted" in doubts
+    _, notes = convert(described(DimensionFilterList=filters, MetricSource=history))
+    assert "DimensionFilterList: the filter on 'marketplace' is not converted" in notes
+    assert "HistoricalDataPathList: s3://example-checkout/orders/history is not converted" in notes
 
 
 TWICE = [{"MetricName": "latency", "AggregationFunction": "AVG", "Namespace": n} for n in ("Shop", "Warehouse")]
@@ -205,7 +206,7 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (described(MetricSetName=None), "lacks the field `MetricSetName`"),
         (described(MetricList=[{"MetricName": "orders"}]), "MetricList[0]: lacks the field `AggregationFunction`"),
@@ -261,25 +262,25 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
         ([described()], "is not a response of describe-metric-set"),
     ],
 )
-def test_what_cannot_be_taken_over_is_one_error_in_the_answers_own_terms(answer, told):
+def test_what_cannot_be_converted_is_one_error_with_the_field_of_the_response(answer, message):
     with pytest.raises(UserError) as caught:
         convert(answer)
     assert str(caught.value).startswith("described.json: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_field_to_rename_is_told_to_be_renamed_in_the_data_and_in_the_answer():
+def test_a_field_to_rename_must_be_renamed_in_the_data_and_in_the_response():
     with pytest.raises(UserError, match=r"rename it\. Change it in the data, then here, and import again"):
         convert(described(DimensionList=["date"]))
 
 
 @pytest.mark.parametrize("text", ["", "METRICSET orders", "{'MetricSetName': 'orders'}", "[" * 100_000])
-def test_what_is_no_json_is_told_so(text):
+def test_text_that_is_not_json_is_an_error(text):
     with pytest.raises(UserError, match=r"described.json: is not JSON .*describe-metric-set --output json"):
         lookout_metric_set.convert(text, "described.json")
 
 
-def test_the_command_writes_the_set_says_its_doubts_and_writes_over_nothing(tmp_path: Path, monkeypatch, capsys):
+def test_the_command_writes_the_metric_set_prints_its_notes_and_overwrites_nothing(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("described.json").write_text(json.dumps(described(), indent=4))
     assert main(["import-metric-set", "described.json"]) == 0

@@ -21,8 +21,10 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
 def data(days: int = 20, frequency: str = "h", slots: int = 24) -> pd.DataFrame:
     rng = np.random.default_rng(5)
     times = pd.date_range("2026-01-05", periods=days * slots, freq=frequency)
-    frames = [pd.DataFrame({"series": name, "timestamp": times, "value": rng.normal(level, level / 50, len(times)).round(3)})
-              for name, level in (("north|01", 1000), ("south", 20))]  # fmt: skip
+    frames = []
+    for name, level in (("north|01", 1000), ("south", 20)):
+        values = rng.normal(level, level / 50, len(times)).round(3)
+        frames.append(pd.DataFrame({"series": name, "timestamp": times, "value": values}))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -94,7 +96,7 @@ def test_values_of_one_interval_are_added_up(tmp_path: Path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "target", "told"),
+    ("text", "target", "message"),
     [
         ("series,when,value\na,2026-01-01,1\n", "out.csv", "has no column 'timestamp'"),
         ("series,timestamp,value\na,01.02.2026,1\n", "out.csv", "no row can be read"),
@@ -102,9 +104,9 @@ def test_values_of_one_interval_are_added_up(tmp_path: Path, capsys):
         ("series,timestamp,value\na,2026-01-01,1\n", "in.csv", "is the data itself"),
     ],
 )
-def test_a_mistake_is_told_and_nothing_is_written(tmp_path: Path, capsys, text, target, told):
+def test_a_mistake_is_told_and_nothing_is_written(tmp_path: Path, capsys, text, target, message):
     (tmp_path / "in.csv").write_text(text)
     status, _, err = run(capsys, tmp_path / "in.csv", tmp_path / target, "--frequency", "PT1H")
-    assert (status, told in err) == (1, True)
+    assert (status, message in err) == (1, True)
     assert [file.name for file in tmp_path.iterdir()] == ["in.csv"]
     assert (tmp_path / "in.csv").read_text() == text

@@ -11,85 +11,12 @@ from typing import Any
 
 import msgspec
 
+from anomalake.cli.lookout_response import S3, Csv, DescribedMetricSet, TimestampColumn, decode_response
 from anomalake.cli.propose_metric_set import Proposal, to_yaml
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.names import to_metric_set_name
 from anomalake.domain.time_patterns import UNIX
-
-
-class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
-    pass
-
-
-class _Metric(_Record, frozen=True):
-    metric_name: str
-    aggregation_function: str
-    namespace: str | None = None
-
-
-class _TimestampColumn(_Record, frozen=True):
-    column_name: str | None = None
-    column_format: str | None = None
-
-
-class _Csv(_Record, frozen=True):
-    file_compression: str = "NONE"
-    charset: str = "UTF-8"
-    contains_header: bool | None = None
-    delimiter: str = ","
-    header_list: tuple[str, ...] = ()
-    quote_symbol: str = '"'
-
-
-class _Json(_Record, frozen=True):
-    file_compression: str = "NONE"
-    charset: str = "UTF-8"
-
-
-class _FileFormat(_Record, frozen=True):
-    csv_format_descriptor: _Csv | None = None
-    json_format_descriptor: _Json | None = None
-
-
-class _S3(_Record, frozen=True):
-    templated_path_list: tuple[str, ...] = ()
-    historical_data_path_list: tuple[str, ...] = ()
-    file_format_descriptor: _FileFormat = _FileFormat()
-    role_arn: str | None = None
-
-
-class _MetricSource(_Record, frozen=True):
-    s3_source_config: _S3 | None = None
-    app_flow_config: dict[str, Any] | None = None
-    cloud_watch_config: dict[str, Any] | None = None
-    rds_source_config: dict[str, Any] | None = msgspec.field(default=None, name="RDSSourceConfig")
-    redshift_source_config: dict[str, Any] | None = None
-    athena_source_config: dict[str, Any] | None = None
-
-
-class _Filter(_Record, frozen=True):
-    name: str | None = None
-    filter_list: tuple[dict[str, Any], ...] = ()
-
-
-class _DescribedMetricSet(_Record, frozen=True):
-    metric_set_name: str
-    metric_list: tuple[_Metric, ...]
-    metric_set_frequency: str
-    metric_set_arn: str | None = None
-    metric_set_description: str | None = None
-    anomaly_detector_arn: str | None = None
-    creation_time: str | float | None = None
-    last_modification_time: str | float | None = None
-    offset: int = 0
-    timestamp_column: _TimestampColumn = _TimestampColumn()
-    dimension_list: tuple[str, ...] = ()
-    timezone: str | None = None
-    metric_source: _MetricSource = _MetricSource()
-    dimension_filter_list: tuple[_Filter, ...] = ()
-    response_metadata: dict[str, Any] | None = None
-
 
 _S3_CONFIG = "MetricSource.S3SourceConfig"
 _CSV_DESCRIPTOR = f"{_S3_CONFIG}.FileFormatDescriptor.CsvFormatDescriptor"
@@ -112,13 +39,10 @@ _RESPONSE_FIELDS = (
     (r"^source\.compression", f"{_S3_CONFIG}.FileFormatDescriptor: FileCompression"),
     (r"^source\.offset", "Offset"),
 )
-_CHARSETS = {
-    "utf-8": "UTF-8",
-    "ascii": "UTF-8",
-    "iso8859-1": "ISO-8859-1",
-}  # Python's names of charsets, and those of a metric set
+# Python's names of charsets, and those of a metric set.
+_CHARSETS = {"utf-8": "UTF-8", "ascii": "UTF-8", "iso8859-1": "ISO-8859-1"}
 # Used where the response has no timestamp column; a metric set requires one even without a source.
-_DEFAULT_TIMESTAMP = _TimestampColumn("timestamp", "yyyy-MM-dd HH:mm:ss")
+_DEFAULT_TIMESTAMP = TimestampColumn("timestamp", "yyyy-MM-dd HH:mm:ss")
 
 
 def convert(text: str, where: str) -> Proposal:
@@ -127,7 +51,7 @@ def convert(text: str, where: str) -> Proposal:
     `where` is the name of the response in errors. Raises `UserError` for what cannot be converted, with the names of
     the response, and with what to do.
     """
-    described = _decode(text, where)
+    described = decode_response(text, where)
     _require_unique_measures(described, where)
     notes: list[str] = []
     document: dict[str, Any] = {"name": _name(described, notes), "version": 1}
@@ -162,7 +86,7 @@ def convert(text: str, where: str) -> Proposal:
     return Proposal(yaml, tuple(notes))
 
 
-def _require_unique_measures(described: _DescribedMetricSet, where: str) -> None:
+def _require_unique_measures(described: DescribedMetricSet, where: str) -> None:
     """Raise `UserError` where two measures have one name."""
     counts = Counter(metric.metric_name for metric in described.metric_list)
     repeated = next((name for name, count in counts.items() if count > 1), None)
@@ -179,59 +103,25 @@ def _require_unique_measures(described: _DescribedMetricSet, where: str) -> None
     )
 
 
-def _decode(text: str, where: str) -> _DescribedMetricSet:
-    try:
-        document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise UserError(
-            f"{where}: is not JSON ({error}); save the output of `aws lookoutmetrics describe-metric-set --output json`"
-        ) from error
-    if not isinstance(document, dict):
-        raise UserError(
-            f"{where}: is not a response of describe-metric-set, a JSON object with MetricSetName and MetricList"
-        )
-    if "AnomalyDetectorName" in document or "AnomalyDetectorConfig" in document:
-        raise UserError(
-            f"{where}: is a response of describe-anomaly-detector; use the response of describe-metric-set, "
-            "which has the measures"
-        )
-    if "MetricSetSummaryList" in document:
-        raise UserError(
-            f"{where}: is a response of list-metric-sets; use the response of describe-metric-set, "
-            "which has the measures"
-        )
-    try:
-        return msgspec.convert(document, _DescribedMetricSet)
-    except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at ")
-        field = path.strip("`").removeprefix("$").removeprefix(".")
-        problem = problem.replace("Object missing required field", "lacks the field").replace(
-            "Object contains unknown field", "has the unknown field"
-        )
-        raise UserError(
-            f"{where}: {field + ': ' if field else ''}{problem}; use the complete response of describe-metric-set"
-        ) from error
-
-
-def _name(described: _DescribedMetricSet, notes: list[str]) -> str:
+def _name(described: DescribedMetricSet, notes: list[str]) -> str:
     name = to_metric_set_name(described.metric_set_name)
     if name != described.metric_set_name:
         notes.append(f"name: '{described.metric_set_name}' becomes '{name}', which names folders, tables and databases")
     return name
 
 
-def _timestamp(described: _DescribedMetricSet, where: str, notes: list[str]) -> _TimestampColumn:
+def _timestamp(described: DescribedMetricSet, where: str, notes: list[str]) -> TimestampColumn:
     """The timestamp column and its format; where the response lacks them and has no S3 source, usual ones are used."""
     given = described.timestamp_column
     if given.column_name and given.column_format:
-        return _TimestampColumn(given.column_name, UNIX if given.column_format.upper() == UNIX else given.column_format)
+        return TimestampColumn(given.column_name, UNIX if given.column_format.upper() == UNIX else given.column_format)
     missing = "ColumnFormat" if given.column_name else "ColumnName"
     if described.metric_source.s3_source_config is not None:
         raise UserError(
             f"{where}: TimestampColumn: lacks the field `{missing}`; add it "
             f"(a format is such as {_DEFAULT_TIMESTAMP.column_format}, or UNIX)"
         )
-    used = _TimestampColumn(given.column_name or _DEFAULT_TIMESTAMP.column_name, _DEFAULT_TIMESTAMP.column_format)
+    used = TimestampColumn(given.column_name or _DEFAULT_TIMESTAMP.column_name, _DEFAULT_TIMESTAMP.column_format)
     notes.append(
         f"timestamp: the response has no {missing}; the column '{used.column_name}' and the format "
         f"'{used.column_format}' are used"
@@ -239,7 +129,7 @@ def _timestamp(described: _DescribedMetricSet, where: str, notes: list[str]) -> 
     return used
 
 
-def _detectors(described: _DescribedMetricSet, notes: list[str]) -> list[str]:
+def _detectors(described: DescribedMetricSet, notes: list[str]) -> list[str]:
     detector = (described.anomaly_detector_arn or "").rpartition(":")[2]
     if not detector:
         notes.append(
@@ -256,7 +146,7 @@ def _detectors(described: _DescribedMetricSet, notes: list[str]) -> list[str]:
 
 
 def _source(
-    described: _DescribedMetricSet, timestamp: _TimestampColumn, where: str, notes: list[str]
+    described: DescribedMetricSet, timestamp: TimestampColumn, where: str, notes: list[str]
 ) -> dict[str, Any] | None:
     """The fields of `source`; None where the data is not in S3."""
     s3 = described.metric_source.s3_source_config
@@ -299,7 +189,7 @@ def _source(
     return {**source, "offset": described.offset}
 
 
-def _path(s3: _S3, where: str, notes: list[str]) -> str:
+def _path(s3: S3, where: str, notes: list[str]) -> str:
     if len(s3.templated_path_list) != 1:
         raise UserError(
             f"{where}: {_S3_CONFIG}.TemplatedPathList: must have one path, not {len(s3.templated_path_list)}; "
@@ -319,7 +209,7 @@ def _path(s3: _S3, where: str, notes: list[str]) -> str:
     return found[2].rstrip("/")
 
 
-def _csv(given: _Csv, columns: tuple[str | None, ...], where: str, notes: list[str]) -> dict[str, Any]:
+def _csv(given: Csv, columns: tuple[str | None, ...], where: str, notes: list[str]) -> dict[str, Any]:
     header = not given.header_list if given.contains_header is None else given.contains_header
     if given.contains_header is None:
         notes.append(f"source.header: the response does not have it; {str(header).lower()} is used")

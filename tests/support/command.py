@@ -1,0 +1,27 @@
+"""Runs the command in this process, and generates hourly data for it. For tests."""
+
+import pandas as pd
+
+from anomalake.cli.main import main
+
+
+def run(*arguments: str, capsys) -> tuple[int, str, str]:
+    """The exit status, standard output and standard error of the command."""
+    status = main(list(arguments))
+    output = capsys.readouterr()
+    return status, output.out, output.err
+
+
+def hourly(rows: int = 24 * 20) -> pd.DataFrame:
+    """Hourly rows from 2024-01-01 on with one spike, on day 16 at 6:00."""
+    times = pd.date_range("2024-01-01", periods=rows, freq="h")
+    spike = [900.0 if n == 24 * 15 + 6 else 100.0 + n % 24 for n in range(rows)]
+    return pd.DataFrame(
+        {
+            "when": times.strftime("%d.%m.%Y %H:%M"),
+            "Region Name": "north",
+            "Umsatz": spike,
+            "zip": "01067",
+            "rate": 0.25,
+        }
+    )
