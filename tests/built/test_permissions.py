@@ -1,4 +1,6 @@
-"""Compares the permissions of the template with the requests of the built functions to moto: none is missing or unused."""
+"""Compares the permissions of the template with the requests of the built functions to moto: none is missing or
+unused.
+"""
 
 import io
 import json
@@ -142,8 +144,8 @@ class RecordedCalls(NamedTuple):
 def made(recorder, tmp_path_factory) -> RecordedCalls:
     """Run both functions so that they use each of their permissions.
 
-    Ingest: new and known timestamps, a severe alert and an unreadable message, twice. Detect: two runs, an alert, an alert
-    that is too large to send, a state with a shard that is replaced, feedback, and days being compacted.
+    Ingest: new and known timestamps, a severe alert and an unreadable message, twice. Detect: two runs, an alert, an
+    alert that is too large to send, a state with a shard that is replaced, feedback, and days being compacted.
     """
     application, endpoint = recorder
     top = tmp_path_factory.mktemp("project")

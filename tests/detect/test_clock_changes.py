@@ -75,8 +75,10 @@ def test_absolute_timestamps_keep_both_hours_apart_in_tables_and_views(tmp_path,
     text = sales_set(frequency, zone, unix=True)
     assert text.source is not None
     item = metric_set_yaml.parse(
-        f"name: sales\nfrequency: {frequency}\ntimezone: {zone}\ntimestamp: {{column: at, format: UNIX}}\ndimensions: []\n"
-        f"measures: [{{name: amount, aggregation: SUM}}]\nsource: {{path: '{path}', format: csv, columns: [at, amount]}}\n",
+        f"name: sales\nfrequency: {frequency}\ntimezone: {zone}\ntimestamp: {{column: at, format: UNIX}}\n"
+        "dimensions: []\n"
+        f"measures: [{{name: amount, aggregation: SUM}}]\n"
+        f"source: {{path: '{path}', format: csv, columns: [at, amount]}}\n",
         "sales.yaml",
     )
     store, first = FolderStore(tmp_path), ZONES[zone]
@@ -103,7 +105,8 @@ def test_folders_of_an_hour_that_clocks_skip_are_named():
     store.put("sales/live/20250309/0200/data.csv", b"at,amount\n2025-03-09 02:00:00,1\n")
     found = timeline.build_timeline(store, item, NOW)
     assert [str(finding) for finding in found.findings] == [
-        "sales/live/20250309/0200: this local time does not exist in America/New_York, because clocks skip it; its files are not read"
+        "sales/live/20250309/0200: this local time does not exist in America/New_York, "
+        "because clocks skip it; its files are not read"
     ]
 
 

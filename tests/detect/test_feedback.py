@@ -79,13 +79,24 @@ def test_repeated_feedback_weighs_between_an_eighth_and_two():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is not valid feedback"), ("[]", "is not valid feedback"), ('{"metricName": "views"}', "timestamp"),
-        ('{"metricName": "clicks", "timestamp": "2021-01-01T00:00:00", "wanted": true}', "no measure 'clicks'; there are views, revenue, missing"),
+        ("", "is not valid feedback"),
+        ("[]", "is not valid feedback"),
+        ('{"metricName": "views"}', "timestamp"),
+        (
+            '{"metricName": "clicks", "timestamp": "2021-01-01T00:00:00", "wanted": true}',
+            "no measure 'clicks'; there are views, revenue, missing",
+        ),
         ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00Z", "wanted": true}', "without a zone"),
-        ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "direction": "up"}', "must be above, below or null"),
-        ('{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "series": [{"os": "x"}]}', "no dimension 'os'; the dimensions are: platform, marketplace"),
+        (
+            '{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "direction": "up"}',
+            "must be above, below or null",
+        ),
+        (
+            '{"metricName": "views", "timestamp": "2021-01-01T00:00:00", "wanted": true, "series": [{"os": "x"}]}',
+            "no dimension 'os'; the dimensions are: platform, marketplace",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_invalid_file_is_reported_with_its_problem(text, message):
     with pytest.raises(UserError, match=message):
         feedback.parse(text.encode(), SHOP, "feedback/shop/v1/x.json")
@@ -175,9 +186,13 @@ def test_a_rebuild_applies_feedback_on_series(lake, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["nonsense", "--wanted"], "no event has the id 'nonsense'"), (["--measure", "clicks", "--wanted"], "there is no measure 'clicks'"),
-     (["--measure", "views", "--series", "platform", "--wanted"], "must be NAME=VALUE"), (["--wanted"], "name an event, or a --measure")],
-)  # fmt: skip
+    [
+        (["nonsense", "--wanted"], "no event has the id 'nonsense'"),
+        (["--measure", "clicks", "--wanted"], "there is no measure 'clicks'"),
+        (["--measure", "views", "--series", "platform", "--wanted"], "must be NAME=VALUE"),
+        (["--wanted"], "name an event, or a --measure"),
+    ],
+)
 def test_invalid_arguments_are_rejected_with_what_is_valid(lake, capsys, arguments, message):
     assert main(["feedback", *arguments, "--lake", str(lake)]) in (1, 2)
     assert message in capsys.readouterr().err

@@ -52,7 +52,8 @@ def places(alerts: str, measure: str = "views", wall: datetime = WALL) -> list[i
         ("{snoozed: [{until: 2026-07-15}]}", []),
         ("{snoozed: [{until: 2026-07-14}]}", [0, 1, 2, 3]),
         (
-            "{snoozed: [{until: 2026-08-01, dimensions: {platform: [pc]}}, {until: 2026-08-01, dimensions: {marketplace: [null]}}]}",
+            "{snoozed: [{until: 2026-08-01, dimensions: {platform: [pc]}}, "
+            "{until: 2026-08-01, dimensions: {marketplace: [null]}}]}",
             [2],
         ),
         ("{snoozed: [{until: 2026-08-01, measures: [revenue]}]}", [0, 1, 2, 3]),

@@ -85,7 +85,8 @@ def test_live_data_that_is_not_due_is_one_clear_message():
     write_rows(store, item, {datetime(2026, 3, 2): 310.0})
     with pytest.raises(
         UserError,
-        match=r"'sales' can be scored yet: left for later: the interval 2026-03-02 00:00:00 \(UTC\) is due at 2026-03-03",
+        match=r"'sales' can be scored yet: left for later: "
+        r"the interval 2026-03-02 00:00:00 \(UTC\) is due at 2026-03-03",
     ):
         local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
 
@@ -116,7 +117,8 @@ def test_an_interval_is_scored_once_it_has_ended_and_its_offset_has_passed(offse
     assert (report.intervals, report.alerts) == (90, 0)
     due = "00:00:00" if offset == 0 else "02:00:00"
     assert report.notes == (
-        f"left for later: the interval 2026-03-02 00:00:00 (UTC) is due at 2026-03-03 {due} UTC; its data is not complete yet",
+        f"left for later: the interval 2026-03-02 00:00:00 (UTC) is due at 2026-03-03 {due} UTC; "
+        "its data is not complete yet",
     )
     write_rows(store, item, {datetime(2026, 3, 2): 1020.0})
     chosen, midnight = Settings(store, (item,), "parquet"), datetime(2026, 3, 3)
@@ -130,7 +132,8 @@ def test_the_live_run_reports_intervals_that_are_not_due():
     write_rows(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(10 * 24)})
     done, _ = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW + timedelta(minutes=20), lambda: True)
     assert done.notes == (
-        "left for later: the interval 2026-03-02 12:00:00 (UTC) is due at 2026-03-02 13:00:00 UTC; its data is not complete yet",
+        "left for later: the interval 2026-03-02 12:00:00 (UTC) is due at 2026-03-02 13:00:00 UTC; "
+        "its data is not complete yet",
     )
 
 

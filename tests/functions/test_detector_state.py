@@ -51,13 +51,13 @@ def test_a_loaded_state_equals_the_saved_state():
 
 def test_a_damaged_state_is_rejected_with_the_command_that_rebuilds_it():
     head, shards = state.dump(create_memory())
-    told = r"detector/x.*cannot be read.*`anomalake detect --rebuild`"
+    expected = r"detector/x.*cannot be read.*`anomalake detect --rebuild`"
     for damaged in (b"", head[: len(head) // 2], b"PK\x03\x04" + head[4:200], b"{}", b"[]"):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=expected):
             state.load(damaged, shards.get, SHOP, "detector/x")
     (name,) = shards
     for part in (None, b"", shards[name][:-1], shards[name] + b" "):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=expected):
             state.load(head, lambda _, part=part: part, SHOP, "detector/x")
 
 
@@ -138,7 +138,7 @@ def test_the_state_of_an_older_anomalake_is_rejected(settings):
 
 def test_a_state_of_a_newer_anomalake_or_another_schema_is_rejected(monkeypatch):
     memory = state.Memory(detect.Detector(SHOP), NOW, NOW, 0)
-    for other, told in (
+    for other, expected in (
         (shop_text("Europe/Berlin"), "timezone UTC; the metric set has Europe/Berlin"),
         (shop_text(frequency="frequency: P1D"), "frequency PT1H; the metric set has P1D"),
         (shop_text(dimensions="dimensions: [platform]"), "dimensions"),
@@ -147,7 +147,7 @@ def test_a_state_of_a_newer_anomalake_or_another_schema_is_rejected(monkeypatch)
         item = metric_set_yaml.parse(
             other.replace("timestamp, views,", "timestamp, platform_views, views,"), "shop.yaml"
         )
-        with pytest.raises(UserError, match=f"made for {told}.*raise the metric set's `version`"):
+        with pytest.raises(UserError, match=f"made for {expected}.*raise the metric set's `version`"):
             save_and_load(memory, item)
     monkeypatch.setattr(state, "VERSION", state.VERSION + 1)
     newer = state.dump(memory)

@@ -77,7 +77,7 @@ def test_quarantined_alerts_return_422_or_202_when_others_are_filed(lake, form):
 def test_a_body_that_is_not_base64_of_text_is_quarantined_unchanged(lake, body):
     status, content = call(url(body, isBase64Encoded=True))
     assert (status, quarantined(lake)) == (422, [body])
-    assert content["reasons"] == ["the body is not the base64 of a UTF-8 text; send JSON in UTF-8, not compressed"]
+    assert content["reasons"] == ["the body is not the base64 encoding of UTF-8 text; send uncompressed JSON in UTF-8"]
 
 
 @pytest.mark.parametrize("form", [url, api])

@@ -262,8 +262,8 @@ def test_missing_data_is_notified_without_a_measure():
     missing = events.build_missing_data_alert(
         item, datetime(2021, 3, 1, 10), [("app", "us"), ("pc", "us")], [1], arrived=(1, 2, 50.0)
     )
-    told = notification.format_notification(missing, item)
-    assert told.subject == "[medium] shop: data did not arrive"
-    assert told.long.startswith("Data of shop did not arrive.\n")
-    assert "Cause        1 of 2 usual series came; missing: platform=pc (100 %)" in told.long
-    assert told.short.startswith("shop: data did not arrive, 2021-03-01 10:00 (UTC), medium, 50 of 100")
+    message = notification.format_notification(missing, item)
+    assert message.subject == "[medium] shop: data did not arrive"
+    assert message.long.startswith("Data of shop did not arrive.\n")
+    assert "Cause        1 of 2 usual series came; missing: platform=pc (100 %)" in message.long
+    assert message.short.startswith("shop: data did not arrive, 2021-03-01 10:00 (UTC), medium, 50 of 100")

@@ -10,7 +10,7 @@ from replay_lake import alert_bodies, fill_lake
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    """A folder lake with the alerts in Parquet; its metric set lies beside them."""
+    """A folder lake with alerts in Parquet, and its metric set."""
     root = tmp_path / "lake"
     fill_lake(root, alert_bodies())
     (root / "metric_sets").mkdir()
@@ -20,6 +20,6 @@ def lake(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rerouted(lake) -> Path:
-    """The lake, where the shop's alerts belong to another set by now."""
+    """The lake, after another metric set takes the shop's alerts."""
     (lake / "metric_sets/store.yaml").write_text(shop_text(name="name: store") + "alerts: {detectors: [shop]}\n")
     return lake

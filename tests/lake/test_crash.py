@@ -1,5 +1,5 @@
-"""A process that is killed at any step of a batch, or has no space left there: the batch comes again, and the lake is
-as if nothing had been.
+"""The process is killed, or the disk is full, at any step of a batch; after the batch is delivered again, the lake is
+correct.
 """
 
 import os

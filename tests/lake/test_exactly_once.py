@@ -1,4 +1,4 @@
-"""Any order, any duplication, any batches, any number of processes that write at once: the lake holds the same bytes."""
+"""Any order, duplicates, batches and number of concurrent processes give the same bytes in the lake."""
 
 import os
 import random
@@ -28,9 +28,7 @@ def test_the_alerts_of_these_tests_disagree_on_cells_and_events():
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_processes_that_file_the_same_alerts_at_once_each_in_its_own_order_leave_what_one_leaves(
-    form, lake, sets_folder
-):
+def test_concurrent_processes_give_the_same_lake_as_one_process(form, lake, sets_folder):
     rng = random.Random(SEED)
     given = bodies(rng, 50)
     environment = {

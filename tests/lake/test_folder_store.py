@@ -104,7 +104,7 @@ def test_objects_that_are_synced_together_are_on_the_disk_at_the_end_of_the_bloc
     assert [what for what, _ in record.done] == ["fsync", "replace", "fsync"]
 
 
-def test_a_block_that_fails_leaves_a_store_that_syncs_every_folder_anew(record):
+def test_after_a_failed_block_the_store_syncs_every_folder_again(record):
     store = FolderStore(record.root)
 
     def failing() -> None:

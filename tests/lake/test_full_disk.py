@@ -54,7 +54,7 @@ def test_a_file_is_written_through_a_link_with_the_permissions_it_had(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_what_is_no_file_is_written_directly(tmp_path):
+def test_a_target_that_is_not_a_file_is_written_directly(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read = list[str]()

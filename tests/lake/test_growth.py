@@ -1,4 +1,4 @@
-"""No regular expression on the data of users and senders, and nothing like one, takes more than linear time."""
+"""Regular expressions, and similar code, take linear time on the data of users and senders."""
 
 import re
 import time

@@ -1,6 +1,4 @@
-"""What becomes of messages that hold several alerts: each is filed or quarantined alone, and replay gives the same
-tables.
-"""
+"""Messages with several alerts: each alert is stored or quarantined separately, and a replay gives the same tables."""
 
 import json
 from datetime import datetime
@@ -66,7 +64,7 @@ def test_one_part_that_is_not_understood_is_quarantined_alone_and_the_others_are
     assert all("\n" not in refused.reason for refused in outcome.quarantined)
 
 
-def test_a_message_of_which_nothing_is_understood_is_quarantined_once_as_received():
+def test_a_message_without_a_valid_part_is_quarantined_once_as_received():
     body = f" [{STRANGE}, 5]"
     outcome, store = filed(body)
     assert (outcome.stored, quarantined(store), archived(store)) == ((), [body], [])
@@ -108,7 +106,7 @@ def test_a_message_of_too_many_events_waits_whole_and_the_command_line_files_it(
 
 
 @pytest.mark.parametrize("again", [1, 2])
-def test_quarantine_that_is_tried_again_keeps_only_what_is_still_not_understood(tmp_path, again):
+def test_retrying_quarantine_keeps_only_messages_that_are_still_rejected(tmp_path, again):
     lake = FolderStore(tmp_path)
     body = f"[{OTHER}, {STRANGE}]"
     ingest_messages([Message("m", body)], lake, (NARROW,), "csv")

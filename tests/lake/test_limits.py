@@ -1,6 +1,4 @@
-"""What a table keeps of one interval: in any order and any batches the same, and the ingest function's memory stays
-below 300 MB.
-"""
+"""The limits of a table for one interval: the result does not depend on order or batches, and memory is bounded."""
 
 import json
 import os
@@ -50,7 +48,7 @@ def some_alerts(draw):
 @pytest.mark.parametrize("table", tables.ALERT_TABLES)
 @settings(deadline=None, max_examples=40)
 @given(some=some_alerts(), data=st.data())
-def test_what_a_full_interval_keeps_does_not_depend_on_order_repetition_or_batches(table, some, data):
+def test_the_content_of_a_full_interval_does_not_depend_on_order_repetition_or_batches(table, some, data):
     patch = pytest.MonkeyPatch()
     with patch.context() as context:
         context.setattr(limits, "MAX_INTERVAL_BYTES", data.draw(st.integers(1, 1_500)))

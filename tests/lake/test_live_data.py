@@ -1,4 +1,4 @@
-"""Live data: what is read of a file, and what is counted and named instead."""
+"""Live data: the rows that are read from a file, and the findings for everything else."""
 
 import gzip
 from datetime import datetime
@@ -44,7 +44,7 @@ def test_rows_are_read_with_their_hostile_values():
         ("a,us,2021-02-17 11:00:00,1_000,1", "views: '1_000' is not a number"),
     ],
 )
-def test_what_cannot_be_read_is_named_with_its_line_and_stops_nothing(line, told):
+def test_an_unreadable_row_is_reported_with_its_line_and_other_rows_are_read(line, told):
     rows, findings = parsed(f"{HEADER}a,us,2021-02-17 11:00:00,1,1\n{line}\nb,us,2021-02-17 11:59:59,-2,\n")
     (finding,) = findings
     assert finding.where == "f.csv:3"
@@ -53,7 +53,7 @@ def test_what_cannot_be_read_is_named_with_its_line_and_stops_nothing(line, told
     assert rows[-1] == (("b", "us"), (-2.0, None))
 
 
-def test_a_header_that_differs_costs_the_file():
+def test_a_file_with_another_header_is_skipped():
     rows, findings = parsed("marketplace,platform,timestamp,views,revenue\nus,a,2021-02-17 11:00:00,1,1\n")
     assert not rows
     assert "is not the metric set's source.columns" in findings[0].problem
@@ -69,7 +69,7 @@ def test_a_file_that_is_no_text_is_named():
     assert "the file is not a valid gzip file" in finding.problem
 
 
-def test_a_row_that_is_not_in_the_charset_costs_no_other():
+def test_a_row_that_is_not_in_the_charset_affects_no_other_row():
     found = list(
         live_data.parse_file(
             HEADER.encode() + b"\xe9,us,2021-02-17 11:00:00,1,1\nb,us,2021-02-17 11:00:00,2,2\n", SHOP, WALL, "f"
@@ -79,7 +79,7 @@ def test_a_row_that_is_not_in_the_charset_costs_no_other():
     assert [one for one in found if not isinstance(one, Finding)] == [(("b", "us"), (2.0, 2.0))]
 
 
-def test_a_sum_beyond_what_a_number_can_be_is_missing():
+def test_a_sum_that_overflows_is_missing():
     assert live_data.aggregate_rows([(("a", "us"), (1e308, 1.0)), (("a", "us"), (1e308, 1.0))], SHOP) == {
         ("a", "us"): (None, 1.0)
     }
@@ -88,7 +88,8 @@ def test_a_sum_beyond_what_a_number_can_be_is_missing():
 def test_json_lines_tell_null_from_empty():
     item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: jsonl"), "shop")
     rows, findings = parsed(
-        '{"platform": "", "timestamp": "2021-02-17 11:00:00", "views": 3, "revenue": "4.5"}\n\n{"platform": {}}\nnot json\n'
+        '{"platform": "", "timestamp": "2021-02-17 11:00:00", "views": 3, "revenue": "4.5"}\n\n'
+        '{"platform": {}}\nnot json\n'
         '{"platform": ["a"], "timestamp": "2021-02-17 11:00:00"}\n',
         item,
     )

@@ -97,7 +97,7 @@ def test_an_object_that_is_too_large_is_refused_before_it_is_read(where, tmp_pat
         store.get("shop/x", 10)
 
 
-def test_a_sparse_file_of_ten_gigabytes_a_pipe_and_a_device_cost_only_themselves(tmp_path):
+def test_a_sparse_file_of_ten_gigabytes_a_pipe_and_a_device_affect_only_themselves(tmp_path):
     store = FolderStore(tmp_path)
     store.put("shop/live/20210217/1100/0", GOOD)
     folder = tmp_path / "shop/live/20210217/1100"

@@ -125,7 +125,7 @@ def test_nul_bytes_are_values_and_break_nothing():
 @pytest.mark.parametrize(
     "error", [MemoryError(), RecursionError("too deep"), ValueError("x" * 9_000), ZeroDivisionError("odd")]
 )
-def test_any_exception_in_a_file_costs_that_file_and_its_rows_only(monkeypatch, error):
+def test_an_exception_in_a_file_affects_only_that_file(monkeypatch, error):
     real = live_files._parse_number
 
     def number(value):
@@ -142,7 +142,7 @@ def test_any_exception_in_a_file_costs_that_file_and_its_rows_only(monkeypatch, 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 @given(data=st.binary(max_size=200) | st.text(alphabet='a,"\n\r\0{}[]:1e.-\ufeff🦀', max_size=200).map(str.encode))
-def test_any_bytes_are_a_file_that_costs_only_itself(form, compression, data):
+def test_a_file_of_any_bytes_affects_only_itself(form, compression, data):
     for packed in {data, gzip.compress(data) if compression == "gzip" else data}:
         interval = interval_of(shop(form, compression), packed)
         assert interval.values["a", "us"] == (1.0, 1.0)

@@ -47,7 +47,8 @@ def test_the_time_for_a_gzip_file_grows_with_its_members():
     [
         (
             b"plain text",
-            "the file is not a valid gzip file (Error -3 while decompressing data: incorrect header check); the file is skipped",
+            "the file is not a valid gzip file (Error -3 while decompressing data: incorrect header check); "
+            "the file is skipped",
         ),
         (gzip.compress(GOOD)[:-9], "the gzip file ends too early; the file is skipped"),
         (gzip.compress(GOOD)[:5], "the gzip file ends too early; the file is skipped"),

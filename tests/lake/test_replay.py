@@ -26,7 +26,7 @@ from replay_lake import (
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 @pytest.mark.parametrize(("days", "jobs"), [(2, 1), (6, 3)])
-def test_tables_that_were_lost_are_made_anew_byte_for_byte(tmp_path, form, days, jobs, capsys):
+def test_lost_tables_are_rebuilt_byte_for_byte(tmp_path, form, days, jobs, capsys):
     fill_lake(tmp_path, alert_bodies(days), form=form)
     (tmp_path / "shop.yaml").write_text(shop_text())
     before = read_folder(tmp_path)
@@ -35,12 +35,13 @@ def test_tables_that_were_lost_are_made_anew_byte_for_byte(tmp_path, form, days,
     assert run_replay(tmp_path, "--jobs", str(jobs), "--format", form, "--metric-set", str(tmp_path / "shop.yaml")) == 0
     assert read_folder(tmp_path) == before
     assert capsys.readouterr().out == (
-        f"shop/v1: {8 * days} alerts in the archive of {days} days\n  {form}: {len(before)} objects written, 0 unchanged\n"
+        f"shop/v1: {8 * days} alerts in the archive of {days} days\n"
+        f"  {form}: {len(before)} objects written, 0 unchanged\n"
     )
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"PAR1PAR1"])
-def test_damaged_objects_are_made_anew_and_named(lake, damage, capsys):
+def test_damaged_objects_are_rebuilt_and_reported(lake, damage, capsys):
     before = read_folder(lake)
     for key in list(before)[::5]:
         (lake / key).write_bytes(damage)
@@ -51,7 +52,7 @@ def test_damaged_objects_are_made_anew_and_named(lake, damage, capsys):
     assert "rebuilt from the archive" in told
 
 
-def test_an_object_of_other_columns_is_made_anew(lake):
+def test_an_object_with_other_columns_is_rebuilt(lake):
     before = read_folder(lake)
     key = next(iter(before))
     schema = (*tables.schema("anomalyGroups", SHOP), tables.Column("more", "string"))
@@ -60,7 +61,7 @@ def test_an_object_of_other_columns_is_made_anew(lake):
     assert read_folder(lake) == before
 
 
-def test_a_row_of_a_known_event_becomes_what_the_archive_says(lake, capsys):
+def test_a_row_of_an_archived_event_is_rebuilt_from_the_archive(lake, capsys):
     before = read_folder(lake)
     fill_lake(
         lake.parent / "other", [body.replace('"anomalyScore": 70.0', '"anomalyScore": 99.0') for body in alert_bodies()]
@@ -73,7 +74,7 @@ def test_a_row_of_a_known_event_becomes_what_the_archive_says(lake, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_an_event_that_the_archive_does_not_have_is_kept_and_told_and_dropped_where_that_is_asked_for(lake, capsys):
+def test_an_event_that_is_not_in_the_archive_is_kept_and_reported_and_dropped_with_exact(lake, capsys):
     before = read_folder(lake)
     other = alert_body(timestamp="2021-02-10T09:00Z", event="x", series=[({"platform": "tv"}, 1.0)])
     fill_lake(lake.parent / "other", [*alert_bodies(), other])
@@ -160,7 +161,7 @@ def test_an_older_version_takes_nothing_that_was_filed_under_a_newer_one(lake):
     assert {key: data for key, data in read_folder(lake).items() if "/v1/" in key} == before
 
 
-def test_alerts_of_a_measure_that_is_gone_are_named_and_cost_no_other(lake, tmp_path, capsys):
+def test_alerts_of_a_removed_measure_are_reported_and_affect_no_other_alert(lake, tmp_path, capsys):
     text = "version: 2\n" + shop_text().replace("  - {name: revenue, aggregation: AVG}\n", "").replace(
         ", views, revenue]", ", views]"
     )
@@ -192,7 +193,7 @@ def test_a_zone_that_changed_moves_alerts_to_the_interval_that_is_theirs_now(tmp
 
 
 @pytest.mark.parametrize("zones", [("UTC", "Asia/Tokyo"), ("Asia/Tokyo", "UTC")])
-def test_exact_after_a_zone_changed_takes_what_lies_under_other_dates_for_known(tmp_path, zones, capsys):
+def test_exact_after_a_change_of_time_zone_keeps_events_that_are_archived_under_other_dates(tmp_path, zones, capsys):
     some = [
         alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}")
         for day in range(10, 16)
@@ -213,7 +214,7 @@ def test_exact_after_a_zone_changed_takes_what_lies_under_other_dates_for_known(
     assert read_anomaly_rows(tmp_path) == read_anomaly_rows(tmp_path / "new")
 
 
-def test_exact_drops_nothing_of_a_day_whose_archive_cannot_be_read_in_full(lake, capsys):
+def test_exact_drops_nothing_on_a_day_with_a_damaged_archive(lake, capsys):
     before = read_folder(lake)
     key = next(iter(read_folder(lake, "alerts")))
     (lake / key).write_bytes(b"damaged\n")

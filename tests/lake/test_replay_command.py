@@ -33,12 +33,12 @@ def test_a_lake_in_s3_is_rebuilt_by_several_processes(s3_lake, sets_folder):
         (["--from", "2021-02-11", "--to", "2021-02-11"], "must be before"),
     ],
 )
-def test_options_that_do_not_go_together_are_told(lake, capsys, arguments, told):
+def test_options_that_exclude_each_other_are_reported(lake, capsys, arguments, told):
     assert run_replay(lake, *arguments) == 2
     assert told in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_no_lake(lake, capsys):
+def test_a_missing_folder_is_not_a_lake(lake, capsys):
     assert main(["replay", "--lake", str(lake / "lkae"), "--metric-set", str(lake / "metric_sets")]) == 1
     assert "there is no lake in this folder" in capsys.readouterr().err
 
@@ -73,7 +73,7 @@ def test_a_lake_in_both_formats_asks_for_one(lake, capsys):
     assert read_folder(lake) == before
 
 
-def test_alerts_of_a_set_that_is_gone_are_told_and_move_once_it_is_back(lake, tmp_path, capsys):
+def test_alerts_of_a_removed_metric_set_are_reported_and_move_after_it_is_restored(lake, tmp_path, capsys):
     (lake / "metric_sets/shop.yaml").unlink()
     (lake / "metric_sets/store.yaml").write_text(shop_text(name="name: store") + "alerts: {detectors: [shop]}\n")
     assert run_replay(lake, "--re-route") == 0
@@ -123,7 +123,7 @@ def group(leader: int) -> list[str]:
 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2021-02-11T00:00+01:00"])
-def test_a_time_that_is_none_is_wrong_usage(lake, capsys, moment):
+def test_an_invalid_time_is_a_usage_error(lake, capsys, moment):
     with pytest.raises(SystemExit) as caught:
         run_replay(lake, "--from", moment)
     assert caught.value.code == 2

@@ -12,7 +12,7 @@ from examples import alert_body, shop_text
 from replay_lake import FailingFolderStore, alert_bodies, fill_lake, read_archive, read_folder, run_replay
 
 
-def test_what_is_understood_since_a_set_was_mended_leaves_quarantine_once_it_is_filed(
+def test_messages_that_a_fixed_metric_set_accepts_leave_quarantine_after_they_are_stored(
     lake, tmp_path, capsys, monkeypatch
 ):
     strange = [body.replace("AnomalyDetector:shop", "AnomalyDetector:checkout") for body in alert_bodies()]
@@ -32,7 +32,7 @@ def test_what_is_understood_since_a_set_was_mended_leaves_quarantine_once_it_is_
     assert not (lake / "notifications").exists()
 
 
-def test_what_could_not_be_filed_stays_in_quarantine(lake, monkeypatch):
+def test_messages_that_cannot_be_stored_stay_in_quarantine(lake, monkeypatch):
     fill_lake(
         lake,
         [
@@ -71,7 +71,7 @@ def test_an_alert_that_cannot_be_filed_keeps_no_other_in_quarantine(lake, capsys
     assert read_archive(lake) == sorted({*alert_bodies(), *strange})
 
 
-def test_a_damaged_line_and_a_damaged_object_of_quarantine_are_named_and_cost_no_other(lake, capsys):
+def test_a_damaged_line_and_a_damaged_object_of_quarantine_are_reported_and_affect_no_other(lake, capsys):
     key = next(iter(read_folder(lake, "alerts")))
     with (lake / key).open("ab") as file:
         file.write(b'{"body": 1}\n\xff\n')

@@ -59,7 +59,7 @@ def test_re_route_moves_alerts_where_they_belong_now_with_their_archive(rerouted
     assert read_folder(rerouted) == after
 
 
-def test_re_route_leaves_what_belongs_where_it_is(tmp_path):
+def test_re_route_keeps_alerts_that_belong_to_their_metric_set(tmp_path):
     lake, new = tmp_path / "lake", tmp_path / "new"
     some = [
         body.replace("AnomalyDetector:shop", "AnomalyDetector:pager") if '"pager"' in body else body
@@ -96,7 +96,7 @@ def test_re_route_files_an_event_where_it_is_read_since_too(tmp_path):
     assert read_folder(tmp_path, "alerts") == read_folder(tmp_path / "new", "alerts")
 
 
-def test_re_route_leaves_an_event_of_which_a_part_lies_outside_the_time(tmp_path):
+def test_re_route_keeps_an_event_that_is_partly_outside_the_period(tmp_path):
     fill_lake(
         tmp_path,
         [two_alert_body("2021-02-10T09:00Z", "2021-02-10T10:00Z")],

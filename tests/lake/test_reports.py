@@ -1,4 +1,6 @@
-"""Several reports of one event, and several events of one series: the tables show the latest report and lose no event."""
+"""Several reports of one event, and several events of one series: the tables show the latest report and keep every
+event.
+"""
 
 import json
 from datetime import datetime
@@ -291,7 +293,8 @@ def test_a_lake_that_an_older_anomalake_wrote_is_named_with_the_command_that_reb
         store.put(key, encoding.encode_table(form, old, {column.name: columns[column.name] for column in old}))
     with pytest.raises(
         UserError,
-        match=r"lacks the columns .*eventRank, because an older version of Anomalake wrote it; .*`anomalake replay --lake ",
+        match=r"lacks the columns .*eventRank, because an older version of Anomalake wrote it; "
+        r".*`anomalake replay --lake ",
     ):
         duckdb_catalog.connect(tmp_path, [SHOP])
     outcome = ingest_messages([Message("m", report((PC, 1.0)))], store, (SHOP,), form)

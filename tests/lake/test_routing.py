@@ -1,5 +1,5 @@
-"""Which metric set an alert belongs to: the nearest claim counts, and the line that quarantine names works for any
-detector's name.
+"""Routing: an alert belongs to the metric set with the most specific claim, and the line that a rejection suggests
+works for any detector.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""What this code relies on of an S3 store, seen from the store's side: conditions that hold when many write at once,
-and their answers.
+"""The behaviour of an S3 store that this code relies on: conditional writes of concurrent writers, ETags, and complete
+lists.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What `make s3-test` runs on: it fails where nothing reached the server, and leaves no server behind."""
+"""The runner of `make s3-test`: it fails if no test reaches the server, and it leaves no server process."""
 
 import os
 import signal

@@ -1,5 +1,5 @@
-"""Storage that answers with errors, late, not at all or half: nothing is lost or doubled, and what could not be done is
-handed back, in time.
+"""Storage that fails, is slow, does not respond or sends half a response: no alert is lost or stored twice, and
+failures are returned.
 """
 
 import json
@@ -68,7 +68,7 @@ def handed_back(batch: list[Message], context: object = None) -> list[Message]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_at_any_request_of_a_batch_costs_nothing(fault, proxy, s3_lake, monkeypatch):
+def test_a_fault_at_any_request_of_a_batch_loses_no_alert(fault, proxy, s3_lake, monkeypatch):
     lake = Lake(f"{s3_lake}/untroubled", proxy, monkeypatch)
     assert handed_back(messages(BATCH)) == []
     requests, expected = list(proxy.seen), clean(FORM, KNOWN, BATCH)
@@ -89,7 +89,7 @@ def test_a_fault_at_any_request_of_a_batch_costs_nothing(fault, proxy, s3_lake, 
 
 
 @pytest.mark.parametrize("fault", [None, "503 SlowDown", "reset before"])
-def test_a_storm_of_other_writers_costs_nothing_nor_do_faults_in_it(fault, proxy, s3_lake, monkeypatch):
+def test_many_other_writers_lose_no_alert_with_and_without_faults(fault, proxy, s3_lake, monkeypatch):
     lake = Lake(s3_lake, proxy, monkeypatch)
     others = list[str]()
 
@@ -118,7 +118,7 @@ def test_a_storm_of_other_writers_costs_nothing_nor_do_faults_in_it(fault, proxy
     ],
 )
 @pytest.mark.parametrize("fault", ["503 SlowDown", "reset after"])
-def test_what_stays_down_costs_the_messages_it_touches_until_they_are_sent_again(
+def test_unavailable_keys_fail_only_their_messages_until_these_are_sent_again(
     fault, down, named, *, proxy, s3_lake, monkeypatch
 ):
     lake = Lake(s3_lake, proxy, monkeypatch)
@@ -185,9 +185,7 @@ def short_time(monkeypatch) -> Context:
     return Context(3)
 
 
-def test_a_slow_store_takes_what_there_is_time_for_and_the_rest_is_handed_back_in_time(
-    proxy, s3_lake, monkeypatch, short_time
-):
+def test_with_a_slow_store_messages_without_time_left_are_returned_in_time(proxy, s3_lake, monkeypatch, short_time):
     lake = Lake(s3_lake, proxy, monkeypatch)
     proxy.delay, short_time.end = 0.12, time.monotonic() + 3
     some = messages(MANY)

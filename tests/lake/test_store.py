@@ -1,4 +1,4 @@
-"""The stores: conditional writes that lose nothing, in memory, in a folder with several processes, and on an S3 server."""
+"""The stores: conditional writes in memory, in a folder with several processes, and on an S3 server."""
 
 import multiprocessing
 import os
@@ -43,13 +43,13 @@ def test_only_the_version_that_was_read_is_replaced(store):
     assert store.get("a/b.txt").data == b"two"
 
 
-def test_what_is_kept_stays_as_it_was_first(store):
+def test_put_if_absent_keeps_the_first_object(store):
     for data in (b"one", b"two"):
         put_if_absent(store, "a/b.txt", data)
     assert store.get("a/b.txt").data == b"one"
 
 
-def test_what_is_deleted_is_gone_and_what_is_not_there_may_be_deleted(store):
+def test_delete_removes_an_object_and_accepts_a_missing_one(store):
     store.create("a/b.txt", b"one")
     for _ in range(2):
         store.delete("a/b.txt")
@@ -64,9 +64,13 @@ def test_after_its_time_a_store_begins_nothing(store):
     assert with_deadline(store, time.monotonic() + 600).get("a/b.txt").data == b"one"
     late = with_deadline(store, time.monotonic() - 1)
     calls = (
-        lambda: late.get("a/b.txt"), lambda: late.create("c", b""), lambda: late.replace("a/b.txt", b"", store.get("a/b.txt").version),
-        lambda: late.put("c", b""), lambda: late.delete("a/b.txt"), lambda: list(late.list("a")),
-    )  # fmt: skip
+        lambda: late.get("a/b.txt"),
+        lambda: late.create("c", b""),
+        lambda: late.replace("a/b.txt", b"", store.get("a/b.txt").version),
+        lambda: late.put("c", b""),
+        lambda: late.delete("a/b.txt"),
+        lambda: list(late.list("a")),
+    )
     for call in calls:
         with pytest.raises(StorageError, match="time is over"):
             call()
@@ -74,7 +78,7 @@ def test_after_its_time_a_store_begins_nothing(store):
     assert store.get("c") is None
 
 
-def test_an_update_begins_anew_where_the_object_was_taken_away_meanwhile(store):
+def test_an_update_starts_again_if_the_object_is_deleted_in_the_meantime(store):
     store.create("a/b.txt", b"one")
     seen = []
 
@@ -89,7 +93,7 @@ def test_an_update_begins_anew_where_the_object_was_taken_away_meanwhile(store):
     assert store.get("a/b.txt").data == b"+"
 
 
-def test_what_a_process_wrote_last_is_recalled_and_never_trusted(store, request):
+def test_the_last_written_object_is_cached_and_never_trusted(store, request):
     other = store if isinstance(store, FolderStore) else ObjectStore(store._store)
     assert store.get_last_written("a/b.txt") is None
     store.create("a/b.txt", b"one")
@@ -139,7 +143,7 @@ def test_an_update_asks_no_more_than_it_has_to(s3_endpoint, monkeypatch):
     assert mine.get("key").data == b"++++++"
 
 
-def test_put_writes_over_what_is_there_and_list_sorts_what_is_below(store):
+def test_put_replaces_an_object_and_list_sorts_the_keys_of_a_folder(store):
     for key in ("a/2.txt", "a/1.txt", "b/3.txt", "a/1.txt"):
         store.put(key, key.encode())
     assert list(store.list("a")) == ["a/1.txt", "a/2.txt"]
@@ -180,7 +184,7 @@ def test_what_a_process_left_that_was_killed_between_link_and_unlink_is_never_wr
     assert store.get("a").data == b"one"
 
 
-def test_nobody_comes_between_the_comparison_of_a_version_and_its_replacement_in_a_folder(tmp_path: Path, monkeypatch):
+def test_no_writer_comes_between_comparing_and_replacing_a_version_in_a_folder(tmp_path: Path, monkeypatch):
     store, rename, others, replaced = FolderStore(tmp_path / "lake"), os.replace, list[threading.Thread](), list[bool]()
     store.create("a", b"one")
     version = store.get("a").version
@@ -243,6 +247,6 @@ def test_a_bucket_that_is_not_there_and_a_file_where_a_folder_should_be_are_stor
 
 
 @pytest.mark.parametrize("name", ["", "http://example.com", "file:///tmp"])
-def test_what_is_no_lake_is_refused(name):
+def test_an_invalid_location_of_a_lake_is_rejected(name):
     with pytest.raises(UserError, match="is not a lake"):
         open_store(name)

@@ -1,4 +1,4 @@
-"""The lake's tables: the merge gives the same bytes in any order, and both formats hold what an alert can say."""
+"""The tables: the merge gives the same bytes in any order, and both formats preserve all content of alerts."""
 
 import json
 import re
@@ -165,7 +165,7 @@ def test_a_csv_line_splits_at_no_separator_that_the_writer_did_not_mean_and_no_p
             assert not re.match(rf"[\s\"'\ufeff]*[{SIGNS}]", cell)
 
 
-def test_an_object_of_other_columns_is_refused_with_what_to_do(shop):
+def test_an_object_with_other_columns_is_rejected_with_a_remedy(shop):
     other = metric_set_yaml.parse(shop_text(dimensions="dimensions: [marketplace]"), "shop.yaml")
     data = encoding.encode_table(
         "csv", tables.schema("anomalyGroups", shop)[:3], {"timestamp": [], "metricName": [], "groupScore": []}
@@ -207,7 +207,7 @@ def test_layout_names_a_whole_day_by_its_date(shop):
 
 
 @pytest.mark.parametrize("damaged", ["n/a", "17.02.2021"])
-def test_an_object_that_somebody_damaged_is_a_storage_error_of_its_own_messages(damaged):
+def test_a_damaged_object_is_a_storage_error_of_its_own_messages(damaged):
     store = ObjectStore.memory()
     ingest_messages([Message("m", alert_body())], store, (SHOP,), "csv")
     (key,) = store.list("anomalyResults/metricValue_AnomalyScore")

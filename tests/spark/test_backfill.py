@@ -1,7 +1,7 @@
 """The Spark job, run as a job on local Spark: to the byte what a back-test writes, and the rows and the memory of the
 live detector.
 
-Wants `.venv/spark` and Java, so `make backfill-test` runs it, and `make test` does not.
+Requires `.venv/spark` and Java, so `make backfill-test` runs it, and `make test` does not.
 """
 
 import json
@@ -39,7 +39,7 @@ LEASE = "4"  # seconds
 def job(
     lake: Path | str, folder: Path, *more: str, form: Format = "parquet"
 ) -> AbstractContextManager["subprocess.Popen[bytes]"]:
-    """The job on the shop, in five parts."""
+    """Start the job on the shop, in five parts."""
     (folder / "sets").mkdir(exist_ok=True)
     (folder / "sets/shop.yaml").write_text(shop_text("Europe/Berlin"))
     named = [
@@ -60,17 +60,17 @@ def job(
 
 
 def run(lake: Path | str, folder: Path, *more: str, form: Format = "parquet") -> str:
-    """What the job says, once it is done."""
+    """Run the job to its end; return its output."""
     with job(lake, folder, *more, form=form) as process:
         process.wait(timeout=400)
-        said = (folder / "log").read_text()
-        assert process.returncode == 0, said[-5000:]
-    return said
+        log = (folder / "log").read_text()
+        assert process.returncode == 0, log[-5000:]
+    return log
 
 
-def until(holds: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
-    """Wait until it holds, which it has to before the job ends."""
-    while not holds():
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """Wait until the condition holds; fail if the job ends before."""
+    while not condition():
         assert process.poll() is None, "the job ended before"
         time.sleep(0.02)
 
@@ -94,28 +94,28 @@ def lake(tmp_path: Path) -> Path:
     return tmp_path / "lake"
 
 
-def test_tasks_that_die_are_done_again_and_a_job_that_was_killed_begins_anew(lake, tmp_path, wanted):
+def test_lost_tasks_run_again_and_a_killed_job_starts_again(lake, tmp_path, wanted):
     store = FolderStore(lake)
     with job(lake, tmp_path) as process:
-        until(lambda: some_days_are_written(lake), process)
+        wait_until(lambda: some_days_are_written(lake), process)
         spark_job.kill_job(process)
     assert not list(lake.glob("detector/**/state.json"))  # nothing is said to be done
     assert 0 < len(read_outputs(store)) < len(wanted)
     with job(lake, tmp_path) as process:  # it waits for the lease of the dead
-        until(lambda: bool(workers(process)), process)
+        wait_until(lambda: bool(workers(process)), process)
         for worker in workers(process):
             os.kill(worker, signal.SIGKILL)
         process.wait(timeout=400)
-        said = (tmp_path / "log").read_text()
-        assert process.returncode == 0, said[-5000:]
-    assert "Python worker exited unexpectedly (crashed)" in said
+        log = (tmp_path / "log").read_text()
+        assert process.returncode == 0, log[-5000:]
+    assert "Python worker exited unexpectedly (crashed)" in log
     assert_same_objects(read_outputs(store), wanted)
     until_then = json.loads((lake / layout.lease_key(SHOP)).read_text())["until"]
     assert detect.datetime.fromisoformat(until_then) < detect.datetime.now(detect.UTC).replace(tzinfo=None)
 
 
 def workers(process: "subprocess.Popen[bytes]") -> list[int]:
-    """Spark's Python workers, once one of them has something to do; the first such process is the one that starts them."""
+    """Return Spark's Python workers, once one of them works; the first such process starts the others."""
     found = {number: one for number, one in spark_job.job_processes(process).items() if "pyspark.daemon" in one.command}
     return sorted(found)[1:] if any(one.seconds > 1 for one in found.values()) else []
 
@@ -160,7 +160,7 @@ def allowed(method: str, key: str) -> bool:
     return any(action == one and fnmatchcase(key, pattern) for one, pattern in permissions())
 
 
-def test_the_live_detector_writes_the_same_rows_and_remembers_the_same(lake, tmp_path):
+def test_the_live_detector_writes_the_same_rows_and_the_same_state(lake, tmp_path):
     live = FolderStore(tmp_path / "live")
     write_live_data(live)
     starts = list(timeline.build_timeline(live, SHOP, timeline.utc_now()).files)

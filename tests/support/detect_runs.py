@@ -22,7 +22,10 @@ HEADER = "platform,marketplace,timestamp,views,revenue\n"
 def write_live_data(
     store: ObjectStore, walls, item: metric_set.MetricSet = SHOP, level: float = 100, **odd: float
 ) -> None:
-    """Write live data of two series for each wall time: a level with small changes. `odd` replaces the views of a time: `x%m%dT%H`."""
+    """Write live data of two series for each wall time: a level with small changes.
+
+    `odd` replaces the views of a time; its keys are `x%m%dT%H`.
+    """
     for wall in walls:
         views = odd.get(f"x{wall:%m%dT%H}", level + wall.hour + wall.day % 3)
         rows = "".join(

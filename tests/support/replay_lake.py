@@ -18,8 +18,8 @@ SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 
 
 def alert_bodies(days: int = DAYS) -> list[str]:
-    """Alerts of some days: two measures, updates of one event, an event that two alert configurations report, one
-    without a score.
+    """Return alerts of some days: two measures, updates of an event, an event of two alert configurations, one without
+    a score.
     """
     found = []
     for day in range(days):
@@ -51,7 +51,7 @@ def ingest_bodies(store: Store, some: list[str], *sets, form="parquet") -> None:
 
 
 def read_folder(lake: Path, below: str = "anomalyResults") -> dict[str, bytes]:
-    """Every object below a folder of the lake."""
+    """Read every object below a folder of the lake."""
     return {
         path.relative_to(lake).as_posix(): path.read_bytes()
         for path in sorted((lake / below).rglob("*"))
@@ -68,7 +68,7 @@ def run_replay(lake: Path, *arguments: str) -> int:
 
 
 def read_anomaly_rows(lake: Path) -> dict[str, int]:
-    """How many rows each Parquet object of the lake has, where it has some."""
+    """Return the number of rows of each Parquet object that has rows."""
     schema = {table: tables.schema(table, SHOP) for table in tables.ALERT_TABLES}
     found = {
         key: len(encoding.decode_table("parquet", schema[key.split("/")[1]], data, key)["timestamp"])
@@ -88,7 +88,7 @@ def read_archive(lake: Path, name: str = "") -> list[str]:
 
 
 def write_mapping_sets(lake: Path, **each: str) -> tuple[metric_set.MetricSet, ...]:
-    """Metric sets of these names that read home-made events; `each` says which parts of one."""
+    """Write metric sets with these names that map custom events; `each` selects the parts of an event."""
     (lake / "metric_sets").mkdir(parents=True, exist_ok=True)
     for name, parts in each.items():
         text = (
@@ -100,12 +100,12 @@ def write_mapping_sets(lake: Path, **each: str) -> tuple[metric_set.MetricSet, .
 
 
 def two_alert_body(*times: str) -> str:
-    """A home-made event with an alert at each time."""
+    """Return a custom event with an alert at each time."""
     return json.dumps({"items": [{"m": "views", "t": time, "id": f"e{time}"} for time in times]})
 
 
 class FailingFolderStore(FolderStore):
-    """A folder lake that fails at one of its calls."""
+    """A folder lake whose n-th call fails."""
 
     def __init__(self, root: Path, fails_at: int) -> None:
         super().__init__(root)

@@ -1,4 +1,5 @@
-"""A proxy between the code and its S3 store that lets requests fail as networks and S3 do, and keeps a record of them.
+"""A proxy between the code and its S3 store. It makes requests fail in the ways that networks and S3 fail, and records
+them.
 
 Sources: "Error responses" in the S3 API; for 409, "How to prevent object overwrites with conditional writes" in the S3
 guide.
@@ -25,9 +26,7 @@ FAULTS: tuple[Fault, ...] = Fault.__args__  # type: ignore[attr-defined]
 
 
 class Request(NamedTuple):
-    """A request: when it came (seconds of `time.monotonic`), its method, path, and condition (`create`, `replace` or
-    none).
-    """
+    """A request: its time (seconds of `time.monotonic`), method, path, and condition (`create`, `replace` or empty)."""
 
     at: float
     method: str
@@ -36,12 +35,14 @@ class Request(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What it was about: method, condition and path."""
+        """The kind of request: method, condition and path."""
         return f"{self.method} {self.condition} {self.path}"
 
 
 class Proxy:
-    """Where it listens, what it has seen, and `plan`: which fault a request meets, by its number from 1 and what it is."""
+    """The proxy's address, the recorded requests, and `plan`: the fault of a request, by its number (from 1) and the
+    request.
+    """
 
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream)
@@ -114,7 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(*self._forward(body))
         elif fault[0].isdigit():
             status, _, code = fault.partition(" ")
-            text = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>as planned</Message></Error>'.encode()
+            error = f"<Error><Code>{code}</Code><Message>as planned</Message></Error>"
+            text = f'<?xml version="1.0" encoding="UTF-8"?>{error}'.encode()
             self._answer(int(status), [("Content-Type", "application/xml")], text)
         elif fault == "cut short":
             status, headers, data = self._forward(body)

@@ -22,9 +22,16 @@ import pytest
 TESTS = Path(__file__).parents[1]
 START_SECONDS = 30  # until the server must answer
 FILES = (
-    "lake/test_store.py", "lake/test_exactly_once.py", "lake/test_storage_faults.py", "lake/test_crash.py", "lake/test_replay_command.py",
-    "lake/test_s3_conditions.py", "lake/test_live_file_limits.py", "functions/test_notified_at_least_once.py", "cli/test_command.py",
-)  # fmt: skip
+    "lake/test_store.py",
+    "lake/test_exactly_once.py",
+    "lake/test_storage_faults.py",
+    "lake/test_crash.py",
+    "lake/test_replay_command.py",
+    "lake/test_s3_conditions.py",
+    "lake/test_live_file_limits.py",
+    "functions/test_notified_at_least_once.py",
+    "cli/test_command.py",
+)
 KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing-secret",
@@ -35,28 +42,28 @@ BUCKET = "lake"
 
 
 class Reached:
-    """A plugin that leaves only the tests of lakes in S3, and notes which of them had one."""
+    """A pytest plugin that selects the tests of lakes in S3, and records which of them used a lake."""
 
     def __init__(self) -> None:
         self.chosen, self.reached, self.skipped = set[str](), set[str](), set[str]()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Keep the tests that take `s3_lake`, by name or as a parameter `s3`."""
+        """Select the tests that use `s3_lake`, by name or as a parameter `s3`."""
         items[:] = [one for one in items if "s3_lake" in one.fixturenames or "s3" in _parameters(one)]  # type: ignore[attr-defined]
         self.chosen = {one.nodeid for one in items}
 
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
-        """Note a test that gets a lake."""
+        """Record a test that gets a lake."""
         if fixturedef.argname == "s3_lake":
             self.reached.add(request.node.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note a test that is skipped."""
+        """Record a skipped test."""
         if report.skipped:
             self.skipped.add(report.nodeid)
 
     def problems(self) -> list[str]:
-        """What shows that not all of them ran on the server."""
+        """Return problems that show that not all of these tests ran on the server."""
         missing = [
             f"tests/{name}: has no test of a lake in S3"
             for name in FILES
@@ -73,7 +80,7 @@ def _parameters(item: pytest.Item) -> set[object]:
 
 @contextmanager
 def running(server: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """The address of the server, while it runs, and its access log."""
+    """Start the server, yield its address and its access log, and stop it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -118,7 +125,7 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, said: 
 
 
 def main(server: str) -> int:
-    """Run the tests; the exit status."""
+    """Run the tests and return the exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: pytest ends, and the server is stopped
     with (
         tempfile.TemporaryDirectory(prefix="anomalake-s3-") as folder,

@@ -28,7 +28,7 @@ START = 30.0  # seconds until it must answer
 
 @contextmanager
 def running(*folder: Path) -> Iterator[str]:
-    """The server's address, while it runs."""
+    """Start the server, yield its address, and stop it."""
     process = subprocess.Popen(
         [sys.executable, Path(__file__), "0", *folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -53,25 +53,25 @@ def running(*folder: Path) -> Iterator[str]:
 
 
 def requests(endpoint: str) -> list[dict[str, Any]]:
-    """The requests since this was asked last."""
+    """Return the requests since the last call."""
     with urllib.request.urlopen(f"{endpoint}/_requests", timeout=30) as answer:
         found: list[dict[str, Any]] = json.load(answer)
     return found
 
 
 def seconds(endpoint: str) -> float:
-    """The processor time that the server has used."""
+    """Return the processor time that the server has used."""
     with urllib.request.urlopen(f"{endpoint}/_seconds", timeout=30) as answer:
         return float(answer.read())
 
 
 def create_bucket(endpoint: str, bucket: str) -> None:
-    """A new bucket."""
+    """Create a bucket."""
     urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{bucket}", method="PUT"), timeout=30).close()
 
 
 def named_endpoint() -> str | None:
-    """The store that the environment names for the tests; None means moto's server."""
+    """Return the store that the environment sets for the tests; None means moto's server."""
     return os.environ.get("ANOMALAKE_TEST_S3_ENDPOINT")
 
 
@@ -89,14 +89,14 @@ def leading_to(endpoint: str) -> dict[str, str]:
 
 
 def new_lake(endpoint: str) -> str:
-    """A lake that nobody has used, below a random prefix of the bucket."""
+    """Return an empty lake below a random prefix of the bucket."""
     if not named_endpoint():
         create_bucket(endpoint, "lake")  # there already: moto takes that
     return f"s3://{os.environ['ANOMALAKE_TEST_S3_BUCKET'] if named_endpoint() else 'lake'}/test-{os.urandom(6).hex()}"
 
 
 def remove(lake: str) -> None:
-    """Take everything out of the lake; the environment must lead to it."""
+    """Delete all objects of the lake. The environment must have its endpoint and credentials."""
     from anomalake.lake.store import open_store
 
     store = open_store(lake)
@@ -136,7 +136,7 @@ def _one_at_a_time(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterabl
 
 
 def _from_folders(app: Callable[..., Iterable[bytes]], folder: Path) -> Callable[..., Iterable[bytes]]:
-    """What lists and reads buckets that are folders, by the files as they lie there; the rest is moto's."""
+    """Serve buckets that are folders from their files; moto serves all other requests."""
 
     def serve(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
@@ -178,7 +178,7 @@ _MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
 
 
 def _listed(bucket: Path, prefix: str, most: int) -> str:
-    """The answer of ListObjectsV2: all keys that begin with the prefix, a folder's name."""
+    """Return the response of ListObjectsV2: all keys that start with the prefix, which is the name of a folder."""
     found = sorted(file for file in (bucket / prefix).rglob("*") if file.is_file()) if prefix.endswith("/") else []
     assert len(found) <= 1000, f"{prefix}: {len(found)} keys, and only one page is answered"
     entries = "".join(
@@ -187,12 +187,14 @@ def _listed(bucket: Path, prefix: str, most: int) -> str:
         for file in found[:most]
         for size in [file.stat().st_size]
     )
-    head = f"<Name>{bucket.name}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{min(most, len(found))}</KeyCount><MaxKeys>{most}</MaxKeys>"
-    return f'<?xml version="1.0" encoding="UTF-8"?><ListBucketResult>{head}<IsTruncated>false</IsTruncated>{entries}</ListBucketResult>'
+    head = f"<Name>{bucket.name}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{min(most, len(found))}</KeyCount>"
+    head += f"<MaxKeys>{most}</MaxKeys>"
+    xml = '<?xml version="1.0" encoding="UTF-8"?>'
+    return f"{xml}<ListBucketResult>{head}<IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"
 
 
 def main() -> None:
-    """Serve until the process is stopped; the port is said on standard output."""
+    """Serve until the process is stopped. Print the port to standard output."""
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 

@@ -20,7 +20,8 @@ def sales_set(
     form = "UNIX" if unix else "yyyy-MM-dd HH:mm:ss"
     folder = "{{yyyyMMdd}}" if frequency == "P1D" else "{{yyyyMMdd}}/{{HHmm}}"
     return metric_set_yaml.parse(
-        f"name: sales\nfrequency: {frequency}\ntimezone: {zone}\ntimestamp: {{column: at, format: '{form}'}}\ndimensions: []\n"
+        f"name: sales\nfrequency: {frequency}\ntimezone: {zone}\ntimestamp: {{column: at, format: '{form}'}}\n"
+        "dimensions: []\n"
         f"measures: [{{name: amount, aggregation: {aggregation}}}]\n"
         f"source: {{path: 'sales/live/{folder}', format: csv, columns: [at, amount], offset: {offset}}}\n",
         "sales.yaml",

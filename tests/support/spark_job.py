@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from anomalake.catalog.backfill_resources import WHEEL as WHEEL_NAME
+from anomalake.catalog.backfill_resources import WHEEL_FILE
 
 TOP = Path(__file__).parents[2]
 PYTHON = TOP / ".venv/spark/bin/python"
-WHEEL = TOP / "dist" / WHEEL_NAME
+WHEEL = TOP / "dist" / WHEEL_FILE
 
 
 @contextmanager
@@ -31,14 +31,20 @@ def running_job(
     that the build makes, not from src/. Two tasks run at a time, and each can fail three times.
     """
     options = {
-        "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.local.dir": folder / "spill", "spark.driver.memory": memory,
-        "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1",
-    }  # fmt: skip
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": folder / "spill",
+        "spark.driver.memory": memory,
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+    }
     submitted = " ".join(f"--conf {name}={value}" for name, value in options.items())
     environment = os.environ | {
-        "PYTHONPATH": str(wheel), "PYSPARK_PYTHON": str(PYTHON), "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+        "PYTHONPATH": str(wheel),
+        "PYSPARK_PYTHON": str(PYTHON),
+        "POWERTOOLS_LOG_LEVEL": "CRITICAL",
         "PYSPARK_SUBMIT_ARGS": f"--master local[2,4] {submitted} pyspark-shell",
-    }  # fmt: skip
+    }
     folder.mkdir(parents=True, exist_ok=True)
     command = [PYTHON, script, *arguments]
     with (folder / "log").open("ab") as log:

@@ -1,6 +1,4 @@
-"""Alerts that disagree with each other, how they arrive, and what the lake must hold in the end, whatever happened on
-the way.
-"""
+"""Alerts that contradict each other, the ways they arrive, and the expected content of the lake."""
 
 import json
 import random
@@ -25,8 +23,10 @@ Objects = dict[str, bytes]
 
 
 def bodies(rng: random.Random, count: int) -> list[str]:
-    """Alerts over few times, events and series, so that several report one event or one cell with other scores or none;
-    every tenth is garbage.
+    """Return alerts for few times, events and series, so that several report one event or one cell, with different
+    scores or none.
+
+    Every tenth body is invalid.
     """
     return [_garbage(rng) if number % 10 == 9 else _alert(rng) for number in range(count)]
 
@@ -44,9 +44,14 @@ def _alert(rng: random.Random) -> str:
         "marketplace": {rng.choice(["us", "de"]): 100.0},
     }
     return alert_body(
-        rng.choice(["views", "revenue"]), timestamp=rng.choice(TIMES), event=rng.choice(["e1", "e2", "e3"]),
-        score=rng.choice([None, 0.0, 55.5, 71.5, 90.0]), series=series, contributions=shares, alertName=rng.choice(["first", "second"]),
-    )  # fmt: skip
+        rng.choice(["views", "revenue"]),
+        timestamp=rng.choice(TIMES),
+        event=rng.choice(["e1", "e2", "e3"]),
+        score=rng.choice([None, 0.0, 55.5, 71.5, 90.0]),
+        series=series,
+        contributions=shares,
+        alertName=rng.choice(["first", "second"]),
+    )
 
 
 def _garbage(rng: random.Random) -> str:
@@ -60,12 +65,12 @@ def _garbage(rng: random.Random) -> str:
 
 
 def messages(some: Sequence[str]) -> list[Message]:
-    """Each body as a message with an id of its own."""
+    """Return each body as a message with its own ID."""
     return [Message(f"m{number}", body) for number, body in enumerate(some)]
 
 
 def batches(rng: random.Random, some: Sequence[Message], largest: int = 10) -> list[list[Message]]:
-    """The messages in another order, cut into batches of 1 to `largest`, as SQS hands them out."""
+    """Return the messages in random order, in batches of 1 to `largest`, as SQS delivers them."""
     left, cut = rng.sample(some, len(some)), list[list[Message]]()
     while left:
         size = rng.randint(1, largest)
@@ -75,13 +80,15 @@ def batches(rng: random.Random, some: Sequence[Message], largest: int = 10) -> l
 
 
 def objects(store: Store) -> Objects:
-    """Everything that the lake must hold."""
+    """Return all objects that a test compares."""
     return {key: stored.data for folder in KEPT for key in store.list(folder) if (stored := store.get(key))}
 
 
 def settled(some: Objects) -> tuple[Objects, set[str]]:
-    """What is the same byte for byte however the messages came, tables and quarantine; and the bodies in the archive,
-    which lie there by batch.
+    """Return the objects that are byte-equal for any order of messages (tables and quarantine), and the bodies in the
+    archive.
+
+    The archive stores bodies by batch, so its objects differ.
     """
     archived = {
         json.loads(line)["body"]
@@ -93,7 +100,7 @@ def settled(some: Objects) -> tuple[Objects, set[str]]:
 
 
 def clean(form: Format, *given: Sequence[str]) -> Objects:
-    """What the lake holds when one process files the batches in that order and nothing happens."""
+    """Return the content of the lake after one process ingests the batches in order, without faults."""
     store = ObjectStore.memory()
     for batch in given:
         assert not ingest_messages(messages(batch), store, (SHOP,), form).failed_ids

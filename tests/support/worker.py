@@ -1,9 +1,9 @@
-"""The ingest function in a process of its own, which can be killed at any step of its work: `start` begins one,
-`finish` waits for its answer.
+"""The ingest function in its own process, which can be killed at any step: `start` starts the process, `finish` waits
+for its answer.
 
-A step is what changes something outside the process: a call of an S3 store, a publication, each operation on a file of
-a folder. Between two steps nothing changes that outlives the process, so one that is killed before each step, and after
-the last, has been killed everywhere.
+A step changes something outside the process: a call of an S3 store, a publication, or an operation on a file of a
+folder. Between two steps, nothing changes that outlives the process. So killing it before each step, and after the
+last, covers every place where it can be killed.
 """
 
 import multiprocessing
@@ -30,7 +30,7 @@ Fault = Literal["kill", "no space"]
 
 
 class Plan(NamedTuple):
-    """What happens to a worker: which fault at which step (counted from 1; 0: none), and how patient it is with S3."""
+    """The fault of a worker: which fault at which step (from 1; 0: none), and its retry policy for S3."""
 
     step: int = 0
     fault: Fault = "kill"
@@ -41,8 +41,9 @@ NOTHING = Plan()
 
 
 class Answer(NamedTuple):
-    """The ids of the messages that were handed back, and how many steps the work took; a kill at the step after these
-    is a kill before the answer.
+    """The IDs of the messages that the function returned to SQS, and the number of steps.
+
+    A kill at the step after the last is a kill before the answer.
     """
 
     failed: tuple[str, ...]
@@ -50,14 +51,14 @@ class Answer(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """A process at work."""
+    """A running process."""
 
     process: Any
     answers: Connection
 
 
 def start(batches: Sequence[Sequence[Message]], environment: dict[str, str], plan: Plan = NOTHING) -> Worker:
-    """Begin to hand the batches to the function, one by one."""
+    """Start a process that gives the batches to the function, one after the other."""
     here, there = _processes.Pipe(duplex=False)
     process = _processes.Process(target=_work, args=(batches, environment, plan, there), daemon=True)
     process.start()
@@ -66,7 +67,7 @@ def start(batches: Sequence[Sequence[Message]], environment: dict[str, str], pla
 
 
 def finish(worker: Worker, seconds: float = 120) -> Answer | None:
-    """What the function answered; None where its process was killed."""
+    """Return the function's answer; None if its process was killed."""
     try:
         answer: Answer | None = worker.answers.recv() if worker.answers.poll(seconds) else None
     except EOFError:
@@ -82,12 +83,12 @@ def finish(worker: Worker, seconds: float = 120) -> Answer | None:
 
 
 def deliver(batches: Sequence[Sequence[Message]], environment: dict[str, str], plan: Plan = NOTHING) -> Answer | None:
-    """`finish` of `start`."""
+    """Start a worker and wait for its answer."""
     return finish(start(batches, environment, plan))
 
 
 def of_sqs(batch: Sequence[Message]) -> dict[str, Any]:
-    """The batch as the function gets it from SQS."""
+    """Return the batch as the event that SQS sends to the function."""
     return {"Records": [{"eventSource": "aws:sqs", "messageId": message.id, "body": message.body} for message in batch]}
 
 
@@ -122,7 +123,7 @@ def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], pla
 
 
 class _Steps:
-    """Counts, and lets the planned fault happen."""
+    """Counts steps and causes the planned fault."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self.taken = plan, 0
@@ -132,14 +133,14 @@ class _Steps:
         return self.taken == self._plan.step
 
     def next(self) -> None:
-        """The next step is about to be taken."""
+        """Count a step that comes next, and cause the fault if it is planned for this step."""
         if self._is_due():
             if self._plan.fault == "kill":
                 signal.raise_signal(signal.SIGKILL)
             raise OSError(ENOSPC, "No space left on device")
 
     def _next_write(self) -> None:
-        """A file is about to be written; in the middle of it the process is killed, or no space is left."""
+        """Count a write that comes next. The planned fault occurs in the middle of it: a kill, or a full disk."""
         if self._is_due():
             if self._plan.fault == "kill":
                 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -147,7 +148,7 @@ class _Steps:
             resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))  # bytes
 
     def watch(self, lake: str) -> None:
-        """Take every operation on a file below the folder as a step."""
+        """Count every operation on a file below the folder as a step."""
 
         def watched(event: str, args: tuple[Any, ...]) -> None:
             if not args or not str(args[0]).startswith(lake):
@@ -162,7 +163,7 @@ class _Steps:
 
 
 class _Stepped:
-    """A store, each call of which is a step."""
+    """A store whose calls are steps."""
 
     def __init__(self, inner: Store, steps: _Steps) -> None:
         self._inner, self._steps = inner, steps

@@ -124,7 +124,8 @@ description: "{"long " * 1000}"
 )
 HOSTILE_TEXTS = HOSTILE_TEXTS.replace(
     "{name: views, aggregation: SUM}",
-    f'{{name: views, aggregation: SUM, label: "Überschuß / \'n\' ${{x}} \\n {"y" * 300}", unit: "{"u" * 90}", description: "{"d" * 3000}"}}',
+    f"{{name: views, aggregation: SUM, label: \"Überschuß / 'n' ${{x}} \\n {'y' * 300}\", "
+    f'unit: "{"u" * 90}", description: "{"d" * 3000}"}}',
 )
 
 

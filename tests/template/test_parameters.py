@@ -118,7 +118,7 @@ def test_patterns_accept_valid_values_and_reject_invalid_ones(parameter, good, b
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "message"),
     [
         ({}, None),
         (OWNER, None),
@@ -138,7 +138,7 @@ def test_patterns_accept_valid_values_and_reject_invalid_ones(parameter, good, b
         ({"ExistingBucket": "ours", "TableDays": "10"}, "does not change the lifecycle"),
     ],
 )
-def test_rules_reject_contradictory_parameters(parameters, told):
+def test_rules_reject_contradictory_parameters(parameters, message):
     scope = _Scope(
         TEMPLATE,
         {name: str(parameters.get(name, declared["Default"])) for name, declared in TEMPLATE["Parameters"].items()},
@@ -150,5 +150,5 @@ def test_rules_reject_contradictory_parameters(parameters, told):
         for assertion in rule["Assertions"]
         if not scope._test(assertion["Assert"])
     ]
-    assert bool(refused) == bool(told)
-    assert all(told in text for text in refused)
+    assert bool(refused) == bool(message)
+    assert all(message in text for text in refused)

@@ -95,14 +95,15 @@ def decode_table(form: Format, schema: Sequence[Column], data: bytes, where: str
     """
     names = [column.name for column in schema]
     try:
-        found, table = _read_csv(data) if form == "csv" else _read_parquet(data, schema)
-        if found == names and form == "csv":
+        column_names, table = _read_csv(data) if form == "csv" else _read_parquet(data, schema)
+        if column_names == names and form == "csv":
             table = {name: [_decode_cell(cell, kind) for cell in table[name]] for name, kind in schema}
     except (ValueError, pa.ArrowException) as error:
         raise StorageError(f"{where}: cannot be read as {form}: {error}") from error
-    if found != names:
+    if column_names != names:
         raise StorageError(
-            f"{where}: has the columns {', '.join(found)}, not {', '.join(names)}; raise the metric set's `version` "
+            f"{where}: has the columns {', '.join(column_names)}, not {', '.join(names)}; "
+            f"raise the metric set's `version` "
             "when dimensions or measures change. If an older version of Anomalake wrote the object, rebuild it with "
             "`anomalake replay`"
         )
@@ -111,9 +112,9 @@ def decode_table(form: Format, schema: Sequence[Column], data: bytes, where: str
 
 def _read_csv(data: bytes) -> tuple[list[str], dict[str, list[Any]]]:
     header, *lines = data.decode().split("\n")[:-1]
-    found = header.split(",")
-    cells = zip(*(line.split(",") for line in lines), strict=True) if lines else ([] for _ in found)
-    return found, {name: list(column) for name, column in zip(found, cells, strict=True)}
+    column_names = header.split(",")
+    cells = zip(*(line.split(",") for line in lines), strict=True) if lines else ([] for _ in column_names)
+    return column_names, {name: list(column) for name, column in zip(column_names, cells, strict=True)}
 
 
 def _read_parquet(data: bytes, schema: Sequence[Column]) -> tuple[list[str], dict[str, list[Any]]]:

@@ -43,13 +43,13 @@ def detect_format(store: Store, sets: Iterable[MetricSet]) -> Format | None:
     Return None if the lake holds no tables, or other tables in both formats. Raise `UserError` if the tables of these
     metric sets are in both formats: a replay was interrupted, or writers use different formats.
     """
-    found = _list_formats(store, [table_folder(table, item) for item in sets for table in GLUE_TABLE_NAMES])
-    if len(found) > 1:
+    formats = _list_formats(store, [table_folder(table, item) for item in sets for table in GLUE_TABLE_NAMES])
+    if len(formats) > 1:
         raise UserError(
             "the lake holds tables in both formats; convert them with `anomalake replay --format parquet` (or csv)"
         )
-    found = found or _list_formats(store, [RESULTS_FOLDER])
-    return found.pop() if len(found) == 1 else None
+    formats = formats or _list_formats(store, [RESULTS_FOLDER])
+    return formats.pop() if len(formats) == 1 else None
 
 
 def _list_formats(store: Store, folders: Iterable[str]) -> set[Format]:

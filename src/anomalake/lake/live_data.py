@@ -68,14 +68,14 @@ def list_files_by_interval(store: Store, metric_set: MetricSet, after: str = "")
 
     Files in other folders are not live data.
     """
-    found: dict[datetime, list[str]] = {}
+    files: dict[datetime, list[str]] = {}
     for key in store.list(
         time_patterns.parse_folder_pattern(require_source(metric_set).path).prefix.rpartition("/")[0], after
     ):
         wall = wall_time_of_key(metric_set, key)
         if wall is not None:
-            found.setdefault(wall, []).append(key)
-    return dict(sorted(found.items()))
+            files.setdefault(wall, []).append(key)
+    return dict(sorted(files.items()))
 
 
 def wall_time_of_key(metric_set: MetricSet, key: str) -> datetime | None:
@@ -105,10 +105,10 @@ def list_interval_starts(store: Store, metric_set: MetricSet, after: datetime | 
         time_patterns.parse_folder_pattern(require_source(metric_set).path).pattern
     ):
         key = f"{interval_folder(metric_set, clock.wall_time(after))}/"
-    found = (
+    all_starts = (
         start for wall in list_files_by_interval(store, metric_set, key) for start in clock.starts_at_wall_time(wall)
     )
-    return sorted(start for start in found if after is None or start > after)
+    return sorted(start for start in all_starts if after is None or start > after)
 
 
 def list_interval_files(store: Store, metric_set: MetricSet, start: datetime) -> list[str]:
@@ -134,7 +134,7 @@ def read_interval(store: Store, metric_set: MetricSet, start: datetime, keys: It
     """
     rows: list[Row] = []
     findings: list[Finding] = []
-    found = 0
+    finding_count = 0
     for key in keys:
         contents = _read_file(store, metric_set, start, key)
         if exceeded := _exceeded_limit(rows, contents.rows):
@@ -144,8 +144,10 @@ def read_interval(store: Store, metric_set: MetricSet, start: datetime, keys: It
             contents = FileContents((), (Finding(key, problem),), 1)
         rows.extend(contents.rows)
         findings.extend(contents.findings[: MAX_FINDINGS - len(findings)])
-        found += contents.finding_count
-    return IntervalData(start, aggregate_rows(rows, metric_set), len(rows), tuple(findings), found - len(findings))
+        finding_count += contents.finding_count
+    return IntervalData(
+        start, aggregate_rows(rows, metric_set), len(rows), tuple(findings), finding_count - len(findings)
+    )
 
 
 def _exceeded_limit(rows: Sequence[Row], new_rows: Sequence[Row]) -> str | None:
@@ -184,23 +186,25 @@ def parse_file(data: bytes, metric_set: MetricSet, start: datetime, where: str) 
 def aggregate_rows(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[float | None, ...]]:
     """Aggregate rows to one value for each series and measure: the sum or the mean, as the measure defines."""
     rows = list(rows)
-    single = dict(rows)
-    if len(single) == len(rows):
-        return single
-    single, several = {}, dict[Series, list[list[float]]]()
+    aggregated = dict(rows)
+    if len(aggregated) == len(rows):
+        return aggregated
+    aggregated, values_by_series = {}, dict[Series, list[list[float]]]()
     for series, measures in rows:
-        if series not in single:
-            single[series] = measures
+        if series not in aggregated:
+            aggregated[series] = measures
             continue
-        if series not in several:
-            several[series] = [[] if value is None else [value] for value in single[series]]
-        for cell, value in zip(several[series], measures, strict=True):
+        if series not in values_by_series:
+            values_by_series[series] = [[] if value is None else [value] for value in aggregated[series]]
+        for cell, value in zip(values_by_series[series], measures, strict=True):
             if value is not None:
                 cell.append(value)
     divide = [measure.aggregation == "AVG" for measure in metric_set.measures]
-    for series, cells in several.items():
-        single[series] = tuple(_sum(cell, len(cell) if mean else 1) for cell, mean in zip(cells, divide, strict=True))
-    return single
+    for series, cells in values_by_series.items():
+        aggregated[series] = tuple(
+            _sum(cell, len(cell) if mean else 1) for cell, mean in zip(cells, divide, strict=True)
+        )
+    return aggregated
 
 
 def _sum(values: list[float], divisor: int) -> float | None:
@@ -218,13 +222,13 @@ def _timestamp_problem(text: str, metric_set: MetricSet, start: datetime) -> str
     time occurs twice.
     """
     clock = metric_set.clock
-    found = parse_interval_start(text, metric_set.timestamp.format, clock)
-    if isinstance(found, str):
-        return found
-    if found == start:
+    row_interval = parse_interval_start(text, metric_set.timestamp.format, clock)
+    if isinstance(row_interval, str):
+        return row_interval
+    if row_interval == start:
         return None
     wall = clock.wall_time(start)
-    if clock.absolute and clock.wall_time(found) == wall:
+    if clock.absolute and clock.wall_time(row_interval) == wall:
         return OTHER_INTERVAL
     return (
         f"the timestamp {quote(text)} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} "
@@ -245,12 +249,12 @@ def parse_interval_start(text: str, form: str, clock: intervals.Clock) -> dateti
 
 @lru_cache(maxsize=4096)
 def _parse_interval_start_cached(text: str, form: str, clock: intervals.Clock) -> datetime | str:
-    found = parse_instant(text) if form == time_patterns.UNIX else parse_wall_time(text, form, clock.zone)
+    parsed = parse_instant(text) if form == time_patterns.UNIX else parse_wall_time(text, form, clock.zone)
     try:
         return (
-            found
-            if isinstance(found, str)
-            else clock.start(found if form == time_patterns.UNIX else intervals.to_utc(found, clock.zone))
+            parsed
+            if isinstance(parsed, str)
+            else clock.start(parsed if form == time_patterns.UNIX else intervals.to_utc(parsed, clock.zone))
         )
     except OverflowError:
         return f"the timestamp {quote(text)} lies outside the years 1 to 9999"
@@ -277,9 +281,9 @@ def parse_wall_time(text: str, form: str, zone: str) -> datetime | str:
 @lru_cache(maxsize=4096)
 def _parse_wall_time_cached(text: str, form: str, zone: str) -> datetime | str:
     if form == time_patterns.UNIX:
-        found = parse_instant(text)
+        parsed = parse_instant(text)
         try:
-            return found if isinstance(found, str) else intervals.to_wall_time(found, zone)
+            return parsed if isinstance(parsed, str) else intervals.to_wall_time(parsed, zone)
         except OverflowError:
             return f"the timestamp {quote(text)} lies outside the years 1 to 9999"
     try:
