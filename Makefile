@@ -28,7 +28,7 @@ test: .venv/.test ## run the tests, or a part of them: make test T=tests/lake
 	@$(BIN)/python -m pytest -n 2 $(T)
 
 test-slow: .venv/.test ## run the tests that take longest: faults at every step, thousands of generated cases
-	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n 2 -m slow $(T)
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n 2 -m "slow or property" $(T)
 
 s3-test: .venv/.test .venv/go/$(VERSITYGW)/versitygw ## run the tests of lakes in S3 on a real S3 server, versitygw (requires Go to build it once)
 	@$(BIN)/python tests/support/s3_real.py .venv/go/$(VERSITYGW)/versitygw

@@ -1,5 +1,7 @@
-"""Writes what CloudFormation makes of a SAM template, so that cfn-lint reads the roles, schedules and event sources that SAM adds:
-`.venv/sam/bin/python .ci/transform.py template.yaml transformed.json`, offline; `cfn-lint` on the template itself sees SAM's own types only.
+"""Expands a SAM template, offline, so that cfn-lint reads the roles, schedules and event sources that SAM adds.
+
+`.venv/sam/bin/python .ci/transform.py template.yaml transformed.json`. On the template itself cfn-lint sees SAM's own
+types only.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""Writes the JavaScript that the page draws its charts with, Vega-Lite and what it needs in one file: `python .ci/vega.py [--check]`.
+"""Writes the JavaScript that draws the page's charts, Vega-Lite and its dependencies in one file.
 
-`--check` writes nothing and fails where the file differs. The file is in the repository, so that the demo installs 84 MB less and starts 4 s earlier.
+`python .ci/vega.py` writes it; `--check` writes nothing and fails where the file differs. The file is in the repository,
+so the demo installs 84 MB less and starts earlier.
 """
 
 import sys
@@ -10,8 +11,8 @@ import vl_convert
 
 FILE = Path(__file__).parents[1] / "src/anomalake/dashboards/preview/page/vega_embed.js"
 NOTICE = (
-    "/* Vega, Vega-Lite and vega-embed, copyright University of Washington Interactive Data Lab and contributors, BSD-3-Clause: "
-    "https://github.com/vega. Written by `make vega`. */\n"
+    "/* Vega, Vega-Lite and vega-embed, copyright University of Washington Interactive Data Lab and contributors, "
+    "BSD-3-Clause: https://github.com/vega. Written by `make vega`. */\n"
 )
 
 

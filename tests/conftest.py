@@ -1,5 +1,6 @@
 """Shared fixtures: the metric set of the shop, a lake in memory, and the S3 server of moto."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,20 @@ from anomalake.functions import settings as function_settings
 from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 
-settings.register_profile("anomalake", deadline=None)  # no test measures time
-settings.load_profile("anomalake")
-if (
-    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-):  # a shell starts its background jobs so, and their children inherit it
+settings.register_profile("ci", deadline=None, max_examples=30)  # no test measures time
+settings.register_profile("thorough", deadline=None, max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+# A shell starts background jobs with SIGINT ignored, and child processes inherit that: tests that interrupt a process
+# would wait forever.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that hypothesis generates cases for, so that `make test-slow` repeats them with more cases."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("property")
 
 
 @pytest.fixture

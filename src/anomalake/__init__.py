@@ -1,3 +1,3 @@
-"""Anomalake: anomaly alerts in; tables and dashboards out. Start with `metric_set`, `alert` and `lake`."""
+"""Anomalake stores anomaly alerts in tables and shows them in dashboards. Start with `domain`, `lake` and `cli`."""
 
 __version__ = "0.1.0"

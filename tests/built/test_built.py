@@ -61,14 +61,20 @@ def test_a_function_imports_only_from_its_artifacts(function: Function):
 
 @FUNCTIONS
 def test_a_function_contains_its_metric_sets_and_only_modules_that_it_imports(function: Function):
-    _, modules = run_code(function, f"import {function.module}\nanswer = None")
-    code = BUILD / function.id
+    code = f"""
+import {function.module}
+from anomalake.lake.store import open_store
+open_store("s3://lake")  # imports the store of a lake in S3
+answer = None
+"""
+    _, modules = run_code(function, code)
+    folder = BUILD / function.id
     included = {
-        ".".join(path.relative_to(code).with_suffix("").parts).removesuffix(".__init__")
-        for path in (code / "anomalake").rglob("*.py")
+        ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
+        for path in (folder / "anomalake").rglob("*.py")
     }
     assert included - modules == set()
-    assert {path.name for path in (code / "metric_sets").iterdir()} == {
+    assert {path.name for path in (folder / "metric_sets").iterdir()} == {
         path.name for path in (TOP / "src/metric_sets").iterdir()
     }
 

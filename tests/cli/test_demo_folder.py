@@ -1,4 +1,4 @@
-"""The demo's folder: nothing of anybody else's is deleted, and after a stop at any moment the next demo works."""
+"""The demo's folder: no file of the user is deleted, and after a stop at any moment the next demo works."""
 
 import itertools
 import os
@@ -313,6 +313,6 @@ def test_a_page_in_the_lake_of_the_demo_is_refused(tmp_path, monkeypatch, capsys
 
 
 def test_the_default_folder_is_ignored_by_git_and_named_in_the_readme():
-    top = Path(folder.__file__).parents[3]
+    top = Path(folder.__file__).parents[4]
     assert "/demo-lake/" in (top / ".gitignore").read_text().splitlines()
     assert 'query --lake demo-lake "SELECT' in (top / "README.md").read_text()

@@ -192,7 +192,7 @@ def test_errors_of_the_engine_are_one_line(lake, capsys):
     ):
         status, _, err = asked(capsys, statement)
         assert (status, err.count("\n")) == (1, 1)
-        assert err.startswith("anomalake: the SQL could not be ")
+        assert err.startswith("anomalake: cannot ")
 
 
 # --- large results and interrupts

@@ -1,4 +1,4 @@
-"""Reads a CloudFormation template, YAML or JSON, with the short forms of intrinsic functions (`!Ref`, `!Sub`) written out."""
+"""Reads a CloudFormation template, YAML or JSON; short intrinsic functions (`!Ref`, `!Sub`) become long forms."""
 
 from pathlib import Path
 from typing import Any

@@ -7,7 +7,7 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)")
 
 
 def pins(file: Path) -> set[str]:
-    """`name==version` of each package, names written as the Python Package Index compares them ("Name normalization" in the packaging guide)."""
+    """Return `name==version` of each package, with normalized names ("Name normalization" in the packaging guide)."""
     found = (PIN.match(line) for line in file.read_text("utf-8").splitlines())
     return {normalized(match[0]) for match in found if match}
 

@@ -1,1 +1,1 @@
-"""The command `anomalake`: one module a command in `commands`, and what only commands need."""
+"""The command `anomalake`: one module for each sub-command in `commands`, and the modules that only commands use."""

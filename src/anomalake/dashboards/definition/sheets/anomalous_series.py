@@ -21,7 +21,7 @@ def build_anomalous_series() -> Sheet:
     """Return the anomalous series of all metric sets, highest score first."""
     series = table(
         "series",
-        "Anomalous series, the worst first",
+        "Anomalous series, highest score first",
         dataset=ALL_ANOMALIES,
         columns=_COLUMNS,
         sort_descending_by="groupscore",

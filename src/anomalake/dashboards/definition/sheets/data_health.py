@@ -24,7 +24,7 @@ _INTERVAL_COLUMNS = (
     ("usualseries", "Usual"),
     ("scoredseries", "Scored"),
     ("rowsread", "Rows read"),
-    ("rowsrefused", "Refused"),
+    ("rowsrefused", "Rejected"),
 )
 
 
@@ -32,14 +32,14 @@ def build_data_health(granularity: Granularity) -> Sheet:
     """Return the data health of a metric set with live data."""
     completeness = line_chart(
         "completeness",
-        "Completeness: series that came, per cent of those that usually do (the least of each step)",
+        "Completeness: series with data, % of the usual number (minimum of each step)",
         time=time_field("completeness-time", HEALTH, granularity),
         values=[number_field("completeness-value", HEALTH, "completeness", "MIN")],
         axis_label="%",
     )
     statuses = bars_per_day(
         "statuses",
-        "Intervals a day by what became of them",
+        "Intervals per day by status",
         dataset=HEALTH,
         value=number_field("statuses-intervals", HEALTH, "series", "COUNT"),
         color_column="status",
@@ -48,7 +48,7 @@ def build_data_health(granularity: Granularity) -> Sheet:
     )
     missing = table(
         "missing",
-        "Data that did not arrive, newest first",
+        "Missing data, newest first",
         dataset=LOG,
         columns=_MISSING_COLUMNS,
         sort_descending_by=TIME,

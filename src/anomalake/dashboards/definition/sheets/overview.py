@@ -39,7 +39,7 @@ def build_overview(log: str, heat_map_row: tuple[str, str]) -> Sheet:
     severe = FixedFilter("severe", log, {"severity": ["high", "critical"]})
     timeline = bars_per_day(
         "timeline",
-        "Events a day by severity",
+        "Events per day by severity",
         dataset=log,
         value=distinct_count_field("timeline-events", log, "eventid"),
         color_column="severity",
