@@ -31,7 +31,7 @@ BATCH = (
     alert_body(timestamp=ONE),
 )
 FORM = "csv"
-HURRIED = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total_seconds=4, max_attempts=4)
+SHORT_RETRY_POLICY = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total_seconds=4, max_attempts=4)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def proxy(s3_lake, sets_folder: Path, monkeypatch) -> Iterator[Proxy]:
     with s3_proxy.before(os.environ["AWS_ENDPOINT_URL_S3"]) as made:
         monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
         monkeypatch.setenv("ANOMALAKE_FORMAT", FORM)
-        monkeypatch.setattr(function, "BATCH_RETRY_POLICY", HURRIED)
+        monkeypatch.setattr(function, "BATCH_RETRY_POLICY", SHORT_RETRY_POLICY)
         yield made
         settings.reset()
 
@@ -131,8 +131,8 @@ def test_unavailable_keys_fail_only_their_messages_until_these_are_sent_again(
             "the tables hold what the archive does not"
         )
     tries = Counter(request.key for request in proxy.seen if down in request.path)
-    assert max(tries.values()) <= HURRIED.max_attempts
-    assert fault != "503 SlowDown" or min(tries.values()) == HURRIED.max_attempts  # it did try again
+    assert max(tries.values()) <= SHORT_RETRY_POLICY.max_attempts
+    assert fault != "503 SlowDown" or min(tries.values()) == SHORT_RETRY_POLICY.max_attempts  # it did try again
     proxy.begin(s3_proxy.nothing)
     assert handed_back(left) == []
     assert settled(objects(lake.store)) == settled(clean(FORM, KNOWN, BATCH))
@@ -150,7 +150,7 @@ def test_a_direct_event_raises_so_that_the_caller_sends_it_again(proxy, s3_lake,
 
 
 def test_pauses_before_another_try_differ_so_that_many_functions_do_not_come_at_once(proxy, s3_lake, monkeypatch):
-    monkeypatch.setattr(function, "BATCH_RETRY_POLICY", HURRIED._replace(max_attempts=2))
+    monkeypatch.setattr(function, "BATCH_RETRY_POLICY", SHORT_RETRY_POLICY._replace(max_attempts=2))
     Lake(s3_lake, proxy, monkeypatch)
     random.seed(1)
     proxy.begin(lambda *_: "503 SlowDown")
@@ -217,7 +217,7 @@ def test_a_store_that_never_answers_is_given_up_in_time(proxy, s3_lake, monkeypa
 @pytest.mark.parametrize("fault", ["time-out after", "reset after"])
 def test_a_write_that_was_done_is_said_to_be_done_though_its_answer_was_lost(fault, proxy, s3_lake, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
-    store = open_store(s3_lake, retry_policy=HURRIED)
+    store = open_store(s3_lake, retry_policy=SHORT_RETRY_POLICY)
     proxy.begin(lambda number, _: fault if number == 1 else None)
     assert store.create("a", b"one")
     assert len(proxy.seen) == 3  # the write, the same again, and a look at what is there

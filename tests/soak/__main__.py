@@ -26,7 +26,7 @@ from anomalake.lake.layout import Format
 from anomalake.lake.store import RetryPolicy, open_store
 from examples import shop_text
 
-HURRIED = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total_seconds=3, max_attempts=4)
+SHORT_RETRY_POLICY = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total_seconds=3, max_attempts=4)
 LONGEST = 300.0  # seconds of a round
 FAULTY = (0.02, 0.1, 0.3)  # of the requests of a round
 
@@ -78,9 +78,9 @@ def lake_in(
 def fate(rng: random.Random, kind: str) -> worker.Plan:
     """What happens to a worker: mostly nothing, else a fault somewhere in its work."""
     if rng.random() < 0.7:
-        return worker.Plan(retry_policy=HURRIED)
+        return worker.Plan(retry_policy=SHORT_RETRY_POLICY)
     fault: worker.Fault = "no space" if kind == "folder" and rng.random() < 0.5 else "kill"
-    return worker.Plan(rng.randint(1, 100 if kind == "folder" else 40), fault, HURRIED)
+    return worker.Plan(rng.randint(1, 100 if kind == "folder" else 40), fault, SHORT_RETRY_POLICY)
 
 
 def run_round(
