@@ -348,14 +348,14 @@ def _measure_run(pool: Pool, endpoint: str, jobs: Sequence[Job]) -> Run:
     before = s3_server.seconds(endpoint)
     work: list[Work] = pool.map(_run_job, jobs, chunksize=1)
     server = s3_server.seconds(endpoint) - before
-    seen: list[dict[str, Any]] = s3_server.requests(endpoint)
+    requests: list[dict[str, Any]] = s3_server.requests(endpoint)
     count, wall = sum(len(batch) for job in jobs for batch in job.batches), _get_wall_seconds(work)
     return Run(
         rate=count / wall,
         client=1000 * sum(worker.processor_seconds for worker in work) / count,
         server=1000 * server / count,
         busy=server / wall,
-        requests=len(seen) / count,
-        received=sum(one["received"] for one in seen) / count,
-        sent=sum(one["sent"] for one in seen) / count,
+        requests=len(requests) / count,
+        received=sum(request["received"] for request in requests) / count,
+        sent=sum(request["sent"] for request in requests) / count,
     )
