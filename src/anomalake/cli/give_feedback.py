@@ -48,7 +48,7 @@ def feedback_on_event(event_id: str, metric_set: MetricSet, store: Store, form: 
 def _affected_series(
     group: dict[str, Any], metric_set: MetricSet, store: Store, form: Format
 ) -> tuple[dict[str, str | None], ...]:
-    """The series that the latest report of an event names, for a row of `anomalyGroups`; empty for missing data."""
+    """Return the series that the latest report of an event names, for a row of `anomalyGroups`; () for missing data."""
     event_id, measure = group["eventId"], group["metricName"]
     if measure == alerts.MISSING_DATA:
         return ()
@@ -96,7 +96,7 @@ def save_feedback(given: Feedback, metric_set: MetricSet, store: Store) -> str:
 def _read_rows(
     table: Table, keys: Iterable[str], metric_set: MetricSet, store: Store, form: Format
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a table's objects, as dictionaries; objects of the other format are skipped."""
+    """Yield the rows of a table's objects, as dictionaries; objects of the other format are skipped."""
     schema = tables.schema(table, metric_set)
     for key in keys:
         stored = store.get(key) if key.endswith(f".{form}") else None

@@ -72,7 +72,10 @@ def write_live_data(frame: pd.DataFrame, metric_set: MetricSet, store: Store) ->
 
 
 def _encode_csv(rows: Iterable[tuple[Any, ...]], metric_set: MetricSet) -> bytes:
-    """The rows as a CSV file of the metric set's source; raises `UserError` where its charset lacks a character."""
+    """Return the rows as a CSV file of the metric set's source.
+
+    Raises `UserError` if the charset of the source lacks a character.
+    """
     source = require_source(metric_set)
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=source.delimiter, quotechar=source.quote, lineterminator="\n")
@@ -88,7 +91,7 @@ def _encode_csv(rows: Iterable[tuple[Any, ...]], metric_set: MetricSet) -> bytes
 
 
 def _interval_walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[Any]", list[Finding]]:
-    """The start of each row's interval on the wall clock, and a finding for each row that belongs to no interval."""
+    """Return the start of each row's interval on the wall clock, and a finding for each row without an interval."""
     form, zone = metric_set.timestamp.format, metric_set.timezone
     wall_of_value: dict[object, datetime | None] = {}
     problems: dict[object, str] = {}

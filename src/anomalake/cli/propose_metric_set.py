@@ -41,7 +41,7 @@ class Proposal(NamedTuple):
 
 
 def propose(table: pd.DataFrame, name: str, timezone: str | None, notes: Sequence[str] = ()) -> Proposal:
-    """A metric set for a table of text (`read_table.read`); its notes start with the given ones.
+    """Return a metric set for a table of text (`read_table.read`); its notes start with the given ones.
 
     Raises `UserError` where no column holds timestamps, or none holds numbers.
     """
@@ -73,12 +73,12 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, notes: Sequenc
 
 
 def to_yaml(document: dict[str, Any]) -> str:
-    """The fields of a metric set as YAML for a person to edit."""
+    """Return the fields of a metric set as YAML for a person to edit."""
     return str(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True))
 
 
 def _find_timestamps(table: pd.DataFrame, notes: list[str]) -> tuple[str, str]:
-    """The timestamp column and its format; of several columns, the one with the most usual name."""
+    """Return the timestamp column and its format; of several columns, the one with the most usual name."""
     candidates: list[tuple[str, list[str]]] = []
     for column in table.columns:
         values = table[column].dropna().drop_duplicates().head(MAX_TIMESTAMPS).tolist()
@@ -106,13 +106,13 @@ def _find_timestamps(table: pd.DataFrame, notes: list[str]) -> tuple[str, str]:
 
 
 def _rank_timestamp_name(column: str) -> int:
-    """The place of the first usual name that the column's name contains; the most usual name has place 0."""
+    """Return the place of the first usual name that the column's name contains; the most usual name has place 0."""
     places = (place for place, name in enumerate(_TIMESTAMP_NAMES) if name in column.lower())
     return next(places, len(_TIMESTAMP_NAMES))
 
 
 def _matches(value: str, form: str) -> bool:
-    """Whether the value is a time of 1970 or later in this format."""
+    """Return whether the value is a time of 1970 or later in this format."""
     if len(value) > 32:
         return False
     try:
@@ -122,7 +122,7 @@ def _matches(value: str, form: str) -> bool:
 
 
 def _find_frequency(column: "pd.Series[str]", form: str, zone: str, notes: list[str]) -> str:
-    """The greatest supported frequency that is not longer than the most usual time between rows."""
+    """Return the greatest supported frequency that is not longer than the most usual time between rows."""
     walls = sorted(
         wall
         for value in column.dropna().unique()[:MAX_TIMESTAMPS]
@@ -151,7 +151,7 @@ def _find_frequency(column: "pd.Series[str]", form: str, zone: str, notes: list[
 
 
 def _describe_duration(duration: timedelta) -> str:
-    """The duration in words: 31 days, 1 hour, 90 minutes, 10 seconds."""
+    """Return the duration in words: 31 days, 1 hour, 90 minutes, 10 seconds."""
     seconds = duration.total_seconds()
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds and seconds % length == 0:
@@ -161,7 +161,7 @@ def _describe_duration(duration: timedelta) -> str:
 
 
 def _find_dimensions_and_measures(table: pd.DataFrame, notes: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """The dimensions, and the measures with their aggregation, as many as a metric set can have."""
+    """Return the dimensions, and the measures with their aggregation, as many as a metric set can have."""
     dimensions: list[str] = []
     measures: list[tuple[str, str]] = []
     for name in map(str, table.columns):
@@ -197,7 +197,7 @@ def _find_dimensions_and_measures(table: pd.DataFrame, notes: list[str]) -> tupl
 
 
 def _classify_column(name: str, values: "pd.Series[str]") -> tuple[str | None, str | None]:
-    """What the column is: `dimension`, the aggregation of a measure, or None to leave it out; and a note."""
+    """Return what the column is: `dimension`, the aggregation of a measure, or None to leave it out; and a note."""
     distinct = values.nunique()
     numbers = read_table.parse_numbers(values)
     if len(values) and numbers.notna().mean() > 0.99:

@@ -101,7 +101,7 @@ def _write_days(
 
 
 def read_days(stored: StoredObject | None, key: str) -> list[DayCompaction]:
-    """The days being compacted in their order, and the `through` line.
+    """Return the days being compacted in their order, and the `through` line.
 
     Raises `UnreadableError` when the object is damaged.
     """
@@ -199,24 +199,27 @@ def _write_target(store: Store, metric_set: MetricSet, form: Format, day: DayCom
 
 
 def _list_replaced(store: Store, metric_set: MetricSet, day: DayCompaction, table: Table) -> list[str]:
-    """The keys of the objects that the day's object replaces."""
+    """Return the keys of the objects that the day's object replaces."""
     return [key for key in store.list(layout.day_folder(table, metric_set, day.day)) if _get_name(key) != day.target]
 
 
 def _get_name(key: str) -> str:
-    """The name of an object without its folder and extension."""
+    """Return the name of an object without its folder and extension."""
     return key.rpartition("/")[2].partition(".")[0]
 
 
 def _find_free_name(day: str, keys: Sequence[str]) -> str:
-    """A name that no object of the day has. A back-test uses the name without a number; later objects lie beside it."""
+    """Return a name that no object of the day has.
+
+    A back-test uses the name without a number. Later objects get a number.
+    """
     used = set(map(_get_name, keys))
     names = itertools.chain([day], (f"{day}-{number}" for number in itertools.count(1)))
     return next(name for name in names if name not in used)
 
 
 def _find_first_day(store: Store, metric_set: MetricSet) -> str | None:
-    """The first day that has objects of single intervals."""
+    """Return the first day that has objects of single intervals."""
     days = (
         layout.date_in_key(key)
         for table in layout.DETECTOR_TABLES

@@ -153,7 +153,7 @@ def run_detector(
 def _load_memory(
     store: Store, metric_set: MetricSet, last_due: datetime, now: datetime
 ) -> tuple[Memory, StoredObject | None]:
-    """The state of the detector, or a new one, and the head it was read from."""
+    """Return the state of the detector, or a new one, and the head it was read from."""
     memory, head = load_state(store, metric_set)
     key, remedy = layout.state_key(metric_set), state.rebuild_hint(metric_set)
     if memory is None:
@@ -167,7 +167,7 @@ def _load_memory(
 
 
 def _create_memory(store: Store, metric_set: MetricSet, last_due: datetime) -> Memory:
-    """A detector without history.
+    """Return a detector without history.
 
     It learns from the live data of the last weeks, and alerts on later intervals only.
     """
@@ -195,7 +195,10 @@ def _process_intervals(
 
 
 def _list_intervals(store: Store, metric_set: MetricSet, after: datetime, last_due: datetime) -> Iterator[datetime]:
-    """The intervals to process. All live data is listed only when so many are due that gaps in the data matter."""
+    """Return the intervals to process.
+
+    All live data is listed only if so many intervals are due that gaps in the data matter.
+    """
     if last_due - after <= 2 * schedule.GAP_EDGE:
         return schedule.due_intervals(metric_set, after, last_due)
     starts = live_data.list_interval_starts(store, metric_set)

@@ -74,7 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _load(arguments: argparse.Namespace, store: "FolderStore") -> tuple[MetricSet, tuple[MetricSet, ...]]:
-    """The metric set to test, and all metric sets of the lake. The file of `--metric-set` is copied to the lake."""
+    """Return the metric set to test, and all metric sets of the lake.
+
+    The file of `--metric-set` is copied to the lake.
+    """
     from anomalake.cli import local_pipeline
 
     if arguments.metric_set and Path(arguments.metric_set).is_file():

@@ -119,7 +119,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 
 def _make_job(arguments: argparse.Namespace, path: Path) -> "ReplayJob":
-    """The job that the options describe, for the first of the metric sets."""
+    """Return the job that the options describe, for the first of the metric sets."""
     from anomalake.lake import replay_job
     from anomalake.lake.credentials import open_lake
 
@@ -156,7 +156,7 @@ def _run_with_progress(
 
 
 def _retry_quarantine(job: "ReplayJob", processes: int) -> int:
-    """Process the messages in quarantine again and print the result; the exit status."""
+    """Process the messages in quarantine again and print the result. Return the exit status."""
     from anomalake.lake import replay
 
     pieces = replay.list_quarantine(job)

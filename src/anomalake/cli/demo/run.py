@@ -104,7 +104,7 @@ def _metric_set_resource(dataset: Dataset) -> Traversable:
 
 
 def _load_data(dataset: Dataset, store: FolderStore) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """The live data of the dataset, and the labels of the shop, which are also written to the lake."""
+    """Return the live data of the dataset, and the labels of the shop, which are also written to the lake."""
     if dataset == "flights":
         return flights.load(), None
     generated = shop.generate()
@@ -203,13 +203,13 @@ def _run_pipeline(
 
 
 def _command_name() -> str:
-    """How the command was called, for the next call: `.venv/bin/anomalake` from a Makefile."""
+    """Return how the command was called, for the next call: `.venv/bin/anomalake` from a Makefile."""
     called = Path(sys.argv[0])
     return "anomalake" if called.name != "anomalake" or shutil.which("anomalake") else os.path.relpath(called)
 
 
 def _compare_with_labels(connection: duckdb_catalog.Connection, labels: pd.DataFrame, data: pd.DataFrame) -> str:
-    """How many of the injected anomalies the detector found, and how many other values it flagged."""
+    """Return how many of the injected anomalies the detector found, and how many other values it flagged."""
     _, found = duckdb_catalog.query(connection, 'SELECT "timestamp", "key", metricname FROM anomalake.all_anomalies')
     labels = labels[labels.timestamp <= data.timestamp.max()]
     keys = labels.platform + "|" + labels.marketplace
