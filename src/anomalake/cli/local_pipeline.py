@@ -19,7 +19,7 @@ from anomalake.detect import backtest
 from anomalake.detect.backtest import IntervalSummary, Report
 from anomalake.detect.detector import Detector
 from anomalake.detect.interval_result import IntervalResult, group_results_by_day
-from anomalake.detect.state import Memory
+from anomalake.detect.state import DetectorState
 from anomalake.detect.timeline import build_timeline, utc_now
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.errors import UserError
@@ -152,7 +152,7 @@ def run_backtest(
             alert_count, failed_count = alert_count + ingested, failed_count + failed
     last = next(reversed(timeline.files))
     if detector.series:
-        state = Memory(detector, last_processed=last, alerts_from=last, silent_intervals=0)
+        state = DetectorState(detector, last_processed=last, alerts_from=last, silent_intervals=0)
         save_state(store, metric_set, state, store.get(layout.state_key(metric_set)))
         delete_unused_shards(store, metric_set)
     quarantined_count = backtest.count_quarantined(store) - quarantined_before
