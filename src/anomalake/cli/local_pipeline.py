@@ -92,16 +92,20 @@ def _encode_csv(rows: Iterable[tuple[Any, ...]], metric_set: MetricSet) -> bytes
 
 def _interval_walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[Any]", list[Finding]]:
     """Return the start of each row's interval on the wall clock, and a finding for each row without an interval."""
-    form, zone = metric_set.timestamp.format, metric_set.timezone
+    table_format, zone = metric_set.timestamp.format, metric_set.timezone
     wall_of_value: dict[object, datetime | None] = {}
     problems: dict[object, str] = {}
     for value in column.unique().tolist():
         wall = (
             value.to_pydatetime()
             if isinstance(value, pd.Timestamp)
-            else live_data.parse_wall_time("" if pd.isna(value) else str(value), form, zone)
+            else live_data.parse_wall_time("" if pd.isna(value) else str(value), table_format, zone)
         )
-        if isinstance(wall, datetime) and time_patterns.has_hour(form) and not intervals.wall_time_exists(wall, zone):
+        if (
+            isinstance(wall, datetime)
+            and time_patterns.has_hour(table_format)
+            and not intervals.wall_time_exists(wall, zone)
+        ):
             wall = f"the timestamp {wall} does not exist in {zone}: clocks skipped it"
         wall_of_value[value] = (
             intervals.floor_to_interval(wall, metric_set.frequency) if isinstance(wall, datetime) else None
@@ -128,7 +132,11 @@ def copy_metric_set(metric_set_file: Path, metric_set: MetricSet, store: FolderS
 
 
 def run_backtest(
-    metric_set: MetricSet, store: Store, metric_sets: tuple[MetricSet, ...], form: Format, now: datetime | None = None
+    metric_set: MetricSet,
+    store: Store,
+    metric_sets: tuple[MetricSet, ...],
+    table_format: Format,
+    now: datetime | None = None,
 ) -> Report:
     """Process all live data of a metric set in order of time: write observations by day, and ingest the alerts.
 
@@ -146,9 +154,9 @@ def run_backtest(
     results = _score_intervals(timeline.files, detector, metric_set, store, summaries)
     with sync_at_end(store):  # the results are on disk before the state says that their intervals are processed
         for day, day_results in group_results_by_day(results):
-            backtest.write_day(store, metric_set, form, day, day_results)
+            backtest.write_day(store, metric_set, table_format, day, day_results)
             alerts = (alert for result in day_results for alert in result.alerts)
-            ingested, failed = backtest.ingest_alerts(alerts, store, metric_sets, form)
+            ingested, failed = backtest.ingest_alerts(alerts, store, metric_sets, table_format)
             alert_count, failed_count = alert_count + ingested, failed_count + failed
     last = next(reversed(timeline.files))
     if detector.series:

@@ -46,16 +46,16 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, notes: Sequenc
     Raises `UserError` where no column holds timestamps, or none holds numbers.
     """
     notes = list(notes)
-    column, form = _find_timestamps(table, notes)
+    column, timestamp_format = _find_timestamps(table, notes)
     zone = timezone or "UTC"
-    if form.endswith("'Z'") and zone != "UTC":
+    if timestamp_format.endswith("'Z'") and zone != "UTC":
         raise UserError(f"the timestamps of the column '{column}' end in Z, which means UTC; omit --timezone")
-    if timezone is None and not form.endswith("'Z'") and form != time_patterns.UNIX:
+    if timezone is None and not timestamp_format.endswith("'Z'") and timestamp_format != time_patterns.UNIX:
         notes.append(
             "timezone: the data does not name a time zone; UTC is assumed. "
             "If the timestamps are local times, use an option such as --timezone Europe/Berlin"
         )
-    frequency = _find_frequency(table[column], form, zone, notes)
+    frequency = _find_frequency(table[column], timestamp_format, zone, notes)
     dimensions, measures = _find_dimensions_and_measures(table.drop(columns=column), notes)
     folder = "{{yyyyMMdd}}" if frequency == "P1D" else "{{yyyyMMdd}}/{{HHmm}}"
     document = {
@@ -63,7 +63,7 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, notes: Sequenc
         "version": 1,
         "frequency": frequency,
         "timezone": zone,
-        "timestamp": {"column": column, "format": form},
+        "timestamp": {"column": column, "format": timestamp_format},
         "dimensions": dimensions,
         "measures": [{"name": measure, "aggregation": aggregation} for measure, aggregation in measures],
         "source": {"path": f"{name}/live/{folder}", "format": "csv", "columns": list(table.columns)},
@@ -82,7 +82,11 @@ def _find_timestamps(table: pd.DataFrame, notes: list[str]) -> tuple[str, str]:
     candidates: list[tuple[str, list[str]]] = []
     for column in table.columns:
         values = table[column].dropna().drop_duplicates().head(MAX_TIMESTAMPS).tolist()
-        formats = [form for form in TIMESTAMP_FORMATS if values and all(_matches(value, form) for value in values)]
+        formats = [
+            timestamp_format
+            for timestamp_format in TIMESTAMP_FORMATS
+            if values and all(_matches(value, timestamp_format) for value in values)
+        ]
         if not formats and values and all(re.fullmatch(r"\d{9,10}(\d{3})?(\.\d+)?", value) for value in values):
             formats = [time_patterns.UNIX]
         if formats:
@@ -111,22 +115,22 @@ def _rank_timestamp_name(column: str) -> int:
     return next(places, len(_TIMESTAMP_NAMES))
 
 
-def _matches(value: str, form: str) -> bool:
+def _matches(value: str, timestamp_format: str) -> bool:
     """Return whether the value is a time of 1970 or later in this format."""
     if len(value) > 32:
         return False
     try:
-        return datetime.strptime(value, time_patterns.to_python_format(form)).year >= 1970
+        return datetime.strptime(value, time_patterns.to_python_format(timestamp_format)).year >= 1970
     except ValueError:
         return False
 
 
-def _find_frequency(column: "pd.Series[str]", form: str, zone: str, notes: list[str]) -> str:
+def _find_frequency(column: "pd.Series[str]", timestamp_format: str, zone: str, notes: list[str]) -> str:
     """Return the greatest supported frequency that is not longer than the most usual time between rows."""
     walls = sorted(
         wall
         for value in column.dropna().unique()[:MAX_TIMESTAMPS]
-        if isinstance(wall := parse_wall_time(value, form, zone), datetime)
+        if isinstance(wall := parse_wall_time(value, timestamp_format, zone), datetime)
     )
     steps = [later - earlier for earlier, later in itertools.pairwise(walls)]
     supported = ", ".join(intervals.INTERVAL_LENGTHS)
