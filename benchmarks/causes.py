@@ -61,21 +61,23 @@ def causes(_: Path) -> None:
     for one_side in (False, True):
         for off in OFF:
             for number in (1, 2, 3):
-                some = [
+                events = [
                     _event(generator, number, off, one_side)
                     for seed in SEEDS
                     for generator in (np.random.default_rng([seed, number]),)
                     for _ in range(EVENTS // len(SEEDS))
                 ]
                 sides = "to one side" if one_side else "to either side"
-                print(f"root cause, {sides}, forecasts off by {off:.0%}, {number} causes: {_beside(some)}", flush=True)
-                wide = [one for one in some if one.fewest >= WIDE]
                 print(
-                    f"  ... the {len(wide)} events whose causes have {WIDE} series and more: {_beside(wide)}",
+                    f"root cause, {sides}, forecasts off by {off:.0%}, {number} causes: {_compare(events)}", flush=True
+                )
+                wide = [event for event in events if event.fewest >= WIDE]
+                print(
+                    f"  ... the {len(wide)} events whose causes have {WIDE} series and more: {_compare(wide)}",
                     flush=True,
                 )
     own = [_Event(*made[:4], off, truth) for seed in SEEDS for *made, truth, off in riskloc.events(seed, OWN_EVENTS)]
-    print(f"root cause, RiskLoc's own kind of events: {_beside(own)}", flush=True)
+    print(f"root cause, RiskLoc's own kind of events: {_compare(own)}", flush=True)
     for times in (5, 10, 30):
         agreed, errors = _contributions(times)
         print(
@@ -86,20 +88,21 @@ def causes(_: Path) -> None:
         print(f"contributions, the demo's shop, seeds {', '.join(map(str, seeds))}: {_demo(seeds)}", flush=True)
 
 
-def _beside(some: list[_Event]) -> str:
+def _compare(events: list[_Event]) -> str:
     """F1 and processor time of both on the same events."""
     ways: dict[str, Callable[[_Event], set[tuple]]] = {
         "Anomalake": _found,
-        "RiskLoc": lambda one: riskloc.causes(one.dimensions, one.series, one.value, one.expected),
+        "RiskLoc": lambda event: riskloc.causes(event.dimensions, event.series, event.value, event.expected),
     }
     cells = []
     for name, way in ways.items():
         began = time.process_time()
-        found = [way(one) for one in some]
-        each = 1000 * (time.process_time() - began) / len(some)
-        hits = sum(len(one.truth & named) for one, named in zip(some, found, strict=True))
+        found = [way(event) for event in events]
+        each = 1000 * (time.process_time() - began) / len(events)
+        hits = sum(len(event.truth & named) for event, named in zip(events, found, strict=True))
         cells.append(
-            f"{name} F1 {2 * hits / (sum(map(len, found)) + sum(len(one.truth) for one in some)):.3f}, {each:.1f} ms"
+            f"{name} F1 {2 * hits / (sum(map(len, found)) + sum(len(event.truth) for event in events)):.3f}, "
+            f"{each:.1f} ms"
         )
     return "; ".join(cells)
 
@@ -109,7 +112,8 @@ def _found(event: _Event) -> set[tuple]:
     spread = np.sqrt(event.expected + np.square(event.off * event.expected))
     anomalous = np.flatnonzero(np.abs(event.value - event.expected) > FAR * spread)
     return {
-        one.values for one in cause.find_causes(event.dimensions, event.series, event.value, event.expected, anomalous)
+        explanation.values
+        for explanation in cause.find_causes(event.dimensions, event.series, event.value, event.expected, anomalous)
     }
 
 
@@ -125,7 +129,7 @@ def _event(generator: np.random.Generator, number: int, off: float, one_side: bo
         depth = int(generator.integers(1, 4))
         some = sorted(generator.choice(len(sizes), depth, replace=False).tolist())
         combination = tuple((names[place], f"{names[place]}{generator.integers(sizes[place])}") for place in some)
-        mine = np.array([all(one[names.index(name)] == wanted for name, wanted in combination) for one in series])
+        mine = np.array([all(values[names.index(name)] == wanted for name, wanted in combination) for values in series])
         if (mine & moved).any():  # causes that overlap have no one truth
             if truth and generator.random() < 0.2:
                 truth, moved, value, fewest = set(), np.zeros(len(series), bool), usual.copy(), len(series)

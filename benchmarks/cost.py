@@ -163,8 +163,8 @@ def table() -> None:
     print("| USD a month | " + " | ".join(f"{size.series:,} in {size.sets}, {size.frequency}" for size in SIZES) + " |")
     print("|---" * (len(SIZES) + 1) + "|")
     for item in months[0]:
-        print(f"| {item} | " + " | ".join(f"{one[item]:,.2f}" for one in months) + " |")
-    print("| together | " + " | ".join(f"**{sum(one.values()):,.2f}**" for one in months) + " |")
+        print(f"| {item} | " + " | ".join(f"{month[item]:,.2f}" for month in months) + " |")
+    print("| together | " + " | ".join(f"**{sum(month.values()):,.2f}**" for month in months) + " |")
     print("| alerts a month | " + " | ".join(f"{alerts(size):,.0f}" for size in SIZES) + " |")
     print("of any size: " + ", ".join(f"{item} {usd:,.2f}" for item, usd in people().items()))
 

@@ -77,9 +77,9 @@ def limits(_: Path) -> None:
         save_state(store, item, detector_state, None)
         kept, packed = time.perf_counter() - began, sum(len(store.get(key).data) for key in store.list("detector"))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-        told = ", ".join(f"{name} {statistics.median(some):.2f} s" for name, some in seconds.items())
+        medians = ", ".join(f"{name} {statistics.median(times):.2f} s" for name, times in seconds.items())
         print(
-            f"limits: {measures} measures, {DIMENSIONS} dimensions, {series:,} series, one interval: {told}; "
+            f"limits: {measures} measures, {DIMENSIONS} dimensions, {series:,} series, one interval: {medians}; "
             f"{measures * series:,} observations, {alerts} alerts of {series // 100:,} series; "
             f"state {packed / 1e6:.0f} MB, written in {kept:.1f} s; peak so far {peak:,.0f} MB",
             flush=True,

@@ -23,7 +23,7 @@ def file(client: Any, bucket: str, body: str) -> None:
     measure = metric["metricName"]
     values = []
     for series in metric["relevantTimeSeries"]:
-        dimensions = {one["dimensionName"]: one["dimensionValue"] for one in series["dimensions"]}
+        dimensions = {dimension["dimensionName"]: dimension["dimensionValue"] for dimension in series["dimensions"]}
         cells = {f"{measure}AnomalyMetricValue": series["metricValue"], f"{measure}GroupScore": alert["anomalyScore"]}
         values.append({"key": "_".join(dimensions.values()), "timestamp": timestamp, **dimensions, **cells})
     shares = [

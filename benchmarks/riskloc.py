@@ -40,8 +40,10 @@ class _Leaves(NamedTuple):
 
 def causes(dimensions: list[str], series: list[Series], value: Floats, expected: Floats) -> set[Combination]:
     """The combinations of dimension values that explain the difference between value and expected."""
-    names = [sorted({str(one[place]) for one in series}) for place in range(len(dimensions))]
-    codes = np.array([[column.index(str(part)) for column, part in zip(names, one, strict=True)] for one in series])
+    names = [sorted({str(values[place]) for values in series}) for place in range(len(dimensions))]
+    codes = np.array(
+        [[column.index(str(part)) for column, part in zip(names, values, strict=True)] for values in series]
+    )
     leaves, found = _split(codes, value, expected), set()
     least = EXPLAINS * float(leaves.power[leaves.abnormal].sum())
     pruned: dict[int, NDArray[np.int64]] = {}  # by dimension, values that can be no part of a cause
@@ -141,12 +143,12 @@ def events(seed: int, count: int) -> Iterator[tuple[list[str], list[Series], Flo
         anomalies = _anomalies(rng, codes, value)
         sides = (value, expected) if value.sum() <= expected.sum() else (expected, value)
         for some, chosen in anomalies:
-            mine = np.any([np.all(codes[:, some] == one, axis=1) for one in chosen], axis=0)
+            mine = np.any([np.all(codes[:, some] == combination, axis=1) for combination in chosen], axis=0)
             severity, deviation = rng.uniform(0.2, 1) + noise, rng.uniform(0, 0.1)
             sides[0][mine] = np.maximum(sides[1][mine] * (1 - rng.normal(severity, deviation, int(mine.sum()))), 0)
             truth |= {
-                tuple((names[place], f"{names[place]}{code}") for place, code in zip(some, one, strict=True))
-                for one in chosen
+                tuple((names[place], f"{names[place]}{code}") for place, code in zip(some, combination, strict=True))
+                for combination in chosen
             }
         yield names, series, value, expected, truth, noise
 
@@ -161,13 +163,18 @@ def _anomalies(
     wanted = int(rng.integers(1, 4))
     while len(made) < wanted:
         some = sorted(rng.choice(len(SIZES), int(rng.integers(1, len(SIZES) + 1)), replace=False).tolist())
-        used = [{one[dims.index(place)] for dims, chosen in made if place in dims for one in chosen} for place in some]
+        used = [
+            {combination[dims.index(place)] for dims, chosen in made if place in dims for combination in chosen}
+            for place in some
+        ]
         free = [sorted(set(range(SIZES[place])) - taken) for place, taken in zip(some, used, strict=True)]
         count = int(rng.integers(1, 4))
         if not all(free) or (len(some) < len(SIZES) and some in [dims for dims, _ in made]):
             continue
         chosen = list(zip(*(rng.choice(values, count).tolist() for values in free), strict=True))
-        leafless = len(some) == len(SIZES) and not all(value[np.all(codes == one, axis=1)].all() for one in chosen)
+        leafless = len(some) == len(SIZES) and not all(
+            value[np.all(codes == combination, axis=1)].all() for combination in chosen
+        )
         if len(set(chosen)) == count and not leafless:
             made.append((some, chosen))
     return made

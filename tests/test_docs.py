@@ -180,8 +180,8 @@ def test_every_file_and_name_in_the_guides_exists(page: str):
     for path, names in named:
         found = [file for file in (TOP / path, TOP / "src" / "anomalake" / path) if file.exists()]
         assert found or "acme" in path, f"there is no file {path}"
-        for wanted in re.findall(r"`([\w.]+)`", names):
-            assert re.search(rf"\b{re.escape(wanted)}\b", found[0].read_text("utf-8")), f"{path} has no {wanted}"
+        for name in re.findall(r"`([\w.]+)`", names):
+            assert re.search(rf"\b{re.escape(name)}\b", found[0].read_text("utf-8")), f"{path} has no {name}"
 
 
 def test_the_readme_begins_with_its_two_commands():

@@ -24,8 +24,8 @@ SETS = tuple(
 )
 RESOURCES = [
     r
-    for made in (*map(glue_templates.metric_set_template, SETS), glue_templates.catalog_template(SETS))
-    for r in made["Resources"].values()
+    for template in (*map(glue_templates.metric_set_template, SETS), glue_templates.catalog_template(SETS))
+    for r in template["Resources"].values()
 ]
 
 
@@ -41,11 +41,11 @@ def branches(node):
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_view_entry_contains_the_sql_and_columns_that_glue_lists(side):
-    made = [v for s in SETS for v in views_of_set(s, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])] + list(
+    views = [v for s in SETS for v in views_of_set(s, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])] + list(
         views_over_all_sets(SETS, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])
     )
-    assert len(inputs("VIRTUAL_VIEW")) == len(made) == 2 * 5 + 4
-    for table, view in zip(inputs("VIRTUAL_VIEW"), made, strict=True):
+    assert len(inputs("VIRTUAL_VIEW")) == len(views) == 2 * 5 + 4
+    for table, view in zip(inputs("VIRTUAL_VIEW"), views, strict=True):
         start, encoded, end = branches(table["ViewOriginalText"])[side]["Fn::Join"][1]
         text = encoded["Fn::Base64"]["Fn::Sub"].replace("${Prefix}", PREFIX_PLACEHOLDER)
         assert len(base64.b64encode(text.encode())) < 409_600
@@ -130,16 +130,16 @@ def test_a_saved_query_runs_on_an_empty_lake_and_on_a_lake_with_events(tmp_path,
     columns, rows = duckdb_catalog.query(duckdb_catalog.connect(tmp_path, SETS), query.sql)
     assert rows == []
     now = datetime.now(UTC).replace(tzinfo=None, minute=0, second=0, microsecond=0)
-    for one in SETS:
+    for metric_set in SETS:
         body = alert_body(
             timestamp=f"{now:%Y-%m-%dT%H:%M}Z",
-            anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:{one.name}",
+            anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:{metric_set.name}",
         )
         assert ingest_messages([Message("m", body)], FolderStore(tmp_path), SETS, "parquet").stored
         point = ("pc_web|us", now, "pc_web", "us", "views", 812.25, 400.0, 300.0, 500.0, 71.5)
         for table, row in (("observations", point), ("dataHealth", (now, "thin", 9, 21, 9, 9, 0))):
-            data = encoding.encode_records("parquet", tables.schema(table, one), [row])
-            FolderStore(tmp_path).put(layout.table_key(table, one, now, "parquet"), data)
+            data = encoding.encode_records("parquet", tables.schema(table, metric_set), [row])
+            FolderStore(tmp_path).put(layout.table_key(table, metric_set, now, "parquet"), data)
     again, rows = duckdb_catalog.query(duckdb_catalog.connect(tmp_path, SETS), query.sql)
     assert (again, len(rows) > 0) == (columns, True)
     assert (item is None) == (query.database == duckdb_catalog.DEFAULT_PREFIX)

@@ -25,7 +25,9 @@ DAYS = [date(2000, 1, 1) + timedelta(days=number) for number in range(36_525)]
 
 def range_of(resources: dict[str, Resource], column: str = "slot") -> set[str]:
     tables = [
-        one.properties["TableInput"]["Parameters"] for one in resources.values() if one.type == "AWS::Glue::Table"
+        resource.properties["TableInput"]["Parameters"]
+        for resource in resources.values()
+        if resource.type == "AWS::Glue::Table"
     ]
     return {table[f"projection.{column}.range"] for table in tables if f"projection.{column}.range" in table}
 
@@ -33,18 +35,18 @@ def range_of(resources: dict[str, Resource], column: str = "slot") -> set[str]:
 @given(st.sampled_from(PATHS), st.sampled_from(DAYS))
 def test_the_range_begins_with_the_day_of_the_parameter_in_every_folder_pattern(path: str, day: date):
     pattern = projection.partition_pattern(path).pattern
-    made = _Scope({}, {"LiveDataStart": str(day)}).resolve(projection.live_range(pattern))
-    assert made == f"{datetime(day.year, day.month, day.day):{time_patterns.to_python_format(pattern)}},NOW+1DAYS"
-    assert projection.start_of_range(made, pattern) == day
+    live_range = _Scope({}, {"LiveDataStart": str(day)}).resolve(projection.live_range(pattern))
+    assert live_range == f"{datetime(day.year, day.month, day.day):{time_patterns.to_python_format(pattern)}},NOW+1DAYS"
+    assert projection.start_of_range(live_range, pattern) == day
 
 
 def test_the_parameter_of_the_stack_changes_only_the_live_tables(tmp_path: Path):
     sets = [SHOP, shop("store/{{yyyy}}/{{MM}}/{{dd}}/{{HH}}", name="store"), shop("flat/{{yyyyMMddHHmm}}", name="flat")]
     template = project(tmp_path, sets)
     assert range_of(expand(template)) == {"20200101,NOW+1DAYS", "2020/01/01,NOW+1DAYS", "202001010000,NOW+1DAYS"}
-    made = expand(template, LiveDataStart="2013-02-08")
-    assert range_of(made) == {"20130208,NOW+1DAYS", "2013/02/08,NOW+1DAYS", "201302080000,NOW+1DAYS"}
-    assert range_of(made, "date") == {"2000-01-01,NOW+1DAYS"}
+    resources = expand(template, LiveDataStart="2013-02-08")
+    assert range_of(resources) == {"20130208,NOW+1DAYS", "2013/02/08,NOW+1DAYS", "201302080000,NOW+1DAYS"}
+    assert range_of(resources, "date") == {"2000-01-01,NOW+1DAYS"}
 
 
 def test_the_range_of_a_daily_metric_set_begins_with_the_same_day(tmp_path: Path):
@@ -61,14 +63,14 @@ def test_the_parameter_accepts_only_the_days_of_2000_to_2099():
         == (declared["AllowedPattern"], str(projection.DEFAULT_START))
     )
     allowed = re.compile(declared["AllowedPattern"])
-    taken = {
+    accepted = {
         f"{2000 + year}-{month:02}-{day:02}"
         for year in range(100)
         for month in range(14)
         for day in range(33)
         if allowed.search(f"{2000 + year}-{month:02}-{day:02}")
     }
-    assert taken == {str(day) for day in DAYS if (day.month, day.day) != (2, 29)}
+    assert accepted == {str(day) for day in DAYS if (day.month, day.day) != (2, 29)}
     assert [
         text
         for text in (

@@ -61,8 +61,8 @@ def wild_alerts(draw):
             ),
         )
     )
-    for one in body["impactedMetric"]["relevantTimeSeries"]:
-        one.update(draw(st.fixed_dictionaries(dict.fromkeys(["expectedValue", "lowerBound", "upperBound"], real))))
+    for series in body["impactedMetric"]["relevantTimeSeries"]:
+        series.update(draw(st.fixed_dictionaries(dict.fromkeys(["expectedValue", "lowerBound", "upperBound"], real))))
     return json.dumps(body)
 
 
@@ -74,11 +74,11 @@ def rows_of_every_view(connection, sets) -> dict[str, tuple]:
     """Each view's columns with their types, and its rows; numbers to nine digits, since a sum depends on the order."""
     names = [
         f"{view.database}.{view.name}"
-        for made in (
+        for views in (
             *(views_of_set(item, "anomalake", "csv") for item in sets),
             views_over_all_sets(sets, "anomalake", "csv"),
         )
-        for view in made
+        for view in views
     ]
     return {
         name: (

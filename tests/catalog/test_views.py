@@ -71,9 +71,9 @@ def frames() -> tuple[pd.DataFrame, list[dict]]:
                 contributions=shares,
             )
         )
-        for place, one in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
+        for place, series in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
             if number % 3 and (place or number % 2):  # some sources give no expected value, or not for each series
-                one["expectedValue"] = one["metricValue"] * 2
+                series["expectedValue"] = series["metricValue"] * 2
         alerts.append(body)
     return pd.DataFrame(live, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), alerts
 
@@ -97,8 +97,8 @@ def cells_in_pandas() -> pd.DataFrame:
     rows = []
     for body in frames()[1]:
         metric, event = body["impactedMetric"], body["alertEventId"].split("event/")[1]
-        for one in metric["relevantTimeSeries"]:
-            named = {d["dimensionName"]: d["dimensionValue"] for d in one["dimensions"]}
+        for series in metric["relevantTimeSeries"]:
+            named = {d["dimensionName"]: d["dimensionValue"] for d in series["dimensions"]}
             rows.append(
                 {
                     "timestamp": pd.Timestamp(body["timestamp"][:16]),
@@ -107,8 +107,8 @@ def cells_in_pandas() -> pd.DataFrame:
                     "measure": metric["metricName"],
                     "event": event,
                     "score": body["anomalyScore"],
-                    "value": one["metricValue"],
-                    "expected": one.get("expectedValue"),
+                    "value": series["metricValue"],
+                    "expected": series.get("expectedValue"),
                 }
             )
     return pd.DataFrame(rows).sort_values("score").fillna({"platform": "∅", "marketplace": "∅"})

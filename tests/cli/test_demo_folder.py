@@ -73,18 +73,18 @@ USERS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", USERS)
 def test_a_folder_with_other_files_is_rejected_and_left_unchanged(name, root):
     demo(root)
-    made = root / name
-    made.parent.mkdir(parents=True, exist_ok=True)
-    USERS[name](made)
+    file = root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    USERS[name](file)
     before = {key: data for key, data in content(root).items() if key != "a-link"} if name != "a-pipe" else None
     for refused in (demo, remove):
         with pytest.raises(UserError) as caught:
             refused(root)
         assert str(caught.value).startswith(
-            f"{made}: was not written by the demo, so no file here is deleted; name another folder with --lake"
+            f"{file}: was not written by the demo, so no file here is deleted; name another folder with --lake"
         )
     assert before is None or {key: data for key, data in content(root).items() if key != "a-link"} == before
-    made.unlink()
+    file.unlink()
     demo(root)
 
 
@@ -188,12 +188,12 @@ def stop_at(step: int, root: Path, *, kill: bool) -> bool:
     """Run a demo in a forked process that is stopped before its `step`-th operation on a file; whether it was."""
     if process := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != 0
-    taken = itertools.count(1)
+    operations = itertools.count(1)
 
     def watched(event: str, args: tuple[object, ...]) -> None:
         is_write = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
         changes = is_write or event in {"os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
-        if changes and args and str(args[0]).startswith(str(root)) and next(taken) == step:
+        if changes and args and str(args[0]).startswith(str(root)) and next(operations) == step:
             if kill:
                 signal.raise_signal(signal.SIGKILL)
             raise KeyboardInterrupt

@@ -284,10 +284,10 @@ def test_the_command_writes_the_metric_set_prints_its_notes_and_overwrites_nothi
     monkeypatch.chdir(tmp_path)
     Path("described.json").write_text(json.dumps(described(), indent=4))
     assert main(["import-metric-set", "described.json"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert metric_set_yaml.load(Path("orders.yaml")).name == "orders"
-    assert "Check these points:\n- source.path: the data is in the bucket 'example-checkout'" in said
-    assert "move orders.yaml to src/metric_sets/ and run `anomalake render`" in said
+    assert "Check these points:\n- source.path: the data is in the bucket 'example-checkout'" in output
+    assert "move orders.yaml to src/metric_sets/ and run `anomalake render`" in output
     Path("orders.yaml").write_text("mine")
     assert main(["import-metric-set", "described.json"]) == 1
     assert "orders.yaml: already exists" in capsys.readouterr().err

@@ -14,8 +14,8 @@ from anomalake.detect import model
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
     status = main(["score", *map(str, arguments)])
-    said = capsys.readouterr()
-    return status, said.out, said.err
+    output = capsys.readouterr()
+    return status, output.out, output.err
 
 
 def data(days: int = 20, frequency: str = "h", slots: int = 24) -> pd.DataFrame:
@@ -58,12 +58,12 @@ def test_every_frequency_is_scored(tmp_path: Path, capsys, frequency, step, slot
 
 def test_a_score_does_not_depend_on_later_rows_and_equals_that_of_the_live_detector():
     frame = data()
-    whole, part = (score_file.score_rows(some, "PT1H") for some in (frame, frame[frame.timestamp < "2026-01-20"]))
-    pd.testing.assert_frame_equal(whole[whole.timestamp < "2026-01-20"], part)
+    complete, part = (score_file.score_rows(rows, "PT1H") for rows in (frame, frame[frame.timestamp < "2026-01-20"]))
+    pd.testing.assert_frame_equal(complete[complete.timestamp < "2026-01-20"], part)
     state, first = model.State(24, 2), frame.timestamp[0].toordinal()
     matrix = frame.pivot(index="timestamp", columns="series", values="value").to_numpy()
     live = [model.score_interval(state, first + t // 24, t % 24, row, 50).score for t, row in enumerate(matrix)]
-    np.testing.assert_array_equal(whole.pivot(index="timestamp", columns="series", values="score").to_numpy(), live)
+    np.testing.assert_array_equal(complete.pivot(index="timestamp", columns="series", values="score").to_numpy(), live)
 
 
 def test_problems_in_the_data_are_counted_and_reported(tmp_path: Path, capsys):

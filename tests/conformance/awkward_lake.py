@@ -154,7 +154,7 @@ def fill_awkward(root: Path, form: Format) -> None:
             [Message(str(n), body) for n, body in enumerate(bodies[start : start + 10])], store, sets, form
         )
         assert (outcome.quarantined, outcome.failed_ids) == ((), ())
-    said = [
+    feedback_entries = [
         {
             "eventId": f"town-{number}",
             "metricName": "views",
@@ -167,8 +167,10 @@ def fill_awkward(root: Path, form: Format) -> None:
         }
         for number in range(6)
     ]
-    for number, one in enumerate([*said, {**said[0], "wanted": False, "saidAt": "2021-03-16T00:00:00Z"}]):
-        store.put(layout.feedback_key(town, f"said-{number}"), json.dumps(one).encode())
+    for number, feedback in enumerate(
+        [*feedback_entries, {**feedback_entries[0], "wanted": False, "saidAt": "2021-03-16T00:00:00Z"}]
+    ):
+        store.put(layout.feedback_key(town, f"said-{number}"), json.dumps(feedback).encode())
     store.put(layout.feedback_key(town, "broken"), b'{"eventId": "town-1", ')
 
 
@@ -200,12 +202,12 @@ def _alert(item: MetricSet, instant: datetime, number: int) -> str:
             alertName=VALUES[number + 2],
         )
     )
-    for place, one in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
-        if number % 3 and place % 4 != 1 and one["metricValue"] is not None:
-            one |= {
-                "expectedValue": one["metricValue"] / 3,
-                "lowerBound": one["metricValue"] / 4,
-                "upperBound": one["metricValue"] / 2,
+    for place, series in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
+        if number % 3 and place % 4 != 1 and series["metricValue"] is not None:
+            series |= {
+                "expectedValue": series["metricValue"] / 3,
+                "lowerBound": series["metricValue"] / 4,
+                "upperBound": series["metricValue"] / 2,
             }
     return json.dumps(body)
 

@@ -98,11 +98,12 @@ def java() -> Path:
         if not program.exists():
             tried.append(f"{program}: is not there")
             continue
-        told = subprocess.run(
+        completed = subprocess.run(
             [program, "-XshowSettings:properties", "-version"], capture_output=True, text=True, check=False
         ).stderr
         version = next(
-            (line.split("=")[1].strip() for line in told.splitlines() if "java.specification.version =" in line), "?"
+            (line.split("=")[1].strip() for line in completed.splitlines() if "java.specification.version =" in line),
+            "?",
         )
         if version.isdigit() and int(version) >= JAVA:
             return program
@@ -116,17 +117,17 @@ def java() -> Path:
 def home() -> Path:
     """Return the folder of the unpacked server, which has only the Hive plugin. Maven fetches it if necessary."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anomalake"
-    kept = cache / f"trino-{VERSION}"
-    if kept.is_dir():
-        return kept
+    installed = cache / f"trino-{VERSION}"
+    if installed.is_dir():
+        return installed
     maven = shutil.which("mvn")
     if maven is None:
         raise UnavailableError(
             f"Maven fetches Trino {VERSION}, and mvn is not on PATH: install Maven (Debian: apt install maven), "
-            f"or unpack the server in {kept}"
+            f"or unpack the server in {installed}"
         )
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as made:
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
         artifact = f"io.trino:trino-server:{VERSION}:tar.gz"
         command = [
             maven,
@@ -135,20 +136,20 @@ def home() -> Path:
             "--quiet",
             _FETCH,
             f"-Dartifact={artifact}",
-            f"-DoutputDirectory={made}",
+            f"-DoutputDirectory={folder}",
         ]
         fetched = subprocess.run(command, capture_output=True, text=True, check=False)
         if fetched.returncode:
             raise UnavailableError(
                 f"Maven could not fetch {artifact}:\n{fetched.stdout[-3000:]}{fetched.stderr[-1000:]}"
             )
-        subprocess.run(["tar", "-xzf", f"{made}/trino-server-{VERSION}.tar.gz", "-C", made], check=True)
-        server = Path(made) / f"trino-server-{VERSION}"
+        subprocess.run(["tar", "-xzf", f"{folder}/trino-server-{VERSION}.tar.gz", "-C", folder], check=True)
+        server = Path(folder) / f"trino-server-{VERSION}"
         for plugin in [*(server / "plugin").iterdir(), *(server / "secrets-plugin").iterdir()]:
             if plugin.name != "hive":  # each costs start-up time
                 shutil.rmtree(plugin)
-        server.rename(kept)
-    return kept
+        server.rename(installed)
+    return installed
 
 
 # --- the server
@@ -158,9 +159,9 @@ def home() -> Path:
 def running(endpoint: str, folder: Path) -> Iterator["Trino"]:
     """The server over Glue and S3 at the endpoint, while it runs; its configuration and log lie in the folder."""
     program, server = java(), home()
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        port = some.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     (folder / "catalog").mkdir(parents=True)
     values = {"port": str(port), "endpoint": endpoint}
     for file, settings in (

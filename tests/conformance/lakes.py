@@ -46,11 +46,11 @@ class Lake(NamedTuple):
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The properties of the stack's resources of a type."""
-        return [one.properties for one in self.resources.values() if one.type == kind]
+        return [resource.properties for resource in self.resources.values() if resource.type == kind]
 
     def relations(self, kind: str) -> list[tuple[str, str]]:
         """Database and name of its tables (EXTERNAL_TABLE) or views (VIRTUAL_VIEW)."""
-        tables = [(one["DatabaseName"], one["TableInput"]) for one in self.of("AWS::Glue::Table")]
+        tables = [(properties["DatabaseName"], properties["TableInput"]) for properties in self.of("AWS::Glue::Table")]
         return [(db, table["Name"]) for db, table in tables if table["TableType"] == kind]
 
     def as_duck(self, statement: str) -> str:
@@ -88,10 +88,10 @@ def declare(
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
     )
-    for made in lake.of("AWS::Glue::Database"):
-        glue.create_database(DatabaseInput=made["DatabaseInput"])
-    for made in lake.of("AWS::Glue::Table"):
-        glue.create_table(DatabaseName=made["DatabaseName"], TableInput=made["TableInput"])
+    for properties in lake.of("AWS::Glue::Database"):
+        glue.create_database(DatabaseInput=properties["DatabaseInput"])
+    for properties in lake.of("AWS::Glue::Table"):
+        glue.create_table(DatabaseName=properties["DatabaseName"], TableInput=properties["TableInput"])
     return lake
 
 
@@ -117,8 +117,8 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
     column = sets[0].timestamp.column
     known = known[known[column] < known[column].min().normalize() + timedelta(days=FLIGHT_DAYS)]
     known = known.assign(**{column: known[column] + MOVED})
-    made = shop.generate(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
-    for item, data in zip(sets, (known, made), strict=False):
+    history = shop.generate(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
+    for item, data in zip(sets, (known, history), strict=False):
         local_pipeline.write_live_data(data, item, store)
         report = local_pipeline.run_backtest(item, store, sets, form)
         assert (report.failed_alerts, report.quarantined_alerts) == (0, 0)
@@ -145,15 +145,17 @@ def on_their_way(store: FolderStore, item: MetricSet, form: Format, now: datetim
         day = layout.utc_date(now - timedelta(days=ago))
         ways.append(compaction.DayCompaction(day, step, now, day, switched=step == "switched"))
         for table in layout.DETECTOR_TABLES:
-            schema, whole = tables.schema(table, item), layout.day_key(table, item, day, form)
-            stored = store.get(whole)
+            schema, day_key = tables.schema(table, item), layout.day_key(table, item, day, form)
+            stored = store.get(day_key)
             assert stored is not None
-            rows = list(zip(*encoding.decode_table(form, schema, stored.data, whole).values(), strict=True))
+            rows = list(zip(*encoding.decode_table(form, schema, stored.data, day_key).values(), strict=True))
             place = [column.name for column in schema].index("timestamp")
-            for start, some in itertools.groupby(rows, key=lambda row: row[place]):
-                store.put(layout.table_key(table, item, start, form), encoding.encode_records(form, schema, list(some)))
+            for start, slot_rows in itertools.groupby(rows, key=lambda row: row[place]):
+                store.put(
+                    layout.table_key(table, item, start, form), encoding.encode_records(form, schema, list(slot_rows))
+                )
             if step == "begun":
-                store.delete(whole)
+                store.delete(day_key)
             elif step == "written":  # what must not show before the switch
-                store.put(whole, encoding.encode_records(form, schema, rows[:1]))
+                store.put(day_key, encoding.encode_records(form, schema, rows[:1]))
     store.put(layout.compaction_key(item), b"".join(msgspec.json.encode(way) + b"\n" for way in ways))

@@ -42,16 +42,19 @@ def reads(trino: Trino, statement: str) -> list[Read]:
     for table in json.loads(plan)["inputTableColumnInfos"]:
         where, constraint = table["table"]["schemaTable"], table["constraint"]
         ranges = [
-            one
+            value_range
             for column in constraint["columnConstraints"]
             if column["columnName"] in {"date", "slot"}
-            for one in column["domain"]["ranges"]
+            for value_range in column["domain"]["ranges"]
         ]
         assert where["table"] in {"feedback", "compaction"} or ranges or constraint["none"], (
             f"{where}: every partition is read, by\n{statement}"
         )
         found.append(
-            Read(f"{where['schema']}.{where['table']}", [(one["low"]["value"], one["high"]["value"]) for one in ranges])
+            Read(
+                f"{where['schema']}.{where['table']}",
+                [(value_range["low"]["value"], value_range["high"]["value"]) for value_range in ranges],
+            )
         )
     return found
 
@@ -88,9 +91,9 @@ def test_the_live_table_reads_only_the_folders_of_intervals(
     prefix, pattern, _ = time_patterns.parse_day_pattern(source.path) or time_patterns.parse_folder_pattern(source.path)
     day = datetime(2022, 5, 17)
     walls = list(intervals.iterate_wall_times(day, day + timedelta(days=1) - step, item.frequency))
-    there = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
+    walls_with_data = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
     store = FolderStore(lake.root)
-    for wall in there:
+    for wall in walls_with_data:
         put_live(store, item, wall)
     off = interval_folder(item, walls[0])
     stray = [
@@ -117,7 +120,7 @@ def test_the_live_table_reads_only_the_folders_of_intervals(
     seen = trino.query(
         f'SELECT "localtimestamp" FROM "{database(lake.name, item)}".anomalies_with_live WHERE "date" IN ({dates})'
     ).rows
-    assert sorted(seen) == [(wall,) for wall in there]
+    assert sorted(seen) == [(wall,) for wall in walls_with_data]
 
 
 @pytest.mark.parametrize("number", range(5))
@@ -130,12 +133,16 @@ def test_a_filter_on_the_date_prunes_the_folders_of_live_data(
     days = "\"date\" BETWEEN '2022-05-17' AND '2022-05-19'"
     statement = f'SELECT * FROM "{database(lake.name, item)}".anomalies_with_live WHERE {days}'
     found = [
-        one for table, ranges in reads(trino, statement) if table.endswith(".live") for both in ranges for one in both
+        bound
+        for table, ranges in reads(trino, statement)
+        if table.endswith(".live")
+        for both in ranges
+        for bound in both
     ]
     days = [folder_day(item, slot) for slot in found]
     around = intervals.iterate_wall_times(datetime(2022, 5, 15), datetime(2022, 5, 22), item.frequency)
-    asked = [f"{wall:%Y-%m-%d}" for wall in around if 17 <= intervals.to_utc(wall, item.timezone).day <= 19]
-    assert (min(days), max(days)) == (asked[0], asked[-1])
+    dates = [f"{wall:%Y-%m-%d}" for wall in around if 17 <= intervals.to_utc(wall, item.timezone).day <= 19]
+    assert (min(days), max(days)) == (dates[0], dates[-1])
 
 
 class Asked:
@@ -161,8 +168,8 @@ def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datet
     for board in lake.of("AWS::QuickSight::Dashboard"):
         declared: dict[str, Any] = board["Definition"]
         tables = {
-            one["Identifier"]: names[one["DataSetArn"].rpartition("/")[2]]
-            for one in declared["DataSetIdentifierDeclarations"]
+            declaration["Identifier"]: names[declaration["DataSetArn"].rpartition("/")[2]]
+            for declaration in declared["DataSetIdentifierDeclarations"]
         }
         sources = {name: lake.as_duck(f'"{table["Schema"]}"."{table["Name"]}"') for name, table in tables.items()}
         asked = Asked(connection)
@@ -172,7 +179,7 @@ def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datet
             board["DashboardId"],
             moments["From"],
             moments["Until"],
-            [(lake.as_athena(one), one) for one in dict.fromkeys(asked.statements)],
+            [(lake.as_athena(statement), statement) for statement in dict.fromkeys(asked.statements)],
         )
 
 
@@ -192,20 +199,20 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_shows_the_rows_of_the
     for board, start, end, statements in dashboards(lake, now):
         first, last = (f"{moment:%Y-%m-%d}" for moment in (start - BEFORE, end + AFTER))
         assert statements, board
-        chosen = [
+        selected = [
             one
             for one, _ in statements
             if name == "demoparquet" or (name == "democsv" and "anomalies_with_live" in one)
         ]
         with ThreadPoolExecutor(2) as pool:  # most of a query is waiting for files
-            plans = list(pool.map(lambda one: reads(trino, one), chosen))
+            plans = list(pool.map(lambda one: reads(trino, one), selected))
             answers = list(pool.map(trino.query, [one for one, _ in statements]))
-        for statement, plan in zip(chosen, plans, strict=True):
+        for statement, plan in zip(selected, plans, strict=True):
             for table, ranges in plan:
                 days = [
                     folder_day(of_live[table], slot) if table in of_live else slot for both in ranges for slot in both
                 ]
-                assert all(first <= one <= last for one in days), (
+                assert all(first <= day <= last for day in days), (
                     f"{board}: {table} of {min(days)} to {max(days)}, not {first} to {last}\n{statement}"
                 )
                 if days:

@@ -57,13 +57,15 @@ def test_live_data_is_shown_from_the_day_of_the_parameter_and_earlier_data_is_re
                 statement.format(database(duckdb_catalog.DEFAULT_PREFIX, item), dates)
             ).fetchall()
         }
-        there = {wall for (wall,) in trino.query(statement.format(database(name, item), dates)).rows}
+        shown_walls = {wall for (wall,) in trino.query(statement.format(database(name, item), dates)).rows}
         assert here == walls
         reported = {wall for wall in walls if any(projection.find_out_of_range([wall], item, first, now))}
-        before_tables = {wall for wall in there if projection.find_out_of_range([wall], item, first, now).before_tables}
-        assert there - before_tables == here - reported
+        before_tables = {
+            wall for wall in shown_walls if projection.find_out_of_range([wall], item, first, now).before_tables
+        }
+        assert shown_walls - before_tables == here - reported
         assert {wall.date() for wall in before_tables} <= {
             first
         }  # the first hours of 2000 east of Greenwich: of live data only
-        shown += len(there)
+        shown += len(shown_walls)
     assert shown == len(sets) * (2 + 1)  # the first two of the first day, and the last of tomorrow

@@ -40,18 +40,18 @@ def told(cell: Any) -> str:
     return f"{cell:.6g}" if isinstance(cell, float) else repr(cell)
 
 
-def same(one: Any, other: Any) -> bool:
+def same(left: Any, right: Any) -> bool:
     """Whether two cells hold the same."""
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=CLOSE, abs_tol=1e-12) or (math.isnan(one) and math.isnan(other))
-    return type(one) is type(other) and one == other
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=CLOSE, abs_tol=1e-12) or (math.isnan(left) and math.isnan(right))
+    return type(left) is type(right) and left == right
 
 
 def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     """What the engine says otherwise than DuckDB, row by row, in whatever order each gives them; the first of it."""
     if answer.names != list(names):
         return [f"columns: {answer.names}, DuckDB: {list(names)}"]
-    ours, theirs = (sorted(some, key=lambda row: [told(cell) for cell in row]) for some in (answer.rows, rows))
+    ours, theirs = (sorted(result, key=lambda row: [told(cell) for cell in row]) for result in (answer.rows, rows))
     if len(ours) == len(theirs) and all(
         same(a, b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True)
     ):

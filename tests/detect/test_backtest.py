@@ -31,26 +31,26 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     days = backtest_plan.group_by_day(when.files)
     read = [backtest_plan.read_day(job, day) for _ in range(2) for day in days][len(days) :]
     firsts: dict[live_data.Series, tuple[int, int]] = {}
-    for one in reversed(read):
-        firsts = backtest_plan.merge_first_seen(firsts, one.first_seen)
+    for day in reversed(read):
+        firsts = backtest_plan.merge_first_seen(firsts, day.first_seen)
     known = backtest_plan.make_plan(
-        job, days, firsts, [some for one in read for some in one.summaries], feedback=feedback, parts=parts
+        job, days, firsts, [summary for day in read for summary in day.summaries], feedback=feedback, parts=parts
     )
-    cut = sorted((block for one in read for block in backtest_parts.split_day(known, one)), key=lambda block: block[0])
+    cut = sorted((block for day in read for block in backtest_parts.split_day(known, day)), key=lambda block: block[0])
     learned = []
     for piece in range(len(known.chunks)):
-        mine = [block for block in cut if block[0][0] == piece]
-        learned += [list(backtest_parts.score_chunk(known, piece, mine)) for _ in range(2)][1]
-    points = [one for one in learned if isinstance(one, backtest_parts.DayPoints)]
+        blocks = [block for block in cut if block[0][0] == piece]
+        learned += [list(backtest_parts.score_chunk(known, piece, blocks)) for _ in range(2)][1]
+    points = [result for result in learned if isinstance(result, backtest_parts.DayPoints)]
     found = [
-        backtest_parts.write_day_results(known, day.number, [one for one in points if one.day == day.number])
+        backtest_parts.write_day_results(known, day.number, [result for result in points if result.day == day.number])
         for _ in range(2)
         for day in days
     ]
-    moved, ongoing = backtest_parts.group_events(known, (event for one in found[: len(days)] for event in one.events))
-    sent = [backtest_parts.ingest_day_alerts(job, one, moved) for one in found]
+    moved, ongoing = backtest_parts.group_events(known, (event for day in found[: len(days)] for event in day.events))
+    sent = [backtest_parts.ingest_day_alerts(job, day, moved) for day in found]
     detector = backtest_parts.assemble_detector(
-        known, ongoing, [one for one in learned if isinstance(one, backtest_parts.ChunkModel)]
+        known, ongoing, [result for result in learned if isinstance(result, backtest_parts.ChunkModel)]
     )
     last = next(reversed(when.files))
     if detector.series:
@@ -58,7 +58,7 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
         save_state(job.store, item, learned, head)
     return backtest.build_report(
         when,
-        [some for one in read for some in one.summaries],
+        [summary for day in read for summary in day.summaries],
         detector,
         (sum(count for count, _ in sent) // 2, 0, 0),
         (),
@@ -121,8 +121,8 @@ def test_a_backtest_handles_a_gap_of_days_a_late_first_series_and_daily_data(tmp
             for platform in "abc"
         ]
         for store in lakes if not 60 <= day < 63 and day != 1 else []:
-            some = rows[:1] if day < 30 else rows
-            text = "\n".join([",".join(live_data.require_source(item).columns), *(some if day else [])])
+            present = rows[:1] if day < 30 else rows
+            text = "\n".join([",".join(live_data.require_source(item).columns), *(present if day else [])])
             store.put(f"{live_data.interval_folder(item, wall)}/data.csv", f"{text}\n".encode())
     report = local_pipeline.run_backtest(item, lakes[0], (item,), "parquet")
     assert report.alerts > 0

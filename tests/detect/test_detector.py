@@ -61,8 +61,8 @@ PC, APP = ("pc", "us"), ("app", "us")
 @pytest.mark.parametrize("kept", [False, True])
 def test_consecutive_intervals_of_one_event_have_the_same_group(kept):
     at = [datetime(2021, 1, 20, 3) + timedelta(hours=hour) for hour in range(8)]
-    odd = [{PC: 900}, {PC: 900, APP: 900}, {APP: 0}, {PC: 900}, {}, {PC: 900}]
-    one, two, three, four, five = groups(list(zip(at, odd, strict=False)), kept=kept)
+    anomalies = [{PC: 900}, {PC: 900, APP: 900}, {APP: 0}, {PC: 900}, {}, {PC: 900}]
+    one, two, three, four, five = groups(list(zip(at, anomalies, strict=False)), kept=kept)
     assert one == two == three
     assert len({one, four, five}) == 3
 

@@ -36,17 +36,19 @@ def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
         assert alert is None
         return
     assert alert is not None
-    told = alerts.parse(alerts.encode(alert))
-    match_to_metric_set(told, SHOP)
+    decoded = alerts.parse(alerts.encode(alert))
+    match_to_metric_set(decoded, SHOP)
     named = [
-        {d.dimension_name: d.dimension_value for d in one.dimensions}
-        for one in told.impacted_metric.relevant_time_series
+        {d.dimension_name: d.dimension_value for d in series.dimensions}
+        for series in decoded.impacted_metric.relevant_time_series
     ]
-    assert {(one.get("platform"), one.get("marketplace")) for one in named} == affected
-    assert told.anomaly_score >= max(score[score >= 50].round(2)) - 0.01
-    for dimension in told.impacted_metric.dimension_contribution:
-        assert sum(one.value_contribution for one in dimension.dimension_value_contributions) == pytest.approx(100)
-    assert (told.instant, told.source, told.direction in ("above", "below")) == (START, "anomalake", True)
+    assert {(values.get("platform"), values.get("marketplace")) for values in named} == affected
+    assert decoded.anomaly_score >= max(score[score >= 50].round(2)) - 0.01
+    for dimension in decoded.impacted_metric.dimension_contribution:
+        assert sum(
+            contribution.value_contribution for contribution in dimension.dimension_value_contributions
+        ) == pytest.approx(100)
+    assert (decoded.instant, decoded.source, decoded.direction in ("above", "below")) == (START, "anomalake", True)
 
 
 def test_an_event_whose_values_equal_the_expected_values_has_the_score_0():
@@ -60,8 +62,10 @@ def test_contributions_are_the_shares_of_the_deviation():
     points = model.Points(*(np.array(c, float) for c in ([30, 10, 0], [0, 0, 10], [-1] * 3, [1] * 3, [90, 90, 90])))
     alert = events.build_anomaly_alert(SHOP, "views", START, drawn, points)
     shares = {
-        one.dimension_name: {v.dimension_value: v.value_contribution for v in one.dimension_value_contributions}
-        for one in alert.impacted_metric.dimension_contribution
+        contribution.dimension_name: {
+            v.dimension_value: v.value_contribution for v in contribution.dimension_value_contributions
+        }
+        for contribution in alert.impacted_metric.dimension_contribution
     }
     assert shares == {"platform": {"pc": 80.0, "app": 20.0}, "marketplace": {"us": 60.0, "de": 20.0, None: 20.0}}
 
@@ -73,7 +77,8 @@ def test_huge_values_are_scored_and_their_shares_add_up():
     at = model.Points(*(column[25 * 24] for column in points))
     alert = events.build_anomaly_alert(SHOP, "views", START, [("pc", "us"), ("app", "us")], at)
     assert [
-        one.value_contribution for one in alert.impacted_metric.dimension_contribution[0].dimension_value_contributions
+        contribution.value_contribution
+        for contribution in alert.impacted_metric.dimension_contribution[0].dimension_value_contributions
     ] == [50, 50]
 
 

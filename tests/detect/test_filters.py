@@ -81,7 +81,7 @@ def test_missing_data_is_no_event_if_all_missing_series_are_snoozed_for_all_meas
                 assert alert.impacted_metric.metric_name == "missing data"
                 series = alert.impacted_metric.relevant_time_series
                 found.append(
-                    {d.dimension_value for one in series for d in one.dimensions if d.dimension_name == "platform"}
+                    {d.dimension_value for entry in series for d in entry.dimensions if d.dimension_name == "platform"}
                 )
         return found
 
@@ -105,10 +105,10 @@ def test_an_event_has_only_the_series_that_pass_the_filters():
 @given(st.lists(st.floats(0, 100) | st.just(np.nan), min_size=4, max_size=4), st.sampled_from(["above", "below"]))
 def test_filters_only_remove_series(scores, direction):
     points = POINTS._replace(score=np.array(scores))
-    left = alerting_series(
+    alerting = alerting_series(
         shop(f"{{direction: {direction}, dimensions: {{platform: [pc]}}}}"), "views", WALL, SERIES, points
     )
-    assert set(left.tolist()) <= set(alerting_series(shop(), "views", WALL, SERIES, points).tolist())
+    assert set(alerting.tolist()) <= set(alerting_series(shop(), "views", WALL, SERIES, points).tolist())
 
 
 @pytest.mark.parametrize(

@@ -207,12 +207,12 @@ def test_a_series_that_stays_negative_is_learned_again_after_some_days():
     values[20 * 24 :] = rng.normal(0, 3, (12 * 24, 1))
     state = model.State(24, 1)
     steps = [model.score_interval(state, START.toordinal() + t // 24, t % 24, row, 50) for t, row in enumerate(values)]
-    score = np.array([one.score[0] for one in steps])
+    score = np.array([points.score[0] for points in steps])
     assert (score[20 * 24 : 21 * 24] >= 50).mean() > 0.5
     assert state.relearned_day[0] == START.toordinal() + 22
     assert np.isnan(score[22 * 24 + 23 : 26 * 24]).all()
     assert (np.nan_to_num(score[27 * 24 :]) >= 50).sum() <= 1
-    assert abs(np.nanmean([one.expected[0] for one in steps[28 * 24 :]])) < 2
+    assert abs(np.nanmean([points.expected[0] for points in steps[28 * 24 :]])) < 2
 
 
 def test_the_first_fraction_of_a_rare_count_is_scored_and_the_series_continues():

@@ -45,7 +45,7 @@ def test_a_first_live_run_and_a_rebuild_do_not_process_future_rows(tmp_path, cap
     assert (memory.last_processed, len(done.findings)) == (datetime(2026, 3, 1), 1)
     (tmp_path / "sales.yaml").write_text(SALES)
     for more in ([], ["--rebuild"]):
-        given = [
+        files = [
             "detect",
             "--lake",
             str(tmp_path / "lake"),
@@ -54,7 +54,7 @@ def test_a_first_live_run_and_a_rebuild_do_not_process_future_rows(tmp_path, cap
             "--now",
             "2026-03-02T12:00",
         ]
-        assert main([*given, *more]) == 0
+        assert main([*files, *more]) == 0
         out = capsys.readouterr()
         assert "sales/live/20360301: the interval lies in the future" in out.err
         assert "2036" not in out.out.replace("sales/live/20360301", "")
@@ -121,9 +121,9 @@ def test_an_interval_is_scored_once_it_has_ended_and_its_offset_has_passed(offse
         "its data is not complete yet",
     )
     write_rows(store, item, {datetime(2026, 3, 2): 1020.0})
-    chosen, midnight = Settings(store, (item,), "parquet"), datetime(2026, 3, 3)
-    assert detect.run_detector(item, chosen, midnight + timedelta(seconds=offset - 1), lambda: True)[0].scored == 0
-    done, _ = detect.run_detector(item, chosen, midnight + timedelta(seconds=offset), lambda: True)
+    settings, midnight = Settings(store, (item,), "parquet"), datetime(2026, 3, 3)
+    assert detect.run_detector(item, settings, midnight + timedelta(seconds=offset - 1), lambda: True)[0].scored == 0
+    done, _ = detect.run_detector(item, settings, midnight + timedelta(seconds=offset), lambda: True)
     assert (done.scored, done.alerts) == (1, 0)
 
 
@@ -141,7 +141,7 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
     rows = [("a", start, value) for start, value in daily_rows(40, datetime(2026, 3, 1)).items()]
     rows += [("a", datetime(2026, 3, 2), 310.0), ("a", datetime(2036, 3, 1), 5.0)]
     pd.DataFrame(rows, columns=["series", "timestamp", "value"]).to_csv(tmp_path / "in.csv", index=False)
-    given = [
+    files = [
         "score",
         str(tmp_path / "in.csv"),
         str(tmp_path / "out.csv"),
@@ -150,13 +150,13 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
         "--now",
         "2026-03-02T12:00",
     ]
-    assert main(given) == 0
+    assert main(files) == 0
     out = pd.read_csv(tmp_path / "out.csv").set_index("timestamp")["score"]
     assert out.loc["2026-03-01"] >= 0
     assert out.loc[["2026-03-02", "2036-03-01"]].isna().all()
-    said = capsys.readouterr().out
-    assert "1 rows are of an interval that has not ended" in said
-    assert "1 rows lie in the future and have no score; the first: series a, 2036-03-01" in said
+    output = capsys.readouterr().out
+    assert "1 rows are of an interval that has not ended" in output
+    assert "1 rows lie in the future and have no score; the first: series a, 2036-03-01" in output
 
 
 # --- very old dates
@@ -177,7 +177,9 @@ def test_one_very_old_row_is_reported_and_not_processed(odd, frequency):
     alone = ObjectStore.memory()
     write_rows(alone, item, rows)
     local_pipeline.run_backtest(item, alone, (item,), "parquet", NOW)
-    results = [[(key, one.get(key).data) for key in one.list("anomalyResults")] for one in (store, alone)]
+    results = [
+        [(key, each_store.get(key).data) for key in each_store.list("anomalyResults")] for each_store in (store, alone)
+    ]
     assert results[0] == results[1]
 
 
@@ -195,23 +197,25 @@ def test_skipping_a_gap_of_months_gives_the_same_result_as_processing_it(monkeyp
     rows = {datetime(2025, 1, 1) + timedelta(hours=hour): 100.0 + hour % 24 for hour in range(40 * 24)}
     rows |= {datetime(2025, 7, 1) + timedelta(hours=hour): 120.0 + hour % 24 for hour in range(40 * 24)}
     rows[datetime(2025, 8, 5, 3)] = 900.0
-    kept = []
+    results = []
     for edge in (schedule.GAP_EDGE, timedelta(days=1000)):
         monkeypatch.setattr(schedule, "GAP_EDGE", edge)
         store = ObjectStore.memory()
         write_rows(store, item, rows)
         report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-        kept.append((report._replace(notes=()), [(key, store.get(key).data) for key in store.list("anomalyResults")]))
+        results.append(
+            (report._replace(notes=()), [(key, store.get(key).data) for key in store.list("anomalyResults")])
+        )
         assert bool(report.notes) == (edge == timedelta(days=30))
-    assert kept[0] == kept[1]
+    assert results[0] == results[1]
 
 
 def test_a_live_run_after_a_gap_of_years_processes_only_the_ends_of_the_gap():
     item, store = sales_set("PT5M"), ObjectStore.memory()
     write_rows(store, item, {datetime(2020, 1, 1) + timedelta(minutes=5 * n): 100.0 for n in range(600)})
-    chosen = Settings(store, (item,), "parquet")
-    detect.run_detector(item, chosen, datetime(2020, 1, 3, 3), lambda: True)
-    done, memory = detect.run_detector(item, chosen, NOW, lambda: True)
+    settings = Settings(store, (item,), "parquet")
+    detect.run_detector(item, settings, datetime(2020, 1, 3, 3), lambda: True)
+    done, memory = detect.run_detector(item, settings, NOW, lambda: True)
     assert memory.last_processed == NOW - timedelta(minutes=5)
     assert 0 < done.empty <= 60 * 288 + 10
     assert done.due == 0
@@ -232,8 +236,8 @@ def test_only_later_folders_are_listed_if_folders_sort_by_date(tmp_path, monkeyp
 def test_the_work_of_a_live_run_does_not_depend_on_the_amount_of_history():
     item, store = sales_set("PT1H"), ObjectStore.memory()
     write_rows(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(1, 300)})
-    chosen = Settings(store, (item,), "parquet")
-    detect.run_detector(item, chosen, NOW, lambda: True)
+    settings = Settings(store, (item,), "parquet")
+    detect.run_detector(item, settings, NOW, lambda: True)
     listed = []
     original = store.list
 
@@ -243,7 +247,7 @@ def test_the_work_of_a_live_run_does_not_depend_on_the_amount_of_history():
         return iter(keys)
 
     store.list = counting  # type: ignore[method-assign]
-    detect.run_detector(item, chosen, NOW + timedelta(hours=1), lambda: True)
+    detect.run_detector(item, settings, NOW + timedelta(hours=1), lambda: True)
     assert all(count <= 2 for prefix, count in listed if prefix.startswith("sales/live"))
 
 

@@ -49,12 +49,12 @@ def _elsewhere(
 
 @pytest.mark.parametrize("comma", [",", ""])
 def test_users_are_listed_in_the_identity_region_that_quicksight_names(comma: str):
-    said = f"Operation is being called from endpoint eu-west-1{comma} but your identity region is us-east-1."
+    message = f"Operation is being called from endpoint eu-west-1{comma} but your identity region is us-east-1."
     checks = examine(
         "ana",
         cloudformation__describe_stacks=ABSENT,
-        quicksight__list_users=_elsewhere({"UserList": []}, said),
-        quicksight__describe_user=_elsewhere(user(), said),
+        quicksight__list_users=_elsewhere({"UserList": []}, message),
+        quicksight__describe_user=_elsewhere(user(), message),
     )
     assert "QuickSightIdentityRegion=us-east-1" in the(checks, "identity-region", "warning").remedy
     assert "'ana'" in the(checks, "people", "ok").found
@@ -94,9 +94,9 @@ def test_groups_and_names_with_slashes_are_accepted():
     checks = list(
         doctor.run_checks(aws, doctor.Settings("anomalake", REGION, "AWSReservedSSO_Admin_1/ana@example.com", (SHOP,)))
     )
-    asked = {operation: parameters for _, operation, parameters in aws.asked}
-    assert asked["describe_user"]["UserName"] == "AWSReservedSSO_Admin_1/ana@example.com"
-    assert asked["describe_group"]["GroupName"] == "analysts"
+    calls = {operation: parameters for _, operation, parameters in aws.asked}
+    assert calls["describe_user"]["UserName"] == "AWSReservedSSO_Admin_1/ana@example.com"
+    assert calls["describe_group"]["GroupName"] == "analysts"
     assert [check.status for check in checks if check.name == "people"] == ["ok", "ok"]
 
 

@@ -41,8 +41,8 @@ def test_a_stack_without_quicksight_is_checked_without_it():
 @pytest.mark.parametrize("operation", sorted(set(HEALTHY) - {"sts.get_caller_identity"}))
 def test_a_denied_check_is_skipped_with_the_missing_permission(operation: str):
     service, _, name = operation.partition(".")
-    told = "AccessDenied" if service in {"s3", "iam"} else "AccessDeniedException"
-    checks = examine(**{operation.replace(".", "__"): f"{told}: User is not authorized"})
+    code = "AccessDenied" if service in {"s3", "iam"} else "AccessDeniedException"
+    checks = examine(**{operation.replace(".", "__"): f"{code}: User is not authorized"})
     permission = "s3:ListBucket" if service == "s3" else f"{service}:{name.replace('_', '')}"
     skipped = [check for check in checks if check.status == "skipped"]
     assert any(permission.lower() in check.remedy.lower() for check in skipped)

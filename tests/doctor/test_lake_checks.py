@@ -39,11 +39,11 @@ def test_a_missing_database_and_a_missing_table_are_problems():
 
 
 def test_missing_and_new_columns_and_columns_of_another_type_are_named():
-    there = tables_of("anomalake_shop")
-    columns, location = there["anomaly_log"]
-    there["anomaly_log"] = ({**columns, "groupscore": "string", "colour": "string"}, location)
-    del there["anomaly_log"][0]["severity"]
-    found = the(examine(glue__get_tables=catalog(anomalake_shop=there)), "catalog", "problem").found
+    tables = tables_of("anomalake_shop")
+    columns, location = tables["anomaly_log"]
+    tables["anomaly_log"] = ({**columns, "groupscore": "string", "colour": "string"}, location)
+    del tables["anomaly_log"][0]["severity"]
+    found = the(examine(glue__get_tables=catalog(anomalake_shop=tables)), "catalog", "problem").found
     assert "anomaly_log lacks severity" in found
     assert "anomaly_log has colour" in found
     assert "anomaly_log.groupscore is string, not double" in found
@@ -66,13 +66,13 @@ def test_before_the_first_crawl_the_doctor_shows_how_to_start_it_and_a_failed_cr
 
 def test_files_with_undeclared_columns_are_reported_with_their_location():
     columns, location = tables_of("anomalake_shop")["anomalygroups"]
-    there = {
+    tables = {
         "whatever": (
             {**{name: kind for name, kind in columns.items() if name != "rootcause"}, "extra": "string"},
             location,
         )
     }
-    found = the(examine(glue__get_tables=catalog(anomalake_shop_crawled=there)), "crawled", "problem").found
+    found = the(examine(glue__get_tables=catalog(anomalake_shop_crawled=tables)), "crawled", "problem").found
     assert "anomalygroups is declared with rootcause, which the files lack" in found
     assert "anomalygroups has extra in the files" in found
 
@@ -99,8 +99,8 @@ def test_a_lake_without_live_data_or_anomalies_or_with_quarantine_is_reported():
     assert "docs/alerts.md" in refused.remedy
     many = examine(s3__list_objects_v2=objects(shop=1, anomalyResults=1, quarantine=5000))
     assert the(many, "data", "warning").found.startswith("1,000 or more events")
-    gone = "NoSuchBucket: The specified bucket does not exist"
-    assert "no bucket" in the(examine(s3__list_objects_v2=gone), "data", "problem").found
+    message = "NoSuchBucket: The specified bucket does not exist"
+    assert "no bucket" in the(examine(s3__list_objects_v2=message), "data", "problem").found
 
 
 def test_a_metric_set_without_live_data_of_its_own_waits_for_alerts():
@@ -118,13 +118,13 @@ def test_the_doctor_accepts_the_rendered_catalog_in_glue(form: str, tmp_path: Pa
     resources = expand(project(tmp_path, [SHOP]), Format=form, ExistingBucket=BUCKET).values()
     with mock_aws():
         client = boto3.client("glue", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
-        for one in resources:
-            if one.type == "AWS::Glue::Database":
-                client.create_database(DatabaseInput=one.properties["DatabaseInput"])
-        for one in resources:
-            if one.type == "AWS::Glue::Table":
+        for resource in resources:
+            if resource.type == "AWS::Glue::Database":
+                client.create_database(DatabaseInput=resource.properties["DatabaseInput"])
+        for resource in resources:
+            if resource.type == "AWS::Glue::Table":
                 client.create_table(
-                    DatabaseName=one.properties["DatabaseName"], TableInput=one.properties["TableInput"]
+                    DatabaseName=resource.properties["DatabaseName"], TableInput=resource.properties["TableInput"]
                 )
         fake = Aws({**HEALTHY, "cloudformation.describe_stacks": stack(Format=form)})
         settings = doctor.Settings("anomalake", REGION, "", (SHOP,))

@@ -14,8 +14,8 @@ def test_missing_permissions_of_the_role_are_named_and_conditions_are_not_evalua
     unsure = simulated("s3:ListBucket", MissingContextValues=["s3:prefix"])
     assert "depends on conditions" in the(examine(iam__simulate_principal_policy=unsure), "access", "warning").found
     assert "own policy that denies it" in the(examine(), "access", "ok").found
-    gone = "NoSuchEntity: The role cannot be found"
-    assert "no role" in the(examine(iam__simulate_principal_policy=gone), "access", "problem").found
+    message = "NoSuchEntity: The role cannot be found"
+    assert "no role" in the(examine(iam__simulate_principal_policy=message), "access", "problem").found
 
 
 def test_a_data_source_that_failed_or_is_missing_is_a_problem():
@@ -57,13 +57,13 @@ def test_the_last_refresh_of_a_spice_dataset_determines_its_status(ingestions: l
     checks = examine(
         quicksight__list_data_sets=data_sets("SPICE"), quicksight__list_ingestions={"Ingestions": ingestions}
     )
-    told = [
+    findings = [
         check.found
         for check in checks
         if check.name == "datasets" and check.status == status and "anomalake-" in check.found
     ]
-    assert len(told) == 9
-    assert found in told[0]
+    assert len(findings) == 9
+    assert found in findings[0]
 
 
 def test_a_failed_full_refresh_is_a_problem_even_if_later_incremental_refreshes_succeed():
@@ -80,13 +80,13 @@ def test_a_failed_full_refresh_is_a_problem_even_if_later_incremental_refreshes_
         quicksight__list_data_sets=data_sets("SPICE"),
         quicksight__list_ingestions=lambda NextToken=None, **_: pages[NextToken],
     )
-    told = [check for check in checks if check.name == "datasets" and "anomaly-log" in check.found]
-    assert [check.status for check in told if "set-shop" in check.found] == ["problem", "ok"]
+    dataset_checks = [check for check in checks if check.name == "datasets" and "anomaly-log" in check.found]
+    assert [check.status for check in dataset_checks if "set-shop" in check.found] == ["problem", "ok"]
     assert "anomalake-set-shop-anomaly-log: the last full refresh is FAILED QUERY_TIMEOUT slow" in [
-        check.found for check in told
+        check.found for check in dataset_checks
     ]
     assert "anomalake-set-shop-anomaly-log: the last incremental refresh is COMPLETED" in [
-        check.found for check in told
+        check.found for check in dataset_checks
     ]
 
 
@@ -97,8 +97,8 @@ def test_missing_analyses_and_dashboards_and_their_errors_are_problems():
         quicksight__describe_analysis={"Analysis": failed},
         quicksight__describe_dashboard="ResourceNotFoundException: not found",
     )
-    told = [check.found for check in checks if (check.name, check.status) == ("dashboards", "problem")]
-    assert told == [
+    findings = [check.found for check in checks if (check.name, check.status) == ("dashboards", "problem")]
+    assert findings == [
         "the analysis anomalake-set-shop is CREATION_FAILED: COLUMN_TYPE_MISMATCH: groupscore",
         "the dashboard anomalake-set-shop is missing",
         "the analysis anomalake-all is CREATION_FAILED: COLUMN_TYPE_MISMATCH: groupscore",

@@ -93,7 +93,7 @@ def test_objects_that_are_synced_together_are_on_the_disk_at_the_end_of_the_bloc
         for number in range(3):
             store.put(f"new/{number}", b"one")
         store.put("old", b"written over")
-        assert [one for one in record.done if one[0] == "fsync"] == [
+        assert [call for call in record.done if call[0] == "fsync"] == [
             ("fsync", ".writing/*")
         ]  # of the one that is written over
     ended = [name for what, name in record.done if what == "fsync"]

@@ -79,21 +79,21 @@ def test_invalid_parts_of_a_mapped_event_are_quarantined_alone_and_stored_after_
     assert [item.alert.impacted_metric.metric_name for item in outcome.stored] == ["views"]
     assert quarantined(store) == [json.dumps({"anomalakeMapping": "mapped", "part": parts[1]})]
     alone, _ = filed(quarantined(store)[0], (WIDER,))
-    whole, _ = filed(body, (WIDER,))
-    assert [item.alert for item in alone.stored] == [item.alert for item in whole.stored][1:]
+    complete, _ = filed(body, (WIDER,))
+    assert [item.alert for item in alone.stored] == [item.alert for item in complete.stored][1:]
 
 
 def test_a_feature_that_the_metric_set_does_not_have_is_quarantined_alone():
     result = json.loads(event_text("opensearch_result"))
-    causes = {one["feature_id"] for one in result["relevant_attribution"] if one["data"]}
+    causes = {attribution["feature_id"] for attribution in result["relevant_attribution"] if attribution["data"]}
     first, *others = (
-        to_column_name(one["feature_name"]) for one in result["feature_data"] if one["feature_id"] in causes
+        to_column_name(feature["feature_name"]) for feature in result["feature_data"] if feature["feature_id"] in causes
     )
     assert others
     item = metric_set_yaml.parse(SEARCH_TEXT.replace("requests", first), "search.yaml")
     outcome, store = filed(json.dumps(result), (item,))
-    assert [one.alert.impacted_metric.metric_name for one in outcome.stored] == [first]
-    (body,) = [json.loads(one) for one in quarantined(store)][:1]
+    assert [stored.alert.impacted_metric.metric_name for stored in outcome.stored] == [first]
+    (body,) = [json.loads(line) for line in quarantined(store)][:1]
     assert len(body["feature_data"]) == 1
     assert {**body, "feature_data": 0} == {**result, "feature_data": 0}
 
@@ -116,7 +116,7 @@ def test_retrying_quarantine_keeps_only_messages_that_are_still_rejected(tmp_pat
         done = [replay.retry_quarantine(job, keys) for keys in replay.list_quarantine(job)]
     assert quarantined(lake) == [STRANGE]
     assert archived(lake) == [OTHER]
-    assert sum(one.finding_count for one in done) == 1
+    assert sum(batch.finding_count for batch in done) == 1
     assert done[0].findings[0].startswith("quarantine/")
 
 
@@ -133,7 +133,10 @@ def test_tables_do_not_depend_on_how_alerts_are_batched_and_replay_restores_them
     )
     ingest_messages([Message(str(n), body) for n, body in enumerate(bodies)], alone, (SHOP,), "csv")
     ingest_messages(
-        [Message(str(n), f"[{','.join(some)}]" if len(some) > 1 else some[0]) for n, some in enumerate(bundles)],
+        [
+            Message(str(n), f"[{','.join(bundle)}]" if len(bundle) > 1 else bundle[0])
+            for n, bundle in enumerate(bundles)
+        ],
         bundled,
         (SHOP,),
         "csv",
@@ -145,7 +148,7 @@ def test_tables_do_not_depend_on_how_alerts_are_batched_and_replay_restores_them
     job = replay_job.ReplayJob(str(root), (SHOP,), SHOP, "csv")
     done = [replay_day.rebuild_day(job, day) for day in replay.list_days(job)]
     assert contents(bundled, "anomalyResults") == before
-    assert sum(one.finding_count for one in done) == 0
+    assert sum(batch.finding_count for batch in done) == 0
 
 
 def test_a_reason_never_contains_control_characters():
@@ -155,10 +158,12 @@ def test_a_reason_never_contains_control_characters():
 
 @given(st.lists(st.integers(0, 1_500_000), max_size=8))
 def test_messages_are_processed_in_order_in_small_batches(sizes):
-    some = [Message(str(n), "x" * size) for n, size in enumerate(sizes)]
-    found = list(split_by_size(some))
-    assert [one for chunk in found for one in chunk] == some
-    assert all(chunk and (len(chunk) == 1 or sum(len(one.body) for one in chunk) <= 1_100_000) for chunk in found)
+    all_messages = [Message(str(n), "x" * size) for n, size in enumerate(sizes)]
+    found = list(split_by_size(all_messages))
+    assert [message for chunk in found for message in chunk] == all_messages
+    assert all(
+        chunk and (len(chunk) == 1 or sum(len(message.body) for message in chunk) <= 1_100_000) for chunk in found
+    )
 
 
 def test_each_part_has_its_own_interval():

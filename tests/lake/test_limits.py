@@ -57,11 +57,13 @@ def test_the_content_of_a_full_interval_does_not_depend_on_order_repetition_or_b
             "MAX_EVENTS_PER_INTERVAL",
             dict.fromkeys(limits.MAX_EVENTS_PER_INTERVAL, data.draw(st.integers(1, 3))),
         )
-        units = [limits.limited_units(table, one, SHOP) for one in some]
+        units = [limits.limited_units(table, alert, SHOP) for alert in some]
         at_once = limits.keep_greatest(table, tables.merge_units(units))
         one_by_one: tables.Units = {}
-        for one in data.draw(st.permutations(units + units[:2])):
-            one_by_one = limits.keep_greatest(table, tables.merge_units([limits.keep_greatest(table, one), one_by_one]))
+        for unit in data.draw(st.permutations(units + units[:2])):
+            one_by_one = limits.keep_greatest(
+                table, tables.merge_units([limits.keep_greatest(table, unit), one_by_one])
+            )
         assert one_by_one == at_once
 
 
@@ -93,8 +95,8 @@ def test_the_largest_contributions_of_an_event_are_kept():
 
 
 def test_long_texts_of_an_event_are_truncated_and_a_long_link_is_omitted():
-    made = alerts.parse(alert_body(rootCause="é" * 5_000, consoleUrl="https://x/" + "y" * 5_000))
-    (unit,) = limits.limited_units("anomalyGroups", made, SHOP).values()
+    alert = alerts.parse(alert_body(rootCause="é" * 5_000, consoleUrl="https://x/" + "y" * 5_000))
+    (unit,) = limits.limited_units("anomalyGroups", alert, SHOP).values()
     assert "é" * 2_000 in unit[-1]
     assert max(len(text) for text in unit[-1] if isinstance(text, str)) == 2_000
     assert not any("https://x" in text for text in unit[-1] if isinstance(text, str))

@@ -20,7 +20,7 @@ HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
 def parsed(text: str, item=None, wall=WALL):
     found = list(live_data.parse_file(text.encode(), item or metric_set_yaml.parse(shop_text(), "shop"), wall, "f.csv"))
-    return [one for one in found if not isinstance(one, Finding)], [one for one in found if isinstance(one, Finding)]
+    return [row for row in found if not isinstance(row, Finding)], [row for row in found if isinstance(row, Finding)]
 
 
 def test_rows_are_read_with_their_hostile_values():
@@ -62,7 +62,7 @@ def test_a_file_with_another_header_is_skipped():
 def test_a_binary_file_is_named():
     item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: csv\n  compression: gzip"), "shop")
     packed = gzip.compress((HEADER + "a,us,2021-02-17 11:00:00,1,1\n").encode())
-    assert [one for one in live_data.parse_file(packed, item, WALL, "f") if not isinstance(one, Finding)] == [
+    assert [row for row in live_data.parse_file(packed, item, WALL, "f") if not isinstance(row, Finding)] == [
         (("a", "us"), (1.0, 1.0))
     ]
     (finding,) = live_data.parse_file(b"plain", item, WALL, "f")
@@ -75,8 +75,8 @@ def test_a_row_that_is_not_in_the_charset_affects_no_other_row():
             HEADER.encode() + b"\xe9,us,2021-02-17 11:00:00,1,1\nb,us,2021-02-17 11:00:00,2,2\n", SHOP, WALL, "f"
         )
     )
-    assert [one.where for one in found if isinstance(one, Finding)] == ["f:2"]
-    assert [one for one in found if not isinstance(one, Finding)] == [(("b", "us"), (2.0, 2.0))]
+    assert [row.where for row in found if isinstance(row, Finding)] == ["f:2"]
+    assert [row for row in found if not isinstance(row, Finding)] == [(("b", "us"), (2.0, 2.0))]
 
 
 def test_a_sum_that_overflows_is_missing():
@@ -109,8 +109,8 @@ STAMPS = ["2021-02-17 11:00:00", " 2021-02-17 11:59:59", "2021-02-17 11:30:00", 
 NUMBERS = ["1", "", " 2 ", "-0", "1.5e3", "1e400", "nan", "1_0", "x"]
 ROW = st.tuples(
     *(
-        st.sampled_from(some)
-        for some in (CELLS, CELLS, STAMPS[:3] * 5 + STAMPS, NUMBERS[:2] * 5 + NUMBERS, NUMBERS[:2] * 5 + NUMBERS)
+        st.sampled_from(cells)
+        for cells in (CELLS, CELLS, STAMPS[:3] * 5 + STAMPS, NUMBERS[:2] * 5 + NUMBERS, NUMBERS[:2] * 5 + NUMBERS)
     )
 )
 

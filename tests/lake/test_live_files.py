@@ -90,7 +90,7 @@ LONG = "y" * 5_000
 )
 def test_a_finding_quotes_at_most_100_characters_of_the_data(item, text):
     (finding,) = (
-        one for one in live_data.parse_file(text.encode(), item, WALL, "f") if isinstance(one, live_data.Finding)
+        row for row in live_data.parse_file(text.encode(), item, WALL, "f") if isinstance(row, live_data.Finding)
     )
     assert len(finding.problem) < 300
     assert "y" * 100 not in finding.problem

@@ -47,9 +47,9 @@ def test_damaged_objects_are_rebuilt_and_reported(lake, damage, capsys):
         (lake / key).write_bytes(damage)
     assert run_replay(lake) == 1
     assert read_folder(lake) == before
-    told = capsys.readouterr().err
-    assert f"{next(iter(before))}: cannot be read as parquet" in told
-    assert "rebuilt from the archive" in told
+    errors = capsys.readouterr().err
+    assert f"{next(iter(before))}: cannot be read as parquet" in errors
+    assert "rebuilt from the archive" in errors
 
 
 def test_an_object_with_other_columns_is_rebuilt(lake):
@@ -175,7 +175,7 @@ def test_alerts_of_a_removed_measure_are_reported_and_affect_no_other_alert(lake
 
 
 def test_a_changed_time_zone_moves_alerts_to_their_new_interval(tmp_path):
-    some = [
+    bodies = [
         alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}")
         for day in range(10, 16)
         for hour in ("03", "20")
@@ -184,25 +184,25 @@ def test_a_changed_time_zone_moves_alerts_to_their_new_interval(tmp_path):
         metric_set_yaml.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml")
         for zone in ("UTC", "Asia/Tokyo")
     )
-    fill_lake(tmp_path, some, old)
+    fill_lake(tmp_path, bodies, old)
     shutil.rmtree(tmp_path / "anomalyResults")
     (tmp_path / "shop.yaml").write_text(shop_text("Asia/Tokyo", frequency="frequency: P1D"))
     assert run_replay(tmp_path, "--metric-set", str(tmp_path / "shop.yaml")) == 0
-    fill_lake(tmp_path / "new", some, new)
+    fill_lake(tmp_path / "new", bodies, new)
     assert read_folder(tmp_path) == read_folder(tmp_path / "new")
 
 
 @pytest.mark.parametrize("zones", [("UTC", "Asia/Tokyo"), ("Asia/Tokyo", "UTC")])
 def test_exact_after_a_change_of_time_zone_keeps_events_that_are_archived_under_other_dates(tmp_path, zones, capsys):
-    some = [
+    bodies = [
         alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}")
         for day in range(10, 16)
         for hour in ("03", "20")
     ]
     old, new = (metric_set_yaml.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml") for zone in zones)
-    fill_lake(tmp_path, some, old)
+    fill_lake(tmp_path, bodies, old)
     (tmp_path / "shop.yaml").write_text(shop_text(zones[1], frequency="frequency: P1D"))
-    fill_lake(tmp_path / "new", some, new)
+    fill_lake(tmp_path / "new", bodies, new)
     for _ in range(2):
         assert run_replay(tmp_path, "--exact", "--jobs", "1", "--metric-set", str(tmp_path / "shop.yaml")) == 0
         assert read_anomaly_rows(tmp_path) == read_anomaly_rows(tmp_path / "new")
@@ -256,9 +256,9 @@ def test_observations_outside_the_given_period_keep_their_format(lake):
 class Busy:
     """A lake in memory in which, before each of the first calls, somebody else files an alert."""
 
-    def __init__(self, some: list[str], waiting: list[str]) -> None:
+    def __init__(self, bodies: list[str], waiting: list[str]) -> None:
         self.inner, self.waiting = ObjectStore.memory(), waiting
-        ingest_bodies(self.inner, some, form="csv")
+        ingest_bodies(self.inner, bodies, form="csv")
 
     def __getattr__(self, name):
         if self.waiting:
@@ -268,8 +268,8 @@ class Busy:
 
 @pytest.mark.parametrize("lost", [True, False])
 def test_alerts_that_arrive_at_any_call_are_not_lost(monkeypatch, lost):
-    some = [body for body in alert_bodies() if "2021-02-10T09" in body]
-    high = next(body for body in some if '"anomalyScore": 70.0' in body)
+    bodies = [body for body in alert_bodies() if "2021-02-10T09" in body]
+    high = next(body for body in bodies if '"anomalyScore": 70.0' in body)
     updates = [high.replace('"anomalyScore": 70.0', f'"anomalyScore": {71 + n}.5') for n in range(12)]
     more = [
         alert_body(timestamp="2021-02-10T09:00Z", event=f"n{n}", score=85 + n / 2, series=[({"platform": f"p{n}"}, n)])
@@ -278,13 +278,13 @@ def test_alerts_that_arrive_at_any_call_are_not_lost(monkeypatch, lost):
     arriving = [body for pair in zip(more, updates, strict=True) for body in pair]
     job = replay_job.ReplayJob("lake", (SHOP,), SHOP, "csv")
     for number in range(len(arriving) + 1):  # the last one arrives at another call each time
-        store = Busy(some, arriving[:number])
+        store = Busy(bodies, arriving[:number])
         for key in list(store.inner.list("anomalyResults")) if lost else []:
             store.inner.delete(key)
         monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
         for day in replay.list_days(job):
             replay_day.rebuild_day(job, day)
         assert not store.waiting
-        whole = ObjectStore.memory()
-        ingest_bodies(whole, [*some, *arriving[:number]], form="csv")
-        assert read_results(store.inner) == read_results(whole)
+        expected = ObjectStore.memory()
+        ingest_bodies(expected, [*bodies, *arriving[:number]], form="csv")
+        assert read_results(store.inner) == read_results(expected)

@@ -116,9 +116,11 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 def group(leader: int) -> list[str]:
     """The processes of a group that have not ended."""
-    told = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    processes = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
     return [
-        line for line in told.splitlines() if line.split()[0] == str(leader) and not line.split()[1].startswith("Z")
+        line
+        for line in processes.splitlines()
+        if line.split()[0] == str(leader) and not line.split()[1].startswith("Z")
     ]
 
 

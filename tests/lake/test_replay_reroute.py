@@ -61,16 +61,16 @@ def test_re_route_moves_alerts_and_their_archive_to_the_metric_set_that_accepts_
 
 def test_re_route_keeps_alerts_that_belong_to_their_metric_set(tmp_path):
     lake, new = tmp_path / "lake", tmp_path / "new"
-    some = [
+    bodies = [
         body.replace("AnomalyDetector:shop", "AnomalyDetector:pager") if '"pager"' in body else body
         for body in alert_bodies()
     ]
-    fill_lake(lake, some, metric_set_yaml.parse(shop_text() + "alerts: {detectors: [pager]}\n", "shop.yaml"))
+    fill_lake(lake, bodies, metric_set_yaml.parse(shop_text() + "alerts: {detectors: [pager]}\n", "shop.yaml"))
     (lake / "metric_sets").mkdir()
     (lake / "metric_sets/shop.yaml").write_text(shop_text())
     (lake / "metric_sets/store.yaml").write_text(shop_text(name="name: store") + "alerts: {detectors: [pager]}\n")
     assert run_replay(lake, "--re-route") == 0
-    fill_lake(new, some, *metric_set_yaml.load_all(lake / "metric_sets"))
+    fill_lake(new, bodies, *metric_set_yaml.load_all(lake / "metric_sets"))
     assert read_folder(lake) == read_folder(new)
     for name in ("shop", "store"):
         assert read_archive(lake, name) == read_archive(new, name)
@@ -137,26 +137,26 @@ def test_an_interrupted_re_route_loses_nothing_and_a_repeated_one_gives_the_same
 ):
     shutil.rmtree(rerouted / "alerts")
     shutil.rmtree(rerouted / "anomalyResults")
-    some = [body for body in alert_bodies() if "2021-02-10T09" in body]
-    fill_lake(rerouted, some)
+    bodies = [body for body in alert_bodies() if "2021-02-10T09" in body]
+    fill_lake(rerouted, bodies)
     sets = metric_set_yaml.load_all(rerouted / "metric_sets")
     job = replay_job.ReplayJob(
         "lake", sets, next(item for item in sets if item.name == "shop"), "parquet", reroute=True
     )
-    whole, calls = {}, 0
+    original, calls = {}, 0
     for fails_at in range(10_000):
         copy = tmp_path / f"copy{fails_at}"
         shutil.copytree(rerouted, copy)
         store = FailingFolderStore(copy, fails_at)
         monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
         failed = not attempt(job)
-        assert read_archive(copy) == sorted(set(some))
+        assert read_archive(copy) == sorted(set(bodies))
         if failed:
             monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, copy=copy: FolderStore(copy))
             assert attempt(job)
             calls += 1
-        whole = whole or read_folder(copy)
-        assert read_folder(copy) == whole
+        original = original or read_folder(copy)
+        assert read_folder(copy) == original
         shutil.rmtree(copy)
         if fails_at and not failed:
             break

@@ -25,9 +25,9 @@ def test_a_report_time_is_in_utc_to_the_millisecond(text):
 
 @given(st.lists(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)), min_size=2, max_size=5))
 def test_report_times_sort_as_the_times_do(some):
-    some = [one.replace(microsecond=one.microsecond // 1000 * 1000) for one in some]
-    assert [normalize_report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(
-        normalize_report_time(f"{one.isoformat()}Z") for one in some
+    some = [time.replace(microsecond=time.microsecond // 1000 * 1000) for time in some]
+    assert [normalize_report_time(f"{time.isoformat()}Z") for time in sorted(some)] == sorted(
+        normalize_report_time(f"{time.isoformat()}Z") for time in some
     )
 
 

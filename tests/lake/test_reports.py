@@ -54,10 +54,10 @@ def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duckdb_catalog.Co
 
 def shown(bodies, form="parquet") -> list[tuple]:
     """Platform, value, score, event and event rank of the rows, without what was replaced."""
-    some = tables.merge_units(
+    merged = tables.merge_units(
         tables.units_from_alert("metricValue_AnomalyScore", alerts.parse(body), SHOP) for body in bodies
     )
-    table = tables.columns_from_units("metricValue_AnomalyScore", some, SHOP, TIME)
+    table = tables.columns_from_units("metricValue_AnomalyScore", merged, SHOP, TIME)
     columns = ("platform", "viewsAnomalyMetricValue", "viewsGroupScore", "viewsEventId", "eventRank")
     return [row for row in zip(*(table[name] for name in columns), strict=True) if row[-1] >= 0]
 
@@ -110,7 +110,7 @@ def test_continuing_from_the_rows_after_any_report_gives_the_same_rows(table, so
 
 
 def valued(alert: Alert) -> bool:
-    return any(one.metric_value is not None for one in alert.impacted_metric.relevant_time_series)
+    return any(series.metric_value is not None for series in alert.impacted_metric.relevant_time_series)
 
 
 @given(st.lists(reports, min_size=1, max_size=6))
@@ -129,21 +129,23 @@ def test_the_tables_show_the_series_of_the_latest_report_with_their_last_known_v
             if cells["eventRank"] >= 0 and cells[f"{measure}EventId"] is not None:
                 found[cells["key"], measure, cells[f"{measure}EventId"]] = cells[f"{measure}AnomalyMetricValue"]
     expected = {}
-    for measure, event in {(one.impacted_metric.metric_name, one.event_id) for one in read}:
-        mine = [
-            one
-            for one in read
-            if (one.impacted_metric.metric_name, one.event_id) == (measure, event)
-            and one.impacted_metric.relevant_time_series
+    for measure, event in {(alert.impacted_metric.metric_name, alert.event_id) for alert in read}:
+        event_alerts = [
+            alert
+            for alert in read
+            if (alert.impacted_metric.metric_name, alert.event_id) == (measure, event)
+            and alert.impacted_metric.relevant_time_series
         ]
-        latest = max(((valued(one), one.reported_at or "") for one in mine), default=None)
-        for one in mine:
-            if (valued(one), one.reported_at or "") == latest:
-                for series in one.impacted_metric.relevant_time_series:
+        latest = max(
+            ((valued(report_alert), report_alert.reported_at or "") for report_alert in event_alerts), default=None
+        )
+        for report_alert in event_alerts:
+            if (valued(report_alert), report_alert.reported_at or "") == latest:
+                for series in report_alert.impacted_metric.relevant_time_series:
                     key = tables.build_series_key(get_dimension_values(series, SHOP))
                     values = [
                         (valued(other), other.reported_at or "", same.metric_value)
-                        for other in mine
+                        for other in event_alerts
                         for same in other.impacted_metric.relevant_time_series
                         if tables.build_series_key(get_dimension_values(same, SHOP)) == key
                         and same.metric_value is not None
@@ -212,8 +214,8 @@ def test_contributions_of_an_earlier_report_are_not_shown_with_a_later_report_wi
 @pytest.mark.parametrize("order", [1, -1])
 def test_two_messages_of_one_state_complete_each_other(tmp_path, order):
     """As SNS, which leaves out the money of the root causes, and EventBridge do seconds apart."""
-    told, tersely = report((PC, 1.0), at=1, shares={"platform": {"pc": 100.0}}), report((PC, 1.0), at=2)
-    connection = lake(tmp_path, [told, tersely][::order])
+    detailed, brief = report((PC, 1.0), at=1, shares={"platform": {"pc": 100.0}}), report((PC, 1.0), at=2)
+    connection = lake(tmp_path, [detailed, brief][::order])
     assert connection.sql("SELECT dimensionvalue, valuecontribution FROM anomalies_with_contributions").fetchall() == [
         ("pc", 100.0)
     ]
@@ -269,8 +271,8 @@ def test_an_event_with_a_value_is_shown_before_an_event_without_a_value_whatever
 
 def test_two_measures_of_a_series_share_one_row():
     bodies = [report((PC, 1.0), event="a"), report((PC, 2.0), event="b", measure="revenue")]
-    some = tables.merge_units(units("metricValue_AnomalyScore", body) for body in bodies)
-    assert tables.columns_from_units("metricValue_AnomalyScore", some, SHOP, TIME)["eventRank"] == [0]
+    merged = tables.merge_units(units("metricValue_AnomalyScore", body) for body in bodies)
+    assert tables.columns_from_units("metricValue_AnomalyScore", merged, SHOP, TIME)["eventRank"] == [0]
 
 
 def test_feedback_on_an_event_applies_to_the_series_of_its_latest_report():

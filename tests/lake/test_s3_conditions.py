@@ -63,9 +63,9 @@ def test_of_many_writers_that_replace_one_version_exactly_one_succeeds(bucket):
         )
         assert answers.count(200) == 1, answers
         assert set(answers) <= {200, 409, 412}
-        there = client.get_object(Bucket=name, Key=key)
-        assert there["Body"].read() == f"{number} {answers.index(200)}".encode()
-        tag = there["ETag"]
+        stored = client.get_object(Bucket=name, Key=key)
+        assert stored["Body"].read() == f"{number} {answers.index(200)}".encode()
+        tag = stored["ETag"]
 
 
 def test_s3_returns_the_responses_that_the_store_expects(bucket, s3_lake):
@@ -84,14 +84,14 @@ def test_s3_returns_the_responses_that_the_store_expects(bucket, s3_lake):
 def test_a_list_is_complete_and_sorted_over_several_pages_and_unusual_names(s3_lake):
     store = open_store(s3_lake)
     names = [f"list/{number:04}" for number in range(1005)]
-    odd = ["list/date=2026-01-01/T1100Z.csv", "list/a b+c", "list/ü", "list/a/b", "list/a-b", "list/a.b"]
+    unusual_keys = ["list/date=2026-01-01/T1100Z.csv", "list/a b+c", "list/ü", "list/a/b", "list/a-b", "list/a.b"]
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda key: store.put(key, b""), [*names, *odd]))
-    assert list(store.list("list")) == sorted([*names, *odd])
+        list(pool.map(lambda key: store.put(key, b""), [*names, *unusual_keys]))
+    assert list(store.list("list")) == sorted([*names, *unusual_keys])
     assert list(store.list("lis")) == []
     assert list(store.list("list/a")) == ["list/a/b"]
-    for key in odd:
+    for key in unusual_keys:
         assert store.get(key).data == b""
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(store.delete, [*names, *odd]))
+        list(pool.map(store.delete, [*names, *unusual_keys]))
     assert list(store.list("list")) == []

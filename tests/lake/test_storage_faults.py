@@ -37,11 +37,11 @@ SHORT_RETRY_POLICY = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total
 @pytest.fixture
 def proxy(s3_lake, sets_folder: Path, monkeypatch) -> Iterator[Proxy]:
     """A proxy before the lake, through which the function works and the test does not (`open_store` before `begin`)."""
-    with s3_proxy.before(os.environ["AWS_ENDPOINT_URL_S3"]) as made:
+    with s3_proxy.before(os.environ["AWS_ENDPOINT_URL_S3"]) as proxy:
         monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
         monkeypatch.setenv("ANOMALAKE_FORMAT", FORM)
         monkeypatch.setattr(function, "BATCH_RETRY_POLICY", SHORT_RETRY_POLICY)
-        yield made
+        yield proxy
         settings.reset()
 
 
@@ -123,8 +123,8 @@ def test_unavailable_keys_fail_only_their_messages_until_they_are_sent_again(
 ):
     lake = Lake(s3_lake, proxy, monkeypatch)
     proxy.begin(lambda _, request: fault if down in request.path else None)
-    left = handed_back(messages(BATCH))
-    assert tuple(message.id for message in left) == named
+    returned = handed_back(messages(BATCH))
+    assert tuple(message.id for message in returned) == named
     if down == "alerts/":
         tables = {key: data for key, data in clean(FORM, KNOWN).items() if key.startswith("anomalyResults/")}
         assert {key: lake.store.get(key).data for key in lake.store.list("anomalyResults")} == tables, (
@@ -134,7 +134,7 @@ def test_unavailable_keys_fail_only_their_messages_until_they_are_sent_again(
     assert max(tries.values()) <= SHORT_RETRY_POLICY.max_attempts
     assert fault != "503 SlowDown" or min(tries.values()) == SHORT_RETRY_POLICY.max_attempts  # it did try again
     proxy.begin(s3_proxy.nothing)
-    assert handed_back(left) == []
+    assert handed_back(returned) == []
     assert settled(objects(lake.store)) == settled(clean(FORM, KNOWN, BATCH))
 
 
@@ -190,18 +190,18 @@ def test_with_a_slow_store_messages_that_exceed_the_deadline_are_returned_in_tim
 ):
     lake = Lake(s3_lake, proxy, monkeypatch)
     proxy.delay, short_time.end = 0.12, time.monotonic() + 3
-    some = messages(MANY)
-    left = handed_back(some, short_time)
+    sent = messages(MANY)
+    returned = handed_back(sent, short_time)
     assert short_time.get_remaining_time_in_millis() > 0
-    assert 0 < len(left) < len(some)
+    assert 0 < len(returned) < len(sent)
     found, expected = objects(lake.store), clean(FORM, KNOWN, MANY)
-    for message in some:
-        if message not in left:
+    for message in sent:
+        if message not in returned:
             keys = [key for key in expected if f"T{message.body.split('2021-02-17T')[1][:2]}00Z" in key]
             assert len(keys) == 3
             assert all(found[key] == expected[key] for key in keys), message.id
     proxy.delay = 0
-    assert handed_back(left) == []
+    assert handed_back(returned) == []
     assert settled(objects(lake.store)) == settled(expected)
 
 

@@ -134,13 +134,13 @@ def test_an_update_makes_no_unnecessary_requests(s3_endpoint, monkeypatch):
             update_object(one, "key", lambda current: (current or b"") + b"+", probably_exists=probably_exists)
         return [request["method"] for request in s3_server.requests(s3_endpoint)]
 
-    mine, another = (open_store("s3://counted") for _ in range(2))
-    assert asked((mine, False)) == ["PUT"]
-    assert asked((mine, False), (mine, False)) == ["PUT", "PUT"]
-    assert asked((another, False)) == ["PUT", "GET", "PUT"]
+    first, second = (open_store("s3://counted") for _ in range(2))
+    assert asked((first, False)) == ["PUT"]
+    assert asked((first, False), (first, False)) == ["PUT", "PUT"]
+    assert asked((second, False)) == ["PUT", "GET", "PUT"]
     assert asked((open_store("s3://counted"), True)) == ["GET", "PUT"]
-    assert asked((mine, False)) == ["PUT", "GET", "PUT"]
-    assert mine.get("key").data == b"++++++"
+    assert asked((first, False)) == ["PUT", "GET", "PUT"]
+    assert first.get("key").data == b"++++++"
 
 
 def test_put_replaces_an_object_and_list_sorts_the_keys_of_a_folder(store):

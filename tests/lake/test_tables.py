@@ -119,8 +119,8 @@ def test_keys_name_set_version_date_and_time_in_utc():
 
 
 def test_every_object_has_every_column_in_the_same_order():
-    some = contents([[alert_body("views")], [alert_body("revenue", timestamp="2021-02-17T12:00Z")]], "csv")
-    headers = {data.split(b"\n")[0] for key, data in some.items() if "metricValue" in key}
+    stored = contents([[alert_body("views")], [alert_body("revenue", timestamp="2021-02-17T12:00Z")]], "csv")
+    headers = {data.split(b"\n")[0] for key, data in stored.items() if "metricValue" in key}
     assert len(headers) == 1
     assert headers.pop().decode().split(",")[:5] == [
         "key",
@@ -193,9 +193,9 @@ def test_the_archive_stores_each_body_as_received_and_the_quarantine_each_invali
     assert archived.startswith("alerts/shop/v1/date=2021-02-17/")
     lines = store.get(archived).data.decode().splitlines()
     assert {json.loads(line)["body"] for line in lines} == {pretty, alert_body(event="other")}
-    kept = [json.loads(store.get(key).data) for key in store.list("quarantine")]
-    assert {item["body"] for item in kept} == {broken, surrogate}
-    assert all(item["reason"] for item in kept)
+    quarantined = [json.loads(store.get(key).data) for key in store.list("quarantine")]
+    assert {item["body"] for item in quarantined} == {broken, surrogate}
+    assert all(item["reason"] for item in quarantined)
 
 
 def test_layout_names_a_whole_day_by_its_date(shop):

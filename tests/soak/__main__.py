@@ -40,14 +40,14 @@ class Queue:
 
     def batch(self) -> list[Message]:
         """Up to ten messages; nobody else gets them until they are returned."""
-        taken = self._rng.sample(self._waiting, min(len(self._waiting), self._rng.randint(1, 10)))
-        self._waiting = [message for message in self._waiting if message not in taken]
-        return taken
+        sample = self._rng.sample(self._waiting, min(len(self._waiting), self._rng.randint(1, 10)))
+        self._waiting = [message for message in self._waiting if message not in sample]
+        return sample
 
-    def done(self, taken: list[Message], answer: worker.Answer | None) -> None:
+    def done(self, sent: list[Message], answer: worker.Answer | None) -> None:
         """What was not acknowledged waits again, and now and then what was."""
         self._waiting += [
-            message for message in taken if answer is None or message.id in answer.failed or self._rng.random() < 0.05
+            message for message in sent if answer is None or message.id in answer.failed or self._rng.random() < 0.05
         ]
 
 
@@ -115,23 +115,23 @@ def run_round(
                 batches := [batch for _ in range(rng.randint(1, 3)) if (batch := queue.batch())]
             ):
                 killed_at = time.monotonic() + (rng.uniform(0, 0.5) if rng.random() < 0.15 else LONGEST)
-                taken = [message for batch in batches for message in batch]
-                working.append((worker.start(batches, environment, fate(rng, kind)), taken, killed_at))
+                sent = [message for batch in batches for message in batch]
+                working.append((worker.start(batches, environment, fate(rng, kind)), sent, killed_at))
                 did["batches"] += len(batches)
             if not working:
                 break
             time.sleep(0.01)
             for entry in list(working):
-                one, taken, killed_at = entry
+                process, sent, killed_at = entry
                 if time.monotonic() > killed_at:
-                    one.process.kill()
-                elif not one.answers.poll(0):
+                    process.process.kill()
+                elif not process.answers.poll(0):
                     continue
                 working.remove(entry)
-                answer = worker.finish(one)
+                answer = worker.finish(process)
                 did["killed"] += answer is None
                 did["messages handed back"] += 0 if answer is None else len(answer.failed)
-                queue.done(taken, answer)
+                queue.done(sent, answer)
             if time.monotonic() - began > LONGEST:
                 raise AssertionError(f"the queue was not empty after {LONGEST} s")
         found, bodies_found = traffic.settled(traffic.objects(open_store(lake)))
@@ -154,9 +154,10 @@ def main() -> int:
             kind, form = ("folder", "s3")[number % 2], (("parquet", "csv")[number // 2 % 2])
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 did, differing = run_round(random.Random(f"{arguments.seed} {number}"), kind, form, endpoint, folder)
-            said = ", ".join(f"{count} {name}" for name, count in did.items())
+            summary = ", ".join(f"{count} {name}" for name, count in did.items())
             print(
-                f"round {number + 1}: {kind}, {form}, {said}: {'NOT as it must be' if differing else 'as it must be'}",
+                f"round {number + 1}: {kind}, {form}, {summary}: "
+                f"{'NOT as it must be' if differing else 'as it must be'}",
                 flush=True,
             )
             if differing:

@@ -116,23 +116,29 @@ def test_lost_tasks_run_again_and_a_killed_job_starts_again(lake, tmp_path, want
 
 def workers(process: "subprocess.Popen[bytes]") -> list[int]:
     """Return Spark's Python workers, once one of them works; the first such process starts the others."""
-    found = {number: one for number, one in spark_job.job_processes(process).items() if "pyspark.daemon" in one.command}
-    return sorted(found)[1:] if any(one.seconds > 1 for one in found.values()) else []
+    found = {
+        number: job_process
+        for number, job_process in spark_job.job_processes(process).items()
+        if "pyspark.daemon" in job_process.command
+    }
+    return sorted(found)[1:] if any(job_process.seconds > 1 for job_process in found.values()) else []
 
 
 def test_a_job_in_s3_and_csv_needs_only_the_permissions_of_its_role(s3_lake, s3_endpoint, tmp_path):
     folder, store = FolderStore(tmp_path / "wanted"), open_store(s3_lake)
-    for one in (folder, store):
-        write_live_data(one, days=17)
+    for each_store in (folder, store):
+        write_live_data(each_store, days=17)
     expected = run_in_one_process(folder, form="csv")
     s3_server.requests(s3_endpoint)
     run(s3_lake, tmp_path, form="csv")
     prefix = f"/{s3_lake.removeprefix('s3://')}/"
-    asked = {(one["method"], one["path"].removeprefix(prefix)) for one in s3_server.requests(s3_endpoint)}
+    requests = {
+        (request["method"], request["path"].removeprefix(prefix)) for request in s3_server.requests(s3_endpoint)
+    }
     assert_same_objects(read_outputs(store), expected)
-    refused = {call for call in asked if not allowed(*call)}
+    refused = {call for call in requests if not allowed(*call)}
     assert not refused
-    assert len(asked) > 400
+    assert len(requests) > 400
     assert not allowed("PUT", "shop/live/20210301/0000/data.csv")
 
 
@@ -140,13 +146,15 @@ def test_a_job_in_s3_and_csv_needs_only_the_permissions_of_its_role(s3_lake, s3_
 def permissions() -> list[tuple[str, str]]:
     """Actions, and patterns of the bucket's objects, that the role of the shop's job has."""
     with tempfile.TemporaryDirectory() as folder:
-        made = expand(project(Path(folder), [SHOP]))
-    (document,) = [policy["PolicyDocument"] for policy in made["Catalog/SetShop/BackfillRole"].properties["Policies"]]
+        resources = expand(project(Path(folder), [SHOP]))
+    (document,) = [
+        policy["PolicyDocument"] for policy in resources["Catalog/SetShop/BackfillRole"].properties["Policies"]
+    ]
     return [
         (action, arn.partition(":::")[2].partition("/")[2])
-        for one in document["Statement"]
-        for action in one["Action"]
-        for arn in one["Resource"]
+        for statement in document["Statement"]
+        for action in statement["Action"]
+        for arn in statement["Resource"]
     ]
 
 

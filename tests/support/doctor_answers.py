@@ -25,11 +25,13 @@ def catalog(**changed: Any) -> Callable[..., Any]:
     stack = Stack("", "", {}, {"DataBucket": BUCKET})
     context = Context(Aws({}), doctor.Settings("anomalake", REGION, "", (SHOP,)), stack=stack)
     databases = {
-        name: {table: (whole.columns, f"s3://{BUCKET}/{whole.folder}/") for table, whole in there.items()}
+        name: {
+            table: (table_data.columns, f"s3://{BUCKET}/{table_data.folder}/") for table, table_data in there.items()
+        }
         for name, there in declared_catalog(context).items()
     }
     databases["anomalake_shop_crawled"] = {
-        f"crawled_{name}": one for name, one in databases["anomalake_shop"].items() if "anomal" in name
+        f"crawled_{name}": table for name, table in databases["anomalake_shop"].items() if "anomal" in name
     }
     databases = {**databases, **changed}
 
@@ -100,10 +102,15 @@ def simulated(*denied: str, **more: Any) -> Callable[..., Any]:
 
 def stack(status: str = "UPDATE_COMPLETE", *, quicksight: bool = True, **parameters: str) -> Answers:
     outputs = {"DataBucket": BUCKET, "WorkGroup": "anomalake", **({"QuickSightRoleArn": ROLE} if quicksight else {})}
-    given = {"Prefix": "anomalake", "Format": "parquet", "QuickSightOwner": ANA if quicksight else "", **parameters}
+    stack_parameters = {
+        "Prefix": "anomalake",
+        "Format": "parquet",
+        "QuickSightOwner": ANA if quicksight else "",
+        **parameters,
+    }
     one = {
         "StackId": STACK_ID, "StackName": "anomalake", "StackStatus": status, "CreationTime": NOW,
-        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in stack_parameters.items()],
         "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
     }  # fmt: skip
     return {"Stacks": [one]}
@@ -167,7 +174,9 @@ def ingestion(status: str, day: int = 1, **more: Any) -> Answers:
 
 
 def lake_settings(*principals: str) -> Answers:
-    grants = [{"Principal": {"DataLakePrincipalIdentifier": one}, "Permissions": ["ALL"]} for one in principals]
+    grants = [
+        {"Principal": {"DataLakePrincipalIdentifier": principal}, "Permissions": ["ALL"]} for principal in principals
+    ]
     return {"DataLakeSettings": {"CreateDatabaseDefaultPermissions": grants, "CreateTableDefaultPermissions": grants}}
 
 

@@ -49,8 +49,8 @@ class Reached:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Select the tests that use `s3_lake`, by name or as a parameter `s3`."""
-        items[:] = [one for one in items if "s3_lake" in one.fixturenames or "s3" in _parameters(one)]  # type: ignore[attr-defined]
-        self.chosen = {one.nodeid for one in items}
+        items[:] = [item for item in items if "s3_lake" in item.fixturenames or "s3" in _parameters(item)]  # type: ignore[attr-defined]
+        self.chosen = {item.nodeid for item in items}
 
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
         """Record a test that gets a lake."""
@@ -67,15 +67,15 @@ class Reached:
         missing = [
             f"tests/{name}: has no test of a lake in S3"
             for name in FILES
-            if not any(f"{name}::" in one for one in self.chosen)
+            if not any(f"{name}::" in test_id for test_id in self.chosen)
         ]
-        silent = [f"{one}: did not reach the server" for one in sorted(self.chosen - self.reached)]
-        return missing + silent + [f"{one}: was skipped" for one in sorted(self.skipped)]
+        silent = [f"{test_id}: did not reach the server" for test_id in sorted(self.chosen - self.reached)]
+        return missing + silent + [f"{test_id}: was skipped" for test_id in sorted(self.skipped)]
 
 
 def _parameters(item: pytest.Item) -> set[object]:
     call = getattr(item, "callspec", None)
-    return {one for one in call.params.values() if isinstance(one, str)} if call else set()
+    return {value for value in call.params.values() if isinstance(value, str)} if call else set()
 
 
 @contextmanager
@@ -99,8 +99,8 @@ def running(server: str, folder: Path) -> Iterator[tuple[str, Path]]:
         "posix",
         str(data),
     ]
-    with (folder / "server.log").open("w") as said:
-        process = subprocess.Popen(command, env={**os.environ, **own}, stdout=said, stderr=said)
+    with (folder / "server.log").open("w") as server_log:
+        process = subprocess.Popen(command, env={**os.environ, **own}, stdout=server_log, stderr=server_log)
     try:
         _wait_until_it_answers(process, port, folder / "server.log")
         yield f"http://127.0.0.1:{port}", log
@@ -113,7 +113,7 @@ def running(server: str, folder: Path) -> Iterator[tuple[str, Path]]:
             process.wait()
 
 
-def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, said: Path) -> None:
+def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     began = time.monotonic()
     while time.monotonic() - began < START_SECONDS and process.poll() is None:
         try:
@@ -121,7 +121,7 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, said: 
             return
         except OSError:
             time.sleep(0.05)
-    raise SystemExit(f"versitygw does not answer on port {port}:\n{said.read_text('utf-8', 'replace')[-2000:]}")
+    raise SystemExit(f"versitygw does not answer on port {port}:\n{log.read_text('utf-8', 'replace')[-2000:]}")
 
 
 def main(server: str) -> int:

@@ -143,9 +143,9 @@ def _from_folders(app: Callable[..., Iterable[bytes]], folder: Path) -> Callable
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"} or not bucket or not (folder / bucket).is_dir():
             return app(environ, start)
         if not key:
-            asked = parse_qs(environ["QUERY_STRING"])
+            query = parse_qs(environ["QUERY_STRING"])
             body = _listed(
-                folder / bucket, asked.get("prefix", [""])[0], int(asked.get("max-keys", ["1000"])[0])
+                folder / bucket, query.get("prefix", [""])[0], int(query.get("max-keys", ["1000"])[0])
             ).encode()
             start("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
             return [body]

@@ -25,10 +25,10 @@ def write_live_data(store: Store, item: MetricSet = SHOP, days: int = 26) -> Non
     frame = shop.generate(days, start="2021-03-05").data
     day, hour = (frame.timestamp - frame.timestamp.min()).dt.days, frame.timestamp.dt.hour
     late = (frame.platform == "mobile_app") & (frame.marketplace == "jp") & (day < 9)
-    gone = (frame.platform == "pc_web") & (frame.marketplace == "us") & (day > 20)
+    ended = (frame.platform == "pc_web") & (frame.marketplace == "us") & (day > 20)
     gap = (day == 22) & hour.between(9, 13)
     thin = (day == 24) & hour.between(9, 11) & (frame.platform != "pc_web")
-    frame = frame[~(late | gone | gap | thin)].astype({"revenue": float})
+    frame = frame[~(late | ended | gap | thin)].astype({"revenue": float})
     frame.loc[frame.index % 97 == 0, "revenue"] = np.nan
     local_pipeline.write_live_data(frame, item, store)
     for wall, rows in frame[frame.index % 11 == 0].groupby("timestamp"):

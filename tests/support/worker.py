@@ -59,11 +59,11 @@ class Worker(NamedTuple):
 
 def start(batches: Sequence[Sequence[Message]], environment: dict[str, str], plan: Plan = NOTHING) -> Worker:
     """Start a process that gives the batches to the function, one after the other."""
-    here, there = _processes.Pipe(duplex=False)
-    process = _processes.Process(target=_work, args=(batches, environment, plan, there), daemon=True)
+    receiver, sender = _processes.Pipe(duplex=False)
+    process = _processes.Process(target=_work, args=(batches, environment, plan, sender), daemon=True)
     process.start()
-    there.close()
-    return Worker(process, here)
+    sender.close()
+    return Worker(process, receiver)
 
 
 def finish(worker: Worker, seconds: float = 120) -> Answer | None:
