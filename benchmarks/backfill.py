@@ -28,7 +28,7 @@ measures: [{name: amount, aggregation: SUM}]
 source: {path: "big/{{yyyyMMdd}}/{{HHmm}}", format: csv, columns: [region, product, timestamp, amount]}
 """
 BEGIN = datetime(2024, 1, 1)
-ANOMALY_PROBABILITY = 2e-5  # of a value: a third or three times the expected one
+ANOMALY_PROBABILITY = 2e-5  # factors of a value: an anomaly is a third or three times the expected value
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def limits(_: Path) -> None:
             values = np.round(
                 usual * (1 + 0.3 * np.cos(wall.hour / 24 * 2 * np.pi)) * rng.normal(1, 0.05, usual.shape), 2
             )
-            if hour < WARM_UP:  # the detector learns; nothing is written
+            if hour < WARM_UP:  # the detector learns, and nothing is written
                 known = zip((tuple(head.split(",")) for head in heads), map(tuple, values.tolist()), strict=True)
                 detector._score_values(
                     live_data.IntervalData(wall, dict(known), series, ()), wall.toordinal(), wall.hour, []

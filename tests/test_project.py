@@ -1,4 +1,4 @@
-"""The project's own files: lock files that pip verifies, and environments that hold only what their target needs."""
+"""The files of the project: lock files that pip verifies, and environments with only what their target needs."""
 
 from pathlib import Path
 

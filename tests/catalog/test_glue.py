@@ -1,4 +1,4 @@
-"""The catalog's template: what Athena will find declared is what the views and the lake say."""
+"""The template of the catalog: its tables and views match the lake and the SQL."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ def inputs(kind: str) -> list[dict]:
 
 
 def branches(node):
-    """Both sides of a choice by format: (csv, parquet)."""
+    """Return both values of a choice by format: (csv, parquet)."""
     return node["Fn::If"][1:] if isinstance(node, dict) and "Fn::If" in node else (node, node)
 
 

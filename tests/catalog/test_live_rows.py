@@ -128,7 +128,7 @@ def test_live_data_is_found_in_any_folder_pattern_and_time_zone_and_other_files_
             store.put(f"{stray}/stray.csv", data)
     for stray in {
         live_data.interval_folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")
-    }:  # no date, and none of this width
+    }:  # no date, and no row of this width
         store.put(f"{stray}/a.csv", b"no data")
     assert list(live_data.list_files_by_interval(store, item)) == walls
     connection = duckdb_catalog.connect(tmp_path, [item])

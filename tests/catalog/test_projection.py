@@ -202,7 +202,7 @@ def test_the_samconfig_of_the_project_deploys_the_default_start():
 
 
 def test_duckdb_and_athena_read_the_same_live_data(tmp_path: Path):
-    """Of the same keys, the doctor's intervals are those of the back-test."""
+    """For the same keys, the doctor returns the intervals of the backtest."""
     keys = [
         *keys_of(SHOP, datetime(2021, 1, 1), datetime(2021, 1, 1, 5)),
         "shop/live/20210102/0000",

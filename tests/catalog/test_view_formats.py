@@ -36,7 +36,7 @@ real = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False), st
 
 @st.composite
 def wild_alerts(draw):
-    """An alert of `shop` or `other`, with any text and number where one may stand."""
+    """An alert of `shop` or `other`, with any text and number in every place that accepts one."""
     name, shares = draw(st.sampled_from(["shop", "other"])), st.dictionaries(places, st.floats(-1e9, 1e9), max_size=3)
     series = draw(
         st.lists(
@@ -71,7 +71,9 @@ seen = st.lists(st.tuples(places, places, real, real), min_size=1, max_size=3)
 
 
 def rows_of_every_view(connection, sets) -> dict[str, tuple]:
-    """Each view's columns with their types, and its rows; numbers to nine digits, since a sum depends on the order."""
+    """Return the columns with their types and the rows of each view. Numbers have nine digits, because a sum depends on
+    the order.
+    """
     names = [
         f"{view.database}.{view.name}"
         for views in (

@@ -23,9 +23,9 @@ PLATFORMS = ["pc", "app", None]
 
 
 def frames() -> tuple[pd.DataFrame, list[dict]]:
-    """Return live rows (several for a series, none for some), and alerts.
+    """Return live rows (several for some series, none for others), and alerts.
 
-    Some series of the alerts lack dimensions, expected values or live data.
+    Some series of the alerts have no dimensions, expected values or live data.
     """
     rng = np.random.default_rng(5)
     live, alerts = [], []
@@ -72,7 +72,9 @@ def frames() -> tuple[pd.DataFrame, list[dict]]:
             )
         )
         for place, series in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
-            if number % 3 and (place or number % 2):  # some sources give no expected value, or not for each series
+            if number % 3 and (
+                place or number % 2
+            ):  # some sources give no expected value, or give it for some series only
                 series["expectedValue"] = series["metricValue"] * 2
         alerts.append(body)
     return pd.DataFrame(live, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), alerts
@@ -80,7 +82,7 @@ def frames() -> tuple[pd.DataFrame, list[dict]]:
 
 @pytest.fixture(scope="module", params=FORMATS)
 def lake(request, tmp_path_factory):
-    """The lake of `frames` in one format: a connection, and the database's name."""
+    """Write the lake of `frames` in one format. Returns a connection and the name of the database."""
     root: Path = tmp_path_factory.mktemp(request.param)
     item = metric_set_yaml.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
@@ -115,7 +117,7 @@ def cells_in_pandas() -> pd.DataFrame:
 
 
 def anomalies_in_pandas() -> pd.DataFrame:
-    """One row for each series and hour: of each measure the event with the highest score (no two have the same)."""
+    """One row for each series and hour. Each measure has the event with the highest score; all scores differ."""
     return cells_in_pandas().groupby(["timestamp", "platform", "marketplace", "measure"]).tail(1)
 
 

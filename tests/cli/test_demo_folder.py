@@ -1,4 +1,4 @@
-"""The demo's folder: no file of the user is deleted, and after a stop at any moment the next demo works."""
+"""The folder of the demo: no file of the user is deleted, and the next demo works after a stop at any time."""
 
 import itertools
 import os
@@ -27,7 +27,7 @@ KEYS = (
 
 
 def fill(store: DemoFolder) -> None:
-    """What a demo does to its lake, in short: creates, writes over and deletes."""
+    """Record the file operations of a demo: files that it creates, overwrites and deletes."""
     for key in KEYS:
         store.create(key, b"one")
         store.put(key, b"two")
@@ -181,11 +181,13 @@ def test_the_module_that_make_clean_calls_names_the_file_that_prevents_removal(f
     assert done.stderr.startswith(f"{root}/mine.txt: was not written by the demo") == (form == "file")
 
 
-# --- a stop at any moment
+# --- a stop at any time
 
 
 def stop_at(step: int, root: Path, *, kill: bool) -> bool:
-    """Run a demo in a forked process that is stopped before its `step`-th operation on a file; whether it was."""
+    """Run a demo in a forked process that is stopped before its `step`-th file operation. Returns whether it was
+    stopped.
+    """
     if process := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != 0
     operations = itertools.count(1)
@@ -226,7 +228,7 @@ def test_the_next_demo_works_after_a_stop_at_any_file_operation(before, kill, tm
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_the_next_demo_works_after_a_signal_at_any_of_several_times(stop, tmp_path):
-    """The real command, stopped after a number of files that it wrote."""
+    """Run the command, and stop it after it wrote a number of files."""
     rng, root = random.Random(1), tmp_path / "demo-lake"
     command = [
         sys.executable,

@@ -20,7 +20,7 @@ CSV: dict[str, Any] = {
 
 
 def described(csv: dict[str, Any] | None = None, **replaced: Any) -> dict[str, Any]:
-    """A response as the AWS CLI printed it; each keyword replaces a field, None removes a field."""
+    """Return a response as the AWS CLI prints it. Each keyword replaces a field; None removes it."""
     s3 = {
         "RoleArn": "arn:aws:iam::111122223333:role/checkout-data",
         "TemplatedPathList": ["s3://example-checkout/orders/live/{{yyyyMMdd}}/{{HHmm}}"],
@@ -53,7 +53,7 @@ def s3(**replaced: Any) -> dict[str, Any]:
 
 
 def convert(answer: object) -> tuple[MetricSet, str]:
-    """The metric set and its notes, a line each."""
+    """Return the metric set and its notes, one line each."""
     proposed = lookout_metric_set.convert(json.dumps(answer), "described.json")
     return metric_set_yaml.parse(proposed.text, "proposed"), "\n".join(proposed.notes)
 

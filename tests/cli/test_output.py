@@ -1,4 +1,4 @@
-"""Output and messages of the command: neither a spreadsheet nor a terminal runs what data and senders put there."""
+"""Output and messages of the command: no value or text of a sender runs in a spreadsheet or a terminal."""
 
 import csv
 import io
@@ -41,7 +41,7 @@ HOSTILE = [
 
 
 def one_row(lake, values):
-    """A query that gives the values as columns, whatever they are."""
+    """Return a query that selects these values as columns."""
     return "SELECT " + ", ".join(
         f"{' || '.join(f'chr({ord(c)})' for c in value) or chr(39) * 2} AS c{n}" for n, value in enumerate(values)
     )

@@ -1,4 +1,4 @@
-"""`anomalake query`: one statement that reads the lake, and output that neither a spreadsheet nor a terminal runs."""
+"""`anomalake query`: one statement that only reads the lake, and output that is safe in spreadsheets and terminals."""
 
 import contextlib
 import gzip
@@ -223,7 +223,7 @@ def test_a_long_query_is_interrupted(lake):
         [sys.executable, "-c", script, "query", statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "ready\n"
-        while processor_seconds(process.pid) < 10:  # far more than it takes to begin the query
+        while processor_seconds(process.pid) < 10:  # far longer than the query needs to start
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
         process.send_signal(signal.SIGINT)
@@ -236,6 +236,6 @@ def test_a_long_query_is_interrupted(lake):
 
 
 def processor_seconds(pid):
-    """The processor seconds that a process used."""
+    """Return the processor seconds that a process used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""`anomalake score`: a file of series in, a score for each row out, and what the data was like."""
+"""`anomalake score`: reads a file of series, writes a score for each row, and reports problems in the data."""
 
 import re
 from pathlib import Path

@@ -22,18 +22,20 @@ from .engine import Trino
 from .lakes import Lake
 from .test_statements import differences
 
-BEFORE, AFTER = timedelta(days=2), timedelta(days=1)  # what the calculated filters take around the window
+BEFORE, AFTER = timedelta(days=2), timedelta(days=1)  # days that the calculated filters add around the window
 
 
 class Read(NamedTuple):
-    """The partitions that a plan reads of a table, as ranges of their values. A plan names each one if they are few."""
+    """The partitions of a table that a plan reads, as ranges of their values. A plan lists each partition if they are
+    few.
+    """
 
     table: str
     ranges: list[tuple[str, str]]
 
 
 def reads(trino: Trino, statement: str) -> list[Read]:
-    """Return the partitions that the statement's plan reads of each partitioned table.
+    """Return the partitions that the plan of the statement reads, by partitioned table.
 
     Raises `AssertionError` if a table is read without bounds.
     """
@@ -60,7 +62,7 @@ def reads(trino: Trino, statement: str) -> list[Read]:
 
 
 def live_text(item: MetricSet, wall: datetime) -> str:
-    """A live file with one row of the interval."""
+    """Return a live file with one row of the interval."""
     source = require_source(item)
     at = (
         f"{wall:{time_patterns.to_python_format(item.timestamp.format)}}"
@@ -75,7 +77,7 @@ def live_text(item: MetricSet, wall: datetime) -> str:
 
 
 def put_live(store: FolderStore, item: MetricSet, wall: datetime) -> None:
-    """Put such a file into the interval's folder."""
+    """Write such a file to the folder of the interval."""
     packed = ".gz" if require_source(item).compression == "gzip" else ""
     store.put(f"{interval_folder(item, wall)}/a{packed}", awkward_lake.packed(item, live_text(item, wall)))
 
@@ -146,20 +148,22 @@ def test_a_filter_on_the_date_prunes_the_folders_of_live_data(
 
 
 class Asked:
-    """DuckDB's connection, as the page asks it; it keeps what is asked."""
+    """A connection to DuckDB that records the statements of the page."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection, self.statements = connection, list[str]()
 
     def sql(self, statement: str) -> duckdb.DuckDBPyRelation:
-        """Ask, and keep the statement."""
-        if not statement.startswith(("DESCRIBE", "SELECT count(*) FROM ")):  # what it asks for itself
+        """Run the statement and record it."""
+        if not statement.startswith(("DESCRIBE", "SELECT count(*) FROM ")):  # a statement of the page itself
             self.statements.append(statement)
         return self.connection.sql(statement)
 
 
 def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datetime, list[tuple[str, str]]]]:
-    """Yield each dashboard of the stack: its id, its initial window, its queries in Athena's SQL and DuckDB's."""
+    """Yield each dashboard of the stack: its id, its initial window, and its queries in the SQL of Athena and of
+    DuckDB.
+    """
     connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     names = {
         own["DataSetId"]: own["PhysicalTableMap"]["view"]["RelationalTable"]
@@ -204,7 +208,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_shows_the_rows_of_the
             for one, _ in statements
             if name == "demoparquet" or (name == "democsv" and "anomalies_with_live" in one)
         ]
-        with ThreadPoolExecutor(2) as pool:  # most of a query is waiting for files
+        with ThreadPoolExecutor(2) as pool:  # a query mostly waits for files
             plans = list(pool.map(lambda one: reads(trino, one), selected))
             answers = list(pool.map(trino.query, [one for one, _ in statements]))
         for statement, plan in zip(selected, plans, strict=True):
@@ -221,7 +225,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_shows_the_rows_of_the
             known = connection.sql(in_duck).fetchall()
             if (
                 len(known) < preview.MAX_TABLE_ROWS
-            ):  # of more than it shows, a table shows what comes first, and which of equals does is open
+            ):  # a table shows the first rows, and the order of equal rows is undefined
                 problems += [f"{board}: {found}\n{statement}" for found in differences(answer, answer.names, known)]
             rows += len(answer.rows)
         planned, asked = planned + len(plans), asked + len(answers)
@@ -236,7 +240,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_shows_the_rows_of_the
 
 
 def folder_day(item: MetricSet, slot: str) -> str:
-    """The local date of a folder of live data."""
+    """Return the local date of a folder of live data."""
     path = require_source(item).path
     form = time_patterns.to_python_format(
         (time_patterns.parse_day_pattern(path) or time_patterns.parse_folder_pattern(path)).pattern

@@ -1,4 +1,4 @@
-"""Every statement that the stack declares is one that Athena's engine runs, and answers as DuckDB does."""
+"""Every statement that the stack declares runs on the engine of Athena and returns the same rows as in DuckDB."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ from .engine import Answer, Trino
 from .lakes import Lake
 
 LAKES = [kind + form for kind in ("empty", "demo", "awkward") for form in ("parquet", "csv")]
-CLOSE = 1e-9  # how far two sums of the same numbers may lie apart, relatively: each engine adds in an order of its own
+CLOSE = 1e-9  # relative difference allowed between two sums of the same numbers: each engine adds in its own order
 
 
 def days(lake: Lake, db: str) -> str:
@@ -36,19 +36,21 @@ def days(lake: Lake, db: str) -> str:
 
 
 def told(cell: Any) -> str:
-    """A cell by which rows are brought in order; of a number its first digits, since the last are each engine's own."""
+    """Return a key that sorts rows. For a number it has the first digits only, because the last digits differ between
+    engines.
+    """
     return f"{cell:.6g}" if isinstance(cell, float) else repr(cell)
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two cells hold the same."""
+    """Return whether two cells have the same value."""
     if isinstance(left, float) and isinstance(right, float):
         return math.isclose(left, right, rel_tol=CLOSE, abs_tol=1e-12) or (math.isnan(left) and math.isnan(right))
     return type(left) is type(right) and left == right
 
 
 def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """What the engine says otherwise than DuckDB, row by row, in whatever order each gives them; the first of it."""
+    """Return the first difference between the rows of both engines, in any order."""
     if answer.names != list(names):
         return [f"columns: {answer.names}, DuckDB: {list(names)}"]
     ours, theirs = (sorted(result, key=lambda row: [told(cell) for cell in row]) for result in (answer.rows, rows))
@@ -107,7 +109,7 @@ def test_every_saved_query_returns_the_same_rows_as_in_duckdb(
     ["America/New_York", "America/Havana", "Europe/Berlin", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe"],
 )
 def test_a_repeated_wall_time_is_its_first_instant(trino: Trino, zone: str) -> None:
-    """Around every clock change of some years, the ones that skip midnight too."""
+    """Return times around every clock change of some years, also of changes that skip midnight."""
     hours = [datetime(2021, 1, 1) + timedelta(minutes=30 * number) for number in range(3 * 365 * 48)]
     walls = [
         wall
@@ -115,7 +117,7 @@ def test_a_repeated_wall_time_is_its_first_instant(trino: Trino, zone: str) -> N
         if intervals.to_utc(wall + timedelta(days=1), zone) - intervals.to_utc(wall - timedelta(days=1), zone)
         != timedelta(2)
     ]
-    assert len(walls) >= 2 * 96  # two days of half hours around each change; Cairo has two in these years
+    assert len(walls) >= 2 * 96  # two days of half hours around each change; Cairo has two changes in these years
     values = ", ".join(f"(TIMESTAMP '{wall}')" for wall in walls)
     rows = trino.query(f"SELECT wall, {sql.wall_to_utc('wall', zone)} FROM (VALUES {values}) AS t (wall)").rows
     assert dict(rows) == {wall: intervals.to_utc(wall, zone) for wall in walls}

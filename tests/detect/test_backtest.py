@@ -1,4 +1,4 @@
-"""A back-test in parts writes, byte for byte, what a back-test in one process writes.
+"""A backtest in parts writes, byte for byte, what a backtest in one process writes.
 
 This holds for any number of parts, and if parts run again. tests/spark tests the same with Spark.
 """
@@ -24,7 +24,7 @@ from shop_history import SHOP, assert_same_objects, read_outputs, run_in_one_pro
 
 
 def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
-    """The same in parts, each of them done twice."""
+    """Run the backtest in parts. Each part runs twice."""
     job = backtest_plan.Job(root, item, (item,), "parquet")
     head, feedback = job.store.get(layout.state_key(item)), read_feedback(job.store, item).feedback
     when = timeline.build_timeline(job.store, item, timeline.utc_now())
@@ -67,7 +67,7 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
 
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], backtest.Report]:
-    """What a back-test in one process writes and reports."""
+    """Run a backtest in one process. Returns what it writes and reports."""
     store = FolderStore(tmp_path_factory.mktemp("wanted"))
     write_live_data(store)
     report = local_pipeline.run_backtest(SHOP, store, (SHOP,), "parquet")

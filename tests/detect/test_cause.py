@@ -18,7 +18,7 @@ NAMES = ("platform", "market", "kind")
 def causes_of(
     changes: dict[tuple, float], seed: int = 1, series=SERIES, noise: float = 1.0, names=NAMES
 ) -> tuple[Cause, ...]:
-    """Return the causes after the matching series are multiplied by a factor; anomalous beyond 4.3 spreads."""
+    """Return the causes after the factors are applied to the series. Series are anomalous beyond 4.3 spreads."""
     generator = np.random.default_rng(seed)
     expected = np.exp(generator.normal(5, 0.6, len(series)))
     value = expected + noise * np.sqrt(expected) * generator.normal(size=len(series))

@@ -1,4 +1,4 @@
-"""Clock changes are no anomalies: an hour that occurs twice, days of 23 and 25 hours, an hour that clocks skip."""
+"""Clock changes are not anomalies: an hour that occurs twice, days of 23 and 25 hours, an hour that clocks skip."""
 
 import itertools
 from datetime import datetime, timedelta
@@ -27,7 +27,9 @@ ZONES = {  # the zone, and the first instant (UTC) of the first occurrence of th
 
 
 def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[datetime, float] | None = None) -> None:
-    """A row every five minutes, of 100, and of 130 in two local hours: whole local days, up to two after the change."""
+    """Return a row every five minutes for whole local days, up to two days after the change: 130 in two local hours,
+    otherwise 100.
+    """
     step, midnight = timedelta(minutes=5), intervals.Clock("P1D", item.timezone)
     first, end = midnight.start(around - timedelta(days=days)), midnight.end(midnight.start(around + timedelta(days=2)))
     instants = [first + step * number for number in range((end - first) // step)]

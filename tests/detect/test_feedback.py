@@ -21,8 +21,9 @@ EARLY, LATE = START + timedelta(days=15), START + timedelta(days=16)
 
 
 def alerts(*feedback: Feedback, odd: float = 125.0) -> list[tuple[datetime, float, set[str]]]:
-    """Return the events of views as (time, score, platforms): two times at which both series are far from 100, after 15
-    days.
+    """Return the events of views as (time, score, platforms).
+
+    After 15 days, both series are far from 100 at two times.
     """
     detector, found = Detector(SHOP, feedback=feedback), []
     for hour in range(16 * 24 + 1):

@@ -1,4 +1,4 @@
-"""Filters: which anomalous series send alerts, and how mistakes in filters are reported."""
+"""Filters: which anomalous series send alerts, and how errors in filters are reported."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The clock decides which intervals are due; intervals with odd dates are reported and are not processed."""
+"""The clock decides which intervals are due. Intervals with implausible dates are reported and not processed."""
 
 from datetime import datetime, timedelta
 from pathlib import Path

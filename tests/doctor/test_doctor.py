@@ -1,4 +1,4 @@
-"""All of the doctor's checks: a healthy deployment, none, calls that AWS denies, missing credentials."""
+"""All checks of the doctor: a healthy deployment, no deployment, calls that AWS denies, missing credentials."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""The command `anomalake doctor`: its output, its status, its errors."""
+"""The command `anomalake doctor`: its output, its exit status, its errors."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from fake_aws import Aws
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """boto3 hands out the fake's clients."""
+    """Make boto3 return the clients of the fake AWS."""
     fake = Aws(dict(HEALTHY))
     monkeypatch.setattr("boto3.Session.client", lambda _, service, region_name, **__: fake(service, region_name))
     return fake

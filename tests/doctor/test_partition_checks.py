@@ -24,7 +24,7 @@ TODAY = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, micro
 
 
 class Cloud:
-    """Moto's Glue with what the stack declares, and moto's S3 with some keys. It counts the listings."""
+    """The Glue of moto with the resources of the stack, and the S3 of moto with some keys. It counts the listings."""
 
     def __init__(self, folder: Path, sets: tuple[MetricSet, ...], keys: list[str], **parameters: str) -> None:
         given: Any = {"region_name": REGION, "aws_access_key_id": "x", "aws_secret_access_key": "y"}
@@ -132,7 +132,7 @@ def test_rows_before_2000_are_reported(cloud):
 
 
 def test_the_doctor_lists_a_few_pages_however_many_objects_exist(tmp_path: Path):
-    """A list of S3 that never ends: a thousand keys a page that are nobody's, before the first folder."""
+    """A list of S3 without an end: pages of a thousand keys that belong to no metric set, before the first folder."""
     requests = []
 
     def list_objects_v2(**parameters: Any) -> dict[str, Any]:

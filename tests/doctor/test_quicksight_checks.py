@@ -67,7 +67,7 @@ def test_the_last_refresh_of_a_spice_dataset_determines_its_status(ingestions: l
 
 
 def test_a_failed_full_refresh_is_a_problem_even_if_later_incremental_refreshes_succeed():
-    """The hourly refreshes of a week fill the first page of answers, and read the last days alone."""
+    """The hourly refreshes of a week fill the first page of the response, and read only the last days."""
     failed = ingestion("FAILED", 1, RequestType="FULL_REFRESH", ErrorInfo={"Type": "QUERY_TIMEOUT", "Message": "slow"})
     pages = {
         None: {"Ingestions": [ingestion("COMPLETED", 2, RequestType="INCREMENTAL_REFRESH")] * 100, "NextToken": "more"},

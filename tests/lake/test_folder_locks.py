@@ -23,7 +23,7 @@ with FolderStore(Path(sys.argv[1]))._locked("a"):
 
 @pytest.fixture
 def stopped_holder(tmp_path: Path):
-    """A process that holds the lock of the key `a`, and is stopped."""
+    """A stopped process that holds the lock of the key `a`."""
     process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"locked\n"

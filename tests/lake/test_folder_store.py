@@ -13,7 +13,7 @@ from anomalake.lake.store import StorageError
 
 
 class Record:
-    """What a store asks of the disk, in order: (what, which path below the root)."""
+    """Record the calls of a store to the disk in order: (call, path below the root)."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.done = root, list[tuple[str, str]]()
@@ -37,7 +37,7 @@ def record(tmp_path, monkeypatch) -> Record:
 
 
 def synced_in_order(done: list[tuple[str, str]], settle: str, key: str) -> None:
-    """The file before its name, the folder after it, and each new folder's entry in the one above it."""
+    """The file is synced before its name, then its folder, and the entry of each new folder in its parent folder."""
     named = done.index((settle, key))
     assert ("fsync", ".writing/*") in done[:named]
     assert ("fsync", os.path.dirname(key) or ".") in done[named:]  # noqa: PTH120
@@ -95,7 +95,7 @@ def test_objects_that_are_synced_together_are_on_the_disk_at_the_end_of_the_bloc
         store.put("old", b"written over")
         assert [call for call in record.done if call[0] == "fsync"] == [
             ("fsync", ".writing/*")
-        ]  # of the one that is written over
+        ]  # the temporary file that replaces the object
     ended = [name for what, name in record.done if what == "fsync"]
     assert sorted(ended[1:4]) == ["new/0", "new/1", "new/2"]
     assert set(ended[4:]) == {"new", "."}

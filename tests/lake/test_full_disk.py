@@ -16,7 +16,7 @@ from anomalake.lake.store import StorageError, open_store
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """No byte can be written to a file any more, though files can be made."""
+    """Bytes can no longer be written to a file, but files can be created."""
     import resource
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Regular expressions, and similar code, take linear time on the data of users and senders."""
+"""Regular expressions, and similar code, need linear time on the data of users and senders."""
 
 import re
 import time
@@ -16,7 +16,7 @@ from anomalake.lake import encoding, layout, live_data
 from anomalake.lake.live_files import NUMBER
 from anomalake.sources import cloudwatch
 
-# Texts that make a badly written expression try each start with each end.
+# Texts for which an inefficient expression tries each start with each end.
 ATTACKS = {
     "digits": lambda n: "1" * n + "x",
     "fraction": lambda n: "1." + "1" * n + "x",
@@ -62,7 +62,7 @@ EXPRESSIONS = {
 
 
 def seconds(work, text):
-    """The shortest of three times."""
+    """Return the shortest of three times."""
     times = []
     for _ in range(3):
         began = time.process_time()

@@ -129,7 +129,7 @@ def test_valid_batches_that_fill_one_interval_need_less_than_300_mb(tmp_path, ki
 
 
 def _body(kind: str, number: int) -> str:
-    """An alert of 1 MiB: series, or contributions, that no other alert has."""
+    """Return an alert of 1 MiB with series, or contributions, that no other alert has."""
     found = json.loads(alert_body(event=f"e{number}"))
     values = [f"{number}.{place:x}" for place in range(14_000)]
     series = [{"dimensions": [{"dimensionName": "platform", "dimensionValue": value}]} for value in values]
@@ -147,15 +147,16 @@ def _body(kind: str, number: int) -> str:
 
 
 def _fill(kind: str) -> None:
-    """Six alerts, as much as Lambda takes in one call, and two more, for one interval; print the greatest resident
-    memory in MB.
+    """Ingest two calls of alerts for one interval: six alerts, the most that Lambda accepts in one call, and two more.
+
+    Print the peak resident memory in MB.
     """
     from anomalake.functions import ingest as function
 
     for numbers in (range(6), range(6, 8)):
         records = [{"eventSource": "aws:sqs", "messageId": f"m{n}", "body": _body(kind, n)} for n in numbers]
         assert function.handler({"Records": records}, None) == {"batchItemFailures": []}
-    # Not `getrusage`, which counts what the parent had before this program was loaded.
+    # Not `getrusage`: it includes the memory of the parent process before this program was loaded.
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))
     sys.stdout.write(f"\n{int(peak[1]) // 1024}\n")
 

@@ -208,7 +208,7 @@ def test_exact_after_a_change_of_time_zone_keeps_events_that_are_archived_under_
         assert read_anomaly_rows(tmp_path) == read_anomaly_rows(tmp_path / "new")
     assert capsys.readouterr().err == ""
     for key in read_folder(tmp_path, "alerts"):
-        if "date=2021-02-12" in key:  # alerts that may lie under the dates beside it
+        if "date=2021-02-12" in key:  # alerts that can be stored under a neighboring date
             (tmp_path / key).write_bytes(b"damaged\n")
     assert run_replay(tmp_path, "--exact", "--jobs", "1", "--metric-set", str(tmp_path / "shop.yaml")) == 1
     assert read_anomaly_rows(tmp_path) == read_anomaly_rows(tmp_path / "new")
@@ -254,7 +254,7 @@ def test_observations_outside_the_given_period_keep_their_format(lake):
 
 
 class Busy:
-    """A lake in memory in which, before each of the first calls, somebody else files an alert."""
+    """A lake in memory in which another process stores an alert before each of the first calls."""
 
     def __init__(self, bodies: list[str], waiting: list[str]) -> None:
         self.inner, self.waiting = ObjectStore.memory(), waiting
@@ -277,7 +277,7 @@ def test_alerts_that_arrive_at_any_call_are_not_lost(monkeypatch, lost):
     ]
     arriving = [body for pair in zip(more, updates, strict=True) for body in pair]
     job = replay_job.ReplayJob("lake", (SHOP,), SHOP, "csv")
-    for number in range(len(arriving) + 1):  # the last one arrives at another call each time
+    for number in range(len(arriving) + 1):  # in each run, the last alert arrives at another call
         store = Busy(bodies, arriving[:number])
         for key in list(store.inner.list("anomalyResults")) if lost else []:
             store.inner.delete(key)

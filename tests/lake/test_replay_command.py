@@ -54,7 +54,7 @@ def test_times_outside_the_period_of_the_alerts_are_accepted(lake):
 def test_the_format_is_that_of_the_current_version_and_not_of_an_older_version(lake):
     assert run_replay(lake, "--format", "csv") == 0
     (lake / "metric_sets/shop.yaml").write_text("version: 2\n" + shop_text())
-    assert run_replay(lake) == 0  # the first of its version takes the format of the one before
+    assert run_replay(lake) == 0  # the first object of a version has the format of the previous version
     assert read_folder(lake, "anomalyResults/anomalyGroups/shop/v2").keys() == {
         key.replace("/v1/", "/v2/") for key in read_folder(lake, "anomalyResults/anomalyGroups/shop/v1")
     }
@@ -107,7 +107,7 @@ def test_a_replay_that_is_killed_leaves_no_process_behind_and_ends_the_same_when
 
 
 def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something is so."""
+    """Wait until the condition holds."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
@@ -115,7 +115,7 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def group(leader: int) -> list[str]:
-    """The processes of a group that have not ended."""
+    """Return the running processes of a process group."""
     processes = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
     return [
         line

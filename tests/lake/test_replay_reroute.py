@@ -50,7 +50,7 @@ def test_re_route_moves_alerts_and_their_archive_to_the_metric_set_that_accepts_
     after = read_folder(rerouted)
     assert {key: data for key, data in after.items() if "/store/" in key} == expected
     for key, data in after.items():
-        if "/shop/" in key:  # what was there has no rows now
+        if "/shop/" in key:  # the previous metric set has no rows now
             table = key.split("/")[1]
             assert encoding.decode_table("parquet", tables.schema(table, SHOP), data, key)["timestamp"] == []
     assert read_folder(rerouted, "alerts/shop") == {}
@@ -164,7 +164,7 @@ def test_an_interrupted_re_route_loses_nothing_and_a_repeated_one_gives_the_same
 
 
 def attempt(job: replay_job.ReplayJob) -> bool:
-    """Rebuild the first day; whether that came to an end."""
+    """Rebuild the first day. Returns whether it finished."""
     try:
         replay_day.rebuild_day(job, replay.list_days(job)[0])
     except StorageError:

@@ -39,7 +39,7 @@ PC, APP = {"platform": "pc", "marketplace": "us"}, {"platform": "app", "marketpl
 
 
 def report(*points, at=None, score=50, shares=None, **more) -> str:
-    """A report of an event of the shop; `at` is its minute."""
+    """Return a report of an event of the shop. `at` is its minute."""
     reported = {} if at is None else {"reportedAt": f"2021-02-17T12:{at:02}:00Z"}
     return alert_body(series=list(points), score=score, contributions=shares or {}, **reported, **more)
 
@@ -53,7 +53,7 @@ def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duckdb_catalog.Co
 
 
 def shown(bodies, form="parquet") -> list[tuple]:
-    """Platform, value, score, event and event rank of the rows, without what was replaced."""
+    """Return platform, value, score, event and event rank of the rows that are shown."""
     merged = tables.merge_units(
         tables.units_from_alert("metricValue_AnomalyScore", alerts.parse(body), SHOP) for body in bodies
     )
@@ -213,7 +213,7 @@ def test_contributions_of_an_earlier_report_are_not_shown_with_a_later_report_wi
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_two_messages_of_one_state_complete_each_other(tmp_path, order):
-    """As SNS, which leaves out the money of the root causes, and EventBridge do seconds apart."""
+    """SNS, which omits the amounts of the root causes, and EventBridge report the same state seconds apart."""
     detailed, brief = report((PC, 1.0), at=1, shares={"platform": {"pc": 100.0}}), report((PC, 1.0), at=2)
     connection = lake(tmp_path, [detailed, brief][::order])
     assert connection.sql("SELECT dimensionvalue, valuecontribution FROM anomalies_with_contributions").fetchall() == [

@@ -1,4 +1,4 @@
-"""Routing: an alert belongs to the metric set with the most specific claim, and the line that a rejection suggests
+"""Routing: an alert belongs to the metric set with the most specific pattern, and the line that a rejection suggests
 works for any detector.
 """
 

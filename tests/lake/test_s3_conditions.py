@@ -17,7 +17,7 @@ WRITERS, ROUNDS = 8, 12
 
 @pytest.fixture
 def bucket(s3_lake):
-    """A client, the bucket and a prefix."""
+    """Return a client, the bucket and a prefix."""
     import boto3
 
     name, _, prefix = s3_lake.removeprefix("s3://").partition("/")

@@ -77,7 +77,7 @@ def test_every_file_with_a_test_of_a_lake_in_s3_is_named():
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("server", [True], indirect=True)
 def test_a_stopped_run_stops_its_server(server, end, tmp_path):
-    """The stand-in answers nothing, so that the run waits for its first answer."""
+    """The substitute server never responds, so the run waits for its first response."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
         [sys.executable, s3_real.__file__, server],

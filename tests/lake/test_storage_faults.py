@@ -36,7 +36,7 @@ SHORT_RETRY_POLICY = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total
 
 @pytest.fixture
 def proxy(s3_lake, sets_folder: Path, monkeypatch) -> Iterator[Proxy]:
-    """A proxy before the lake, through which the function works and the test does not (`open_store` before `begin`)."""
+    """A proxy before the lake. The function uses it, and the test does not (`open_store` before `begin`)."""
     with s3_proxy.before(os.environ["AWS_ENDPOINT_URL_S3"]) as proxy:
         monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
         monkeypatch.setenv("ANOMALAKE_FORMAT", FORM)
@@ -46,7 +46,7 @@ def proxy(s3_lake, sets_folder: Path, monkeypatch) -> Iterator[Proxy]:
 
 
 class Lake:
-    """A lake that holds `KNOWN`: the test reads it directly, the function goes through the proxy."""
+    """A lake that contains `KNOWN`. The test reads it directly; the function uses the proxy."""
 
     def __init__(self, name: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
         self.store = open_store(name)
@@ -61,7 +61,7 @@ class Lake:
 
 
 def handed_back(batch: list[Message], context: object = None) -> list[Message]:
-    """Hand the batch to the function; the messages it names."""
+    """Pass the batch to the function. Returns the messages that it reports as failed."""
     named = [item["itemIdentifier"] for item in function.handler(of_sqs(batch), context)["batchItemFailures"]]
     assert set(named) <= {message.id for message in batch}
     return [message for message in batch if message.id in named]
@@ -80,7 +80,7 @@ def test_a_fault_at_any_request_of_a_batch_loses_no_alert(fault, proxy, s3_lake,
     }
     for number, request in enumerate(requests, 1):
         if fault == "cut short" and request.method != "GET":
-            continue  # the answer to a write has no body
+            continue  # the response to a write has no body
         lake = Lake(f"{s3_lake}/{number}", proxy, monkeypatch)
         proxy.begin(lambda now, _, number=number: fault if now == number else None)
         assert handed_back(messages(BATCH)) == [], f"{fault} at request {number}, {request.key}"
@@ -94,7 +94,7 @@ def test_concurrent_writers_lose_no_alert_with_and_without_faults(fault, proxy, 
     others = list[str]()
 
     def interfere(_: int, request: Request) -> Fault | None:
-        """Somebody else's update lands before the one that is on its way, three times for each object."""
+        """Another writer's update completes before the pending one, three times for each object."""
         if request.condition == "replace" and sum(seen.key == request.key for seen in proxy.seen) <= 3:
             others.append(alert_body(timestamp=NOON, event=f"other {len(others)}", score=90 + len(others) / 10))
             assert not ingest_messages(messages(others[-1:]), lake.store, (SHOP,), FORM).failed_ids
@@ -132,7 +132,7 @@ def test_unavailable_keys_fail_only_their_messages_until_they_are_sent_again(
         )
     tries = Counter(request.key for request in proxy.seen if down in request.path)
     assert max(tries.values()) <= SHORT_RETRY_POLICY.max_attempts
-    assert fault != "503 SlowDown" or min(tries.values()) == SHORT_RETRY_POLICY.max_attempts  # it did try again
+    assert fault != "503 SlowDown" or min(tries.values()) == SHORT_RETRY_POLICY.max_attempts  # the store retried
     proxy.begin(s3_proxy.nothing)
     assert handed_back(returned) == []
     assert settled(objects(lake.store)) == settled(clean(FORM, KNOWN, BATCH))
@@ -161,7 +161,7 @@ def test_retry_delays_are_random_so_that_functions_do_not_retry_at_the_same_time
 
 
 class Context:
-    """What Lambda tells of the time that is left; it really goes by."""
+    """A Lambda context that reports the remaining time of a running clock."""
 
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
@@ -175,7 +175,7 @@ MANY = [alert_body(timestamp=f"2021-02-17T{hour:02}:00Z", event=str(hour)) for h
 
 @pytest.fixture
 def short_time(monkeypatch) -> Context:
-    """Three seconds for the function, of which it may begin something in the first 1.5."""
+    """The function has three seconds, and starts calls only in the first 1.5 seconds."""
     monkeypatch.setattr(
         function,
         "BATCH_RETRY_POLICY",
@@ -222,7 +222,7 @@ def test_a_completed_write_is_reported_as_completed_even_if_its_response_is_lost
     store = open_store(s3_lake, retry_policy=SHORT_RETRY_POLICY)
     proxy.begin(lambda number, _: fault if number == 1 else None)
     assert store.create("a", b"one")
-    assert len(proxy.seen) == 3  # the write, the same again, and a look at what is there
+    assert len(proxy.seen) == 3  # the write, its retry, and a read that verifies it
     version = store.get("a").version
     proxy.begin(lambda number, _: fault if number == 1 else None)
     assert store.replace("a", b"two", version)
@@ -237,11 +237,11 @@ def test_a_call_ends_before_its_deadline_even_if_it_must_verify_the_write(proxy,
     store = open_store(s3_lake, retry_policy=retry_policy)
 
     def plan(number: int, request: Request) -> Fault | None:
-        """The write is done and its answer lost; what looks for it is never answered."""
+        """The write completes and its response is lost. The read that verifies it gets no response."""
         return "time-out before" if request.method == "GET" else "time-out after" if number < 3 else None
 
     proxy.begin(plan)
     began = time.monotonic()
     with pytest.raises(StorageError):
         store.create("a", b"x")
-    assert time.monotonic() - began < retry_policy.max_call_seconds + 0.3  # of a machine that has other things to do
+    assert time.monotonic() - began < retry_policy.max_call_seconds + 0.3  # time for other work of the machine

@@ -193,7 +193,7 @@ def test_comparing_and_replacing_a_version_in_a_folder_is_atomic(tmp_path: Path,
         if not others:
             others.append(threading.Thread(target=lambda: replaced.append(store.replace("a", b"three", version))))
             others[0].start()
-            others[0].join(0.3)  # it waits for the lock
+            others[0].join(0.3)  # the writer waits for the lock
         rename(source, target)
 
     monkeypatch.setattr(os, "replace", rename_while_another_tries)
@@ -231,7 +231,7 @@ def test_processes_that_update_one_object_at_the_same_time_lose_nothing(kind, re
         writer.join(120)
     lines = open_it().get("shared/object").data.decode().split()
     assert len(lines) == len(set(lines)) == len(writers) * WRITES
-    for number in range(len(writers)):  # each writer's own lines stand in its order
+    for number in range(len(writers)):  # the lines of each writer are in order
         assert [line for line in lines if line.startswith(f"{number}:")] == [f"{number}:{n}" for n in range(WRITES)]
 
 

@@ -19,7 +19,7 @@ SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 FORMATS = ("parquet", "csv")
 TIME = datetime(2021, 2, 17, 11)
 
-# Few names and numbers, so that alerts disagree on cells and events all the time.
+# Few names and numbers, so that alerts often conflict in cells and events.
 texts = st.sampled_from(["us", "de", "", "=1+1", 'a,"b"', "back\\slash", "line\nbreak", "%25|é", "🦀</script>"])
 numbers = st.one_of(st.none(), st.sampled_from([-0.0, 0.0, 1.0, 2.5, -3.0, 1e300]))
 dimensions = st.dictionaries(st.sampled_from(["platform", "marketplace"]), st.one_of(st.none(), texts), max_size=2)
@@ -42,7 +42,7 @@ bodies = st.builds(
 
 
 def contents(batches: list[list[str]], form: str) -> dict[str, bytes]:
-    """The tables after the batches, object by object."""
+    """Return the tables after the batches, object by object."""
     store = ObjectStore.memory()
     for batch in batches:
         outcome = ingest_messages(

@@ -178,7 +178,7 @@ def test_get_anomalies_gives_the_same_alerts_as_the_events():
     )
     assert (first.root_cause, first.direction) == (live.root_cause, live.direction)
     assert first.impacted_metric.dimension_contribution == live.impacted_metric.dimension_contribution
-    # The answer names neither the monitor nor the payer account, which are optional dimensions of the event's series.
+    # The response contains neither the monitor nor the payer account, which are optional dimensions of the series.
     (past_series,), (live_series,) = (alert.impacted_metric.relevant_time_series for alert in (first, live))
     assert past_series.dimensions == live_series.dimensions
     assert (past_series.metric_value, past_series.expected_value) == (

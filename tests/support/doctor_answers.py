@@ -1,4 +1,4 @@
-"""Answers of AWS for the doctor's tests: a healthy deployment, and functions that build other answers."""
+"""Responses of AWS for the tests of the doctor: a healthy deployment, and functions that build other responses."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,7 +21,9 @@ SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 
 
 def catalog(**changed: Any) -> Callable[..., Any]:
-    """Glue's tables as the metric set declares them, a table a page; `changed` replaces a database's."""
+    """Return the tables in Glue as the metric set declares them, one table on each page. `changed` replaces the tables
+    of a database.
+    """
     stack = Stack("", "", {}, {"DataBucket": BUCKET})
     context = Context(Aws({}), doctor.Settings("anomalake", REGION, "", (SHOP,)), stack=stack)
     databases = {
@@ -58,7 +60,7 @@ def catalog(**changed: Any) -> Callable[..., Any]:
 
 
 def tables_of(database: str) -> dict[str, Any]:
-    """A database of `catalog`, to change."""
+    """Return a database of `catalog`, which a test changes."""
     get_tables, found, page = catalog(), {}, {}
     while True:
         answer = get_tables(DatabaseName=database, **page)
@@ -74,7 +76,9 @@ def tables_of(database: str) -> dict[str, Any]:
 
 
 def objects(**numbers: int) -> Callable[..., Any]:
-    """The bucket's listing: how many objects lie under each prefix (its first word names it)."""
+    """Return the listing of the bucket. Each keyword is the number of objects below the prefix that starts with its
+    name.
+    """
 
     def list_objects_v2(Prefix: str, MaxKeys: int, StartAfter: str = "", **_: Any) -> Any:
         number = numbers.get(Prefix.partition("/")[0], 0) if Prefix else sum(numbers.values())
@@ -85,7 +89,7 @@ def objects(**numbers: int) -> Callable[..., Any]:
 
 
 def simulated(*denied: str, **more: Any) -> Callable[..., Any]:
-    """IAM's simulation: everything is allowed but these actions."""
+    """Return the policy simulation of IAM: everything is allowed except these actions."""
 
     def simulate(ActionNames: list[str], ResourceArns: list[str], **_: Any) -> Any:
         results = [
@@ -227,12 +231,12 @@ ABSENT = "ValidationError: Stack with id anomalake does not exist"
 def examine(
     owner: str = "", sets: tuple[metric_set.MetricSet, ...] = (SHOP,), **changed: Any
 ) -> list[doctor.CheckResult]:
-    """The findings where AWS is healthy but for these answers (`glue__get_tables=...`)."""
+    """Return the findings for a healthy AWS with these other responses (`glue__get_tables=...`)."""
     answers = {**HEALTHY, **{name.replace("__", "."): answer for name, answer in changed.items()}}
     return list(doctor.run_checks(Aws(answers), doctor.Settings("anomalake", REGION, owner, sets)))
 
 
 def the(checks: list[doctor.CheckResult], name: str, status: str) -> doctor.CheckResult:
-    """The one finding of that name and status."""
+    """Return the only finding with that name and status."""
     (found,) = [check for check in checks if (check.name, check.status) == (name, status)]
     return found

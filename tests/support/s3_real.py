@@ -1,9 +1,8 @@
-"""The tests of lakes in S3 on a real server: `python tests/support/s3_real.py VERSITYGW`, by `make s3-test`
+"""Runs the tests of lakes in S3 on a real server: `python tests/support/s3_real.py VERSITYGW`, by `make s3-test`
 (docs/testing.md).
 
-Starts versitygw on a free port of loopback, with a temporary folder behind it, runs each test that takes a lake in S3
-there, and stops the server by its process id. Fails where a test is skipped, or where one of these tests did not reach
-the server.
+It starts versitygw on a free port of loopback with a temporary folder, runs each test that uses a lake in S3, and stops
+the server by its process id. It fails if a test is skipped, or if one of these tests does not call the server.
 """
 
 import os
@@ -20,7 +19,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-START_SECONDS = 30  # until the server must answer
+START_SECONDS = 30  # seconds until the server must respond
 FILES = (
     "lake/test_store.py",
     "lake/test_exactly_once.py",
@@ -126,7 +125,7 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, log: P
 
 def main(server: str) -> int:
     """Run the tests and return the exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: pytest ends, and the server is stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: pytest ends, and the server is stopped
     with (
         tempfile.TemporaryDirectory(prefix="anomalake-s3-") as folder,
         running(server, Path(folder)) as (endpoint, log),

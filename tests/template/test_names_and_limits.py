@@ -1,4 +1,4 @@
-"""The templates keep to the limits of CloudFormation and the services, and two stacks share no name."""
+"""The templates are within the limits of CloudFormation and the services, and two stacks share no name."""
 
 import base64
 import json

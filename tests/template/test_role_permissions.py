@@ -29,7 +29,7 @@ def test_no_permission_is_wider_than_the_service_requires(stack):
     ]
     assert (
         len(holders) == 2 + 1 + 1 + 1 + 3 * 3
-    )  # functions, scheduler, policy of both functions, QuickSight; crawler, live data, back-test of each set
+    )  # functions, scheduler, policy of both functions, QuickSight; crawler, live data, backtest of each metric set
     for holder in holders:
         assert not [arn for arn in holder.properties.get("ManagedPolicyArns", ()) if ":aws:policy" in arn], holder.path
         for statement in list_statements(holder):

@@ -1,4 +1,4 @@
-"""What invokes the functions, what reaches the queue, and what the alarms watch."""
+"""The triggers of the functions, the messages that reach the queue, and the metrics that the alarms watch."""
 
 import json
 from collections import Counter
