@@ -180,7 +180,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     import numpy as np
 
     from anomalake.detect.detector import Detector
-    from anomalake.detect.state import Memory
+    from anomalake.detect.state import DetectorState
     from anomalake.domain import intervals
     from anomalake.functions.detect import run_detector
     from anomalake.functions.detector_state import save_state
@@ -203,7 +203,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
             [],
         )
     store = _Counted(ObjectStore.memory())
-    save_state(store, item, Memory(detector, last_processed=wall, alerts_from=wall, silent_intervals=0), None)  # type: ignore[arg-type]
+    save_state(store, item, DetectorState(detector, last_processed=wall, alerts_from=wall, silent_intervals=0), None)  # type: ignore[arg-type]
     kept = sum(len(store.store.get(key).data) for key in store.store.list("detector"))
     del detector
     for first in (True, False):

@@ -7,50 +7,26 @@ once before they are timed.
 """
 
 import io
-import multiprocessing
-import os
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from multiprocessing.pool import Pool
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import s3_server
 from alerts import CONTRIBUTIONS_PER_ALERT, MEASURES, SERIES_PER_ALERT, build_alert
+from ingest_workers import REFERENCE, Job, Work, create_sender, get_wall_seconds, run_job, start_server, start_workers
 
-METRIC_SETS = Path(__file__).parent.parent / "src/metric_sets"
-REFERENCE = "reference"
 ROUNDS = 3
 BATCH_SIZE = 10  # alerts in an SQS batch
 # Alerts of each worker, by the number of workers. Batches have more alerts, so that they have as many timestamps.
 ALERTS_BY_WORKERS = {1: 20, 8: 10}
-START_SECONDS = 120  # until all workers must be ready
 WRITERS, SHARED_TIMESTAMPS = 8, 20  # parallel processes, and the timestamps that all of them write
 VOLUME_BATCHES, FIRST_CHECK_ALERTS = 1_000, 1_000  # batches in total; alerts before the memory is first measured
-
-
-class Job(NamedTuple):
-    """The alerts of a worker. `system` is the reference, or the table format of the ingest function."""
-
-    system: str
-    bucket: str
-    batches: list[list[str]]
-
-
-class Work(NamedTuple):
-    """The start and end of a worker (seconds of `time.monotonic`), its processor time, and the number of retried
-    messages.
-    """
-
-    started: float
-    ended: float
-    processor_seconds: float
-    retried: int
 
 
 class Scenario(NamedTuple):
@@ -97,12 +73,12 @@ def load(_: Path) -> None:
     """Measure alerts per second with one worker and with eight, at new and at known timestamps; requests and bytes
     per alert.
     """
-    with _server() as endpoint:
+    with start_server() as endpoint:
         for workers, fewest in ALERTS_BY_WORKERS.items():
             runs: dict[tuple[Scenario, bool], list[Run]] = {
                 (scenario, known): [] for scenario in SCENARIOS for known in (False, True)
             }
-            with _workers(workers) as pool:
+            with start_workers(workers) as pool:
                 for number in range(ROUNDS):
                     for scenario in SCENARIOS:
                         bucket = f"load-{workers}-{number}-{scenario.system}-{scenario.size}-{scenario.distinct}"
@@ -172,13 +148,13 @@ def contention(_: Path) -> None:
     sent twice.
     """
     expected = WRITERS * SHARED_TIMESTAMPS * SERIES_PER_ALERT, WRITERS * SHARED_TIMESTAMPS * CONTRIBUTIONS_PER_ALERT
-    with _server() as endpoint, _workers(WRITERS) as pool:
+    with start_server() as endpoint, start_workers(WRITERS) as pool:
         for times in (1, 2):
             for system in (REFERENCE, "parquet", "csv"):
                 bucket = f"contention-{times}-{system}"
                 s3_server.create_bucket(endpoint, bucket)
                 work = pool.map(
-                    _run_job,
+                    run_job,
                     [Job(system, bucket, _build_shared_alerts(worker) * times) for worker in range(WRITERS)],
                     chunksize=1,
                 )
@@ -189,7 +165,7 @@ def contention(_: Path) -> None:
                     f"{expected[0] - cells:,} of {expected[0]:,} values lost ({1 - cells / expected[0]:.0%}), "
                     f"{expected[1] - shares:,} of {expected[1]:,} contributions ({1 - shares / expected[1]:.0%}), "
                     f"{doubled:,} duplicate rows; "
-                    f"{WRITERS * SHARED_TIMESTAMPS * times / _get_wall_seconds(work):,.0f} alerts/s, "
+                    f"{WRITERS * SHARED_TIMESTAMPS * times / get_wall_seconds(work):,.0f} alerts/s, "
                     f"{sum(worker.retried for worker in work)} retried"
                 )
 
@@ -230,9 +206,9 @@ def volume(_: Path) -> None:
     """Send 10,000 alerts, one batch for each of 1,000 timestamps, through the handler in one process; report rate
     and peak memory.
     """
-    with _server() as endpoint:
+    with start_server() as endpoint:
         s3_server.create_bucket(endpoint, "volume")
-        send, began = _create_sender("parquet", "volume"), time.monotonic()
+        send, began = create_sender("parquet", "volume"), time.monotonic()
         for number in range(VOLUME_BATCHES):
             with redirect_stdout(None):
                 send(_build_ten_alerts(number, 1, known=False))
@@ -247,115 +223,19 @@ def volume(_: Path) -> None:
                 )
 
 
-@contextmanager
-def _server() -> Iterator[str]:
-    """Start the S3 server with the bucket `warm`, and direct this process and its children to it."""
-    with s3_server.running() as endpoint:
-        names = {
-            "ENDPOINT_URL_S3": endpoint,
-            "ACCESS_KEY_ID": "testing",
-            "SECRET_ACCESS_KEY": "testing",
-            "REGION": "us-east-1",
-        }
-        os.environ.update({f"AWS_{name}": value for name, value in names.items()})
-        os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
-        s3_server.create_bucket(endpoint, "warm")
-        yield endpoint
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[Pool]:
-    """Start processes, send an alert in each way, and make them start their jobs together."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(count, _initialize_worker, (context.Barrier(count),)) as pool:
-        pool.map(_warm_up, range(count), chunksize=1)
-        yield pool
-
-
-_start_barrier: Barrier
-
-
-def _initialize_worker(barrier: Barrier) -> None:
-    global _start_barrier  # noqa: PLW0603  (a pool offers no other way to pass it)
-    _start_barrier = barrier
-    sys.stdout = None  # discards the metrics of the handler
-
-
-def _warm_up(_: int) -> None:
-    _start_barrier.wait(START_SECONDS)
-    for system in (REFERENCE, "parquet", "csv"):
-        for measure in MEASURES:
-            _create_sender(system, "warm")([build_alert(0, measure)])
-
-
-def _run_job(job: Job) -> Work:
-    send = _create_sender(job.system, job.bucket)
-    _start_barrier.wait(START_SECONDS)
-    began, used = time.monotonic(), time.process_time()
-    retried = sum(send(batch) for batch in job.batches)
-    return Work(began, time.monotonic(), time.process_time() - used, retried)
-
-
-def _create_sender(system: str, bucket: str) -> Callable[[Sequence[str]], int]:
-    """Return a function that files a batch, retries until it is filed, and returns the number of retried messages."""
-    if system == REFERENCE:
-        import boto3
-
-        import reference
-
-        client = boto3.client("s3")
-
-        def send_to_reference(bodies: Sequence[str]) -> int:
-            for body in bodies:
-                reference.file(client, bucket, body)
-            return 0
-
-        return send_to_reference
-
-    from anomalake.functions import ingest, settings
-
-    os.environ |= {
-        "ANOMALAKE_LAKE": f"s3://{bucket}",
-        "ANOMALAKE_METRIC_SETS": str(METRIC_SETS),
-        "ANOMALAKE_FORMAT": system,
-    }
-    settings.reset()
-    settings.load_settings(ingest.BATCH_RETRY_POLICY)
-
-    def send_to_function(bodies: Sequence[str]) -> int:
-        records = [
-            {"eventSource": "aws:sqs", "messageId": str(number), "body": body} for number, body in enumerate(bodies)
-        ]
-        retried = 0
-        while True:
-            failed = {
-                item["itemIdentifier"] for item in ingest.handler({"Records": records}, None)["batchItemFailures"]
-            }
-            if not failed:
-                return retried
-            records = [record for record in records if record["messageId"] in failed]
-            retried += len(records)
-
-    return send_to_function
-
-
-def _get_wall_seconds(work: Sequence[Work]) -> float:
-    return max(worker.ended for worker in work) - min(worker.started for worker in work)
-
-
 def _measure_run(pool: Pool, endpoint: str, jobs: Sequence[Job]) -> Run:
     s3_server.requests(endpoint)
     before = s3_server.seconds(endpoint)
-    work: list[Work] = pool.map(_run_job, jobs, chunksize=1)
+    work: list[Work] = pool.map(run_job, jobs, chunksize=1)
     server = s3_server.seconds(endpoint) - before
-    seen: list[dict[str, Any]] = s3_server.requests(endpoint)
-    count, wall = sum(len(batch) for job in jobs for batch in job.batches), _get_wall_seconds(work)
+    requests: list[dict[str, Any]] = s3_server.requests(endpoint)
+    count, wall = sum(len(batch) for job in jobs for batch in job.batches), get_wall_seconds(work)
     return Run(
         rate=count / wall,
         client=1000 * sum(worker.processor_seconds for worker in work) / count,
         server=1000 * server / count,
         busy=server / wall,
-        requests=len(seen) / count,
-        received=sum(one["received"] for one in seen) / count,
-        sent=sum(one["sent"] for one in seen) / count,
+        requests=len(requests) / count,
+        received=sum(request["received"] for request in requests) / count,
+        sent=sum(request["sent"] for request in requests) / count,
     )

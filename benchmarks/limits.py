@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from anomalake.detect.detector import Detector
-from anomalake.detect.state import Memory
+from anomalake.detect.state import DetectorState
 from anomalake.domain import metric_set_yaml
 from anomalake.functions.detector_state import save_state
 from anomalake.lake import encoding, live_data, tables
@@ -73,7 +73,8 @@ def limits(_: Path) -> None:
             )
         store = ObjectStore.memory()
         began = time.perf_counter()
-        save_state(store, item, Memory(detector, last_processed=wall, alerts_from=wall, silent_intervals=0), None)
+        detector_state = DetectorState(detector, last_processed=wall, alerts_from=wall, silent_intervals=0)
+        save_state(store, item, detector_state, None)
         kept, packed = time.perf_counter() - began, sum(len(store.get(key).data) for key in store.list("detector"))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
         told = ", ".join(f"{name} {statistics.median(some):.2f} s" for name, some in seconds.items())

@@ -21,7 +21,7 @@ from anomalake.cli.reports import print_backtest_report, warn_of_unprojected_dat
 from anomalake.detect import backtest, backtest_parts, backtest_plan
 from anomalake.detect.backtest import Report
 from anomalake.detect.backtest_plan import Job
-from anomalake.detect.state import Memory
+from anomalake.detect.state import DetectorState
 from anomalake.detect.timeline import build_timeline, utc_now
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
@@ -145,8 +145,8 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
     detector = backtest_parts.assemble_detector(plan, ongoing, models.collect())
     if detector.series:
         last = next(reversed(timeline.files))
-        memory = Memory(detector, last_processed=last, alerts_from=last, silent_intervals=0)
-        save_state(job.store, job.metric_set, memory, head)
+        state = DetectorState(detector, last_processed=last, alerts_from=last, silent_intervals=0)
+        save_state(job.store, job.metric_set, state, head)
         delete_unused_shards(job.store, job.metric_set)
     alerts, failed = (sum(counts) for counts in zip(*sent, strict=True))
     quarantined = backtest.count_quarantined(job.store) - quarantined

@@ -204,7 +204,7 @@ def write_state(bucket: Any, item: metric_set.MetricSet) -> None:
     last = last_hour()
     before, detector = last - timedelta(hours=9 * 24), Detector(item)
     detector.score(IntervalData(before, {("app", "us"): (1_000.0, 5.0)}, 1, ()))
-    head, shards = state.dump(state.Memory(detector, before, last, 0))
+    head, shards = state.dump(state.DetectorState(detector, before, last, 0))
     bucket.put_object(Key=layout.state_key(item), Body=head)
     for name, data in shards.items():
         bucket.put_object(Key=layout.shard_key(item, name), Body=data)

@@ -53,7 +53,7 @@ def observed(store: Store, form: layout.Format) -> int:
 
 def fill(lake: str, form: layout.Format = "parquet", days: int = 17) -> list[str]:
     printed: list[str] = []
-    run.fill_bucket(lake, form=form, days=days, now=NOW, print_line=printed.append)
+    run.fill_bucket(lake, table_format=form, days=days, now=NOW, print_line=printed.append)
     return printed
 
 

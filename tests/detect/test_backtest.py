@@ -12,7 +12,7 @@ from anomalake.cli import local_pipeline
 from anomalake.cli.give_feedback import save_feedback
 from anomalake.detect import backtest, backtest_parts, backtest_plan, detector, timeline
 from anomalake.detect.feedback import Feedback
-from anomalake.detect.state import Memory
+from anomalake.detect.state import DetectorState
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
@@ -54,7 +54,8 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     )
     last = next(reversed(when.files))
     if detector.series:
-        save_state(job.store, item, Memory(detector, last_processed=last, alerts_from=last, silent_intervals=0), head)
+        learned = DetectorState(detector, last_processed=last, alerts_from=last, silent_intervals=0)
+        save_state(job.store, item, learned, head)
     return backtest.build_report(
         when,
         [some for one in read for some in one.summaries],

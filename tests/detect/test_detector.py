@@ -50,7 +50,7 @@ def groups(
             alert.anomaly_group_id for alert in detector.score(IntervalData(start, values, len(values), ())).alerts
         ]
         if kept and odd:
-            head, shards = state.dump(state.Memory(detector, start, start, 0))
+            head, shards = state.dump(state.DetectorState(detector, start, start, 0))
             detector = state.load(head, shards.get, item, "state.json").detector
     return found
 

@@ -23,19 +23,19 @@ from detect_runs import HOUR, NOW, SHOP, list_hours, read_objects, run, write_li
 from examples import shop_text
 
 
-def save_and_load(memory: state.Memory, item: metric_set.MetricSet = SHOP) -> state.Memory:
+def save_and_load(memory: state.DetectorState, item: metric_set.MetricSet = SHOP) -> state.DetectorState:
     """Save the state and load it again."""
     head, shards = state.dump(memory)
     return state.load(head, shards.get, item, "detector/x")
 
 
 @cache
-def create_memory() -> state.Memory:
+def create_memory() -> state.DetectorState:
     """The state of a detector with twelve series."""
     detector = detector_module.Detector(metric_set_yaml.parse(shop_text(), "shop.yaml"))
     for wall in list_hours(HOUR - timedelta(days=1), HOUR):
         detector.score(IntervalData(wall, {(f"p{number}", "us"): (float(number), 1.0) for number in range(12)}, 12, ()))
-    return state.Memory(detector, HOUR, HOUR, 0)
+    return state.DetectorState(detector, HOUR, HOUR, 0)
 
 
 def test_a_loaded_state_equals_the_saved_state():
@@ -94,7 +94,7 @@ def test_scores_do_not_depend_on_the_number_of_shards(monkeypatch):
     ]
     one_by_one = [whole.score(interval) for interval in some]
     monkeypatch.setattr(detector_module, "SHARD_COLUMNS", 6)  # three series in each
-    memory = state.Memory(detector_module.Detector(SHOP), HOUR, HOUR, 0)
+    memory = state.DetectorState(detector_module.Detector(SHOP), HOUR, HOUR, 0)
     for interval in some:
         cut.append(memory.detector.score(interval))
         memory = save_and_load(memory)
@@ -137,7 +137,7 @@ def test_the_state_of_an_older_anomalake_is_rejected(settings):
 
 
 def test_a_state_of_a_newer_anomalake_or_another_schema_is_rejected(monkeypatch):
-    memory = state.Memory(detect.Detector(SHOP), NOW, NOW, 0)
+    memory = state.DetectorState(detect.Detector(SHOP), NOW, NOW, 0)
     for other, expected in (
         (shop_text("Europe/Berlin"), "timezone UTC; the metric set has Europe/Berlin"),
         (shop_text(frequency="frequency: P1D"), "frequency PT1H; the metric set has P1D"),

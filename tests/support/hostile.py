@@ -44,26 +44,56 @@ def whole_events() -> Iterator[Delivery]:
     """Events that are neither a batch nor an alert; batches with invalid records; batches with unusual ids."""
     factory = EventFactory(8_000)
     record = {"eventSource": "aws:sqs", "messageId": "m", "body": json.dumps(factory.alert())}
-    bad: tuple[Any, ...] = (
+    for event in _build_invalid_events(record):
+        damage, body = f"the event {str(event)[:60]!r}", to_quarantine_text(event)
+        with_alert = (
+            isinstance(event, dict) and isinstance(event.get("Records"), list) and json.dumps(record["body"]) in body
+        )
+        yield Delivery(
+            event,
+            (
+                expect_either(damage, body)
+                if with_alert
+                else expect_quarantined(damage, body, "no known source|not an object|^not JSON|nested"),
+            ),
+        )
+    for message_id in ("", "\0", "\ud800", "../../x", "x" * 10_000, "\n", "é", '"', "m"):
+        valid, broken = (
+            expect_stored("a valid message", json.dumps(factory.alert())),
+            expect_quarantined("a broken message", f"{message_id!r}{{", "^not JSON"),
+        )
+        records = [
+            {"eventSource": "aws:sqs", "messageId": message_id, "body": message.body} for message in (valid, broken)
+        ]
+        yield Delivery({"Records": records}, (valid, broken))
+
+
+def _build_invalid_events(record: dict[str, Any]) -> list[Any]:
+    """Batches with invalid records beside the valid `record`, batches without records, and values of any type."""
+    invalid_records: tuple[Any, ...] = (
         None,
         1,
         "x",
         [],
         {},
         *(
-            {**record, **odd}
-            for odd in ({"body": None}, {"body": 1}, {"body": {}}, {"messageId": None}, {"messageId": 3})
+            {**record, **changed}
+            for changed in ({"body": None}, {"body": 1}, {"body": {}}, {"messageId": None}, {"messageId": 3})
         ),
         {**record, "eventSource": "aws:kinesis"},
-        *({key: record[key] for key in record if key != gone} for gone in record),
+        *({key: record[key] for key in record if key != missing} for missing in record),
         {"Sns": {}},
         {"Sns": {"Message": None}},
         {"Sns": None},
         {"EventSource": "aws:sns", "Sns": {"Message": ["x"]}},
     )
-    wholes: list[Any] = [{"Records": records} for one in bad for records in ([one], [record, one], [one, record])]
-    wholes += [{"Records": other} for other in (None, [], {}, "x", 1, [[]], [record] and {"0": record})]
-    wholes += [
+    events: list[Any] = [
+        {"Records": records}
+        for invalid in invalid_records
+        for records in ([invalid], [record, invalid], [invalid, record])
+    ]
+    events += [{"Records": other} for other in (None, [], {}, "x", 1, [[]], [record] and {"0": record})]
+    events += [
         None,
         True,
         0,
@@ -79,28 +109,7 @@ def whole_events() -> Iterator[Delivery]:
         {"body": record["body"]},
         {"detail": record},
     ]
-    for event in wholes:
-        damage, body = f"the event {str(event)[:60]!r}", to_quarantine_text(event)
-        with_alert = (
-            isinstance(event, dict) and isinstance(event.get("Records"), list) and json.dumps(record["body"]) in body
-        )
-        yield Delivery(
-            event,
-            (
-                expect_either(damage, body)
-                if with_alert
-                else expect_quarantined(damage, body, "no known source|not an object|^not JSON|nested"),
-            ),
-        )
-    for identity in ("", "\0", "\ud800", "../../x", "x" * 10_000, "\n", "é", '"', "m"):
-        valid, broken = (
-            expect_stored("a valid message", json.dumps(factory.alert())),
-            expect_quarantined("a broken message", f"{identity!r}{{", "^not JSON"),
-        )
-        records = [
-            {"eventSource": "aws:sqs", "messageId": identity, "body": message.body} for message in (valid, broken)
-        ]
-        yield Delivery({"Records": records}, (valid, broken))
+    return events
 
 
 def to_quarantine_text(event: Any) -> str:
@@ -139,7 +148,7 @@ def _batch(group: list[Message]) -> Delivery:
 def _load(body: str) -> dict[str, Any] | None:
     """The body as Lambda delivers it; None if Lambda would reject it, or treat it as a batch."""
     try:
-        found = json.loads(body)
+        event = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and "Records" not in found else None
+    return event if isinstance(event, dict) and "Records" not in event else None

@@ -195,34 +195,71 @@ def names(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
             )
 
 
+HOSTILE_ZONES = (
+    "Nowhere/City",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "/usr/share/zoneinfo/UTC",
+    "Europe",
+    "Europe/",
+    "leapseconds",
+    "zone1970",
+    "zones",
+    "tzdata",
+    "+VERSION",
+    "Europe//Berlin",
+    "Europe/../UTC",
+    "UTC/UTC",
+    "-",
+    "/",
+    "a" * 5000,
+    "a/" * 3000,
+    "UTC\0",
+    "utc\n",
+    " UTC",
+    "UTC][UTC",
+    "",
+    "::1",
+)
+
+_ARABIC_DIGITS = {ord(digit): 0x660 + int(digit) for digit in "0123456789"}
+
+INVALID_TIMESTAMPS = (
+    "1969-12-31T23:59:59Z",
+    "1999-12-31T23:59Z",
+    "2000-01-01T00:59+01:00",
+    "2100-01-01T00:00Z",
+    "2099-12-31T23:59-00:01",
+    "9999-12-31T23:59-23:59",
+    "0001-01-01T00:00+23:59",
+    "0000-01-01T00:00Z",
+    "-2021-02-17T11:00Z",
+    "+12021-02-17T11:00Z",
+    "2021-02-29T11:00Z",
+    "2021-13-01T11:00Z",
+    "2021-00-00T00:00Z",
+    "2021-02-17T24:00Z",
+    "2021-02-17T11:60Z",
+    "2021-02-17T11:00:61Z",
+    "2021-02-17T11:00+24:00",
+    "2021-02-17T11:00+99:99",
+    "2021-02-17T11:00",
+    "2021-02-17",
+    "2021",
+    "1613559600",
+    "2021-02-17T11:00Z" * 3,
+    "2021-02-17t11:00z",
+    "now",
+    "[UTC]",
+    "2021-02-17T11:00:00,5Z",
+    f"2021-02-17T11:00:00.{'1' * 9999}",
+    "2021-02-17T11:00Z".translate(_ARABIC_DIGITS),
+    "2021-02-17T11:00+01:00".translate(_ARABIC_DIGITS),
+)
+
+
 def timestamps(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
-    zones = (
-        "Nowhere/City",
-        "../../etc/passwd",
-        "/etc/passwd",
-        "/usr/share/zoneinfo/UTC",
-        "Europe",
-        "Europe/",
-        "leapseconds",
-        "zone1970",
-        "zones",
-        "tzdata",
-        "+VERSION",
-        "Europe//Berlin",
-        "Europe/../UTC",
-        "UTC/UTC",
-        "-",
-        "/",
-        "a" * 5000,
-        "a/" * 3000,
-        "UTC\0",
-        "utc\n",
-        " UTC",
-        "UTC][UTC",
-        "",
-        "::1",
-    )
-    for zone in zones:
+    for zone in HOSTILE_ZONES:
         yield expect_either(
             f"the zone {zone[:20]!r} after an offset",
             json.dumps(factory.alert(timestamp=f"2021-02-17T11:00Z[{zone}]")),
@@ -230,44 +267,10 @@ def timestamps(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
         yield expect_quarantined(
             f"the zone {zone[:20]!r}", json.dumps(factory.alert(timestamp=f"2021-02-17T11:00[{zone}]")), "^timestamp: "
         )
-    for when in (
-        "1969-12-31T23:59:59Z",
-        "1999-12-31T23:59Z",
-        "2000-01-01T00:59+01:00",
-        "2100-01-01T00:00Z",
-        "2099-12-31T23:59-00:01",
-        "9999-12-31T23:59-23:59",
-        "0001-01-01T00:00+23:59",
-        "0000-01-01T00:00Z",
-        "-2021-02-17T11:00Z",
-        "+12021-02-17T11:00Z",
-        "2021-02-29T11:00Z",
-        "2021-13-01T11:00Z",
-        "2021-00-00T00:00Z",
-        "2021-02-17T24:00Z",
-        "2021-02-17T11:60Z",
-        "2021-02-17T11:00:61Z",
-        "2021-02-17T11:00+24:00",
-        "2021-02-17T11:00+99:99",
-        "2021-02-17T11:00",
-        "2021-02-17",
-        "2021",
-        "1613559600",
-        "2021-02-17T11:00Z" * 3,
-        "2021-02-17t11:00z",
-        "now",
-        "[UTC]",
-        "2021-02-17T11:00:00,5Z",
-        f"2021-02-17T11:00:00.{'1' * 9999}",
-        "2021-02-17T11:00Z".translate(_ARABIC),
-        "2021-02-17T11:00+01:00".translate(_ARABIC),
-    ):
+    for timestamp in INVALID_TIMESTAMPS:
         yield expect_quarantined(
-            f"the timestamp {when[:20]}", json.dumps(factory.alert(timestamp=when)), "^timestamp: "
+            f"the timestamp {timestamp[:20]}", json.dumps(factory.alert(timestamp=timestamp)), "^timestamp: "
         )
-
-
-_ARABIC = {ord(digit): 0x660 + int(digit) for digit in "0123456789"}
 
 
 def empty(factory: EventFactory, rng: random.Random) -> Iterator[Message]:

@@ -20,37 +20,41 @@ SERVICE = botocore.session.get_session().get_service_model("quicksight")
 
 def to_api_call(resource: Resource) -> tuple[str, dict[str, Any]]:
     """The API call that CloudFormation makes for a resource. A few names differ between them."""
-    own = json.loads(json.dumps(resource.properties))
+    properties = json.loads(json.dumps(resource.properties))
     match resource.type.rpartition("::")[2]:
         case "DataSet":
-            own.pop("IngestionWaitPolicy")
-            own["FieldFolders"] = {name: {"columns": folder["Columns"]} for name, folder in own["FieldFolders"].items()}
-            return "CreateDataSet", {key: value for key, value in own.items() if key != "DataSetRefreshProperties"}
+            properties.pop("IngestionWaitPolicy")
+            properties["FieldFolders"] = {
+                name: {"columns": folder["Columns"]} for name, folder in properties["FieldFolders"].items()
+            }
+            return "CreateDataSet", {
+                key: value for key, value in properties.items() if key != "DataSetRefreshProperties"
+            }
         case "RefreshSchedule":
-            frequency = own["Schedule"]["ScheduleFrequency"]
+            frequency = properties["Schedule"]["ScheduleFrequency"]
             frequency["Timezone"] = frequency.pop("TimeZone")
-            return "CreateRefreshSchedule", own
+            return "CreateRefreshSchedule", properties
         case "Topic":
-            outer = {key: own.pop(key) for key in ("AwsAccountId", "TopicId", "FolderArns")}
-            return "CreateTopic", {**outer, "Topic": own}
+            parameters = {key: properties.pop(key) for key in ("AwsAccountId", "TopicId", "FolderArns")}
+            return "CreateTopic", {**parameters, "Topic": properties}
         case kind:
-            return f"Create{kind}", own
+            return f"Create{kind}", properties
 
 
 def test_every_resource_is_valid_in_the_quicksight_service_model(template_file):
-    made = expand(template_file, **OWNER, QuickSightReader="group/default/r", QuickSightImportMode="SPICE")
-    seen = set()
-    for resource in made.values():
+    resources = expand(template_file, **OWNER, QuickSightReader="group/default/r", QuickSightImportMode="SPICE")
+    operations = set()
+    for resource in resources.values():
         if "QuickSight" not in resource.type:
             continue
         operation, parameters = to_api_call(resource)
         shape = SERVICE.operation_model(operation).input_shape
         assert botocore.validate.ParamValidator().validate(parameters, shape).generate_report() == "", resource.path
         assert list_problems(shape, parameters) == [], resource.path
-        seen.add(operation)
-    assert len(seen) == 7
+        operations.add(operation)
+    assert len(operations) == 7
     refresh = SERVICE.operation_model("PutDataSetRefreshProperties").input_shape.members["DataSetRefreshProperties"]
-    for dataset in list_resources(made, "AWS::QuickSight::DataSet"):
+    for dataset in list_resources(resources, "AWS::QuickSight::DataSet"):
         assert (
             botocore.validate.ParamValidator()
             .validate(dataset.properties["DataSetRefreshProperties"], refresh)
@@ -90,75 +94,107 @@ def test_every_dataset_has_the_columns_of_its_view_each_in_one_folder(stack):
             name for folder in dataset.properties["FieldFolders"].values() for name in folder["Columns"]
         ) == sorted(names)
         described = [
-            one["TagColumnOperation"] for one in dataset.properties["LogicalTableMap"]["described"]["DataTransforms"]
+            transform["TagColumnOperation"]
+            for transform in dataset.properties["LogicalTableMap"]["described"]["DataTransforms"]
         ]
-        assert [one["ColumnName"] for one in described] == names
-        assert all(one["Tags"][0]["ColumnDescription"]["Text"] for one in described)
+        assert [operation["ColumnName"] for operation in described] == names
+        assert all(operation["Tags"][0]["ColumnDescription"]["Text"] for operation in described)
 
 
-def find_broken_references(made: dict[str, Any], columns: dict[str, set[str]]) -> list[str]:
+def find_broken_references(content: dict[str, Any], columns: dict[str, set[str]]) -> list[str]:
     """The names in a definition that do not resolve or are used twice, and the visuals that overlap."""
-    found = []
+    sheets = {
+        sheet["SheetId"]: {body["VisualId"] for visual in sheet["Visuals"] for body in visual.values()}
+        for sheet in content["Sheets"]
+    }
+    problems = [*find_unknown_columns(content, columns), *find_invalid_ids(content, sheets)]
+    for sheet in content["Sheets"]:
+        problems += [*find_layout_problems(sheet, sheets[sheet["SheetId"]]), *find_unknown_fields(sheet)]
+    return problems
+
+
+def find_unknown_columns(content: dict[str, Any], columns: dict[str, set[str]]) -> list[str]:
+    """The columns and parameters in calculated fields and visuals that do not exist."""
+    problems = []
     columns = {name: set(known) for name, known in columns.items()}
-    for calculated in made["CalculatedFields"]:
+    for calculated in content["CalculatedFields"]:
         known = columns[calculated["DataSetIdentifier"]]
-        found += [
+        problems += [
             f"calculated field {calculated['Name']}: {c}"
             for c in re.findall(r"(?<!\$)\{([^}]*)\}", calculated["Expression"])
             if c not in known
         ]
-        parameters = {p["Name"] for d in made["ParameterDeclarations"] for p in d.values()}
-        found += [
+        parameters = {p["Name"] for d in content["ParameterDeclarations"] for p in d.values()}
+        problems += [
             f"calculated field {calculated['Name']}: ${p}"
             for p in re.findall(r"\$\{([^}]*)\}", calculated["Expression"])
             if p not in parameters
         ]
-    for calculated in made["CalculatedFields"]:
+    for calculated in content["CalculatedFields"]:
         columns[calculated["DataSetIdentifier"]].add(calculated["Name"])
-    found += [
-        f"column {one}"
-        for one in find_values(made, "Column")
-        if one["ColumnName"] not in columns.get(one["DataSetIdentifier"], ())
+    problems += [
+        f"column {column}"
+        for column in find_values(content, "Column")
+        if column["ColumnName"] not in columns.get(column["DataSetIdentifier"], ())
     ]
+    return problems
+
+
+def find_invalid_ids(content: dict[str, Any], sheets: dict[str, set[str]]) -> list[str]:
+    """The ids that are used twice or belong to nothing. `sheets` holds the visuals of each sheet."""
+    problems = []
     for name in ("VisualId", "FilterGroupId", "FilterId", "FilterControlId", "ParameterControlId"):
-        own = [value for value in find_values(made, name) if isinstance(value, str)]
-        found += [f"{name} {value} twice" for value, count in Counter(own).items() if count > 1]
-    sheets = {
-        sheet["SheetId"]: {body["VisualId"] for visual in sheet["Visuals"] for body in visual.values()}
-        for sheet in made["Sheets"]
-    }
-    found += ["the id of a sheet twice"] if len(sheets) < len(made["Sheets"]) else []
-    for scope in (one for scopes in find_values(made, "SheetVisualScopingConfigurations") for one in scopes):
+        ids = [value for value in find_values(content, name) if isinstance(value, str)]
+        problems += [f"{name} {value} twice" for value, count in Counter(ids).items() if count > 1]
+    problems += ["the id of a sheet twice"] if len(sheets) < len(content["Sheets"]) else []
+    for scope in (scope for scopes in find_values(content, "SheetVisualScopingConfigurations") for scope in scopes):
         missing = set(scope.get("VisualIds", ())) - sheets.get(scope["SheetId"], set())
-        found += [f"scope {scope}"] if scope["SheetId"] not in sheets or missing else []
-    filters, parameters = set(find_values(made, "FilterId")), set(find_values(made["ParameterDeclarations"], "Name"))
-    found += [f"control of {one}" for one in find_values(made, "SourceFilterId") if one not in filters]
-    found += [f"parameter {one}" for one in find_values(made, "SourceParameterName") if one not in parameters]
-    for sheet in made["Sheets"]:
-        elements = sheet["Layouts"][0]["Configuration"]["GridLayout"]["Elements"]
-        found += [f"element {one['ElementId']}" for one in elements if one["ElementId"] not in sheets[sheet["SheetId"]]]
-        found += [
-            f"visual {one} without a position"
-            for one in sheets[sheet["SheetId"]] - {element["ElementId"] for element in elements}
+        problems += [f"scope {scope}"] if scope["SheetId"] not in sheets or missing else []
+    filters, parameters = (
+        set(find_values(content, "FilterId")),
+        set(find_values(content["ParameterDeclarations"], "Name")),
+    )
+    problems += [
+        f"control of {filter_id}" for filter_id in find_values(content, "SourceFilterId") if filter_id not in filters
+    ]
+    problems += [f"parameter {name}" for name in find_values(content, "SourceParameterName") if name not in parameters]
+    return problems
+
+
+def find_layout_problems(sheet: dict[str, Any], visuals: set[str]) -> list[str]:
+    """The elements without a visual, the visuals without a position, and the visuals that overlap."""
+    problems = []
+    elements = sheet["Layouts"][0]["Configuration"]["GridLayout"]["Elements"]
+    problems += [f"element {element['ElementId']}" for element in elements if element["ElementId"] not in visuals]
+    problems += [
+        f"visual {visual} without a position" for visual in visuals - {element["ElementId"] for element in elements}
+    ]
+    occupied: set[tuple[int, int]] = set()
+    for element in elements:
+        cells = {
+            (c, r)
+            for c in range(element["ColumnIndex"], element["ColumnIndex"] + element["ColumnSpan"])
+            for r in range(element["RowIndex"], element["RowIndex"] + element["RowSpan"])
+        }
+        problems += (
+            [f"{element['ElementId']} overlaps another, or lies outside"]
+            if cells & occupied or max(c for c, _ in cells) > 35
+            else []
+        )
+        occupied |= cells
+    return problems
+
+
+def find_unknown_fields(sheet: dict[str, Any]) -> list[str]:
+    """The fields of visuals that are not in their field wells."""
+    problems = []
+    for visual in sheet["Visuals"]:
+        ((_, body),) = visual.items()
+        wells = set(find_values(body["ChartConfiguration"]["FieldWells"], "FieldId"))
+        problems += [
+            f"field {field} of {body['VisualId']}" for field in find_values(body, "FieldId") if field not in wells
         ]
-        taken: set[tuple[int, int]] = set()
-        for one in elements:
-            cells = {
-                (c, r)
-                for c in range(one["ColumnIndex"], one["ColumnIndex"] + one["ColumnSpan"])
-                for r in range(one["RowIndex"], one["RowIndex"] + one["RowSpan"])
-            }
-            found += (
-                [f"{one['ElementId']} overlaps another, or lies outside"]
-                if cells & taken or max(c for c, _ in cells) > 35
-                else []
-            )
-            taken |= cells
-        for visual in sheet["Visuals"]:
-            ((_, body),) = visual.items()
-            wells = set(find_values(body["ChartConfiguration"]["FieldWells"], "FieldId"))
-            found += [f"field {one} of {body['VisualId']}" for one in find_values(body, "FieldId") if one not in wells]
-    return found
+    return problems
 
 
 def list_dataset_columns(stack: dict[str, Resource], declarations: list[dict[str, Any]]) -> dict[str, set[str]]:
@@ -168,7 +204,7 @@ def list_dataset_columns(stack: dict[str, Resource], declarations: list[dict[str
         }
         for d in list_resources(stack, "AWS::QuickSight::DataSet")
     }
-    return {one["Identifier"]: datasets[one["DataSetArn"]] for one in declarations}
+    return {declaration["Identifier"]: datasets[declaration["DataSetArn"]] for declaration in declarations}
 
 
 def test_every_reference_in_an_analysis_or_dashboard_resolves(stack):
@@ -176,22 +212,22 @@ def test_every_reference_in_an_analysis_or_dashboard_resolves(stack):
         *list_resources(stack, "AWS::QuickSight::Analysis"),
         *list_resources(stack, "AWS::QuickSight::Dashboard"),
     ]:
-        made = resource.properties["Definition"]
-        assert find_broken_references(made, list_dataset_columns(stack, made["DataSetIdentifierDeclarations"])) == [], (
-            resource.path
-        )
-        assert len(made["Sheets"]) <= 20
-        assert all(len(sheet["Visuals"]) <= 50 for sheet in made["Sheets"])
+        content = resource.properties["Definition"]
+        assert (
+            find_broken_references(content, list_dataset_columns(stack, content["DataSetIdentifierDeclarations"])) == []
+        ), resource.path
+        assert len(content["Sheets"]) <= 20
+        assert all(len(sheet["Visuals"]) <= 50 for sheet in content["Sheets"])
 
 
 def test_the_check_of_references_finds_broken_references(stack):
     item = METRIC_SETS[0]
-    made = definition.build_set_definition(item, definition.rolling_window(item))
+    content = definition.build_set_definition(item, definition.rolling_window(item))
     columns = {
         view.name: {column.name for column in view.columns} for view in views_of_set(item, "anomalake", "parquet")
     }
-    assert find_broken_references(made, columns) == []
-    text = json.dumps(made)
+    assert find_broken_references(content, columns) == []
+    text = json.dumps(content)
     for right, wrong in (
         ('"ColumnName": "groupscore"', '"ColumnName": "score"'),
         ('"SourceFilterId": "choose-platform"', '"SourceFilterId": "choose"'),
@@ -244,11 +280,11 @@ def test_a_topic_aggregates_as_the_measures_do(stack):
 
 def test_the_window_of_a_dashboard_filters_every_dataset_by_partition(stack):
     for resource in list_resources(stack, "AWS::QuickSight::Dashboard"):
-        made = resource.properties["Definition"]
-        datasets = {one["Identifier"] for one in made["DataSetIdentifierDeclarations"]}
+        content = resource.properties["Definition"]
+        datasets = {declaration["Identifier"] for declaration in content["DataSetIdentifierDeclarations"]}
         filtered = {
             f["NumericEqualityFilter"]["Column"]["DataSetIdentifier"]
-            for g in made["FilterGroups"]
+            for g in content["FilterGroups"]
             for f in g["Filters"]
             if "NumericEqualityFilter" in f
         }

@@ -54,10 +54,10 @@ def to_duckdb(athena: str) -> str:
     return ";\n".join(sqlglot.transpile(athena, read="athena", write="duckdb"))
 
 
-def connect(root: Path, sets: Sequence[MetricSet], form: Format | None = None) -> Connection:
+def connect(root: Path, sets: Sequence[MetricSet], table_format: Format | None = None) -> Connection:
     """Return a connection that has every table and view of the lake in the folder `root`.
 
-    `form` defaults to the format that the lake has. Raises `UserError` if there is no lake, or if it cannot be read.
+    `table_format` defaults to the format of the lake. Raises `UserError` if there is no lake, or if it cannot be read.
     """
     if not root.is_dir():
         raise UserError(
@@ -65,16 +65,16 @@ def connect(root: Path, sets: Sequence[MetricSet], form: Format | None = None) -
             "to create a lake, run `anomalake demo` or `anomalake backtest`"
         )
     try:
-        return _connect(root.resolve(), sets, form)  # DuckDB resolves `.` and `..` in the names of files
+        return _connect(root.resolve(), sets, table_format)  # DuckDB resolves `.` and `..` in the names of files
     except duckdb.Error as error:
         raise UserError(f"{root}: cannot read the lake: {one_line(error)}") from error
 
 
-def _connect(root: Path, sets: Sequence[MetricSet], form: Format | None) -> Connection:
+def _connect(root: Path, sets: Sequence[MetricSet], table_format: Format | None) -> Connection:
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'; SET integer_division = true")  # 7 / 2 is 3, as in Athena
     connection.execute(_MACROS)
-    lake_format = form or layout.detect_format(FolderStore(root), sets) or "parquet"
+    lake_format = table_format or layout.detect_format(FolderStore(root), sets) or "parquet"
     for metric_set in sets:
         _create_database(connection, root, metric_set, lake_format)
     connection.execute(f"CREATE SCHEMA {sql.identifier(DEFAULT_PREFIX)}")
@@ -90,11 +90,12 @@ def _connect(root: Path, sets: Sequence[MetricSet], form: Format | None) -> Conn
     return connection
 
 
-def _create_database(connection: Connection, root: Path, metric_set: MetricSet, form: Format) -> None:
+def _create_database(connection: Connection, root: Path, metric_set: MetricSet, table_format: Format) -> None:
     """Create the tables and views of one metric set. A table is a DuckDB view over the files of a folder."""
     schema = sql.identifier(database(DEFAULT_PREFIX, metric_set))
     selects = {
-        name: duckdb_tables.select_lake_table(root, metric_set, table, form) for table, name in GLUE_TABLE_NAMES.items()
+        name: duckdb_tables.select_lake_table(root, metric_set, table, table_format)
+        for table, name in GLUE_TABLE_NAMES.items()
     }
     feedback_folder = root / layout.feedback_folder(metric_set)
     selects[FEEDBACK_TABLE] = duckdb_tables.select_json_table(feedback_folder, "json", FEEDBACK_COLUMNS)
@@ -105,7 +106,7 @@ def _create_database(connection: Connection, root: Path, metric_set: MetricSet, 
     connection.execute(f"CREATE SCHEMA {schema}")
     for name, select in selects.items():
         connection.execute(f"CREATE VIEW {schema}.{sql.identifier(name)} AS {select}")
-    _create_views(connection, views_of_set(metric_set, DEFAULT_PREFIX, form))
+    _create_views(connection, views_of_set(metric_set, DEFAULT_PREFIX, table_format))
 
 
 def _create_views(connection: Connection, views: Sequence[View]) -> None:

@@ -22,7 +22,7 @@ _LAKE_TYPES = {"string": "VARCHAR", "double": "DOUBLE", "bigint": "BIGINT", "tim
 _JSON_TYPES = {"string": "VARCHAR", "boolean": "BOOLEAN", "array<map<string,string>>": "MAP(VARCHAR, VARCHAR)[]"}
 
 
-def select_lake_table(root: Path, metric_set: MetricSet, table: layout.Table, form: Format) -> str:
+def select_lake_table(root: Path, metric_set: MetricSet, table: layout.Table, table_format: Format) -> str:
     """Return a SELECT of a lake table: its columns, `date`, and `$path` for the tables that the detector writes.
 
     Without files, the SELECT returns no row. Raises `UserError` if the files are from an older version.
@@ -30,18 +30,18 @@ def select_lake_table(root: Path, metric_set: MetricSet, table: layout.Table, fo
     columns = tables.schema(table, metric_set)
     folder = root / layout.table_folder(table, metric_set)
     has_path = table in layout.DETECTOR_TABLES
-    oldest = min(folder.rglob(f"*.{form}"), default=None)
+    oldest = min(folder.rglob(f"*.{table_format}"), default=None)
     if oldest is None:
         nulls = [
-            f"CAST(NULL AS {_LAKE_TYPES[kind] if form == 'parquet' else 'VARCHAR'}) AS {sql.identifier(column)}"
+            f"CAST(NULL AS {_LAKE_TYPES[kind] if table_format == 'parquet' else 'VARCHAR'}) AS {sql.identifier(column)}"
             for column, kind in columns
         ]
         path = ', CAST(NULL AS VARCHAR) AS "$path"' if has_path else ""
         return f'SELECT {", ".join(nulls)}, CAST(NULL AS VARCHAR) AS "date"{path} WHERE false'
     _check_columns(oldest, [column for column, _ in columns], root)
-    files = sql.literal(f"{glob.escape(str(folder))}/*/*.{form}")
+    files = sql.literal(f"{glob.escape(str(folder))}/*/*.{table_format}")
     options = "hive_partitioning = true, hive_types = {'date': VARCHAR}" + (", filename = '$path'" if has_path else "")
-    if form == "parquet":
+    if table_format == "parquet":
         return f"SELECT * FROM read_parquet({files}, {options})"
     names = ", ".join(f"{sql.literal(column.lower())}: 'VARCHAR'" for column, _ in columns)
     # In Athena, an empty cell is ''.

@@ -77,15 +77,15 @@ def lake_table_resource(metric_set: MetricSet, table: Table, database_id: str) -
         "storage.location.template": fn_sub(f"{location}date=${{!date}}/"),
     }
 
-    def storage(form: Format) -> Node:
+    def storage(table_format: Format) -> Node:
         columns = [
-            {"Name": name.lower(), "Type": "string" if form == "csv" else sql.HIVE_TYPES[sql.TRINO_TYPES[kind]]}
+            {"Name": name.lower(), "Type": "string" if table_format == "csv" else sql.HIVE_TYPES[sql.TRINO_TYPES[kind]]}
             for name, kind in schema
         ]
         return {
             "Columns": columns,
             "Location": fn_sub(location),
-            **(_LAKE_CSV_STORAGE if form == "csv" else _PARQUET_STORAGE),
+            **(_LAKE_CSV_STORAGE if table_format == "csv" else _PARQUET_STORAGE),
         }
 
     return _table_resource(

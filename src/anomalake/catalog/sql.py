@@ -86,10 +86,10 @@ def add_days(day: str, number: int) -> str:
     return f"date_format(date_parse({day}, '%Y-%m-%d') + INTERVAL '{number}' DAY, '%Y-%m-%d')" if number else day
 
 
-def parse_wall_time(expression: str, form: str, zone: str) -> str:
-    """Return the wall time of a timestamp in a live file that has the format `form`; null if it cannot be parsed."""
-    if form != time_patterns.UNIX:
-        return f"try(date_parse(trim({expression}), {literal(time_patterns.to_trino_format(form))}))"
+def parse_wall_time(expression: str, timestamp_format: str, zone: str) -> str:
+    """Return the wall time of a timestamp in a live file; null if it does not have the format."""
+    if timestamp_format != time_patterns.UNIX:
+        return f"try(date_parse(trim({expression}), {literal(time_patterns.to_trino_format(timestamp_format))}))"
     return parse_unix_time(expression, zone)
 
 

@@ -16,7 +16,7 @@ from anomalake.lake.layout import Format, Table
 from anomalake.lake.store import Store
 
 
-def feedback_on_event(event_id: str, metric_set: MetricSet, store: Store, form: Format) -> list[Feedback]:
+def feedback_on_event(event_id: str, metric_set: MetricSet, store: Store, table_format: Format) -> list[Feedback]:
     """Feedback on an event, one for each measure of the event, with its interval, direction and affected series.
 
     `wanted` is True in each; the caller sets it. Raises `UserError` where no table has the event.
@@ -25,7 +25,11 @@ def feedback_on_event(event_id: str, metric_set: MetricSet, store: Store, form: 
     # People give feedback on recent events, so the newest objects are read first. All rows of an event are of one
     # interval, so they are in one object.
     rows_by_object = (
-        [row for row in _read_rows("anomalyGroups", [key], metric_set, store, form) if row["eventId"] == event_id]
+        [
+            row
+            for row in _read_rows("anomalyGroups", [key], metric_set, store, table_format)
+            if row["eventId"] == event_id
+        ]
         for key in sorted(keys, reverse=True)
     )
     groups = next(filter(None, rows_by_object), [])
@@ -39,21 +43,21 @@ def feedback_on_event(event_id: str, metric_set: MetricSet, store: Store, form: 
             wanted=True,
             event_id=event_id,
             direction=group["direction"],
-            series=_affected_series(group, metric_set, store, form),
+            series=_affected_series(group, metric_set, store, table_format),
         )
         for group in groups
     ]
 
 
 def _affected_series(
-    group: dict[str, Any], metric_set: MetricSet, store: Store, form: Format
+    group: dict[str, Any], metric_set: MetricSet, store: Store, table_format: Format
 ) -> tuple[dict[str, str | None], ...]:
-    """The series that the latest report of an event names, for a row of `anomalyGroups`; empty for missing data."""
+    """Return the series that the latest report of an event names, for a row of `anomalyGroups`; () for missing data."""
     event_id, measure = group["eventId"], group["metricName"]
     if measure == alerts.MISSING_DATA:
         return ()
-    key = layout.table_key("metricValue_AnomalyScore", metric_set, group["timestamp"], form)
-    rows = _read_rows("metricValue_AnomalyScore", [key], metric_set, store, form)
+    key = layout.table_key("metricValue_AnomalyScore", metric_set, group["timestamp"], table_format)
+    rows = _read_rows("metricValue_AnomalyScore", [key], metric_set, store, table_format)
     return tuple(
         {name: row[name] for name in metric_set.dimension_names}
         for row in rows
@@ -94,12 +98,12 @@ def save_feedback(given: Feedback, metric_set: MetricSet, store: Store) -> str:
 
 
 def _read_rows(
-    table: Table, keys: Iterable[str], metric_set: MetricSet, store: Store, form: Format
+    table: Table, keys: Iterable[str], metric_set: MetricSet, store: Store, table_format: Format
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a table's objects, as dictionaries; objects of the other format are skipped."""
+    """Yield the rows of a table's objects, as dictionaries; objects of the other format are skipped."""
     schema = tables.schema(table, metric_set)
     for key in keys:
-        stored = store.get(key) if key.endswith(f".{form}") else None
+        stored = store.get(key) if key.endswith(f".{table_format}") else None
         if stored is not None:
-            columns = encoding.decode_table(form, schema, stored.data, key)
+            columns = encoding.decode_table(table_format, schema, stored.data, key)
             yield from (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))

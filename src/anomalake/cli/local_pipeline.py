@@ -19,7 +19,7 @@ from anomalake.detect import backtest
 from anomalake.detect.backtest import IntervalSummary, Report
 from anomalake.detect.detector import Detector
 from anomalake.detect.interval_result import IntervalResult, group_results_by_day
-from anomalake.detect.state import Memory
+from anomalake.detect.state import DetectorState
 from anomalake.detect.timeline import build_timeline, utc_now
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.errors import UserError
@@ -72,7 +72,10 @@ def write_live_data(frame: pd.DataFrame, metric_set: MetricSet, store: Store) ->
 
 
 def _encode_csv(rows: Iterable[tuple[Any, ...]], metric_set: MetricSet) -> bytes:
-    """The rows as a CSV file of the metric set's source; raises `UserError` where its charset lacks a character."""
+    """Return the rows as a CSV file of the metric set's source.
+
+    Raises `UserError` if the charset of the source lacks a character.
+    """
     source = require_source(metric_set)
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=source.delimiter, quotechar=source.quote, lineterminator="\n")
@@ -88,17 +91,21 @@ def _encode_csv(rows: Iterable[tuple[Any, ...]], metric_set: MetricSet) -> bytes
 
 
 def _interval_walls(column: "pd.Series[Any]", metric_set: MetricSet) -> tuple["pd.Series[Any]", list[Finding]]:
-    """The start of each row's interval on the wall clock, and a finding for each row that belongs to no interval."""
-    form, zone = metric_set.timestamp.format, metric_set.timezone
+    """Return the start of each row's interval on the wall clock, and a finding for each row without an interval."""
+    table_format, zone = metric_set.timestamp.format, metric_set.timezone
     wall_of_value: dict[object, datetime | None] = {}
     problems: dict[object, str] = {}
     for value in column.unique().tolist():
         wall = (
             value.to_pydatetime()
             if isinstance(value, pd.Timestamp)
-            else live_data.parse_wall_time("" if pd.isna(value) else str(value), form, zone)
+            else live_data.parse_wall_time("" if pd.isna(value) else str(value), table_format, zone)
         )
-        if isinstance(wall, datetime) and time_patterns.has_hour(form) and not intervals.wall_time_exists(wall, zone):
+        if (
+            isinstance(wall, datetime)
+            and time_patterns.has_hour(table_format)
+            and not intervals.wall_time_exists(wall, zone)
+        ):
             wall = f"the timestamp {wall} does not exist in {zone}: clocks skipped it"
         wall_of_value[value] = (
             intervals.floor_to_interval(wall, metric_set.frequency) if isinstance(wall, datetime) else None
@@ -125,7 +132,11 @@ def copy_metric_set(metric_set_file: Path, metric_set: MetricSet, store: FolderS
 
 
 def run_backtest(
-    metric_set: MetricSet, store: Store, metric_sets: tuple[MetricSet, ...], form: Format, now: datetime | None = None
+    metric_set: MetricSet,
+    store: Store,
+    metric_sets: tuple[MetricSet, ...],
+    table_format: Format,
+    now: datetime | None = None,
 ) -> Report:
     """Process all live data of a metric set in order of time: write observations by day, and ingest the alerts.
 
@@ -143,13 +154,13 @@ def run_backtest(
     results = _score_intervals(timeline.files, detector, metric_set, store, summaries)
     with sync_at_end(store):  # the results are on disk before the state says that their intervals are processed
         for day, day_results in group_results_by_day(results):
-            backtest.write_day(store, metric_set, form, day, day_results)
+            backtest.write_day(store, metric_set, table_format, day, day_results)
             alerts = (alert for result in day_results for alert in result.alerts)
-            ingested, failed = backtest.ingest_alerts(alerts, store, metric_sets, form)
+            ingested, failed = backtest.ingest_alerts(alerts, store, metric_sets, table_format)
             alert_count, failed_count = alert_count + ingested, failed_count + failed
     last = next(reversed(timeline.files))
     if detector.series:
-        state = Memory(detector, last_processed=last, alerts_from=last, silent_intervals=0)
+        state = DetectorState(detector, last_processed=last, alerts_from=last, silent_intervals=0)
         save_state(store, metric_set, state, store.get(layout.state_key(metric_set)))
         delete_unused_shards(store, metric_set)
     quarantined_count = backtest.count_quarantined(store) - quarantined_before

@@ -46,7 +46,7 @@ _DEFAULT_TIMESTAMP = TimestampColumn("timestamp", "yyyy-MM-dd HH:mm:ss")
 
 
 def convert(text: str, where: str) -> Proposal:
-    """The metric set of a `describe-metric-set` response (JSON), as YAML that `metric_set_yaml.parse` accepts.
+    """Return the metric set of a `describe-metric-set` response (JSON), as YAML that `metric_set_yaml.parse` accepts.
 
     `where` is the name of the response in errors. Raises `UserError` for what cannot be converted, with the names of
     the response, and with what to do.
@@ -111,7 +111,10 @@ def _name(described: DescribedMetricSet, notes: list[str]) -> str:
 
 
 def _timestamp(described: DescribedMetricSet, where: str, notes: list[str]) -> TimestampColumn:
-    """The timestamp column and its format; where the response lacks them and has no S3 source, usual ones are used."""
+    """Return the timestamp column and its format.
+
+    The usual ones are used if the response lacks them and has no S3 source.
+    """
     given = described.timestamp_column
     if given.column_name and given.column_format:
         return TimestampColumn(given.column_name, UNIX if given.column_format.upper() == UNIX else given.column_format)
@@ -148,7 +151,7 @@ def _detectors(described: DescribedMetricSet, notes: list[str]) -> list[str]:
 def _source(
     described: DescribedMetricSet, timestamp: TimestampColumn, where: str, notes: list[str]
 ) -> dict[str, Any] | None:
-    """The fields of `source`; None where the data is not in S3."""
+    """Return the fields of `source`; None where the data is not in S3."""
     s3 = described.metric_source.s3_source_config
     if s3 is None:
         given = [name for name, value in msgspec.to_builtins(described.metric_source).items() if value is not None]
@@ -230,7 +233,7 @@ def _csv(given: Csv, columns: tuple[str | None, ...], where: str, notes: list[st
 
 
 def _charset(given: str, field: str, where: str, supported: set[str], notes: list[str]) -> str:
-    """The charset, where it is supported; else UTF-8, under which other rows are reported and never misread."""
+    """Return the charset, where it is supported; else UTF-8, under which other rows are reported and never misread."""
     try:
         known = _CHARSETS.get(codecs.lookup(given).name)
     except (LookupError, ValueError):
@@ -245,7 +248,7 @@ def _charset(given: str, field: str, where: str, supported: set[str], notes: lis
 
 
 def _name_response_field(problem: str) -> str:
-    """A problem of the metric set with the name of the field in the response, and where to fix it."""
+    """Return a problem of the metric set with the name of the field in the response, and where to fix it."""
     for pattern, response_field in _RESPONSE_FIELDS:
         if re.match(pattern, problem):
             changed = re.sub(pattern, response_field, problem)

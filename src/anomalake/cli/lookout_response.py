@@ -102,7 +102,10 @@ class DescribedMetricSet(_Record, frozen=True):
 
 
 def decode_response(text: str, where: str) -> DescribedMetricSet:
-    """The response in a JSON text; raises `UserError` for another response, and for missing or unknown fields."""
+    """Return the response in a JSON text.
+
+    Raises `UserError` for another response, and for missing or unknown fields.
+    """
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:

@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command and its sub-commands."""
+    """Return the parser of the command and its sub-commands."""
     parser = argparse.ArgumentParser(
         prog="anomalake",
         description=DESCRIPTION,

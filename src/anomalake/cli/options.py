@@ -92,7 +92,7 @@ def add_metric_set_output(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_utc_time(text: str) -> datetime:
-    """A time in UTC (naive) that an option gives as 2026-07-01 or 2026-07-01T11:00."""
+    """Return a time in UTC (naive) that an option gives as 2026-07-01 or 2026-07-01T11:00."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -103,7 +103,7 @@ def parse_utc_time(text: str) -> datetime:
 
 
 def parse_count(text: str) -> int:
-    """A whole number from 1 to 9999."""
+    """Return a whole number from 1 to 9999."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 9999):
         raise argparse.ArgumentTypeError("must be a whole number from 1 to 9999")
     return int(text)
@@ -113,12 +113,12 @@ def parse_count(text: str) -> int:
 
 
 def default_lake() -> str:
-    """The lake of a command that gets no `--lake`."""
+    """Return the lake of a command that gets no `--lake`."""
     return os.environ.get("ANOMALAKE_LAKE", "lake")
 
 
 def lake_folder(arguments: argparse.Namespace) -> Path:
-    """The folder of the lake; raises `UserError` for a lake in S3."""
+    """Return the folder of the lake; raises `UserError` for a lake in S3."""
     if "://" in arguments.lake:
         raise UserError(
             f"{arguments.lake}: this command requires a lake in a folder; query a lake in S3 through Athena"
@@ -127,7 +127,7 @@ def lake_folder(arguments: argparse.Namespace) -> Path:
 
 
 def metric_set_path(arguments: argparse.Namespace) -> Path:
-    """The file or folder of metric sets.
+    """Return the file or folder of metric sets.
 
     It is `--metric-set`, else the environment variable ANOMALAKE_METRIC_SETS, else the lake's copies, else the
     project's folder.
@@ -140,12 +140,12 @@ def metric_set_path(arguments: argparse.Namespace) -> Path:
 
 
 def load_metric_sets(path: Path) -> tuple[MetricSet, ...]:
-    """The metric sets of a file or folder."""
+    """Return the metric sets of a file or folder."""
     return metric_set_yaml.load_all(path)
 
 
 def load_single_metric_set(path: Path) -> MetricSet:
-    """The metric set of a file, or of a folder that has one; raises `UserError` where the folder has several."""
+    """Return the metric set of a file, or of a folder that has one; raises `UserError` where the folder has several."""
     metric_sets = metric_set_yaml.load_all(path)
     if len(metric_sets) > 1:
         names = ", ".join(metric_set.name for metric_set in metric_sets)
@@ -154,12 +154,12 @@ def load_single_metric_set(path: Path) -> MetricSet:
 
 
 def default_format() -> Format:
-    """The format of a new lake: the environment variable ANOMALAKE_FORMAT, else parquet."""
+    """Return the format of a new lake: the environment variable ANOMALAKE_FORMAT, else parquet."""
     return "csv" if os.environ.get("ANOMALAKE_FORMAT") == "csv" else "parquet"
 
 
 def resolve_format(arguments: argparse.Namespace, store: Store, metric_sets: Sequence[MetricSet]) -> Format:
-    """The format of the lake's tables, else `--format`, else the default.
+    """Return the format of the lake's tables, else `--format`, else the default.
 
     Raises `UserError` where `--format` is not the format of the lake.
     """

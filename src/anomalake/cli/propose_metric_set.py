@@ -41,21 +41,21 @@ class Proposal(NamedTuple):
 
 
 def propose(table: pd.DataFrame, name: str, timezone: str | None, notes: Sequence[str] = ()) -> Proposal:
-    """A metric set for a table of text (`read_table.read`); its notes start with the given ones.
+    """Return a metric set for a table of text (`read_table.read`); its notes start with the given ones.
 
     Raises `UserError` where no column holds timestamps, or none holds numbers.
     """
     notes = list(notes)
-    column, form = _find_timestamps(table, notes)
+    column, timestamp_format = _find_timestamps(table, notes)
     zone = timezone or "UTC"
-    if form.endswith("'Z'") and zone != "UTC":
+    if timestamp_format.endswith("'Z'") and zone != "UTC":
         raise UserError(f"the timestamps of the column '{column}' end in Z, which means UTC; omit --timezone")
-    if timezone is None and not form.endswith("'Z'") and form != time_patterns.UNIX:
+    if timezone is None and not timestamp_format.endswith("'Z'") and timestamp_format != time_patterns.UNIX:
         notes.append(
             "timezone: the data does not name a time zone; UTC is assumed. "
             "If the timestamps are local times, use an option such as --timezone Europe/Berlin"
         )
-    frequency = _find_frequency(table[column], form, zone, notes)
+    frequency = _find_frequency(table[column], timestamp_format, zone, notes)
     dimensions, measures = _find_dimensions_and_measures(table.drop(columns=column), notes)
     folder = "{{yyyyMMdd}}" if frequency == "P1D" else "{{yyyyMMdd}}/{{HHmm}}"
     document = {
@@ -63,7 +63,7 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, notes: Sequenc
         "version": 1,
         "frequency": frequency,
         "timezone": zone,
-        "timestamp": {"column": column, "format": form},
+        "timestamp": {"column": column, "format": timestamp_format},
         "dimensions": dimensions,
         "measures": [{"name": measure, "aggregation": aggregation} for measure, aggregation in measures],
         "source": {"path": f"{name}/live/{folder}", "format": "csv", "columns": list(table.columns)},
@@ -73,16 +73,20 @@ def propose(table: pd.DataFrame, name: str, timezone: str | None, notes: Sequenc
 
 
 def to_yaml(document: dict[str, Any]) -> str:
-    """The fields of a metric set as YAML for a person to edit."""
+    """Return the fields of a metric set as YAML for a person to edit."""
     return str(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True))
 
 
 def _find_timestamps(table: pd.DataFrame, notes: list[str]) -> tuple[str, str]:
-    """The timestamp column and its format; of several columns, the one with the most usual name."""
+    """Return the timestamp column and its format; of several columns, the one with the most usual name."""
     candidates: list[tuple[str, list[str]]] = []
     for column in table.columns:
         values = table[column].dropna().drop_duplicates().head(MAX_TIMESTAMPS).tolist()
-        formats = [form for form in TIMESTAMP_FORMATS if values and all(_matches(value, form) for value in values)]
+        formats = [
+            timestamp_format
+            for timestamp_format in TIMESTAMP_FORMATS
+            if values and all(_matches(value, timestamp_format) for value in values)
+        ]
         if not formats and values and all(re.fullmatch(r"\d{9,10}(\d{3})?(\.\d+)?", value) for value in values):
             formats = [time_patterns.UNIX]
         if formats:
@@ -106,27 +110,27 @@ def _find_timestamps(table: pd.DataFrame, notes: list[str]) -> tuple[str, str]:
 
 
 def _rank_timestamp_name(column: str) -> int:
-    """The place of the first usual name that the column's name contains; the most usual name has place 0."""
+    """Return the place of the first usual name that the column's name contains; the most usual name has place 0."""
     places = (place for place, name in enumerate(_TIMESTAMP_NAMES) if name in column.lower())
     return next(places, len(_TIMESTAMP_NAMES))
 
 
-def _matches(value: str, form: str) -> bool:
-    """Whether the value is a time of 1970 or later in this format."""
+def _matches(value: str, timestamp_format: str) -> bool:
+    """Return whether the value is a time of 1970 or later in this format."""
     if len(value) > 32:
         return False
     try:
-        return datetime.strptime(value, time_patterns.to_python_format(form)).year >= 1970
+        return datetime.strptime(value, time_patterns.to_python_format(timestamp_format)).year >= 1970
     except ValueError:
         return False
 
 
-def _find_frequency(column: "pd.Series[str]", form: str, zone: str, notes: list[str]) -> str:
-    """The greatest supported frequency that is not longer than the most usual time between rows."""
+def _find_frequency(column: "pd.Series[str]", timestamp_format: str, zone: str, notes: list[str]) -> str:
+    """Return the greatest supported frequency that is not longer than the most usual time between rows."""
     walls = sorted(
         wall
         for value in column.dropna().unique()[:MAX_TIMESTAMPS]
-        if isinstance(wall := parse_wall_time(value, form, zone), datetime)
+        if isinstance(wall := parse_wall_time(value, timestamp_format, zone), datetime)
     )
     steps = [later - earlier for earlier, later in itertools.pairwise(walls)]
     supported = ", ".join(intervals.INTERVAL_LENGTHS)
@@ -151,7 +155,7 @@ def _find_frequency(column: "pd.Series[str]", form: str, zone: str, notes: list[
 
 
 def _describe_duration(duration: timedelta) -> str:
-    """The duration in words: 31 days, 1 hour, 90 minutes, 10 seconds."""
+    """Return the duration in words: 31 days, 1 hour, 90 minutes, 10 seconds."""
     seconds = duration.total_seconds()
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds and seconds % length == 0:
@@ -161,7 +165,7 @@ def _describe_duration(duration: timedelta) -> str:
 
 
 def _find_dimensions_and_measures(table: pd.DataFrame, notes: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """The dimensions, and the measures with their aggregation, as many as a metric set can have."""
+    """Return the dimensions, and the measures with their aggregation, as many as a metric set can have."""
     dimensions: list[str] = []
     measures: list[tuple[str, str]] = []
     for name in map(str, table.columns):
@@ -197,7 +201,7 @@ def _find_dimensions_and_measures(table: pd.DataFrame, notes: list[str]) -> tupl
 
 
 def _classify_column(name: str, values: "pd.Series[str]") -> tuple[str | None, str | None]:
-    """What the column is: `dimension`, the aggregation of a measure, or None to leave it out; and a note."""
+    """Return what the column is: `dimension`, the aggregation of a measure, or None to leave it out; and a note."""
     distinct = values.nunique()
     numbers = read_table.parse_numbers(values)
     if len(values) and numbers.notna().mean() > 0.99:

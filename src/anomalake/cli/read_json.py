@@ -8,7 +8,7 @@ from anomalake.domain.errors import UserError
 
 
 def read_json_text(name: str) -> str:
-    """The text of a file, or of standard input for `-`; raises `UserError` where it cannot be read.
+    """Return the text of a file, or of standard input for `-`; raises `UserError` where it cannot be read.
 
     The encoding is UTF-8, or what the byte order mark names (PowerShell writes UTF-16).
     """

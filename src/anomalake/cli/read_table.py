@@ -23,13 +23,13 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 def read(file: Path) -> pd.DataFrame:
-    """The table of `read_texts`, with columns renamed to names that a metric set allows (`column_names`)."""
+    """Return the table of `read_texts`, with columns renamed to names that a metric set allows (`column_names`)."""
     table = read_texts(file)
     return table.rename(columns=column_names([str(name) for name in table.columns]))
 
 
 def read_texts(file: Path) -> pd.DataFrame:
-    """The table of the file: every cell is text, missing cells are null.
+    """Return the table of the file: every cell is text, missing cells are null.
 
     Raises `UserError` where the file cannot be read or has no rows.
     """
@@ -46,7 +46,7 @@ def read_texts(file: Path) -> pd.DataFrame:
 
 
 def describe_renamed_columns(file: Path, table: pd.DataFrame) -> list[str]:
-    """A line for each column that `read` renamed."""
+    """Return a line for each column that `read` renamed."""
     if file.suffix in PARQUET_SUFFIXES:
         header = pq.read_schema(file).names
     else:
@@ -59,7 +59,7 @@ def describe_renamed_columns(file: Path, table: pd.DataFrame) -> list[str]:
 
 
 def column_names(columns: list[str]) -> dict[str, str]:
-    """The name of each column in a metric set.
+    """Return the name of each column in a metric set.
 
     A name has letters, digits, - and _, and differs from all other names without regard to case. It is not the name of
     a generated column, except for `timestamp` and `date`.
@@ -77,7 +77,7 @@ def column_names(columns: list[str]) -> dict[str, str]:
 
 
 def detect_delimiter(file: Path) -> str:
-    """The delimiter that gives most of the first lines as many cells as the header, and more than one cell.
+    """Return the delimiter that gives most of the first lines as many cells as the header, and more than one cell.
 
     Of several such delimiters it is the one that gives the most cells; it is a comma where there is none. `csv.Sniffer`
     is not used, because its running time grows with the square of the sample.
@@ -94,7 +94,7 @@ def detect_delimiter(file: Path) -> str:
 
 
 def _count_fitting_lines(sample: list[str], delimiter: str) -> tuple[int, int]:
-    """The number of lines with as many cells as the first line, and the number of these cells.
+    """Return the number of lines with as many cells as the first line, and the number of these cells.
 
     It is (0, 0) where the first line has one cell.
     """
@@ -106,7 +106,7 @@ def _count_fitting_lines(sample: list[str], delimiter: str) -> tuple[int, int]:
 
 
 def parse_numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The column as numbers; NaN where the text is not a number, or is longer than `MAX_NUMBER_CHARACTERS`.
+    """Return the column as numbers; NaN where the text is not a number, or is longer than `MAX_NUMBER_CHARACTERS`.
 
     pandas raises an error for a text of thousands of digits.
     """
@@ -135,7 +135,7 @@ def _read_parquet(file: Path) -> pd.DataFrame:
 
 
 def has_time_zone(file: Path) -> bool:
-    """Whether a Parquet file has timestamps with a time zone. Such timestamps are read as UTC."""
+    """Return whether a Parquet file has timestamps with a time zone. Such timestamps are read as UTC."""
     if file.suffix not in PARQUET_SUFFIXES:
         return False
     return any(pa.types.is_timestamp(kind) and kind.tz is not None for kind in pq.read_schema(file).types)

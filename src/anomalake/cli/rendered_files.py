@@ -14,7 +14,7 @@ FOLDERS = ("glue/sets", "quicksight/sets")  # folders that hold rendered files o
 
 
 def render(metric_sets: Sequence[MetricSet], known: str = "{}") -> dict[str, str]:
-    """The rendered files: the path of each in the project, and its text. `known` is the present text of `SCHEMAS`.
+    """Return the rendered files: path in the project -> text. `known` is the present text of `SCHEMAS`.
 
     Raises `UserError` where the dimensions or measures changed and `version` did not (the tables of a version have one
     schema), and where a template is larger than CloudFormation accepts.

@@ -42,7 +42,7 @@ class Quality(NamedTuple):
     future: tuple[int, str]  # rows of intervals in the future: their number, and the first one
 
     def findings(self) -> list[str]:
-        """The lines that the command prints."""
+        """Return the lines that the command prints."""
         percent, ratio = 100 * self.values / self.expected_values, f"{self.values:,} of {self.expected_values:,}"
         lines = [
             f"completeness  {percent:.2f} % of the intervals between a series' first and last have a value ({ratio})",
@@ -92,7 +92,7 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
 
 
 def score_rows(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
-    """The rows with the columns score, expected, lower and upper, in order of time.
+    """Return the rows with the columns score, expected, lower and upper, in order of time.
 
     Each row has a series, a timestamp (the start of an interval) and a value; a series has one row an interval.
     """
@@ -117,14 +117,17 @@ def score_rows(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
 
 
 def _count_unscored_rows(quality: Quality, rows: pd.DataFrame, now: datetime) -> Quality:
-    """The quality of the data with the counts of rows whose intervals have not ended."""
+    """Return the quality of the data with the counts of rows whose intervals have not ended."""
     future = rows[rows["timestamp"] > now].sort_values("timestamp")
     first = f"series {future['series'].iloc[0]}, {future['timestamp'].iloc[0]}" if len(future) else ""
     return quality._replace(waiting=len(rows) - len(future), future=(len(future), first))
 
 
 def _aggregate_rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> tuple[pd.DataFrame, Quality]:
-    """One value for each series and interval, and the data's quality; raises `UserError` where no row can be read."""
+    """Return one value for each series and interval, and the quality of the data.
+
+    Raises `UserError` if no row can be read.
+    """
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise UserError(f"{source}: has no column '{missing[0]}'; the columns series, timestamp and value are required")
     step = intervals.INTERVAL_LENGTHS[frequency]

@@ -27,7 +27,7 @@ def print_detail(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    r"""The text with an escape for each character that is not printable (`\x1b`, `\n`, `\u202e`).
+    r"""Return the text with an escape for each character that is not printable (`\x1b`, `\n`, `\u202e`).
 
     Such characters move, color, reorder or hide what a terminal shows.
     """
@@ -39,12 +39,12 @@ def printable(text: str) -> str:
 
 
 def escape_lines(text: str) -> str:
-    """The text of a message with the same escapes, except for its line breaks and tabs."""
+    """Return the text of a message with the same escapes, except for its line breaks and tabs."""
     return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
 
 
 def json_line(value: Any) -> str:
-    """The value as JSON on one line; characters that are not printable become JSON escapes."""
+    """Return the value as JSON on one line; characters that are not printable become JSON escapes."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return (
         text if text.isprintable() else "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
@@ -52,12 +52,12 @@ def json_line(value: Any) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as a table; numbers are aligned to the right, long texts are cut."""
+    """Return rows as a table; numbers are aligned to the right, long texts are cut."""
     return "\n".join(table_lines(columns, rows))
 
 
 def table_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """The lines of a table one by one, so that a table of any number of rows needs little memory."""
+    """Yield the lines of a table one by one, so that a table of any number of rows needs little memory."""
     rows = iter(rows)
     first = list(islice(rows, MEASURED_ROWS))
     texts = [[_text(cell) for cell in row] for row in first]

@@ -76,28 +76,34 @@ def values_matrix(interval: IntervalData, metric_set: MetricSet) -> Floats:
     return np.array(values, float).reshape(-1, len(metric_set.measures))
 
 
-def write_day(store: Store, metric_set: MetricSet, form: Format, day: str, results: Sequence[IntervalResult]) -> None:
+def write_day(
+    store: Store, metric_set: MetricSet, table_format: Format, day: str, results: Sequence[IntervalResult]
+) -> None:
     """Write a UTC day's observations and data health as one object each; delete the objects of single intervals."""
     written: tuple[tuple[Table, list[tuple[Any, ...]]], ...] = (
         ("observations", [record for result in results for record in result.observations]),
         ("dataHealth", [result.health for result in results if result.health]),
     )
     for table, records in written:
-        day_key = layout.day_key(table, metric_set, day, form)
+        day_key = layout.day_key(table, metric_set, day, table_format)
         if records:
-            store.put(day_key, encoding.encode_records(form, tables.schema(table, metric_set), records))
+            store.put(day_key, encoding.encode_records(table_format, tables.schema(table, metric_set), records))
         for key in list(store.list(layout.day_folder(table, metric_set, day))):
             if key != day_key:
                 store.delete(key)
 
 
-def ingest_alerts(some: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], form: Format) -> tuple[int, int]:
+def ingest_alerts(
+    some: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], table_format: Format
+) -> tuple[int, int]:
     """Ingest alerts in batches of the size that SQS uses; return how many there were and how many failed."""
     sent = failed = 0
     bodies = iter([alerts.encode(alert).decode() for alert in some])
     while batch := list(itertools.islice(bodies, SQS_BATCH_SIZE)):
         messages = [Message(str(sent + number), body) for number, body in enumerate(batch)]
-        failed += sum(len(ingest_messages(group, store, sets, form).failed_ids) for group in split_by_size(messages))
+        failed += sum(
+            len(ingest_messages(group, store, sets, table_format).failed_ids) for group in split_by_size(messages)
+        )
         sent += len(batch)
     return sent, failed
 

@@ -1,7 +1,7 @@
-"""A detector's memory as bytes: what it has learned of every series, and the last interval that it processed.
+"""The state of a detector, as bytes: what it has learned of every series, and the last interval that it processed.
 
 A head in JSON names the shards. Each shard is a numpy archive with the arrays of some series, named by its digest.
-Shards are written first and change nothing until the head is replaced. A memory that is damaged, newer or of another
+Shards are written first and change nothing until the head is replaced. A state that is damaged, newer or of another
 schema is rejected with an error.
 """
 
@@ -44,7 +44,7 @@ STORED_ARRAYS = {
 }
 
 
-class Memory(NamedTuple):
+class DetectorState(NamedTuple):
     """A detector and its position in time. Times are starts of intervals, naive UTC."""
 
     detector: Detector
@@ -56,19 +56,19 @@ class Memory(NamedTuple):
 
 
 def rebuild_hint(metric_set: MetricSet) -> str:
-    """Return the text that says how to replace a memory that cannot be used."""
+    """Return the text that says how to replace a state that cannot be used."""
     return f"run `anomalake detect --rebuild` for metric set '{metric_set.name}' to rebuild it (see docs/detector.md)"
 
 
-def _made_for(metric_set: MetricSet) -> dict[str, object]:
-    """Return what a memory depends on: it is valid only while these stay the same."""
+def _schema(metric_set: MetricSet) -> dict[str, object]:
+    """Return the fields of the metric set that a state depends on: it is valid only while they stay the same."""
     names = {"dimensions": list(metric_set.dimension_names), "measures": list(metric_set.measure_names)}
     return {**names, "frequency": metric_set.frequency, "timezone": metric_set.timezone}
 
 
-def dump(memory: Memory) -> tuple[bytes, Mapping[str, bytes]]:
-    """Return the memory as bytes: its head, and its shards by name."""
-    detector = memory.detector
+def dump(detector_state: DetectorState) -> tuple[bytes, Mapping[str, bytes]]:
+    """Return the state as bytes: its head, and its shards by name."""
+    detector = detector_state.detector
     series, per_shard = list(detector.series), detector.per_shard
 
     def pack_shard(number: int) -> bytes:
@@ -85,12 +85,12 @@ def dump(memory: Memory) -> tuple[bytes, Mapping[str, bytes]]:
     completeness = detector.completeness
     head = {
         "version": VERSION,
-        **_made_for(detector.metric_set),
-        "after": memory.last_processed.isoformat(),
-        "alerts_from": memory.alerts_from.isoformat(),
-        "silent": memory.silent_intervals,
-        "missed": [start.isoformat() for start in memory.empty_intervals],
-        "late": memory.late_intervals,
+        **_schema(detector.metric_set),
+        "after": detector_state.last_processed.isoformat(),
+        "alerts_from": detector_state.alerts_from.isoformat(),
+        "silent": detector_state.silent_intervals,
+        "missed": [start.isoformat() for start in detector_state.empty_intervals],
+        "late": detector_state.late_intervals,
         "status": detector.status(),
         "ongoing": {
             measure: (event.start.isoformat(), event.group, sorted(event.series))
@@ -121,10 +121,10 @@ def shard_names(head: bytes) -> frozenset[str]:
         return frozenset()
 
 
-def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSet, where: str) -> Memory:
-    """Read a memory from the bytes of its head; `shard` returns the bytes of a shard.
+def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSet, where: str) -> DetectorState:
+    """Read a state from the bytes of its head; `shard` returns the bytes of a shard.
 
-    Raises `UserError`, which says what to do, if the memory is damaged, of another version or of another metric set.
+    Raises `UserError`, which says what to do, if the state is damaged, of another version or of another metric set.
     `where` is its key.
     """
     try:
@@ -136,7 +136,7 @@ def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSe
                 f"{where}: has version {stored['version']}, and this Anomalake reads {VERSION}; "
                 f"deploy the newer version, or {rebuild_hint(metric_set)}"
             )
-        for name, now in _made_for(metric_set).items():
+        for name, now in _schema(metric_set).items():
             if stored[name] != now:
                 raise UserError(
                     f"{where}: was made for {name} {_text(stored[name])}; the metric set has {_text(now)}; "
@@ -154,7 +154,7 @@ def load(head: bytes, shard: Callable[[str], bytes | None], metric_set: MetricSe
         detector.last_days = np.concatenate(last_days)
         after, alerts_from = (datetime.fromisoformat(stored[name]) for name in ("after", "alerts_from"))
         empty = tuple(datetime.fromisoformat(start) for start in stored["missed"])
-        return Memory(detector, after, alerts_from, stored["silent"], empty, stored["late"])
+        return DetectorState(detector, after, alerts_from, stored["silent"], empty, stored["late"])
     except (
         OSError,
         ValueError,

@@ -21,23 +21,23 @@ class DeclaredTable(NamedTuple):
 
 def declared_catalog(context: Context) -> dict[str, dict[str, DeclaredTable]]:
     """Return the tables and views by name, by database."""
-    form: Format = "csv" if context.parameter("Format") == "csv" else "parquet"
+    table_format: Format = "csv" if context.parameter("Format") == "csv" else "parquet"
     sets, prefix = context.settings.sets, context.prefix
     databases = {prefix: dict[str, DeclaredTable]()}
     for metric_set in sets:
-        databases[database(prefix, metric_set)] = _declared_tables(metric_set, form)
-    views = [view for metric_set in sets for view in views_of_set(metric_set, prefix, form)]
-    for view in (*views, *views_over_all_sets(sets, prefix, form)):
+        databases[database(prefix, metric_set)] = _declared_tables(metric_set, table_format)
+    views = [view for metric_set in sets for view in views_of_set(metric_set, prefix, table_format)]
+    for view in (*views, *views_over_all_sets(sets, prefix, table_format)):
         columns = {column.name: sql.HIVE_TYPES[column.type] for column in view.columns}
         databases[view.database][view.name] = DeclaredTable(columns)
     return databases
 
 
-def _declared_tables(metric_set: MetricSet, form: Format) -> dict[str, DeclaredTable]:
+def _declared_tables(metric_set: MetricSet, table_format: Format) -> dict[str, DeclaredTable]:
     declared = {}
     for table, name in GLUE_TABLE_NAMES.items():
         columns = {
-            column.lower(): "string" if form == "csv" else sql.HIVE_TYPES[sql.TRINO_TYPES[kind]]
+            column.lower(): "string" if table_format == "csv" else sql.HIVE_TYPES[sql.TRINO_TYPES[kind]]
             for column, kind in tables.schema(table, metric_set)
         }
         declared[name] = DeclaredTable(columns, layout.table_folder(table, metric_set))

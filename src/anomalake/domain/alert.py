@@ -35,7 +35,7 @@ class DimensionValue(_Record, frozen=True):
 
 
 class TimeSeries(_Record, frozen=True):
-    """An affected time series: its value and, from the own detector, the expected value and bounds.
+    """An affected time series: its value and, from Anomalake's detector, the expected value and bounds.
 
     `alert_matching.match_to_metric_set` keeps those `optional_dimensions` that the metric set declares.
     """
@@ -132,7 +132,7 @@ def convert(document: object, kind: type[_Kind], what: str) -> _Kind:
 
 
 def validate(alert: Alert) -> Alert:
-    """Check the ids, score and timestamps of an alert; the alert with a normalized `reported_at`.
+    """Check the ids, score and timestamps of an alert. Return the alert with a normalized `reported_at`.
 
     Raises `AlertError`.
     """
@@ -150,12 +150,12 @@ def validate(alert: Alert) -> Alert:
 
 
 def derive_id(*parts: str) -> str:
-    """An id (UUID version 5) derived from the parts: equal parts always give the same id."""
+    """Return an id (UUID version 5) derived from the parts: equal parts always give the same id."""
     return str(uuid5(_ID_NAMESPACE, "|".join(parts)))
 
 
 def get_direction(value: float | None, expected: float | None) -> str | None:
-    """`above` or `below`: where the value lies, compared with the expected value.
+    """Return `above` or `below`: the position of the value compared with the expected value.
 
     None if one is missing, or both are equal.
     """
@@ -177,8 +177,8 @@ def add_direction(alert: Alert) -> Alert:
         return alert
     scale = 1 / (2 * len(pairs))  # prevents an overflow of each difference and of the sum
     net = math.fsum(value * scale - expected * scale for value, expected in pairs)
-    found = get_direction(*pairs[0]) if len(pairs) == 1 else get_direction(net, 0.0)
-    return msgspec.structs.replace(alert, direction=found)
+    direction = get_direction(*pairs[0]) if len(pairs) == 1 else get_direction(net, 0.0)
+    return msgspec.structs.replace(alert, direction=direction)
 
 
 def to_percentages(weights: Sequence[float]) -> list[float]:
@@ -196,7 +196,7 @@ def to_percentages(weights: Sequence[float]) -> list[float]:
 
 
 def compute_contribution(name: str, values: Sequence[str | None], weights: Sequence[float]) -> DimensionContribution:
-    """The contribution of each value of a dimension, in percent: 100 x its weight / all weights.
+    """Return the contribution of each value of a dimension, in percent: 100 x its weight / all weights.
 
     `weights[i]` (0 or more) belongs to `values[i]`.
     """
@@ -209,10 +209,10 @@ def compute_contribution(name: str, values: Sequence[str | None], weights: Seque
 
 
 def get_severity_label(score: float | None) -> str:
-    """The label of a severity score from 0 to 100; `unscored` for a missing score."""
+    """Return the label of a severity score from 0 to 100; `unscored` for a missing score."""
     return "unscored" if score is None else next(label for bound, label in SEVERITY_LABELS if score < bound)
 
 
 def encode(alert: Alert) -> bytes:
-    """The alert as JSON. Fields with their default value are omitted; a missing field and null mean the same."""
+    """Return the alert as JSON. Fields with their default value are omitted; a missing field and null mean the same."""
     return msgspec.json.encode(alert)

@@ -51,7 +51,10 @@ def match_to_metric_set(alert: Alert, metric_set: MetricSet) -> Alert:
 
 
 def get_dimension_values(series: TimeSeries, metric_set: MetricSet) -> tuple[str | None, ...]:
-    """The value of the series in each dimension of the metric set, in declared order; None for a missing dimension."""
+    """Return the value of the series in each dimension of the metric set, in declared order.
+
+    A missing dimension has the value None.
+    """
     values = {dimension.dimension_name: dimension.dimension_value for dimension in series.dimensions}
     return tuple(values.get(name) for name in metric_set.dimension_names)
 
@@ -73,7 +76,7 @@ def _keep_declared_dimensions(alert: Alert, declared: Collection[str]) -> Alert:
 
 
 def _iterate_values(metric: ImpactedMetric) -> Iterator[str | None]:
-    """Each dimension value in the alert."""
+    """Yield each dimension value in the alert."""
     for series in metric.relevant_time_series:
         yield from (dimension.dimension_value for dimension in series.dimensions)
     for contribution in metric.dimension_contribution:

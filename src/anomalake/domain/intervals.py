@@ -41,7 +41,7 @@ class Clock(NamedTuple):
         return INTERVAL_LENGTHS[self.frequency]
 
     def start(self, instant: datetime) -> datetime:
-        """The start of the interval that contains the instant, both naive UTC."""
+        """Return the start of the interval that contains the instant, both naive UTC."""
         if self.zone == "UTC":
             return floor_to_interval(instant, self.frequency)
         local = instant.replace(tzinfo=UTC).astimezone(get_time_zone(self.zone))
@@ -55,11 +55,11 @@ class Clock(NamedTuple):
         return start
 
     def wall_time(self, start: datetime) -> datetime:
-        """The wall time that names the interval: it gives the folder, the time of day and the weekday."""
+        """Return the wall time that names the interval: it gives the folder, the time of day and the weekday."""
         return floor_to_interval(to_wall_time(start, self.zone), self.frequency)
 
     def starts_at_wall_time(self, wall_time: datetime) -> tuple[datetime, ...]:
-        """The starts of the intervals that a wall time names.
+        """Return the starts of the intervals that a wall time names.
 
         One start; two if the wall time occurs twice and timestamps are absolute; none if clocks skip the wall time.
         """
@@ -68,7 +68,7 @@ class Clock(NamedTuple):
         return tuple(start for start in candidates if self.wall_time(start) == wall_time)
 
     def next_start(self, start: datetime) -> datetime:
-        """The start of the next interval."""
+        """Return the start of the next interval."""
         regular = _measure_interval(start, self) == (start + self.step, self.step)
         instant = start + (self.step if regular else MINUTE)
         while self.start(instant) <= start:  # a repeated wall time leads back to this interval
@@ -76,22 +76,25 @@ class Clock(NamedTuple):
         return self.start(instant)
 
     def previous_start(self, start: datetime) -> datetime:
-        """The start of the previous interval."""
+        """Return the start of the previous interval."""
         previous = self.start(start - MINUTE)
         while (following := self.next_start(previous)) < start:
             previous = following
         return previous
 
     def end(self, start: datetime) -> datetime:
-        """The end of the interval, naive UTC."""
+        """Return the end of the interval, naive UTC."""
         return _measure_interval(start, self)[0]
 
     def length(self, start: datetime) -> timedelta:
-        """The real duration of the interval: longer than `step` if clocks are set back in it, shorter if forward."""
+        """Return the real duration of the interval.
+
+        It is longer than `step` if clocks are set back in the interval, and shorter if they are set forward.
+        """
         return _measure_interval(start, self)[1]
 
     def starts_between(self, first: datetime, last: datetime) -> Iterator[datetime]:
-        """The starts from first to last, both included."""
+        """Yield the starts from first to last, both included."""
         while first <= last:
             yield first
             first = self.next_start(first)
@@ -99,7 +102,7 @@ class Clock(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def _measure_interval(start: datetime, clock: Clock) -> tuple[datetime, timedelta]:
-    """The end and the real duration of an interval, counted by the minute if the clock is set nearby."""
+    """Return the end and the real duration of an interval, counted by the minute if the clock is set nearby."""
     until = start + clock.step + MAX_CLOCK_SHIFT
     wall_time = to_wall_time(start, clock.zone)
     same_offset = to_wall_time(until, clock.zone) - until == wall_time - start
@@ -111,7 +114,7 @@ def _measure_interval(start: datetime, clock: Clock) -> tuple[datetime, timedelt
 
 @cache
 def get_time_zone(name: str) -> ZoneInfo:
-    """The time zone with an IANA name, cached.
+    """Return the time zone with an IANA name, cached.
 
     Raises `ZoneInfoNotFoundError`, `ValueError` or `OSError` for another name.
     """
@@ -119,7 +122,7 @@ def get_time_zone(name: str) -> ZoneInfo:
 
 
 def to_utc(wall_time: datetime, zone_name: str, *, fold: Literal[0, 1] = 0) -> datetime:
-    """The first time (`fold=1`: the second time) that a naive wall time occurs, naive UTC.
+    """Return the first time (`fold=1`: the second time) that a naive wall time occurs, naive UTC.
 
     A skipped wall time moves forward by the length of the gap, as in Java.
     """
@@ -127,13 +130,13 @@ def to_utc(wall_time: datetime, zone_name: str, *, fold: Literal[0, 1] = 0) -> d
 
 
 def to_wall_time(instant: datetime, zone_name: str) -> datetime:
-    """A naive UTC time on the wall clock of the time zone, naive."""
+    """Return a naive UTC time on the wall clock of the time zone, naive."""
     return instant.replace(tzinfo=UTC).astimezone(get_time_zone(zone_name)).replace(tzinfo=None, fold=0)
 
 
 @cache
 def get_utc_day_offsets(zone_name: str) -> tuple[int, ...]:
-    """The UTC days that a local day overlaps, as offsets in days: (-1, 0) east of Greenwich, (0, 1) west of it.
+    """Return the UTC days that a local day overlaps, as offsets in days: (-1, 0) east of Greenwich, (0, 1) west of it.
 
     Based on the years 2000 to 2049.
     """
@@ -146,29 +149,29 @@ def get_utc_day_offsets(zone_name: str) -> tuple[int, ...]:
 
 
 def wall_time_exists(wall_time: datetime, zone_name: str) -> bool:
-    """Whether the wall time occurs, that is, clocks do not skip it."""
+    """Return whether the wall time occurs, that is, clocks do not skip it."""
     return zone_name == "UTC" or to_wall_time(to_utc(wall_time, zone_name), zone_name) == wall_time
 
 
 def floor_to_interval(wall_time: datetime, frequency: str) -> datetime:
-    """The wall time at which the interval that contains this wall time starts."""
+    """Return the wall time at which the interval that contains this wall time starts."""
     midnight = wall_time.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + (wall_time - midnight) // INTERVAL_LENGTHS[frequency] * INTERVAL_LENGTHS[frequency]
 
 
 def get_slot(wall_time: datetime, frequency: str) -> int:
-    """The number of the interval in its day: 0 to `slots_per_day` - 1."""
+    """Return the number of the interval in its day: 0 to `slots_per_day` - 1."""
     midnight = wall_time.replace(hour=0, minute=0, second=0, microsecond=0)
     return (wall_time - midnight) // INTERVAL_LENGTHS[frequency]
 
 
 def slots_per_day(frequency: str) -> int:
-    """The number of intervals in a day: 1, 24, 144 or 288."""
+    """Return the number of intervals in a day: 1, 24, 144 or 288."""
     return timedelta(days=1) // INTERVAL_LENGTHS[frequency]
 
 
 def iterate_wall_times(first: datetime, last: datetime, frequency: str) -> Iterator[datetime]:
-    """Every wall time of the frequency from first to last, both included; also those that clocks skip."""
+    """Yield every wall time of the frequency from first to last, both included; also those that clocks skip."""
     while first <= last:
         yield first
         first += INTERVAL_LENGTHS[frequency]

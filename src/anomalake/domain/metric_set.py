@@ -177,5 +177,5 @@ class MetricSet(_Labelled, frozen=True, forbid_unknown_fields=True):
         return float(self.mapping.get("scale", 1))
 
     def start(self, instant: datetime) -> datetime:
-        """The start of the interval that contains the instant, both naive UTC."""
+        """Return the start of the interval that contains the instant, both naive UTC."""
         return self.clock.start(instant)

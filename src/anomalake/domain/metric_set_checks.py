@@ -40,7 +40,7 @@ class Problem(NamedTuple):
 
 
 def find_problems(item: MetricSet) -> list[Problem]:
-    """The problems of a metric set, most basic first; empty if it is valid.
+    """Return the problems of a metric set, most basic first; empty if it is valid.
 
     Later checks run only if the basic fields are valid.
     """
@@ -70,7 +70,7 @@ def _check_identity(item: MetricSet) -> Iterator[Problem]:
 
 
 def _is_time_zone(name: str) -> bool:
-    """Whether the name is an IANA time zone. Athena does not know some names of local time zone files."""
+    """Return whether the name is an IANA time zone. Athena does not know some names of local time zone files."""
     if name.startswith(("posix/", "right/")) or name in {"localtime", "posixrules", "Factory"}:
         return False
     try:
@@ -115,7 +115,7 @@ def _check_column_names(item: MetricSet) -> Iterator[Problem]:
 
 
 def _check_former_names(item: MetricSet) -> Iterator[Problem]:
-    """A former name must lead to one dimension or measure only."""
+    """Check that each former name leads to one dimension or measure only."""
     for kind, names, former_names in (
         ("dimensions", item.dimension_names, [dimension.formerly for dimension in item.dimensions]),
         ("measures", item.measure_names, [measure.formerly for measure in item.measures]),
@@ -151,7 +151,7 @@ def _check_alerts(item: MetricSet) -> Iterator[Problem]:
 
 
 def _check_known(kind: str, known: Sequence[str], used: Iterable[tuple[str, str]]) -> Iterator[Problem]:
-    """A problem for each name that a field of `alerts` uses and that the metric set does not have."""
+    """Yield a problem for each name that a field of `alerts` uses and that the metric set does not have."""
     has = f"it has {', '.join(known)}" if known else "it has none"
     for field, name in used:
         if name not in known:
@@ -171,7 +171,7 @@ def _check_source(item: MetricSet, source: Source) -> Iterator[Problem]:
 
 
 def _check_path(item: MetricSet, path: str) -> Iterator[Problem]:
-    """A path must be inside the lake, outside reserved folders, and mean the same in S3, in Athena and on a laptop."""
+    """Check that a path is in the lake, outside reserved folders, and the same in S3, in Athena and on a laptop."""
     shown = quote(path)
     if path.startswith("/") or "//" in path or ".." in path or "://" in path:
         example = "ecommerce/live/{{yyyyMMdd}}/{{HHmm}}"
@@ -190,7 +190,10 @@ def _check_path(item: MetricSet, path: str) -> Iterator[Problem]:
 
 
 def _check_folder_per_interval(item: MetricSet, path: str, folder_format: str) -> Iterator[Problem]:
-    """Each interval needs a folder of its own: tried with two days around the end of a month, and with two years."""
+    """Check that each interval has a separate folder.
+
+    The check compares the intervals of two days around the end of a month, and of the same day in two years.
+    """
     day = datetime(2021, 1, 31)
     wall_times = list(intervals.iterate_wall_times(day, day + intervals.INTERVAL_LENGTHS["P1D"] * 2, item.frequency))
     folders = {wall_time.strftime(folder_format) for wall_time in wall_times}

@@ -94,7 +94,7 @@ _ALLOWED_VALUES = {
 
 
 def _explain(message: str) -> str:
-    """A message of msgspec (`<problem> - at `$.a.b``) with the field first and the allowed values last."""
+    """Return a message of msgspec (`<problem> - at `$.a.b``) with the field first and the allowed values last."""
     problem, _, path = message.partition(" - at ")
     field = path.strip("`").removeprefix("$").removeprefix(".").replace("key in `$`", "")
     last = field.rpartition(".")[2]

@@ -27,7 +27,7 @@ REPORT_ID_SUFFIX = "ReportId"
 
 
 def to_metric_set_name(text: str) -> str:
-    """A valid metric set name made from other text, such as a file name.
+    """Return a valid metric set name made from other text, such as a file name.
 
     It is in lower case, with `_` for other characters, and has at most 41 characters.
     """
@@ -35,7 +35,7 @@ def to_metric_set_name(text: str) -> str:
 
 
 def to_column_name(text: str) -> str:
-    """A valid dimension or measure name made from another service's name.
+    """Return a valid dimension or measure name made from another service's name.
 
     `_` replaces each character that a column name cannot contain, and is added to the name of a generated column.
     """

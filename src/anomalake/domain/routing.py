@@ -12,7 +12,7 @@ from anomalake.domain.text import quote, to_one_line
 
 
 def extract_detector_name(arn: str) -> str:
-    """The part of an ARN's resource after the type, with all its colons (`alarm:api: 5xx` -> `api: 5xx`).
+    """Return the part of an ARN's resource after the type, with all its colons (`alarm:api: 5xx` -> `api: 5xx`).
 
     For a text that is not an ARN, the part after the last colon.
     """
@@ -24,18 +24,18 @@ def extract_detector_name(arn: str) -> str:
 
 
 def names_detector(item: MetricSet, detector_arn: str) -> bool:
-    """Whether `alerts.detectors` contains the name or the ARN of the detector, compared as text."""
+    """Return whether `alerts.detectors` contains the name or the ARN of the detector, compared as text."""
     return not {detector_arn, extract_detector_name(detector_arn)}.isdisjoint(item.alerts.detectors)
 
 
 def matches_detector(item: MetricSet, detector_arn: str) -> bool:
-    """Whether a glob in `alerts.detectors` matches the detector's ARN, its name, or the part after the last colon."""
+    """Return whether a glob in `alerts.detectors` matches the ARN, the name, or the part after the last colon."""
     candidates = {detector_arn, extract_detector_name(detector_arn), detector_arn.rpartition(":")[2]}
     return any(fnmatchcase(name, pattern) for pattern in item.alerts.detectors for name in candidates)
 
 
 def find_metric_set(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet:
-    """The metric set that the alerts of a detector belong to.
+    """Return the metric set that the alerts of a detector belong to.
 
     Raises `UserError`, which shows the line to add and where.
 
@@ -65,7 +65,10 @@ def find_metric_set(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet
 
 
 def _to_yaml(text: str) -> str:
-    """The text as an element of a YAML list: plain if YAML reads it back as the same text, else in double quotes."""
+    """Return the text as an element of a YAML list.
+
+    It is plain if YAML reads it back as the same text, and in double quotes otherwise.
+    """
     if re.fullmatch(r"[A-Za-z][\w./-]*", text, re.ASCII) and strict_yaml.parse(text, text) == text:
         return text
     quoted = yaml.safe_dump(text, default_style='"', width=float("inf"), allow_unicode=text.isprintable())

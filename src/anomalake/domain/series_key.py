@@ -3,7 +3,7 @@
 Different series have different keys.
 
 The encoding is injective and the same in every engine: `%` and `|` inside a value are percent-encoded, a null is
-`%null`, and `|` joins the values. `catalog.sql.key_sql` implements the same rule in SQL.
+`%null`, and `|` joins the values. `catalog.sql.series_key` implements the same rule in SQL.
 """
 
 from collections.abc import Iterable
@@ -12,5 +12,5 @@ NULL = "%null"
 
 
 def build_series_key(values: Iterable[str | None]) -> str:
-    """`["pc_web", None, "a|b"]` -> `pc_web|%null|a%7Cb`."""
+    """Encode dimension values as a key: `["pc_web", None, "a|b"]` -> `pc_web|%null|a%7Cb`."""
     return "|".join(NULL if value is None else value.replace("%", "%25").replace("|", "%7C") for value in values)

@@ -18,7 +18,7 @@ _MAX_MESSAGE_CHARACTERS = 300
 
 
 def parse(text: str, where: str) -> Any:
-    """The document in a YAML text. Raises `UserError`, whose text begins with `where`."""
+    """Return the document in a YAML text. Raises `UserError`, whose text begins with `where`."""
     if len(text) > MAX_CHARACTERS:
         raise UserError(f"{where}: is longer than {MAX_CHARACTERS:,} characters; a metric set has one or two pages")
     try:

@@ -2,12 +2,12 @@
 
 
 def replace_unprintable(text: str) -> str:
-    """The text with a space for each unprintable character (line breaks, control characters, direction marks)."""
+    """Replace each unprintable character by a space: line breaks, control characters, direction marks."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def to_one_line(text: str, max_characters: int) -> str:
-    """The text on one line, cut to `max_characters`.
+    """Return the text on one line, cut to `max_characters`.
 
     `${` becomes `$ {`, because CloudFormation reads `${...}` as a parameter.
     """
@@ -16,7 +16,7 @@ def to_one_line(text: str, max_characters: int) -> str:
 
 
 def quote(text: str) -> str:
-    """The text in quotes, for a message; double quotes if it contains a single quote.
+    """Return the text in quotes, for a message; double quotes if it contains a single quote.
 
     Unprintable characters become spaces.
     """

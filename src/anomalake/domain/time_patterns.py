@@ -33,12 +33,12 @@ _FOLDER_KEYS = re.compile(r"\{\{([^{}]*)\}\}")
 
 
 def _unquote(token: str) -> str:
-    """The text that a token without a field stands for."""
+    """Return the text that a token without a field stands for."""
     return (token[1:-1].replace("''", "'") or "'") if token[0] == "'" else token
 
 
 def _translate(pattern: str, engine: Literal[0, 1]) -> str:
-    """The pattern for Python (0) or Trino (1). Raises `UserError`, which names the unsupported letters."""
+    """Return the pattern for Python (0) or Trino (1). Raises `UserError`, which names the unsupported letters."""
     shown = f"the date pattern {quote(pattern)}"
     position, seen = 0, set()
     parts: list[str] = []
@@ -62,17 +62,17 @@ def _translate(pattern: str, engine: Literal[0, 1]) -> str:
 
 @cache  # called for each live file and row
 def to_python_format(pattern: str) -> str:
-    """The pattern for Python's `datetime.strptime` and `strftime`. Raises `UserError`."""
+    """Return the pattern for Python's `datetime.strptime` and `strftime`. Raises `UserError`."""
     return _translate(pattern, 0)
 
 
 def to_trino_format(pattern: str) -> str:
-    """The pattern for `date_parse` and `date_format` of Trino (Athena). Raises `UserError`."""
+    """Return the pattern for `date_parse` and `date_format` of Trino (Athena). Raises `UserError`."""
     return _translate(pattern, 1)
 
 
 def has_hour(pattern: str) -> bool:
-    """Whether the pattern contains the hour, and not only the day.
+    """Return whether the pattern contains the hour, and not only the day.
 
     False for `UNIX`, whose times are instants and need no time zone.
     """
@@ -125,7 +125,7 @@ def parse_folder_pattern(path: str) -> FolderPattern:
 
 @cache
 def parse_day_pattern(path: str) -> FolderPattern | None:
-    """The folder of a day, which contains the folders of its intervals.
+    """Return the folder of a day, which contains the folders of its intervals.
 
     None if there is no such folder, or if engines ignore the folders below it.
 
@@ -153,12 +153,15 @@ def parse_day_pattern(path: str) -> FolderPattern | None:
 
 @cache  # called for each live file
 def split_pattern(pattern: str) -> tuple[tuple[str, str], ...]:
-    """The parts of a folder pattern, in order: (letter, field) such as `("y", "yyyy")`, or ("", literal text)."""
+    """Return the parts of a folder pattern, in order.
+
+    A part is (letter, field), such as `("y", "yyyy")`, or ("", literal text).
+    """
     return tuple((match[1] or "", match[0] if match[1] else _unquote(match[0])) for match in _TOKEN.finditer(pattern))
 
 
 def locate_fields(pattern: str) -> dict[str, tuple[int, int]]:
-    """The position (from 0) and width of each letter's field in a folder pattern, whose fields have fixed widths."""
+    """Return the position (from 0) and the width of each letter's field in a folder pattern."""
     fields, position = {}, 0
     for letter, text in split_pattern(pattern):
         if letter:
@@ -168,14 +171,17 @@ def locate_fields(pattern: str) -> dict[str, tuple[int, int]]:
 
 
 def sorts_by_date(pattern: str) -> bool:
-    """Whether folders of this pattern sort by date: the year first, then month, day and time."""
+    """Return whether folders of this pattern sort by date: the year first, then month, day and time."""
     letters = list(locate_fields(pattern))
     return letters == sorted(letters, key="yMdHms".index)
 
 
 @cache
 def build_folder_regex(path: str) -> str:
-    """A regular expression for the start of the S3 address of a file in an interval's folder. Its group is the date."""
+    """Return a regular expression for the start of the S3 address of a file in an interval's folder.
+
+    Its group is the date.
+    """
     prefix, pattern, suffix = parse_folder_pattern(path)
     parts = [
         f"[0-9]{{{len(match[0])}}}" if match[1] else _escape_regex(_unquote(match[0]))
@@ -185,7 +191,7 @@ def build_folder_regex(path: str) -> str:
 
 
 def _escape_regex(text: str) -> str:
-    """The text as a regular expression for any engine.
+    """Return the text as a regular expression for any engine.
 
     All engines read brackets around a character alike; a backslash before it they do not.
     """

@@ -17,7 +17,7 @@ _TIMESTAMP = re.compile(
 
 
 def parse_timestamp(text: str) -> datetime:
-    """An ISO 8601 timestamp (`2022-03-04T05:25:00.000+0000`) as naive UTC. Raises `AlertError`.
+    """Return an ISO 8601 timestamp (`2022-03-04T05:25:00.000+0000`) as naive UTC. Raises `AlertError`.
 
     Java can add a time zone (`2022-03-04T05:25Z[UTC]`), which counts only if there is no offset.
     """
@@ -39,7 +39,7 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def format_timestamp(instant: datetime) -> str:
-    """A naive UTC time as the `timestamp` of an alert, without fractions of a second."""
+    """Return a naive UTC time as the `timestamp` of an alert, without fractions of a second."""
     return f"{instant:%Y-%m-%dT%H:%M:%S}Z[UTC]"
 
 
@@ -47,7 +47,7 @@ _FRACTION = re.compile(r"T\d\d:\d\d:\d\d\.(\d{1,9})")
 
 
 def normalize_report_time(text: str) -> str:
-    """A timestamp in UTC with milliseconds (`2022-03-04T05:25:00.000Z`). These texts sort by time.
+    """Return a timestamp in UTC with milliseconds (`2022-03-04T05:25:00.000Z`). These texts sort by time.
 
     Raises `AlertError`.
     """
@@ -60,7 +60,7 @@ def normalize_report_time(text: str) -> str:
 
 
 def normalize_report_time_or_none(value: object) -> str | None:
-    """`normalize_report_time` of a value that a service or an envelope gives; None if it is not a timestamp.
+    """Return `normalize_report_time` of a value that a service or an envelope gives; None if it is not a timestamp.
 
     Without the time, the alert is still valid; only the order of its reports is unknown.
     """

@@ -47,7 +47,13 @@ class DayCompaction(msgspec.Struct, frozen=True):
 
 
 def compact_days(
-    store: Store, metric_set: MetricSet, form: Format, *, after: datetime, now: datetime, has_time: Callable[[], bool]
+    store: Store,
+    metric_set: MetricSet,
+    table_format: Format,
+    *,
+    after: datetime,
+    now: datetime,
+    has_time: Callable[[], bool],
 ) -> int:
     """Advance each day that is ready for its next step, and start compaction of finished days.
 
@@ -70,7 +76,7 @@ def compact_days(
             days.append(day)
             continue
         try:
-            days += _advance(store, metric_set, form, day, now)
+            days += _advance(store, metric_set, table_format, day, now)
         except StorageError as error:
             days.append(day)
             problem = problem or error
@@ -101,7 +107,7 @@ def _write_days(
 
 
 def read_days(stored: StoredObject | None, key: str) -> list[DayCompaction]:
-    """The days being compacted in their order, and the `through` line.
+    """Return the days being compacted in their order, and the `through` line.
 
     Raises `UnreadableError` when the object is damaged.
     """
@@ -132,43 +138,49 @@ def cancel_compactions(store: Store, metric_set: MetricSet) -> None:
 
 
 def replace_record(
-    store: Store, metric_set: MetricSet, form: Format, table: Table, *, instant: datetime, record: Sequence[Any]
+    store: Store, metric_set: MetricSet, table_format: Format, table: Table, *, instant: datetime, record: Sequence[Any]
 ) -> None:
     """Write the only record that an interval has in the table, in place of its earlier record.
 
     A day being compacted may have the record in two objects, of which the views read one. Both are changed.
     """
     date, schema = layout.utc_date(instant), tables.schema(table, metric_set)
-    interval_key = layout.table_key(table, metric_set, instant, form)
+    interval_key = layout.table_key(table, metric_set, instant, table_format)
     days_key = layout.compaction_key(metric_set)
     days = read_days(store.get(days_key), days_key)
     compacted = next((day for day in days if day.day == date and day.step != "through"), None)
     in_other_object = False
-    for key in [key for key in store.list(layout.day_folder(table, metric_set, date)) if key.endswith(f".{form}")]:
-        rows = _read_rows(store, key, form, schema) if key != interval_key else []
+    for key in [
+        key for key in store.list(layout.day_folder(table, metric_set, date)) if key.endswith(f".{table_format}")
+    ]:
+        rows = _read_rows(store, key, table_format, schema) if key != interval_key else []
         has_record = any(row[0] == instant for row in rows)
         is_target = compacted is not None and _get_name(key) == compacted.target
         if has_record or is_target:
             changed = sorted([*(row for row in rows if row[0] != instant), tuple(record)], key=lambda row: row[0])
-            store.put(key, encoding.encode_records(form, schema, changed))
+            store.put(key, encoding.encode_records(table_format, schema, changed))
         in_other_object = in_other_object or (has_record and not is_target)
     if not in_other_object and (compacted is None or not compacted.switched):
-        store.put(interval_key, encoding.encode_records(form, schema, [record]))
+        store.put(interval_key, encoding.encode_records(table_format, schema, [record]))
 
 
-def _read_rows(store: Store, key: str, form: Format, schema: Sequence[tables.Column]) -> list[tuple[Any, ...]]:
+def _read_rows(store: Store, key: str, table_format: Format, schema: Sequence[tables.Column]) -> list[tuple[Any, ...]]:
     stored = store.get(key)
-    return list(zip(*encoding.decode_table(form, schema, stored.data, key).values(), strict=True)) if stored else []
+    return (
+        list(zip(*encoding.decode_table(table_format, schema, stored.data, key).values(), strict=True))
+        if stored
+        else []
+    )
 
 
 def _advance(
-    store: Store, metric_set: MetricSet, form: Format, day: DayCompaction, now: datetime
+    store: Store, metric_set: MetricSet, table_format: Format, day: DayCompaction, now: datetime
 ) -> list[DayCompaction]:
     """Take the next step.
 
     Returns the day after the step, or an empty list when it is finished. A step can be repeated.
     """
-    if day.step == "begun" and not _write_target(store, metric_set, form, day):
+    if day.step == "begun" and not _write_target(store, metric_set, table_format, day):
         return []
     if day.step == "switched":
         for table in layout.DETECTOR_TABLES:
@@ -178,7 +190,7 @@ def _advance(
     return [DayCompaction(day.day, step, now, day.target, switched=step != "written")] if step else []
 
 
-def _write_target(store: Store, metric_set: MetricSet, form: Format, day: DayCompaction) -> bool:
+def _write_target(store: Store, metric_set: MetricSet, table_format: Format, day: DayCompaction) -> bool:
     """Write the day's object of each table; returns False, and writes nothing, when the day has too many bytes."""
     parts_by_table: dict[Table, list[bytes]] = {table: [] for table in layout.DETECTOR_TABLES}
     total_bytes = 0
@@ -193,30 +205,33 @@ def _write_target(store: Store, metric_set: MetricSet, form: Format, day: DayCom
                 return False
     for table, parts in parts_by_table.items():
         if parts:
-            key = f"{layout.day_folder(table, metric_set, day.day)}/{day.target}.{form}"
-            store.put(key, encoding.join_objects(form, tables.schema(table, metric_set), parts, key))
+            key = f"{layout.day_folder(table, metric_set, day.day)}/{day.target}.{table_format}"
+            store.put(key, encoding.join_objects(table_format, tables.schema(table, metric_set), parts, key))
     return True
 
 
 def _list_replaced(store: Store, metric_set: MetricSet, day: DayCompaction, table: Table) -> list[str]:
-    """The keys of the objects that the day's object replaces."""
+    """Return the keys of the objects that the day's object replaces."""
     return [key for key in store.list(layout.day_folder(table, metric_set, day.day)) if _get_name(key) != day.target]
 
 
 def _get_name(key: str) -> str:
-    """The name of an object without its folder and extension."""
+    """Return the name of an object without its folder and extension."""
     return key.rpartition("/")[2].partition(".")[0]
 
 
 def _find_free_name(day: str, keys: Sequence[str]) -> str:
-    """A name that no object of the day has. A back-test uses the name without a number; later objects lie beside it."""
+    """Return a name that no object of the day has.
+
+    A back-test uses the name without a number. Later objects get a number.
+    """
     used = set(map(_get_name, keys))
     names = itertools.chain([day], (f"{day}-{number}" for number in itertools.count(1)))
     return next(name for name in names if name not in used)
 
 
 def _find_first_day(store: Store, metric_set: MetricSet) -> str | None:
-    """The first day that has objects of single intervals."""
+    """Return the first day that has objects of single intervals."""
     days = (
         layout.date_in_key(key)
         for table in layout.DETECTOR_TABLES

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
-from anomalake.detect import schedule, state
+from anomalake.detect import schedule
 from anomalake.detect.detector import Detector
 from anomalake.detect.interval_result import Health, IntervalResult
 from anomalake.detect.parameters import HISTORY_DAYS
-from anomalake.detect.state import Memory
+from anomalake.detect.state import DetectorState, rebuild_hint
 from anomalake.detect.timeline import describe_waiting, find_not_due
 from anomalake.domain import intervals
 from anomalake.domain.alert import Alert
@@ -64,7 +64,7 @@ class RunResult(NamedTuple):
 class _Progress(NamedTuple):
     """The state after some intervals, their counts, and the error that ended processing."""
 
-    memory: Memory
+    state: DetectorState
     scored: int = 0
     empty: int = 0
     alerts: int = 0
@@ -88,21 +88,21 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             skipped = "another run is under way"
             logger.info(skipped, metric_set=metric_set.name, holder=describe_holder(settings.store, metric_set))
             return {"metricSet": metric_set.name, "skipped": skipped}
-        result, memory = run_detector(metric_set, settings, now, has_time)
-        compact_finished_days(metric_set, settings, memory, now, has_time)
+        result, state = run_detector(metric_set, settings, now, has_time)
+        compact_finished_days(metric_set, settings, state, now, has_time)
     counts = {
         "IntervalsScored": result.scored,
         "IntervalsEmpty": result.empty,
         "IntervalsDue": result.due,
-        "IntervalsSilent": memory.silent_intervals,
+        "IntervalsSilent": state.silent_intervals,
         "IntervalsLate": result.late,
         "AlertsRaised": result.alerts,
     }
     for name, count in counts.items():
         metrics.add_metric(name, "Count", count)
     summary = {name: value for name, value in result._asdict().items() if name not in ("findings", "notes")}
-    through = memory.last_processed.isoformat()
-    status = memory.detector.status()
+    through = state.last_processed.isoformat()
+    status = state.detector.status()
     logger.info(
         "detector ran", metric_set=metric_set.name, through=through, status=status, notes=result.notes, **summary
     )
@@ -122,24 +122,24 @@ def _find_metric_set(event: object, settings: Settings) -> MetricSet:
 
 def run_detector(
     metric_set: MetricSet, settings: Settings, now: datetime, has_time: Callable[[], bool]
-) -> tuple[RunResult, Memory]:
+) -> tuple[RunResult, DetectorState]:
     """Score the intervals that are due at `now` (naive UTC) while `has_time()` is true, and save the state.
 
     Raises `UserError` when the state does not fit, and `StorageError` when storage failed. When live data could not
     be read, the state after the intervals before it is saved first.
     """
     store, last_due = settings.store, schedule.last_due(metric_set, now)
-    memory, head = _load_memory(store, metric_set, last_due, now)
+    state, head = _load_state(store, metric_set, last_due, now)
     feedback = read_feedback(store, metric_set)
-    memory.detector.feedback = feedback.feedback
+    state.detector.feedback = feedback.feedback
     for problem in feedback.problems:
         logger.warning("feedback cannot be read and is ignored", problem=problem)
-    memory, late = _record_late_data(memory, metric_set, settings)
-    progress = _process_intervals(memory, metric_set, settings, last_due, has_time)
-    memory, due = progress.memory, 0
-    if memory.detector.series:  # otherwise no readable data has arrived; the first data will be learned as history
-        save_state(store, metric_set, memory, head)
-        due = sum(1 for _ in schedule.due_intervals(metric_set, memory.last_processed, last_due))
+    state, late = _record_late_data(state, metric_set, settings)
+    progress = _process_intervals(state, metric_set, settings, last_due, has_time)
+    state, due = progress.state, 0
+    if state.detector.series:  # otherwise no readable data has arrived; the first data will be learned as history
+        save_state(store, metric_set, state, head)
+        due = sum(1 for _ in schedule.due_intervals(metric_set, state.last_processed, last_due))
     if progress.error is not None:
         raise progress.error
     findings, waiting = find_not_due(metric_set, live_data.list_interval_starts(store, metric_set, last_due), now)
@@ -147,42 +147,42 @@ def run_detector(
         logger.warning("live data in the future", where=finding.where, problem=finding.problem, of=len(findings))
     notes = tuple(describe_waiting(metric_set, waiting))
     counts = (progress.scored, progress.empty, due, progress.alerts, late)
-    return RunResult(*counts, findings=tuple(findings), notes=notes), memory
+    return RunResult(*counts, findings=tuple(findings), notes=notes), state
 
 
-def _load_memory(
+def _load_state(
     store: Store, metric_set: MetricSet, last_due: datetime, now: datetime
-) -> tuple[Memory, StoredObject | None]:
-    """The state of the detector, or a new one, and the head it was read from."""
-    memory, head = load_state(store, metric_set)
-    key, remedy = layout.state_key(metric_set), state.rebuild_hint(metric_set)
-    if memory is None:
+) -> tuple[DetectorState, StoredObject | None]:
+    """Return the state of the detector, or a new one, and the head it was read from."""
+    state, head = load_state(store, metric_set)
+    key, remedy = layout.state_key(metric_set), rebuild_hint(metric_set)
+    if state is None:
         if store.get(layout.compaction_key(metric_set)) is not None:
             raise UserError(f"{key}: is gone, but other objects that the detector wrote with it exist; {remedy}")
-        memory = _create_memory(store, metric_set, last_due)
-    if memory.last_processed > now:
-        problem = f"the detector has processed intervals up to {memory.last_processed} UTC, which is in the future"
+        state = _create_state(store, metric_set, last_due)
+    if state.last_processed > now:
+        problem = f"the detector has processed intervals up to {state.last_processed} UTC, which is in the future"
         raise UserError(f"{key}: {problem}, so it would score nothing until then; {remedy}")
-    return memory, head
+    return state, head
 
 
-def _create_memory(store: Store, metric_set: MetricSet, last_due: datetime) -> Memory:
-    """A detector without history.
+def _create_state(store: Store, metric_set: MetricSet, last_due: datetime) -> DetectorState:
+    """Return a detector without history.
 
     It learns from the live data of the last weeks, and alerts on later intervals only.
     """
     earliest = last_due - timedelta(days=HISTORY_DAYS)
     starts = live_data.list_interval_starts(store, metric_set)
     first = next((start for start in starts if earliest <= start <= last_due), last_due)
-    return Memory(Detector(metric_set), metric_set.clock.previous_start(first), last_due, 0)
+    return DetectorState(Detector(metric_set), metric_set.clock.previous_start(first), last_due, 0)
 
 
 def _process_intervals(
-    memory: Memory, metric_set: MetricSet, settings: Settings, last_due: datetime, has_time: Callable[[], bool]
+    state: DetectorState, metric_set: MetricSet, settings: Settings, last_due: datetime, has_time: Callable[[], bool]
 ) -> _Progress:
     """Process the intervals after the last processed one, up to `last_due`, while there is time."""
-    progress = _Progress(memory)
-    for start in _list_intervals(settings.store, metric_set, memory.last_processed, last_due):
+    progress = _Progress(state)
+    for start in _list_intervals(settings.store, metric_set, state.last_processed, last_due):
         if not has_time():
             break
         try:
@@ -195,7 +195,10 @@ def _process_intervals(
 
 
 def _list_intervals(store: Store, metric_set: MetricSet, after: datetime, last_due: datetime) -> Iterator[datetime]:
-    """The intervals to process. All live data is listed only when so many are due that gaps in the data matter."""
+    """Return the intervals to process.
+
+    All live data is listed only if so many intervals are due that gaps in the data matter.
+    """
     if last_due - after <= 2 * schedule.GAP_EDGE:
         return schedule.due_intervals(metric_set, after, last_due)
     starts = live_data.list_interval_starts(store, metric_set)
@@ -209,26 +212,26 @@ def _process_interval(
 
     Raises `StorageError`: then nothing of this run is saved, and the next run processes the intervals again.
     """
-    memory, start, has_data = progress.memory, interval.start, bool(interval.values)
+    state, start, has_data = progress.state, interval.start, bool(interval.values)
     alerts: tuple[Alert, ...] = ()
-    if has_data or memory.detector.series:  # otherwise no data has arrived yet, and none is missing
-        result = memory.detector.score(interval)
-        alerts = result.alerts if start >= memory.alerts_from else ()
+    if has_data or state.detector.series:  # otherwise no data has arrived yet, and none is missing
+        result = state.detector.score(interval)
+        alerts = result.alerts if start >= state.alerts_from else ()
         _write_result(result, metric_set, settings)
         _send_alerts(alerts, settings)
     for finding in interval.findings[:MAX_LOGGED_FINDINGS]:
         logger.warning(
             "live data cannot be read", where=finding.where, problem=finding.problem, of=interval.finding_count
         )
-    empty_intervals, silent_intervals = memory.empty_intervals, 0
+    empty_intervals, silent_intervals = state.empty_intervals, 0
     if not has_data:
-        if memory.detector.series:
+        if state.detector.series:
             empty_intervals = (*empty_intervals, start)[-MAX_EMPTY_INTERVALS:]
-        has_started = bool(interval.findings or memory.silent_intervals or memory.detector.series)
-        silent_intervals = memory.silent_intervals + has_started
-    memory = memory._replace(last_processed=start, silent_intervals=silent_intervals, empty_intervals=empty_intervals)
+        has_started = bool(interval.findings or state.silent_intervals or state.detector.series)
+        silent_intervals = state.silent_intervals + has_started
+    state = state._replace(last_processed=start, silent_intervals=silent_intervals, empty_intervals=empty_intervals)
     scored, empty = progress.scored + has_data, progress.empty + (not has_data)
-    return _Progress(memory, scored, empty, progress.alerts + len(alerts))
+    return _Progress(state, scored, empty, progress.alerts + len(alerts))
 
 
 def _write_result(result: IntervalResult, metric_set: MetricSet, settings: Settings) -> None:
@@ -261,34 +264,34 @@ def _send_alerts(alerts: Sequence[Alert], settings: Settings) -> None:
         raise error
 
 
-def _record_late_data(memory: Memory, metric_set: MetricSet, settings: Settings) -> tuple[Memory, int]:
+def _record_late_data(state: DetectorState, metric_set: MetricSet, settings: Settings) -> tuple[DetectorState, int]:
     """Find data that arrived after its interval was processed, and record it in the data health table.
 
     The intervals are counted and not scored, and later runs do not look at them again. Returns the state and the count.
     """
     store = settings.store
-    late = [start for start in memory.empty_intervals if live_data.list_interval_files(store, metric_set, start)]
+    late = [start for start in state.empty_intervals if live_data.list_interval_files(store, metric_set, start)]
     for start in late:
         wall = metric_set.clock.wall_time(start)
         slot = intervals.get_slot(wall, metric_set.frequency)
-        usual_count = memory.detector.completeness.usual_count(wall.toordinal(), slot)
+        usual_count = state.detector.completeness.usual_count(wall.toordinal(), slot)
         record = Health(start, "late", 0, usual_count, 0, 0, 0)
         with contextlib.suppress(StorageError):  # a day with an unreadable object does not stop the detector
             compaction.replace_record(store, metric_set, settings.format, "dataHealth", instant=start, record=record)
         remedy = "`anomalake detect --rebuild` scores it"
         logger.warning(f"data arrived after its interval was processed; {remedy}", interval=wall.isoformat())
-    empty_intervals = tuple(start for start in memory.empty_intervals if start not in late)
-    late_intervals = memory.late_intervals + len(late)
-    return memory._replace(empty_intervals=empty_intervals, late_intervals=late_intervals), len(late)
+    empty_intervals = tuple(start for start in state.empty_intervals if start not in late)
+    late_intervals = state.late_intervals + len(late)
+    return state._replace(empty_intervals=empty_intervals, late_intervals=late_intervals), len(late)
 
 
 def compact_finished_days(
-    metric_set: MetricSet, settings: Settings, memory: Memory, now: datetime, has_time: Callable[[], bool]
+    metric_set: MetricSet, settings: Settings, state: DetectorState, now: datetime, has_time: Callable[[], bool]
 ) -> None:
     """Compact the days whose intervals are all processed. When storage fails, log it; the next run continues."""
-    if not memory.detector.series:
+    if not state.detector.series:
         return
-    after = memory.last_processed
+    after = state.last_processed
     try:
         compaction.compact_days(settings.store, metric_set, settings.format, after=after, now=now, has_time=has_time)
     except StorageError as error:

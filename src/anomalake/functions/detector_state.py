@@ -9,7 +9,7 @@ from typing import NamedTuple
 from anomalake.detect import feedback, state
 from anomalake.detect.detector import map_in_threads
 from anomalake.detect.feedback import Feedback
-from anomalake.detect.state import Memory
+from anomalake.detect.state import DetectorState
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
@@ -25,7 +25,7 @@ class FeedbackFiles(NamedTuple):
     problems: tuple[str, ...]
 
 
-def load_state(store: Store, metric_set: MetricSet) -> tuple[Memory | None, StoredObject | None]:
+def load_state(store: Store, metric_set: MetricSet) -> tuple[DetectorState | None, StoredObject | None]:
     """Return the state and the head it was read from, or None and None when the lake has no state.
 
     Raises `UserError` when the state does not fit the metric set or this version of Anomalake; the message says what
@@ -47,13 +47,13 @@ def load_state(store: Store, metric_set: MetricSet) -> tuple[Memory | None, Stor
     return state.load(head.data, read_shard, metric_set, key), head
 
 
-def save_state(store: Store, metric_set: MetricSet, memory: Memory, head: StoredObject | None) -> None:
+def save_state(store: Store, metric_set: MetricSet, detector_state: DetectorState, head: StoredObject | None) -> None:
     """Write the state, then delete the shards that the new head does not name.
 
     `head` is the head that the state was read from. Raises `StorageError` when another run has replaced it.
     """
     key = layout.state_key(metric_set)
-    data, shards = state.dump(memory)
+    data, shards = state.dump(detector_state)
     old_names = state.shard_names(head.data) if head else frozenset()
     new_names = [name for name in shards if name not in old_names]
 

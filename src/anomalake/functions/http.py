@@ -31,7 +31,7 @@ class Result(Protocol):
 
 
 def is_http_call(event: object) -> bool:
-    """Whether the event of the function is an HTTP call."""
+    """Return whether the event of the function is an HTTP call."""
     return isinstance(event, dict) and envelopes.is_http_call(event)
 
 
@@ -63,7 +63,7 @@ def respond(event: dict[str, Any], process: Callable[[Sequence[Message]], Result
 
 
 def _get_method(event: dict[str, Any]) -> str:
-    """The method of the call in capital letters; POST when the event does not name one."""
+    """Return the method of the call in capital letters; POST when the event does not name one."""
     call = event["requestContext"].get("http")
     method = call.get("method") if isinstance(call, dict) else event.get("httpMethod")
     return method.upper() if isinstance(method, str) else "POST"

@@ -80,7 +80,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 def _get_deadline(context: Any) -> float | None:
-    """The time (of `time.monotonic`) after which no call of the storage starts; None without a Lambda context."""
+    """Return the time (of `time.monotonic`) after which no storage call starts; None without a Lambda context."""
     if context is None:
         return None
     end: float = time.monotonic() + context.get_remaining_time_in_millis() / 1000
@@ -167,7 +167,10 @@ def _group_by_event(stored: Iterable[RoutedAlert], min_score: float) -> dict[str
 
 
 def _read_queue_messages(event: object) -> list[Message]:
-    """The messages of an SQS batch, or of the list that EventBridge Pipes makes of one; empty for every other event."""
+    """Return the messages of an SQS batch, or of the list of such messages that EventBridge Pipes sends.
+
+    The result is empty for every other event.
+    """
     records = event.get("Records") if isinstance(event, dict) else event
     if not isinstance(records, list) or not records or not all(_is_queue_record(record) for record in records):
         return []
@@ -184,7 +187,7 @@ def _is_queue_record(record: object) -> bool:
 
 
 def _read_direct_messages(event: object) -> Sequence[Message]:
-    """A message for each element of a list or for each record of an SNS event, or one message with the event."""
+    """Return a message for each element of a list or for each record of an SNS event, or one message with the event."""
     records = event.get("Records") if isinstance(event, dict) else None
     if isinstance(records, list) and records and all(_is_sns_record(record) for record in records):
         return [Message(str(number), _encode_sns_record(record["Sns"])) for number, record in enumerate(records)]
@@ -204,7 +207,7 @@ def _encode_event(message_id: str, event: object) -> Message:
 
 
 def _encode_sns_record(sns: dict[str, Any]) -> str:
-    """The SNS message in an envelope with its time, or only the message when the record has no time or no topic.
+    """Return the SNS message in an envelope with its time, or only the message when the record has no time or no topic.
 
     The time matters when an event has several alerts: the tables show the latest.
     """
@@ -213,7 +216,7 @@ def _encode_sns_record(sns: dict[str, Any]) -> str:
 
 
 def _describe_start(event: object) -> str:
-    """The fields of the event whose values are not nested, as JSON, or the type of the event when it has no such
+    """Return the fields of the event whose values are not nested, as JSON, or the type of the event when it has no such
     field.
     """
     if not isinstance(event, dict):

@@ -89,7 +89,7 @@ def _renew_repeatedly(renew: Callable[[], bool], pause_seconds: float, stop: thr
 
 
 def describe_holder(store: Store, metric_set: MetricSet) -> str:
-    """A text for people that says who holds the lease, and when it ends."""
+    """Return a text for people that says who holds the lease, and when it ends."""
     key = layout.lease_key(metric_set)
     stored = store.get(key)
     lease = _parse_lease(stored.data) if stored else None
@@ -100,7 +100,7 @@ def describe_holder(store: Store, metric_set: MetricSet) -> str:
 
 
 def _parse_lease(data: bytes) -> Lease | str:
-    """The lease, or a text that says why the data is not a lease."""
+    """Return the lease, or a text that says why the data is not a lease."""
     try:
         lease = msgspec.json.decode(data, type=Lease)
         _ = lease.end

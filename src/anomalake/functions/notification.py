@@ -69,7 +69,7 @@ def format_notification(alert: Alert, metric_set: MetricSet, dashboard_url: str 
 
 
 def _list_details(alert: Alert, measure: Measure | None, contributions: list[str], link: str) -> Iterator[str]:
-    """The lines of the long text after the time and the severity."""
+    """Yield the lines of the long text after the time and the severity."""
     series = alert.impacted_metric.relevant_time_series
     yield _format_line("Time series", str(len(series)))
     for number, contribution in enumerate(contributions):
@@ -110,7 +110,7 @@ def _list_contributions(alert: Alert) -> list[str]:
 
 
 def _format_series(series: TimeSeries, measure: Measure | None) -> str:
-    """The dimension values of a time series, its value and its expected value."""
+    """Return the dimension values of a time series, its value and its expected value."""
     dimensions = [
         f"{_shorten(dimension.dimension_name, '')}={_shorten(dimension.dimension_value, '(none)')}"
         for dimension in series.dimensions
@@ -126,13 +126,13 @@ def _shorten(value: str | None, default: str) -> str:
 
 
 def _check_link(text: str | None) -> str:
-    """The text when it is an `https://` link without blanks and invisible characters; otherwise an empty text."""
+    """Return the text if it is an `https://` link without blanks and invisible characters; otherwise `""`."""
     if not text or len(text) > MAX_LINK_CHARACTERS or not text.isprintable():
         return ""
     return text if re.fullmatch(r"https://[^\s<>\"]+", text) else ""
 
 
 def _to_subject(text: str) -> str:
-    """The text as SNS accepts a subject: one line of ASCII."""
+    """Return the text as SNS accepts a subject: one line of ASCII."""
     ascii_text = " ".join(replace_unprintable(text).encode("ascii", "replace").decode().split())
     return ascii_text[:MAX_SUBJECT_CHARACTERS]

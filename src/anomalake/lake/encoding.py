@@ -38,9 +38,9 @@ _CELL_TRANSLATION = {code: chr(code) for code in range(128)} | {
 }
 
 
-def encode_table(form: Format, schema: Sequence[Column], columns: Columns) -> bytes:
+def encode_table(table_format: Format, schema: Sequence[Column], columns: Columns) -> bytes:
     """Encode a table as one object. The same columns give the same bytes (with one version of pyarrow)."""
-    if form == "csv":
+    if table_format == "csv":
         cells = [
             _encode_texts(columns[name]) if kind == "string" else list(map(_encode_other, columns[name]))
             for name, kind in schema
@@ -61,20 +61,20 @@ def _write_parquet(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def encode_records(form: Format, schema: Sequence[Column], records: Sequence[Sequence[Any]]) -> bytes:
+def encode_records(table_format: Format, schema: Sequence[Column], records: Sequence[Sequence[Any]]) -> bytes:
     """Encode rows (one or more), each with a cell for every column, as `encode_table` does."""
     return encode_table(
-        form, schema, dict(zip([column.name for column in schema], zip(*records, strict=True), strict=True))
+        table_format, schema, dict(zip([column.name for column in schema], zip(*records, strict=True), strict=True))
     )
 
 
-def join_objects(form: Format, schema: Sequence[Column], parts: Sequence[bytes], where: str) -> bytes:
+def join_objects(table_format: Format, schema: Sequence[Column], parts: Sequence[bytes], where: str) -> bytes:
     """Join objects (one or more) into one, with their rows in order. The result is byte-equal to `encode_table` of all
     rows.
 
     Raise `StorageError`, which names the object `where`, if a part cannot be read or has other columns.
     """
-    if form == "csv":
+    if table_format == "csv":
         header = (",".join(name for name, _ in schema) + "\n").encode()
         if any(not part.startswith(header) for part in parts):
             names = ", ".join(name for name, _ in schema)
@@ -88,18 +88,18 @@ def join_objects(form: Format, schema: Sequence[Column], parts: Sequence[bytes],
         raise StorageError(f"{where}: an object of that day cannot be joined: {error}") from error
 
 
-def decode_table(form: Format, schema: Sequence[Column], data: bytes, where: str) -> dict[str, list[Any]]:
+def decode_table(table_format: Format, schema: Sequence[Column], data: bytes, where: str) -> dict[str, list[Any]]:
     """Decode an object that `encode_table` wrote: the values by column.
 
     Raise `StorageError`, which names the object `where`, if it cannot be read or has other columns.
     """
     names = [column.name for column in schema]
     try:
-        column_names, table = _read_csv(data) if form == "csv" else _read_parquet(data, schema)
-        if column_names == names and form == "csv":
+        column_names, table = _read_csv(data) if table_format == "csv" else _read_parquet(data, schema)
+        if column_names == names and table_format == "csv":
             table = {name: [_decode_cell(cell, kind) for cell in table[name]] for name, kind in schema}
     except (ValueError, pa.ArrowException) as error:
-        raise StorageError(f"{where}: cannot be read as {form}: {error}") from error
+        raise StorageError(f"{where}: cannot be read as {table_format}: {error}") from error
     if column_names != names:
         raise StorageError(
             f"{where}: has the columns {', '.join(column_names)}, not {', '.join(names)}; "

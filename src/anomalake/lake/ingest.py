@@ -145,7 +145,7 @@ def ingest_messages(
     messages: Iterable[Message],
     store: Store,
     sets: tuple[MetricSet, ...],
-    form: Format,
+    table_format: Format,
     max_events: int | None = MAX_EVENTS_PER_MESSAGE,
 ) -> IngestResult:
     """Ingest a batch of messages with at most `max_events` events each.
@@ -158,7 +158,7 @@ def ingest_messages(
         parsed = parse_message(message, sets, max_events)
         routed.extend(parsed.alerts)
         rejected.extend(parsed.rejected)
-    writer = _BatchWriter(store, form)
+    writer = _BatchWriter(store, table_format)
     for item in rejected:
         writer.quarantine(item)
     for group in _group_alerts(routed, lambda alert: (alert.metric_set.path, layout.utc_date(alert.timestamp))):
@@ -181,8 +181,8 @@ def ingest_messages(
 class _BatchWriter:
     """Writes the objects of a batch, and collects the messages whose storage failed."""
 
-    def __init__(self, store: Store, form: Format) -> None:
-        self._store, self._form = store, form
+    def __init__(self, store: Store, table_format: Format) -> None:
+        self._store, self._table_format = store, table_format
         self.failed_ids: dict[str, None] = {}
         self.error: StorageError | None = None
         self.warnings: list[str] = []
@@ -212,13 +212,13 @@ class _BatchWriter:
             exists = exists or existed
 
     def _merge(self, table: Table, group: Sequence[RoutedAlert], probably_exists: bool) -> bool:
-        key = layout.table_key(table, group[0].metric_set, group[0].timestamp, self._form)
+        key = layout.table_key(table, group[0].metric_set, group[0].timestamp, self._table_format)
         return merge_alerts(
             key,
             store=self._store,
             table=table,
             group=group,
-            form=self._form,
+            table_format=self._table_format,
             probably_exists=probably_exists,
             warn=self.warnings.append,
         )
@@ -243,7 +243,7 @@ def merge_alerts(
     store: Store,
     table: Table,
     group: Sequence[RoutedAlert],
-    form: Format,
+    table_format: Format,
     probably_exists: bool = False,
     warn: Callable[[str], None] | None = None,
 ) -> bool:
@@ -266,11 +266,11 @@ def merge_alerts(
         nonlocal is_full
         stored_units = []
         if current is not None:
-            columns = encoding.decode_table(form, schema, current, key)
+            columns = encoding.decode_table(table_format, schema, current, key)
             stored_units.append(tables.units_from_columns(table, columns, item))
         merged = limits.keep_greatest(table, tables.merge_units([*stored_units, new_units]))
         is_full = limits.reaches_limit(table, merged)
-        return encoding.encode_table(form, schema, tables.columns_from_units(table, merged, item, timestamp))
+        return encoding.encode_table(table_format, schema, tables.columns_from_units(table, merged, item, timestamp))
 
     existed = update_object(store, key, change, probably_exists=probably_exists)
     if is_full and warn is not None:

@@ -54,7 +54,7 @@ def detect_format(store: Store, sets: Iterable[MetricSet]) -> Format | None:
 
 def _list_formats(store: Store, folders: Iterable[str]) -> set[Format]:
     suffixes = {key.rpartition(".")[2] for name in folders for key in store.list(name)}
-    return {form for form in FORMATS if form in suffixes}
+    return {table_format for table_format in FORMATS if table_format in suffixes}
 
 
 def utc_date(instant: datetime) -> str:
@@ -67,9 +67,9 @@ def table_folder(table: Table, metric_set: MetricSet) -> str:
     return f"{RESULTS_FOLDER}/{table}/{metric_set.path}"
 
 
-def table_key(table: Table, metric_set: MetricSet, instant: datetime, form: Format) -> str:
+def table_key(table: Table, metric_set: MetricSet, instant: datetime, table_format: Format) -> str:
     """Return the key of a table's rows of one interval (naive UTC)."""
-    return f"{table_folder(table, metric_set)}/date={utc_date(instant)}/{instant:%Y-%m-%dT%H%MZ}.{form}"
+    return f"{table_folder(table, metric_set)}/date={utc_date(instant)}/{instant:%Y-%m-%dT%H%MZ}.{table_format}"
 
 
 def day_folder(table: Table, metric_set: MetricSet, day: str) -> str:
@@ -91,9 +91,9 @@ def date_in_key(key: str) -> str:
     return match[1] if match else ""
 
 
-def day_key(table: Table, metric_set: MetricSet, day: str, form: Format) -> str:
+def day_key(table: Table, metric_set: MetricSet, day: str, table_format: Format) -> str:
     """Return the key of a table's rows of one whole UTC day."""
-    return f"{day_folder(table, metric_set, day)}/{day}.{form}"
+    return f"{day_folder(table, metric_set, day)}/{day}.{table_format}"
 
 
 def compaction_folder(metric_set: MetricSet) -> str:

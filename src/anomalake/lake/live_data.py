@@ -236,7 +236,7 @@ def _timestamp_problem(text: str, metric_set: MetricSet, start: datetime) -> str
     )
 
 
-def parse_interval_start(text: str, form: str, clock: intervals.Clock) -> datetime | str:
+def parse_interval_start(text: str, timestamp_format: str, clock: intervals.Clock) -> datetime | str:
     """Return the start (naive UTC) of the interval that a timestamp in the data belongs to.
 
     Return a text that describes the problem if there is one.
@@ -244,17 +244,21 @@ def parse_interval_start(text: str, form: str, clock: intervals.Clock) -> dateti
     parse = (
         _parse_interval_start_cached if len(text) <= MAX_CACHED_CHARACTERS else _parse_interval_start_cached.__wrapped__
     )
-    return parse(text, form, clock)
+    return parse(text, timestamp_format, clock)
 
 
 @lru_cache(maxsize=4096)
-def _parse_interval_start_cached(text: str, form: str, clock: intervals.Clock) -> datetime | str:
-    parsed = parse_instant(text) if form == time_patterns.UNIX else parse_wall_time(text, form, clock.zone)
+def _parse_interval_start_cached(text: str, timestamp_format: str, clock: intervals.Clock) -> datetime | str:
+    parsed = (
+        parse_instant(text)
+        if timestamp_format == time_patterns.UNIX
+        else parse_wall_time(text, timestamp_format, clock.zone)
+    )
     try:
         return (
             parsed
             if isinstance(parsed, str)
-            else clock.start(parsed if form == time_patterns.UNIX else intervals.to_utc(parsed, clock.zone))
+            else clock.start(parsed if timestamp_format == time_patterns.UNIX else intervals.to_utc(parsed, clock.zone))
         )
     except OverflowError:
         return f"the timestamp {quote(text)} lies outside the years 1 to 9999"
@@ -272,24 +276,24 @@ def parse_instant(text: str) -> datetime | str:
         return f"the timestamp {quote(text)} is not a UNIX time"
 
 
-def parse_wall_time(text: str, form: str, zone: str) -> datetime | str:
+def parse_wall_time(text: str, timestamp_format: str, zone: str) -> datetime | str:
     """Return the wall time of a timestamp in the data, or a text that describes the problem."""
     parse = _parse_wall_time_cached if len(text) <= MAX_CACHED_CHARACTERS else _parse_wall_time_cached.__wrapped__
-    return parse(text, form, zone)
+    return parse(text, timestamp_format, zone)
 
 
 @lru_cache(maxsize=4096)
-def _parse_wall_time_cached(text: str, form: str, zone: str) -> datetime | str:
-    if form == time_patterns.UNIX:
+def _parse_wall_time_cached(text: str, timestamp_format: str, zone: str) -> datetime | str:
+    if timestamp_format == time_patterns.UNIX:
         parsed = parse_instant(text)
         try:
             return parsed if isinstance(parsed, str) else intervals.to_wall_time(parsed, zone)
         except OverflowError:
             return f"the timestamp {quote(text)} lies outside the years 1 to 9999"
     try:
-        wall = datetime.strptime(text.strip(" "), time_patterns.to_python_format(form))
+        wall = datetime.strptime(text.strip(" "), time_patterns.to_python_format(timestamp_format))
     except ValueError:
-        return f"the timestamp {quote(text)} does not have the format {form}"
-    if time_patterns.has_hour(form) and not intervals.wall_time_exists(wall, zone):
+        return f"the timestamp {quote(text)} does not have the format {timestamp_format}"
+    if time_patterns.has_hour(timestamp_format) and not intervals.wall_time_exists(wall, zone):
         return f"the timestamp {quote(text)} does not exist in {zone}: clocks skip it"
     return wall

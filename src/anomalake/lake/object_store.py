@@ -109,7 +109,7 @@ class ObjectStore:
         return self._call(key, lambda _: self._get_once(key, max_bytes))
 
     def _get_once(self, key: str, max_bytes: int | None = None) -> StoredObject | None:
-        """`get` without retries."""
+        """Return `get` without retries."""
         try:
             answer = self._obstore.get(self._store, key)
             if max_bytes is not None and answer.meta["size"] > max_bytes:

@@ -71,7 +71,7 @@ def retry_quarantine(job: ReplayJob, keys: tuple[str, ...]) -> ReplayResult:
         except (ValueError, LookupError, TypeError) as error:
             problem = "is not an object of quarantine, which has the fields `reason` and `body`"
             findings.append(f"{key}: {problem}: {to_one_line(str(error), 200)}")
-    result = ingest_messages(messages, store, job.sets, job.form, max_events=None)
+    result = ingest_messages(messages, store, job.sets, job.table_format, max_events=None)
     if result.error is not None and len(result.failed_ids) == len(messages):
         raise result.error
     rejected = {layout.quarantine_key(archive.digest_bodies([item.message.body])): item for item in result.quarantined}

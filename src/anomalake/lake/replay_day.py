@@ -85,7 +85,7 @@ def _rebuild_once(job: ReplayJob, day: ArchivedDay) -> ReplayResult:
     adjacent = [_read_archive(store, job, ArchivedDay(date, day.versions)) for date in dates]
     if any(part.findings for part in (contents, *adjacent)):
         job = job._replace(exact=False)  # a row can belong to an alert that cannot be read
-    ingested = ingest_messages(contents.rerouted, store, job.sets, job.form, max_events=None)
+    ingested = ingest_messages(contents.rerouted, store, job.sets, job.table_format, max_events=None)
     if ingested.error is not None:
         raise ingested.error
     result = result.plus(
@@ -158,18 +158,18 @@ def _read_tables(store: Store, job: ReplayJob, date: str) -> dict[tuple[Table, d
                 objects.append((table, *parsed, key))
     stored_tables: dict[tuple[Table, datetime], dict[Format, StoredObject]] = {}
     keys = [key for *_, key in objects]
-    for (table, timestamp, form, _), stored in zip(objects, map_in_order(store, store.get, keys), strict=True):
+    for (table, timestamp, table_format, _), stored in zip(objects, map_in_order(store, store.get, keys), strict=True):
         if stored is not None:
-            stored_tables.setdefault((table, timestamp), {})[form] = stored
+            stored_tables.setdefault((table, timestamp), {})[table_format] = stored
     return stored_tables
 
 
 def _read_formats(store: Store, job: ReplayJob, table: Table, timestamp: datetime) -> dict[Format, StoredObject]:
     """Read one table's object of one interval, in both formats."""
     return {
-        form: stored
-        for form in layout.FORMATS
-        if (stored := store.get(layout.table_key(table, job.metric_set, timestamp, form))) is not None
+        table_format: stored
+        for table_format in layout.FORMATS
+        if (stored := store.get(layout.table_key(table, job.metric_set, timestamp, table_format))) is not None
     }
 
 
@@ -242,10 +242,10 @@ def _write_target(
     table, timestamp, stored_formats = target
     item, schema = job.metric_set, tables.schema(table, job.metric_set)
     findings, stored_units = [], list[tables.Units]()
-    for form, stored in stored_formats.items():
-        key = layout.table_key(table, item, timestamp, form)
+    for table_format, stored in stored_formats.items():
+        key = layout.table_key(table, item, timestamp, table_format)
         try:
-            columns = encoding.decode_table(form, schema, stored.data, key)
+            columns = encoding.decode_table(table_format, schema, stored.data, key)
             stored_units.append(tables.units_from_columns(table, columns, item))
         except StorageError as error:
             if not group:
@@ -269,7 +269,7 @@ def _write_target(
         return result
     # An object without rows is written too. Deleting it instead could delete rows that another writer adds at the same
     # time.
-    data = encoding.encode_table(job.form, schema, tables.columns_from_units(table, units, item, timestamp))
+    data = encoding.encode_table(job.table_format, schema, tables.columns_from_units(table, units, item, timestamp))
     return result.plus(_replace_stored(store, job, target, data))
 
 
@@ -279,15 +279,18 @@ def _replace_stored(store: Store, job: ReplayJob, target: _Target, data: bytes) 
     Raise `_ConflictError` if it has changed.
     """
     table, timestamp, stored_formats = target
-    key, current = layout.table_key(table, job.metric_set, timestamp, job.form), stored_formats.get(job.form)
+    key, current = (
+        layout.table_key(table, job.metric_set, timestamp, job.table_format),
+        stored_formats.get(job.table_format),
+    )
     if current is not None and current.data == data:
         result = ReplayResult(unchanged=1)
     elif store.create(key, data) if current is None else store.replace(key, data, current.version):
         result = ReplayResult(written=1)
     else:
         raise _ConflictError
-    for form in stored_formats.keys() - {job.form}:
-        store.delete(layout.table_key(table, job.metric_set, timestamp, form))
+    for table_format in stored_formats.keys() - {job.table_format}:
+        store.delete(layout.table_key(table, job.metric_set, timestamp, table_format))
         result = result.plus(ReplayResult(deleted=1))
     return result
 
@@ -298,7 +301,7 @@ def _convert_format(table: Table, store: Store, job: ReplayJob, date: str) -> Re
     The object of a whole day is converted if a part of the day is in the period of the job.
     """
     result, schema, midnight = ReplayResult(), tables.schema(table, job.metric_set), datetime.fromisoformat(date)
-    other: Format = "csv" if job.form == "parquet" else "parquet"
+    other: Format = "csv" if job.table_format == "parquet" else "parquet"
     for key in store.list(layout.day_folder(table, job.metric_set, date)):
         parsed = layout.parse_interval_key(key)
         if parsed is not None:
@@ -308,11 +311,13 @@ def _convert_format(table: Table, store: Store, job: ReplayJob, date: str) -> Re
         if not is_included or not key.endswith(f".{other}") or (stored := store.get(key)) is None:
             continue
         try:
-            data = encoding.encode_table(job.form, schema, encoding.decode_table(other, schema, stored.data, key))
+            data = encoding.encode_table(
+                job.table_format, schema, encoding.decode_table(other, schema, stored.data, key)
+            )
         except StorageError as error:
             result = result.plus(ReplayResult(findings=(str(error),), finding_count=1))
             continue
-        put_if_absent(store, f"{key.removesuffix(other)}{job.form}", data)
+        put_if_absent(store, f"{key.removesuffix(other)}{job.table_format}", data)
         store.delete(key)
         result = result.plus(ReplayResult(written=1, deleted=1))
     return result

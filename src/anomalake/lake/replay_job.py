@@ -20,7 +20,7 @@ class ReplayJob(NamedTuple):
     lake: str
     sets: tuple[MetricSet, ...]  # the alerts are routed to these
     metric_set: MetricSet
-    form: Format
+    table_format: Format
     tables: tuple[Table, ...] = (*tables.ALERT_TABLES, *layout.DETECTOR_TABLES)
     start: datetime = EARLIEST_TIMESTAMP  # of the first interval, naive UTC
     end: datetime = TIMESTAMP_LIMIT  # exclusive

@@ -18,7 +18,7 @@ split_message = envelopes.split_message
 
 
 def read(body: str, sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
-    """The alerts of one event (an element of `split_message`); empty if the event reports no anomaly.
+    """Return the alerts of one event (an element of `split_message`); empty if the event reports no anomaly.
 
     Raises `AlertError`.
     """

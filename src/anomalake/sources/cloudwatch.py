@@ -56,7 +56,7 @@ matches = cloudwatch_messages.matches
 
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
-    """The alert of an alarm in the state ALARM; empty for other states.
+    """Return the alert of an alarm in the state ALARM; empty for other states.
 
     Raises `AlertError`, also if the alarm has no anomaly detection band.
     """
@@ -92,7 +92,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
 
 
 def _to_dimension_values(values: Mapping[str, str | None]) -> tuple[alerts.DimensionValue, ...]:
-    """The dimensions with valid column names."""
+    """Return the dimensions with valid column names."""
     return tuple(alerts.DimensionValue(to_column_name(name), value) for name, value in values.items())
 
 
@@ -108,7 +108,7 @@ class _WatchedMetric(NamedTuple):
 
 
 def _find_watched_metric(message: cloudwatch_messages.AlarmMessage) -> _WatchedMetric:
-    """The metric or expression of the band.
+    """Return the metric or expression of the band.
 
     The name of an expression is its label; its dimensions are those that all its metrics share.
     """
@@ -136,7 +136,7 @@ def _find_watched_metric(message: cloudwatch_messages.AlarmMessage) -> _WatchedM
 
 
 def _identify_metric(query: cloudwatch_messages.Query, stat: cloudwatch_messages.Stat) -> dict[str, str | None]:
-    """Dimensions that distinguish a metric from others with the same name, if the message contains them."""
+    """Return dimensions that distinguish a metric from others with the same name, if the message contains them."""
     known = {
         "metric_namespace": stat.metric.namespace,
         "metric_statistic": stat.stat,
@@ -146,7 +146,7 @@ def _identify_metric(query: cloudwatch_messages.Query, stat: cloudwatch_messages
 
 
 def _keep_shared(dimensions: Sequence[dict[str, str | None]]) -> dict[str, str | None]:
-    """The entries that all dictionaries contain."""
+    """Return the entries that all dictionaries contain."""
     first, *others = dimensions or [{}]
     return {
         name: value for name, value in first.items() if all(name in other and other[name] == value for other in others)
@@ -156,7 +156,7 @@ def _keep_shared(dimensions: Sequence[dict[str, str | None]]) -> dict[str, str |
 def _find_metrics(
     query: cloudwatch_messages.Query, queries: Mapping[str, cloudwatch_messages.Query]
 ) -> list[cloudwatch_messages.Query]:
-    """The metrics that an expression uses, directly or through other expressions."""
+    """Return the metrics that an expression uses, directly or through other expressions."""
     found, pending = {query.id: query}, [query]
     while pending:
         expression = pending.pop().expression or ""
@@ -172,7 +172,7 @@ def _find_metrics(
 
 
 def _parse_reason(reason: str) -> list[_Point]:
-    """The points in the text of the reason; empty if it has another wording."""
+    """Return the points in the text of the reason; empty if it has another wording."""
     reason = reason[:MAX_REASON_CHARACTERS]
     found = _POINT.findall(reason)
     try:
@@ -198,7 +198,7 @@ def _number(text: str) -> float | None:
 
 
 def _parse_reason_data(text: str | None) -> list[_Point]:
-    """The points in `reasonData`, oldest first, one for each period from `startDate` on."""
+    """Return the points in `reasonData`, oldest first, one for each period from `startDate` on."""
     data = alerts.convert(alerts.decode(text), _Reason, "the reasonData of an alarm") if text else _Reason()
     if data.start_date is None:
         return []

@@ -123,7 +123,7 @@ class _SnsMessage(msgspec.Struct, rename="pascal"):
 
 
 def matches(event: dict[str, Any]) -> bool:
-    """Whether the event is a state change of an alarm, in one of the three formats."""
+    """Return whether the event is a state change of an alarm, in one of the three formats."""
     is_eventbridge = (
         event.get("source") == "aws.cloudwatch" and event.get("detail-type") == "CloudWatch Alarm State Change"
     )

@@ -64,13 +64,13 @@ DIMENSIONS = ("service", "region", "linked_account", "usage_type")  # a root cau
 
 
 def matches(event: dict[str, Any]) -> bool:
-    """Whether the event is an anomaly of a cost monitor, in an EventBridge event or without one."""
+    """Return whether the event is an anomaly of a cost monitor, in an EventBridge event or without one."""
     is_eventbridge = event.get("source") == "aws.ce" and event.get("detail-type") == "Anomaly Detected"
     return is_eventbridge or {"anomalyId", "monitorArn"} <= event.keys() or event.keys() >= _PASCAL_CASE_FIELDS
 
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
-    """The alert of an anomaly, with the day it began as its timestamp.
+    """Return the alert of an anomaly, with the day it began as its timestamp.
 
     A later message with the same `anomalyId` updates it. Raises `AlertError`, which names the invalid field.
     """
@@ -112,7 +112,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
 
 
 def _to_camel_case(event: dict[str, Any]) -> dict[str, Any]:
-    """An anomaly of `GetAnomalies` with the field names of events; another anomaly unchanged."""
+    """Return an anomaly of `GetAnomalies` with the field names of events; another anomaly unchanged."""
     renamed: dict[str, Any] = _rename_fields(event, 3) if event.keys() >= _PASCAL_CASE_FIELDS else event
     return renamed
 
@@ -127,7 +127,7 @@ def _rename_fields(value: Any, depth: int) -> Any:
 
 
 def _find_monitored_dimension(value: str | None, causes: Sequence[_RootCause]) -> tuple[alerts.DimensionValue, ...]:
-    """The dimension that the monitor watches, if a root cause has the value of the event in it.
+    """Return the dimension that the monitor watches, if a root cause has the value of the event in it.
 
     The spend is the total of this value.
     """
@@ -139,7 +139,7 @@ def _find_monitored_dimension(value: str | None, causes: Sequence[_RootCause]) -
 
 
 def _describe_monitor(anomaly: _Anomaly) -> tuple[alerts.DimensionValue, ...]:
-    """The monitor and its value, as optional dimensions: other monitors and values are other series."""
+    """Return the monitor and its value, as optional dimensions: other monitors and values are other series."""
     parts = anomaly.monitor_arn.split(":")
     known = {
         "monitor": anomaly.monitor_name or anomaly.monitor_arn.rpartition("/")[2],
@@ -150,7 +150,7 @@ def _describe_monitor(anomaly: _Anomaly) -> tuple[alerts.DimensionValue, ...]:
 
 
 def _compute_contributions(causes: Sequence[_RootCause]) -> tuple[alerts.DimensionContribution, ...]:
-    """The contribution of each dimension value to the cost, in percent; empty if a root cause has no amount."""
+    """Return the contribution of each dimension value to the cost, in percent; empty if a root cause has no amount."""
     weights = [abs(amount) for cause in causes if (amount := cause.impact.contribution) is not None]
     if len(weights) < len(causes) or not any(weights):
         return ()

@@ -99,7 +99,7 @@ class _PastAnomaly(msgspec.Struct):
 
 
 def split_message(body: str, max_events: int | None = None) -> list[str]:
-    """The single events in a message: the message itself, or each element of the list in it, in any envelopes.
+    """Return the single events in a message: the message itself, or each element of the list in it, in any envelopes.
 
     An element keeps its own envelopes. Raises `AlertError` if there are more than `max_events`.
     """
@@ -152,7 +152,10 @@ def unwrap(body: str) -> Unwrapped:
 
 
 def _read_send_time(envelope: str) -> object:
-    """The time an envelope was sent: the `Timestamp` of SNS, the `time` of EventBridge; None if it contains no time."""
+    """Return the time at which an envelope was sent: the `Timestamp` of SNS, the `time` of EventBridge.
+
+    None if the envelope contains no time.
+    """
     times = _decode(envelope.removeprefix(BYTE_ORDER_MARK), _SendTimes)
     if times is None:
         return None
@@ -162,7 +165,7 @@ def _read_send_time(envelope: str) -> object:
 
 
 def is_http_call(event: dict[str, Any]) -> bool:
-    """Whether a decoded event is an HTTP request to a function URL, an API Gateway API, or a load balancer."""
+    """Return whether a decoded event is an HTTP request to a function URL, an API Gateway API, or a load balancer."""
     context = event.get("requestContext")
     return (
         isinstance(context, dict)
@@ -172,7 +175,7 @@ def is_http_call(event: dict[str, Any]) -> bool:
 
 
 def read_http_body(event: dict[str, Any]) -> str:
-    """The body of an HTTP request, or an empty text.
+    """Return the body of an HTTP request, or an empty text.
 
     Raises `AlertError` if it is not the base64 encoding of UTF-8 text.
     """
@@ -183,7 +186,7 @@ def read_http_body(event: dict[str, Any]) -> str:
 
 
 def _open(body: str) -> str | list[str] | None:
-    """The content of an envelope or of a list of one, the elements of a longer list, or None for an event."""
+    """Return the content of an envelope or of a list of one, the elements of a longer list, or None for an event."""
     content = _read_content(body)
     return content[0] if isinstance(content, list) and len(content) == 1 else content
 
@@ -226,7 +229,7 @@ def _open_object(body: str, outer: _OuterFields) -> str | list[str] | None:
 
 
 def _open_records(records: _Raw) -> list[str] | None:
-    """The records of a batch; None if none of them is from a known service."""
+    """Return the records of a batch; None if none of them is from a known service."""
     texts = _to_texts(_decode(records, list[msgspec.Raw]) or [])
     if len(texts) == 1:
         return None if (only := _open_record(texts[0])) is None else [only]
@@ -234,7 +237,7 @@ def _open_records(records: _Raw) -> list[str] | None:
 
 
 def _open_record(text: str) -> str | None:
-    """The content of a record of SNS, SQS or a stream."""
+    """Return the content of a record of SNS, SQS or a stream."""
     if (topic := _decode(text, _SnsRecord)) is not None:
         return topic.sns.message
     if (queued := _decode(text, _SqsRecord)) is not None:
@@ -272,7 +275,7 @@ def _decode_base64(data: str) -> str:
 
 
 def _open_search_hits(hits: _Raw) -> list[str] | None:
-    """The documents in the result of an OpenSearch search."""
+    """Return the documents in the result of an OpenSearch search."""
     result = _decode(hits, _Hits)
     if result is None:
         return None
@@ -281,7 +284,7 @@ def _open_search_hits(hits: _Raw) -> list[str] | None:
 
 
 def _open_cost_anomalies(anomalies: _Raw) -> list[str] | None:
-    """The anomalies in a response of `GetAnomalies` (Cost Explorer)."""
+    """Return the anomalies in a response of `GetAnomalies` (Cost Explorer)."""
     found = _decode(anomalies, list[msgspec.Raw])
     if found is None:
         return None
@@ -291,7 +294,7 @@ def _open_cost_anomalies(anomalies: _Raw) -> list[str] | None:
 
 
 def _split_lines(body: str) -> list[str] | None:
-    """The lines of a text with one JSON object a line (`.jsonl`); None for another text."""
+    """Return the lines of a text with one JSON object a line (`.jsonl`); None for another text."""
     lines = [line for line in body.split("\n") if line.strip()]
     return lines if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines) else None
 
@@ -309,7 +312,7 @@ def _to_text(field: _Raw) -> str | None:
 
 
 def _decode(text: Any, kind: type[_Kind]) -> _Kind | None:
-    """JSON as a value of the given kind; None if it is not valid."""
+    """Return JSON as a value of the given kind; None if it is not valid."""
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):  # TypeError: the field is missing

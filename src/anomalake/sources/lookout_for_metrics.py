@@ -11,12 +11,12 @@ SOURCE = "lookoutmetrics"
 
 
 def matches(event: dict[str, Any]) -> bool:
-    """Whether the event has a field that only these alerts have."""
+    """Return whether the event has a field that only these alerts have."""
     return not event.keys().isdisjoint({"alertEventId", "anomalyDetectorArn", "impactedMetric"})
 
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
-    """The alert of an event. An alert without a source is from Lookout for Metrics.
+    """Return the alert of an event. An alert without a source is from Lookout for Metrics.
 
     Raises `AlertError`, which names the invalid field.
     """

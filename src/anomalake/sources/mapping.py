@@ -28,7 +28,7 @@ MAX_BODY_CHARACTERS = 262_144  # the limit of SNS; JMESPath needs one second for
 
 
 def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...]:
-    """The alerts that mappings find; empty if `each` finds no part.
+    """Return the alerts that mappings find; empty if `each` finds no part.
 
     Raises `AlertError`, which says why no mapping can read the event.
     """
@@ -51,7 +51,7 @@ def read(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> tuple[Alert, ...
 
 
 def split_event(event: dict[str, Any], sets: tuple[MetricSet, ...]) -> list[str]:
-    """Each part of an event that a mapping reads as an alert, as an event of its own that names the metric set."""
+    """Return each part of an event that a mapping reads as an alert, as a separate event that names the metric set."""
     parts_by_set = _find_parts(event, [item for item in sets if item.mapping])
     if sum(len(parts) for _, parts in parts_by_set) > MAX_ALERTS_PER_EVENT:
         return []
@@ -87,14 +87,14 @@ def _list_errors(results: Sequence[tuple[MetricSet, Sequence[Alert | AlertError]
 
 
 def _find_parts(event: dict[str, Any], mapped: Sequence[MetricSet]) -> list[tuple[MetricSet, list[Any]]]:
-    """The sets whose mapping reads the event, each with the parts that are one alert each."""
+    """Return the sets whose mapping reads the event, each with the parts that are one alert each."""
     if METRIC_SET_FIELD in event and "part" in event:
         return [(item, [event["part"]]) for item in mapped if item.name == event[METRIC_SET_FIELD]]
     return [(item, parts) for item in mapped if (parts := _apply_each(event, item.mapping)) is not None]
 
 
 def _apply_each(event: object, mapping: Mapping[str, str]) -> list[Any] | None:
-    """The parts that `each` finds, or the event itself without `each`.
+    """Return the parts that `each` finds, or the event itself without `each`.
 
     None if the mapping does not read this kind of event.
     """
@@ -108,7 +108,7 @@ def _apply_each(event: object, mapping: Mapping[str, str]) -> list[Any] | None:
 
 
 def _search(mapping: Mapping[str, str], field: str, part: object) -> Any:
-    """The result of the expression of a field; None if it finds nothing or `false`."""
+    """Return the result of the expression of a field; None if it finds nothing or `false`."""
     try:
         value = expressions.search(mapping[field], part)
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
@@ -140,7 +140,10 @@ def _read_alert(part: object, item: MetricSet) -> Alert:
 
 
 def _scale(score: object, factor: float) -> object:
-    """The score times the factor. A value that is not a number is returned unchanged; the check of types reports it."""
+    """Return the score times the factor.
+
+    A value that is not a number is returned unchanged; the type check reports it.
+    """
     if factor == 1 or not isinstance(score, int | float) or isinstance(score, bool):
         return score
     try:
@@ -150,7 +153,7 @@ def _scale(score: object, factor: float) -> object:
 
 
 def _derive_event_id(alert: Alert) -> str:
-    """An id from the detector, the measure, the second and the series; other fields of the event do not change it."""
+    """Return an id that depends only on the detector, the measure, the time (to the second) and the series."""
     metric = alert.impacted_metric
     series = sorted(
         sorted(
@@ -165,7 +168,10 @@ def _derive_event_id(alert: Alert) -> str:
 
 
 def _to_timestamp(field: str, value: object) -> object:
-    """A number of seconds since 1970 (a large one: milliseconds) as a timestamp. A text is returned unchanged."""
+    """Return a number of seconds since 1970 (a large number: of milliseconds) as a timestamp.
+
+    A text is returned unchanged.
+    """
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value
     try:

@@ -68,19 +68,19 @@ class _Result(msgspec.Struct):
         return self.approx_anomaly_start_time
 
     def value(self, feature: _Feature) -> float | None:
-        """The anomalous value of a feature: its past value if the anomaly is detected late."""
+        """Return the anomalous value of a feature: its past value if the anomaly is detected late."""
         if not self.past_values:
             return feature.data
         return next((past.data for past in self.past_values if past.feature_id == feature.feature_id), None)
 
 
 def matches(event: dict[str, Any]) -> bool:
-    """Whether the event is a result of a detector."""
+    """Return whether the event is a result of a detector."""
     return {"detector_id", "feature_data"} <= event.keys()
 
 
 def read(event: dict[str, Any]) -> tuple[Alert, ...]:
-    """An alert for each feature that contributes to the anomaly (for all, if none does); empty if there is no grade.
+    """Return an alert for each feature that contributes to the anomaly, or for each feature if no feature contributes.
 
     Raises `AlertError`, which names the invalid field.
     """
@@ -94,7 +94,7 @@ def read(event: dict[str, Any]) -> tuple[Alert, ...]:
 
 
 def split_event(event: dict[str, Any]) -> list[str]:
-    """The result once for each feature that has an alert, without the other features."""
+    """Return the result once for each feature that has an alert, without the other features."""
     features = _find_features(alerts.convert(event, _Result, "a result of OpenSearch anomaly detection"))
     feature_ids = {feature.feature_id for feature in features}
     return [

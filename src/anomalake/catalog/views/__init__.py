@@ -35,22 +35,22 @@ __all__ = [
 ]
 
 
-def views_of_set(metric_set: MetricSet, prefix: str, form: Format) -> tuple[View, ...]:
-    """Return the views of one metric set over lake tables in the format `form`."""
+def views_of_set(metric_set: MetricSet, prefix: str, table_format: Format) -> tuple[View, ...]:
+    """Return the views of one metric set over lake tables in the format `table_format`."""
     db = database(prefix, metric_set)
     return (
-        anomalies.anomalies_with_live(metric_set, db, form),
-        anomalies.anomalies_with_contributions(metric_set, db, form),
-        anomalies.anomaly_log(metric_set, db, form),
-        observations.metrics_with_band(metric_set, db, form),
-        observations.data_health(metric_set, db, form),
+        anomalies.anomalies_with_live(metric_set, db, table_format),
+        anomalies.anomalies_with_contributions(metric_set, db, table_format),
+        anomalies.anomaly_log(metric_set, db, table_format),
+        observations.metrics_with_band(metric_set, db, table_format),
+        observations.data_health(metric_set, db, table_format),
     )
 
 
-def views_over_all_sets(sets: Sequence[MetricSet], prefix: str, form: Format) -> tuple[View, ...]:
+def views_over_all_sets(sets: Sequence[MetricSet], prefix: str, table_format: Format) -> tuple[View, ...]:
     """Return the views over all metric sets, in long form (a row for each measure). Their database is `prefix`."""
     return (
-        all_sets.all_anomalies(sets, prefix, form),
+        all_sets.all_anomalies(sets, prefix, table_format),
         all_sets.all_contributions(sets, prefix),
         all_sets.all_anomaly_log(sets, prefix),
         all_sets.all_data_health(sets, prefix),

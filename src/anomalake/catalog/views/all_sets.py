@@ -23,12 +23,12 @@ from anomalake.lake.layout import Format
 _LONG_FORM_COLUMNS = ("value", "groupscore", "expectedvalue", "lowerbound", "upperbound", "eventid")
 
 
-def all_anomalies(sets: Sequence[MetricSet], prefix: str, form: Format) -> View:
+def all_anomalies(sets: Sequence[MetricSet], prefix: str, table_format: Format) -> View:
     """Return the view `all_anomalies`: a row for each anomalous series, measure and event of every metric set."""
     queries, with_queries = [], []
     for number, metric_set in enumerate(sets):
         db = database(prefix, metric_set)
-        anomalous = select_anomalous_series(metric_set, db, form, first_event_only=False)
+        anomalous = select_anomalous_series(metric_set, db, table_format, first_event_only=False)
         with_queries.append(f"s{number} AS (\n{anomalous}\n)")
         queries += [_long_form(metric_set, measure, f"s{number}") for measure in metric_set.measure_names]
     columns = [

@@ -19,7 +19,7 @@ from anomalake.domain.names import ANOMALY_COLUMN_SUFFIXES
 from anomalake.lake.layout import Format
 
 
-def anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
+def anomalies_with_live(metric_set: MetricSet, db: str, table_format: Format) -> View:
     """Return the view `anomalies_with_live`: live data FULL JOIN anomalies.
 
     It is written as a UNION ALL with GROUP BY, so that each table is read once and filters reach both.
@@ -36,7 +36,7 @@ def anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
         f"SELECT {keys}, {null_columns([(m, 'double') for m in metric_set.measure_names])}, "
         f"{', '.join(sql.identifier(column) for column, _ in anomaly)}, 1 AS _anomalous, 0 AS _alive FROM anomalies"
     ]
-    prelude = f"WITH anomalies AS (\n{select_anomalous_series(metric_set, db, form, first_event_only=True)}\n)"
+    prelude = f"WITH anomalies AS (\n{select_anomalous_series(metric_set, db, table_format, first_event_only=True)}\n)"
     if metric_set.source is not None:
         prelude += f", {live_row_queries(metric_set, db)}"
         queries.append(
@@ -66,7 +66,7 @@ def anomalies_with_live(metric_set: MetricSet, db: str, form: Format) -> View:
     return build_view(db, "anomalies_with_live", comment, union_all(queries), columns, prelude=f"{prelude}\n", end=end)
 
 
-def anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) -> View:
+def anomalies_with_contributions(metric_set: MetricSet, db: str, table_format: Format) -> View:
     """Return the view `anomalies_with_contributions`: each contribution, split over the affected series.
 
     These are the series of the event that have the contribution's dimension value. A contribution is split over them
@@ -106,15 +106,15 @@ def anomalies_with_contributions(metric_set: MetricSet, db: str, form: Format) -
     comment = (
         "Contributions with the affected series that have the value; sum contributionshare, not valuecontribution."
     )
-    prelude = _contribution_queries(metric_set, db, form)
+    prelude = _contribution_queries(metric_set, db, table_format)
     return build_view(db, "anomalies_with_contributions", comment, "weighed", columns, prelude=prelude)
 
 
-def _contribution_queries(metric_set: MetricSet, db: str, form: Format) -> str:
+def _contribution_queries(metric_set: MetricSet, db: str, table_format: Format) -> str:
     """Return the WITH clause whose last query, `weighed`, has a row for each contribution and affected series."""
-    contributions = select_typed("dimensionContributions", metric_set, db, form)
-    groups = select_typed("anomalyGroups", metric_set, db, form)
-    anomalies = select_anomalous_series(metric_set, db, form, first_event_only=False)
+    contributions = select_typed("dimensionContributions", metric_set, db, table_format)
+    groups = select_typed("anomalyGroups", metric_set, db, table_format)
+    anomalies = select_anomalous_series(metric_set, db, table_format, first_event_only=False)
 
     def of_measure(suffix: str) -> str:
         """Return the column of the anomalous series that belongs to the contribution's measure."""
@@ -155,7 +155,7 @@ def _contribution_queries(metric_set: MetricSet, db: str, form: Format) -> str:
     )
 
 
-def anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
+def anomaly_log(metric_set: MetricSet, db: str, table_format: Format) -> View:
     """Return the view `anomaly_log`: a row for each event, with its severity label and the feedback on it."""
     arms = " ".join(f"WHEN groupscore < {bound} THEN {sql.literal(label)}" for bound, label in SEVERITY_LABELS)
     severity = f"CASE WHEN groupscore IS NULL THEN 'unscored' {arms} END"
@@ -180,7 +180,7 @@ def anomaly_log(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("feedback", "varchar", feedback, "feedback on the event: wanted or not wanted"),
     ]
     prelude = (
-        f"WITH groups AS (\n{select_typed('anomalyGroups', metric_set, db, form)}\n), said AS (\n"
+        f"WITH groups AS (\n{select_typed('anomalyGroups', metric_set, db, table_format)}\n), said AS (\n"
         "SELECT eventid AS _event, metricname AS _measure, max_by(wanted, coalesce(saidat, '')) AS _wanted "
         f"FROM {sql.identifier(db)}.{sql.identifier(FEEDBACK_TABLE)} "
         "WHERE eventid IS NOT NULL GROUP BY eventid, metricname\n)\n"

@@ -26,7 +26,7 @@ COMPACTION_COLUMNS = (
 )
 
 
-def select_typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> str:
+def select_typed(table: Table, metric_set: MetricSet, db: str, table_format: Format) -> str:
     """Return a SELECT of a lake table: its columns, typed and in lower case, and `date`.
 
     A day being compacted has its rows twice for a while: in the objects of its intervals, and in the object of the day
@@ -35,7 +35,7 @@ def select_typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> 
     cells = [
         (
             f"{sql.parse_csv_cell(sql.identifier(column), kind)} AS {sql.identifier(column)}"
-            if form == "csv"
+            if table_format == "csv"
             else sql.identifier(column)
         )
         for column, kind in tables.schema(table, metric_set)
@@ -50,17 +50,17 @@ def select_typed(table: Table, metric_set: MetricSet, db: str, form: Format) -> 
     )
 
 
-def select_anomalous_series(metric_set: MetricSet, db: str, form: Format, *, first_event_only: bool) -> str:
+def select_anomalous_series(metric_set: MetricSet, db: str, table_format: Format, *, first_event_only: bool) -> str:
     """Return a SELECT of the anomalous series.
 
     With `first_event_only`, each series and measure has the one event that charts show (event rank 0); else it has all
     of its events. Objects from before event ranks existed have no rank, which counts as 0.
     """
     rank = sql.identifier(tables.EVENT_RANK_COLUMN)
-    if form == "csv":
+    if table_format == "csv":
         rank = sql.parse_csv_cell(rank, "bigint")
     operator = "=" if first_event_only else ">="
-    return f"{select_typed('metricValue_AnomalyScore', metric_set, db, form)} WHERE coalesce({rank}, 0) {operator} 0"
+    return f"{select_typed('metricValue_AnomalyScore', metric_set, db, table_format)} WHERE coalesce({rank}, 0) {operator} 0"
 
 
 def report_digest(column: str) -> str:

@@ -65,15 +65,15 @@ def _typed_cells(metric_set: MetricSet) -> list[tuple[str, str]]:
 def _folder_start_and_dates(metric_set: MetricSet) -> tuple[str, list[str]]:
     """Return expressions for the wall time at which a folder starts, and for the UTC dates in its partition."""
     path, zone = require_source(metric_set).path, metric_set.timezone
-    form = sql.literal(time_patterns.to_trino_format(time_patterns.parse_folder_pattern(path).pattern))
+    folder_format = sql.literal(time_patterns.to_trino_format(time_patterns.parse_folder_pattern(path).pattern))
     day = time_patterns.parse_day_pattern(path)
     if day is not None:
         regex = sql.literal(time_patterns.build_folder_regex(path))
         dates = [
             sql.add_days(sql.day_of_slot("slot", day.pattern), offset) for offset in intervals.get_utc_day_offsets(zone)
         ]
-        return f'try(date_parse(regexp_extract("$path", {regex}, 1), {form}))', dates
-    start = f"date_parse(slot, {form})"
+        return f'try(date_parse(regexp_extract("$path", {regex}, 1), {folder_format}))', dates
+    start = f"date_parse(slot, {folder_format})"
     # The second occurrence of an hour may have another UTC date than the first. Three hours later, that date has begun.
     shifts = ("", " + INTERVAL '3' HOUR") if _has_both_occurrences(metric_set) else ("",)
     return start, [f"date_format({sql.wall_to_utc(start, zone)}{shift}, '%Y-%m-%d')" for shift in shifts]

@@ -7,7 +7,7 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.layout import Format
 
 
-def metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
+def metrics_with_band(metric_set: MetricSet, db: str, table_format: Format) -> View:
     """Return the view `metrics_with_band`: the expected value and its bounds for each series, measure and interval."""
     event = sql.case("o.metricname", [(m, f"a.{sql.identifier(m + 'EventId')}") for m in metric_set.measure_names])
     columns = [
@@ -22,8 +22,8 @@ def metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
         ViewColumn("score", "double", "o.score", "score of the series, 0-100"),
         ViewColumn("isanomaly", "boolean", f"{event} IS NOT NULL", "whether the series is anomalous in this measure"),
     ]
-    observations = select_typed("observations", metric_set, db, form)
-    anomalies = select_anomalous_series(metric_set, db, form, first_event_only=True)
+    observations = select_typed("observations", metric_set, db, table_format)
+    anomalies = select_anomalous_series(metric_set, db, table_format, first_event_only=True)
     prelude = f"WITH observations AS (\n{observations}\n), anomalies AS (\n{anomalies}\n)\n"
     body = (
         'observations o LEFT JOIN anomalies a ON a."timestamp" = o."timestamp" AND a."date" = o."date" '
@@ -33,7 +33,7 @@ def metrics_with_band(metric_set: MetricSet, db: str, form: Format) -> View:
     return build_view(db, "metrics_with_band", comment, body, columns, prelude=prelude)
 
 
-def data_health(metric_set: MetricSet, db: str, form: Format) -> View:
+def data_health(metric_set: MetricSet, db: str, table_format: Format) -> View:
     """Return the view `data_health`: a row for each interval of the live data, with its status and its completeness."""
     status = (
         "scored, learning, thin (few series have data), empty, late (the data arrived after the interval was processed)"
@@ -56,5 +56,5 @@ def data_health(metric_set: MetricSet, db: str, form: Format) -> View:
         ),
     ]
     comment = "The status of each interval of the live data: whether it arrived and whether it was scored."
-    prelude = f"WITH health AS (\n{select_typed('dataHealth', metric_set, db, form)}\n)\n"
+    prelude = f"WITH health AS (\n{select_typed('dataHealth', metric_set, db, table_format)}\n)\n"
     return build_view(db, "data_health", comment, "health", columns, prelude=prelude)

@@ -58,23 +58,26 @@ def run(arguments: argparse.Namespace) -> int:
     root = lake_folder(arguments)
     store = FolderStore(root)
     metric_set, metric_sets = _load(arguments, store)
-    form = resolve_format(arguments, store, [metric_set])
+    table_format = resolve_format(arguments, store, [metric_set])
     _warn_of_earlier_results(root, metric_set)
     if metric_set.source is None:
         raise UserError(f"metric set '{metric_set.name}': has no `source`, so it has no live data to process")
     if arguments.data:
         _write_live_data(Path(arguments.data), metric_set, store)
-    report = local_pipeline.run_backtest(metric_set, store, metric_sets, form, arguments.now)
+    report = local_pipeline.run_backtest(metric_set, store, metric_sets, table_format, arguments.now)
     print_backtest_report(report, metric_set, root)
     warn_of_unprojected_data([metric_set.clock.wall_time(report.first_interval)], metric_set, utc_now())
     page = Path(arguments.output)
-    size = lake_page.write_page(metric_set, duckdb_catalog.connect(root, [metric_set], form), page)
+    size = lake_page.write_page(metric_set, duckdb_catalog.connect(root, [metric_set], table_format), page)
     print_line(f"dashboard   {page.resolve()} ({size / 1e6:.1f} MB)")
     return 1 if report.failed_alerts or report.quarantined_alerts else 0
 
 
 def _load(arguments: argparse.Namespace, store: "FolderStore") -> tuple[MetricSet, tuple[MetricSet, ...]]:
-    """The metric set to test, and all metric sets of the lake. The file of `--metric-set` is copied to the lake."""
+    """Return the metric set to test, and all metric sets of the lake.
+
+    The file of `--metric-set` is copied to the lake.
+    """
     from anomalake.cli import local_pipeline
 
     if arguments.metric_set and Path(arguments.metric_set).is_file():

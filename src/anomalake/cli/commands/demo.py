@@ -38,16 +38,20 @@ def run(arguments: argparse.Namespace) -> int:
     from anomalake.cli.demo import run as demo
     from anomalake.detect.timeline import utc_now
 
-    form = arguments.format or default_format()
+    table_format = arguments.format or default_format()
     if arguments.lake.startswith("s3://"):
         if arguments.dataset == "flights":
             raise UserError(
                 "--dataset flights: this data is of 2013, outside the window that a deployed dashboard shows; "
                 "use --dataset ecommerce for a lake in S3"
             )
-        demo.fill_bucket(arguments.lake, form=form, days=arguments.days, now=utc_now(), print_line=print_line)
+        demo.fill_bucket(
+            arguments.lake, table_format=table_format, days=arguments.days, now=utc_now(), print_line=print_line
+        )
         return 0
     dataset: demo.Dataset = arguments.dataset or "flights"
     page = Path(arguments.output)
-    demo.run_demo(dataset, lake_folder(arguments), page, form=form, days=arguments.days, print_line=print_line)
+    demo.run_demo(
+        dataset, lake_folder(arguments), page, table_format=table_format, days=arguments.days, print_line=print_line
+    )
     return 0

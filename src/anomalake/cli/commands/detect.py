@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rebuild(metric_set: MetricSet, settings: "Settings", now: datetime, lake: str) -> bool:
-    """Process all live data again and print the report; whether every alert was stored."""
+    """Process all live data again and print the report. Return whether every alert was stored."""
     from anomalake.cli import local_pipeline
 
     report = local_pipeline.run_backtest(metric_set, settings.store, settings.metric_sets, settings.format, now)

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _open_session(region: str | None) -> tuple[Any, Any]:
-    """The boto3 session and the configuration of its clients; raises `UserError` without a region or profile."""
+    """Return the boto3 session and the configuration of its clients; raises `UserError` without a region or profile."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError

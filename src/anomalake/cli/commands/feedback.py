@@ -74,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     metric_set, now = load_single_metric_set(metric_set_path(arguments)), utc_now().replace(microsecond=0)
     store = open_lake(arguments.lake)
     if arguments.event is not None:
-        form = resolve_format(arguments, store, [metric_set])
-        drafts = give_feedback.feedback_on_event(arguments.event, metric_set, store, form)
+        table_format = resolve_format(arguments, store, [metric_set])
+        drafts = give_feedback.feedback_on_event(arguments.event, metric_set, store, table_format)
     else:
         since, series = arguments.since or now, arguments.series or []
         drafts = [give_feedback.feedback_on_series(arguments.measure, since, arguments.direction, series, metric_set)]

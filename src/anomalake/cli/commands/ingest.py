@@ -52,13 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
             Message(f"{name}:{number}" if len(bodies) > 1 else name, body) for number, body in enumerate(bodies, 1)
         ]
     store = open_lake(arguments.lake)
-    form = resolve_format(arguments, store, metric_sets)
+    table_format = resolve_format(arguments, store, metric_sets)
     stored = failed = 0
     rejected: list[str] = []
     warnings: set[str] = set()
     error: StorageError | None = None
     for group in split_by_size(messages):
-        result = ingest_messages(group, store, metric_sets, form)
+        result = ingest_messages(group, store, metric_sets, table_format)
         stored += len(result.stored)
         failed += len(result.failed_ids)
         rejected += [f"{alert.message.id}: {alert.reason}" for alert in result.quarantined]

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _choose_zone(arguments: argparse.Namespace) -> str | None:
-    """`--timezone`, else the answer of the user on a terminal; raises `UserError` for an unknown zone."""
+    """Return `--timezone`, else the answer of the user on a terminal; raises `UserError` for an unknown zone."""
     zone: str | None = arguments.timezone
     if zone is None and sys.stdin.isatty():
         question = "Which time zone are the timestamps in? An IANA name such as Europe/Berlin [UTC]: "

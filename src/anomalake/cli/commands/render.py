@@ -60,7 +60,7 @@ def _has_text(file: Path, text: str) -> bool:
 
 
 def _list_unknown_files(project: Path, rendered: Iterable[str]) -> list[str]:
-    """The files in the folders of rendered files that no metric set gives."""
+    """Return the files in the folders of rendered files that no metric set gives."""
     from anomalake.cli.rendered_files import FOLDERS
 
     found = (path for folder in FOLDERS for path in (project / folder).rglob("*.json"))

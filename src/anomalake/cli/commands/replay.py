@@ -119,14 +119,14 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 
 def _make_job(arguments: argparse.Namespace, path: Path) -> "ReplayJob":
-    """The job that the options describe, for the first of the metric sets."""
+    """Return the job that the options describe, for the first of the metric sets."""
     from anomalake.lake import replay_job
     from anomalake.lake.credentials import open_lake
 
     metric_sets = load_metric_sets(path)
-    form: Format = arguments.format or detect_format(open_lake(arguments.lake), metric_sets) or default_format()
+    table_format: Format = arguments.format or detect_format(open_lake(arguments.lake), metric_sets) or default_format()
     job = replay_job.ReplayJob(
-        arguments.lake, metric_sets, metric_sets[0], form, reroute=arguments.re_route, exact=arguments.exact
+        arguments.lake, metric_sets, metric_sets[0], table_format, reroute=arguments.re_route, exact=arguments.exact
     )
     start, end = max(arguments.start or job.start, job.start), min(arguments.end or job.end, job.end)
     if not start < end:
@@ -156,7 +156,7 @@ def _run_with_progress(
 
 
 def _retry_quarantine(job: "ReplayJob", processes: int) -> int:
-    """Process the messages in quarantine again and print the result; the exit status."""
+    """Process the messages in quarantine again and print the result. Return the exit status."""
     from anomalake.lake import replay
 
     pieces = replay.list_quarantine(job)
@@ -180,7 +180,7 @@ def _rebuild_metric_set(job: "ReplayJob", processes: int) -> int:
     moved = f", {result.moved_alerts:,} of them moved to other metric sets" if job.reroute else ""
     print_line(f"{metric_set.path}: {result.alerts:,} alerts in the archive of {len(days):,} days{moved}")
     deleted = f", {result.deleted:,} objects of the other format deleted" if result.deleted else ""
-    print_line(f"  {job.form}: {result.written:,} objects written, {result.unchanged:,} unchanged{deleted}")
+    print_line(f"  {job.table_format}: {result.written:,} objects written, {result.unchanged:,} unchanged{deleted}")
     print_findings(
         result.findings, result.finding_count, f"problems while rebuilding the metric set '{metric_set.name}'"
     )

@@ -13,7 +13,7 @@ from anomalake.domain.errors import UserError
 
 
 def load() -> pd.DataFrame:
-    """A row for each hour, origin and carrier with a scheduled flight.
+    """Return a row for each hour, origin and carrier with a scheduled flight.
 
     Columns: scheduled_hour (wall time in New York), origin, carrier, departures, cancelled, delay_minutes.
     """

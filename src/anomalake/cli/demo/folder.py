@@ -45,7 +45,7 @@ def _write_to_list(root: Path, line: bytes, mode: Literal["ab", "wb"]) -> None:
 
 @contextmanager
 def empty_demo_lake(root: Path) -> Iterator[DemoFolder]:
-    """An empty lake in the folder, locked for this demo; files of an earlier demo are deleted.
+    """Yield an empty lake in the folder, locked for this demo; files of an earlier demo are deleted.
 
     Raises `UserError` where the folder holds a file that the demo did not write, or where another demo uses the folder.
     """
@@ -85,7 +85,7 @@ def remove(root: Path) -> None:
 
 
 def _list_demo_files(root: Path) -> list[Path]:
-    """The files of the folder; raises `UserError` with the first file that the demo did not write."""
+    """Return the files of the folder; raises `UserError` with the first file that the demo did not write."""
     digests_by_key = defaultdict[str, set[str]](set)
     marker = root / MARKER
     if marker.exists():
@@ -109,7 +109,7 @@ def _list_demo_files(root: Path) -> list[Path]:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Every file and link in the folder, except for the demo's list and lock, and the locks of the lake."""
+    """Yield every file and link in the folder, except for the demo's list and lock, and the locks of the lake."""
     if root.exists() and not root.is_dir():
         yield root
     for folder, folders, files in os.walk(root):

@@ -63,7 +63,13 @@ EXAMPLE_QUERIES = {
 
 
 def run_demo(
-    dataset: Dataset, root: Path, page: Path, *, form: Format, days: int | None, print_line: Callable[[str], None]
+    dataset: Dataset,
+    root: Path,
+    page: Path,
+    *,
+    table_format: Format,
+    days: int | None,
+    print_line: Callable[[str], None],
 ) -> None:
     """Fill the lake at `root` with a dataset (all of it, or its first `days`), write the page, and print the results.
 
@@ -79,7 +85,7 @@ def run_demo(
         if days is not None:
             times = data[metric_set.timestamp.column]
             data = data[times < times.min().normalize() + pd.Timedelta(days=days)]
-        _run_pipeline(data, metric_set, store, form, where=str(root), print_line=print_line)
+        _run_pipeline(data, metric_set, store, table_format, where=str(root), print_line=print_line)
         connection = duckdb_catalog.connect(root, [metric_set])
         _print_worst_days(connection, metric_set, print_line)
         if labels is not None:
@@ -104,7 +110,7 @@ def _metric_set_resource(dataset: Dataset) -> Traversable:
 
 
 def _load_data(dataset: Dataset, store: FolderStore) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """The live data of the dataset, and the labels of the shop, which are also written to the lake."""
+    """Return the live data of the dataset, and the labels of the shop, which are also written to the lake."""
     if dataset == "flights":
         return flights.load(), None
     generated = shop.generate()
@@ -132,7 +138,9 @@ def _print_worst_days(
     print_line(table(columns, rows) if rows else "none yet: the detector requires four days of each hour")
 
 
-def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, print_line: Callable[[str], None]) -> None:
+def fill_bucket(
+    lake: str, *, table_format: Format, days: int | None, now: datetime, print_line: Callable[[str], None]
+) -> None:
     """Fill the lake of a new deployment with the generated shop, so that its dashboards show data.
 
     The data ends with the last full hour before `now` (naive UTC) and starts 60 days earlier, or `days`. Nothing in S3
@@ -147,13 +155,13 @@ def fill_bucket(lake: str, *, form: Format, days: int | None, now: datetime, pri
     _require_no_data(lake, store, metric_set)
     days = days or DEFAULT_SHOP_DAYS
     data = shop.generate(days, start=str(pd.Timestamp(now).floor("h") - pd.Timedelta(days=days))).data
-    report = _run_pipeline(data, metric_set, store, form, where=lake, print_line=print_line)
+    report = _run_pipeline(data, metric_set, store, table_format, where=lake, print_line=print_line)
     if report.failed_alerts:
         raise UserError(
             f"{lake}: {report.failed_alerts} alerts could not be stored; "
             "check that these credentials can read and write the bucket"
         )
-    print_line(f"tables      {form}; the stack must be configured for this format")
+    print_line(f"tables      {table_format}; the stack must be configured for this format")
     print_line("credentials those of this environment, as the AWS CLI uses them")
     print_line(
         "\nOpen the stack's QuickSight dashboard (refresh its datasets if they are in SPICE), "
@@ -180,7 +188,7 @@ def _run_pipeline(
     data: pd.DataFrame,
     metric_set: MetricSet,
     store: Store,
-    form: Format,
+    table_format: Format,
     *,
     where: str,
     print_line: Callable[[str], None],
@@ -190,7 +198,7 @@ def _run_pipeline(
     print_line(
         f"live data   {len(data):,} rows in {folders:,} folders, one for each interval: {where}/{metric_set.name}"
     )
-    report = local_pipeline.run_backtest(metric_set, store, (metric_set,), form)
+    report = local_pipeline.run_backtest(metric_set, store, (metric_set,), table_format)
     print_line(
         f"detector    {report.intervals:,} intervals, {report.series} series, {len(metric_set.measures)} measures, "
         "in order of time"
@@ -203,13 +211,13 @@ def _run_pipeline(
 
 
 def _command_name() -> str:
-    """How the command was called, for the next call: `.venv/bin/anomalake` from a Makefile."""
+    """Return how the command was called, for the next call: `.venv/bin/anomalake` from a Makefile."""
     called = Path(sys.argv[0])
     return "anomalake" if called.name != "anomalake" or shutil.which("anomalake") else os.path.relpath(called)
 
 
 def _compare_with_labels(connection: duckdb_catalog.Connection, labels: pd.DataFrame, data: pd.DataFrame) -> str:
-    """How many of the injected anomalies the detector found, and how many other values it flagged."""
+    """Return how many of the injected anomalies the detector found, and how many other values it flagged."""
     _, found = duckdb_catalog.query(connection, 'SELECT "timestamp", "key", metricname FROM anomalake.all_anomalies')
     labels = labels[labels.timestamp <= data.timestamp.max()]
     keys = labels.platform + "|" + labels.marketplace

@@ -72,7 +72,7 @@ def generate(days: int = 60, seed: int = 7, start: str = "2021-01-01") -> Shop:
 def _season(
     rng: np.random.Generator, hours: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """The expected values of a series: a level of 500 to 5,000 an hour with a daily and a weekly pattern."""
+    """Return the expected values of a series: a level of 500 to 5,000 an hour with a daily and a weekly pattern."""
     level, peak, weekend = 10 ** rng.uniform(2.7, 3.7), rng.uniform(10, 22), rng.uniform(0.7, 1.2)
     day = 1 + rng.uniform(0.3, 0.6) * np.cos((hours % 24 - peak) / 24 * 2 * np.pi)
     week = np.where((hours // 24) % 7 >= 5, weekend, 1.0)
