@@ -207,6 +207,7 @@ def stop_at(step: int, root: Path, *, kill: bool) -> bool:
     os._exit(status)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [True, False], ids=["SIGKILL", "Ctrl-C"])
 @pytest.mark.parametrize("before", [False, True], ids=["a first demo", "a second demo"])
 def test_after_a_stop_at_any_operation_on_a_file_the_next_demo_works(before, kill, tmp_path):
@@ -224,6 +225,7 @@ def test_after_a_stop_at_any_operation_on_a_file_the_next_demo_works(before, kil
     assert step > (60 if before else 50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_after_a_signal_at_several_moments_the_next_demo_works(stop, tmp_path):
     """The real command, stopped after a number of files that it wrote."""

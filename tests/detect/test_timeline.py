@@ -190,6 +190,7 @@ def test_the_intervals_that_are_processed_grow_with_the_data_and_not_with_the_ti
     assert len(walked) <= 5 * 60 * 288 + 10
 
 
+@pytest.mark.slow
 def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_that_is_processed_whole(monkeypatch):
     item = sales_set("PT1H")
     rows = {datetime(2025, 1, 1) + timedelta(hours=hour): 100.0 + hour % 24 for hour in range(40 * 24)}
@@ -206,6 +207,7 @@ def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_tha
     assert kept[0] == kept[1]
 
 
+@pytest.mark.slow
 def test_a_live_run_after_years_of_silence_processes_the_ends_of_the_gap_only():
     item, store = sales_set("PT5M"), ObjectStore.memory()
     write_rows(store, item, {datetime(2020, 1, 1) + timedelta(minutes=5 * n): 100.0 for n in range(600)})

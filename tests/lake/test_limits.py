@@ -108,6 +108,7 @@ def test_a_dimension_value_without_end_is_refused_in_words(more):
         match_to_metric_set(alerts.parse(alert_body(**more)), SHOP)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the greatest memory is read as Linux has it")
 @pytest.mark.parametrize("kind", ["series", "shares"])
 def test_legal_batches_that_fill_one_interval_take_less_than_300_mb(tmp_path, kind):
