@@ -184,7 +184,7 @@ def test_every_file_and_name_in_the_guides_exists(page: str):
             assert re.search(rf"\b{re.escape(wanted)}\b", found[0].read_text("utf-8")), f"{path} has no {wanted}"
 
 
-def test_the_readme_shows_its_two_commands_first():
+def test_the_readme_begins_with_its_two_commands():
     assert README.index("make demo") < README.index("make test") < README.index("dashboard.png")
 
 

@@ -40,7 +40,7 @@ def branches(node):
 
 
 @pytest.mark.parametrize("side", [0, 1])
-def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
+def test_a_view_entry_contains_the_sql_and_columns_that_glue_lists(side):
     made = [v for s in SETS for v in views_of_set(s, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])] + list(
         views_over_all_sets(SETS, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])
     )
@@ -63,7 +63,7 @@ def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
         assert not list(statement.find_all(sqlglot.exp.Star)) or "joined.*" in view.sql
 
 
-def test_the_lake_s_tables_are_declared_as_they_are_written():
+def test_the_tables_of_the_lake_are_declared_as_they_are_written():
     assert {table["Name"] for table in inputs("EXTERNAL_TABLE")} == {
         *GLUE_TABLE_NAMES.values(),
         "live",
@@ -92,7 +92,7 @@ def test_the_lake_s_tables_are_declared_as_they_are_written():
         ]
 
 
-def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
+def test_a_name_with_a_dollar_sign_that_cloudformation_substitutes_is_rejected():
     text = json.dumps(RESOURCES)
     own = {
         "Prefix",
@@ -109,7 +109,7 @@ def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
     assert {part.split("}")[0] for part in text.split("${")[1:]} <= own
 
 
-def test_no_two_metric_sets_become_one_resource():
+def test_two_metric_sets_never_become_the_same_resource():
     sets = [metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("a_1", "a1", "a__1", "all")]
     stacks = [
         r
@@ -125,7 +125,7 @@ SAVED = [(q, item) for item in SETS for q in saved_queries_of_set(item, duckdb_c
 
 
 @pytest.mark.parametrize(("query", "item"), SAVED, ids=[query.name for query, _ in SAVED])
-def test_a_saved_query_answers_on_an_empty_lake_and_on_one_with_events(tmp_path, query, item):
+def test_a_saved_query_runs_on_an_empty_lake_and_on_a_lake_with_events(tmp_path, query, item):
     assert len(query.description) <= 1024
     columns, rows = duckdb_catalog.query(duckdb_catalog.connect(tmp_path, SETS), query.sql)
     assert rows == []

@@ -96,7 +96,7 @@ def rows_of_every_view(connection, sets) -> dict[str, tuple]:
 
 @settings(max_examples=6)
 @given(st.lists(wild_alerts(), min_size=6, max_size=16), live_rows, seen)
-def test_every_view_gives_the_same_rows_in_both_formats(arrived, live, observed):
+def test_every_view_has_the_same_rows_in_both_formats(arrived, live, observed):
     shop, other = (
         metric_set_yaml.parse(shop_text(ZONE), "shop"),
         metric_set_yaml.parse(shop_text(name="name: other").partition("source:")[0], "other"),
@@ -133,7 +133,7 @@ hostile = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"], 
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_any_value_survives_to_the_typed_view(form, tmp_path):
+def test_every_value_is_unchanged_in_the_typed_view(form, tmp_path):
     item = metric_set_yaml.parse(shop_text(), "shop")
     values = [
         "",

@@ -119,7 +119,7 @@ def anomalies_in_pandas() -> pd.DataFrame:
     return cells_in_pandas().groupby(["timestamp", "platform", "marketplace", "measure"]).tail(1)
 
 
-def test_live_joins_anomalies_and_nothing_of_either_is_missing(lake):
+def test_the_join_of_live_data_and_anomalies_loses_no_row_of_either(lake):
     connection, db = lake
     view = connection.sql(f"SELECT * FROM {db}.anomalies_with_live").df().fillna({"platform": "∅", "marketplace": "∅"})
     live = frames()[0].fillna({"platform": "∅", "marketplace": "∅"})
@@ -159,7 +159,7 @@ def test_live_joins_anomalies_and_nothing_of_either_is_missing(lake):
     assert {True, False} == set(view.haslive) == set(view.isanomaly)
 
 
-def test_contributions_meet_the_series_that_carry_them_and_their_shares_give_them_back(lake):
+def test_contributions_join_the_series_of_their_event_and_the_shares_add_up_to_them(lake):
     connection, db = lake
     view = connection.sql(f"SELECT * FROM {db}.anomalies_with_contributions").df()
     cells = cells_in_pandas()
@@ -191,7 +191,7 @@ def test_contributions_meet_the_series_that_carry_them_and_their_shares_give_the
     assert view.key.notna().any()
 
 
-def test_the_log_has_one_row_an_event_newest_first_with_its_severity(lake):
+def test_the_log_has_one_row_for_each_event_with_its_severity_and_the_newest_first(lake):
     connection, db = lake
     log = connection.sql(f"SELECT * FROM {db}.anomaly_log").df()
     assert sorted(log.eventid) == sorted(f"e{n}" for n in range(12))
@@ -200,7 +200,7 @@ def test_the_log_has_one_row_an_event_newest_first_with_its_severity(lake):
     assert list(log.severity) == [next(label for bound, label in bounds if score < bound) for score in log.groupscore]
 
 
-def test_all_metric_sets_are_asked_at_once(lake):
+def test_one_view_covers_all_metric_sets(lake):
     connection, db = lake
     ((anomalies,),) = connection.sql("SELECT count(*) FROM anomalake.all_anomalies").fetchall()
     assert anomalies == len(anomalies_in_pandas())
@@ -213,7 +213,7 @@ def test_all_metric_sets_are_asked_at_once(lake):
     assert connection.sql("SELECT DISTINCT metricset FROM anomalake.all_anomaly_log").fetchall() == [("shop",)]
 
 
-def test_a_contribution_is_split_by_deviation_or_equally_where_one_is_unknown(tmp_path):
+def test_a_contribution_is_split_by_deviation_or_equally_if_a_deviation_is_unknown(tmp_path):
     item = metric_set_yaml.parse(shop_text(), "shop")
     series = [({"platform": "pc", "marketplace": "us"}, 30.0), ({"platform": "pc", "marketplace": "de"}, 10.0)]
     for hour, expected in (("11", [0.0, 0.0]), ("12", [0.0, None]), ("13", [30.0, 10.0])):

@@ -85,7 +85,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize("statement", READS)
-def test_a_query_that_reads_anything_but_the_lakes_views_is_refused(lake, capsys, statement):
+def test_a_query_that_reads_anything_but_the_views_of_the_lake_is_rejected(lake, capsys, statement):
     status, out, err = asked(capsys, statement)
     assert (status, out) == (1, "")
     assert "a query reads the lake's views and tables only (docs/catalog.md)" in err
@@ -93,7 +93,7 @@ def test_a_query_that_reads_anything_but_the_lakes_views_is_refused(lake, capsys
 
 
 @pytest.mark.parametrize("statement", WRITES)
-def test_a_statement_that_does_anything_but_read_is_refused_and_leaves_nothing(lake, capsys, statement):
+def test_a_statement_that_does_not_only_read_is_rejected_and_writes_nothing(lake, capsys, statement):
     before = sorted(lake.rglob("*"))
     status, out, err = asked(capsys, statement)
     assert (status, out) == (1, "")
@@ -126,18 +126,18 @@ def test_a_query_is_exactly_one_statement(lake, capsys, statement):
         ("SELECT count(*) FROM information_schema.tables WHERE table_name = 'anomaly_log'", (1,)),
     ],
 )
-def test_queries_over_the_views_are_answered(lake, statement, first):
+def test_queries_over_the_views_return_their_rows(lake, statement, first):
     sets = metric_set_yaml.load_all(lake / "metric_sets")
     assert duckdb_catalog.query(duckdb_catalog.connect(lake, sets), statement)[1][0] == first
 
 
 @pytest.mark.parametrize("statement", ["DESCRIBE anomaly_log", "SHOW TABLES"])
-def test_metadata_of_the_views_is_shown(lake, statement):
+def test_metadata_of_the_views_can_be_queried(lake, statement):
     sets = metric_set_yaml.load_all(lake / "metric_sets")
     assert duckdb_catalog.query(duckdb_catalog.connect(lake, sets), statement)[1]
 
 
-def test_duckdb_itself_keeps_the_connection_in_the_lake(lake):
+def test_duckdb_itself_restricts_the_connection_to_the_lake(lake):
     connection = duckdb_catalog.connect(lake, metric_set_yaml.load_all(lake / "metric_sets"))
     for statement in (
         f"SELECT * FROM read_csv('{lake.parent}/outside/secret.csv')",

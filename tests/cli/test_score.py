@@ -29,7 +29,7 @@ def data(days: int = 20, frequency: str = "h", slots: int = 24) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_every_row_gets_a_score_and_the_spike_the_greatest(tmp_path: Path, capsys, kind):
+def test_every_row_has_a_score_and_the_spike_has_the_highest(tmp_path: Path, capsys, kind):
     frame = data()
     frame.loc[17 * 24 + 3, "value"] = 5000
     source, target = tmp_path / f"in.{kind}", tmp_path / f"out.{kind}"
@@ -56,7 +56,7 @@ def test_every_frequency_is_scored(tmp_path: Path, capsys, frequency, step, slot
     assert (scored.score >= 50).mean() < 0.01
 
 
-def test_a_score_knows_nothing_of_later_rows_and_is_that_of_the_live_detector():
+def test_a_score_does_not_depend_on_later_rows_and_equals_that_of_the_live_detector():
     frame = data()
     whole, part = (score_file.score_rows(some, "PT1H") for some in (frame, frame[frame.timestamp < "2026-01-20"]))
     pd.testing.assert_frame_equal(whole[whole.timestamp < "2026-01-20"], part)
@@ -66,7 +66,7 @@ def test_a_score_knows_nothing_of_later_rows_and_is_that_of_the_live_detector():
     np.testing.assert_array_equal(whole.pivot(index="timestamp", columns="series", values="score").to_numpy(), live)
 
 
-def test_what_is_wrong_with_the_data_is_counted_and_told(tmp_path: Path, capsys):
+def test_problems_in_the_data_are_counted_and_reported(tmp_path: Path, capsys):
     frame = data(10).astype({"value": object})
     frame.loc[5, "value"], frame.loc[6, "value"], frame.loc[7, "value"] = None, "many", "inf"
     frame["timestamp"] = frame.timestamp.astype(str).where(frame.index != 8, "yesterday")
@@ -104,7 +104,7 @@ def test_values_of_one_interval_are_added_up(tmp_path: Path, capsys):
         ("series,timestamp,value\na,2026-01-01,1\n", "in.csv", "is the data itself"),
     ],
 )
-def test_a_mistake_is_told_and_nothing_is_written(tmp_path: Path, capsys, text, target, message):
+def test_an_error_is_reported_and_nothing_is_written(tmp_path: Path, capsys, text, target, message):
     (tmp_path / "in.csv").write_text(text)
     status, _, err = run(capsys, tmp_path / "in.csv", tmp_path / target, "--frequency", "PT1H")
     assert (status, message in err) == (1, True)

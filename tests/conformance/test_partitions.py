@@ -78,7 +78,7 @@ def put_live(store: FolderStore, item: MetricSet, wall: datetime) -> None:
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
+def test_the_live_table_reads_only_the_folders_of_intervals(
     trino: Trino, every_lake: dict[str, Lake], number: int
 ) -> None:
     """Beside the folders of a day lie those of the days around it, and ones that only look like theirs."""
@@ -121,7 +121,7 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_a_filter_on_the_date_reaches_the_folders_of_live_data(
+def test_a_filter_on_the_date_prunes_the_folders_of_live_data(
     trino: Trino, every_lake: dict[str, Lake], number: int
 ) -> None:
     """A query of some UTC days reads only the partitions of the local days that overlap them."""
@@ -177,7 +177,7 @@ def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datet
 
 
 @pytest.mark.parametrize("name", ["emptyparquet", "emptycsv", "demoparquet", "democsv"])
-def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_does(
+def test_a_dashboard_reads_only_the_days_of_its_window_and_shows_the_rows_of_the_page(
     trino: Trino, every_lake: dict[str, Lake], name: str
 ) -> None:
     """The plans are those of one lake, because those of the others differ only in the files.

@@ -17,7 +17,7 @@ from .test_partitions import put_live
 
 
 @pytest.mark.parametrize("start", ["2013-01-01", "2020-01-01", "2000-01-01"])
-def test_live_data_is_shown_from_the_parameter_s_day_on_and_the_rest_is_what_is_reported(
+def test_live_data_is_shown_from_the_day_of_the_parameter_and_earlier_data_is_reported(
     trino: Trino, endpoint: str, buckets: Path, tmp_path: Path, start: str
 ) -> None:
     """Live data around the first day, around the end of tomorrow, and before 2000.

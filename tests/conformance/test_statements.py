@@ -66,7 +66,7 @@ def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[An
 
 
 @pytest.mark.parametrize("name", LAKES)
-def test_every_view_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
+def test_every_view_returns_the_same_rows_as_in_duckdb(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
     lake, problems, counts = every_lake[name], [], {}
     connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     for db, view in lake.relations("VIRTUAL_VIEW"):
@@ -84,7 +84,9 @@ def test_every_view_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, L
 
 
 @pytest.mark.parametrize("name", LAKES)
-def test_every_saved_query_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
+def test_every_saved_query_returns_the_same_rows_as_in_duckdb(
+    trino: Trino, every_lake: dict[str, Lake], name: str
+) -> None:
     lake, problems, rows = every_lake[name], [], 0
     connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     saved = lake.of("AWS::Athena::NamedQuery")
@@ -104,7 +106,7 @@ def test_every_saved_query_answers_as_duckdb_does(trino: Trino, every_lake: dict
     "zone",
     ["America/New_York", "America/Havana", "Europe/Berlin", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe"],
 )
-def test_a_wall_time_is_its_first_instant(trino: Trino, zone: str) -> None:
+def test_a_repeated_wall_time_is_its_first_instant(trino: Trino, zone: str) -> None:
     """Around every clock change of some years, the ones that skip midnight too."""
     hours = [datetime(2021, 1, 1) + timedelta(minutes=30 * number) for number in range(3 * 365 * 48)]
     walls = [

@@ -79,14 +79,14 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], 
 
 
 @pytest.mark.parametrize("parts", [4, *(pytest.param(parts, marks=pytest.mark.slow) for parts in (1, 1000))])
-def test_parts_write_and_report_what_a_backtest_in_one_process_does(tmp_path, wanted, parts):
+def test_parts_write_and_report_the_same_as_a_backtest_in_one_process(tmp_path, wanted, parts):
     write_live_data(FolderStore(tmp_path))
     assert in_parts(str(tmp_path), parts) == wanted[1]
     assert_same_objects(read_outputs(FolderStore(tmp_path)), wanted[0])
 
 
 @pytest.mark.slow
-def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path, monkeypatch):
+def test_parts_contain_whole_shards_of_the_state_and_apply_feedback(tmp_path, monkeypatch):
     monkeypatch.setattr(detector, "SHARD_COLUMNS", 10)  # five series of two measures
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
@@ -104,7 +104,7 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
     assert_same_objects(read_outputs(lakes[1]), expected)
 
 
-def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
+def test_a_backtest_handles_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
     item = metric_set_yaml.parse(
         shop_text(
             "America/New_York",
@@ -131,7 +131,7 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
     assert_same_objects(read_outputs(lakes[1]), read_outputs(lakes[0]))
 
 
-def test_live_data_of_which_nothing_can_be_read(tmp_path):
+def test_live_data_that_cannot_be_read_is_reported(tmp_path):
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
         store.put(
@@ -144,7 +144,7 @@ def test_live_data_of_which_nothing_can_be_read(tmp_path):
     assert_same_objects(read_outputs(lakes[1]), {})
 
 
-def test_no_live_data_is_told(tmp_path):
+def test_missing_live_data_is_reported(tmp_path):
     with pytest.raises(
         UserError, match="holds no live data of the metric set 'shop'; put its files in folders shop/live"
     ):

@@ -45,20 +45,20 @@ def values(some: tuple[Cause, ...]) -> set[tuple]:
     ],
 )
 @pytest.mark.parametrize("factor", [0.3, 3])
-def test_the_combination_that_moved_is_the_cause(wanted, named, factor):
+def test_the_combination_that_changed_is_the_cause(wanted, named, factor):
     (one,) = causes_of({wanted: factor})
     assert one.values == named
     assert one.explains == pytest.approx(1)
 
 
-def test_two_causes_are_found_the_one_that_explains_more_first():
+def test_two_causes_are_found_and_the_cause_that_explains_more_is_first():
     one, two = causes_of({("pc", ..., ...): 0.2, ("app", "de", ...): 0.3})
     assert one.values == (("platform", "pc"),)
     assert two.values == (("platform", "app"), ("market", "de"))
     assert one.explains > two.explains
 
 
-def test_small_series_that_moved_with_the_cause_support_it():
+def test_small_series_that_changed_with_the_cause_support_it():
     expected = np.array([1000.0, 900, 8, 5, 700, 600, 9, 6])
     series = [(platform, f"m{number}") for platform in ("pc", "app") for number in range(4)]
     value = expected * np.array([0.5, 0.5, 0.5, 0.6, 1, 1, 1, 1])
@@ -67,7 +67,7 @@ def test_small_series_that_moved_with_the_cause_support_it():
     }
 
 
-def test_unknown_values_are_no_cause():
+def test_unknown_values_are_not_a_cause():
     nothing = np.array([], np.int64)
     assert cause.find_causes(NAMES, [], np.array([]), np.array([]), nothing) == ()
     assert cause.find_causes(("a",), [("x",)], np.array([1.0]), np.array([1.0]), np.array([0])) == ()

@@ -59,7 +59,7 @@ PC, APP = ("pc", "us"), ("app", "us")
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_consecutive_intervals_of_one_event_carry_one_group(kept):
+def test_consecutive_intervals_of_one_event_have_the_same_group(kept):
     at = [datetime(2021, 1, 20, 3) + timedelta(hours=hour) for hour in range(8)]
     odd = [{PC: 900}, {PC: 900, APP: 900}, {APP: 0}, {PC: 900}, {}, {PC: 900}]
     one, two, three, four, five = groups(list(zip(at, odd, strict=False)), kept=kept)
@@ -67,7 +67,7 @@ def test_consecutive_intervals_of_one_event_carry_one_group(kept):
     assert len({one, four, five}) == 3
 
 
-def test_a_group_continues_in_the_next_interval_also_when_clocks_change():
+def test_a_group_continues_in_the_next_interval_across_a_clock_change():
     skipped = [datetime(2021, 3, 28, 1), datetime(2021, 3, 28, 3)]  # from one to three, in Berlin
     repeated = [datetime(2021, 10, 31, 2), datetime(2021, 10, 31, 3)]
     apart = [datetime(2021, 10, 31, 1), datetime(2021, 10, 31, 3)]

@@ -49,7 +49,7 @@ def test_an_alert_names_the_affected_series_and_its_contributions_add_up(drawn):
     assert (told.instant, told.source, told.direction in ("above", "below")) == (START, "anomalake", True)
 
 
-def test_an_event_of_values_that_are_as_expected_has_the_score_0():
+def test_an_event_whose_values_equal_the_expected_values_has_the_score_0():
     item = metric_set_yaml.parse(shop_text() + "alerts: {sensitivity: 0}\n", "shop.yaml")
     points = model.Points(*(np.array(column, float) for column in ([10, 10], [10, 10], [9, 9], [11, 11], [0, 0])))
     assert events.build_anomaly_alert(item, "views", START, [("pc", "us"), ("app", "us")], points).anomaly_score == 0
@@ -78,7 +78,7 @@ def test_huge_values_are_scored_and_their_shares_add_up():
 
 
 @given(st.floats(1e-6, 1e9), st.floats(1e-9, 1e-5))
-def test_a_value_outside_its_band_stays_outside_when_numbers_are_rounded(bound, beyond):
+def test_a_value_outside_its_bounds_stays_outside_after_rounding(bound, beyond):
     above = model.Points(*(np.array([x]) for x in (bound * (1 + beyond), bound / 2, bound / 3, bound, 60.0)))
     below = model.Points(*(np.array([x]) for x in (bound * (1 - beyond), bound * 2, bound, bound * 3, 60.0)))
     assert events.round_bounds(above, [0])[2][0] < above.value[0]
@@ -93,7 +93,7 @@ def test_a_value_outside_its_band_stays_outside_when_numbers_are_rounded(bound, 
         | st.integers(-330, 308).map(lambda n: float(f"1e{n}"))
     )
 )
-def test_numbers_are_rounded_as_a_text_of_six_figures_reads(numbers):
+def test_numbers_are_rounded_to_six_significant_figures(numbers):
     edges = [x for number in numbers for x in (number, math.nextafter(number, 0), math.nextafter(number, math.inf))]
     assert list(map(repr, events.round_figures(np.array(edges, float)).tolist())) == [
         repr(float(f"{number:.6g}")) for number in edges

@@ -132,7 +132,7 @@ def ask(lake, capsys, sql: str) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_feedback_on_an_event_shows_in_the_log_and_the_newest_counts(lake, capsys):
+def test_the_log_shows_the_newest_feedback_on_an_event(lake, capsys):
     events = {
         row["metricname"]: row["eventid"]
         for row in ask(lake, capsys, "SELECT metricname, eventid, feedback FROM anomaly_log")

@@ -64,7 +64,7 @@ def test_series_that_pass_the_filters_send_alerts(alerts, left):
     assert places(alerts) == left
 
 
-def test_a_snooze_ends_by_the_set_s_own_calendar():
+def test_a_snooze_ends_by_the_calendar_of_the_metric_set():
     item = shop("{snoozed: [{until: 2026-07-15}]}", "Asia/Tokyo")
     for hour, left in ((23, 0), (24, 4)):
         wall = datetime(2026, 7, 14 + hour // 24, hour % 24)
@@ -138,6 +138,6 @@ def test_filters_only_remove_series(scores, direction):
         ("{mininumImpact: {views: 1}}", "unknown field .mininumImpact.; known fields: .*minimumImpact"),
     ],
 )
-def test_a_mistake_in_a_filter_is_reported(alerts, message):
+def test_an_error_in_a_filter_is_reported(alerts, message):
     with pytest.raises(UserError, match=message):
         shop(alerts)

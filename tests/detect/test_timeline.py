@@ -38,7 +38,7 @@ def test_a_row_in_the_future_is_reported_and_does_not_move_the_detector():
     assert [finding.where for finding in done.findings] == ["sales/live/20360301"]
 
 
-def test_a_first_live_run_and_a_rebuild_stay_in_the_present_too(tmp_path, capsys):
+def test_a_first_live_run_and_a_rebuild_do_not_process_future_rows(tmp_path, capsys):
     item, store = sales_set(), FolderStore(tmp_path / "lake")
     write_rows(store, item, daily_rows(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
     done, memory = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW, lambda: True)
@@ -80,7 +80,7 @@ def test_a_state_in_the_future_is_rejected():
         detect.run_detector(item, Settings(store, (item,), "parquet"), datetime(2026, 2, 1), lambda: True)
 
 
-def test_live_data_that_is_not_due_is_one_clear_message():
+def test_live_data_that_is_not_due_gives_one_message():
     item, store = sales_set(), ObjectStore.memory()
     write_rows(store, item, {datetime(2026, 3, 2): 310.0})
     with pytest.raises(
@@ -91,7 +91,7 @@ def test_live_data_that_is_not_due_is_one_clear_message():
         local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
 
 
-def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tmp_path, monkeypatch):
+def test_the_page_shows_the_scored_period_whatever_other_dates_the_data_has(tmp_path, monkeypatch):
     item, store = sales_set(), FolderStore(tmp_path / "lake")
     write_rows(
         store, item, daily_rows(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0, datetime(1970, 1, 1): 5.0}
@@ -181,7 +181,7 @@ def test_one_very_old_row_is_reported_and_not_processed(odd, frequency):
     assert results[0] == results[1]
 
 
-def test_the_intervals_that_are_processed_grow_with_the_data_and_not_with_the_time_that_it_spans():
+def test_the_number_of_processed_intervals_depends_on_the_data_and_not_on_its_time_span():
     item = sales_set("PT5M")
     years = [datetime(year, 1, 1) for year in (2001, 2006, 2012, 2020)]
     walked = list(schedule.intervals_to_process(item, datetime(2000, 12, 31, 23, 55), datetime(2026, 1, 1), years))
@@ -191,7 +191,7 @@ def test_the_intervals_that_are_processed_grow_with_the_data_and_not_with_the_ti
 
 
 @pytest.mark.slow
-def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_that_is_processed_whole(monkeypatch):
+def test_skipping_a_gap_of_months_gives_the_same_result_as_processing_it(monkeypatch):
     item = sales_set("PT1H")
     rows = {datetime(2025, 1, 1) + timedelta(hours=hour): 100.0 + hour % 24 for hour in range(40 * 24)}
     rows |= {datetime(2025, 7, 1) + timedelta(hours=hour): 120.0 + hour % 24 for hour in range(40 * 24)}
@@ -208,7 +208,7 @@ def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_tha
 
 
 @pytest.mark.slow
-def test_a_live_run_after_years_of_silence_processes_the_ends_of_the_gap_only():
+def test_a_live_run_after_a_gap_of_years_processes_only_the_ends_of_the_gap():
     item, store = sales_set("PT5M"), ObjectStore.memory()
     write_rows(store, item, {datetime(2020, 1, 1) + timedelta(minutes=5 * n): 100.0 for n in range(600)})
     chosen = Settings(store, (item,), "parquet")
@@ -219,7 +219,7 @@ def test_a_live_run_after_years_of_silence_processes_the_ends_of_the_gap_only():
     assert done.due == 0
 
 
-def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monkeypatch):
+def test_only_later_folders_are_listed_if_folders_sort_by_date(tmp_path, monkeypatch):
     for path, sorts in (("sales/live/{{yyyyMMdd}}/{{HHmm}}", True), ("sales/live/{{ddMMyyyy}}/{{HHmm}}", False)):
         item = metric_set_yaml.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
         for store in (ObjectStore.memory(), FolderStore(tmp_path / str(sorts))):
@@ -231,7 +231,7 @@ def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monk
             assert (len(listed) == 56) == sorts
 
 
-def test_the_work_of_a_live_run_is_the_same_whatever_lies_before():
+def test_the_work_of_a_live_run_does_not_depend_on_the_amount_of_history():
     item, store = sales_set("PT1H"), ObjectStore.memory()
     write_rows(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(1, 300)})
     chosen = Settings(store, (item,), "parquet")

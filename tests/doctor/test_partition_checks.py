@@ -83,7 +83,7 @@ def test_a_stack_that_was_deployed_with_the_value_is_ok(cloud):
     )
 
 
-def test_the_one_parameter_is_given_so_that_it_shows_the_live_data_of_all_sets(cloud):
+def test_the_suggested_parameter_shows_the_live_data_of_all_metric_sets(cloud):
     other = shop("other/live/{{yyyyMMddHH}}", name="other")
     made = cloud(*keys_of(SHOP, datetime(2013, 2, 8)), *keys_of(other, datetime(2011, 7, 1)), sets=(SHOP, other))
     assert {one.remedy.partition(" (")[0] for one in made.told("warning")} == {"deploy with LiveDataStart=2011-07-01"}
@@ -112,7 +112,7 @@ def test_folders_and_rows_of_the_future_are_reported_and_tomorrow_s_are_not(clou
     ]
 
 
-def test_nothing_of_today_and_tomorrow_is_outside(cloud):
+def test_data_of_today_and_tomorrow_is_in_the_range(cloud):
     made = cloud(
         *keys_of(SHOP, TODAY, TODAY + timedelta(days=1, hours=23)),
         f"anomalyResults/observations/shop/v1/date={TODAY:%Y-%m-%d}/x.parquet",
@@ -127,7 +127,7 @@ def test_rows_before_2000_are_reported(cloud):
     ]
 
 
-def test_the_doctor_asks_for_a_few_pages_however_many_objects_lie_there(tmp_path: Path):
+def test_the_doctor_lists_a_few_pages_however_many_objects_exist(tmp_path: Path):
     """A list of S3 that never ends: a thousand keys a page that are nobody's, before the first folder."""
     asked = []
 
@@ -156,7 +156,7 @@ def test_the_doctor_asks_for_a_few_pages_however_many_objects_lie_there(tmp_path
     assert len(asked) <= 12
 
 
-def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_looked_at(cloud, monkeypatch):
+def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_listed(cloud, monkeypatch):
     item = shop("shop/live/{{dd}}.{{MM}}.{{yyyy}}/{{HH}}")
     made = cloud(*keys_of(item, datetime(2021, 1, 1), datetime(2021, 1, 2)), sets=(item,))
     assert [one.status for one in made.findings()] == ["ok"]
@@ -171,7 +171,7 @@ def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_looke
     assert (told.status, "do not sort by date" in told.found) == ("skipped", True)
 
 
-def test_a_lake_without_live_data_and_a_set_without_a_source_have_nothing_to_compare(cloud):
+def test_a_lake_without_live_data_and_a_metric_set_without_a_source_are_not_compared(cloud):
     outside = metric_set_yaml.parse(shop_text(name="name: alone").partition("source:")[0], "alone.yaml")
     (told,) = cloud(sets=(SHOP, outside)).findings()
     assert (told.status, told.found) == (
@@ -180,7 +180,7 @@ def test_a_lake_without_live_data_and_a_set_without_a_source_have_nothing_to_com
     )
 
 
-def test_a_deployed_range_that_is_not_this_checkout_s_is_a_problem_in_words(cloud):
+def test_a_deployed_range_that_differs_from_this_checkout_is_a_problem(cloud):
     made = cloud(*keys_of(SHOP, datetime(2021, 1, 1)))
     database, moved = "anomalake_shop", shop("shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}")
     made.sets = (moved,)

@@ -7,7 +7,7 @@ import pytest
 from doctor_answers import ANA, BUCKET, ROLE, board, data_sets, examine, ingestion, simulated, the
 
 
-def test_what_the_role_may_not_do_is_named_and_conditions_are_no_verdict():
+def test_missing_permissions_of_the_role_are_named_and_conditions_are_not_evaluated():
     check = the(examine(iam__simulate_principal_policy=simulated("s3:PutObject")), "access", "problem")
     assert f"s3:PutObject on arn:aws:s3:::{BUCKET}/athena-results/any" in check.found
     assert ROLE in check.remedy
@@ -53,7 +53,7 @@ def test_missing_datasets_are_named():
         ([], "warning", "never refreshed"),
     ],
 )
-def test_the_last_refresh_of_a_spice_dataset_counts(ingestions: list[Any], status: str, found: str):
+def test_the_last_refresh_of_a_spice_dataset_determines_its_status(ingestions: list[Any], status: str, found: str):
     checks = examine(
         quicksight__list_data_sets=data_sets("SPICE"), quicksight__list_ingestions={"Ingestions": ingestions}
     )
@@ -66,7 +66,7 @@ def test_the_last_refresh_of_a_spice_dataset_counts(ingestions: list[Any], statu
     assert found in told[0]
 
 
-def test_a_full_refresh_that_failed_is_a_problem_though_later_incremental_ones_were_completed():
+def test_a_failed_full_refresh_is_a_problem_even_if_later_incremental_refreshes_succeed():
     """The hourly refreshes of a week fill the first page of answers, and read the last days alone."""
     failed = ingestion("FAILED", 1, RequestType="FULL_REFRESH", ErrorInfo={"Type": "QUERY_TIMEOUT", "Message": "slow"})
     pages = {
@@ -90,7 +90,7 @@ def test_a_full_refresh_that_failed_is_a_problem_though_later_incremental_ones_w
     ]
 
 
-def test_errors_in_analyses_and_dashboards_and_missing_ones_are_problems():
+def test_missing_analyses_and_dashboards_and_their_errors_are_problems():
     error = {"Type": "COLUMN_TYPE_MISMATCH", "Message": "groupscore"}
     failed = board("CREATION_FAILED", error)
     checks = examine(
@@ -106,7 +106,7 @@ def test_errors_in_analyses_and_dashboards_and_missing_ones_are_problems():
     ]
 
 
-def test_an_owner_without_permission_on_a_dashboard_sees_nothing_which_is_a_problem():
+def test_an_owner_without_permission_on_a_dashboard_is_a_problem():
     others = {"Permissions": [{"Principal": ANA.replace("ana", "bob"), "Actions": ["quicksight:DescribeDashboard"]}]}
     assert (
         "anomalake-set-shop"

@@ -148,7 +148,7 @@ def test_a_second_run_is_skipped_until_the_first_ends_or_its_lease_expires(lake_
     assert detect.handler({"metricSet": "shop"}, Context())["due"] == 0
 
 
-def test_a_failed_run_gives_its_lease_back(lake_with_data, monkeypatch):
+def test_a_failed_run_releases_its_lease(lake_with_data, monkeypatch):
     monkeypatch.setattr(detect, "run_detector", lambda *_: (_ for _ in ()).throw(StorageError("down")))
     with pytest.raises(StorageError):
         detect.handler({"metricSet": "shop"}, Context())

@@ -35,7 +35,7 @@ Deliveries = Sequence[Sequence[str]]
 
 
 @pytest.mark.parametrize(("fault", "form"), [("kill", "parquet"), ("kill", "csv"), ("no space", "csv")])
-def test_a_folder_lake_loses_nothing_by_a_fault_at_any_operation_on_its_files(fault, form, tmp_path: Path, sets_folder):
+def test_a_fault_at_any_file_operation_loses_nothing_in_a_folder_lake(fault, form, tmp_path: Path, sets_folder):
     before, lake, copy = (tmp_path / name for name in ("before", "lake", "copy"))
     _fill(open_store(str(before)), clean(form, KNOWN))
     for step in _steps(fault, form, shutil.copytree(before, tmp_path / "untroubled"), sets_folder, least=50):
@@ -49,7 +49,7 @@ def test_a_folder_lake_loses_nothing_by_a_fault_at_any_operation_on_its_files(fa
 
 
 @pytest.mark.parametrize(("form", "again"), [("parquet", SAME), ("csv", OTHERWISE)])
-def test_a_lake_in_s3_loses_nothing_by_a_kill_at_any_call_of_the_store(form, again, s3_lake, sets_folder):
+def test_a_kill_at_any_store_call_loses_nothing_in_a_lake_in_s3(form, again, s3_lake, sets_folder):
     _fill(open_store(s3_lake), clean(form, KNOWN))
     for step in _steps("kill", form, s3_lake, sets_folder, least=14):
         lake = f"{s3_lake}/{step}"

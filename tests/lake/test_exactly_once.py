@@ -22,7 +22,7 @@ def lake(request, tmp_path: Path) -> str:
     return str(tmp_path / "lake") if request.param == "folder" else request.getfixturevalue("s3_lake")
 
 
-def test_the_alerts_of_these_tests_disagree_on_cells_and_events():
+def test_the_alerts_of_these_tests_conflict_in_cells_and_events():
     given = bodies(random.Random(SEED), 50)
     first, last = (settled(clean("csv", *([body] for body in some))) for some in (given[:25], given))
     assert any(first[0][key] != last[0][key] for key in first[0])
@@ -30,7 +30,7 @@ def test_the_alerts_of_these_tests_disagree_on_cells_and_events():
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_concurrent_processes_give_the_same_lake_as_one_process(form, lake, sets_folder):
+def test_concurrent_processes_write_the_same_lake_as_one_process(form, lake, sets_folder):
     rng = random.Random(SEED)
     given = bodies(rng, 50)
     environment = {

@@ -47,7 +47,7 @@ def synced_in_order(done: list[tuple[str, str]], settle: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["a", "a/b/c/d.txt"])
-def test_what_is_written_is_on_the_disk_before_the_call_returns(record, key):
+def test_written_data_is_on_the_disk_before_the_call_returns(record, key):
     store = FolderStore(record.root)
     assert store.create(key, b"one")
     synced_in_order(record.done, "link", key)
@@ -62,21 +62,21 @@ def test_what_is_written_is_on_the_disk_before_the_call_returns(record, key):
     assert record.done == [("fsync", os.path.dirname(key) or ".")]  # noqa: PTH120
 
 
-def test_a_folder_that_another_process_made_and_did_not_sync_is_synced(record):
+def test_a_folder_that_another_process_created_without_sync_is_synced(record):
     (record.root / "a/b").mkdir(parents=True)
     record.done.clear()
     FolderStore(record.root).create("a/b/c", b"")
     assert {("fsync", name) for name in ("..", ".", "a", "a/b")} <= set(record.done)
 
 
-def test_an_object_that_is_there_already_is_on_the_disk_when_that_is_said(record):
+def test_an_existing_object_is_on_the_disk_before_it_is_reported_as_existing(record):
     FolderStore(record.root).create("a/b", b"")
     record.done.clear()
     assert not FolderStore(record.root).create("a/b", b"")
     assert record.done[-1] == ("fsync", "a")
 
 
-def test_a_folder_is_synced_once_and_not_for_every_object(record):
+def test_a_folder_is_synced_only_once_for_several_objects(record):
     store = FolderStore(record.root)
     for number in range(4):
         store.create(f"a/b/{number}", b"")
@@ -120,13 +120,13 @@ def test_after_a_failed_block_the_store_syncs_every_folder_again(record):
     assert ("fsync", ".") in record.done
 
 
-def test_s3_has_an_object_when_it_answers():
+def test_s3_has_stored_an_object_when_it_responds():
     with sync_at_end(ObjectStore.memory()):
         pass
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EACCES])
-def test_a_folder_that_cannot_be_synced_stops_nothing(tmp_path, monkeypatch, number):
+def test_a_folder_that_cannot_be_synced_does_not_prevent_writing(tmp_path, monkeypatch, number):
     real = os.fsync
 
     def fsync(descriptor: int) -> None:

@@ -65,7 +65,7 @@ def test_the_content_of_a_full_interval_does_not_depend_on_order_repetition_or_b
         assert one_by_one == at_once
 
 
-def test_the_series_of_the_highest_score_stay_and_a_warning_names_the_interval(monkeypatch):
+def test_the_series_with_the_highest_scores_are_kept_and_a_warning_names_the_interval(monkeypatch):
     monkeypatch.setattr(limits, "MAX_INTERVAL_BYTES", 3 * limits.ROW_BYTES)
     store = ObjectStore.memory()
     low = alert_body(event="low", score=40, series=[({"platform": f"l{n}"}, 1.0) for n in range(5)])
@@ -79,7 +79,7 @@ def test_the_series_of_the_highest_score_stay_and_a_warning_names_the_interval(m
     assert len(outcomes[0].stored) == len(outcomes[1].stored) == 1
 
 
-def test_the_greatest_contributions_of_an_event_stay():
+def test_the_largest_contributions_of_an_event_are_kept():
     shares = {"platform": {f"p{n}": float(n) for n in range(1_000)}}
     (unit,) = limits.limited_units(
         "dimensionContributions", alerts.parse(alert_body(contributions=shares)), SHOP
@@ -92,7 +92,7 @@ def test_the_greatest_contributions_of_an_event_stay():
     assert [share for *_, share in sorted(unit[-1], key=lambda one: one[2])] == [7.0, 8.0]
 
 
-def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
+def test_long_texts_of_an_event_are_truncated_and_a_long_link_is_omitted():
     made = alerts.parse(alert_body(rootCause="é" * 5_000, consoleUrl="https://x/" + "y" * 5_000))
     (unit,) = limits.limited_units("anomalyGroups", made, SHOP).values()
     assert "é" * 2_000 in unit[-1]
@@ -103,7 +103,7 @@ def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
 @pytest.mark.parametrize(
     "more", [{"series": [({"platform": "x" * 5_001}, 1.0)]}, {"contributions": {"platform": {"x" * 5_001: 1.0}}}]
 )
-def test_a_dimension_value_without_end_is_refused_in_words(more):
+def test_a_very_long_dimension_value_is_rejected_with_a_reason(more):
     with pytest.raises(AlertError, match="dimensionValue: has 5001 characters; the limit is 5000"):
         match_to_metric_set(alerts.parse(alert_body(**more)), SHOP)
 
@@ -111,7 +111,7 @@ def test_a_dimension_value_without_end_is_refused_in_words(more):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the greatest memory is read as Linux has it")
 @pytest.mark.parametrize("kind", ["series", "shares"])
-def test_legal_batches_that_fill_one_interval_take_less_than_300_mb(tmp_path, kind):
+def test_valid_batches_that_fill_one_interval_need_less_than_300_mb(tmp_path, kind):
     (tmp_path / "sets").mkdir()
     (tmp_path / "sets/shop.yaml").write_text(shop_text())
     paths = {

@@ -43,7 +43,7 @@ def test_a_missing_folder_is_not_a_lake(lake, capsys):
     assert "there is no lake in this folder" in capsys.readouterr().err
 
 
-def test_times_beyond_all_alerts_are_taken(lake):
+def test_times_outside_the_period_of_the_alerts_are_accepted(lake):
     before = read_folder(lake)
     for arguments in (["--from", "0001-01-01", "--to", "9999-12-31"], ["--from", "0900-01-01"]):
         shutil.rmtree(lake / "anomalyResults")
@@ -51,7 +51,7 @@ def test_times_beyond_all_alerts_are_taken(lake):
         assert read_folder(lake) == before
 
 
-def test_the_format_is_that_of_the_version_and_not_of_an_older_one(lake):
+def test_the_format_is_that_of_the_current_version_and_not_of_an_older_version(lake):
     assert run_replay(lake, "--format", "csv") == 0
     (lake / "metric_sets/shop.yaml").write_text("version: 2\n" + shop_text())
     assert run_replay(lake) == 0  # the first of its version takes the format of the one before
@@ -64,7 +64,7 @@ def test_the_format_is_that_of_the_version_and_not_of_an_older_one(lake):
     assert read_folder(lake) == before
 
 
-def test_a_lake_in_both_formats_asks_for_one(lake, capsys):
+def test_a_lake_in_both_formats_requires_the_format_option(lake, capsys):
     before = read_folder(lake)
     assert run_replay(lake, "--format", "csv", "--to", "2021-02-11") == 0
     assert run_replay(lake) == 1

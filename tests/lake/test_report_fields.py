@@ -31,7 +31,7 @@ def test_report_times_sort_as_the_times_do(some):
     )
 
 
-def test_a_report_time_that_cannot_be_read_is_refused_by_name():
+def test_an_invalid_report_time_is_rejected_with_its_field():
     with pytest.raises(AlertError, match="reportedAt: 'today' must look like"):
         alerts.parse(json.dumps({**json.loads(alert_body()), "reportedAt": "today"}))
 
@@ -58,7 +58,7 @@ def test_the_direction_follows_from_value_and_expected_value_of_all_series():
     assert of((1e308, -1e308), (1e308, -1e308), (-1e308, 1e308)) == "above"
 
 
-def test_an_sns_event_of_the_function_keeps_when_each_message_was_sent(function_lake):
+def test_an_sns_event_of_the_function_keeps_the_time_of_each_message(function_lake):
     assert isinstance(function_lake, ObjectStore)
     sns = [
         {"Sns": {"Message": alert_body(event=name), "TopicArn": "t", "Timestamp": "2021-02-17T12:00:00.000Z"}}

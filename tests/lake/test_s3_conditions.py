@@ -37,7 +37,7 @@ def at_once(work: Callable[[int], int]) -> list[int]:
         return list(pool.map(work, range(WRITERS)))
 
 
-def test_of_many_that_create_one_object_one_does(bucket):
+def test_of_many_writers_that_create_one_object_exactly_one_succeeds(bucket):
     client, name, prefix = bucket
     for number in range(ROUNDS):
         key = f"{prefix}/created/{number}"
@@ -51,7 +51,7 @@ def test_of_many_that_create_one_object_one_does(bucket):
         assert client.get_object(Bucket=name, Key=key)["Body"].read() == f"{answers.index(200)}".encode()
 
 
-def test_of_many_that_replace_one_version_one_does(bucket):
+def test_of_many_writers_that_replace_one_version_exactly_one_succeeds(bucket):
     client, name, prefix = bucket
     key = f"{prefix}/replaced"
     tag = client.put_object(Bucket=name, Key=key, Body=b"0")["ETag"]
@@ -68,7 +68,7 @@ def test_of_many_that_replace_one_version_one_does(bucket):
         tag = there["ETag"]
 
 
-def test_the_answers_that_the_store_is_written_for(bucket, s3_lake):
+def test_s3_returns_the_responses_that_the_store_expects(bucket, s3_lake):
     client, name, prefix = bucket
     key = f"{prefix}/one"
     assert status(lambda: client.put_object(Bucket=name, Key=key, Body=b"", IfMatch='"0123"')) in {404, 412}
@@ -81,7 +81,7 @@ def test_the_answers_that_the_store_is_written_for(bucket, s3_lake):
     assert status(lambda: client.delete_object(Bucket=name, Key=f"{prefix}/nothing")) == 200
 
 
-def test_a_list_is_whole_and_sorted_over_several_pages_and_odd_names(s3_lake):
+def test_a_list_is_complete_and_sorted_over_several_pages_and_unusual_names(s3_lake):
     store = open_store(s3_lake)
     names = [f"list/{number:04}" for number in range(1005)]
     odd = ["list/date=2026-01-01/T1100Z.csv", "list/a b+c", "list/ü", "list/a/b", "list/a-b", "list/a.b"]

@@ -91,7 +91,7 @@ def test_a_fault_at_any_request_of_a_batch_loses_no_alert(fault, proxy, s3_lake,
 
 
 @pytest.mark.parametrize("fault", [None, "503 SlowDown", "reset before"])
-def test_many_other_writers_lose_no_alert_with_and_without_faults(fault, proxy, s3_lake, monkeypatch):
+def test_concurrent_writers_lose_no_alert_with_and_without_faults(fault, proxy, s3_lake, monkeypatch):
     lake = Lake(s3_lake, proxy, monkeypatch)
     others = list[str]()
 
@@ -120,7 +120,7 @@ def test_many_other_writers_lose_no_alert_with_and_without_faults(fault, proxy, 
     ],
 )
 @pytest.mark.parametrize("fault", ["503 SlowDown", "reset after"])
-def test_unavailable_keys_fail_only_their_messages_until_these_are_sent_again(
+def test_unavailable_keys_fail_only_their_messages_until_they_are_sent_again(
     fault, down, named, *, proxy, s3_lake, monkeypatch
 ):
     lake = Lake(s3_lake, proxy, monkeypatch)
@@ -140,7 +140,7 @@ def test_unavailable_keys_fail_only_their_messages_until_these_are_sent_again(
     assert settled(objects(lake.store)) == settled(clean(FORM, KNOWN, BATCH))
 
 
-def test_a_direct_event_raises_so_that_the_caller_sends_it_again(proxy, s3_lake, monkeypatch):
+def test_a_direct_event_raises_an_error_so_that_the_caller_sends_it_again(proxy, s3_lake, monkeypatch):
     lake = Lake(s3_lake, proxy, monkeypatch)
     for event in (json.loads(BATCH[0]), {"what": "is this"}):
         proxy.begin(lambda *_: "500 InternalError")
@@ -151,7 +151,7 @@ def test_a_direct_event_raises_so_that_the_caller_sends_it_again(proxy, s3_lake,
     assert len(list(lake.store.list("quarantine"))) == 1
 
 
-def test_pauses_before_another_try_differ_so_that_many_functions_do_not_come_at_once(proxy, s3_lake, monkeypatch):
+def test_retry_delays_are_random_so_that_functions_do_not_retry_at_the_same_time(proxy, s3_lake, monkeypatch):
     monkeypatch.setattr(function, "BATCH_RETRY_POLICY", SHORT_RETRY_POLICY._replace(max_attempts=2))
     Lake(s3_lake, proxy, monkeypatch)
     random.seed(1)
@@ -187,7 +187,9 @@ def short_time(monkeypatch) -> Context:
     return Context(3)
 
 
-def test_with_a_slow_store_messages_without_time_left_are_returned_in_time(proxy, s3_lake, monkeypatch, short_time):
+def test_with_a_slow_store_messages_that_exceed_the_deadline_are_returned_in_time(
+    proxy, s3_lake, monkeypatch, short_time
+):
     lake = Lake(s3_lake, proxy, monkeypatch)
     proxy.delay, short_time.end = 0.12, time.monotonic() + 3
     some = messages(MANY)
@@ -205,7 +207,7 @@ def test_with_a_slow_store_messages_without_time_left_are_returned_in_time(proxy
     assert settled(objects(lake.store)) == settled(expected)
 
 
-def test_a_store_that_never_answers_is_given_up_in_time(proxy, s3_lake, monkeypatch, short_time):
+def test_a_store_that_never_responds_is_an_error_before_the_deadline(proxy, s3_lake, monkeypatch, short_time):
     lake = Lake(s3_lake, proxy, monkeypatch)
     short_time.end = time.monotonic() + 3
     proxy.begin(lambda *_: "time-out before")
@@ -217,7 +219,7 @@ def test_a_store_that_never_answers_is_given_up_in_time(proxy, s3_lake, monkeypa
 
 
 @pytest.mark.parametrize("fault", ["time-out after", "reset after"])
-def test_a_write_that_was_done_is_said_to_be_done_though_its_answer_was_lost(fault, proxy, s3_lake, monkeypatch):
+def test_a_completed_write_is_reported_as_completed_even_if_its_response_is_lost(fault, proxy, s3_lake, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
     store = open_store(s3_lake, retry_policy=SHORT_RETRY_POLICY)
     proxy.begin(lambda number, _: fault if number == 1 else None)
@@ -231,7 +233,7 @@ def test_a_write_that_was_done_is_said_to_be_done_though_its_answer_was_lost(fau
     assert store.get("a").data == b"two"
 
 
-def test_one_call_ends_within_its_time_even_if_it_must_look_whether_it_was_done(proxy, s3_lake, monkeypatch):
+def test_a_call_ends_before_its_deadline_even_if_it_must_verify_the_write(proxy, s3_lake, monkeypatch):
     retry_policy = RetryPolicy(connect_seconds=0.3, request_seconds=0.3, total_seconds=1, max_attempts=60)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
     store = open_store(s3_lake, retry_policy=retry_policy)

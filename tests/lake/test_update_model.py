@@ -119,7 +119,7 @@ class World:
 @pytest.mark.parametrize("deletions", [False, True])
 @settings(max_examples=150)
 @given(seed=st.integers(0, 2**32))
-def test_no_row_is_lost_or_comes_back_whatever_requests_meet(deletions, seed):
+def test_no_row_is_lost_or_restored_by_any_order_of_concurrent_requests(deletions, seed):
     pauses, store_module.time.sleep = store_module.time.sleep, lambda _: None
     try:
         world = World(Random(seed), deletions)

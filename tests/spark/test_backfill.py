@@ -120,7 +120,7 @@ def workers(process: "subprocess.Popen[bytes]") -> list[int]:
     return sorted(found)[1:] if any(one.seconds > 1 for one in found.values()) else []
 
 
-def test_in_s3_and_in_csv_with_the_permissions_of_the_job_s_role(s3_lake, s3_endpoint, tmp_path):
+def test_a_job_in_s3_and_csv_needs_only_the_permissions_of_its_role(s3_lake, s3_endpoint, tmp_path):
     folder, store = FolderStore(tmp_path / "wanted"), open_store(s3_lake)
     for one in (folder, store):
         write_live_data(one, days=17)
@@ -160,7 +160,7 @@ def allowed(method: str, key: str) -> bool:
     return any(action == one and fnmatchcase(key, pattern) for one, pattern in permissions())
 
 
-def test_the_live_detector_writes_the_same_rows_and_the_same_state(lake, tmp_path):
+def test_the_job_writes_the_same_rows_and_state_as_the_live_detector(lake, tmp_path):
     live = FolderStore(tmp_path / "live")
     write_live_data(live)
     starts = list(timeline.build_timeline(live, SHOP, timeline.utc_now()).files)
