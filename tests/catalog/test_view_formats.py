@@ -20,6 +20,8 @@ from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
 from examples import alert_body, shop_text
 
+pytestmark = pytest.mark.slow
+
 FORMATS = ("parquet", "csv")
 ZONE = "America/New_York"
 

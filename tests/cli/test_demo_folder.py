@@ -209,6 +209,7 @@ def stop_at(step: int, root: Path, *, kill: bool) -> bool:
     os._exit(status)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [True, False], ids=["SIGKILL", "Ctrl-C"])
 @pytest.mark.parametrize("before", [False, True], ids=["a first demo", "a second demo"])
 def test_the_next_demo_works_after_a_stop_at_any_file_operation(before, kill, tmp_path):
@@ -226,6 +227,7 @@ def test_the_next_demo_works_after_a_stop_at_any_file_operation(before, kill, tm
     assert step > (60 if before else 50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_the_next_demo_works_after_a_signal_at_any_of_several_times(stop, tmp_path):
     """Run the command, and stop it after it wrote a number of files."""

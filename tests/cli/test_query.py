@@ -198,6 +198,7 @@ def test_errors_of_the_engine_are_one_line(lake, capsys):
 # --- large results and interrupts
 
 
+@pytest.mark.slow
 def test_a_result_larger_than_memory_is_streamed(lake):
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30,) * 2); "
@@ -216,6 +217,7 @@ def test_a_result_larger_than_memory_is_streamed(lake):
             assert process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_a_long_query_is_interrupted(lake):
     script = "import sys; from anomalake.cli.main import main; print('ready', flush=True); sys.exit(main(sys.argv[1:]))"
     statement = "SELECT count(*) FROM range(100000000) a, range(100000000) b"

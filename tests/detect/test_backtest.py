@@ -78,13 +78,14 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], 
     return read_outputs(store), report
 
 
-@pytest.mark.parametrize("parts", [1, 4, 1000])
+@pytest.mark.parametrize("parts", [4, *(pytest.param(parts, marks=pytest.mark.slow) for parts in (1, 1000))])
 def test_parts_write_and_report_the_same_as_a_backtest_in_one_process(tmp_path, wanted, parts):
     write_live_data(FolderStore(tmp_path))
     assert in_parts(str(tmp_path), parts) == wanted[1]
     assert_same_objects(read_outputs(FolderStore(tmp_path)), wanted[0])
 
 
+@pytest.mark.slow
 def test_parts_contain_whole_shards_of_the_state_and_apply_feedback(tmp_path, monkeypatch):
     monkeypatch.setattr(detector, "SHARD_COLUMNS", 10)  # five series of two measures
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]

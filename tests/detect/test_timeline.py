@@ -192,6 +192,7 @@ def test_the_number_of_processed_intervals_depends_on_the_data_and_not_on_its_ti
     assert len(walked) <= 5 * 60 * 288 + 10
 
 
+@pytest.mark.slow
 def test_skipping_a_gap_of_months_gives_the_same_result_as_processing_it(monkeypatch):
     item = sales_set("PT1H")
     rows = {datetime(2025, 1, 1) + timedelta(hours=hour): 100.0 + hour % 24 for hour in range(40 * 24)}
@@ -210,6 +211,7 @@ def test_skipping_a_gap_of_months_gives_the_same_result_as_processing_it(monkeyp
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
 def test_a_live_run_after_a_gap_of_years_processes_only_the_ends_of_the_gap():
     item, store = sales_set("PT5M"), ObjectStore.memory()
     write_rows(store, item, {datetime(2020, 1, 1) + timedelta(minutes=5 * n): 100.0 for n in range(600)})

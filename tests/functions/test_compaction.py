@@ -82,6 +82,7 @@ def by_day(settings: Settings, table: layout.Table) -> Counter:
     return Counter(layout.date_in_key(key) for key in settings.store.list(layout.table_folder(table, SHOP)))
 
 
+@pytest.mark.slow
 def test_each_day_becomes_one_object_per_table_and_a_slow_reader_sees_every_row_once(settings):
     before: dict[str, Seen] = {}
     steps = set()
@@ -111,6 +112,7 @@ def test_each_day_becomes_one_object_per_table_and_a_slow_reader_sees_every_row_
     assert [by_day(settings, table)[day] for table in layout.DETECTOR_TABLES for day in days] == [1] * 6
 
 
+@pytest.mark.slow
 def test_the_views_return_the_same_rows_at_every_step_as_without_compaction(settings, tmp_path_factory):
     other = Settings(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), settings.format)
     for hour in range(2 * 24 + 7):
@@ -144,6 +146,7 @@ def test_the_object_of_a_day_equals_the_one_that_a_backtest_writes(settings, tmp
         assert settings.store.get(key).data == other.store.get(key).data
 
 
+@pytest.mark.slow
 def test_a_step_that_failed_is_repeated_with_the_same_result(settings, tmp_path_factory, monkeypatch):
     reference = Settings(FolderStore(tmp_path_factory.mktemp("whole")), (SHOP,), settings.format)
     for hour in range(3 * 24):

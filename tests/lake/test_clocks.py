@@ -54,7 +54,7 @@ def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, tw
         if never and datetime.fromisoformat(never) <= wall < datetime.fromisoformat(never) + timedelta(hours=1)
     ]
     assert report.finding_count == len(skipped)
-    assert all("never happened" in finding.problem for finding in report.findings)
+    assert all("does not exist" in finding.problem for finding in report.findings)
     connection = duckdb_catalog.connect(root, [item])
     live = connection.sql(
         'SELECT "timestamp", localtimestamp, views FROM anomalake_shop.anomalies_with_live ORDER BY 1'

@@ -17,6 +17,8 @@ from anomalake.lake.store import Store, open_store
 from examples import alert_body
 from traffic import SHOP, Objects, messages, objects, settled
 
+pytestmark = pytest.mark.slow
+
 NOON, MIDNIGHT = "2021-02-17T12:00Z", "2021-02-18T00:00Z"
 KNOWN = (alert_body(timestamp=NOON, event="a", score=40),)
 # One timestamp is known and one is new. Two alerts have the same timestamp, and one message is invalid.

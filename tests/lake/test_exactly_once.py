@@ -11,6 +11,8 @@ from anomalake.lake.ingest import Message
 from anomalake.lake.store import open_store
 from traffic import batches, bodies, clean, messages, objects, settled
 
+pytestmark = pytest.mark.slow
+
 SEED = 20210217
 WRITERS = 5
 

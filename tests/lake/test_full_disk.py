@@ -13,6 +13,8 @@ from anomalake.domain.errors import UserError
 from anomalake.lake import files
 from anomalake.lake.store import StorageError, open_store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def full_disk(monkeypatch):

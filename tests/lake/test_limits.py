@@ -110,6 +110,7 @@ def test_a_very_long_dimension_value_is_rejected_with_a_reason(more):
         match_to_metric_set(alerts.parse(alert_body(**more)), SHOP)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the greatest memory is read as Linux has it")
 @pytest.mark.parametrize("kind", ["series", "shares"])
 def test_valid_batches_that_fill_one_interval_need_less_than_300_mb(tmp_path, kind):

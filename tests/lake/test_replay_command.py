@@ -87,6 +87,7 @@ def test_alerts_of_a_removed_metric_set_are_reported_and_move_after_it_is_restor
     assert {key: data for key, data in read_folder(lake).items() if "/store/" in key} == read_folder(tmp_path / "new")
 
 
+@pytest.mark.slow
 def test_a_replay_that_is_killed_leaves_no_process_behind_and_ends_the_same_when_run_again(tmp_path):
     fill_lake(tmp_path, alert_bodies(18))
     (tmp_path / "metric_sets").mkdir()

@@ -22,6 +22,8 @@ from s3_proxy import FAULTS, Fault, Proxy, Request
 from traffic import SHOP, clean, messages, objects, settled
 from worker import of_sqs
 
+pytestmark = pytest.mark.slow
+
 NOON, ONE = "2021-02-17T12:00Z", "2021-02-17T13:00Z"
 KNOWN = (alert_body(timestamp=NOON, event="a", score=40),)
 BATCH = (

@@ -17,6 +17,8 @@ from anomalake.lake import store as store_module
 from anomalake.lake.object_store import ObjectStore
 from anomalake.lake.store import StorageError, update_object
 
+pytestmark = pytest.mark.slow
+
 KEYS = ("a", "b")
 
 

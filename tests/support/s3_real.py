@@ -138,7 +138,7 @@ def main(server: str) -> int:
         boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket=BUCKET)
         plugin = Reached()
         status = pytest.main(
-            ["-n", "0", "-p", "no:cacheprovider", *(str(TESTS / name) for name in FILES)], plugins=[plugin]
+            ["-n", "0", "-m", "", "-p", "no:cacheprovider", *(str(TESTS / name) for name in FILES)], plugins=[plugin]
         )
         requests = sum(1 for _ in log.open(errors="replace"))
     for problem in (problems := plugin.problems()):
