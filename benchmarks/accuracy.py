@@ -32,7 +32,7 @@ class Result(NamedTuple):
     f1_at_50: float
 
 
-def judge(label: np.ndarray, score: np.ndarray) -> Result:
+def measure_ranking(label: np.ndarray, score: np.ndarray) -> Result:
     """Compare labels (bool) with scores; a missing score counts as 0."""
     score = np.nan_to_num(score)
     order = np.argsort(-score, kind="stable")
@@ -50,7 +50,7 @@ def judge(label: np.ndarray, score: np.ndarray) -> Result:
     )
 
 
-def scored(values: np.ndarray, slots: int = 24, start: str = "2024-01-01") -> np.ndarray:
+def score_matrix(values: np.ndarray, slots: int = 24, start: str = "2024-01-01") -> np.ndarray:
     """Return the scores of a matrix [interval, series], as `anomalake score` gives them."""
     frequency, step = STEPS[slots]
     times = pd.date_range(start, periods=len(values), freq=step)
@@ -65,7 +65,9 @@ def scored(values: np.ndarray, slots: int = 24, start: str = "2024-01-01") -> np
     return found
 
 
-def usual(rng: np.random.Generator, days: int, series: int, slots: int = 24, *, jumps: bool = False) -> np.ndarray:
+def build_business_means(
+    rng: np.random.Generator, days: int, series: int, slots: int = 24, *, jumps: bool = False
+) -> np.ndarray:
     """Return means of business series: a drifting level, with `jumps` if set, and daily and weekly seasons; every third
     series has another daily profile at weekends.
     """
@@ -82,12 +84,12 @@ def usual(rng: np.random.Generator, days: int, series: int, slots: int = 24, *, 
     return np.maximum(np.stack(columns, axis=1), 0.1)
 
 
-def labelled(seed: int, days: int = 112, series: int = 30) -> tuple[np.ndarray, np.ndarray]:
+def build_labelled_series(seed: int, days: int = 112, series: int = 30) -> tuple[np.ndarray, np.ndarray]:
     """Return hourly values and labels: autocorrelated noise with heavy tails; anomalies of 3 to 12 standard deviations,
     1 to 10 hours long; outages.
     """
     rng = np.random.default_rng(seed)
-    mean = usual(rng, days, series, jumps=True)
+    mean = build_business_means(rng, days, series, jumps=True)
     noise, memory = rng.laplace(0, 1 / np.sqrt(2), mean.shape), rng.uniform(0, 0.7, series)
     for t in range(1, len(noise)):
         noise[t] = memory * noise[t - 1] + np.sqrt(1 - memory**2) * noise[t]
@@ -106,10 +108,14 @@ def labelled(seed: int, days: int = 112, series: int = 30) -> tuple[np.ndarray, 
     return np.round(np.maximum(counts + extra, 0)), label
 
 
-def quiet(seed: int) -> dict[str, tuple[np.ndarray, int]]:
+def build_series_without_anomalies(seed: int) -> dict[str, tuple[np.ndarray, int]]:
     """Return series without anomalies by kind: values and slots a day."""
     rng = np.random.default_rng(seed)
-    hourly, daily, fine = usual(rng, 112, 60), usual(rng, 420, 100, 1), usual(rng, 56, 6, 288)
+    hourly, daily, fine = (
+        build_business_means(rng, 112, 60),
+        build_business_means(rng, 420, 100, 1),
+        build_business_means(rng, 56, 6, 288),
+    )
     season = hourly / hourly.mean(axis=0)
     return {
         "hourly, normal noise of 5 %": (hourly * rng.normal(1, 0.05, hourly.shape), 24),
@@ -134,18 +140,21 @@ def accuracy(_: Path) -> None:
     """Report on labelled series, the shop and the flights; then on the false alarms of each threshold."""
     print("| labelled | average precision | best F1 | at score | F1 at 50 |\n|---|---|---|---|---|")
     for seed in SEEDS:
-        values, label = labelled(seed)
-        _row(f"generated, seed {seed}", judge(label[WARM_UP * 24 :].ravel(), scored(values)[WARM_UP * 24 :].ravel()))
+        values, label = build_labelled_series(seed)
+        _row(
+            f"generated, seed {seed}",
+            measure_ranking(label[WARM_UP * 24 :].ravel(), score_matrix(values)[WARM_UP * 24 :].ravel()),
+        )
     for measure, (values, label) in shop_cells().items():
-        _row(f"the shop, {measure}", judge(label.ravel(), scored(values, start="2021-01-01").ravel()))
-    for name, result in flight_days(scored, tuple(FLIGHTS)).items():
+        _row(f"the shop, {measure}", measure_ranking(label.ravel(), score_matrix(values, start="2021-01-01").ravel()))
+    for name, result in flight_days(score_matrix, tuple(FLIGHTS)).items():
         _row(f"flights, cancellations, {name}", result)
     print(
         f"\n| without anomalies; alarms a series and week from score | {' | '.join(map(str, THRESHOLDS))} |\n"
         f"|---|{'---|' * len(THRESHOLDS)}"
     )
-    for kind, (values, slots) in quiet(SEEDS[0]).items():
-        score = scored(values, slots)[WARM_UP * slots :]
+    for kind, (values, slots) in build_series_without_anomalies(SEEDS[0]).items():
+        score = score_matrix(values, slots)[WARM_UP * slots :]
         weeks = score.size / slots / 7
         print(f"| {kind} | {' | '.join(f'{(score >= threshold).sum() / weeks:.3f}' for threshold in THRESHOLDS)} |")
 
@@ -193,5 +202,5 @@ def flight_days(score_function: ScoreFunction, kinds: tuple[str, ...]) -> dict[s
         times = pd.date_range("2013-01-01", periods=365 * slots, freq=STEPS[slots][1])
         score = np.nan_to_num(score_function(wide.reindex(times).to_numpy(float), slots, "2013-01-01")).max(axis=1)
         days = pd.Series(score, index=times.normalize()).groupby(level=0).max().reindex(clear.index)
-        found[name] = judge((clear >= 100).to_numpy(), days.to_numpy())
+        found[name] = measure_ranking((clear >= 100).to_numpy(), days.to_numpy())
     return found

@@ -62,7 +62,7 @@ def causes(_: Path) -> None:
         for off in OFF:
             for number in (1, 2, 3):
                 events = [
-                    _event(generator, number, off, one_side)
+                    _build_event(generator, number, off, one_side)
                     for seed in SEEDS
                     for generator in (np.random.default_rng([seed, number]),)
                     for _ in range(EVENTS // len(SEEDS))
@@ -91,7 +91,7 @@ def causes(_: Path) -> None:
 def _compare(events: list[_Event]) -> str:
     """Return the F1 score and the processor time of both on the same events."""
     ways: dict[str, Callable[[_Event], set[tuple]]] = {
-        "Anomalake": _found,
+        "Anomalake": _find_causes,
         "RiskLoc": lambda event: riskloc.causes(event.dimensions, event.series, event.value, event.expected),
     }
     cells = []
@@ -107,7 +107,7 @@ def _compare(events: list[_Event]) -> str:
     return "; ".join(cells)
 
 
-def _found(event: _Event) -> set[tuple]:
+def _find_causes(event: _Event) -> set[tuple]:
     """Return the causes that the detector names. A series is anomalous beyond `FAR` spreads."""
     spread = np.sqrt(event.expected + np.square(event.off * event.expected))
     anomalous = np.flatnonzero(np.abs(event.value - event.expected) > FAR * spread)
@@ -117,7 +117,7 @@ def _found(event: _Event) -> set[tuple]:
     }
 
 
-def _event(generator: np.random.Generator, number: int, off: float, one_side: bool) -> _Event:
+def _build_event(generator: np.random.Generator, number: int, off: float, one_side: bool) -> _Event:
     """Return an event of `number` causes."""
     sizes = generator.integers(3, 8, generator.integers(3, 6))
     series = list(product(*([f"{chr(97 + place)}{i}" for i in range(size)] for place, size in enumerate(sizes))))
@@ -226,8 +226,8 @@ def _demo(seeds: tuple[int, ...]) -> str:
                         share.dimension_value: share.value_contribution
                         for share in dimension.dimension_value_contributions
                     }
-                    found.append(_compared(truth, [shares.get(name, 0.0) for name in names]))
-                    exact.append(_compared(truth, _shares(known, names, place)))
+                    found.append(_compare_shares(truth, [shares.get(name, 0.0) for name in names]))
+                    exact.append(_compare_shares(truth, _shares(known, names, place)))
                     carried += sum(share > 0 for share in truth)
     told = f"{events} events ({false} false, {struck - events + false} missed)"
     for name, some in (("told", found), ("were the means known exactly", exact)):
@@ -247,7 +247,7 @@ def _shares(weights: dict[tuple[str, str], float], names: tuple[str, ...], place
     ]
 
 
-def _compared(truth: list[float], told: list[float]) -> tuple[bool, list[float]]:
+def _compare_shares(truth: list[float], told: list[float]) -> tuple[bool, list[float]]:
     """Return whether the greatest reported share is the greatest injected, or within `TIE` of it; and the errors."""
     return truth[int(np.argmax(told))] >= max(truth) - TIE, [
         abs(one - other) for one, other in zip(truth, told, strict=True)

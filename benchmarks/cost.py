@@ -153,7 +153,7 @@ def month(size: Size) -> dict[str, float]:
     }
 
 
-def people() -> dict[str, float]:
+def compute_user_costs() -> dict[str, float]:
     """Return USD per month for the users of QuickSight, for a stack of any size."""
     return {
         "QuickSight users": PRICES["QuickSight author"] + (VIEWERS - 1) * PRICES["QuickSight reader"],
@@ -170,7 +170,7 @@ def table() -> None:
         print(f"| {item} | " + " | ".join(f"{month[item]:,.2f}" for month in months) + " |")
     print("| together | " + " | ".join(f"**{sum(month.values()):,.2f}**" for month in months) + " |")
     print("| alerts a month | " + " | ".join(f"{alerts(size):,.0f}" for size in SIZES) + " |")
-    print("of any size: " + ", ".join(f"{item} {usd:,.2f}" for item, usd in people().items()))
+    print("of any size: " + ", ".join(f"{item} {usd:,.2f}" for item, usd in compute_user_costs().items()))
 
 
 # --- the measurement

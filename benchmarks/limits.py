@@ -51,7 +51,7 @@ def limits(_: Path) -> None:
                 )
                 continue
             values[: series // 100] *= 3  # one in a hundred is an anomaly
-            data = _file(wall, heads, values)
+            data = _build_live_file(wall, heads, values)
             clock = [time.perf_counter()]
             rows = [
                 row
@@ -97,7 +97,7 @@ def _text(measures: int) -> str:
     )  # fmt: skip
 
 
-def _file(wall: datetime, heads: list[str], values: np.ndarray) -> bytes:
+def _build_live_file(wall: datetime, heads: list[str], values: np.ndarray) -> bytes:
     """Return the interval's live file."""
     text, columns = (
         io.StringIO(),

@@ -27,18 +27,22 @@ def rivals(folder: Path) -> None:
         raise RuntimeError(f"{PYTHON} is missing: `make .venv/.rivals` makes it")
     print(f"| set | {' | '.join(('Anomalake', *RIVALS))} |\n|---|{'---|' * (1 + len(RIVALS))}")
     for seed in accuracy.SEEDS:
-        _row(folder, f"generated, seed {seed}", _judged(*accuracy.labelled(seed), accuracy.WARM_UP * 24, "2024-01-01"))
+        _row(
+            folder,
+            f"generated, seed {seed}",
+            _measure_series(*accuracy.build_labelled_series(seed), accuracy.WARM_UP * 24, "2024-01-01"),
+        )
     for measure, cells in accuracy.shop_cells().items():
-        _row(folder, f"the shop, {measure}", _judged(*cells, 0, "2021-01-01"))
+        _row(folder, f"the shop, {measure}", _measure_series(*cells, 0, "2021-01-01"))
     for kind in FLIGHTS:
         _row(folder, f"flights, cancellations, {kind}", lambda way, kind=kind: accuracy.flight_days(way, (kind,))[kind])
 
 
-def _judged(
+def _measure_series(
     values: np.ndarray, label: np.ndarray, after: int, start: str
 ) -> Callable[[accuracy.ScoreFunction], accuracy.Result]:
     """Return the quality of a detector from the interval `after` on."""
-    return lambda way: accuracy.judge(label[after:].ravel(), way(values, 24, start)[after:].ravel())
+    return lambda way: accuracy.measure_ranking(label[after:].ravel(), way(values, 24, start)[after:].ravel())
 
 
 def _row(folder: Path, name: str, judged: Callable[[accuracy.ScoreFunction], accuracy.Result]) -> None:
@@ -51,7 +55,7 @@ def _row(folder: Path, name: str, judged: Callable[[accuracy.ScoreFunction], acc
         ) -> np.ndarray:
             began = time.process_time()
             score, seconds = (
-                (accuracy.scored(values, slots, start), None)
+                (accuracy.score_matrix(values, slots, start), None)
                 if rival is None
                 else _rival(folder, rival, values, slots, start)
             )

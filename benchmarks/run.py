@@ -141,7 +141,7 @@ def ingest(_: Path) -> None:
         print(f"ingest one alert, 21 series, {form}: median {medians} ({INGEST_ROUNDS} each)")
 
 
-def writers(folder: Path) -> None:
+def measure_concurrent_writers(folder: Path) -> None:
     """Eight processes update one key of a folder lake at the same time."""
     from anomalake.lake.folder_store import FolderStore
 
@@ -196,7 +196,7 @@ def detector(_: Path) -> None:
         )
 
 
-def cold(folder: Path) -> None:
+def measure_cold_starts(folder: Path) -> None:
     """The built functions on Python 3.13: the first import of each, compared with pandas and a boto3 client, and
     the peak memory.
     """
@@ -295,7 +295,7 @@ def _measure_peak_memory(python: str) -> None:
 PARTS = {
     "demo": demo,
     "ingest": ingest,
-    "writers": writers,
+    "writers": measure_concurrent_writers,
     "load": ingest_load.load,
     "contention": ingest_load.contention,
     "volume": ingest_load.volume,
@@ -304,7 +304,7 @@ PARTS = {
     "accuracy": accuracy.accuracy,
     "causes": causes.causes,
     "rivals": rivals.rivals,
-    "cold": cold,
+    "cold": measure_cold_starts,
 }
 
 if __name__ == "__main__":

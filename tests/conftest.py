@@ -69,14 +69,14 @@ def s3_endpoint() -> Iterator[str]:
 def s3_lake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An empty lake in S3, deleted at the end.
 
-    It is on moto's server, or on the store that `s3_server.named_endpoint` returns.
+    It is on moto's server, or on the store that `s3_server.get_named_endpoint` returns.
 
     The environment variables refer to it.
     """
-    endpoint = s3_server.named_endpoint() or request.getfixturevalue("s3_endpoint")
-    for name, value in s3_server.leading_to(endpoint).items():
+    endpoint = s3_server.get_named_endpoint() or request.getfixturevalue("s3_endpoint")
+    for name, value in s3_server.build_environment(endpoint).items():
         monkeypatch.setenv(name, value)
-    lake = s3_server.new_lake(endpoint)
+    lake = s3_server.create_lake(endpoint)
     yield lake
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)  # a test can have replaced it
     s3_server.remove(lake)

@@ -71,7 +71,7 @@ class Recorder:
 
         answer = list(self.application(environ, started))
         if self.recording:
-            self.calls += calls(environ, body, int(status[0][:3]))
+            self.calls += list_required_actions(environ, body, int(status[0][:3]))
         return answer
 
     def record(self, work: Callable[[], None]) -> list[Call]:
@@ -82,7 +82,7 @@ class Recorder:
         return self.calls
 
 
-def calls(environ: dict[str, Any], body: bytes, status: int) -> list[Call]:
+def list_required_actions(environ: dict[str, Any], body: bytes, status: int) -> list[Call]:
     """Return the actions and resources that IAM authorizes for a request."""
     target, method, path = (
         environ.get("HTTP_X_AMZ_TARGET", ""),
@@ -141,7 +141,7 @@ class RecordedCalls(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def made(recorder, tmp_path_factory) -> RecordedCalls:
+def recorded_calls(recorder, tmp_path_factory) -> RecordedCalls:
     """Run both functions so that they use each of their permissions.
 
     Ingest: new and known timestamps, a severe alert and an unreadable message, twice. Detect: two runs, an alert, an
@@ -290,19 +290,23 @@ def allows(permission: Permission, call: Call) -> bool:
 
 
 @pytest.mark.parametrize(("role", "function"), [("IngestRole", "ingest"), ("DetectRole", "detect")])
-def test_every_call_of_a_function_is_allowed(made: RecordedCalls, role: str, function: str):
-    allowed = permissions(made.stack, role)
-    denied = {call for call in getattr(made, function) if not any(allows(permission, call) for permission in allowed)}
+def test_every_call_of_a_function_is_allowed(recorded_calls: RecordedCalls, role: str, function: str):
+    allowed = permissions(recorded_calls.stack, role)
+    denied = {
+        call
+        for call in getattr(recorded_calls, function)
+        if not any(allows(permission, call) for permission in allowed)
+    }
     assert denied == set()
 
 
-def test_every_permission_is_used_by_a_function_that_has_it(made: RecordedCalls):
+def test_every_permission_is_used_by_a_function_that_has_it(recorded_calls: RecordedCalls):
     failure = f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"  # Lambda sends the failed direct calls there
     held, used = set[Permission](), set[Permission]()
-    for role, seen in (("IngestRole", made.ingest), ("DetectRole", made.detect)):
+    for role, seen in (("IngestRole", recorded_calls.ingest), ("DetectRole", recorded_calls.detect)):
         allowed = {
             permission
-            for permission in permissions(made.stack, role)
+            for permission in permissions(recorded_calls.stack, role)
             if permission[0] not in PLATFORM and permission[1] != failure
         }
         held |= allowed
@@ -310,14 +314,14 @@ def test_every_permission_is_used_by_a_function_that_has_it(made: RecordedCalls)
     assert held - used == set()
 
 
-def test_the_roles_allow_the_actions_of_lambda_itself(made: RecordedCalls):
+def test_the_roles_allow_the_actions_of_lambda_itself(recorded_calls: RecordedCalls):
     for role in ("IngestRole", "DetectRole"):
-        assert {action for action, _ in permissions(made.stack, role)} >= {
+        assert {action for action, _ in permissions(recorded_calls.stack, role)} >= {
             "logs:CreateLogStream",
             "logs:PutLogEvents",
             "xray:PutTraceSegments",
         }
-    assert {action for action, _ in permissions(made.stack, "IngestRole")} >= {
+    assert {action for action, _ in permissions(recorded_calls.stack, "IngestRole")} >= {
         "sqs:ReceiveMessage",
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",

@@ -29,12 +29,12 @@ RESOURCES = [
 ]
 
 
-def inputs(kind: str) -> list[dict]:
+def list_table_inputs(kind: str) -> list[dict]:
     found = [r["Properties"]["TableInput"] for r in RESOURCES if r["Type"] == "AWS::Glue::Table"]
     return [table for table in found if table["TableType"] == kind]
 
 
-def branches(node):
+def resolve_format_choices(node):
     """Return both values of a choice by format: (csv, parquet)."""
     return node["Fn::If"][1:] if isinstance(node, dict) and "Fn::If" in node else (node, node)
 
@@ -44,9 +44,9 @@ def test_a_view_entry_contains_the_sql_and_columns_that_glue_lists(side):
     views = [v for s in SETS for v in views_of_set(s, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])] + list(
         views_over_all_sets(SETS, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])
     )
-    assert len(inputs("VIRTUAL_VIEW")) == len(views) == 2 * 5 + 4
-    for table, view in zip(inputs("VIRTUAL_VIEW"), views, strict=True):
-        start, encoded, end = branches(table["ViewOriginalText"])[side]["Fn::Join"][1]
+    assert len(list_table_inputs("VIRTUAL_VIEW")) == len(views) == 2 * 5 + 4
+    for table, view in zip(list_table_inputs("VIRTUAL_VIEW"), views, strict=True):
+        start, encoded, end = resolve_format_choices(table["ViewOriginalText"])[side]["Fn::Join"][1]
         text = encoded["Fn::Base64"]["Fn::Sub"].replace("${Prefix}", PREFIX_PLACEHOLDER)
         assert len(base64.b64encode(text.encode())) < 409_600
         entry = json.loads(text)
@@ -64,14 +64,16 @@ def test_a_view_entry_contains_the_sql_and_columns_that_glue_lists(side):
 
 
 def test_the_tables_of_the_lake_are_declared_as_they_are_written():
-    assert {table["Name"] for table in inputs("EXTERNAL_TABLE")} == {
+    assert {table["Name"] for table in list_table_inputs("EXTERNAL_TABLE")} == {
         *GLUE_TABLE_NAMES.values(),
         "live",
         "feedback",
         "compaction",
     }
-    for table in (table for table in inputs("EXTERNAL_TABLE") if table["Name"] not in {"feedback", "compaction"}):
-        for parameters in branches(table["Parameters"]):
+    for table in (
+        table for table in list_table_inputs("EXTERNAL_TABLE") if table["Name"] not in {"feedback", "compaction"}
+    ):
+        for parameters in resolve_format_choices(table["Parameters"]):
             (partition,) = table["PartitionKeys"]
             assert parameters["projection.enabled"] == "true"
             projected = parameters[f"projection.{partition['Name']}.range"]
@@ -79,13 +81,13 @@ def test_the_tables_of_the_lake_are_declared_as_they_are_written():
                 "2000-01-01,NOW+1DAYS" if partition["Name"] == "date" else projection.live_range("yyyyMMdd")
             )
     for (table, name), declared in zip(
-        GLUE_TABLE_NAMES.items(), inputs("EXTERNAL_TABLE")[: len(GLUE_TABLE_NAMES)], strict=True
+        GLUE_TABLE_NAMES.items(), list_table_inputs("EXTERNAL_TABLE")[: len(GLUE_TABLE_NAMES)], strict=True
     ):
-        csv, parquet = branches(declared["StorageDescriptor"])
+        csv, parquet = resolve_format_choices(declared["StorageDescriptor"])
         assert declared["Name"] == name
         assert [c["Name"] for c in csv["Columns"]] == [c.name.lower() for c in tables.schema(table, SETS[0])]
         assert {c["Type"] for c in csv["Columns"]} == {"string"}
-        as_csv, as_parquet = branches(declared["Parameters"])
+        as_csv, as_parquet = resolve_format_choices(declared["Parameters"])
         assert (as_csv["skip.header.line.count"], "skip.header.line.count" in as_parquet) == ("1", False)
         assert [c["Type"] for c in parquet["Columns"]] == [
             sql.HIVE_TYPES[sql.TRINO_TYPES[c.kind]] for c in tables.schema(table, SETS[0])

@@ -17,13 +17,13 @@ from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
 from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
 from examples import shop_text
-from folder_patterns import PATHS, SHOP, keys_of, shop
+from folder_patterns import PATHS, SHOP, build_live_keys, shop
 from stack import TOP, Resource, _Scope, expand, project, read
 
 DAYS = [date(2000, 1, 1) + timedelta(days=number) for number in range(36_525)]
 
 
-def range_of(resources: dict[str, Resource], column: str = "slot") -> set[str]:
+def list_ranges(resources: dict[str, Resource], column: str = "slot") -> set[str]:
     tables = [
         resource.properties["TableInput"]["Parameters"]
         for resource in resources.values()
@@ -43,15 +43,15 @@ def test_the_range_begins_with_the_day_of_the_parameter_in_every_folder_pattern(
 def test_the_parameter_of_the_stack_changes_only_the_live_tables(tmp_path: Path):
     sets = [SHOP, shop("store/{{yyyy}}/{{MM}}/{{dd}}/{{HH}}", name="store"), shop("flat/{{yyyyMMddHHmm}}", name="flat")]
     template = project(tmp_path, sets)
-    assert range_of(expand(template)) == {"20200101,NOW+1DAYS", "2020/01/01,NOW+1DAYS", "202001010000,NOW+1DAYS"}
+    assert list_ranges(expand(template)) == {"20200101,NOW+1DAYS", "2020/01/01,NOW+1DAYS", "202001010000,NOW+1DAYS"}
     resources = expand(template, LiveDataStart="2013-02-08")
-    assert range_of(resources) == {"20130208,NOW+1DAYS", "2013/02/08,NOW+1DAYS", "201302080000,NOW+1DAYS"}
-    assert range_of(resources, "date") == {"2000-01-01,NOW+1DAYS"}
+    assert list_ranges(resources) == {"20130208,NOW+1DAYS", "2013/02/08,NOW+1DAYS", "201302080000,NOW+1DAYS"}
+    assert list_ranges(resources, "date") == {"2000-01-01,NOW+1DAYS"}
 
 
 def test_the_range_of_a_daily_metric_set_begins_with_the_same_day(tmp_path: Path):
     daily = metric_set_yaml.parse(shop_text(frequency="frequency: P1D").replace("/{{HHmm}}", ""), "shop")
-    assert range_of(expand(project(tmp_path, [daily]), LiveDataStart="2018-12-31")) == {"20181231,NOW+1DAYS"}
+    assert list_ranges(expand(project(tmp_path, [daily]), LiveDataStart="2018-12-31")) == {"20181231,NOW+1DAYS"}
 
 
 def test_the_parameter_accepts_only_the_days_of_2000_to_2099():
@@ -204,7 +204,7 @@ def test_the_samconfig_of_the_project_deploys_the_default_start():
 def test_duckdb_and_athena_read_the_same_live_data(tmp_path: Path):
     """For the same keys, the doctor returns the intervals of the backtest."""
     keys = [
-        *keys_of(SHOP, datetime(2021, 1, 1), datetime(2021, 1, 1, 5)),
+        *build_live_keys(SHOP, datetime(2021, 1, 1), datetime(2021, 1, 1, 5)),
         "shop/live/20210102/0000",
         "shop/live/20210102/0030/a",
         "shop/live/20210102/0100/_a",

@@ -11,13 +11,13 @@ from anomalake.lake.folder_store import FolderStore
 from folder_patterns import SHOP
 
 
-def csv_of(first: datetime, hours: int = 48) -> str:
+def build_csv(first: datetime, hours: int = 48) -> str:
     rows = [f"pc,us,{first + timedelta(hours=hour)},{100 + hour % 7},1.5" for hour in range(hours)]
     return "\n".join(["platform,marketplace,timestamp,views,revenue", *rows]) + "\n"
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sets_folder: Path) -> Path:
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sets_folder: Path) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ANOMALAKE_LAKE", raising=False)
     monkeypatch.delenv("ANOMALAKE_METRIC_SETS", raising=False)
@@ -36,27 +36,29 @@ TOLD = (
 )
 
 
-def test_a_backtest_and_a_rebuild_name_the_parameter_and_the_first_folder_that_athena_does_not_show(here: Path, capsys):
-    (here / "data.csv").write_text(csv_of(datetime(2019, 3, 6, 5)))
+def test_a_backtest_and_a_rebuild_name_the_parameter_and_the_first_folder_that_athena_does_not_show(
+    working_folder: Path, capsys
+):
+    (working_folder / "data.csv").write_text(build_csv(datetime(2019, 3, 6, 5)))
     for command in (BACKTEST, REBUILD):
         status, err = run(*command, capsys=capsys)
         assert status == 0
         assert f"{TOLD} (the default of LiveDataStart); deploy with LiveDataStart=2019-03-01\n" in err
-    (here / "samconfig.toml").write_text(
+    (working_folder / "samconfig.toml").write_text(
         '[prod.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2019-03-06"]\n'
     )
     assert (
         f"{TOLD} (LiveDataStart of the profile default in samconfig.toml); deploy with"
         in run(*REBUILD, capsys=capsys)[1]
     )
-    (here / "samconfig.toml").write_text(
+    (working_folder / "samconfig.toml").write_text(
         '[default.deploy.parameters]\nparameter_overrides = ["LiveDataStart=2019-03-06"]\n'
     )
     assert "Athena" not in run(*REBUILD, capsys=capsys)[1]
 
 
-def test_data_that_athena_shows_gives_no_warning(here: Path, capsys):
-    (here / "data.csv").write_text(csv_of(datetime(2020, 1, 1)))
+def test_data_that_athena_shows_gives_no_warning(working_folder: Path, capsys):
+    (working_folder / "data.csv").write_text(build_csv(datetime(2020, 1, 1)))
     status, err = run(*BACKTEST, capsys=capsys)
     assert (status, "Athena" in err) == (0, False)
 
@@ -78,27 +80,27 @@ def test_the_warning_about_future_data_names_the_last_day_that_athena_shows():
     assert told.found == "shop: shop/live/20360101/0000 is in the future; Athena shows live data up to tomorrow"
 
 
-def render_in(here: Path, capsys, *more: str) -> tuple[int, str]:
-    return run("render", "--metric-set", "sets", "--output", str(here), *more, capsys=capsys)
+def run_render(working_folder: Path, capsys, *more: str) -> tuple[int, str]:
+    return run("render", "--metric-set", "sets", "--output", str(working_folder), *more, capsys=capsys)
 
 
 @pytest.mark.parametrize("variable", [None, "elsewhere"])
 def test_render_warns_if_the_local_lake_has_data_before_the_start(
-    here: Path, capsys, monkeypatch, variable: str | None
+    working_folder: Path, capsys, monkeypatch, variable: str | None
 ):
     if variable:
         monkeypatch.setenv("ANOMALAKE_LAKE", variable)
-    assert render_in(here, capsys) == (0, "")
-    FolderStore(here / (variable or "lake")).put("shop/live/20190306/0500/a.csv", b"x")
+    assert run_render(working_folder, capsys) == (0, "")
+    FolderStore(working_folder / (variable or "lake")).put("shop/live/20190306/0500/a.csv", b"x")
     for more in ((), ("--check",)):
-        status, err = render_in(here, capsys, *more)
+        status, err = run_render(working_folder, capsys, *more)
         assert (status, err.startswith(TOLD)) == (0, True)
-    (here / "samconfig.toml").write_text(
+    (working_folder / "samconfig.toml").write_text(
         '[default.deploy.parameters]\nparameter_overrides = "LiveDataStart=2019-03-01"\n'
     )
-    assert render_in(here, capsys) == (0, "")
+    assert run_render(working_folder, capsys) == (0, "")
 
 
-def test_render_does_not_check_a_lake_in_s3(here: Path, capsys, monkeypatch):
+def test_render_does_not_check_a_lake_in_s3(working_folder: Path, capsys, monkeypatch):
     monkeypatch.setenv("ANOMALAKE_LAKE", "s3://bucket-that-nobody-asks")
-    assert render_in(here, capsys) == (0, "")
+    assert run_render(working_folder, capsys) == (0, "")

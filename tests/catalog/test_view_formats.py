@@ -37,7 +37,7 @@ real = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False), st
 
 
 @st.composite
-def wild_alerts(draw):
+def alerts_with_any_text(draw):
     """An alert of `shop` or `other`, with any text and number in every place that accepts one."""
     name, shares = draw(st.sampled_from(["shop", "other"])), st.dictionaries(places, st.floats(-1e9, 1e9), max_size=3)
     series = draw(
@@ -72,7 +72,7 @@ live_rows = st.lists(st.tuples(plain, plain, st.integers(0, 99), st.floats(0, 99
 seen = st.lists(st.tuples(places, places, real, real), min_size=1, max_size=3)
 
 
-def rows_of_every_view(connection, sets) -> dict[str, tuple]:
+def read_every_view(connection, sets) -> dict[str, tuple]:
     """Return the columns with their types and the rows of each view. Numbers have nine digits, because a sum depends on
     the order.
     """
@@ -97,7 +97,7 @@ def rows_of_every_view(connection, sets) -> dict[str, tuple]:
 
 
 @settings(max_examples=6)
-@given(st.lists(wild_alerts(), min_size=6, max_size=16), live_rows, seen)
+@given(st.lists(alerts_with_any_text(), min_size=6, max_size=16), live_rows, seen)
 def test_every_view_has_the_same_rows_in_both_formats(arrived, live, observed):
     shop, other = (
         metric_set_yaml.parse(shop_text(ZONE), "shop"),
@@ -122,7 +122,7 @@ def test_every_view_has_the_same_rows_in_both_formats(arrived, live, observed):
             assert (len(outcome.stored), outcome.quarantined, outcome.failed_ids) == (len(arrived), (), ())
             data = encoding.encode_records(form, tables.schema("observations", shop), records)
             store.put(layout.table_key("observations", shop, at, form), data)
-            found.append(rows_of_every_view(duckdb_catalog.connect(store.root, [shop, other], form), (shop, other)))
+            found.append(read_every_view(duckdb_catalog.connect(store.root, [shop, other], form), (shop, other)))
     assert found[0] == found[1]
     assert all(
         rows

@@ -94,7 +94,7 @@ def lake(request, tmp_path_factory):
     return duckdb_catalog.connect(root, [item]), database("anomalake", item)
 
 
-def cells_in_pandas() -> pd.DataFrame:
+def compute_cells() -> pd.DataFrame:
     """One row for each series, measure and event."""
     rows = []
     for body in frames()[1]:
@@ -116,9 +116,9 @@ def cells_in_pandas() -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("score").fillna({"platform": "∅", "marketplace": "∅"})
 
 
-def anomalies_in_pandas() -> pd.DataFrame:
+def compute_anomalies() -> pd.DataFrame:
     """One row for each series and hour. Each measure has the event with the highest score; all scores differ."""
-    return cells_in_pandas().groupby(["timestamp", "platform", "marketplace", "measure"]).tail(1)
+    return compute_cells().groupby(["timestamp", "platform", "marketplace", "measure"]).tail(1)
 
 
 def test_the_join_of_live_data_and_anomalies_loses_no_row_of_either(lake):
@@ -131,7 +131,7 @@ def test_the_join_of_live_data_and_anomalies_loses_no_row_of_either(lake):
     live = (
         live.groupby(keys, as_index=False).agg(views=("views", "sum"), revenue=("revenue", "mean")).assign(alive=True)
     )
-    wide = anomalies_in_pandas().pivot(index=keys, columns="measure", values=["value", "score", "expected"])
+    wide = compute_anomalies().pivot(index=keys, columns="measure", values=["value", "score", "expected"])
     wide.columns = [f"{measure}_{what}" for what, measure in wide.columns]
     expected = (
         live.merge(wide.reset_index().assign(anomalous=True), on=keys, how="outer")
@@ -164,7 +164,7 @@ def test_the_join_of_live_data_and_anomalies_loses_no_row_of_either(lake):
 def test_contributions_join_the_series_of_their_event_and_the_shares_add_up_to_them(lake):
     connection, db = lake
     view = connection.sql(f"SELECT * FROM {db}.anomalies_with_contributions").df()
-    cells = cells_in_pandas()
+    cells = compute_cells()
     found = {}
     for body in frames()[1]:
         event = body["alertEventId"].split("event/")[1]
@@ -205,7 +205,7 @@ def test_the_log_has_one_row_for_each_event_with_its_severity_and_the_newest_fir
 def test_one_view_covers_all_metric_sets(lake):
     connection, db = lake
     ((anomalies,),) = connection.sql("SELECT count(*) FROM anomalake.all_anomalies").fetchall()
-    assert anomalies == len(anomalies_in_pandas())
+    assert anomalies == len(compute_anomalies())
     for name, of in (("all_contributions", "anomalies_with_contributions"), ("all_anomaly_log", "anomaly_log")):
         counts = {
             connection.sql(f"SELECT count(*) FROM {table}").fetchall()[0][0]

@@ -9,7 +9,7 @@ from query_lake import ONE
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch) -> Path:
+def working_folder(tmp_path: Path, monkeypatch) -> Path:
     """An empty folder, which is the current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path

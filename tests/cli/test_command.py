@@ -14,9 +14,9 @@ from examples import alert_body, shop_text
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_a_file_has_an_array_or_lines_in_the_encoding_of_its_byte_order_mark(here, capsys, encoding):
+def test_a_file_has_an_array_or_lines_in_the_encoding_of_its_byte_order_mark(working_folder, capsys, encoding):
     Path("sets").mkdir()
-    (here / "sets" / "shop.yaml").write_text(shop_text())
+    (working_folder / "sets" / "shop.yaml").write_text(shop_text())
     Path("array.json").write_bytes(f"[{alert_body()}, {alert_body('revenue')}]".encode(encoding))
     Path("lines.jsonl").write_bytes(f"{alert_body('clicks')}\n{alert_body('revenue')}\n".encode(encoding))
     status, out, err = run("ingest", "array.json", "lines.jsonl", "--metric-set", "sets", capsys=capsys)
@@ -24,9 +24,9 @@ def test_a_file_has_an_array_or_lines_in_the_encoding_of_its_byte_order_mark(her
     assert "lines.jsonl:1: metricName: " in err
 
 
-def test_alerts_are_ingested_from_files(here, capsys):
+def test_alerts_are_ingested_from_files(working_folder, capsys):
     Path("sets").mkdir()
-    (here / "sets" / "shop.yaml").write_text(shop_text())
+    (working_folder / "sets" / "shop.yaml").write_text(shop_text())
     Path("one.json").write_text(json.dumps(json.loads(alert_body()), indent=2))
     Path("more.jsonl").write_text(alert_body("revenue") + "\n" + alert_body("clicks") + "\n")
     status, out, err = run("ingest", "one.json", "more.jsonl", "--metric-set", "sets", capsys=capsys)
@@ -48,10 +48,10 @@ def test_alerts_are_ingested_from_files(here, capsys):
         (("backtest", "--metric-set", "sets"), "no live data of the metric set 'shop'"),
     ],
 )
-def test_an_error_is_one_message_without_a_traceback(here, capsys, arguments, message):
-    (here / "lake" / "anomalyResults").mkdir(parents=True)
-    (here / "sets").mkdir()
-    (here / "sets" / "shop.yaml").write_text(shop_text())
+def test_an_error_is_one_message_without_a_traceback(working_folder, capsys, arguments, message):
+    (working_folder / "lake" / "anomalyResults").mkdir(parents=True)
+    (working_folder / "sets").mkdir()
+    (working_folder / "sets" / "shop.yaml").write_text(shop_text())
     if "--metric-set" not in arguments:
         arguments = (*arguments, "--metric-set", "sets")
     status, _, err = run(*arguments, capsys=capsys)
@@ -77,9 +77,9 @@ def test_wrong_usage_exits_with_2_and_every_command_shows_an_example():
         assert "Example:" in shown
 
 
-def test_a_lake_has_only_one_format(here, capsys):
+def test_a_lake_has_only_one_format(working_folder, capsys):
     Path("sets").mkdir()
-    (here / "sets" / "shop.yaml").write_text(shop_text())
+    (working_folder / "sets" / "shop.yaml").write_text(shop_text())
     Path("a.json").write_text(alert_body())
     Path("b.ndjson").write_text(
         "\ufeff"
@@ -116,16 +116,16 @@ def test_alerts_are_stored_in_s3_in_the_format_of_the_lake(sets_folder, s3_lake,
     assert {key.rpartition(".")[2] for key in open_store(s3_lake).list("anomalyResults")} == {"csv"}
 
 
-def test_localtimestamp_without_quotes_gives_a_warning(here, capsys):
-    (here / "lake").mkdir()
-    (here / "s.yaml").write_text(shop_text())
+def test_localtimestamp_without_quotes_gives_a_warning(working_folder, capsys):
+    (working_folder / "lake").mkdir()
+    (working_folder / "s.yaml").write_text(shop_text())
     _, out, err = run("query", "SELECT localtimestamp FROM anomaly_log", "--metric-set", "s.yaml", capsys=capsys)
     assert (out, "In Athena, localtimestamp without quotes is the current time" in err) == ("localtimestamp\n", True)
     assert run("query", 'SELECT "localtimestamp" FROM anomaly_log', "--metric-set", "s.yaml", capsys=capsys)[2] == ""
     assert run("query", "SELECT 7 / 2 AS n", "--metric-set", "s.yaml", capsys=capsys)[1] == "n\n3\n"
 
 
-def test_a_file_that_cannot_be_written_is_an_error(here, capsys):
+def test_a_file_that_cannot_be_written_is_an_error(working_folder, capsys):
     hourly().to_csv("sales.csv", index=False)
     for arguments in (["init", "sales.csv", "--output", "nowhere/x.yaml"], ["demo", "--lake", "sales.csv"]):
         status, _, err = run(*arguments, capsys=capsys)

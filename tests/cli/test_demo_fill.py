@@ -45,7 +45,7 @@ def bucket(s3_endpoint, monkeypatch, tmp_path: Path) -> str:
     return name
 
 
-def observed(store: Store, form: layout.Format) -> int:
+def count_observations(store: Store, form: layout.Format) -> int:
     schema = tables.schema("observations", SHOP)
     keys = list(store.list(layout.table_folder("observations", SHOP)))
     return sum(len(encoding.decode_table(form, schema, store.get(key).data, key)["timestamp"]) for key in keys)
@@ -70,7 +70,7 @@ def test_the_lake_is_filled_up_to_the_last_full_hour_and_the_next_steps_are_prin
     store = open_store(f"s3://{bucket}")
     walls = list(live_data.list_files_by_interval(store, SHOP))
     assert (walls[0], walls[-1], len(walls)) == (datetime(2026, 2, 20, 14), datetime(2026, 3, 9, 13), 17 * 24)
-    assert observed(store, form) == 17 * 24 * 21 * 2
+    assert count_observations(store, form) == 17 * 24 * 21 * 2
     for table in layout.GLUE_TABLE_NAMES:
         keys = list(store.list(layout.table_folder(table, SHOP)))
         assert keys, table
@@ -134,13 +134,13 @@ def test_a_missing_bucket_is_an_error(bucket, capsys):
     assert capsys.readouterr().err.startswith("anomalake: ")
 
 
-def without_keys(monkeypatch) -> None:
+def no_credentials(monkeypatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
 
 
 def test_credentials_of_a_profile_are_used_if_the_environment_has_none(bucket, monkeypatch):
-    without_keys(monkeypatch)
+    no_credentials(monkeypatch)
     Path("credentials").write_text("[shop]\naws_access_key_id = of-the-profile\naws_secret_access_key = secret\n")
     monkeypatch.setenv("AWS_PROFILE", "shop")
     store = open_lake(f"s3://{bucket}")
@@ -158,7 +158,7 @@ def test_credentials_of_a_profile_are_used_if_the_environment_has_none(bucket, m
     ],
 )
 def test_the_region_is_that_of_the_environment_or_of_the_profile(bucket, monkeypatch, environment, region):
-    without_keys(monkeypatch)
+    no_credentials(monkeypatch)
     Path("config").write_text(
         "[profile shop]\nregion = eu-west-3\naws_access_key_id = key\naws_secret_access_key = secret\n"
     )
@@ -172,7 +172,7 @@ def test_the_region_is_that_of_the_environment_or_of_the_profile(bucket, monkeyp
 
 @pytest.mark.parametrize(("profile", "message"), [(None, "no credentials found"), ("nobody", "nobody")])
 def test_missing_credentials_are_reported_before_anything_is_written(bucket, monkeypatch, profile, message):
-    without_keys(monkeypatch)
+    no_credentials(monkeypatch)
     if profile:
         monkeypatch.setenv("AWS_PROFILE", profile)
     with pytest.raises(UserError, match=f"AWS credentials: .*{message}.*; set AWS_PROFILE"):

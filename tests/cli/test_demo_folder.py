@@ -129,13 +129,13 @@ def test_a_file_that_appears_while_the_old_lake_is_deleted_is_kept(root, monkeyp
     demo(root)
     unlink, first = Path.unlink, [True]
 
-    def another_comes(path: Path, missing_ok: bool = False) -> None:
+    def create_another_file(path: Path, missing_ok: bool = False) -> None:
         if first:
             first.clear()
             (root / "ecommerce/live/20260101/0000/mine.csv").write_text("mine")
         unlink(path, missing_ok)
 
-    monkeypatch.setattr(Path, "unlink", another_comes)
+    monkeypatch.setattr(Path, "unlink", create_another_file)
     demo(root)
     monkeypatch.undo()
     with pytest.raises(UserError, match=r"mine\.csv: was not written by the demo"):
@@ -192,7 +192,7 @@ def stop_at(step: int, root: Path, *, kill: bool) -> bool:
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != 0
     operations = itertools.count(1)
 
-    def watched(event: str, args: tuple[object, ...]) -> None:
+    def stop_before_step(event: str, args: tuple[object, ...]) -> None:
         is_write = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
         changes = is_write or event in {"os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
         if changes and args and str(args[0]).startswith(str(root)) and next(operations) == step:
@@ -202,7 +202,7 @@ def stop_at(step: int, root: Path, *, kill: bool) -> bool:
 
     status = 0
     try:
-        sys.addaudithook(watched)
+        sys.addaudithook(stop_before_step)
         demo(root)
     except BaseException:  # noqa: BLE001
         status = 1
@@ -247,7 +247,7 @@ def test_the_next_demo_works_after_a_signal_at_any_of_several_times(stop, tmp_pa
     for files in (0, 1, rng.randrange(5, 140), 150):
         written = _changed(root)
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while process.poll() is None and (_changed(root) == written or _listed(root) < files + 1):
+        while process.poll() is None and (_changed(root) == written or _count_listed_files(root) < files + 1):
             pass
         process.send_signal(stop)
         _, err = process.communicate()
@@ -263,7 +263,7 @@ def _changed(root: Path) -> int:
     return (root / MARKER).stat().st_mtime_ns if (root / MARKER).exists() else 0
 
 
-def _listed(root: Path) -> int:
+def _count_listed_files(root: Path) -> int:
     return (root / MARKER).read_bytes().count(b"\n") if (root / MARKER).exists() else 0
 
 

@@ -19,7 +19,7 @@ CSV: dict[str, Any] = {
 }  # fmt: skip
 
 
-def described(csv: dict[str, Any] | None = None, **replaced: Any) -> dict[str, Any]:
+def build_response(csv: dict[str, Any] | None = None, **replaced: Any) -> dict[str, Any]:
     """Return a response as the AWS CLI prints it. Each keyword replaces a field; None removes it."""
     s3 = {
         "RoleArn": "arn:aws:iam::111122223333:role/checkout-data",
@@ -48,7 +48,7 @@ def described(csv: dict[str, Any] | None = None, **replaced: Any) -> dict[str, A
 
 
 def s3(**replaced: Any) -> dict[str, Any]:
-    config = described()["MetricSource"]["S3SourceConfig"] | replaced
+    config = build_response()["MetricSource"]["S3SourceConfig"] | replaced
     return {"S3SourceConfig": {name: value for name, value in config.items() if value is not None}}
 
 
@@ -59,7 +59,7 @@ def convert(answer: object) -> tuple[MetricSet, str]:
 
 
 def test_a_metric_set_with_files_in_s3_is_converted_completely():
-    item, notes = convert(described())
+    item, notes = convert(build_response())
     assert (item.name, item.version, item.description, item.frequency, item.timezone) == (
         "orders",
         1,
@@ -81,36 +81,36 @@ def test_a_metric_set_with_files_in_s3_is_converted_completely():
 
 
 def test_alerts_of_the_old_detector_are_routed_to_the_metric_set():
-    answer = described()
+    answer = build_response()
     item, _ = convert(answer)
     assert item.alerts.detectors == ("checkout",)
     assert find_metric_set(answer["AnomalyDetectorArn"], (item,)) is item
-    item, notes = convert(described(AnomalyDetectorArn=None))
+    item, notes = convert(build_response(AnomalyDetectorArn=None))
     assert item.alerts.detectors == ()
     assert "the response has no AnomalyDetectorArn" in notes
 
 
 def test_the_response_metadata_of_an_sdk_is_ignored():
-    assert convert(described(ResponseMetadata={"HTTPStatusCode": 200})) == convert(described())
+    assert convert(build_response(ResponseMetadata={"HTTPStatusCode": 200})) == convert(build_response())
 
 
 @pytest.mark.parametrize(
     ("given", "taken"), [("Orders-EU", "orders_eu"), ("2023-shop_1", "shop_1"), ("A" * 63, "a" * 41), ("1-", "metrics")]
 )
 def test_a_name_is_changed_to_match_the_pattern_and_noted(given, taken):
-    item, notes = convert(described(MetricSetName=given))
+    item, notes = convert(build_response(MetricSetName=given))
     assert item.name == taken
     assert f"name: '{given}' becomes '{taken}'" in notes
 
 
 def test_defaults_of_missing_fields():
-    item, _ = convert(described(Timezone=None, Offset=None, MetricSetDescription=None, DimensionList=None))
+    item, _ = convert(build_response(Timezone=None, Offset=None, MetricSetDescription=None, DimensionList=None))
     assert (item.timezone, item.source.offset, item.description, item.dimensions) == ("UTC", 0, None, ())
 
 
 def test_csv_options_are_converted():
     item, _ = convert(
-        described(
+        build_response(
             {
                 "Delimiter": "\t",
                 "QuoteSymbol": "'",
@@ -131,21 +131,21 @@ def test_csv_options_are_converted():
 
 
 def test_an_unknown_order_of_columns_is_assumed_and_noted():
-    item, notes = convert(described({"HeaderList": [], "ContainsHeader": True}))
+    item, notes = convert(build_response({"HeaderList": [], "ContainsHeader": True}))
     assert item.source.columns == ("sold_at", "platform", "marketplace", "orders", "order_value")
     assert "source.columns: the response does not have the order of the columns" in notes
 
 
 @pytest.mark.parametrize(("names", "header"), [(CSV["HeaderList"], False), ([], True)])
 def test_a_missing_contains_header_follows_from_the_header_list(names, header):
-    item, notes = convert(described({"HeaderList": names, "ContainsHeader": None}))
+    item, notes = convert(build_response({"HeaderList": names, "ContainsHeader": None}))
     assert item.source.header is header
     assert f"source.header: the response does not have it; {str(header).lower()} is used" in notes
 
 
 def test_json_lines_require_no_order_of_columns():
     descriptor = {"JsonFormatDescriptor": {"FileCompression": "GZIP", "Charset": "UTF8"}}
-    item, notes = convert(described(MetricSource=s3(FileFormatDescriptor=descriptor)))
+    item, notes = convert(build_response(MetricSource=s3(FileFormatDescriptor=descriptor)))
     assert (item.source.format, item.source.compression, item.source.charset) == ("jsonl", "gzip", "UTF-8")
     assert "source.columns" not in notes
 
@@ -153,8 +153,8 @@ def test_json_lines_require_no_order_of_columns():
 @pytest.mark.parametrize(
     "answer",
     [
-        described({"Charset": "UTF-16"}),
-        described(MetricSource=s3(FileFormatDescriptor={"JsonFormatDescriptor": {"Charset": "ISO-8859-1"}})),
+        build_response({"Charset": "UTF-16"}),
+        build_response(MetricSource=s3(FileFormatDescriptor={"JsonFormatDescriptor": {"Charset": "ISO-8859-1"}})),
     ],
 )
 def test_an_unsupported_charset_becomes_utf_8_and_is_noted(answer):
@@ -166,7 +166,7 @@ def test_an_unsupported_charset_becomes_utf_8_and_is_noted(answer):
 @pytest.mark.parametrize("given", ["UNIX", "unix"])
 def test_unix_timestamps_are_unix(given):
     assert (
-        convert(described(TimestampColumn={"ColumnName": "sold_at", "ColumnFormat": given}))[0].timestamp.format
+        convert(build_response(TimestampColumn={"ColumnName": "sold_at", "ColumnFormat": given}))[0].timestamp.format
         == "UNIX"
     )
 
@@ -183,7 +183,7 @@ def test_unix_timestamps_are_unix(given):
     ],
 )
 def test_without_files_in_s3_the_source_is_left_out_with_what_to_do(source, message):
-    item, notes = convert(described(MetricSource=source, TimestampColumn=None))
+    item, notes = convert(build_response(MetricSource=source, TimestampColumn=None))
     assert item.source is None
     assert item.timestamp == metric_set.Timestamp("timestamp", "yyyy-MM-dd HH:mm:ss")
     assert (
@@ -196,7 +196,7 @@ def test_without_files_in_s3_the_source_is_left_out_with_what_to_do(source, mess
 def test_what_a_metric_set_does_not_support_is_noted():
     filters = [{"Name": "marketplace", "FilterList": [{"DimensionValue": "de", "FilterOperation": "EQUALS"}]}]
     history = s3(HistoricalDataPathList=["s3://example-checkout/orders/history"])
-    _, notes = convert(described(DimensionFilterList=filters, MetricSource=history))
+    _, notes = convert(build_response(DimensionFilterList=filters, MetricSource=history))
     assert "DimensionFilterList: the filter on 'marketplace' is not converted" in notes
     assert "HistoricalDataPathList: s3://example-checkout/orders/history is not converted" in notes
 
@@ -208,50 +208,56 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (described(MetricSetName=None), "lacks the field `MetricSetName`"),
-        (described(MetricList=[{"MetricName": "orders"}]), "MetricList[0]: lacks the field `AggregationFunction`"),
-        (described(Measures=ONE), "has the unknown field `Measures`"),
-        (described(Offset="ten"), "Offset: Expected `int`, got `str`"),
+        (build_response(MetricSetName=None), "lacks the field `MetricSetName`"),
+        (build_response(MetricList=[{"MetricName": "orders"}]), "MetricList[0]: lacks the field `AggregationFunction`"),
+        (build_response(Measures=ONE), "has the unknown field `Measures`"),
+        (build_response(Offset="ten"), "Offset: Expected `int`, got `str`"),
         (
-            described(MetricList=TWICE),
+            build_response(MetricList=TWICE),
             "MetricList: the measure 'latency' occurs 2 times (AVG in Shop, AVG in Warehouse)",
         ),
-        (described(MetricList=[]), "MetricList: at least one is required"),
+        (build_response(MetricList=[]), "MetricList: at least one is required"),
         (
-            described(MetricList=[{"MetricName": "orders", "AggregationFunction": "MAX"}]),
+            build_response(MetricList=[{"MetricName": "orders", "AggregationFunction": "MAX"}]),
             "MetricList[0].AggregationFunction: 'MAX' must be SUM or AVG",
         ),
-        (described(MetricSetFrequency="P7D"), "MetricSetFrequency: 'P7D' must be P1D, PT1H, PT10M or PT5M"),
-        (described(Timezone="Mars/Olympus"), "Timezone: 'Mars/Olympus' is not a time zone"),
-        (described(DimensionList=["date"]), "DimensionList[0]: 'date' collides with a generated column of the tables"),
-        (described(DimensionList=["Orders"]), "MetricList[0].MetricName: 'orders' collides with dimensions 'Orders'"),
-        (described(TimestampColumn={"ColumnName": "sold_at"}), "TimestampColumn: lacks the field `ColumnFormat`"),
+        (build_response(MetricSetFrequency="P7D"), "MetricSetFrequency: 'P7D' must be P1D, PT1H, PT10M or PT5M"),
+        (build_response(Timezone="Mars/Olympus"), "Timezone: 'Mars/Olympus' is not a time zone"),
         (
-            described(TimestampColumn={"ColumnName": "sold_at", "ColumnFormat": "yyyy-MM-dd'T'HH:mm:ssXXX"}),
+            build_response(DimensionList=["date"]),
+            "DimensionList[0]: 'date' collides with a generated column of the tables",
+        ),
+        (
+            build_response(DimensionList=["Orders"]),
+            "MetricList[0].MetricName: 'orders' collides with dimensions 'Orders'",
+        ),
+        (build_response(TimestampColumn={"ColumnName": "sold_at"}), "TimestampColumn: lacks the field `ColumnFormat`"),
+        (
+            build_response(TimestampColumn={"ColumnName": "sold_at", "ColumnFormat": "yyyy-MM-dd'T'HH:mm:ssXXX"}),
             "TimestampColumn.ColumnFormat: the date pattern \"yyyy-MM-dd'T'HH:mm:ssXXX\" has 'XXX'; supported are",
         ),
         (
-            described({"HeaderList": ["sold_at", "platform"]}),
+            build_response({"HeaderList": ["sold_at", "platform"]}),
             "CsvFormatDescriptor.HeaderList: must contain 'marketplace' once",
         ),
         (
-            described({"Charset": "Morse"}),
+            build_response({"Charset": "Morse"}),
             "CsvFormatDescriptor.Charset: 'Morse' is not a charset; UTF-8 and ISO-8859-1 are supported",
         ),
-        (described({"FileCompression": "ZIP"}), "FileCompression: 'zip' must be none or gzip"),
-        (described({"Delimiter": ";;"}), "CsvFormatDescriptor.Delimiter: ';;' must be one ASCII character"),
-        (described(MetricSource=s3(FileFormatDescriptor=None)), "lacks the field `FileFormatDescriptor`"),
-        (described(MetricSource=s3(TemplatedPathList=[])), "TemplatedPathList: must have one path, not 0"),
+        (build_response({"FileCompression": "ZIP"}), "FileCompression: 'zip' must be none or gzip"),
+        (build_response({"Delimiter": ";;"}), "CsvFormatDescriptor.Delimiter: ';;' must be one ASCII character"),
+        (build_response(MetricSource=s3(FileFormatDescriptor=None)), "lacks the field `FileFormatDescriptor`"),
+        (build_response(MetricSource=s3(TemplatedPathList=[])), "TemplatedPathList: must have one path, not 0"),
         (
-            described(MetricSource=s3(TemplatedPathList=["orders/{{yyyyMMdd}}"])),
+            build_response(MetricSource=s3(TemplatedPathList=["orders/{{yyyyMMdd}}"])),
             "TemplatedPathList: 'orders/{{yyyyMMdd}}' must have the form s3://bucket/",
         ),
         (
-            described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}"])),
+            build_response(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}"])),
             "gives two intervals of PT1H the same folder",
         ),
         (
-            described(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}/{{kk}}"])),
+            build_response(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}/{{kk}}"])),
             "TemplatedPathList: the path 'live/{{yyyyMMdd}}/{{kk}}'",
         ),
         (
@@ -259,7 +265,7 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
             "is a response of describe-anomaly-detector; use the response of describe-metric-set",
         ),
         ({"MetricSetSummaryList": []}, "is a response of list-metric-sets; use the response of describe-metric-set"),
-        ([described()], "is not a response of describe-metric-set"),
+        ([build_response()], "is not a response of describe-metric-set"),
     ],
 )
 def test_what_cannot_be_converted_is_one_error_with_the_field_of_the_response(answer, message):
@@ -271,7 +277,7 @@ def test_what_cannot_be_converted_is_one_error_with_the_field_of_the_response(an
 
 def test_a_field_to_rename_must_be_renamed_in_the_data_and_in_the_response():
     with pytest.raises(UserError, match=r"rename it\. Change it in the data, then here, and import again"):
-        convert(described(DimensionList=["date"]))
+        convert(build_response(DimensionList=["date"]))
 
 
 @pytest.mark.parametrize("text", ["", "METRICSET orders", "{'MetricSetName': 'orders'}", "[" * 100_000])
@@ -282,7 +288,7 @@ def test_text_that_is_not_json_is_an_error(text):
 
 def test_the_command_writes_the_metric_set_prints_its_notes_and_overwrites_nothing(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    Path("described.json").write_text(json.dumps(described(), indent=4))
+    Path("described.json").write_text(json.dumps(build_response(), indent=4))
     assert main(["import-metric-set", "described.json"]) == 0
     output = capsys.readouterr().out
     assert metric_set_yaml.load(Path("orders.yaml")).name == "orders"

@@ -8,7 +8,7 @@ from command import hourly, run
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_two_commands_turn_a_file_into_a_dashboard(here, capsys, kind):
+def test_two_commands_turn_a_file_into_a_dashboard(working_folder, capsys, kind):
     frame = hourly()
     if kind == "parquet":
         frame["when"] = pd.to_datetime(frame.when, format="%d.%m.%Y %H:%M")
@@ -17,7 +17,7 @@ def test_two_commands_turn_a_file_into_a_dashboard(here, capsys, kind):
         frame.to_csv("sales.csv", index=False, sep=";")
     status, out, _ = run("init", f"sales.{kind}", "--timezone", "Europe/Berlin", capsys=capsys)
     assert status == 0
-    item = metric_set_yaml.load(here / "sales.yaml")
+    item = metric_set_yaml.load(working_folder / "sales.yaml")
     assert (item.frequency, item.timezone, item.dimension_names) == ("PT1H", "Europe/Berlin", ("Region_Name", "zip"))
     assert [(m.name, m.aggregation) for m in item.measures] == [("Umsatz", "SUM"), ("rate", "AVG")]
     assert item.timestamp.format == ("dd.MM.yyyy HH:mm" if kind == "csv" else "yyyy-MM-dd HH:mm:ss")
@@ -30,12 +30,12 @@ def test_two_commands_turn_a_file_into_a_dashboard(here, capsys, kind):
     status, out, err = run("backtest", "--metric-set", "sales.yaml", "--data", f"sales.{kind}", capsys=capsys)
     assert (status, err) == (0, "")
     assert "alerts      1" in out
-    assert (here / "dashboard.html").exists()
+    assert (working_folder / "dashboard.html").exists()
     status, out, _ = run("query", "SELECT localtimestamp, metricname FROM anomaly_log", capsys=capsys)
     assert out == "localtimestamp,metricname\n2024-01-16 06:00:00,Umsatz\n"
 
 
-def test_init_prints_what_to_check(here, capsys):
+def test_init_prints_what_to_check(working_folder, capsys):
     pd.DataFrame({"day": ["01/02/2024", "02/02/2024", "03/02/2024"], "n": [1, 2, 3], "note": ["x", "y", "z"]}).to_csv(
         "d.csv", index=False
     )
@@ -56,15 +56,15 @@ def test_init_prints_what_to_check(here, capsys):
         ("t,b\n2024-01-01,y\n", "no column holds numbers"),
     ],
 )
-def test_data_that_gives_no_metric_set_is_an_error_with_the_reason(here, capsys, text, message):
-    (here / "bad.csv").write_text(text)
+def test_data_that_gives_no_metric_set_is_an_error_with_the_reason(working_folder, capsys, text, message):
+    (working_folder / "bad.csv").write_text(text)
     status, _, err = run("init", "bad.csv", capsys=capsys)
     assert status == 1
     assert message in err
     assert run("init", "missing.csv", capsys=capsys)[2] == "anomalake: missing.csv: there is no such file\n"
 
 
-def test_a_backtest_reports_completeness_duplicates_and_cardinality(here, capsys):
+def test_a_backtest_reports_completeness_duplicates_and_cardinality(working_folder, capsys):
     frame = hourly()
     pd.concat([frame, frame.iloc[10:13]]).to_csv("sales.csv", index=False)
     run("init", "sales.csv", capsys=capsys)
@@ -74,15 +74,15 @@ def test_a_backtest_reports_completeness_duplicates_and_cardinality(here, capsys
     assert "cardinality: Region_Name 1, zip 1" in out
 
 
-def test_unreadable_rows_are_counted_and_reported_and_the_backtest_continues(here, capsys):
+def test_unreadable_rows_are_counted_and_reported_and_the_backtest_continues(working_folder, capsys):
     hourly().to_csv("sales.csv", index=False)
     run("init", "sales.csv", capsys=capsys)
-    lines = (here / "sales.csv").read_text().splitlines()
+    lines = (working_folder / "sales.csv").read_text().splitlines()
     lines[5], lines[7] = (
         lines[5].replace("01.01.2024", "32.01.2024"),
         lines[7].replace(",01067", ",01067").replace("106.0", "many"),
     )
-    (here / "sales.csv").write_text("\n".join(lines))
+    (working_folder / "sales.csv").write_text("\n".join(lines))
     status, out, err = run("backtest", "--metric-set", "sales.yaml", "--data", "sales.csv", capsys=capsys)
     assert status == 0
     assert "row 5: the timestamp '32.01.2024 04:00' does not have the format dd.MM.yyyy HH:mm" in err
@@ -90,7 +90,7 @@ def test_unreadable_rows_are_counted_and_reported_and_the_backtest_continues(her
     assert "alerts      1" in out
 
 
-def test_init_reports_how_many_measures_it_found_and_which_it_left_out(here, capsys):
+def test_init_reports_how_many_measures_it_found_and_which_it_left_out(working_folder, capsys):
     frame = hourly(48)[["when"]].assign(**{f"sales{number}": 5 for number in range(12)})
     frame.to_csv("wide.csv", index=False)
     status, out, _ = run("init", "wide.csv", capsys=capsys)
@@ -98,13 +98,13 @@ def test_init_reports_how_many_measures_it_found_and_which_it_left_out(here, cap
     assert "measures: found 12 measures; a metric set can have 10. Left out: sales10, sales11" in out
 
 
-def test_init_reports_an_unsupported_frequency_with_the_supported_ones(here, capsys):
+def test_init_reports_an_unsupported_frequency_with_the_supported_ones(working_folder, capsys):
     pd.DataFrame({"month": ["2024-01-01", "2024-02-01", "2024-03-03"], "sales": [1, 2, 3]}).to_csv("m.csv", index=False)
     _, out, _ = run("init", "m.csv", capsys=capsys)
     assert "frequency: rows are 31 days apart; supported frequencies: P1D, PT1H, PT10M, PT5M. P1D is used" in out
 
 
-def test_a_backtest_reports_a_folder_in_the_future_once(here, capsys):
+def test_a_backtest_reports_a_folder_in_the_future_once(working_folder, capsys):
     frame = hourly()
     frame.loc[len(frame)] = frame.iloc[-1].replace(frame.when.iloc[-1], "01.01.2099 00:00")
     frame.to_csv("sales.csv", index=False)

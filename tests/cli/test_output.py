@@ -16,7 +16,7 @@ from anomalake.cli.terminal import escape_lines, json_line, printable, table
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake import encoding
-from query_lake import HEADER, asked
+from query_lake import HEADER, run_query
 
 HOSTILE = [
     "=1+1",
@@ -40,7 +40,7 @@ HOSTILE = [
 ]
 
 
-def one_row(lake, values):
+def query_one_row(lake, values):
     """Return a query that selects these values as columns."""
     return "SELECT " + ", ".join(
         f"{' || '.join(f'chr({ord(c)})' for c in value) or chr(39) * 2} AS c{n}" for n, value in enumerate(values)
@@ -53,25 +53,25 @@ def dangerous(text):
 
 @pytest.mark.parametrize("arguments", [["--as", "csv"], ["--raw"], ["--as", "json"], ["--as", "table"]])
 def test_no_control_character_reaches_the_output(lake, capsys, arguments):
-    status, out, _ = asked(capsys, one_row(lake, HOSTILE), *arguments)
+    status, out, _ = run_query(capsys, query_one_row(lake, HOSTILE), *arguments)
     assert status == 0
     assert not dangerous(out)
     assert out.count("\n") == {"table": 3, "json": 1}.get(arguments[-1], 2)
 
 
 def test_csv_output_is_encoded_as_the_csv_of_the_lake_and_raw_output_is_not(lake, capsys):
-    _, out, _ = asked(capsys, one_row(lake, HOSTILE), "--as", "csv")
+    _, out, _ = run_query(capsys, query_one_row(lake, HOSTILE), "--as", "csv")
     cells = out.split("\n")[1].split(",")
     assert [unquote(cell) if cell != '""' else "" for cell in cells] == HOSTILE
     assert not any(cell[:1] in set("=+-@\t \uff1d") for cell in cells)
     assert cells[:10] == [encoding._encode_text(value) for value in HOSTILE[:10]]
-    _, out, _ = asked(capsys, one_row(lake, HOSTILE), "--raw")
+    _, out, _ = run_query(capsys, query_one_row(lake, HOSTILE), "--raw")
     rows = list(csv.reader(io.StringIO(out, newline="")))
     assert rows[1] == [printable(value) for value in HOSTILE]
 
 
 def test_json_output_preserves_every_value(lake, capsys):
-    _, out, _ = asked(capsys, one_row(lake, HOSTILE), "--as", "json")
+    _, out, _ = run_query(capsys, query_one_row(lake, HOSTILE), "--as", "json")
     assert list(json.loads(out).values()) == HOSTILE
 
 
@@ -81,13 +81,14 @@ def test_numbers_times_nulls_and_column_names_are_encoded_as_cells(lake, capsys)
         "TIMESTAMP '2021-02-17 11:00:00' AS e, DATE '2021-02-17' AS f"
     )
     assert (
-        asked(capsys, statement, "--as", "csv")[1] == "%3Da,b,c,d,e,f\n-1,-1.5,-2.0,,2021-02-17 11:00:00,2021-02-17\n"
+        run_query(capsys, statement, "--as", "csv")[1]
+        == "%3Da,b,c,d,e,f\n-1,-1.5,-2.0,,2021-02-17 11:00:00,2021-02-17\n"
     )
 
 
 def test_raw_output_is_csv(lake, capsys):
-    assert asked(capsys, "SELECT 1", "--raw", "--as", "json")[0] == 2
-    assert asked(capsys, "SELECT 'a,b' AS x, '=1' AS y", "--raw")[1] == 'x,y\n"a,b",=1\n'
+    assert run_query(capsys, "SELECT 1", "--raw", "--as", "json")[0] == 2
+    assert run_query(capsys, "SELECT 'a,b' AS x, '=1' AS y", "--raw")[1] == 'x,y\n"a,b",=1\n'
 
 
 @given(st.text())

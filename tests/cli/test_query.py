@@ -14,7 +14,7 @@ from anomalake.catalog import duckdb_catalog
 from anomalake.cli.main import main
 from anomalake.domain import metric_set_yaml
 from examples import shop_text
-from query_lake import ONE, asked
+from query_lake import ONE, run_query
 
 OUTSIDE = "SELECT * FROM read_csv('{outside}')"
 READS = [
@@ -86,7 +86,7 @@ WRITES = [
 
 @pytest.mark.parametrize("statement", READS)
 def test_a_query_that_reads_anything_but_the_views_of_the_lake_is_rejected(lake, capsys, statement):
-    status, out, err = asked(capsys, statement)
+    status, out, err = run_query(capsys, statement)
     assert (status, out) == (1, "")
     assert "a query reads the lake's views and tables only (docs/catalog.md)" in err
     assert err.count("\n") == 1
@@ -95,7 +95,7 @@ def test_a_query_that_reads_anything_but_the_views_of_the_lake_is_rejected(lake,
 @pytest.mark.parametrize("statement", WRITES)
 def test_a_statement_that_does_not_only_read_is_rejected_and_writes_nothing(lake, capsys, statement):
     before = sorted(lake.rglob("*"))
-    status, out, err = asked(capsys, statement)
+    status, out, err = run_query(capsys, statement)
     assert (status, out) == (1, "")
     assert "a query is one SELECT, WITH, VALUES, DESCRIBE or SHOW statement" in err
     assert err.count("\n") == 1
@@ -107,7 +107,7 @@ def test_a_statement_that_does_not_only_read_is_rejected_and_writes_nothing(lake
     ["SELECT 1; SELECT 2", "SELECT 1; COPY (SELECT 1) TO 'lake/evil.csv'", "", " ; -- nothing", "/* nothing */"],
 )
 def test_a_query_is_exactly_one_statement(lake, capsys, statement):
-    status, out, err = asked(capsys, statement)
+    status, out, err = run_query(capsys, statement)
     assert (status, out) == (1, "")
     assert "statements; a query is one SELECT" in err
     assert not (lake / "evil.csv").exists()
@@ -190,7 +190,7 @@ def test_errors_of_the_engine_are_one_line(lake, capsys):
         "SELECT sum(x",
         "SELECT CAST('x' AS integer)",
     ):
-        status, _, err = asked(capsys, statement)
+        status, _, err = run_query(capsys, statement)
         assert (status, err.count("\n")) == (1, 1)
         assert err.startswith(("anomalake: cannot parse the SQL", "anomalake: cannot run the SQL"))
 

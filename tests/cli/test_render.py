@@ -17,9 +17,9 @@ def test_the_rendered_files_match_the_metric_sets(capsys):
         assert (top / name).read_text("utf-8") == text, f"{name}: run `make render`"
 
 
-def test_render_check_names_the_files_that_differ(here, capsys):
-    (here / "src/metric_sets").mkdir(parents=True)
-    (here / "src/metric_sets/shop.yaml").write_text(shop_text())
+def test_render_check_names_the_files_that_differ(working_folder, capsys):
+    (working_folder / "src/metric_sets").mkdir(parents=True)
+    (working_folder / "src/metric_sets/shop.yaml").write_text(shop_text())
     assert run("render", "--check", capsys=capsys)[0] == 1
     status, out, _ = run("render", capsys=capsys)
     assert (
@@ -31,56 +31,60 @@ def test_render_check_names_the_files_that_differ(here, capsys):
         True,
     )
     assert run("render", "--check", capsys=capsys)[:2] == (0, "")
-    (here / "glue/template.json").write_text("edited by hand")
+    (working_folder / "glue/template.json").write_text("edited by hand")
     assert "glue/template.json" in run("render", "--check", capsys=capsys)[2]
 
 
-def test_render_removes_files_without_a_metric_set(here, capsys):
-    (here / "src/metric_sets").mkdir(parents=True)
+def test_render_removes_files_without_a_metric_set(working_folder, capsys):
+    (working_folder / "src/metric_sets").mkdir(parents=True)
     for name in ("shop", "store"):
-        (here / f"src/metric_sets/{name}.yaml").write_text(shop_text(name=f"name: {name}"))
+        (working_folder / f"src/metric_sets/{name}.yaml").write_text(shop_text(name=f"name: {name}"))
     run("render", capsys=capsys)
-    (here / "src/metric_sets/store.yaml").unlink()
+    (working_folder / "src/metric_sets/store.yaml").unlink()
     status, _, err = run("render", "--check", capsys=capsys)
-    assert (status, "glue/sets/store.json" in err, (here / "glue/sets/store.json").exists()) == (1, True, True)
+    assert (status, "glue/sets/store.json" in err, (working_folder / "glue/sets/store.json").exists()) == (
+        1,
+        True,
+        True,
+    )
     assert "glue/sets/store.json (removed)" in run("render", capsys=capsys)[1]
-    assert [file.name for file in here.rglob("*store*")] == []
+    assert [file.name for file in working_folder.rglob("*store*")] == []
     assert run("render", "--check", capsys=capsys)[:2] == (0, "")
 
 
-def test_render_of_one_file_leaves_the_templates_of_the_others(here, capsys):
-    (here / "src/metric_sets").mkdir(parents=True)
+def test_render_of_one_file_leaves_the_templates_of_the_others(working_folder, capsys):
+    (working_folder / "src/metric_sets").mkdir(parents=True)
     for name in ("shop", "store"):
-        (here / f"src/metric_sets/{name}.yaml").write_text(shop_text(name=f"name: {name}"))
+        (working_folder / f"src/metric_sets/{name}.yaml").write_text(shop_text(name=f"name: {name}"))
     run("render", capsys=capsys)
     assert run("render", "--metric-set", "src/metric_sets/shop.yaml", capsys=capsys)[0] == 0
-    assert (here / "glue/sets/store.json").exists()
+    assert (working_folder / "glue/sets/store.json").exists()
 
 
-def test_a_damaged_file_of_schemas_is_reported_in_one_line(here, capsys):
-    (here / "src/metric_sets").mkdir(parents=True)
-    (here / "src/metric_sets/shop.yaml").write_text(shop_text())
-    (here / "glue").mkdir()
-    (here / "glue/schemas.json").write_text("<<<<<<< HEAD")
+def test_a_damaged_file_of_schemas_is_reported_in_one_line(working_folder, capsys):
+    (working_folder / "src/metric_sets").mkdir(parents=True)
+    (working_folder / "src/metric_sets/shop.yaml").write_text(shop_text())
+    (working_folder / "glue").mkdir()
+    (working_folder / "glue/schemas.json").write_text("<<<<<<< HEAD")
     status, _, err = run("render", capsys=capsys)
     assert (
         status,
         err.startswith("anomalake: glue/schemas.json: is not JSON"),
-        (here / "glue/template.json").exists(),
+        (working_folder / "glue/template.json").exists(),
     ) == (1, True, False)
 
 
-def test_render_rejects_a_changed_schema_under_an_old_version_and_keeps_the_files(here, capsys):
-    (here / "src/metric_sets").mkdir(parents=True)
-    file = here / "src/metric_sets/shop.yaml"
+def test_render_rejects_a_changed_schema_under_an_old_version_and_keeps_the_files(working_folder, capsys):
+    (working_folder / "src/metric_sets").mkdir(parents=True)
+    file = working_folder / "src/metric_sets/shop.yaml"
     file.write_text(shop_text())
     assert run("render", capsys=capsys)[0] == 0
-    before = (here / "glue/template.json").read_text()
+    before = (working_folder / "glue/template.json").read_text()
     changed = shop_text(dimensions="dimensions: [marketplace]")
     file.write_text(changed)
     status, _, err = run("render", capsys=capsys)
     assert (status, "raise `version` to 2" in err) == (1, True)
-    assert (here / "glue/template.json").read_text() == before
+    assert (working_folder / "glue/template.json").read_text() == before
     file.write_text(changed.replace("name: shop", "name: shop\nversion: 2"))
     assert run("render", capsys=capsys)[0] == 0
-    assert set(json.loads((here / SCHEMAS).read_text())) == {"shop/v1", "shop/v2"}
+    assert set(json.loads((working_folder / SCHEMAS).read_text())) == {"shop/v1", "shop/v2"}

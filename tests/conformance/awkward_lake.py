@@ -17,7 +17,7 @@ from anomalake.lake.layout import Format
 from examples import Point, alert_body
 
 
-def packed(item: MetricSet, text: str) -> bytes:
+def encode_live_file(item: MetricSet, text: str) -> bytes:
     """Return the bytes of a live file, compressed if the metric set requires it."""
     return gzip.compress(text.encode(), mtime=0) if item.source and item.source.compression == "gzip" else text.encode()
 
@@ -128,11 +128,11 @@ def fill_awkward(root: Path, form: Format) -> None:
     """Write the live data and alerts of the awkward metric sets."""
     sets, store = awkward(), FolderStore(root)
     town, wide, midnight, brief, island = sets
-    _live_town(store, town)
-    _live_wide(store, wide)
-    _live_midnight(store, midnight)
-    _live_brief(store, brief)
-    _live_island(store, island)
+    _write_town(store, town)
+    _write_wide(store, wide)
+    _write_midnight(store, midnight)
+    _write_brief(store, brief)
+    _write_island(store, island)
     for item in sets:
         local_pipeline.run_backtest(item, store, sets, form)
     bodies = []
@@ -212,17 +212,17 @@ def _alert(item: MetricSet, instant: datetime, number: int) -> str:
     return json.dumps(body)
 
 
-def _quoted(value: str, delimiter: str, quote: str) -> str:
+def _quote_cell(value: str, delimiter: str, quote: str) -> str:
     return (
         quote + value.replace(quote, quote * 2) + quote if any(mark in value for mark in (delimiter, quote)) else value
     )
 
 
-def _on_a_line() -> list[str]:
+def _list_line_values() -> list[str]:
     return [value for value in VALUES if not set(value) & set("\r\n\u2028")]
 
 
-def _hours(starts: Sequence[str], count: int, minutes: int) -> list[datetime]:
+def _list_hours(starts: Sequence[str], count: int, minutes: int) -> list[datetime]:
     return [
         datetime.fromisoformat(start) + timedelta(minutes=minutes * number)
         for start in starts
@@ -250,14 +250,14 @@ NUMBERS = (
 )
 
 
-def _live_town(store: FolderStore, item: MetricSet) -> None:
+def _write_town(store: FolderStore, item: MetricSet) -> None:
     """Return rows with every value that a line of CSV can contain. Both occurrences of a repeated hour are in one
     folder.
     """
     files: dict[datetime, list[str]] = {}
-    for number, instant in enumerate(_hours(_NEW_YORK, 8, 60)):
+    for number, instant in enumerate(_list_hours(_NEW_YORK, 8, 60)):
         wall = intervals.to_wall_time(instant, item.timezone)
-        for place, value in enumerate(_on_a_line()):
+        for place, value in enumerate(_list_line_values()):
             at = wall + timedelta(minutes=(place * 7) % 60)
             cells = (
                 "pc" if place % 2 else "",
@@ -266,7 +266,7 @@ def _live_town(store: FolderStore, item: MetricSet) -> None:
                 NUMBERS[(number + place) % len(NUMBERS)],
                 f"{place / 7:.4f}",
             )
-            files.setdefault(wall, []).append(",".join(_quoted(cell, ",", '"') for cell in cells))
+            files.setdefault(wall, []).append(",".join(_quote_cell(cell, ",", '"') for cell in cells))
     for wall, lines in files.items():
         stray = f"pc,elsewhere,{wall + timedelta(hours=1):%m/%d/%Y %I:%M:%S %p},1,1"  # belongs in another folder
         text = (
@@ -277,9 +277,9 @@ def _live_town(store: FolderStore, item: MetricSet) -> None:
         store.put(f"{live_data.interval_folder(item, wall)}/_hidden.csv", text.encode())
 
 
-def _live_wide(store: FolderStore, item: MetricSet) -> None:
+def _write_wide(store: FolderStore, item: MetricSet) -> None:
     """Return JSON objects: texts of every kind, nulls, numbers as texts, missing fields, and lines without JSON."""
-    for number, instant in enumerate(_hours(_BERLIN, 4, 60)):
+    for number, instant in enumerate(_list_hours(_BERLIN, 4, 60)):
         wall = intervals.to_wall_time(instant, item.timezone)
         lines, seconds = [], instant.replace(tzinfo=UTC).timestamp()
         for place in range(12):
@@ -297,24 +297,24 @@ def _live_wide(store: FolderStore, item: MetricSet) -> None:
         )
 
 
-def _live_midnight(store: FolderStore, item: MetricSet) -> None:
+def _write_midnight(store: FolderStore, item: MetricSet) -> None:
     """Return days. One day has no midnight, and one day has two."""
     for month, first in ((3, 12), (11, 5)):
         for day in range(first, first + 5):
             lines = [
-                f"{date(2021, month, day)};{_quoted(value, ';', chr(39))};{place}"
+                f"{date(2021, month, day)};{_quote_cell(value, ';', chr(39))};{place}"
                 for place, value in enumerate(VALUES)
                 if not set(value) & set("\r\n\u2028")
             ]
             store.put(
                 f"{live_data.interval_folder(item, datetime(2021, month, day))}/day.csv.gz",
-                packed(item, "\n".join(lines) + "\n"),
+                encode_live_file(item, "\n".join(lines) + "\n"),
             )
 
 
-def _live_brief(store: FolderStore, item: MetricSet) -> None:
+def _write_brief(store: FolderStore, item: MetricSet) -> None:
     """Return intervals on both sides of midnight. Other files are beside their folders, in the folders of days."""
-    for number, wall in enumerate(_hours(("2021-03-13T23:30", "2021-11-07T03:00"), 12, 5)):
+    for number, wall in enumerate(_list_hours(("2021-03-13T23:30", "2021-11-07T03:00"), 12, 5)):
         rows = [
             {"at": f"{wall + timedelta(seconds=place * 31)}", "platform": value, "views": place}
             for place, value in enumerate(VALUES[:9])
@@ -334,9 +334,9 @@ def _live_brief(store: FolderStore, item: MetricSet) -> None:
             store.put(stray, text.encode())
 
 
-def _live_island(store: FolderStore, item: MetricSet) -> None:
+def _write_island(store: FolderStore, item: MetricSet) -> None:
     """Return rows in a time zone with an offset of half an hour whose clocks change by half an hour."""
-    for number, instant in enumerate(_hours(_LORD_HOWE, 9, 10)):
+    for number, instant in enumerate(_list_hours(_LORD_HOWE, 9, 10)):
         wall = intervals.to_wall_time(instant, item.timezone)
         lines = [f"{'abc'[place]},{wall + timedelta(minutes=place)},{number + place}" for place in range(3)]
         store.put(

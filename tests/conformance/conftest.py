@@ -49,7 +49,7 @@ def every_lake(endpoint: str, buckets: Path, tmp_path_factory: pytest.TempPathFa
     found, now = {}, datetime.now(UTC).replace(tzinfo=None)
     kinds = {
         "empty": lakes.committed(),
-        "demo": lakes.demonstrated(),
+        "demo": lakes.load_demo_sets(),
         "awkward": awkward_lake.awkward(),
         "folders": awkward_lake.awkward(),
     }

@@ -91,7 +91,7 @@ def java() -> Path:
     found = shutil.which("java")
     tried: list[str] = []
     for program in [
-        *(home / "bin/java" for home in homes),
+        *(prepare_server_folder / "bin/java" for prepare_server_folder in homes),
         *([Path(found)] if found else []),
         *sorted(Path("/usr/lib/jvm").glob("*/bin/java")),
     ]:
@@ -114,7 +114,7 @@ def java() -> Path:
     )
 
 
-def home() -> Path:
+def prepare_server_folder() -> Path:
     """Return the folder of the unpacked server, which has only the Hive plugin. Maven fetches it if necessary."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anomalake"
     installed = cache / f"trino-{VERSION}"
@@ -160,7 +160,7 @@ def running(endpoint: str, folder: Path) -> Iterator["Trino"]:
     """Start the server over Glue and S3 at the endpoint, and stop it at the end. Its configuration and log are in the
     folder.
     """
-    program, server = java(), home()
+    program, server = java(), prepare_server_folder()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -257,7 +257,7 @@ class Trino(NamedTuple):
         columns: list[dict[str, Any]] = []
         rows: list[list[Any]] = []
         while True:
-            page = _asked(request)
+            page = _send_request(request)
             if "error" in page:
                 raise TrinoError(f"{page['error']['errorName']}: {page['error']['message']}\n{statement}")
             columns = page.get("columns", columns)
@@ -266,7 +266,7 @@ class Trino(NamedTuple):
                 break
             request = urllib.request.Request(page["nextUri"], headers=headers)
         types = [column["type"] for column in columns]
-        read = [_READ.get(kind.split("(")[0], _same) for kind in types]
+        read = [_READ.get(kind.split("(")[0], _convert_cell) for kind in types]
         typed = [
             tuple(None if cell is None else convert(cell) for convert, cell in zip(read, row, strict=True))
             for row in rows
@@ -274,7 +274,7 @@ class Trino(NamedTuple):
         return Answer([column["name"] for column in columns], types, typed, page["stats"])
 
 
-def _asked(request: urllib.request.Request) -> dict[str, Any]:
+def _send_request(request: urllib.request.Request) -> dict[str, Any]:
     while True:
         try:
             with urllib.request.urlopen(request, timeout=REQUEST) as answer:
@@ -286,7 +286,7 @@ def _asked(request: urllib.request.Request) -> dict[str, Any]:
             time.sleep(0.1)
 
 
-def _same(cell: Any) -> Any:
+def _convert_cell(cell: Any) -> Any:
     return cell
 
 

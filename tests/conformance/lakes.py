@@ -104,7 +104,7 @@ def committed() -> tuple[MetricSet, ...]:
     return metric_set_yaml.load_all(TOP / "src/metric_sets")
 
 
-def demonstrated() -> tuple[MetricSet, ...]:
+def load_demo_sets() -> tuple[MetricSet, ...]:
     """Return the metric sets of the demo and of the costs of AWS."""
     folder = TOP / "src/anomalake/cli/demo/metric_sets"
     return (
@@ -116,7 +116,7 @@ def demonstrated() -> tuple[MetricSet, ...]:
 
 def fill_demo(root: Path, form: Format, now: datetime) -> None:
     """Write the first weeks of the flights, the shop up to now, and an event of AWS Cost Anomaly Detection."""
-    sets, store = demonstrated(), FolderStore(root)
+    sets, store = load_demo_sets(), FolderStore(root)
     known = flights.load()
     column = sets[0].timestamp.column
     known = known[known[column] < known[column].min().normalize() + timedelta(days=FLIGHT_DAYS)]
@@ -127,7 +127,7 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
         report = local_pipeline.run_backtest(item, store, sets, form)
         assert (report.failed_alerts, report.quarantined_alerts) == (0, 0)
         assert report.alerts > 20
-    on_their_way(store, sets[1], form, now)
+    put_days_into_compaction(store, sets[1], form, now)
     bodies = [event_text("cost_eventbridge")]
     cost = json.loads(bodies[0])
     cost["detail"] |= {
@@ -139,7 +139,7 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
     assert len(ingest_messages([Message(str(n), body) for n, body in enumerate(bodies)], store, sets, form).stored) == 2
 
 
-def on_their_way(store: FolderStore, item: MetricSet, form: Format, now: datetime) -> None:
+def put_days_into_compaction(store: FolderStore, item: MetricSet, form: Format, now: datetime) -> None:
     """Put three of the last days into the steps of compaction: objects of intervals again, and an object of the day.
 
     The object of the day does not count yet, counts alone, or does not exist yet.

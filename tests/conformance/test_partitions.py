@@ -34,7 +34,7 @@ class Read(NamedTuple):
     ranges: list[tuple[str, str]]
 
 
-def reads(trino: Trino, statement: str) -> list[Read]:
+def list_partition_reads(trino: Trino, statement: str) -> list[Read]:
     """Return the partitions that the plan of the statement reads, by partitioned table.
 
     Raises `AssertionError` if a table is read without bounds.
@@ -76,10 +76,10 @@ def live_text(item: MetricSet, wall: datetime) -> str:
     )
 
 
-def put_live(store: FolderStore, item: MetricSet, wall: datetime) -> None:
+def write_live_file(store: FolderStore, item: MetricSet, wall: datetime) -> None:
     """Write such a file to the folder of the interval."""
     packed = ".gz" if require_source(item).compression == "gzip" else ""
-    store.put(f"{interval_folder(item, wall)}/a{packed}", awkward_lake.packed(item, live_text(item, wall)))
+    store.put(f"{interval_folder(item, wall)}/a{packed}", awkward_lake.encode_live_file(item, live_text(item, wall)))
 
 
 @pytest.mark.parametrize("number", range(5))
@@ -96,7 +96,7 @@ def test_the_live_table_reads_only_the_folders_of_intervals(
     walls_with_data = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
     store = FolderStore(lake.root)
     for wall in walls_with_data:
-        put_live(store, item, wall)
+        write_live_file(store, item, wall)
     off = interval_folder(item, walls[0])
     stray = [
         f"{off}x/a",
@@ -110,10 +110,10 @@ def test_the_live_table_reads_only_the_folders_of_intervals(
         f"{off.rpartition('/')[0]}/{off}/a",
     ]
     for key in stray:
-        store.put(key, awkward_lake.packed(item, live_text(item, walls[0])))
+        store.put(key, awkward_lake.encode_live_file(item, live_text(item, walls[0])))
     form = time_patterns.to_python_format(pattern)
     first, last = (f"{wall:{form}}" for wall in (day - timedelta(days=3), day + timedelta(days=3)))
-    (read,) = reads(
+    (read,) = list_partition_reads(
         trino,
         f"SELECT count(*) FROM \"{database(lake.name, item)}\".\"live\" WHERE slot BETWEEN '{first}' AND '{last}'",
     )
@@ -136,12 +136,12 @@ def test_a_filter_on_the_date_prunes_the_folders_of_live_data(
     statement = f'SELECT * FROM "{database(lake.name, item)}".anomalies_with_live WHERE {days}'
     found = [
         bound
-        for table, ranges in reads(trino, statement)
+        for table, ranges in list_partition_reads(trino, statement)
         if table.endswith(".live")
         for both in ranges
         for bound in both
     ]
-    days = [folder_day(item, slot) for slot in found]
+    days = [get_folder_date(item, slot) for slot in found]
     around = intervals.iterate_wall_times(datetime(2022, 5, 15), datetime(2022, 5, 22), item.frequency)
     dates = [f"{wall:%Y-%m-%d}" for wall in around if 17 <= intervals.to_utc(wall, item.timezone).day <= 19]
     assert (min(days), max(days)) == (dates[0], dates[-1])
@@ -209,12 +209,14 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_shows_the_rows_of_the
             if name == "demoparquet" or (name == "democsv" and "anomalies_with_live" in one)
         ]
         with ThreadPoolExecutor(2) as pool:  # a query mostly waits for files
-            plans = list(pool.map(lambda one: reads(trino, one), selected))
+            plans = list(pool.map(lambda one: list_partition_reads(trino, one), selected))
             answers = list(pool.map(trino.query, [one for one, _ in statements]))
         for statement, plan in zip(selected, plans, strict=True):
             for table, ranges in plan:
                 days = [
-                    folder_day(of_live[table], slot) if table in of_live else slot for both in ranges for slot in both
+                    get_folder_date(of_live[table], slot) if table in of_live else slot
+                    for both in ranges
+                    for slot in both
                 ]
                 assert all(first <= day <= last for day in days), (
                     f"{board}: {table} of {min(days)} to {max(days)}, not {first} to {last}\n{statement}"
@@ -239,7 +241,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_shows_the_rows_of_the
     )
 
 
-def folder_day(item: MetricSet, slot: str) -> str:
+def get_folder_date(item: MetricSet, slot: str) -> str:
     """Return the local date of a folder of live data."""
     path = require_source(item).path
     form = time_patterns.to_python_format(

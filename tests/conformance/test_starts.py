@@ -13,7 +13,7 @@ from anomalake.lake.folder_store import FolderStore
 
 from . import awkward_lake, lakes
 from .engine import Trino
-from .test_partitions import put_live
+from .test_partitions import write_live_file
 
 
 @pytest.mark.parametrize("start", ["2013-01-01", "2020-01-01", "2000-01-01"])
@@ -44,7 +44,7 @@ def test_live_data_is_shown_from_the_day_of_the_parameter_and_earlier_data_is_re
     }
     for item in sets:
         for wall in walls_of[item.name]:
-            put_live(store, item, wall)
+            write_live_file(store, item, wall)
     connection = duckdb_catalog.connect(lake.root, sets)
     for item in sets:
         walls = walls_of[item.name]

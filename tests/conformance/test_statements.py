@@ -35,14 +35,14 @@ def days(lake: Lake, db: str) -> str:
     return ", ".join(f"'{day}'" for day in sorted(found) or [f"2026-01-0{day}" for day in range(1, 8)])
 
 
-def told(cell: Any) -> str:
+def build_sort_key(cell: Any) -> str:
     """Return a key that sorts rows. For a number it has the first digits only, because the last digits differ between
     engines.
     """
     return f"{cell:.6g}" if isinstance(cell, float) else repr(cell)
 
 
-def same(left: Any, right: Any) -> bool:
+def are_cells_equal(left: Any, right: Any) -> bool:
     """Return whether two cells have the same value."""
     if isinstance(left, float) and isinstance(right, float):
         return math.isclose(left, right, rel_tol=CLOSE, abs_tol=1e-12) or (math.isnan(left) and math.isnan(right))
@@ -53,14 +53,19 @@ def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[An
     """Return the first difference between the rows of both engines, in any order."""
     if answer.names != list(names):
         return [f"columns: {answer.names}, DuckDB: {list(names)}"]
-    ours, theirs = (sorted(result, key=lambda row: [told(cell) for cell in row]) for result in (answer.rows, rows))
+    ours, theirs = (
+        sorted(result, key=lambda row: [build_sort_key(cell) for cell in row]) for result in (answer.rows, rows)
+    )
     if len(ours) == len(theirs) and all(
-        same(a, b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True)
+        are_cells_equal(a, b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True)
     ):
         return []
-    known, here = Counter(tuple(map(told, row)) for row in ours), Counter(tuple(map(told, row)) for row in theirs)
-    lacks = [dict(zip(names, row, strict=True)) for row in theirs if tuple(map(told, row)) not in known]
-    more = [dict(zip(names, row, strict=True)) for row in ours if tuple(map(told, row)) not in here]
+    known, here = (
+        Counter(tuple(map(build_sort_key, row)) for row in ours),
+        Counter(tuple(map(build_sort_key, row)) for row in theirs),
+    )
+    lacks = [dict(zip(names, row, strict=True)) for row in theirs if tuple(map(build_sort_key, row)) not in known]
+    more = [dict(zip(names, row, strict=True)) for row in ours if tuple(map(build_sort_key, row)) not in here]
     return [
         f"{len(ours)} rows, DuckDB: {len(theirs)}; of these only the engine has {len(more)}, such as {more[:1]}, "
         f"and only DuckDB {len(lacks)}, such as {lacks[:1]}"

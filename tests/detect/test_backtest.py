@@ -23,7 +23,7 @@ from examples import shop_text
 from shop_history import SHOP, assert_same_objects, read_outputs, run_in_one_process, write_live_data
 
 
-def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
+def run_in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
     """Run the backtest in parts. Each part runs twice."""
     job = backtest_plan.Job(root, item, (item,), "parquet")
     head, feedback = job.store.get(layout.state_key(item)), read_feedback(job.store, item).feedback
@@ -81,7 +81,7 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], 
 @pytest.mark.parametrize("parts", [4, *(pytest.param(parts, marks=pytest.mark.slow) for parts in (1, 1000))])
 def test_parts_write_and_report_the_same_as_a_backtest_in_one_process(tmp_path, wanted, parts):
     write_live_data(FolderStore(tmp_path))
-    assert in_parts(str(tmp_path), parts) == wanted[1]
+    assert run_in_parts(str(tmp_path), parts) == wanted[1]
     assert_same_objects(read_outputs(FolderStore(tmp_path)), wanted[0])
 
 
@@ -100,7 +100,7 @@ def test_parts_contain_whole_shards_of_the_state_and_apply_feedback(tmp_path, mo
         save_feedback(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
     expected = run_in_one_process(lakes[0])
     assert len([key for key in expected if "/shards/" in key]) == 5
-    in_parts(str(lakes[1].root), 8)
+    run_in_parts(str(lakes[1].root), 8)
     assert_same_objects(read_outputs(lakes[1]), expected)
 
 
@@ -127,7 +127,7 @@ def test_a_backtest_handles_a_gap_of_days_a_late_first_series_and_daily_data(tmp
             store.put(f"{live_data.interval_folder(item, wall)}/data.csv", f"{text}\n".encode())
     report = local_pipeline.run_backtest(item, lakes[0], (item,), "parquet")
     assert report.alerts > 0
-    assert in_parts(str(lakes[1].root), 2, item) == report
+    assert run_in_parts(str(lakes[1].root), 2, item) == report
     assert_same_objects(read_outputs(lakes[1]), read_outputs(lakes[0]))
 
 
@@ -139,7 +139,7 @@ def test_live_data_that_cannot_be_read_is_reported(tmp_path):
             b"nothing,of,what,is,wanted\n1,2,3,4,5\n",
         )
     report = local_pipeline.run_backtest(SHOP, lakes[0], (SHOP,), "parquet")
-    assert in_parts(str(lakes[1].root), 2) == report
+    assert run_in_parts(str(lakes[1].root), 2) == report
     assert report.status == ("views: no data yet", "revenue: no data yet")
     assert_same_objects(read_outputs(lakes[1]), {})
 

@@ -19,26 +19,26 @@ def reported_intervals(counts: list[int], slots: int = 24, sensitivity: float = 
     ]
 
 
-def weeks(number: float, count: int = 20) -> list[int]:
+def repeat_weekly(number: float, count: int = 20) -> list[int]:
     return [count] * int(number * 168)
 
 
 def test_an_empty_interval_is_reported_and_a_long_gap_is_reported_once():
-    assert reported_intervals([*weeks(2), *[0] * 60, *weeks(1)]) == [336]
+    assert reported_intervals([*repeat_weekly(2), *[0] * 60, *repeat_weekly(1)]) == [336]
 
 
 def test_an_incomplete_interval_is_reported_at_and_above_the_sensitivity():
-    assert reported_intervals([*weeks(2), 10]) == [336]
-    assert reported_intervals([*weeks(2), 11]) == []
-    assert reported_intervals([*weeks(2), 11], sensitivity=45) == [336]
+    assert reported_intervals([*repeat_weekly(2), 10]) == [336]
+    assert reported_intervals([*repeat_weekly(2), 11]) == []
+    assert reported_intervals([*repeat_weekly(2), 11], sensitivity=45) == [336]
 
 
 def test_with_few_usual_series_only_an_interval_without_any_of_them_is_reported():
-    assert reported_intervals([*weeks(2, 3), 1, 3, 2, 3, 0]) == [340]
+    assert reported_intervals([*repeat_weekly(2, 3), 1, 3, 2, 3, 0]) == [340]
 
 
 def test_a_second_gap_is_reported_again():
-    assert reported_intervals([*weeks(2), 0, 20, 0]) == [336, 338]
+    assert reported_intervals([*repeat_weekly(2), 0, 20, 0]) == [336, 338]
 
 
 def test_no_gap_is_reported_in_the_first_seven_days():
@@ -54,19 +54,19 @@ def test_nights_and_weekends_without_data_are_not_a_gap():
 
 def test_an_outage_does_not_make_the_next_outage_usual():
     outage = [*[20] * 100, *[0] * 6, *[20] * 62]
-    assert reported_intervals([*weeks(2), *outage, *outage]) == [436, 604]
+    assert reported_intervals([*repeat_weekly(2), *outage, *outage]) == [436, 604]
 
 
 def test_a_longer_gap_than_usual_is_reported():
     generator = np.random.default_rng(5)
     counts = np.where(generator.random(24 * 60) < 0.1, 0, 20).tolist()
-    assert len(reported_intervals([*weeks(2), *counts])) <= 3 + 2  # until three gaps are known
-    assert reported_intervals([*weeks(2), *counts, *[0] * 12])[-1] >= 336 + len(counts)
+    assert len(reported_intervals([*repeat_weekly(2), *counts])) <= 3 + 2  # until three gaps are known
+    assert reported_intervals([*repeat_weekly(2), *counts, *[0] * 12])[-1] >= 336 + len(counts)
 
 
 def test_series_that_end_become_usual():
     fewer = [8] * 24 * 10
-    assert reported_intervals([*weeks(3), *fewer, 2]) == [504, 504 + 240]
+    assert reported_intervals([*repeat_weekly(3), *fewer, 2]) == [504, 504 + 240]
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=400), st.integers(0, 60))

@@ -128,7 +128,7 @@ def lake(tmp_path, capsys):
     return tmp_path / "lake"
 
 
-def ask(lake, capsys, sql: str) -> list[dict]:
+def run_query(lake, capsys, sql: str) -> list[dict]:
     assert main(["query", sql, "--lake", str(lake), "--as", "json"]) == 0
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
@@ -136,7 +136,7 @@ def ask(lake, capsys, sql: str) -> list[dict]:
 def test_the_log_shows_the_newest_feedback_on_an_event(lake, capsys):
     events = {
         row["metricname"]: row["eventid"]
-        for row in ask(lake, capsys, "SELECT metricname, eventid, feedback FROM anomaly_log")
+        for row in run_query(lake, capsys, "SELECT metricname, eventid, feedback FROM anomaly_log")
     }
     assert set(events) == {"views", "missing data"}
     for name, words in (
@@ -146,8 +146,10 @@ def test_the_log_shows_the_newest_feedback_on_an_event(lake, capsys):
     ):
         assert main(["feedback", events[name], *words, "--lake", str(lake)]) == 0
     capsys.readouterr()
-    assert {row["feedback"] for row in ask(lake, capsys, "SELECT feedback FROM anomaly_log")} == {"not wanted"}
-    (row,) = ask(lake, capsys, "SELECT wanted, note, cardinality(series) AS n FROM feedback WHERE metricname = 'views'")
+    assert {row["feedback"] for row in run_query(lake, capsys, "SELECT feedback FROM anomaly_log")} == {"not wanted"}
+    (row,) = run_query(
+        lake, capsys, "SELECT wanted, note, cardinality(series) AS n FROM feedback WHERE metricname = 'views'"
+    )
     assert row == {"wanted": False, "note": "a sale", "n": 2}
     (file,) = [file for file in lake.glob("feedback/shop/v1/*.json") if "views" in file.read_text()]
     assert json.loads(file.read_text())["series"] == [
@@ -178,10 +180,10 @@ def test_a_rebuild_applies_feedback_on_series(lake, capsys):
     )
     capsys.readouterr()
     sql = "SELECT score FROM metrics_with_band WHERE metricname = 'views' AND key LIKE 'pc%' AND date = '2021-01-18'"
-    before = ask(lake, capsys, sql)
+    before = run_query(lake, capsys, sql)
     assert main(["detect", "--rebuild", "--lake", str(lake)]) == 0
     assert "detector    383 intervals, 1 more without data" in capsys.readouterr().out
-    after = ask(lake, capsys, sql)
+    after = run_query(lake, capsys, sql)
     assert sum(row["score"] for row in after) > sum(row["score"] for row in before)
 
 

@@ -28,7 +28,7 @@ def shop(alerts: str = "{}", zone: str = "UTC") -> metric_set.MetricSet:
     return metric_set_yaml.parse(shop_text(zone) + f"alerts: {alerts}\n", "shop.yaml")
 
 
-def places(alerts: str, measure: str = "views", wall: datetime = WALL) -> list[int]:
+def alerting_series_numbers(alerts: str, measure: str = "views", wall: datetime = WALL) -> list[int]:
     return alerting_series(shop(alerts), measure, wall, SERIES, POINTS).tolist()
 
 
@@ -61,7 +61,7 @@ def places(alerts: str, measure: str = "views", wall: datetime = WALL) -> list[i
     ],
 )
 def test_series_that_pass_the_filters_send_alerts(alerts, left):
-    assert places(alerts) == left
+    assert alerting_series_numbers(alerts) == left
 
 
 def test_a_snooze_ends_by_the_calendar_of_the_metric_set():

@@ -243,12 +243,12 @@ def test_the_work_of_a_live_run_does_not_depend_on_the_amount_of_history():
     listed = []
     original = store.list
 
-    def counting(prefix: str, after: str = ""):
+    def counting_list(prefix: str, after: str = ""):
         keys = list(original(prefix, after))
         listed.append((prefix, len(keys)))
         return iter(keys)
 
-    store.list = counting  # type: ignore[method-assign]
+    store.list = counting_list  # type: ignore[method-assign]
     detect.run_detector(item, settings, NOW + timedelta(hours=1), lambda: True)
     assert all(count <= 2 for prefix, count in listed if prefix.startswith("sales/live"))
 

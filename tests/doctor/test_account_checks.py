@@ -15,9 +15,9 @@ from doctor_answers import (
     STACK_ID,
     event,
     examine,
+    find_check,
     lake_settings,
     stack,
-    the,
     user,
 )
 from fake_aws import Answers, Aws
@@ -33,13 +33,14 @@ from fake_aws import Answers, Aws
 )
 def test_a_missing_or_standard_subscription_is_a_problem_if_an_owner_is_configured(answer: Any, found: str):
     assert (
-        found in the(examine("ana", quicksight__describe_account_subscription=answer), "subscription", "problem").found
+        found
+        in find_check(examine("ana", quicksight__describe_account_subscription=answer), "subscription", "problem").found
     )
     bare = examine(quicksight__describe_account_subscription=answer, cloudformation__describe_stacks=ABSENT)
-    assert found in the(bare, "subscription", "warning").found
+    assert found in find_check(bare, "subscription", "warning").found
 
 
-def _elsewhere(
+def _build_other_region_answers(
     answer: Any, said: str = "Operation is being called from endpoint eu-west-1, but your identity region is us-east-1."
 ) -> Any:
     return lambda region, **_: (
@@ -53,24 +54,26 @@ def test_users_are_listed_in_the_identity_region_that_quicksight_names(comma: st
     checks = examine(
         "ana",
         cloudformation__describe_stacks=ABSENT,
-        quicksight__list_users=_elsewhere({"UserList": []}, message),
-        quicksight__describe_user=_elsewhere(user(), message),
+        quicksight__list_users=_build_other_region_answers({"UserList": []}, message),
+        quicksight__describe_user=_build_other_region_answers(user(), message),
     )
-    assert "QuickSightIdentityRegion=us-east-1" in the(checks, "identity-region", "warning").remedy
-    assert "'ana'" in the(checks, "people", "ok").found
+    assert "QuickSightIdentityRegion=us-east-1" in find_check(checks, "identity-region", "warning").remedy
+    assert "'ana'" in find_check(checks, "people", "ok").found
 
 
 def test_an_owner_or_a_stack_of_another_identity_region_is_a_problem():
-    by_arn = the(examine(ANA, quicksight__list_users=_elsewhere({"UserList": []})), "identity-region", "problem")
+    by_arn = find_check(
+        examine(ANA, quicksight__list_users=_build_other_region_answers({"UserList": []})), "identity-region", "problem"
+    )
     assert "live in us-east-1, but the owner's ARN says eu-west-1" in by_arn.found
     assert "--region us-east-1" in by_arn.remedy
     deployed = stack(QuickSightIdentityRegion="eu-central-1")
-    by_stack = the(examine(cloudformation__describe_stacks=deployed), "identity-region", "problem")
+    by_stack = find_check(examine(cloudformation__describe_stacks=deployed), "identity-region", "problem")
     assert "the stack's QuickSightIdentityRegion says eu-central-1" in by_stack.found
 
 
 def test_an_owner_who_does_not_exist_is_a_problem_and_the_remedy_lists_the_users():
-    check = the(
+    check = find_check(
         examine("bob", quicksight__describe_user="ResourceNotFoundException: User bob not found"), "people", "problem"
     )
     assert "'bob' is not a QuickSight user" in check.found
@@ -78,8 +81,8 @@ def test_an_owner_who_does_not_exist_is_a_problem_and_the_remedy_lists_the_users
 
 
 def test_a_reader_cannot_be_an_owner_and_an_inactive_user_is_reported():
-    assert "cannot own" in the(examine(quicksight__describe_user=user("READER_PRO")), "people", "problem").found
-    assert "not active" in the(examine(quicksight__describe_user=user(active=False)), "people", "warning").found
+    assert "cannot own" in find_check(examine(quicksight__describe_user=user("READER_PRO")), "people", "problem").found
+    assert "not active" in find_check(examine(quicksight__describe_user=user(active=False)), "people", "warning").found
 
 
 def test_groups_and_names_with_slashes_are_accepted():
@@ -102,34 +105,37 @@ def test_groups_and_names_with_slashes_are_accepted():
 
 def test_lake_formation_permissions_on_the_catalog_require_grants_after_the_deployment():
     guarded = {"lakeformation__get_data_lake_settings": lake_settings()}
-    check = the(examine(cloudformation__describe_stacks=ABSENT, **guarded), "lake-formation", "warning")
+    check = find_check(examine(cloudformation__describe_stacks=ABSENT, **guarded), "lake-formation", "warning")
     assert "anomalake_shop" in check.remedy
     assert "QuickSightRoleArn" in check.remedy
 
 
-def _grants(principal: str, permission: str) -> Answers:
+def _build_grants(principal: str, permission: str) -> Answers:
     grant = {"Principal": {"DataLakePrincipalIdentifier": principal}, "Permissions": [permission]}
     return {"PrincipalResourcePermissions": [grant]}
 
 
 def test_missing_lake_formation_grants_for_the_role_are_a_problem():
     guarded = {"lakeformation__get_data_lake_settings": lake_settings()}
-    others = _grants("arn:aws:iam::111122223333:role/other", "ALL")
-    check = the(examine(lakeformation__list_permissions=others, **guarded), "lake-formation", "problem")
+    others = _build_grants("arn:aws:iam::111122223333:role/other", "ALL")
+    check = find_check(examine(lakeformation__list_permissions=others, **guarded), "lake-formation", "problem")
     assert "out of anomalake, anomalake_shop" in check.found
     assert ROLE in check.remedy
-    described = the(
-        examine(lakeformation__list_permissions=_grants(ROLE, "DESCRIBE"), **guarded), "lake-formation", "warning"
+    described = find_check(
+        examine(lakeformation__list_permissions=_build_grants(ROLE, "DESCRIBE"), **guarded), "lake-formation", "warning"
     )
     assert "no SELECT on all tables of anomalake, anomalake_shop" in described.found
     for principal in (ROLE, "IAM_ALLOWED_PRINCIPALS"):
-        the(examine(lakeformation__list_permissions=_grants(principal, "ALL"), **guarded), "lake-formation", "ok")
+        find_check(
+            examine(lakeformation__list_permissions=_build_grants(principal, "ALL"), **guarded), "lake-formation", "ok"
+        )
 
 
 def test_a_catalog_that_is_not_encrypted_is_a_warning():
     off = {"DataCatalogEncryptionSettings": {"EncryptionAtRest": {"CatalogEncryptionMode": "DISABLED"}}}
     assert (
-        "not encrypted" in the(examine(glue__get_data_catalog_encryption_settings=off), "encryption", "warning").found
+        "not encrypted"
+        in find_check(examine(glue__get_data_catalog_encryption_settings=off), "encryption", "warning").found
     )
 
 
@@ -155,7 +161,7 @@ def test_a_failed_stack_reports_the_first_failure_of_its_last_operation(status: 
     checks = examine(
         cloudformation__describe_stacks=stack(status), cloudformation__describe_stack_events={"StackEvents": events}
     )
-    check = the(checks, "stack", verdict)
+    check = find_check(checks, "stack", verdict)
     assert "Source (AWS::QuickSight::DataSource): no permission to PassRole" in check.found
     assert remedy in check.remedy
 
@@ -167,11 +173,11 @@ def test_a_failure_in_a_nested_stack_is_traced_to_its_resource():
         cloudformation__describe_stacks=stack("ROLLBACK_FAILED"),
         cloudformation__describe_stack_events=lambda **asked: {"StackEvents": pages[asked["StackName"]]},
     )
-    assert "PassRole" in the(checks, "stack", "problem").found
+    assert "PassRole" in find_check(checks, "stack", "problem").found
 
 
 def test_a_stack_operation_in_progress_is_reported():
     assert (
         "when the operation has ended"
-        in the(examine(cloudformation__describe_stacks=stack("UPDATE_IN_PROGRESS")), "stack", "warning").remedy
+        in find_check(examine(cloudformation__describe_stacks=stack("UPDATE_IN_PROGRESS")), "stack", "warning").remedy
     )

@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from anomalake import doctor
-from doctor_answers import ABSENT, HEALTHY, REGION, ROLE, SHOP, examine, stack, the
+from doctor_answers import ABSENT, HEALTHY, REGION, ROLE, SHOP, examine, find_check, stack
 
 
 def test_a_healthy_deployment_passes_every_check_and_only_the_key_is_a_warning():
@@ -20,22 +20,22 @@ def test_a_healthy_deployment_passes_every_check_and_only_the_key_is_a_warning()
         *doctor.QUICKSIGHT_CHECKS,
     }
     assert [(check.name, check.status) for check in checks if check.status != "ok"] == [("encryption", "warning")]
-    assert "alias/lake" in the(checks, "encryption", "warning").found
-    assert ROLE in the(checks, "encryption", "warning").remedy
+    assert "alias/lake" in find_check(checks, "encryption", "warning").found
+    assert ROLE in find_check(checks, "encryption", "warning").remedy
     assert doctor.is_healthy(checks)
 
 
 def test_without_a_stack_only_the_checks_before_a_deployment_run():
     checks = examine("ana", cloudformation__describe_stacks=ABSENT)
     assert [check.name for check in checks] == ["credentials", *doctor.ACCOUNT_CHECKS]
-    assert "make deploy" in the(checks, "stack", "skipped").remedy
+    assert "make deploy" in find_check(checks, "stack", "skipped").remedy
     assert doctor.is_healthy(checks)
 
 
 def test_a_stack_without_quicksight_is_checked_without_it():
     checks = examine(cloudformation__describe_stacks=stack(quicksight=False))
     assert not {check.name for check in checks} & {"access", "data-source", "sharing"}
-    assert "without QuickSight" in the(checks, "dashboards", "skipped").found
+    assert "without QuickSight" in find_check(checks, "dashboards", "skipped").found
 
 
 @pytest.mark.parametrize("operation", sorted(set(HEALTHY) - {"sts.get_caller_identity"}))

@@ -16,7 +16,7 @@ from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import live_data
 from examples import shop_text
-from folder_patterns import PATHS, SHOP, keys_of, shop
+from folder_patterns import PATHS, SHOP, build_live_keys, shop
 from stack import REGION, expand, project
 
 BUCKET = "anomalake-111122223333"
@@ -63,7 +63,7 @@ def cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
 @pytest.mark.parametrize("path", PATHS)
 def test_the_doctor_compares_the_first_folder_with_the_deployed_range_of_every_folder_pattern(cloud, path: str):
     item = shop(path)
-    deployment = cloud(*keys_of(item, datetime(2013, 2, 8, 5), datetime(2026, 1, 1)), sets=(item,))
+    deployment = cloud(*build_live_keys(item, datetime(2013, 2, 8, 5), datetime(2026, 1, 1)), sets=(item,))
     (told,) = deployment.findings()
     assert told.found == (
         f"shop: there is live data from {live_data.interval_folder(item, datetime(2013, 2, 8, 5))} on, "
@@ -75,7 +75,7 @@ def test_the_doctor_compares_the_first_folder_with_the_deployed_range_of_every_f
 
 
 def test_a_stack_that_was_deployed_with_the_value_is_ok(cloud):
-    (told,) = cloud(*keys_of(SHOP, datetime(2013, 2, 8, 5)), LiveDataStart="2013-02-01").findings()
+    (told,) = cloud(*build_live_keys(SHOP, datetime(2013, 2, 8, 5)), LiveDataStart="2013-02-01").findings()
     assert told == (
         "ok",
         "shop: Athena shows live data from 2013-02-01 on, and the first file is in shop/live/20130208/0500",
@@ -85,7 +85,9 @@ def test_a_stack_that_was_deployed_with_the_value_is_ok(cloud):
 
 def test_the_suggested_parameter_shows_the_live_data_of_all_metric_sets(cloud):
     other = shop("other/live/{{yyyyMMddHH}}", name="other")
-    deployment = cloud(*keys_of(SHOP, datetime(2013, 2, 8)), *keys_of(other, datetime(2011, 7, 1)), sets=(SHOP, other))
+    deployment = cloud(
+        *build_live_keys(SHOP, datetime(2013, 2, 8)), *build_live_keys(other, datetime(2011, 7, 1)), sets=(SHOP, other)
+    )
     assert {finding.remedy.partition(" (")[0] for finding in deployment.told("warning")} == {
         "deploy with LiveDataStart=2011-07-01"
     }
@@ -93,7 +95,7 @@ def test_the_suggested_parameter_shows_the_live_data_of_all_metric_sets(cloud):
 
 
 def test_a_broken_date_does_not_hide_the_first_folder_that_the_tables_can_hold(cloud):
-    deployment = cloud(*keys_of(SHOP, datetime(1970, 1, 1), datetime(2013, 2, 8), datetime(2021, 1, 1)))
+    deployment = cloud(*build_live_keys(SHOP, datetime(1970, 1, 1), datetime(2013, 2, 8), datetime(2021, 1, 1)))
     old, early = deployment.told("warning")
     assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000 (UTC)" in old.found
     assert "live data from shop/live/20130208/0000 on" in early.found
@@ -105,7 +107,7 @@ def test_folders_and_rows_of_the_future_are_reported_and_tomorrow_s_are_not(clou
         f"anomalyResults/{table}/shop/v1/date={{0:%Y-%m-%d}}/x.parquet" for table in ("anomalyGroups", "observations")
     ]
     deployment = cloud(
-        *keys_of(SHOP, TODAY, tomorrow, later), *(row.format(day) for row in rows for day in (tomorrow, later))
+        *build_live_keys(SHOP, TODAY, tomorrow, later), *(row.format(day) for row in rows for day in (tomorrow, later))
     )
     assert [finding.found for finding in deployment.findings()] == [
         f"shop: anomalyGroups has rows of {later:%Y-%m-%d}, in the future; Athena shows rows up to tomorrow",
@@ -116,7 +118,7 @@ def test_folders_and_rows_of_the_future_are_reported_and_tomorrow_s_are_not(clou
 
 def test_data_of_today_and_tomorrow_is_in_the_range(cloud):
     deployment = cloud(
-        *keys_of(SHOP, TODAY, TODAY + timedelta(days=1, hours=23)),
+        *build_live_keys(SHOP, TODAY, TODAY + timedelta(days=1, hours=23)),
         f"anomalyResults/observations/shop/v1/date={TODAY:%Y-%m-%d}/x.parquet",
     )
     assert {finding.status for finding in deployment.findings()} == {"ok"}
@@ -124,7 +126,7 @@ def test_data_of_today_and_tomorrow_is_in_the_range(cloud):
 
 def test_rows_before_2000_are_reported(cloud):
     deployment = cloud(
-        *keys_of(SHOP, datetime(2021, 1, 1)), "anomalyResults/observations/shop/v1/date=1999-12-31/x.parquet"
+        *build_live_keys(SHOP, datetime(2021, 1, 1)), "anomalyResults/observations/shop/v1/date=1999-12-31/x.parquet"
     )
     assert [finding.found for finding in deployment.told("warning")] == [
         "shop: observations has rows of 1999-12-31; Athena shows them from 2000-01-01 on"
@@ -162,7 +164,7 @@ def test_the_doctor_lists_a_few_pages_however_many_objects_exist(tmp_path: Path)
 
 def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_listed(cloud, monkeypatch):
     item = shop("shop/live/{{dd}}.{{MM}}.{{yyyy}}/{{HH}}")
-    deployment = cloud(*keys_of(item, datetime(2021, 1, 1), datetime(2021, 1, 2)), sets=(item,))
+    deployment = cloud(*build_live_keys(item, datetime(2021, 1, 1), datetime(2021, 1, 2)), sets=(item,))
     assert [finding.status for finding in deployment.findings()] == ["ok"]
     monkeypatch.setattr(partitions, "_MAX_PAGES", 1)
     list_keys = partitions._list_keys
@@ -185,7 +187,7 @@ def test_a_lake_without_live_data_and_a_metric_set_without_a_source_are_not_comp
 
 
 def test_a_deployed_range_that_differs_from_this_checkout_is_a_problem(cloud):
-    deployment = cloud(*keys_of(SHOP, datetime(2021, 1, 1)))
+    deployment = cloud(*build_live_keys(SHOP, datetime(2021, 1, 1)))
     database, moved = "anomalake_shop", shop("shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}")
     deployment.sets = (moved,)
     (told,) = deployment.told("problem")

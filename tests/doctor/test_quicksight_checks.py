@@ -4,18 +4,30 @@ from typing import Any
 
 import pytest
 
-from doctor_answers import ANA, BUCKET, ROLE, board, data_sets, examine, ingestion, simulated, the
+from doctor_answers import (
+    ANA,
+    BUCKET,
+    ROLE,
+    build_dashboard_answers,
+    build_simulation,
+    data_sets,
+    examine,
+    find_check,
+    ingestion,
+)
 
 
 def test_missing_permissions_of_the_role_are_named_and_conditions_are_not_evaluated():
-    check = the(examine(iam__simulate_principal_policy=simulated("s3:PutObject")), "access", "problem")
+    check = find_check(examine(iam__simulate_principal_policy=build_simulation("s3:PutObject")), "access", "problem")
     assert f"s3:PutObject on arn:aws:s3:::{BUCKET}/athena-results/any" in check.found
     assert ROLE in check.remedy
-    unsure = simulated("s3:ListBucket", MissingContextValues=["s3:prefix"])
-    assert "depends on conditions" in the(examine(iam__simulate_principal_policy=unsure), "access", "warning").found
-    assert "own policy that denies it" in the(examine(), "access", "ok").found
+    unsure = build_simulation("s3:ListBucket", MissingContextValues=["s3:prefix"])
+    assert (
+        "depends on conditions" in find_check(examine(iam__simulate_principal_policy=unsure), "access", "warning").found
+    )
+    assert "own policy that denies it" in find_check(examine(), "access", "ok").found
     message = "NoSuchEntity: The role cannot be found"
-    assert "no role" in the(examine(iam__simulate_principal_policy=message), "access", "problem").found
+    assert "no role" in find_check(examine(iam__simulate_principal_policy=message), "access", "problem").found
 
 
 def test_a_data_source_that_failed_or_is_missing_is_a_problem():
@@ -23,12 +35,12 @@ def test_a_data_source_that_failed_or_is_missing_is_a_problem():
     failed = {"DataSource": {"Status": "CREATION_FAILED", "ErrorInfo": error}}
     assert (
         "ACCESS_DENIED Insufficient"
-        in the(examine(quicksight__describe_data_source=failed), "data-source", "problem").found
+        in find_check(examine(quicksight__describe_data_source=failed), "data-source", "problem").found
     )
     missing = "ResourceNotFoundException: DataSource anomalake is not found"
     assert (
         "no QuickSight data source"
-        in the(examine(quicksight__describe_data_source=missing), "data-source", "problem").found
+        in find_check(examine(quicksight__describe_data_source=missing), "data-source", "problem").found
     )
 
 
@@ -36,7 +48,7 @@ def test_missing_datasets_are_named():
     fewer = {"DataSetSummaries": data_sets()["DataSetSummaries"][1:]}
     assert (
         "anomalake-set-shop-anomalies-with-live"
-        in the(examine(quicksight__list_data_sets=fewer), "datasets", "problem").found
+        in find_check(examine(quicksight__list_data_sets=fewer), "datasets", "problem").found
     )
 
 
@@ -92,7 +104,7 @@ def test_a_failed_full_refresh_is_a_problem_even_if_later_incremental_refreshes_
 
 def test_missing_analyses_and_dashboards_and_their_errors_are_problems():
     error = {"Type": "COLUMN_TYPE_MISMATCH", "Message": "groupscore"}
-    failed = board("CREATION_FAILED", error)
+    failed = build_dashboard_answers("CREATION_FAILED", error)
     checks = examine(
         quicksight__describe_analysis={"Analysis": failed},
         quicksight__describe_dashboard="ResourceNotFoundException: not found",
@@ -110,6 +122,6 @@ def test_an_owner_without_permission_on_a_dashboard_is_a_problem():
     others = {"Permissions": [{"Principal": ANA.replace("ana", "bob"), "Actions": ["quicksight:DescribeDashboard"]}]}
     assert (
         "anomalake-set-shop"
-        in the(examine(quicksight__describe_dashboard_permissions=others), "sharing", "problem").found
+        in find_check(examine(quicksight__describe_dashboard_permissions=others), "sharing", "problem").found
     )
-    the(examine("ana"), "sharing", "ok")
+    find_check(examine("ana"), "sharing", "ok")

@@ -50,12 +50,12 @@ def test_file_that_expands_beyond_the_limits_is_rejected_with_a_short_message(te
 
 
 def test_work_grows_linearly_with_the_number_of_fields():
-    def composed(count: int) -> int:
+    def count_composed_nodes(count: int) -> int:
         loader = strict_yaml._Loader("\n".join(f"a{n}: {n}" for n in range(count)))
         assert len(loader.get_single_data()) == count
         return len(loader.sizes)
 
-    assert composed(4_000) <= 4 * composed(1_000)
+    assert count_composed_nodes(4_000) <= 4 * count_composed_nodes(1_000)
 
 
 def test_alias_can_be_used_several_times():

@@ -58,7 +58,7 @@ class Seen(NamedTuple):
     objects: dict[str, list[tuple[datetime, tuple]]]
 
 
-def look(settings: Settings, table: layout.Table) -> Seen:
+def read_lake(settings: Settings, table: layout.Table) -> Seen:
     schema, place = tables.schema(table, SHOP), STAMP[table]
     objects = {}
     for key in settings.store.list(layout.table_folder(table, SHOP)):
@@ -67,7 +67,7 @@ def look(settings: Settings, table: layout.Table) -> Seen:
     return Seen(days_of(settings), objects)
 
 
-def counted(way: list[compaction.DayCompaction], objects: dict[str, list]) -> list[tuple]:
+def list_counted_rows(way: list[compaction.DayCompaction], objects: dict[str, list]) -> list[tuple]:
     """The rows that the views read."""
     of = {day.day: day for day in way if day.target}
     found = []
@@ -78,7 +78,7 @@ def counted(way: list[compaction.DayCompaction], objects: dict[str, list]) -> li
     return found
 
 
-def by_day(settings: Settings, table: layout.Table) -> Counter:
+def count_objects_by_day(settings: Settings, table: layout.Table) -> Counter:
     return Counter(layout.date_in_key(key) for key in settings.store.list(layout.table_folder(table, SHOP)))
 
 
@@ -89,10 +89,10 @@ def test_each_day_becomes_one_object_per_table_and_a_slow_reader_sees_every_row_
     for hour in range(HOURS):
         run(settings, fill(settings, hour))
         for table in layout.DETECTOR_TABLES:
-            now = look(settings, table)
+            now = read_lake(settings, table)
             steps |= {day.step for day in now.way}
             expected = {row for rows in now.objects.values() for _, row in rows}
-            assert sorted(map(repr, counted(now.way, now.objects))) == sorted(map(repr, expected))
+            assert sorted(map(repr, list_counted_rows(now.way, now.objects))) == sorted(map(repr, expected))
             if (
                 table in before
             ):  # a reader that reads `days.jsonl` and lists the objects up to an hour apart, in either order
@@ -100,16 +100,16 @@ def test_each_day_becomes_one_object_per_table_and_a_slow_reader_sees_every_row_
                     before[table],
                     {row for row in expected if row[STAMP[table]] < FIRST + timedelta(hours=hour)},
                 )
-                assert {row for row in counted(old.way, now.objects) if row in past} == past
+                assert {row for row in list_counted_rows(old.way, now.objects) if row in past} == past
                 remaining = {key: rows for key, rows in old.objects.items() if key in now.objects}
                 if len(remaining) == len(
                     old.objects
                 ):  # otherwise the query fails because an object is gone, and is retried
-                    assert sorted(map(repr, counted(now.way, old.objects))) == sorted(map(repr, past))
+                    assert sorted(map(repr, list_counted_rows(now.way, old.objects))) == sorted(map(repr, past))
             before[table] = now
     assert steps == {"begun", "written", "switched", "deleted", "through"}
     days = ["2021-03-01", "2021-03-02", "2021-03-03"]
-    assert [by_day(settings, table)[day] for table in layout.DETECTOR_TABLES for day in days] == [1] * 6
+    assert [count_objects_by_day(settings, table)[day] for table in layout.DETECTOR_TABLES for day in days] == [1] * 6
 
 
 @pytest.mark.slow
@@ -130,8 +130,8 @@ def test_the_views_return_the_same_rows_at_every_step_as_without_compaction(sett
                     for lake in (settings, other)
                 )
                 assert first == second
-    assert by_day(settings, "observations")["2021-03-01"] == 1
-    assert by_day(other, "observations")["2021-03-01"] > 20
+    assert count_objects_by_day(settings, "observations")["2021-03-01"] == 1
+    assert count_objects_by_day(other, "observations")["2021-03-01"] > 20
 
 
 def test_the_object_of_a_day_equals_the_one_that_a_backtest_writes(settings, tmp_path_factory):
@@ -167,20 +167,20 @@ def test_a_step_that_failed_is_repeated_with_the_same_result(settings, tmp_path_
                 detect.compact_finished_days(SHOP, settings, memory, now, lambda: True)
         run(settings, now)
     for table in layout.DETECTOR_TABLES:
-        assert look(settings, table).objects == look(reference, table).objects
+        assert read_lake(settings, table).objects == read_lake(reference, table).objects
 
 
 def test_a_record_of_late_data_appears_once_during_and_after_compaction(settings):
     late = FIRST + timedelta(hours=16)  # an hour without data
     for hour in range(24 * 2):
         run(settings, fill(settings, hour))
-        now = look(settings, "dataHealth")
+        now = read_lake(settings, "dataHealth")
         record = detect.Health(late, "late", 0, hour, 0, 0, 0)
         if hour > 16:
             compaction.replace_record(settings.store, SHOP, settings.format, "dataHealth", instant=late, record=record)
-            now = look(settings, "dataHealth")
-            assert [row for row in counted(now.way, now.objects) if row[0] == late] == [tuple(record)]
-    assert by_day(settings, "dataHealth")["2021-03-01"] == 1
+            now = read_lake(settings, "dataHealth")
+            assert [row for row in list_counted_rows(now.way, now.objects) if row[0] == late] == [tuple(record)]
+    assert count_objects_by_day(settings, "dataHealth")["2021-03-01"] == 1
 
 
 def test_a_day_that_a_rebuild_wrote_in_part_becomes_one_object(settings):
@@ -190,13 +190,13 @@ def test_a_day_that_a_rebuild_wrote_in_part_becomes_one_object(settings):
     expected: set = set()
     for hour in range(30, 80):
         run(settings, fill(settings, hour))
-        now = look(settings, "observations")
-        counts = Counter(counted(now.way, now.objects))
+        now = read_lake(settings, "observations")
+        counts = Counter(list_counted_rows(now.way, now.objects))
         assert set(counts.values()) == {1}
         assert expected <= set(counts)
         expected = set(counts)
-    assert {by_day(settings, "observations")[day] for day in ("2021-03-01", "2021-03-02")} == {1}
-    assert by_day(settings, "observations")["2021-03-04"] > 1  # today
+    assert {count_objects_by_day(settings, "observations")[day] for day in ("2021-03-01", "2021-03-02")} == {1}
+    assert count_objects_by_day(settings, "observations")["2021-03-04"] > 1  # today
 
 
 def test_steps_are_at_least_an_hour_apart_however_often_the_function_runs(settings):
@@ -216,14 +216,14 @@ def test_steps_are_at_least_an_hour_apart_however_often_the_function_runs(settin
 def test_an_interrupted_rebuild_leaves_every_row_once(settings, hours):
     for hour in range(hours):
         run(settings, fill(settings, hour))
-    before = look(settings, "observations")
+    before = read_lake(settings, "observations")
     compaction.cancel_compactions(settings.store, SHOP)
     for hour in range(hours, hours + 12):
         run(settings, fill(settings, hour))
-    after = look(settings, "observations")
-    counts = Counter(counted(after.way, after.objects))
+    after = read_lake(settings, "observations")
+    counts = Counter(list_counted_rows(after.way, after.objects))
     assert set(counts.values()) == {1}
-    assert set(counted(before.way, before.objects)) <= set(counts)
+    assert set(list_counted_rows(before.way, before.objects)) <= set(counts)
 
 
 def test_an_unreadable_object_stops_compaction_of_its_day_only(settings):
@@ -238,8 +238,8 @@ def test_an_unreadable_object_stops_compaction_of_its_day_only(settings):
                 (HEADER + f"app,us,{wall:%Y-%m-%d %H:%M:%S},1,1\n").encode(),
             )
         run(settings, now)
-    assert by_day(settings, "observations")["2021-03-01"] > 1
-    assert by_day(settings, "observations")["2021-03-02"] == 1
+    assert count_objects_by_day(settings, "observations")["2021-03-01"] > 1
+    assert count_objects_by_day(settings, "observations")["2021-03-02"] == 1
     assert settings.store.get(broken).data == b""
 
 
@@ -296,7 +296,7 @@ def test_a_day_that_is_too_large_is_not_compacted(settings, monkeypatch):
     monkeypatch.setattr(compaction, "MAX_DAY_BYTES", 1000)
     for hour in range(40):
         run(settings, fill(settings, hour))
-    assert by_day(settings, "observations")["2021-03-01"] > 20
+    assert count_objects_by_day(settings, "observations")["2021-03-01"] > 20
     assert [day.step for day in days_of(settings)] == ["through"]
 
 

@@ -29,7 +29,7 @@ def acquire(store: ObjectStore, now: datetime = NOW) -> bool:
         return acquired
 
 
-def until(moment: datetime) -> bytes:
+def encode_lease(moment: datetime) -> bytes:
     return json.dumps({"until": moment.isoformat()}).encode()
 
 
@@ -49,10 +49,10 @@ BROKEN = {
     "an empty time": b'{"until": ""}',
     "an impossible time": b'{"until": "2026-02-30T12:00:00"}',
     "a long text": json.dumps({"until": "9" * 100_000}).encode(),
-    "far ahead": until(NOW + timedelta(days=3650)),
-    "the last of all times": until(datetime.max),
-    "just too far ahead": until(NOW + MAX_LEASE_DURATION + timedelta(seconds=1)),
-    "with a zone": until(NOW.replace(tzinfo=UTC) + timedelta(minutes=5)),
+    "far ahead": encode_lease(NOW + timedelta(days=3650)),
+    "the last of all times": encode_lease(datetime.max),
+    "just too far ahead": encode_lease(NOW + MAX_LEASE_DURATION + timedelta(seconds=1)),
+    "with a zone": encode_lease(NOW.replace(tzinfo=UTC) + timedelta(minutes=5)),
     "with Z": b'{"until": "2026-11-26T12:05:00Z"}',
     "a field of another type": json.dumps(
         {"until": (NOW + timedelta(minutes=5)).isoformat(), "process": "many"}
@@ -87,7 +87,7 @@ def test_no_content_of_the_lease_blocks_a_run_for_longer_than_the_longest_lease(
 
 def test_a_lease_of_an_older_version_is_respected():
     store = ObjectStore.memory()
-    store.put(KEY, until(NOW + timedelta(minutes=5)))
+    store.put(KEY, encode_lease(NOW + timedelta(minutes=5)))
     assert not acquire(store)
     assert describe_holder(store, SHOP) == f"its lease {KEY} ends at 2026-11-26 12:05 UTC unless it is renewed"
     assert acquire(store, NOW + timedelta(minutes=5))
@@ -118,7 +118,7 @@ def test_a_run_renews_its_lease_while_it_works():
 
 
 def test_a_lease_that_another_run_took_is_not_overwritten():
-    store, other = ObjectStore.memory(), until(NOW + timedelta(minutes=5))
+    store, other = ObjectStore.memory(), encode_lease(NOW + timedelta(minutes=5))
 
     def lose_lease() -> None:
         with hold_lease(store, SHOP, NOW, timedelta(seconds=0.2)):
@@ -181,7 +181,7 @@ def test_the_command_holds_a_lease_of_the_default_duration(option, tmp_path: Pat
     assert LEASE_DURATION <= length < LEASE_DURATION + timedelta(seconds=5)
 
 
-@pytest.mark.parametrize("data", [b"", b"garbage", until(datetime(2999, 1, 1))])
+@pytest.mark.parametrize("data", [b"", b"garbage", encode_lease(datetime(2999, 1, 1))])
 def test_the_command_warns_of_an_invalid_lease_and_runs(data, tmp_path: Path, sets_folder, capsys):
     open_store(str(tmp_path)).put(KEY, data)
     assert main(["detect", "--lake", str(tmp_path), "--metric-set", str(sets_folder)]) == 0

@@ -14,7 +14,7 @@ import pytest
 import worker
 from anomalake.lake.store import open_store
 from examples import alert_body
-from traffic import clean, messages, objects, settled
+from traffic import build_messages, ingest_without_faults, normalize_objects, objects
 
 pytestmark = pytest.mark.slow
 
@@ -68,11 +68,11 @@ def environment(s3_lake, s3_endpoint, sets_folder) -> dict[str, str]:
 def test_after_a_kill_each_event_is_notified_after_its_tables_and_twice_only_without_its_marker(
     environment, s3_lake, s3_endpoint
 ):
-    subscriber, expected = Subscriber(s3_endpoint, f"people-{os.urandom(4).hex()}"), clean("csv", BATCH)
+    subscriber, expected = Subscriber(s3_endpoint, f"people-{os.urandom(4).hex()}"), ingest_without_faults("csv", BATCH)
 
     def deliver(lake: str, step: int = 0) -> worker.Answer | None:
         return worker.deliver(
-            [messages(BATCH)],
+            [build_messages(BATCH)],
             {**environment, "ANOMALAKE_LAKE": lake, "ANOMALAKE_TOPIC_ARN": subscriber.topic},
             worker.Plan(step),
         )
@@ -103,5 +103,5 @@ def test_after_a_kill_each_event_is_notified_after_its_tables_and_twice_only_wit
         assert set(notified) == set(SEVERE_EVENTS), f"step {step}: an event was not notified"
         assert notified.total() == len(SEVERE_EVENTS) + early.total() - marked, f"step {step}"
         twice += notified.total() - len(SEVERE_EVENTS)
-        assert settled(objects(store)) == settled(expected)
+        assert normalize_objects(objects(store)) == normalize_objects(expected)
     assert twice == len(SEVERE_EVENTS)  # only a kill just before a marker is written repeats a notification

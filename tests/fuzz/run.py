@@ -21,12 +21,12 @@ from examples import alert_body, event_text
 HERE = Path(__file__).parent
 
 
-def words(inner: Any) -> Iterator[str]:
+def iterate_texts(inner: Any) -> Iterator[str]:
     """The field names and texts of an event, from which the fuzzer makes new ones."""
     if isinstance(inner, dict):
         yield from inner
     for part in inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ():
-        yield from words(part)
+        yield from iterate_texts(part)
     if isinstance(inner, str):
         yield inner
 
@@ -56,7 +56,7 @@ def main(seconds: int) -> int:
             {
                 word
                 for body in bodies[: len(hostile_events.SERVICE_EVENTS) + 1]
-                for word in words(json.loads(body))
+                for word in iterate_texts(json.loads(body))
                 if 0 < len(word) < 60
             }
         )

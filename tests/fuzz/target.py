@@ -24,7 +24,7 @@ import hostile_events
 SETS = hostile_events.metric_sets()
 
 
-def body_of(data: bytes) -> str:
+def decode_body(data: bytes) -> str:
     """The bytes as text, which can contain unpaired surrogates."""
     try:
         return data.decode("utf-8", "surrogatepass")
@@ -36,7 +36,8 @@ def read_and_write(data: bytes) -> None:
     """Raise an error if one of the two rules is violated."""
     try:
         routed = [
-            (alert, find_metric_set(alert.anomaly_detector_arn, SETS)) for alert in sources.read(body_of(data), SETS)
+            (alert, find_metric_set(alert.anomaly_detector_arn, SETS))
+            for alert in sources.read(decode_body(data), SETS)
         ]
         found = [(match_to_metric_set(alert, item), item) for alert, item in routed]
     except (AlertError, UserError):
@@ -52,7 +53,7 @@ def read_and_write(data: bytes) -> None:
                 assert read == units, f"{table} in {form}: {units} became {read}"
 
 
-def mutated(data: bytes, most: int, seed: int) -> bytes:
+def mutate(data: bytes, most: int, seed: int) -> bytes:
     """In turn, random bytes, and (in JSON) an invalid value or another part of the body at a random path."""
     rng = random.Random(seed)
     try:
@@ -70,5 +71,5 @@ def mutated(data: bytes, most: int, seed: int) -> bytes:
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, read_and_write, custom_mutator=mutated)
+    atheris.Setup(sys.argv, read_and_write, custom_mutator=mutate)
     atheris.Fuzz()

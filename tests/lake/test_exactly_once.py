@@ -9,7 +9,7 @@ import pytest
 import worker
 from anomalake.lake.ingest import Message
 from anomalake.lake.store import open_store
-from traffic import batches, bodies, clean, messages, objects, settled
+from traffic import build_bodies, build_messages, ingest_without_faults, normalize_objects, objects, split_into_batches
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +23,11 @@ def lake(request, tmp_path: Path) -> str:
 
 
 def test_the_alerts_of_these_tests_conflict_in_cells_and_events():
-    all_bodies = bodies(random.Random(SEED), 50)
-    first, last = (settled(clean("csv", *([body] for body in group))) for group in (all_bodies[:25], all_bodies))
+    all_bodies = build_bodies(random.Random(SEED), 50)
+    first, last = (
+        normalize_objects(ingest_without_faults("csv", *([body] for body in group)))
+        for group in (all_bodies[:25], all_bodies)
+    )
     assert any(first[0][key] != last[0][key] for key in first[0])
     assert {key.split("/")[0] for key in last[0]} == {"anomalyResults", "quarantine"}
 
@@ -32,26 +35,26 @@ def test_the_alerts_of_these_tests_conflict_in_cells_and_events():
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_concurrent_processes_write_the_same_lake_as_one_process(form, lake, sets_folder):
     rng = random.Random(SEED)
-    all_bodies = bodies(rng, 50)
+    all_bodies = build_bodies(rng, 50)
     environment = {
         **os.environ,
         "ANOMALAKE_LAKE": lake,
         "ANOMALAKE_METRIC_SETS": str(sets_folder),
         "ANOMALAKE_FORMAT": form,
     }
-    sent = [messages(rng.sample(all_bodies, 20) + rng.choices(all_bodies, k=20)) for _ in range(WRITERS - 1)] + [
-        messages(all_bodies)
+    sent = [build_messages(rng.sample(all_bodies, 20) + rng.choices(all_bodies, k=20)) for _ in range(WRITERS - 1)] + [
+        build_messages(all_bodies)
     ]
     rounds = 0
     while any(sent):
-        started = [worker.start(batches(rng, sent_messages), environment) for sent_messages in sent]
+        started = [worker.start(split_into_batches(rng, sent_messages), environment) for sent_messages in sent]
         answers = [worker.finish(process) for process in started]
-        sent = [_handed_back(sent_messages, answer) for sent_messages, answer in zip(sent, answers, strict=True)]
+        sent = [_list_returned(sent_messages, answer) for sent_messages, answer in zip(sent, answers, strict=True)]
         rounds += 1
         assert rounds < 10, "messages are handed back again and again"
-    assert settled(objects(open_store(lake))) == settled(clean(form, all_bodies))
+    assert normalize_objects(objects(open_store(lake))) == normalize_objects(ingest_without_faults(form, all_bodies))
 
 
-def _handed_back(sent_messages: list[Message], answer: worker.Answer | None) -> list[Message]:
+def _list_returned(sent_messages: list[Message], answer: worker.Answer | None) -> list[Message]:
     assert answer is not None, "nobody killed it"
     return [message for message in sent_messages if message.id in answer.failed]

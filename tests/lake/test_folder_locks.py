@@ -22,7 +22,7 @@ with FolderStore(Path(sys.argv[1]))._locked("a"):
 
 
 @pytest.fixture
-def stopped_holder(tmp_path: Path):
+def stopped_writer(tmp_path: Path):
     """A stopped process that holds the lock of the key `a`."""
     process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -33,12 +33,12 @@ def stopped_holder(tmp_path: Path):
     process.communicate()
 
 
-def test_a_stopped_writer_is_named_after_a_delay_and_causes_an_error_after_the_limit(tmp_path, stopped_holder):
+def test_a_stopped_writer_is_named_after_a_delay_and_causes_an_error_after_the_limit(tmp_path, stopped_writer):
     FolderStore(tmp_path).put("a", b"one")
     store = FolderStore(tmp_path, LockTimeouts(notice_seconds=0.2, limit_seconds=0.5))
     lock = tmp_path / ".locks" / next((tmp_path / ".locks").iterdir()).name
     who = (
-        f"process {stopped_holder.pid} \\({sys.executable} -c .*\\)"
+        f"process {stopped_writer.pid} \\({sys.executable} -c .*\\)"
         if Path("/proc/locks").exists()
         else "another process"
     )
@@ -54,17 +54,17 @@ def test_a_stopped_writer_is_named_after_a_delay_and_causes_an_error_after_the_l
     assert store.get("a").data == b"one"
 
 
-def test_a_waiting_writer_continues_as_soon_as_the_stopped_writer_ends(tmp_path, stopped_holder):
+def test_a_waiting_writer_continues_as_soon_as_the_stopped_writer_ends(tmp_path, stopped_writer):
     store = FolderStore(tmp_path, LockTimeouts(notice_seconds=0.1, limit_seconds=60))
     store.put("a", b"one")
     version = store.get("a").version
-    threading.Timer(0.5, stopped_holder.kill).start()
+    threading.Timer(0.5, stopped_writer.kill).start()
     with pytest.warns(UserWarning, match="^a: waiting for"):
         assert store.replace("a", b"two", version)
     assert store.get("a").data == b"two"
 
 
-def test_the_command_names_the_process_that_blocks_it_and_ends(tmp_path, stopped_holder, monkeypatch, capsys):
+def test_the_command_names_the_process_that_blocks_it_and_ends(tmp_path, stopped_writer, monkeypatch, capsys):
     from anomalake.cli.commands import ingest
     from anomalake.cli.main import main
 

@@ -18,12 +18,12 @@ class Record:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.done = root, list[tuple[str, str]]()
         self._known = {name: getattr(os, name) for name in ("fsync", "link", "replace", "unlink", "mkdir")}
-        monkeypatch.setattr(os, "fsync", lambda fd: self._noted("fsync", Path(f"/proc/self/fd/{fd}").readlink(), fd))
+        monkeypatch.setattr(os, "fsync", lambda fd: self._record("fsync", Path(f"/proc/self/fd/{fd}").readlink(), fd))
         for name in ("link", "replace"):
-            monkeypatch.setattr(os, name, lambda source, target, name=name: self._noted(name, target, source, target))
-        monkeypatch.setattr(os, "mkdir", lambda path, *more: self._noted("mkdir", path, path, *more))
+            monkeypatch.setattr(os, name, lambda source, target, name=name: self._record(name, target, source, target))
+        monkeypatch.setattr(os, "mkdir", lambda path, *more: self._record("mkdir", path, path, *more))
 
-    def _noted(self, name: str, path: object, *arguments: object) -> None:
+    def _record(self, name: str, path: object, *arguments: object) -> None:
         self._known[name](*arguments)
         relative = os.path.relpath(str(path), self.root)
         self.done.append((name, ".writing/*" if relative.startswith(".writing/") else relative))
@@ -36,7 +36,7 @@ def record(tmp_path, monkeypatch) -> Record:
     return Record(tmp_path / "lake", monkeypatch)
 
 
-def synced_in_order(done: list[tuple[str, str]], settle: str, key: str) -> None:
+def assert_synced_in_order(done: list[tuple[str, str]], settle: str, key: str) -> None:
     """The file is synced before its name, then its folder, and the entry of each new folder in its parent folder."""
     named = done.index((settle, key))
     assert ("fsync", ".writing/*") in done[:named]
@@ -50,13 +50,13 @@ def synced_in_order(done: list[tuple[str, str]], settle: str, key: str) -> None:
 def test_written_data_is_on_the_disk_before_the_call_returns(record, key):
     store = FolderStore(record.root)
     assert store.create(key, b"one")
-    synced_in_order(record.done, "link", key)
+    assert_synced_in_order(record.done, "link", key)
     record.done.clear()
     assert store.replace(key, b"two", store.get(key).version)
-    synced_in_order(record.done, "replace", key)
+    assert_synced_in_order(record.done, "replace", key)
     record.done.clear()
     store.put(key, b"three")
-    synced_in_order(record.done, "replace", key)
+    assert_synced_in_order(record.done, "replace", key)
     record.done.clear()
     store.delete(key)
     assert record.done == [("fsync", os.path.dirname(key) or ".")]  # noqa: PTH120
@@ -116,7 +116,7 @@ def test_after_a_failed_block_the_store_syncs_every_folder_again(record):
         failing()
     record.done.clear()
     store.put("new/1", b"")
-    synced_in_order(record.done, "replace", "new/1")
+    assert_synced_in_order(record.done, "replace", "new/1")
     assert ("fsync", ".") in record.done
 
 

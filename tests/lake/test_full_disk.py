@@ -94,14 +94,14 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-def on_a_full_disk(here: Path, bytes_left: int, *arguments: str) -> tuple[int, str]:
+def run_on_full_disk(here: Path, bytes_left: int, *arguments: str) -> tuple[int, str]:
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-c", FULL, str(bytes_left), *arguments]
     done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stderr
 
 
-def files_in(folder: Path) -> set[str]:
+def list_files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -136,14 +136,14 @@ def test_on_a_full_disk_the_command_names_the_file_and_leaves_no_temporary_file(
     (data / "shop.yaml").write_text(shop_text())
     (data / "alert.json").write_text(alert_body())
     (data / "lake").mkdir()
-    before = files_in(data)
-    status, err = on_a_full_disk(data, 20, *arguments)
+    before = list_files(data)
+    status, err = run_on_full_disk(data, 20, *arguments)
     assert status == 1
     assert err.startswith("anomalake: ")
     assert named in err.splitlines()[-1]
     assert "File too large" in err
     assert "Traceback" not in err
-    assert {name for name in files_in(data) - before if "/.locks/" not in name} <= {
+    assert {name for name in list_files(data) - before if "/.locks/" not in name} <= {
         "demo-lake/.anomalake-demo",
         "demo-lake/.anomalake-demo.lock",
     }

@@ -47,27 +47,27 @@ def archived(store) -> list[str]:
     return sorted(json.loads(line)["body"] for data in contents(store, "alerts").values() for line in data.splitlines())
 
 
-def quarantined(store) -> list[str]:
+def read_quarantine(store) -> list[str]:
     return sorted(json.loads(data)["body"] for data in contents(store, "quarantine").values())
 
 
-def filed(body, sets=(SHOP,), **more):
+def ingest_body(body, sets=(SHOP,), **more):
     store = ObjectStore.memory()
     return ingest_messages([Message("m", body)], store, sets, "csv", **more), store
 
 
 def test_an_invalid_part_is_quarantined_alone_and_the_other_parts_are_stored():
-    outcome, store = filed(f"[{GOOD}, {STRANGE}, {OTHER}, 5]")
+    outcome, store = ingest_body(f"[{GOOD}, {STRANGE}, {OTHER}, 5]")
     assert [item.alert.event_id for item in outcome.stored] == ["good", "other"]
     assert archived(store) == sorted([GOOD, OTHER])
-    assert quarantined(store) == sorted([STRANGE, "5"])
+    assert read_quarantine(store) == sorted([STRANGE, "5"])
     assert all("\n" not in refused.reason for refused in outcome.quarantined)
 
 
 def test_a_message_without_a_valid_part_is_quarantined_once_as_received():
     body = f" [{STRANGE}, 5]"
-    outcome, store = filed(body)
-    assert (outcome.stored, quarantined(store), archived(store)) == ((), [body], [])
+    outcome, store = ingest_body(body)
+    assert (outcome.stored, read_quarantine(store), archived(store)) == ((), [body], [])
     assert "has no measure 'clicks'" in outcome.quarantined[0].reason
     assert "the JSON is not an object" in outcome.quarantined[0].reason
 
@@ -75,11 +75,11 @@ def test_a_message_without_a_valid_part_is_quarantined_once_as_received():
 def test_invalid_parts_of_a_mapped_event_are_quarantined_alone_and_stored_after_the_metric_set_is_corrected():
     parts = [{"m": name, "t": "2026-07-14T11:00:00Z", "v": 1, "id": name} for name in ("views", "clicks")]
     body = json.dumps({"parts": parts})
-    outcome, store = filed(body, (MAPPED,))
+    outcome, store = ingest_body(body, (MAPPED,))
     assert [item.alert.impacted_metric.metric_name for item in outcome.stored] == ["views"]
-    assert quarantined(store) == [json.dumps({"anomalakeMapping": "mapped", "part": parts[1]})]
-    alone, _ = filed(quarantined(store)[0], (WIDER,))
-    complete, _ = filed(body, (WIDER,))
+    assert read_quarantine(store) == [json.dumps({"anomalakeMapping": "mapped", "part": parts[1]})]
+    alone, _ = ingest_body(read_quarantine(store)[0], (WIDER,))
+    complete, _ = ingest_body(body, (WIDER,))
     assert [item.alert for item in alone.stored] == [item.alert for item in complete.stored][1:]
 
 
@@ -91,18 +91,18 @@ def test_a_feature_that_the_metric_set_does_not_have_is_quarantined_alone():
     )
     assert others
     item = metric_set_yaml.parse(SEARCH_TEXT.replace("requests", first), "search.yaml")
-    outcome, store = filed(json.dumps(result), (item,))
+    outcome, store = ingest_body(json.dumps(result), (item,))
     assert [stored.alert.impacted_metric.metric_name for stored in outcome.stored] == [first]
-    (body,) = [json.loads(line) for line in quarantined(store)][:1]
+    (body,) = [json.loads(line) for line in read_quarantine(store)][:1]
     assert len(body["feature_data"]) == 1
     assert {**body, "feature_data": 0} == {**result, "feature_data": 0}
 
 
 def test_a_message_with_too_many_events_is_quarantined_as_a_whole_and_the_command_stores_it():
     body = f"[{','.join(alert_body(event=f'e{n}') for n in range(101))}]"
-    outcome, store = filed(body)
-    assert (len(outcome.stored), quarantined(store)) == (0, [body])
-    assert len(filed(body, max_events=None)[0].stored) == 101
+    outcome, store = ingest_body(body)
+    assert (len(outcome.stored), read_quarantine(store)) == (0, [body])
+    assert len(ingest_body(body, max_events=None)[0].stored) == 101
 
 
 @pytest.mark.parametrize("again", [1, 2])
@@ -110,11 +110,11 @@ def test_retrying_quarantine_keeps_only_messages_that_are_still_rejected(tmp_pat
     lake = FolderStore(tmp_path)
     body = f"[{OTHER}, {STRANGE}]"
     ingest_messages([Message("m", body)], lake, (NARROW,), "csv")
-    assert quarantined(lake) == [body]
+    assert read_quarantine(lake) == [body]
     job = replay_job.ReplayJob(str(tmp_path), (SHOP,), SHOP, "csv")
     for _ in range(again):
         done = [replay.retry_quarantine(job, keys) for keys in replay.list_quarantine(job)]
-    assert quarantined(lake) == [STRANGE]
+    assert read_quarantine(lake) == [STRANGE]
     assert archived(lake) == [OTHER]
     assert sum(batch.finding_count for batch in done) == 1
     assert done[0].findings[0].startswith("quarantine/")
@@ -152,7 +152,7 @@ def test_tables_do_not_depend_on_how_alerts_are_batched_and_replay_restores_them
 
 
 def test_a_reason_never_contains_control_characters():
-    outcome, _ = filed(json.dumps({"\x1b[31m\nx\u202e": 1}))
+    outcome, _ = ingest_body(json.dumps({"\x1b[31m\nx\u202e": 1}))
     assert outcome.quarantined[0].reason.isprintable()
 
 
@@ -167,6 +167,6 @@ def test_messages_are_processed_in_order_in_small_batches(sizes):
 
 
 def test_each_part_has_its_own_interval():
-    outcome, store = filed(f"[{GOOD}, {alert_body(event='later', timestamp='2021-02-18T10:00Z')}]")
+    outcome, store = ingest_body(f"[{GOOD}, {alert_body(event='later', timestamp='2021-02-18T10:00Z')}]")
     assert [item.timestamp for item in outcome.stored][1] == datetime(2021, 2, 18, 10)
     assert len({layout.date_in_key(key) for key in contents(store, "alerts")}) == 2

@@ -28,7 +28,7 @@ SERIES = st.lists(st.sampled_from([None, "a", "b", "cccccccccc", "d" * 40]), min
 
 
 @st.composite
-def some_alerts(draw):
+def alerts_of_one_interval(draw):
     def one(number):
         series = [({"platform": value}, float(draw(st.integers(0, 2)))) for value in draw(SERIES)]
         shares = {"platform": {value or "": float(draw(st.integers(1, 3))) for value in draw(SERIES)}}
@@ -47,7 +47,7 @@ def some_alerts(draw):
 
 @pytest.mark.parametrize("table", tables.ALERT_TABLES)
 @settings(deadline=None, max_examples=40)
-@given(some=some_alerts(), data=st.data())
+@given(some=alerts_of_one_interval(), data=st.data())
 def test_the_content_of_a_full_interval_does_not_depend_on_order_repetition_or_batches(table, some, data):
     patch = pytest.MonkeyPatch()
     with patch.context() as context:

@@ -18,7 +18,7 @@ SHOP = metric_set_yaml.parse(shop_text(), "shop")
 HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
 
-def parsed(text: str, item=None, wall=WALL):
+def parse_text(text: str, item=None, wall=WALL):
     found = list(live_data.parse_file(text.encode(), item or metric_set_yaml.parse(shop_text(), "shop"), wall, "f.csv"))
     return [row for row in found if not isinstance(row, Finding)], [row for row in found if isinstance(row, Finding)]
 
@@ -26,7 +26,7 @@ def parsed(text: str, item=None, wall=WALL):
 def test_rows_are_read_with_their_hostile_values():
     values = ['pc "web"', "a,b", "line\nbreak", "</script>", "🦀", " blank "]
     text = HEADER + "".join(f'"{v.replace(chr(34), chr(34) * 2)}",us,2021-02-17 11:30:00,1,2.5\n' for v in values)
-    rows, findings = parsed(text)
+    rows, findings = parse_text(text)
     assert not findings
     assert rows == [((value, "us"), (1.0, 2.5)) for value in values]
 
@@ -45,7 +45,7 @@ def test_rows_are_read_with_their_hostile_values():
     ],
 )
 def test_an_unreadable_row_is_reported_with_its_line_and_other_rows_are_read(line, told):
-    rows, findings = parsed(f"{HEADER}a,us,2021-02-17 11:00:00,1,1\n{line}\nb,us,2021-02-17 11:59:59,-2,\n")
+    rows, findings = parse_text(f"{HEADER}a,us,2021-02-17 11:00:00,1,1\n{line}\nb,us,2021-02-17 11:59:59,-2,\n")
     (finding,) = findings
     assert finding.where == "f.csv:3"
     assert told in finding.problem
@@ -54,7 +54,7 @@ def test_an_unreadable_row_is_reported_with_its_line_and_other_rows_are_read(lin
 
 
 def test_a_file_with_another_header_is_skipped():
-    rows, findings = parsed("marketplace,platform,timestamp,views,revenue\nus,a,2021-02-17 11:00:00,1,1\n")
+    rows, findings = parse_text("marketplace,platform,timestamp,views,revenue\nus,a,2021-02-17 11:00:00,1,1\n")
     assert not rows
     assert "is not the metric set's source.columns" in findings[0].problem
 
@@ -87,7 +87,7 @@ def test_a_sum_that_overflows_is_missing():
 
 def test_json_lines_distinguish_null_from_empty():
     item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: jsonl"), "shop")
-    rows, findings = parsed(
+    rows, findings = parse_text(
         '{"platform": "", "timestamp": "2021-02-17 11:00:00", "views": 3, "revenue": "4.5"}\n\n'
         '{"platform": {}}\nnot json\n'
         '{"platform": ["a"], "timestamp": "2021-02-17 11:00:00"}\n',
@@ -100,7 +100,7 @@ def test_json_lines_distinguish_null_from_empty():
 @pytest.mark.parametrize("text", ["1613559600", "1613559600000", "1613559600.0"])
 def test_unix_time_is_read_in_seconds_and_milliseconds(text):
     item = metric_set_yaml.parse(shop_text(timestamp="timestamp: {column: timestamp, format: UNIX}"), "shop")
-    rows, findings = parsed(f"{HEADER}a,us,{text},1,1\n", item)
+    rows, findings = parse_text(f"{HEADER}a,us,{text},1,1\n", item)
     assert (len(rows), findings) == (1, [])
 
 
@@ -125,7 +125,7 @@ def test_reading_by_column_gives_the_same_rows_as_reading_by_row(rows, broken):
 
 
 def test_several_rows_of_a_series_are_aggregated_as_the_measure_defines(shop):
-    rows, _ = parsed(
+    rows, _ = parse_text(
         HEADER + "a,us,2021-02-17 11:00:00,1,1\na,us,2021-02-17 11:10:00,2,4\na,us,2021-02-17 11:20:00,,\n"
     )
     assert live_data.aggregate_rows(rows, shop) == {("a", "us"): (3.0, 2.5)}

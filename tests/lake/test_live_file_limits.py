@@ -11,14 +11,14 @@ from anomalake.lake import live_data, live_files
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.object_store import ObjectStore
 from anomalake.lake.store import UnreadableError
-from live_file_cases import GOOD, GOOD_VALUES, HEADER, WALL, interval_of, problem_of, shop
+from live_file_cases import GOOD, GOOD_VALUES, HEADER, WALL, find_problem, interval_of, shop
 
 
 def test_a_file_with_too_many_lines_is_skipped_before_it_is_read(monkeypatch):
     monkeypatch.setattr(live_files, "MAX_LINES", 1_000)
     for line in ("\n", "\r", "\r\n", "b,us,2021-02-17 11:00:00,1,1\n", "x\n", '"\n"\n'):
         assert (
-            problem_of(shop(), HEADER.encode() + line.encode() * 1_001)
+            find_problem(shop(), HEADER.encode() + line.encode() * 1_001)
             == "the file has more than 1,000 lines, the limit for one file; the file is skipped"
         )
     assert interval_of(shop(), HEADER.encode() + b"\r\n" * 999).finding_count == 0
@@ -28,7 +28,7 @@ def test_a_file_with_too_many_lines_is_skipped_before_it_is_read(monkeypatch):
 def test_a_line_of_sixty_megabytes_is_a_finding_that_names_the_limit(form):
     data = HEADER.encode() + b"x" * 60_000_000
     assert (
-        problem_of(shop(form), data)
+        find_problem(shop(form), data)
         == "line 2 has more than 1,048,576 bytes, the limit for one line; the file is skipped"
     )
 

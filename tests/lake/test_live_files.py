@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake.lake import live_data, live_files
-from live_file_cases import GOOD, GOOD_VALUES, HEADER, WALL, interval_of, problem_of, seconds, shop
+from live_file_cases import GOOD, GOOD_VALUES, HEADER, WALL, find_problem, interval_of, seconds, shop
 
 BEFORE_LINEAR = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
@@ -134,7 +134,9 @@ def test_an_exception_in_a_file_affects_only_that_file(monkeypatch, error):
         return real(value)
 
     monkeypatch.setattr(live_files, "_parse_number", number)
-    problem = problem_of(shop(), f"{HEADER}b,us,2021-02-17 11:00:00,1,1\nx\nc,us,2021-02-17 11:00:00,666,1\n".encode())
+    problem = find_problem(
+        shop(), f"{HEADER}b,us,2021-02-17 11:00:00,1,1\nx\nc,us,2021-02-17 11:00:00,666,1\n".encode()
+    )
     assert problem.startswith(f"the file is skipped after an error in Anomalake: {type(error).__name__}")
     assert len(problem) < 300
 

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake.lake import live_data, live_files
-from live_file_cases import GOOD, HEADER, WALL, interval_of, problem_of, seconds, shop
+from live_file_cases import GOOD, HEADER, WALL, find_problem, interval_of, seconds, shop
 
 
 def test_a_file_that_unpacks_to_a_gigabyte_is_a_finding_and_is_never_unpacked():
     packer = zlib.compressobj(wbits=31)
     bomb = b"".join(packer.compress(b"\n" * 2**20) for _ in range(1024)) + packer.flush()
     tracemalloc.start()
-    problem = problem_of(shop(compression="gzip"), bomb)
+    problem = find_problem(shop(compression="gzip"), bomb)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert problem == "the file unpacks to more than 64 MiB, the limit for one file; the file is skipped"
@@ -62,7 +62,7 @@ def test_the_time_for_a_gzip_file_grows_with_its_members():
     ids=["plain", "without its end", "header cut", "trailing bytes", "wrong check sum", "broken data"],
 )
 def test_a_broken_gzip_file_is_skipped_as_a_whole(data, problem):
-    assert problem_of(shop(compression="gzip"), data).startswith(problem)
+    assert find_problem(shop(compression="gzip"), data).startswith(problem)
 
 
 @given(st.binary(max_size=300), st.integers(0, 400), st.integers(1, 40))
@@ -82,4 +82,4 @@ def test_a_gzip_file_with_any_damage_is_read_as_gzip_reads_it(body, place, lengt
 
 
 def test_a_gzip_file_where_plain_files_are_configured_is_named():
-    assert "the file is a gzip file, but source.compression is none" in problem_of(shop(), gzip.compress(GOOD))
+    assert "the file is a gzip file, but source.compression is none" in find_problem(shop(), gzip.compress(GOOD))

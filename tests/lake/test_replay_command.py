@@ -99,15 +99,15 @@ def test_a_replay_that_is_killed_leaves_no_process_behind_and_ends_the_same_when
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
         try:
-            until((tmp_path / "anomalyResults").exists)
+            wait_until((tmp_path / "anomalyResults").exists)
         finally:
             process.kill()
-    until(lambda: not group(process.pid))
+    wait_until(lambda: not group(process.pid))
     assert run_replay(tmp_path) == 0
     assert read_folder(tmp_path) == before
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until the condition holds."""
     end = time.monotonic() + seconds
     while not true():

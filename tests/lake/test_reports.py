@@ -52,7 +52,7 @@ def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duckdb_catalog.Co
     return duckdb_catalog.connect(tmp_path, [item], form)
 
 
-def shown(bodies, form="parquet") -> list[tuple]:
+def list_shown_rows(bodies, form="parquet") -> list[tuple]:
     """Return platform, value, score, event and event rank of the rows that are shown."""
     merged = tables.merge_units(
         tables.units_from_alert("metricValue_AnomalyScore", alerts.parse(body), SHOP) for body in bodies
@@ -109,7 +109,7 @@ def test_continuing_from_the_rows_after_any_report_gives_the_same_rows(table, so
     assert tables.columns_from_units(table, known, SHOP, TIME) == expected
 
 
-def valued(alert: Alert) -> bool:
+def has_value(alert: Alert) -> bool:
     return any(series.metric_value is not None for series in alert.impacted_metric.relevant_time_series)
 
 
@@ -137,14 +137,14 @@ def test_the_tables_show_the_series_of_the_latest_report_with_their_last_known_v
             and alert.impacted_metric.relevant_time_series
         ]
         latest = max(
-            ((valued(report_alert), report_alert.reported_at or "") for report_alert in event_alerts), default=None
+            ((has_value(report_alert), report_alert.reported_at or "") for report_alert in event_alerts), default=None
         )
         for report_alert in event_alerts:
-            if (valued(report_alert), report_alert.reported_at or "") == latest:
+            if (has_value(report_alert), report_alert.reported_at or "") == latest:
                 for series in report_alert.impacted_metric.relevant_time_series:
                     key = tables.build_series_key(get_dimension_values(series, SHOP))
                     values = [
-                        (valued(other), other.reported_at or "", same.metric_value)
+                        (has_value(other), other.reported_at or "", same.metric_value)
                         for other in event_alerts
                         for same in other.impacted_metric.relevant_time_series
                         if tables.build_series_key(get_dimension_values(same, SHOP)) == key
@@ -160,34 +160,36 @@ def test_the_tables_show_the_series_of_the_latest_report_with_their_last_known_v
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_latest_report_wins_even_if_its_score_and_value_are_lower(order):
     first, last = report((PC, 900.0), at=1, score=90), report((PC, 400.0), at=2, score=40)
-    assert shown([first, last][::order]) == [("pc", 400.0, 40.0, "5b0e7c9a", 0)]
+    assert list_shown_rows([first, last][::order]) == [("pc", 400.0, 40.0, "5b0e7c9a", 0)]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("at", [None, 2])
 def test_a_report_without_a_value_never_replaces_a_report_with_a_value(order, at):
     known, null = report((PC, 900.0), at=None if at is None else 1, score=20), report((PC, None), at=at, score=90)
-    assert shown([known, null][::order]) == [("pc", 900.0, 20.0, "5b0e7c9a", 0)]
+    assert list_shown_rows([known, null][::order]) == [("pc", 900.0, 20.0, "5b0e7c9a", 0)]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_series_that_a_later_report_names_without_a_value_keeps_its_last_one(order):
     first, last = report((PC, 1.0), (APP, 2.0), at=1), report((PC, 3.0), (APP, None), at=2)
-    assert sorted(row[:2] for row in shown([first, last][::order])) == [("app", 2.0), ("pc", 3.0)]
+    assert sorted(row[:2] for row in list_shown_rows([first, last][::order])) == [("app", 2.0), ("pc", 3.0)]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_series_that_a_later_report_no_longer_names_is_not_shown(order):
     first, last = report((PC, 1.0), (APP, 2.0), at=1), report((PC, 3.0), at=2)
-    assert [row[:2] for row in shown([first, last][::order])] == [("pc", 3.0)]
+    assert [row[:2] for row in list_shown_rows([first, last][::order])] == [("pc", 3.0)]
 
 
 def test_reports_without_a_time_add_up_their_series_as_two_alert_configurations_do():
-    assert sorted(row[0] for row in shown([report((PC, 1.0)), report((APP, 2.0))])) == ["app", "pc"]
+    assert sorted(row[0] for row in list_shown_rows([report((PC, 1.0)), report((APP, 2.0))])) == ["app", "pc"]
 
 
 def test_a_report_with_a_time_ranks_above_a_report_without_a_time():
-    assert shown([report((PC, 1.0), score=90), report((PC, 2.0), at=1, score=10)]) == [("pc", 2.0, 10.0, "5b0e7c9a", 0)]
+    assert list_shown_rows([report((PC, 1.0), score=90), report((PC, 2.0), at=1, score=10)]) == [
+        ("pc", 2.0, 10.0, "5b0e7c9a", 0)
+    ]
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -263,7 +265,7 @@ def test_both_events_of_a_series_are_found_and_a_join_shows_the_first(tmp_path, 
 
 
 def test_an_event_with_a_value_is_shown_before_an_event_without_a_value_whatever_the_scores():
-    assert shown([report((PC, None), score=99, event="z"), report((PC, 5.0), score=10, event="a")]) == [
+    assert list_shown_rows([report((PC, None), score=99, event="z"), report((PC, 5.0), score=10, event="a")]) == [
         ("pc", 5.0, 10.0, "a", 0),
         ("pc", None, 99.0, "z", 1),
     ]

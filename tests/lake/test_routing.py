@@ -74,7 +74,7 @@ NAMES = [
 ]
 
 
-def _paste(called: str) -> None:
+def _paste_suggested_line(called: str) -> None:
     with pytest.raises(UserError) as caught:
         find_metric_set(ALARM + called, (OTHER,))
     line = re.search(r"write `(alerts: \{detectors: \[.*\]\})`, or add", str(caught.value))[1]
@@ -85,13 +85,13 @@ def _paste(called: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_line_in_the_quarantine_reason_can_be_pasted_into_the_metric_set(name):
-    _paste(name)
+    _paste_suggested_line(name)
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60))
 def test_the_line_in_the_quarantine_reason_works_for_any_alarm_name(name):
-    _paste(name)
+    _paste_suggested_line(name)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def status(call: Callable[[], object]) -> int:
     return 200
 
 
-def at_once(work: Callable[[int], int]) -> list[int]:
+def run_concurrently(work: Callable[[int], int]) -> list[int]:
     with ThreadPoolExecutor(WRITERS) as pool:
         return list(pool.map(work, range(WRITERS)))
 
@@ -41,7 +41,7 @@ def test_of_many_writers_that_create_one_object_exactly_one_succeeds(bucket):
     client, name, prefix = bucket
     for number in range(ROUNDS):
         key = f"{prefix}/created/{number}"
-        answers = at_once(
+        answers = run_concurrently(
             lambda n, key=key: status(
                 lambda: client.put_object(Bucket=name, Key=key, Body=f"{n}".encode(), IfNoneMatch="*")
             )
@@ -56,7 +56,7 @@ def test_of_many_writers_that_replace_one_version_exactly_one_succeeds(bucket):
     key = f"{prefix}/replaced"
     tag = client.put_object(Bucket=name, Key=key, Body=b"0")["ETag"]
     for number in range(ROUNDS):
-        answers = at_once(
+        answers = run_concurrently(
             lambda n, tag=tag, number=number: status(
                 lambda: client.put_object(Bucket=name, Key=key, Body=f"{number} {n}".encode(), IfMatch=tag)
             )

@@ -19,8 +19,8 @@ from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.store import RetryPolicy, StorageError, open_store
 from examples import alert_body
 from s3_proxy import FAULTS, Fault, Proxy, Request
-from traffic import SHOP, clean, messages, objects, settled
-from worker import of_sqs
+from traffic import SHOP, build_messages, ingest_without_faults, normalize_objects, objects
+from worker import build_sqs_event
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ SHORT_RETRY_POLICY = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total
 @pytest.fixture
 def proxy(s3_lake, sets_folder: Path, monkeypatch) -> Iterator[Proxy]:
     """A proxy before the lake. The function uses it, and the test does not (`open_store` before `begin`)."""
-    with s3_proxy.before(os.environ["AWS_ENDPOINT_URL_S3"]) as proxy:
+    with s3_proxy.start_proxy(os.environ["AWS_ENDPOINT_URL_S3"]) as proxy:
         monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
         monkeypatch.setenv("ANOMALAKE_FORMAT", FORM)
         monkeypatch.setattr(function, "BATCH_RETRY_POLICY", SHORT_RETRY_POLICY)
@@ -52,7 +52,7 @@ class Lake:
 
     def __init__(self, name: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
         self.store = open_store(name)
-        for key, data in clean(FORM, KNOWN).items():
+        for key, data in ingest_without_faults(FORM, KNOWN).items():
             self.store.put(key, data)
         direct = os.environ["AWS_ENDPOINT_URL_S3"]
         monkeypatch.setenv("ANOMALAKE_LAKE", name)
@@ -62,9 +62,9 @@ class Lake:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", direct)
 
 
-def handed_back(batch: list[Message], context: object = None) -> list[Message]:
+def list_failed_messages(batch: list[Message], context: object = None) -> list[Message]:
     """Pass the batch to the function. Returns the messages that it reports as failed."""
-    named = [item["itemIdentifier"] for item in function.handler(of_sqs(batch), context)["batchItemFailures"]]
+    named = [item["itemIdentifier"] for item in function.handler(build_sqs_event(batch), context)["batchItemFailures"]]
     assert set(named) <= {message.id for message in batch}
     return [message for message in batch if message.id in named]
 
@@ -72,8 +72,8 @@ def handed_back(batch: list[Message], context: object = None) -> list[Message]:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_at_any_request_of_a_batch_loses_no_alert(fault, proxy, s3_lake, monkeypatch):
     lake = Lake(f"{s3_lake}/untroubled", proxy, monkeypatch)
-    assert handed_back(messages(BATCH)) == []
-    requests, expected = list(proxy.seen), clean(FORM, KNOWN, BATCH)
+    assert list_failed_messages(build_messages(BATCH)) == []
+    requests, expected = list(proxy.seen), ingest_without_faults(FORM, KNOWN, BATCH)
     assert objects(lake.store) == expected
     assert {(request.method, request.condition) for request in requests} == {
         ("PUT", "create"),
@@ -85,7 +85,7 @@ def test_a_fault_at_any_request_of_a_batch_loses_no_alert(fault, proxy, s3_lake,
             continue  # the response to a write has no body
         lake = Lake(f"{s3_lake}/{number}", proxy, monkeypatch)
         proxy.begin(lambda now, _, number=number: fault if now == number else None)
-        assert handed_back(messages(BATCH)) == [], f"{fault} at request {number}, {request.key}"
+        assert list_failed_messages(build_messages(BATCH)) == [], f"{fault} at request {number}, {request.key}"
         assert objects(lake.store) == expected, f"{fault} at request {number}, {request.key}"
         assert len(proxy.seen) >= len(requests)
 
@@ -99,14 +99,16 @@ def test_concurrent_writers_lose_no_alert_with_and_without_faults(fault, proxy, 
         """Another writer's update completes before the pending one, three times for each object."""
         if request.condition == "replace" and sum(seen.key == request.key for seen in proxy.seen) <= 3:
             others.append(alert_body(timestamp=NOON, event=f"other {len(others)}", score=90 + len(others) / 10))
-            assert not ingest_messages(messages(others[-1:]), lake.store, (SHOP,), FORM).failed_ids
+            assert not ingest_messages(build_messages(others[-1:]), lake.store, (SHOP,), FORM).failed_ids
             return fault if len(others) % 2 else None
         return None
 
     proxy.begin(interfere)
-    assert handed_back(messages(BATCH)) == []
+    assert list_failed_messages(build_messages(BATCH)) == []
     assert len(others) >= 6
-    assert settled(objects(lake.store)) == settled(clean(FORM, KNOWN, BATCH, others))
+    assert normalize_objects(objects(lake.store)) == normalize_objects(
+        ingest_without_faults(FORM, KNOWN, BATCH, others)
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,19 +127,21 @@ def test_unavailable_keys_fail_only_their_messages_until_they_are_sent_again(
 ):
     lake = Lake(s3_lake, proxy, monkeypatch)
     proxy.begin(lambda _, request: fault if down in request.path else None)
-    returned = handed_back(messages(BATCH))
+    returned = list_failed_messages(build_messages(BATCH))
     assert tuple(message.id for message in returned) == named
     if down == "alerts/":
-        tables = {key: data for key, data in clean(FORM, KNOWN).items() if key.startswith("anomalyResults/")}
+        tables = {
+            key: data for key, data in ingest_without_faults(FORM, KNOWN).items() if key.startswith("anomalyResults/")
+        }
         assert {key: lake.store.get(key).data for key in lake.store.list("anomalyResults")} == tables, (
             "the tables hold what the archive does not"
         )
     tries = Counter(request.key for request in proxy.seen if down in request.path)
     assert max(tries.values()) <= SHORT_RETRY_POLICY.max_attempts
     assert fault != "503 SlowDown" or min(tries.values()) == SHORT_RETRY_POLICY.max_attempts  # the store retried
-    proxy.begin(s3_proxy.nothing)
-    assert handed_back(returned) == []
-    assert settled(objects(lake.store)) == settled(clean(FORM, KNOWN, BATCH))
+    proxy.begin(s3_proxy.no_fault)
+    assert list_failed_messages(returned) == []
+    assert normalize_objects(objects(lake.store)) == normalize_objects(ingest_without_faults(FORM, KNOWN, BATCH))
 
 
 def test_a_direct_event_raises_an_error_so_that_the_caller_sends_it_again(proxy, s3_lake, monkeypatch):
@@ -146,7 +150,7 @@ def test_a_direct_event_raises_an_error_so_that_the_caller_sends_it_again(proxy,
         proxy.begin(lambda *_: "500 InternalError")
         with pytest.raises(StorageError, match="4 attempts"):
             function.handler(event, None)
-    proxy.begin(s3_proxy.nothing)
+    proxy.begin(s3_proxy.no_fault)
     assert function.handler({"what": "is this"}, None) == {"filed": 0, "quarantined": 1}
     assert len(list(lake.store.list("quarantine"))) == 1
 
@@ -156,7 +160,7 @@ def test_retry_delays_are_random_so_that_functions_do_not_retry_at_the_same_time
     Lake(s3_lake, proxy, monkeypatch)
     random.seed(1)
     proxy.begin(lambda *_: "503 SlowDown")
-    assert len(handed_back(messages([f"garbage {number}" for number in range(12)]))) == 12
+    assert len(list_failed_messages(build_messages([f"garbage {number}" for number in range(12)]))) == 12
     pauses = [second.at - first.at for first, second in zip(proxy.seen[::2], proxy.seen[1::2], strict=True)]
     assert min(pauses) < 0.06
     assert max(pauses) > 0.12
@@ -176,7 +180,7 @@ MANY = [alert_body(timestamp=f"2021-02-17T{hour:02}:00Z", event=str(hour)) for h
 
 
 @pytest.fixture
-def short_time(monkeypatch) -> Context:
+def short_deadline(monkeypatch) -> Context:
     """The function has three seconds, and starts calls only in the first 1.5 seconds."""
     monkeypatch.setattr(
         function,
@@ -188,34 +192,34 @@ def short_time(monkeypatch) -> Context:
 
 
 def test_with_a_slow_store_messages_that_exceed_the_deadline_are_returned_in_time(
-    proxy, s3_lake, monkeypatch, short_time
+    proxy, s3_lake, monkeypatch, short_deadline
 ):
     lake = Lake(s3_lake, proxy, monkeypatch)
-    proxy.delay, short_time.end = 0.12, time.monotonic() + 3
-    sent = messages(MANY)
-    returned = handed_back(sent, short_time)
-    assert short_time.get_remaining_time_in_millis() > 0
+    proxy.delay, short_deadline.end = 0.12, time.monotonic() + 3
+    sent = build_messages(MANY)
+    returned = list_failed_messages(sent, short_deadline)
+    assert short_deadline.get_remaining_time_in_millis() > 0
     assert 0 < len(returned) < len(sent)
-    found, expected = objects(lake.store), clean(FORM, KNOWN, MANY)
+    found, expected = objects(lake.store), ingest_without_faults(FORM, KNOWN, MANY)
     for message in sent:
         if message not in returned:
             keys = [key for key in expected if f"T{message.body.split('2021-02-17T')[1][:2]}00Z" in key]
             assert len(keys) == 3
             assert all(found[key] == expected[key] for key in keys), message.id
     proxy.delay = 0
-    assert handed_back(returned) == []
-    assert settled(objects(lake.store)) == settled(expected)
+    assert list_failed_messages(returned) == []
+    assert normalize_objects(objects(lake.store)) == normalize_objects(expected)
 
 
-def test_a_store_that_never_responds_is_an_error_before_the_deadline(proxy, s3_lake, monkeypatch, short_time):
+def test_a_store_that_never_responds_is_an_error_before_the_deadline(proxy, s3_lake, monkeypatch, short_deadline):
     lake = Lake(s3_lake, proxy, monkeypatch)
-    short_time.end = time.monotonic() + 3
+    short_deadline.end = time.monotonic() + 3
     proxy.begin(lambda *_: "time-out before")
-    assert handed_back(messages(MANY), short_time) == messages(MANY)
-    assert short_time.get_remaining_time_in_millis() > 0
-    proxy.begin(s3_proxy.nothing)
-    assert handed_back(messages(MANY)) == []
-    assert settled(objects(lake.store)) == settled(clean(FORM, KNOWN, MANY))
+    assert list_failed_messages(build_messages(MANY), short_deadline) == build_messages(MANY)
+    assert short_deadline.get_remaining_time_in_millis() > 0
+    proxy.begin(s3_proxy.no_fault)
+    assert list_failed_messages(build_messages(MANY)) == []
+    assert normalize_objects(objects(lake.store)) == normalize_objects(ingest_without_faults(FORM, KNOWN, MANY))
 
 
 @pytest.mark.parametrize("fault", ["time-out after", "reset after"])

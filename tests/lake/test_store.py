@@ -124,7 +124,7 @@ def test_the_cache_is_small(monkeypatch):
 
 
 def test_an_update_makes_no_unnecessary_requests(s3_endpoint, monkeypatch):
-    for name, value in s3_server.leading_to(s3_endpoint).items():
+    for name, value in s3_server.build_environment(s3_endpoint).items():
         monkeypatch.setenv(name, value)
     s3_server.create_bucket(s3_endpoint, "counted")
 

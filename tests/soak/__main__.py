@@ -36,7 +36,9 @@ class Queue:
 
     def __init__(self, rng: random.Random, bodies: list[str]) -> None:
         self._rng = rng
-        self._waiting = traffic.messages(rng.sample(bodies, len(bodies)) + rng.choices(bodies, k=len(bodies) // 3))
+        self._waiting = traffic.build_messages(
+            rng.sample(bodies, len(bodies)) + rng.choices(bodies, k=len(bodies) // 3)
+        )
 
     def batch(self) -> list[Message]:
         """Return up to ten messages. No other process gets them until they are returned."""
@@ -52,7 +54,7 @@ class Queue:
 
 
 @contextmanager
-def lake_in(
+def create_lake(
     kind: str, rng: random.Random, folder: str, endpoint: str, did: Counter[str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Return a new lake, and the environment variables of its workers."""
@@ -68,14 +70,14 @@ def lake_in(
         did["requests failed"] += 1
         return rng.choice(s3_proxy.FAULTS)
 
-    with s3_proxy.before(endpoint) as proxy:
+    with s3_proxy.start_proxy(endpoint) as proxy:
         proxy.begin(plan)
-        lake = s3_server.new_lake(endpoint)
-        yield lake, s3_server.leading_to(proxy.endpoint)
+        lake = s3_server.create_lake(endpoint)
+        yield lake, s3_server.build_environment(proxy.endpoint)
         s3_server.remove(lake)
 
 
-def fate(rng: random.Random, kind: str) -> worker.Plan:
+def choose_fault(rng: random.Random, kind: str) -> worker.Plan:
     """Return the fault of a worker: usually none, otherwise a fault at a random step."""
     if rng.random() < 0.7:
         return worker.Plan(retry_policy=SHORT_RETRY_POLICY)
@@ -87,7 +89,7 @@ def run_round(
     rng: random.Random, kind: str, form: Format, endpoint: str, folder: str
 ) -> tuple[Counter[str], list[str]]:
     """Run one round. Returns the counts of the faults, and the keys in which the lake is wrong."""
-    bodies, did, writers = traffic.bodies(rng, rng.randint(20, 60)), Counter[str](), rng.randint(2, 5)
+    bodies, did, writers = traffic.build_bodies(rng, rng.randint(20, 60)), Counter[str](), rng.randint(2, 5)
     did.update(
         {
             "alerts": len(bodies),
@@ -101,7 +103,7 @@ def run_round(
     (sets := Path(folder, "sets")).mkdir()
     (sets / "shop.yaml").write_text(shop_text())
     queue, began = Queue(rng, bodies), time.monotonic()
-    with lake_in(kind, random.Random(rng.random()), folder, endpoint, did) as (lake, way):
+    with create_lake(kind, random.Random(rng.random()), folder, endpoint, did) as (lake, way):
         environment = {
             **os.environ,
             **way,
@@ -118,7 +120,7 @@ def run_round(
             ):
                 killed_at = time.monotonic() + (rng.uniform(0, 0.5) if rng.random() < 0.15 else LONGEST)
                 sent = [message for batch in batches for message in batch]
-                working.append((worker.start(batches, environment, fate(rng, kind)), sent, killed_at))
+                working.append((worker.start(batches, environment, choose_fault(rng, kind)), sent, killed_at))
                 did["batches"] += len(batches)
             if not working:
                 break
@@ -136,8 +138,8 @@ def run_round(
                 queue.done(sent, answer)
             if time.monotonic() - began > LONGEST:
                 raise AssertionError(f"the queue was not empty after {LONGEST} s")
-        found, bodies_found = traffic.settled(traffic.objects(open_store(lake)))
-    expected, bodies_expected = traffic.settled(traffic.clean(form, bodies))
+        found, bodies_found = traffic.normalize_objects(traffic.objects(open_store(lake)))
+    expected, bodies_expected = traffic.normalize_objects(traffic.ingest_without_faults(form, bodies))
     differing = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
     return did, [*differing, *(["alerts/"] if bodies_found != bodies_expected else [])]
 
@@ -150,8 +152,8 @@ def main() -> int:
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
     with ExitStack() as stack:
-        endpoint = s3_server.named_endpoint() or stack.enter_context(s3_server.running())
-        os.environ.update(s3_server.leading_to(endpoint))
+        endpoint = s3_server.get_named_endpoint() or stack.enter_context(s3_server.running())
+        os.environ.update(s3_server.build_environment(endpoint))
         for number in range(arguments.rounds):
             kind, form = ("folder", "s3")[number % 2], (("parquet", "csv")[number // 2 % 2])
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

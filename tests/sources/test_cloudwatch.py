@@ -115,7 +115,7 @@ def test_detector_of_an_sns_message_without_arn_has_no_region():
     assert read(message)[0].anomaly_detector_arn == "arn:aws:cloudwatch::111122223333:alarm:checkout-latency"
 
 
-def optional(alert):
+def get_optional_dimensions(alert):
     (series,) = alert.impacted_metric.relevant_time_series
     return {dimension.dimension_name: dimension.dimension_value for dimension in series.optional_dimensions}
 
@@ -128,7 +128,7 @@ def test_statistic_namespace_account_region_and_alarm_are_optional_dimensions_in
         "metric_region": "eu-west-1",
         "alarm_name": "checkout-latency",
     }
-    assert [optional(*read(event_text(form))) for form in FORMS] == [expected] * 3
+    assert [get_optional_dimensions(*read(event_text(form))) for form in FORMS] == [expected] * 3
 
 
 def test_metric_of_another_account_has_that_account():
@@ -136,13 +136,15 @@ def test_metric_of_another_account_has_that_account():
     by_bus["detail"]["configuration"]["metrics"][0]["accountId"] = message["Trigger"]["Metrics"][0]["AccountId"] = (
         "444455556666"
     )
-    assert [optional(*read(alarm_event))["metric_account"] for alarm_event in (by_bus, message)] == ["444455556666"] * 2
+    assert [get_optional_dimensions(*read(alarm_event))["metric_account"] for alarm_event in (by_bus, message)] == [
+        "444455556666"
+    ] * 2
 
 
 def test_message_without_arn_gives_the_display_name_of_the_region():
     message = event("cloudwatch_sns")
     del message["AlarmArn"]
-    assert optional(*read(message))["metric_region"] == "EU (Ireland)"
+    assert get_optional_dimensions(*read(message))["metric_region"] == "EU (Ireland)"
 
 
 def metric(name, query, namespace="AWS/ApplicationELB", stat="Sum", **dimensions):
@@ -156,7 +158,7 @@ def metric(name, query, namespace="AWS/ApplicationELB", stat="Sum", **dimensions
     }
 
 
-def on_expression(expression, *metrics, label="Error rate"):
+def build_expression_alarm(expression, *metrics, label="Error rate"):
     by_bus = event()
     by_bus["detail"]["configuration"]["metrics"] = [
         *metrics,
@@ -169,10 +171,10 @@ def on_expression(expression, *metrics, label="Error rate"):
 def test_expression_has_the_dimensions_that_all_its_metrics_share():
     errors = metric("HTTPCode_Target_5XX_Count", "m1", LoadBalancer="app/one", TargetGroup="a")
     requests = metric("RequestCount", "m2", LoadBalancer="app/one", TargetGroup="b")
-    (alert,) = read(on_expression("100 * m1 / m2", errors, requests))
+    (alert,) = read(build_expression_alarm("100 * m1 / m2", errors, requests))
     assert alert.impacted_metric.metric_name == "Error_rate"
     assert alert.impacted_metric.relevant_time_series[0].dimensions == ()
-    found = optional(alert)
+    found = get_optional_dimensions(alert)
     assert (found["LoadBalancer"], found["metric_namespace"], found["metric_statistic"]) == (
         "app/one",
         "AWS/ApplicationELB",
@@ -199,26 +201,28 @@ def test_metrics_are_found_through_expressions_functions_and_cycles(expression):
         metric("Requests", "m2", LoadBalancer="x", stat="Average"),
     )
     unrelated = metric("Other", "n3", LoadBalancer="y") if expression != "SUM(METRICS())" else requests
-    (alert,) = read(on_expression(expression, errors, requests, unrelated, {"id": "e2", "expression": "m1 / m2"}))
-    found = optional(alert)
+    (alert,) = read(
+        build_expression_alarm(expression, errors, requests, unrelated, {"id": "e2", "expression": "m1 / m2"})
+    )
+    found = get_optional_dimensions(alert)
     assert found["LoadBalancer"] == "x"
     assert "metric_statistic" not in found
 
 
 def test_quoted_name_is_not_a_metric_of_an_expression():
     (alert,) = read(
-        on_expression(
+        build_expression_alarm(
             "SEARCH('{AWS/EC2,m2} m2', 'Sum') + m1",
             metric("Errors", "m1", Host="x"),
             metric("Requests", "m2", Host="y"),
         )
     )
-    assert optional(alert)["Host"] == "x"
+    assert get_optional_dimensions(alert)["Host"] == "x"
 
 
 def test_expression_without_metrics_has_account_region_and_alarm():
-    (alert,) = read(on_expression("SEARCH('{AWS/EC2,InstanceId} CPU', 'Sum')"))
-    assert optional(alert) == {
+    (alert,) = read(build_expression_alarm("SEARCH('{AWS/EC2,InstanceId} CPU', 'Sum')"))
+    assert get_optional_dimensions(alert) == {
         "metric_account": "111122223333",
         "metric_region": "eu-west-1",
         "alarm_name": "checkout-latency",
@@ -236,7 +240,7 @@ alerts: {detectors: ["*"]}
 ALL = "Service, Stage, LoadBalancer, metric_namespace, metric_statistic, metric_account, metric_region"
 
 
-def another(change):
+def build_other_alarm(change):
     """The same alarm with another name and with changes."""
     alarm_event = event()
     alarm_event["resources"] = [f"{ARN}-2"]
@@ -245,19 +249,22 @@ def another(change):
     return alarm_event
 
 
-def in_region(alarm_event, _):
+def move_to_other_region(alarm_event, _):
     alarm_event["resources"] = [alarm_event["resources"][0].replace("eu-west-1", "us-east-1")]
 
 
 PAIRS = {
     "load balancers": [
-        on_expression("m1 / m2", metric("E", "m1", LoadBalancer=lb), metric("R", "m2", LoadBalancer=lb))
+        build_expression_alarm("m1 / m2", metric("E", "m1", LoadBalancer=lb), metric("R", "m2", LoadBalancer=lb))
         for lb in ("app/a", "app/b")
     ],
-    "statistics": [event(), another(lambda _, metrics: metrics[0]["metricStat"].update(stat="p99"))],
-    "namespaces": [event(), another(lambda _, metrics: metrics[0]["metricStat"]["metric"].update(namespace="Other"))],
-    "accounts": [event(), another(lambda _, metrics: metrics[0].update(accountId="444455556666"))],
-    "regions": [event(), another(in_region)],
+    "statistics": [event(), build_other_alarm(lambda _, metrics: metrics[0]["metricStat"].update(stat="p99"))],
+    "namespaces": [
+        event(),
+        build_other_alarm(lambda _, metrics: metrics[0]["metricStat"]["metric"].update(namespace="Other")),
+    ],
+    "accounts": [event(), build_other_alarm(lambda _, metrics: metrics[0].update(accountId="444455556666"))],
+    "regions": [event(), build_other_alarm(move_to_other_region)],
 }
 PAIRS["load balancers"][1]["resources"] = [f"{ARN}-2"]
 

@@ -71,14 +71,14 @@ def test_series_has_only_the_dimension_that_the_monitor_watches():
     assert dimensions("a cost category") == dimensions(None) == {}
 
 
-def optional(alert):
+def get_optional_dimensions(alert):
     (series,) = alert.impacted_metric.relevant_time_series
     return {dimension.dimension_name: dimension.dimension_value for dimension in series.optional_dimensions}
 
 
 @pytest.mark.parametrize("name", ["cost_eventbridge", "cost_sns"])
 def test_monitor_monitored_value_and_account_are_optional_dimensions(name):
-    assert optional(read(event_text(name))) == {
+    assert get_optional_dimensions(read(event_text(name))) == {
         "monitor": "services",
         "monitored_value": "Amazon EC2",
         "account": "111122223333",
@@ -86,7 +86,7 @@ def test_monitor_monitored_value_and_account_are_optional_dimensions(name):
 
 
 def test_monitor_without_a_name_has_its_id_as_name():
-    assert optional(read({**detail(), "monitorName": None}))["monitor"] == MONITOR.rpartition("/")[2]
+    assert get_optional_dimensions(read({**detail(), "monitorName": None}))["monitor"] == MONITOR.rpartition("/")[2]
 
 
 OTHER = MONITOR.replace("3f1c9a52", "99999999")

@@ -26,7 +26,7 @@ EVENT = {
 }
 
 
-def mapped(name="shop", **mapping):
+def build_mapping_set(name="shop", **mapping):
     """The metric set of the shop with a mapping. Each keyword replaces or adds a field."""
     fields = {
         "metricName": "kind == 'anomaly' && metric",
@@ -39,7 +39,7 @@ def mapped(name="shop", **mapping):
 
 
 def read(event, *sets):
-    return sources.read(json.dumps(event), sets or (mapped(),))
+    return sources.read(json.dumps(event), sets or (build_mapping_set(),))
 
 
 def test_mapping_accepts_only_fields_of_an_alert():
@@ -57,7 +57,7 @@ def test_event_becomes_an_alert_of_the_metric_set_that_maps_it():
         "mapping",
     )
     assert (series.metric_value, series.dimensions[0].dimension_value) == (3.0, "pc")
-    assert find_metric_set(alert.anomaly_detector_arn, (mapped("store"), mapped())).name == "shop"
+    assert find_metric_set(alert.anomaly_detector_arn, (build_mapping_set("store"), build_mapping_set())).name == "shop"
 
 
 def test_example_mapping_reads_firing_alerts_of_grafana():
@@ -73,7 +73,7 @@ def test_example_mapping_reads_firing_alerts_of_grafana():
 
 
 def test_each_part_is_an_alert_and_an_empty_list_gives_none():
-    item = mapped(each="parts")
+    item = build_mapping_set(each="parts")
     found = read({"parts": [EVENT, {**EVENT, "platform": "app"}]}, item)
     assert len({alert.event_id for alert in found}) == 2
     assert read({"parts": []}, item) == ()
@@ -91,7 +91,7 @@ def test_id_is_derived_from_measure_time_and_series_by_default():
     [(0.29, "100", 29.0), (0.815, "1e2", 81.5), (0, "100", 0.0), (715, "0.1", 71.5), (None, "100", None)],
 )
 def test_grade_is_scaled_to_a_score(grade, scale, score):
-    assert read({**EVENT, "score": grade}, mapped(scale=scale))[0].anomaly_score == score
+    assert read({**EVENT, "score": grade}, build_mapping_set(scale=scale))[0].anomaly_score == score
 
 
 def test_scale_can_be_a_number():
@@ -108,12 +108,12 @@ def test_scale_that_is_not_positive_is_rejected(scale):
 
 def test_scaled_score_above_one_hundred_is_rejected():
     with pytest.raises(AlertError, match="anomalyScore: 7150 must be from 0 to 100"):
-        read(EVENT, mapped(scale="100"))
+        read(EVENT, build_mapping_set(scale="100"))
 
 
 def test_score_that_is_not_a_number_is_rejected_with_any_scale():
     with pytest.raises(AlertError, match=r"got `str` - at `\$.anomalyScore`"):
-        read({**EVENT, "score": "high"}, mapped(scale="100"))
+        read({**EVENT, "score": "high"}, build_mapping_set(scale="100"))
 
 
 SERIES_EXPECTED = SERIES.replace("value,", "value, expectedValue: expected,")
@@ -124,13 +124,15 @@ SERIES_EXPECTED = SERIES.replace("value,", "value, expectedValue: expected,")
     [(5, None, "below"), (1, None, "above"), (3, None, None), (None, None, None), (5, "above", "above")],
 )
 def test_direction_follows_from_value_and_expected_value_by_default(expected, given, direction):
-    item = mapped(relevantTimeSeries=SERIES_EXPECTED, direction="direction")
+    item = build_mapping_set(relevantTimeSeries=SERIES_EXPECTED, direction="direction")
     assert read({**EVENT, "expected": expected, "direction": given}, item)[0].direction == direction
 
 
 @pytest.mark.parametrize("at", ["2026-07-14T12:00:00.5Z", 1_784_030_400.5, 1_784_030_400_500])
 def test_report_time_can_be_mapped(at):
-    assert read({**EVENT, "sent": at}, mapped(reportedAt="sent"))[0].reported_at == "2026-07-14T12:00:00.500Z"
+    assert (
+        read({**EVENT, "sent": at}, build_mapping_set(reportedAt="sent"))[0].reported_at == "2026-07-14T12:00:00.500Z"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ def test_report_time_can_be_mapped(at):
 def test_report_time_comes_from_the_innermost_envelope_by_default(wrap):
     assert read(wrap(json.dumps(EVENT)))[0].reported_at == "2026-07-14T12:00:00.500Z"
     assert (
-        read(wrap(json.dumps({**EVENT, "sent": 1_784_030_399})), mapped(reportedAt="sent"))[0].reported_at
+        read(wrap(json.dumps({**EVENT, "sent": 1_784_030_399})), build_mapping_set(reportedAt="sent"))[0].reported_at
         == "2026-07-14T11:59:59.000Z"
     )
 
@@ -182,11 +184,14 @@ def test_expression_that_finds_nothing_gives_null():
 
 
 def test_all_matching_mappings_read_an_event_and_a_failure_does_not_affect_the_others():
-    assert [alert.anomaly_detector_arn.rpartition(":")[2] for alert in read(EVENT, mapped("a"), mapped("b"))] == [
+    assert [
+        alert.anomaly_detector_arn.rpartition(":")[2]
+        for alert in read(EVENT, build_mapping_set("a"), build_mapping_set("b"))
+    ] == [
         "a",
         "b",
     ]
-    assert len(read(EVENT, mapped("a", anomalyScore="platform"), mapped("b"))) == 1
+    assert len(read(EVENT, build_mapping_set("a", anomalyScore="platform"), build_mapping_set("b"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -225,4 +230,4 @@ def test_all_matching_mappings_read_an_event_and_a_failure_does_not_affect_the_o
 )
 def test_event_that_no_mapping_can_read_is_rejected_with_the_reason(event, more, message):
     with pytest.raises(AlertError, match=message):
-        read(event, mapped(**more))
+        read(event, build_mapping_set(**more))

@@ -101,8 +101,8 @@ def test_lost_tasks_run_again_and_a_killed_job_starts_again(lake, tmp_path, want
     assert not list(lake.glob("detector/**/state.json"))  # the job reports nothing as completed
     assert 0 < len(read_outputs(store)) < len(wanted)
     with job(lake, tmp_path) as process:  # the job waits for the lease of the killed job
-        wait_until(lambda: bool(workers(process)), process)
-        for worker in workers(process):
+        wait_until(lambda: bool(list_working_processes(process)), process)
+        for worker in list_working_processes(process):
             os.kill(worker, signal.SIGKILL)
         process.wait(timeout=400)
         log = (tmp_path / "log").read_text()
@@ -113,7 +113,7 @@ def test_lost_tasks_run_again_and_a_killed_job_starts_again(lake, tmp_path, want
     assert detect.datetime.fromisoformat(until_then) < detect.datetime.now(detect.UTC).replace(tzinfo=None)
 
 
-def workers(process: "subprocess.Popen[bytes]") -> list[int]:
+def list_working_processes(process: "subprocess.Popen[bytes]") -> list[int]:
     """Return the Python workers of Spark as soon as one of them works. The first such process starts the others."""
     found = {
         number: job_process
@@ -177,8 +177,8 @@ def test_the_job_writes_the_same_rows_and_state_as_the_live_detector(lake, tmp_p
     run(lake, tmp_path)
     spark = FolderStore(lake)
     for table in layout.GLUE_TABLE_NAMES:
-        assert rows(live, table) == rows(spark, table), table
-        assert rows(live, table)
+        assert read_table_rows(live, table) == read_table_rows(spark, table), table
+        assert read_table_rows(live, table)
     (one, _), (other, _) = load_state(live, SHOP), load_state(spark, SHOP)
     assert one is not None
     assert other is not None
@@ -192,7 +192,7 @@ def test_the_job_writes_the_same_rows_and_state_as_the_live_detector(lake, tmp_p
     assert shards[0] == shards[1]  # named by their content
 
 
-def rows(store: Store, table: Table) -> list[str]:
+def read_table_rows(store: Store, table: Table) -> list[str]:
     """Return the rows of a table, in whatever objects they are."""
     schema, found = tables.schema(table, SHOP), list[str]()
     for key in store.list(layout.table_folder(table, SHOP)):

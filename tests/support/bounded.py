@@ -81,9 +81,9 @@ class Watch:
             os.environ["ANOMALAKE_METRIC_SETS"],
         ]
         self.readable = tuple(map(os.path.realpath, own))
-        sys.addaudithook(self._hook)
+        sys.addaudithook(self._check_access)
 
-    def _hook(self, event: str, details: tuple[Any, ...]) -> None:
+    def _check_access(self, event: str, details: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(details[0], str | bytes):
             path = os.path.realpath(os.fsdecode(details[0]))
             allowed = (self.lake,) if details[2] & WRITING else self.readable
@@ -100,7 +100,7 @@ class Watch:
             self.seen.append(f"{event} {path}")
 
 
-def fault(damage: str, problem: str) -> None:
+def report_fault(damage: str, problem: str) -> None:
     """Write one line of the output."""
     sys.stdout.write(ascii(f"FAULT {damage}: {problem}"[:2_000])[1:-1] + "\n")
 
@@ -113,14 +113,14 @@ def deliver(delivery: hostile_events.Delivery, watch: Watch) -> None:
         with limits(len(delivery.messages)):
             answer = function.handler(delivery.event, None)
     except TimeLimitExceeded:
-        fault(damage, f"took more than {SECONDS} s\n{traceback.format_exc(limit=-3)}".replace("\n", " | "))
+        report_fault(damage, f"took more than {SECONDS} s\n{traceback.format_exc(limit=-3)}".replace("\n", " | "))
     except Exception as error:  # noqa: BLE001  (the function must raise no exception)
-        fault(damage, f"raised {type(error).__name__}: {error}")
+        report_fault(damage, f"raised {type(error).__name__}: {error}")
     else:
         if answer.get("batchItemFailures"):
-            fault(damage, f"asks for a retry: {answer}")
+            report_fault(damage, f"asks for a retry: {answer}")
     if watch.seen:
-        fault(damage, f"accessed {watch.seen}")
+        report_fault(damage, f"accessed {watch.seen}")
         watch.seen.clear()
 
 
@@ -152,7 +152,7 @@ def check(deliveries: list[hostile_events.Delivery]) -> None:
     )
     for key in files if isinstance(store, FolderStore) else store.list(""):
         if not PREFIXES.fullmatch(key):
-            fault(key, "is not a key of the lake")
+            report_fault(key, "is not a key of the lake")
     archived = {body for key in store.list("alerts") for body in archive.unpack_bodies(store.get(key).data)}
     reasons = {
         line["body"]: line["reason"] for key in store.list("quarantine") for line in [json.loads(store.get(key).data)]
@@ -167,7 +167,9 @@ def check(deliveries: list[hostile_events.Delivery]) -> None:
     for message in (message for delivery in deliveries for message in delivery.messages):
         outcomes = _find_outcomes(message.body, archived, reasons, sets)
         if not outcomes <= message.outcomes:
-            fault(message.damage, f"ended as {outcomes}, not {set(message.outcomes)}: {reasons.get(message.body)}")
+            report_fault(
+                message.damage, f"ended as {outcomes}, not {set(message.outcomes)}: {reasons.get(message.body)}"
+            )
         elif message.body in reasons:
             reason = reasons[message.body]
             if (
@@ -176,14 +178,14 @@ def check(deliveries: list[hostile_events.Delivery]) -> None:
                 or "an error in Anomalake" in reason
                 or not re.search(message.reason, reason, re.DOTALL)
             ):
-                fault(message.damage, f"was quarantined with the reason {reason!r}, not {message.reason!r}")
+                report_fault(message.damage, f"was quarantined with the reason {reason!r}, not {message.reason!r}")
         elif message.body in archived:
             for alert in sources.read(message.body, sets):
                 item = find_metric_set(alert.anomaly_detector_arn, sets)
                 if (item.start(alert.instant), alert.impacted_metric.metric_name, alert.event_id) not in events[
                     item.name
                 ]:
-                    fault(message.damage, "is archived, but is not in a table")
+                    report_fault(message.damage, "is archived, but is not in a table")
 
 
 def main(lake: str) -> None:

@@ -59,7 +59,7 @@ def catalog(**changed: Any) -> Callable[..., Any]:
     return get_tables
 
 
-def tables_of(database: str) -> dict[str, Any]:
+def copy_tables(database: str) -> dict[str, Any]:
     """Return a database of `catalog`, which a test changes."""
     get_tables, found, page = catalog(), {}, {}
     while True:
@@ -88,7 +88,7 @@ def objects(**numbers: int) -> Callable[..., Any]:
     return list_objects_v2
 
 
-def simulated(*denied: str, **more: Any) -> Callable[..., Any]:
+def build_simulation(*denied: str, **more: Any) -> Callable[..., Any]:
     """Return the policy simulation of IAM: everything is allowed except these actions."""
 
     def simulate(ActionNames: list[str], ResourceArns: list[str], **_: Any) -> Any:
@@ -188,7 +188,7 @@ def user(role: str = "AUTHOR", *, active: bool = True) -> Answers:
     return {"User": {"Arn": ANA, "UserName": "ana", "Role": role, "Active": active}}
 
 
-def board(status: str = "CREATION_SUCCESSFUL", *errors: Any) -> Answers:
+def build_dashboard_answers(status: str = "CREATION_SUCCESSFUL", *errors: Any) -> Answers:
     return {"Status": status, "Errors": list(errors)}
 
 
@@ -214,13 +214,13 @@ HEALTHY: Answers = {
     "glue.get_tables": catalog(),
     "glue.get_table": {"Table": {"Name": "live", "Parameters": {"projection.slot.range": "20200101,NOW+1DAYS"}}},
     "s3.list_objects_v2": objects(shop=3, anomalyResults=2),
-    "iam.simulate_principal_policy": simulated(),
+    "iam.simulate_principal_policy": build_simulation(),
     "quicksight.describe_data_source": {
         "DataSource": {"DataSourceId": "anomalake", "Type": "ATHENA", "Status": "CREATION_SUCCESSFUL"}
     },
     "quicksight.list_data_sets": data_sets(),
-    "quicksight.describe_analysis": {"Analysis": board()},
-    "quicksight.describe_dashboard": {"Dashboard": {"Version": board()}},
+    "quicksight.describe_analysis": {"Analysis": build_dashboard_answers()},
+    "quicksight.describe_dashboard": {"Dashboard": {"Version": build_dashboard_answers()}},
     "quicksight.describe_dashboard_permissions": {
         "Permissions": [{"Principal": ANA, "Actions": ["quicksight:DescribeDashboard"]}]
     },
@@ -236,7 +236,7 @@ def examine(
     return list(doctor.run_checks(Aws(answers), doctor.Settings("anomalake", REGION, owner, sets)))
 
 
-def the(checks: list[doctor.CheckResult], name: str, status: str) -> doctor.CheckResult:
+def find_check(checks: list[doctor.CheckResult], name: str, status: str) -> doctor.CheckResult:
     """Return the only finding with that name and status."""
     (found,) = [check for check in checks if (check.name, check.status) == (name, status)]
     return found

@@ -48,7 +48,7 @@ class Client:
                 raise ClientError({"Error": {"Code": code, "Message": message}}, name)
             if isinstance(answer, Exception):
                 raise answer
-            _is_of(shapes.output_shape, answer, name)
+            _check_shape(shapes.output_shape, answer, name)
             return answer
 
         return call
@@ -62,14 +62,14 @@ def _operation(service: str, operation: str) -> tuple[str, Any]:
     return name, model.operation_model(name)
 
 
-def _is_of(shape: Any, answer: Any, where: str) -> None:
+def _check_shape(shape: Any, answer: Any, where: str) -> None:
     """Check that a response contains only what the service model knows."""
     if shape.type_name == "structure":
         for name, value in answer.items():
             assert name in shape.members, f"{where} never answers {name}"
-            _is_of(shape.members[name], value, f"{where}.{name}")
+            _check_shape(shape.members[name], value, f"{where}.{name}")
     elif shape.type_name == "list":
         for value in answer:
-            _is_of(shape.member, value, where)
+            _check_shape(shape.member, value, where)
     elif getattr(shape, "enum", None):
         assert answer in shape.enum, f"{where} is never {answer}"

@@ -27,5 +27,5 @@ def shop(path: str = PATHS[0], zone: str = "UTC", name: str = "shop", **replaced
 SHOP = shop()
 
 
-def keys_of(item: MetricSet, *times: datetime) -> list[str]:
+def build_live_keys(item: MetricSet, *times: datetime) -> list[str]:
     return [f"{live_data.interval_folder(item, wall)}/data.csv" for wall in times]

@@ -20,21 +20,21 @@ def messages() -> Iterator[Message]:
     """Messages with every kind of damage."""
     factory, rng = EventFactory(), random.Random(20210217)
     kinds = (
-        text.truncated,
+        text.truncated_texts,
         content.wrong_types,
-        content.removed,
-        text.mutated,
+        content.removed_fields,
+        text.mutated_texts,
         text.nested,
         text.repeated_keys,
         text.surrogates,
-        text.numbers,
-        content.names,
-        content.timestamps,
-        content.empty,
-        text.marks,
-        content.enveloped,
-        text.junk,
-        content.states,
+        text.extreme_numbers,
+        content.hostile_names,
+        content.hostile_timestamps,
+        content.empty_texts,
+        text.byte_order_marks,
+        content.enveloped_events,
+        text.junk_texts,
+        content.alarm_states,
     )
     for kind in kinds:
         yield from kind(factory, rng)

@@ -53,14 +53,14 @@ def wrong_types(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
             yield expect_either(f"{name} with {str(wrong)[:20]!r} at {path}", body, *_no_alert_if_decisive(name, path))
 
 
-def removed(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def removed_fields(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     for name in ("alert", *SERVICE_EVENTS):
         for path in iterate_paths(factory.event(name)):
             body = change_at(factory.event(name), path, lambda inner, last: inner.__delitem__(last))
             yield expect_either(f"{name} without {path}", body, *_no_alert_if_decisive(name, path))
 
 
-def states(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def alarm_states(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     for name in ("cloudwatch_eventbridge", "cloudwatch_lambda", "cloudwatch_sns"):
         for state in ("OK", "INSUFFICIENT_DATA"):
             body = json.dumps(factory.service_event(name)).replace('"ALARM"', f'"{state}"')
@@ -134,7 +134,7 @@ HOSTILE_NAMES = (
 )
 
 
-def names(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def hostile_names(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     def quoted(name: str) -> str:
         return re.escape(quote(name))
 
@@ -258,7 +258,7 @@ INVALID_TIMESTAMPS = (
 )
 
 
-def timestamps(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def hostile_timestamps(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     for zone in HOSTILE_ZONES:
         yield expect_either(
             f"the zone {zone[:20]!r} after an offset",
@@ -273,7 +273,7 @@ def timestamps(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
         )
 
 
-def empty(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def empty_texts(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     reasons = {
         "alertEventId": "^alertEventId: is empty",
         "timestamp": "^timestamp: ",
@@ -292,7 +292,7 @@ def empty(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     yield expect_stored("no series and no contributions", json.dumps(factory.alert(series=[], contributions={})))
 
 
-def enveloped(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def enveloped_events(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     wrappers: tuple[Callable[[str], Any], ...] = (
         lambda body: {"Type": "Notification", "TopicArn": "t", "Message": body},
         lambda body: {"Records": [{"Sns": {"Message": body}}]},

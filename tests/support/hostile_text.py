@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from hostile_events import SERVICE_EVENTS, EventFactory, Message, expect_either, expect_quarantined, expect_stored
 
 
-def truncated(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def truncated_texts(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     for name in ("alert", *SERVICE_EVENTS):
         body = json.dumps(factory.event(name))
         for cut in rng.sample(range(len(body)), 90):
             yield expect_quarantined(f"{name} cut at {cut}", body[:cut], "^not JSON")
 
 
-def mutated(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def mutated_texts(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     letters = '{}[]",:\\/.0123456789-+eEtrufalsn \t\n\0\x7f\ufeff\u2028é🦀\ud800\udc00'
     for number in range(900):
         name = ("alert", "alert", *(name for name in SERVICE_EVENTS if name.startswith("c")))[number % 7]
@@ -57,7 +57,7 @@ def surrogates(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     yield expect_stored("a whole pair of surrogates", json.dumps(factory.alert(alertName="🦀")))
 
 
-def marks(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def byte_order_marks(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     for name in ("alert", *SERVICE_EVENTS):
         yield expect_stored(f"{name} after a byte order mark", "\ufeff" + json.dumps(factory.event(name)))
         for mark in ("\ufffe", "\0", "\x1a", "ï»¿", ")]}',\n", "//\n", "'"):
@@ -67,7 +67,7 @@ def marks(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
         yield expect_either(f"{name} between spaces", f" \r\n\t{json.dumps(factory.event(name), indent=3)}\n\n")
 
 
-def junk(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def junk_texts(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     for text in (
         "",
         " ",
@@ -107,7 +107,7 @@ def junk(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
         )
 
 
-def numbers(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
+def extreme_numbers(factory: EventFactory, rng: random.Random) -> Iterator[Message]:
     def body_with(field: str, literal: str) -> str:
         return re.sub(rf'("{field}": )[-0-9.]+', lambda match: match[1] + literal, json.dumps(factory.alert()))
 

@@ -38,7 +38,7 @@ def interval_of(item, *files, store=None):
     return live_data.read_interval(store, item, WALL, live_data.list_interval_files(store, item, WALL))
 
 
-def problem_of(item, data):
+def find_problem(item, data):
     """Return the finding about the file, which must affect only this file."""
     interval = interval_of(item, data)
     assert interval.values == GOOD_VALUES

@@ -6,7 +6,7 @@ HEADER = "platform,marketplace,timestamp,views,revenue\n"
 ONE = f"{HEADER}a,us,2021-02-17 11:00:00,1,2\n"
 
 
-def asked(capsys, *arguments):
+def run_query(capsys, *arguments):
     """The exit status, standard output and standard error of a query."""
     status = main(["query", *arguments])
     return status, *capsys.readouterr()

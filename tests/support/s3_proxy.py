@@ -47,7 +47,7 @@ class Proxy:
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream)
         self.seen: list[Request] = []
-        self.plan: Callable[[int, Request], Fault | None] = nothing
+        self.plan: Callable[[int, Request], Fault | None] = no_fault
         self.delay = 0.0  # seconds before each response
         self.over = threading.Event()
         self._lock = threading.Lock()
@@ -67,13 +67,13 @@ class Proxy:
         return plan(number, request)
 
 
-def nothing(number: int, request: Request) -> Fault | None:
+def no_fault(number: int, request: Request) -> Fault | None:
     """A request without a fault."""
     return None
 
 
 @contextmanager
-def before(upstream: str) -> Iterator[Proxy]:
+def start_proxy(upstream: str) -> Iterator[Proxy]:
     """Start a proxy before the store at that address."""
     proxy = Proxy(upstream)
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))

@@ -70,29 +70,31 @@ def create_bucket(endpoint: str, bucket: str) -> None:
     urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{bucket}", method="PUT"), timeout=30).close()
 
 
-def named_endpoint() -> str | None:
+def get_named_endpoint() -> str | None:
     """Return the store that the environment sets for the tests; None means moto's server."""
     return os.environ.get("ANOMALAKE_TEST_S3_ENDPOINT")
 
 
-def leading_to(endpoint: str) -> dict[str, str]:
+def build_environment(endpoint: str) -> dict[str, str]:
     """Return the environment variables with which a lake `s3://...` is found at the endpoint.
 
     The server of moto accepts any credentials; another store requires those of the environment.
     """
     keys = (
         {}
-        if named_endpoint()
+        if get_named_endpoint()
         else {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
     )
     return {"AWS_ENDPOINT_URL_S3": endpoint, "AWS_DEFAULT_REGION": "us-east-1", **keys}
 
 
-def new_lake(endpoint: str) -> str:
+def create_lake(endpoint: str) -> str:
     """Return an empty lake below a random prefix of the bucket."""
-    if not named_endpoint():
+    if not get_named_endpoint():
         create_bucket(endpoint, "lake")  # the bucket exists: moto accepts that
-    return f"s3://{os.environ['ANOMALAKE_TEST_S3_BUCKET'] if named_endpoint() else 'lake'}/test-{os.urandom(6).hex()}"
+    return (
+        f"s3://{os.environ['ANOMALAKE_TEST_S3_BUCKET'] if get_named_endpoint() else 'lake'}/test-{os.urandom(6).hex()}"
+    )
 
 
 def remove(lake: str) -> None:
@@ -104,7 +106,7 @@ def remove(lake: str) -> None:
         store.delete(key)
 
 
-def _one_at_a_time(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+def _serialize_requests(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
     lock, seen = threading.Lock(), list[dict[str, Any]]()
 
     def serve(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -144,7 +146,7 @@ def _from_folders(app: Callable[..., Iterable[bytes]], folder: Path) -> Callable
             return app(environ, start)
         if not key:
             query = parse_qs(environ["QUERY_STRING"])
-            body = _listed(
+            body = _list_objects(
                 folder / bucket, query.get("prefix", [""])[0], int(query.get("max-keys", ["1000"])[0])
             ).encode()
             start("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
@@ -177,7 +179,7 @@ def _from_folders(app: Callable[..., Iterable[bytes]], folder: Path) -> Callable
 _MODIFIED = "Thu, 01 Jan 2026 00:00:00 GMT"
 
 
-def _listed(bucket: Path, prefix: str, most: int) -> str:
+def _list_objects(bucket: Path, prefix: str, most: int) -> str:
     """Return the response of ListObjectsV2: all keys that start with the prefix, which is the name of a folder."""
     found = sorted(file for file in (bucket / prefix).rglob("*") if file.is_file()) if prefix.endswith("/") else []
     assert len(found) <= 1000, f"{prefix}: {len(found)} keys, and only one page is answered"
@@ -199,7 +201,7 @@ def main() -> None:
     from werkzeug.serving import make_server
 
     app: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
-    app = _one_at_a_time(_from_folders(app, Path(sys.argv[2])) if len(sys.argv) > 2 else app)
+    app = _serialize_requests(_from_folders(app, Path(sys.argv[2])) if len(sys.argv) > 2 else app)
     server = make_server("127.0.0.1", int(sys.argv[1]), app, threaded=True)
     print(server.server_port, flush=True)  # noqa: T201
     server.serve_forever()

@@ -22,13 +22,13 @@ KEPT = (
 Objects = dict[str, bytes]
 
 
-def bodies(rng: random.Random, count: int) -> list[str]:
+def build_bodies(rng: random.Random, count: int) -> list[str]:
     """Return alerts for few times, events and series, so that several report one event or one cell, with different
     scores or none.
 
     Every tenth body is invalid.
     """
-    return [_garbage(rng) if number % 10 == 9 else _alert(rng) for number in range(count)]
+    return [_build_garbage(rng) if number % 10 == 9 else _alert(rng) for number in range(count)]
 
 
 def _alert(rng: random.Random) -> str:
@@ -54,7 +54,7 @@ def _alert(rng: random.Random) -> str:
     )
 
 
-def _garbage(rng: random.Random) -> str:
+def _build_garbage(rng: random.Random) -> str:
     return rng.choice(
         [
             '{"alertName": ',
@@ -64,12 +64,14 @@ def _garbage(rng: random.Random) -> str:
     )
 
 
-def messages(bodies: Sequence[str]) -> list[Message]:
+def build_messages(build_bodies: Sequence[str]) -> list[Message]:
     """Return each body as a message with its own ID."""
-    return [Message(f"m{number}", body) for number, body in enumerate(bodies)]
+    return [Message(f"m{number}", body) for number, body in enumerate(build_bodies)]
 
 
-def batches(rng: random.Random, messages_to_send: Sequence[Message], largest: int = 10) -> list[list[Message]]:
+def split_into_batches(
+    rng: random.Random, messages_to_send: Sequence[Message], largest: int = 10
+) -> list[list[Message]]:
     """Return the messages in random order, in batches of 1 to `largest`, as SQS delivers them."""
     remaining, cut = rng.sample(messages_to_send, len(messages_to_send)), list[list[Message]]()
     while remaining:
@@ -84,7 +86,7 @@ def objects(store: Store) -> Objects:
     return {key: stored.data for folder in KEPT for key in store.list(folder) if (stored := store.get(key))}
 
 
-def settled(objects: Objects) -> tuple[Objects, set[str]]:
+def normalize_objects(objects: Objects) -> tuple[Objects, set[str]]:
     """Return the objects that are byte-equal for any order of messages (tables and quarantine), and the bodies in the
     archive.
 
@@ -99,9 +101,9 @@ def settled(objects: Objects) -> tuple[Objects, set[str]]:
     return {key: data for key, data in objects.items() if not key.startswith("alerts/")}, archived
 
 
-def clean(form: Format, *batches_of_bodies: Sequence[str]) -> Objects:
+def ingest_without_faults(form: Format, *batches_of_bodies: Sequence[str]) -> Objects:
     """Return the content of the lake after one process ingests the batches in order, without faults."""
     store = ObjectStore.memory()
     for batch in batches_of_bodies:
-        assert not ingest_messages(messages(batch), store, (SHOP,), form).failed_ids
+        assert not ingest_messages(build_messages(batch), store, (SHOP,), form).failed_ids
     return objects(store)

@@ -60,7 +60,7 @@ class Worker(NamedTuple):
 def start(batches: Sequence[Sequence[Message]], environment: dict[str, str], plan: Plan = NOTHING) -> Worker:
     """Start a process that gives the batches to the function, one after the other."""
     receiver, sender = _processes.Pipe(duplex=False)
-    process = _processes.Process(target=_work, args=(batches, environment, plan, sender), daemon=True)
+    process = _processes.Process(target=_run_worker, args=(batches, environment, plan, sender), daemon=True)
     process.start()
     sender.close()
     return Worker(process, receiver)
@@ -87,12 +87,14 @@ def deliver(batches: Sequence[Sequence[Message]], environment: dict[str, str], p
     return finish(start(batches, environment, plan))
 
 
-def of_sqs(batch: Sequence[Message]) -> dict[str, Any]:
+def build_sqs_event(batch: Sequence[Message]) -> dict[str, Any]:
     """Return the batch as the event that SQS sends to the function."""
     return {"Records": [{"eventSource": "aws:sqs", "messageId": message.id, "body": message.body} for message in batch]}
 
 
-def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], plan: Plan, answers: Connection) -> None:
+def _run_worker(
+    batches: Sequence[Sequence[Message]], environment: dict[str, str], plan: Plan, answers: Connection
+) -> None:
     os.environ.update(environment)
     os.getpid = lambda: 7  # type: ignore[assignment]  # as in containers, where the process that comes next has the id of the one that was killed
     with Path(os.devnull).open("w") as nowhere:
@@ -114,7 +116,7 @@ def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], pla
     failed = [
         item["itemIdentifier"]
         for batch in batches
-        for item in function.handler(of_sqs(batch), None)["batchItemFailures"]
+        for item in function.handler(build_sqs_event(batch), None)["batchItemFailures"]
     ]
     answer = Answer(tuple(failed), steps.taken)
     if plan.fault == "kill":

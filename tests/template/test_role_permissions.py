@@ -6,7 +6,7 @@ import re
 import botocore.session
 import botocore.validate
 
-from lock_files import normalized, pins
+from lock_files import normalize_pin, read_pins
 from service_model import list_problems
 from stack import ACCOUNT, REGION, TOP
 from template_project import METRIC_SETS, list_resources, list_statements
@@ -102,9 +102,9 @@ def test_a_crawler_can_write_only_its_own_database(stack):
 def test_a_backtest_job_runs_the_uploaded_script_with_valid_arguments_and_tested_versions(stack):
     from anomalake.catalog import backfill_resources
 
-    modules = {normalized(pin) for pin in backfill_resources.PYTHON_MODULES}
-    assert modules <= pins(TOP / ".ci/spark.txt")
-    assert modules <= pins(TOP / "constraints.txt")
+    modules = {normalize_pin(pin) for pin in backfill_resources.PYTHON_MODULES}
+    assert modules <= read_pins(TOP / ".ci/spark.txt")
+    assert modules <= read_pins(TOP / "constraints.txt")
     takes = set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', (TOP / "glue/backfill.py").read_text()))
     bucket = stack["DataBucket"].properties["BucketName"]
     service = botocore.session.get_session().get_service_model("glue").operation_model("CreateJob").input_shape
