@@ -54,16 +54,16 @@ def main(argv: list[str]) -> int:
     )
     context = SparkContext.getOrCreate(conf)
     sets = _load_metric_sets(arguments.metric_sets)
-    chosen = next((item for item in sets if item.name == arguments.metric_set), None)
-    if chosen is None or chosen.source is None:
+    metric_set = next((item for item in sets if item.name == arguments.metric_set), None)
+    if metric_set is None or metric_set.source is None:
         known = ", ".join(item.name for item in sets if item.source is not None)
         raise UserError(
             f"--metric-set: {arguments.metric_sets} has no metric set '{arguments.metric_set}' with a source; "
             f"use one of: {known}"
         )
-    report = backfill_alone(Job(arguments.lake, chosen, sets, arguments.format), context, arguments)
-    print_backtest_report(report, chosen, arguments.lake)
-    warn_of_unprojected_data([chosen.clock.wall_time(report.first_interval)], chosen, utc_now())
+    report = backfill_alone(Job(arguments.lake, metric_set, sets, arguments.format), context, arguments)
+    print_backtest_report(report, metric_set, arguments.lake)
+    warn_of_unprojected_data([metric_set.clock.wall_time(report.first_interval)], metric_set, utc_now())
     return 1 if report.failed_alerts or report.quarantined_alerts else 0
 
 

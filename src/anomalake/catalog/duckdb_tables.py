@@ -57,12 +57,12 @@ def _check_columns(file: Path, columns: Sequence[str], root: Path) -> None:
     try:
         if file.suffix == ".csv":
             with file.open(encoding="utf-8") as text:
-                found = text.readline().rstrip("\n").split(",")
+                file_columns = text.readline().rstrip("\n").split(",")
         else:
-            found = pq.read_schema(file).names
+            file_columns = pq.read_schema(file).names
     except (OSError, ValueError, pa.ArrowException):
         return
-    missing = [column for column in columns if column not in found]
+    missing = [column for column in columns if column not in file_columns]
     if any(
         column == tables.EVENT_RANK_COLUMN or column.lower().endswith(REPORT_ID_SUFFIX.lower()) for column in missing
     ):

@@ -131,7 +131,7 @@ class _Scale(NamedTuple):
 
 def _estimate_scale(state: State, slot: int, prediction: _Prediction) -> _Scale:
     """Estimate the scale of an interval's errors from recent errors and the history."""
-    mean, seen = prediction.mean, state.values_seen[slot]
+    mean, values_seen = prediction.mean, state.values_seen[slot]
     squares, units, number = state.error_sums
     unit = np.where(state.is_nonnegative, np.square(mean) - np.where(state.is_count, p.ANSCOMBE_SHIFT, 0), 1.0)
     floor = np.where(state.is_count, p.POISSON_ROOT_VARIANCE, 0.0)
@@ -150,8 +150,8 @@ def _estimate_scale(state: State, slot: int, prediction: _Prediction) -> _Scale:
 
     rare_width = np.sqrt(np.maximum(state.dispersion, 1) * (mean_count + 0.5))
     width = np.where(is_rare, rare_width, np.where(intermittent, spread * state.tail_factor, spread))
-    width = width * prediction.deviation_factor * (1 + p.EARLY_SCALE_DAYS / np.maximum(seen, 1))
-    uncertain = (prediction.total_variance >= p.UNCERTAIN_VARIANCE) | (seen < p.SETTLED_DAYS)
+    width = width * prediction.deviation_factor * (1 + p.EARLY_SCALE_DAYS / np.maximum(values_seen, 1))
+    uncertain = (prediction.total_variance >= p.UNCERTAIN_VARIANCE) | (values_seen < p.SETTLED_DAYS)
     width = np.where(uncertain & ~is_rare, np.hypot(width, p.EARLY_UNCERTAINTY_SHARE * np.abs(mean)), width)
     return _Scale(
         unit, floor, usual, spread, mean_count, is_rare, np.where(is_rare, np.nan, prediction.shift),

@@ -85,7 +85,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     with hold_lease(settings.store, metric_set, now) as acquired:
         metrics.add_metric("RunsSkipped", "Count", int(not acquired))
         if not acquired:
-            skipped = "another run is under way"
+            skipped = "another run is in progress"
             logger.info(skipped, metric_set=metric_set.name, holder=describe_holder(settings.store, metric_set))
             return {"metricSet": metric_set.name, "skipped": skipped}
         result, state = run_detector(metric_set, settings, now, has_time)
