@@ -1,6 +1,6 @@
 """Writes the JavaScript that draws the page's charts, Vega-Lite and its dependencies in one file.
 
-`python .ci/vega.py` writes it; `--check` writes nothing and fails where the file differs. The file is in the repository,
+`python .ci/vega.py` writes it; `--check` writes nothing and fails if the file differs. The file is in the repository,
 so the demo installs 84 MB less and starts earlier.
 """
 

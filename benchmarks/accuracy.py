@@ -15,9 +15,9 @@ from anomalake.cli import score_file
 from anomalake.cli.demo import flights, shop
 
 SEEDS = (101, 102, 103)
-WARM_UP = 28  # days before anything counts
+WARM_UP = 28  # days before the measurement starts
 THRESHOLDS = (40, 50, 60, 70, 80, 90)
-FLIGHTS = {"all, daily": 1, "all, hourly": 24, "by airport, hourly": 24}  # slots a day
+FLIGHTS = {"all, daily": 1, "all, hourly": 24, "by airport, hourly": 24}  # slots of a day
 STEPS = {1: ("P1D", "D"), 24: ("PT1H", "h"), 288: ("PT5M", "5min")}
 
 ScoreFunction = Callable[[np.ndarray, int, str], np.ndarray]  # values, slots a day, the first day: scores

@@ -28,7 +28,7 @@ measures: [{name: amount, aggregation: SUM}]
 source: {path: "big/{{yyyyMMdd}}/{{HHmm}}", format: csv, columns: [region, product, timestamp, amount]}
 """
 BEGIN = datetime(2024, 1, 1)
-ANOMALY_PROBABILITY = 2e-5  # of a value: a third or three times the expected one
+ANOMALY_PROBABILITY = 2e-5  # factors of a value: an anomaly is a third or three times the expected value
 
 
 def main() -> None:
@@ -53,8 +53,8 @@ def main() -> None:
     ) as process:
         while process.poll() is None:
             members = spark_job.job_processes(process)
-            peak = max(peak, sum(one.memory for one in members.values()))
-            seconds |= {number: one.seconds for number, one in members.items()}
+            peak = max(peak, sum(member.memory for member in members.values()))
+            seconds |= {number: member.seconds for number, member in members.items()}
             time.sleep(1)
     took = time.monotonic() - began
     print((chosen.folder / "log").read_text()[-2000:])

@@ -1,11 +1,10 @@
-"""What is said of an event's parts: root causes of generated events, and contributions against the shares that were
-injected. Seeds 1 to 99 tune.
+"""Measures the details of events: root causes of generated events, and contributions compared with the injected shares.
 
-Beside it RiskLoc (benchmarks/riskloc.py) on the same events, and both on events of RiskLoc's own kind.
-
-The generator of causes: a full table of series over three to five dimensions, sizes log-normal, forecasts off by
-Poisson noise and by some per cent; one to three combinations of one to three dimensions move, each by a factor of its
-own, all to one side or as it comes. Found: exactly that combination is named.
+Seeds 1 to 99 are for tuning. RiskLoc (benchmarks/riskloc.py) runs on the same events, and both run on events of
+RiskLoc's own kind. The generator of causes makes a full table of series over three to five dimensions, with log-normal
+sizes and forecasts that are off by Poisson noise and by some per cent. One to three combinations of one to three
+dimensions change, each by its own factor, either all to one side or to either side. A cause is found if exactly that
+combination is named.
 """
 
 import time
@@ -25,10 +24,10 @@ from anomalake.domain import metric_set_yaml
 from anomalake.lake.live_data import IntervalData, Series
 
 SEEDS, EVENTS = (101, 102, 103), 200
-OFF = (0.02, 0.05, 0.10)  # forecasts, relative
-WIDE = 6  # series of a cause; RiskLoc takes the five greatest deviations for outliers
-OWN_EVENTS = 20  # of RiskLoc's kind, a seed; each has 48,000 series
-FAR = 4.3  # spreads from which a series is anomalous
+OFF = (0.02, 0.05, 0.10)  # relative errors of the forecasts
+WIDE = 6  # series of a cause; RiskLoc treats the five greatest deviations as outliers
+OWN_EVENTS = 20  # events of RiskLoc's kind for each seed; each has 48,000 series
+FAR = 4.3  # spreads beyond which a series is anomalous
 SHOP = """
 name: shop
 frequency: PT1H
@@ -37,45 +36,48 @@ dimensions: [platform, marketplace]
 measures: [{name: revenue, aggregation: SUM}]
 """
 DEMO = SHOP.replace("[{", "[{name: views, aggregation: SUM}, {")
-TIE = 0.5  # points; injected shares this near to the greatest are as good as it
+TIE = 0.5  # points; injected shares this close to the greatest count as the greatest
 HISTORY, START = 35, datetime(2021, 1, 4)  # days
 PLATFORMS, MARKETS = ("app", "mobile", "pc"), ("de", "es", "fr", "it", "jp", "uk", "us")
 
 
 class _Event(NamedTuple):
-    """An event: what a root cause is looked for in, and the combinations that moved."""
+    """An event: the data in which root causes are searched, and the combinations that changed."""
 
     dimensions: list[str]
     series: list[Series]
     value: np.ndarray
     expected: np.ndarray
-    off: float  # the forecasts' usual error, relative; the detector knows it, RiskLoc does not ask
+    off: float  # the usual relative error of the forecasts; the detector knows it, and RiskLoc does not use it
     truth: set[tuple]
     fewest: int = 1  # series of its smallest cause
 
 
 def causes(_: Path) -> None:
-    """F1 of exact combinations by the forecasts' error, and RiskLoc's; both on RiskLoc's own kind of events; then
-    contributions.
+    """Report the F1 score of exact combinations by the error of the forecasts, for Anomalake and RiskLoc.
+
+    Then report both on RiskLoc's own kind of events, and the contributions.
     """
     for one_side in (False, True):
         for off in OFF:
             for number in (1, 2, 3):
-                some = [
+                events = [
                     _event(generator, number, off, one_side)
                     for seed in SEEDS
                     for generator in (np.random.default_rng([seed, number]),)
                     for _ in range(EVENTS // len(SEEDS))
                 ]
                 sides = "to one side" if one_side else "to either side"
-                print(f"root cause, {sides}, forecasts off by {off:.0%}, {number} causes: {_beside(some)}", flush=True)
-                wide = [one for one in some if one.fewest >= WIDE]
                 print(
-                    f"  ... the {len(wide)} events whose causes have {WIDE} series and more: {_beside(wide)}",
+                    f"root cause, {sides}, forecasts off by {off:.0%}, {number} causes: {_compare(events)}", flush=True
+                )
+                wide = [event for event in events if event.fewest >= WIDE]
+                print(
+                    f"  ... the {len(wide)} events whose causes have {WIDE} series and more: {_compare(wide)}",
                     flush=True,
                 )
     own = [_Event(*made[:4], off, truth) for seed in SEEDS for *made, truth, off in riskloc.events(seed, OWN_EVENTS)]
-    print(f"root cause, RiskLoc's own kind of events: {_beside(own)}", flush=True)
+    print(f"root cause, RiskLoc's own kind of events: {_compare(own)}", flush=True)
     for times in (5, 10, 30):
         agreed, errors = _contributions(times)
         print(
@@ -86,35 +88,37 @@ def causes(_: Path) -> None:
         print(f"contributions, the demo's shop, seeds {', '.join(map(str, seeds))}: {_demo(seeds)}", flush=True)
 
 
-def _beside(some: list[_Event]) -> str:
-    """F1 and processor time of both on the same events."""
+def _compare(events: list[_Event]) -> str:
+    """Return the F1 score and the processor time of both on the same events."""
     ways: dict[str, Callable[[_Event], set[tuple]]] = {
         "Anomalake": _found,
-        "RiskLoc": lambda one: riskloc.causes(one.dimensions, one.series, one.value, one.expected),
+        "RiskLoc": lambda event: riskloc.causes(event.dimensions, event.series, event.value, event.expected),
     }
     cells = []
     for name, way in ways.items():
         began = time.process_time()
-        found = [way(one) for one in some]
-        each = 1000 * (time.process_time() - began) / len(some)
-        hits = sum(len(one.truth & named) for one, named in zip(some, found, strict=True))
+        found = [way(event) for event in events]
+        each = 1000 * (time.process_time() - began) / len(events)
+        hits = sum(len(event.truth & named) for event, named in zip(events, found, strict=True))
         cells.append(
-            f"{name} F1 {2 * hits / (sum(map(len, found)) + sum(len(one.truth) for one in some)):.3f}, {each:.1f} ms"
+            f"{name} F1 {2 * hits / (sum(map(len, found)) + sum(len(event.truth) for event in events)):.3f}, "
+            f"{each:.1f} ms"
         )
     return "; ".join(cells)
 
 
 def _found(event: _Event) -> set[tuple]:
-    """The causes that the detector names; a series is anomalous from `FAR` spreads on."""
+    """Return the causes that the detector names. A series is anomalous beyond `FAR` spreads."""
     spread = np.sqrt(event.expected + np.square(event.off * event.expected))
     anomalous = np.flatnonzero(np.abs(event.value - event.expected) > FAR * spread)
     return {
-        one.values for one in cause.find_causes(event.dimensions, event.series, event.value, event.expected, anomalous)
+        explanation.values
+        for explanation in cause.find_causes(event.dimensions, event.series, event.value, event.expected, anomalous)
     }
 
 
 def _event(generator: np.random.Generator, number: int, off: float, one_side: bool) -> _Event:
-    """An event of `number` causes."""
+    """Return an event of `number` causes."""
     sizes = generator.integers(3, 8, generator.integers(3, 6))
     series = list(product(*([f"{chr(97 + place)}{i}" for i in range(size)] for place, size in enumerate(sizes))))
     names = [chr(97 + place) for place in range(len(sizes))]
@@ -125,8 +129,8 @@ def _event(generator: np.random.Generator, number: int, off: float, one_side: bo
         depth = int(generator.integers(1, 4))
         some = sorted(generator.choice(len(sizes), depth, replace=False).tolist())
         combination = tuple((names[place], f"{names[place]}{generator.integers(sizes[place])}") for place in some)
-        mine = np.array([all(one[names.index(name)] == wanted for name, wanted in combination) for one in series])
-        if (mine & moved).any():  # causes that overlap have no one truth
+        mine = np.array([all(values[names.index(name)] == wanted for name, wanted in combination) for values in series])
+        if (mine & moved).any():  # overlapping causes have no unique truth
             if truth and generator.random() < 0.2:
                 truth, moved, value, fewest = set(), np.zeros(len(series), bool), usual.copy(), len(series)
             continue
@@ -144,8 +148,9 @@ def _event(generator: np.random.Generator, number: int, off: float, one_side: bo
 
 
 def _contributions(times: float) -> tuple[float, float]:
-    """Of events in a shop with 5 % of noise, after five weeks: how often the greatest share is the injected one; the
-    shares' mean error in points.
+    """Return how often the greatest share is the injected one, and the mean error of the shares in points.
+
+    The events are in a shop with 5 % of noise, after five weeks.
     """
     item, agreed, errors = metric_set_yaml.parse(SHOP, "shop"), [], []
     for seed in SEEDS:
@@ -180,10 +185,13 @@ def _contributions(times: float) -> tuple[float, float]:
 
 
 def _demo(seeds: tuple[int, ...]) -> str:
-    """Contributions of the demo's shop against |value - value / factor|; then what they were if every usual value, the
-    noise left out, were known.
+    """Compare the contributions in the demo shop with |value - value / factor|.
+
+    Then compare the contributions that would result if every expected value were known exactly.
     """
-    found: list[tuple[bool, list[float]]] = []  # of an event and dimension: the greatest agrees; errors of all values
+    found: list[
+        tuple[bool, list[float]]
+    ] = []  # for an event and dimension: whether the greatest agrees; errors of all values
     exact: list[tuple[bool, list[float]]] = []
     events = false = struck = carried = 0
     for seed in seeds:
@@ -232,7 +240,7 @@ def _demo(seeds: tuple[int, ...]) -> str:
 
 
 def _shares(weights: dict[tuple[str, str], float], names: tuple[str, ...], place: int) -> list[float]:
-    """The per cent of each value of a dimension."""
+    """Return the percentage of each value of a dimension."""
     return [
         100 * sum(weight for series, weight in weights.items() if series[place] == name) / sum(weights.values())
         for name in names
@@ -240,7 +248,7 @@ def _shares(weights: dict[tuple[str, str], float], names: tuple[str, ...], place
 
 
 def _compared(truth: list[float], told: list[float]) -> tuple[bool, list[float]]:
-    """Whether the greatest share that is told is the greatest in truth, or within `TIE` of it; and the errors."""
+    """Return whether the greatest reported share is the greatest injected, or within `TIE` of it; and the errors."""
     return truth[int(np.argmax(told))] >= max(truth) - TIE, [
         abs(one - other) for one, other in zip(truth, told, strict=True)
     ]

@@ -1,9 +1,8 @@
-"""Computes the monthly cost of a stack: `.venv/bin/python benchmarks/cost.py`.
+"""Computes the monthly cost of a stack: `.venv/bin/python benchmarks/cost.py`. docs/scaling.md has the tables and the
+source of each number.
 
-docs/scaling.md has the tables and says where each number is from.
-
-`--measure` measures what the computation needs of the detect function: processor time, requests, the memory's size, by
-the number of series.
+`--measure` measures the detect function for the computation: processor time, requests and memory, by the number of
+series.
 """
 
 import argparse
@@ -45,22 +44,25 @@ DAYS = 30.4
 PER_DAY: dict[Frequency, int] = {"PT1H": 24, "PT5M": 288}
 WINDOW = {
     frequency: MAX_TIME_AXIS_POINTS // day + 3 for frequency, day in PER_DAY.items()
-}  # days that a dashboard reads at first
+}  # days that a dashboard reads when it opens
 # Measured: `--measure` (seconds of one core, requests, bytes), benchmarks/scale.py (bytes of a row).
 RUN_SECONDS: dict[Frequency, tuple[float, float]] = {
     "PT1H": (0.01, 62e-6),
     "PT5M": (0.02, 600e-6),
-}  # a run, and each series more
-STATE_BYTES: dict[Frequency, float] = {"PT1H": 950, "PT5M": 10_800}  # a series, packed
-RUN_WRITES, RUN_READS = 8, 4  # of a run, without the shards
-ROW_BYTES, SMALL_ROW_BYTES = 25, 51  # of `observations`: in an object a day, in one of 100 rows
-LIVE_ROW_BYTES = 55  # of live data in CSV: a time, two dimensions, two measures
+}  # for a run, and for each additional series
+STATE_BYTES: dict[Frequency, float] = {"PT1H": 950, "PT5M": 10_800}  # for a series, packed
+RUN_WRITES, RUN_READS = 8, 4  # for a run, without the shards
+ROW_BYTES, SMALL_ROW_BYTES = (
+    25,
+    51,
+)  # of a row of `observations`: in an object for each day, and in an object of 100 rows
+LIVE_ROW_BYTES = 55  # of a row of live data in CSV: a time, two dimensions, two measures
 ALERT_SECONDS, ALERT_WRITES, ALERT_BYTES = 0.2, 5, 8_000
-# Noise at a score of 50 (docs/detector.md): alarms a series and week; and incidents, an hour each.
+# Noise at a score of 50 (docs/detector.md): alarms for each series and week; and incidents of an hour each.
 ALARMS: dict[Frequency, float] = {"PT1H": 0.078, "PT5M": 0.083}
 INCIDENTS = 3  # a week
-# Assumed: nothing of it can be measured without an account.
-START_SECONDS = 1.0  # of a function that was not there, and what it waits for S3: 30 ms a request
+# Assumed: these values cannot be measured without an account.
+START_SECONDS = 1.0  # the start of a new instance of a function, and its wait for S3: 30 ms for each request
 S3_SECONDS = 0.030
 LOG_BYTES = 3_000  # a run
 VIEWERS, VISITS, VISUALS, LIVE_VISUALS = (
@@ -68,11 +70,11 @@ VIEWERS, VISITS, VISUALS, LIVE_VISUALS = (
     22,
     20,
     5,
-)  # who look, how often a month, queries each time, and how many of these read live data
-COLUMNS = 0.6  # of a row's bytes, those of the columns that a chart asks for
-POLLS = 5 * 3 * 60 * 24 * DAYS  # Lambda's five pollers of a queue, 20 seconds each
+)  # users, how often each opens a dashboard in a month, queries each time, and how many of these read live data
+COLUMNS = 0.6  # share of the bytes of a row in the columns that a chart reads
+POLLS = 5 * 3 * 60 * 24 * DAYS  # the five pollers of Lambda for a queue, 20 seconds each
 
-MEASURED: tuple[tuple[Frequency, int, int], ...] = (  # series, days that were learned before
+MEASURED: tuple[tuple[Frequency, int, int], ...] = (  # series, and days of history
     ("PT1H", 10, 8),
     ("PT1H", 1_000, 8),
     ("PT1H", 10_000, 8),
@@ -84,7 +86,7 @@ MEASURED: tuple[tuple[Frequency, int, int], ...] = (  # series, days that were l
 
 
 class Size(NamedTuple):
-    """A stack: series and measures, metric sets over which they are spread, frequency."""
+    """A stack: series and measures, the number of metric sets that contain them, frequency."""
 
     series: int
     sets: int
@@ -97,7 +99,9 @@ SIZES = tuple(
 
 
 def alerts(size: Size) -> float:
-    """Alerts a month: an event is one of a set, measure and interval, however many series are in it."""
+    """Return the alerts in a month. An event covers one metric set, measure and interval, whatever the number of
+    series.
+    """
     intervals = PER_DAY[size.frequency] * DAYS
     noise = 1 - math.exp(-size.series / size.sets * ALARMS[size.frequency] / (7 * PER_DAY[size.frequency]))
     return size.sets * intervals * min(1, noise + INCIDENTS / 7 / 24)
@@ -121,8 +125,8 @@ def month(size: Size) -> dict[str, float]:
     superseded = rows_a_month * SMALL_ROW_BYTES + day * 1.5 * size.series * STATE_BYTES[size.frequency]
     scanned = max(10e6, each * day * window * ROW_BYTES * COLUMNS)
     scanned_live = max(10e6, 2 * each * day * window * LIVE_ROW_BYTES)
-    # A query lists each day of each of two tables, of live data outside UTC twice; it reads days, and the intervals of
-    # live data and of the open day.
+    # A query lists each day of both tables, and of live data outside UTC twice. It reads days, and the intervals of
+    # live data and of the current day.
     lists = (VISUALS - LIVE_VISUALS) * 2 * (window + 1) + LIVE_VISUALS * 3 * (window + 1)
     reads = (VISUALS - LIVE_VISUALS) * (
         window + day / 2 + window / DAYS * told / size.sets
@@ -150,7 +154,7 @@ def month(size: Size) -> dict[str, float]:
 
 
 def people() -> dict[str, float]:
-    """USD a month for QuickSight's users, of any size."""
+    """Return USD per month for the users of QuickSight, for a stack of any size."""
     return {
         "QuickSight users": PRICES["QuickSight author"] + (VIEWERS - 1) * PRICES["QuickSight reader"],
         "QuickSight Q&A": PRICES["QuickSight Q&A, an account"],
@@ -158,18 +162,18 @@ def people() -> dict[str, float]:
 
 
 def table() -> None:
-    """The months, as the page has them."""
+    """Return the months that docs/scaling.md shows."""
     months = [month(size) for size in SIZES]
     print("| USD a month | " + " | ".join(f"{size.series:,} in {size.sets}, {size.frequency}" for size in SIZES) + " |")
     print("|---" * (len(SIZES) + 1) + "|")
     for item in months[0]:
-        print(f"| {item} | " + " | ".join(f"{one[item]:,.2f}" for one in months) + " |")
-    print("| together | " + " | ".join(f"**{sum(one.values()):,.2f}**" for one in months) + " |")
+        print(f"| {item} | " + " | ".join(f"{month[item]:,.2f}" for month in months) + " |")
+    print("| together | " + " | ".join(f"**{sum(month.values()):,.2f}**" for month in months) + " |")
     print("| alerts a month | " + " | ".join(f"{alerts(size):,.0f}" for size in SIZES) + " |")
     print("of any size: " + ", ".join(f"{item} {usd:,.2f}" for item, usd in people().items()))
 
 
-# --- what is measured
+# --- the measurement
 
 
 def measure(series: int, frequency: Frequency, warm_days: int) -> None:
@@ -241,7 +245,7 @@ source: {{path: "cost/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}", format: csv, columns: [reg
 
 
 class _Counted:
-    """A store that notes what it is asked."""
+    """A store that records its calls."""
 
     def __init__(self, store: Any) -> None:
         self.store, self.calls = store, list[str]()
@@ -257,7 +261,7 @@ class _Counted:
 
 
 def main() -> None:
-    """The table, or what it is made of."""
+    """Print the table, or the measurement that it is based on."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", action="store_true")
     if not parser.parse_args().measure:

@@ -44,7 +44,7 @@ def limits(_: Path) -> None:
             values = np.round(
                 usual * (1 + 0.3 * np.cos(wall.hour / 24 * 2 * np.pi)) * rng.normal(1, 0.05, usual.shape), 2
             )
-            if hour < WARM_UP:  # the detector learns; nothing is written
+            if hour < WARM_UP:  # the detector learns, and nothing is written
                 known = zip((tuple(head.split(",")) for head in heads), map(tuple, values.tolist()), strict=True)
                 detector._score_values(
                     live_data.IntervalData(wall, dict(known), series, ()), wall.toordinal(), wall.hour, []
@@ -77,9 +77,9 @@ def limits(_: Path) -> None:
         save_state(store, item, detector_state, None)
         kept, packed = time.perf_counter() - began, sum(len(store.get(key).data) for key in store.list("detector"))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-        told = ", ".join(f"{name} {statistics.median(some):.2f} s" for name, some in seconds.items())
+        medians = ", ".join(f"{name} {statistics.median(times):.2f} s" for name, times in seconds.items())
         print(
-            f"limits: {measures} measures, {DIMENSIONS} dimensions, {series:,} series, one interval: {told}; "
+            f"limits: {measures} measures, {DIMENSIONS} dimensions, {series:,} series, one interval: {medians}; "
             f"{measures * series:,} observations, {alerts} alerts of {series // 100:,} series; "
             f"state {packed / 1e6:.0f} MB, written in {kept:.1f} s; peak so far {peak:,.0f} MB",
             flush=True,

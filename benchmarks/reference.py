@@ -1,9 +1,9 @@
-"""The reference for Anomalake's ingest: a pandas read-modify-write of two CSV objects for each alert, as a well-known
-sample has it.
+"""The reference for the ingest of Anomalake: a pandas read-modify-write of two CSV objects for each alert, as in a
+well-known sample.
 
-Implemented from the sample's description. The objects are read, changed and written without a condition, so of two
-writers at once the one that came first is lost; contributions are appended, so an alert that is delivered again doubles
-its rows. The sample's needless costs are left out: the client is made once, and no other service is called.
+It is implemented from the description of the sample. The objects are read, changed and written without a condition, so
+the first of two concurrent writes is lost. Contributions are appended, so an alert that is delivered again duplicates
+its rows. The unnecessary costs of the sample are omitted: the client is created once, and no other service is called.
 """
 
 import io
@@ -17,13 +17,13 @@ VALUES, CONTRIBUTIONS = "anomalyResults/metricValue_AnomalyScore", "anomalyResul
 
 
 def file(client: Any, bucket: str, body: str) -> None:
-    """One alert into the two objects of its timestamp."""
+    """Write one alert to the two objects of its timestamp."""
     alert = json.loads(body)
     metric, timestamp = alert["impactedMetric"], alert["timestamp"]
     measure = metric["metricName"]
     values = []
     for series in metric["relevantTimeSeries"]:
-        dimensions = {one["dimensionName"]: one["dimensionValue"] for one in series["dimensions"]}
+        dimensions = {dimension["dimensionName"]: dimension["dimensionValue"] for dimension in series["dimensions"]}
         cells = {f"{measure}AnomalyMetricValue": series["metricValue"], f"{measure}GroupScore": alert["anomalyScore"]}
         values.append({"key": "_".join(dimensions.values()), "timestamp": timestamp, **dimensions, **cells})
     shares = [
@@ -42,7 +42,7 @@ def file(client: Any, bucket: str, body: str) -> None:
 
 
 def _filled(known: pd.DataFrame, arrived: pd.DataFrame) -> pd.DataFrame:
-    """One row a series, in each column the last value that is none of its empty cells; half the time of
+    """Return one row for each series, with the last value of each column that is not empty. It needs half the time of
     `combine_first`.
     """
     return pd.concat([known, arrived]).groupby("key", as_index=False).last()

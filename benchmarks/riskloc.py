@@ -1,11 +1,10 @@
-"""RiskLoc, a reference for root causes, implemented from Kalander, *RiskLoc:
+"""RiskLoc, a reference for root causes, implemented from Kalander, *RiskLoc: Localization of multi-dimensional root
+causes by weighted risk*, 2022.
 
-Localization of multi-dimensional root causes by weighted risk*, 2022.
-
-Leaves are split once by how far they deviate. Layer by layer, the combination is named that explains the most and whose
-risk is enough: it holds much of the abnormal weight and little of the normal one (high risk), and a common change
-explains its leaves better than the forecasts do (low risk). Named leaves are taken out, and the search starts again.
-Thresholds are the paper's. `events` makes events of the paper's synthetic kind S.
+Leaves are divided once by their deviation. Layer by layer, the algorithm names the combination that explains the most
+and has sufficient risk: it contains much of the abnormal weight and little of the normal weight (high risk), and a
+common change explains its leaves better than the forecasts do (low risk). It removes the named leaves, and the search
+starts again. The thresholds are those of the paper. `events` generates events of the synthetic kind S of the paper.
 """
 
 import itertools
@@ -20,14 +19,14 @@ from anomalake.lake.live_data import Series
 Floats = NDArray[np.float64]
 Combination = tuple[tuple[str, str | None], ...]
 
-RISK = 0.5  # the least risk of a cause
-EXPLAINS = 0.02  # the least share of what the abnormal leaves explain
-OUTLIERS = 5  # deviations on either side that are outliers where the split is looked for
-SIZES = (10, 12, 10, 8, 5)  # of the dimensions of S
+RISK = 0.5  # the minimum risk of a cause
+EXPLAINS = 0.02  # the minimum share of what the abnormal leaves explain
+OUTLIERS = 5  # deviations on either side that are outliers in the search for the cut
+SIZES = (10, 12, 10, 8, 5)  # sizes of the dimensions of S
 
 
 class _Leaves(NamedTuple):
-    """The leaves that are not yet explained, an entry each."""
+    """The leaves that are not explained yet, one entry each."""
 
     codes: NDArray[np.int64]  # [leaf, dimension]
     value: Floats
@@ -35,16 +34,18 @@ class _Leaves(NamedTuple):
     deviation: Floats  # 2 (expected - value) / (expected + value)
     abnormal: NDArray[np.bool_]
     weight: Floats
-    power: Floats  # the leaf's share of the whole's difference (explanatory power)
+    power: Floats  # the share of the leaf in the difference of the total (explanatory power)
 
 
 def causes(dimensions: list[str], series: list[Series], value: Floats, expected: Floats) -> set[Combination]:
-    """The combinations of dimension values that explain the difference between value and expected."""
-    names = [sorted({str(one[place]) for one in series}) for place in range(len(dimensions))]
-    codes = np.array([[column.index(str(part)) for column, part in zip(names, one, strict=True)] for one in series])
+    """Return the combinations of dimension values that explain the difference between value and expected."""
+    names = [sorted({str(values[place]) for values in series}) for place in range(len(dimensions))]
+    codes = np.array(
+        [[column.index(str(part)) for column, part in zip(names, values, strict=True)] for values in series]
+    )
     leaves, found = _split(codes, value, expected), set()
     least = EXPLAINS * float(leaves.power[leaves.abnormal].sum())
-    pruned: dict[int, NDArray[np.int64]] = {}  # by dimension, values that can be no part of a cause
+    pruned: dict[int, NDArray[np.int64]] = {}  # by dimension, values that cannot be part of a cause
     while leaves.abnormal.any() and leaves.power[leaves.abnormal].sum() >= least:
         cause = _search(leaves, least, pruned)
         if cause is None:
@@ -56,8 +57,9 @@ def causes(dimensions: list[str], series: list[Series], value: Floats, expected:
 
 
 def _split(codes: NDArray[np.int64], value: Floats, expected: Floats) -> _Leaves:
-    """The leaves, abnormal beyond a cut: as far out as the side that reaches less far from zero goes, on the other
-    side.
+    """Return the leaves that are abnormal beyond a cut.
+
+    The cut is as far from zero as the side with the smaller range extends, on the other side.
     """
     total = value + expected
     deviation = np.divide(2 * (expected - value), total, out=np.zeros(len(value)), where=total != 0)
@@ -72,7 +74,7 @@ def _split(codes: NDArray[np.int64], value: Floats, expected: Floats) -> _Leaves
 
 
 def _search(leaves: _Leaves, least: float, pruned: dict[int, NDArray[np.int64]]) -> tuple[tuple[int, int], ...] | None:
-    """Of the first layer that has one, the combination of high risk that explains the most."""
+    """Return the combination of high risk that explains the most, from the first layer that has one."""
     width = leaves.codes.shape[1]
     for depth in range(1, width + 1):
         best, cause = least, None
@@ -105,8 +107,8 @@ def _search(leaves: _Leaves, least: float, pruned: dict[int, NDArray[np.int64]])
 
 
 def _risk(leaves: _Leaves, mine: NDArray[np.bool_]) -> float:
-    """High risk, the abnormal share of the weight, less low risk: how far off a common change leaves them, by how far
-    off the forecast does.
+    """Return the high risk (the abnormal share of the weight) minus the low risk (the error of a common change divided
+    by the error of the forecasts).
     """
     weight, abnormal = leaves.weight[mine], leaves.abnormal[mine]
     high = float(weight[abnormal].sum() / (weight.sum() + 1))
@@ -119,12 +121,12 @@ def _risk(leaves: _Leaves, mine: NDArray[np.bool_]) -> float:
 
 
 def events(seed: int, count: int) -> Iterator[tuple[list[str], list[Series], Floats, Floats, set[Combination], float]]:
-    """Dimensions, series, value, expected, causes and the forecasts' relative error of events of kind S.
+    """Return dimensions, series, value, expected, causes and the relative error of the forecasts, of events of kind S.
 
-    Leaves from a Weibull distribution, up to a quarter of them zero; forecasts off by up to 25 % (normal, of each event
-    its own); one to three anomalies, each of one to three combinations of the same dimensions, take 20 to 100 % (and
-    the noise) from value or from expected, of each leaf a bit differently; all of an event to the side to which its
-    noise leans.
+    Leaves have a Weibull distribution, and up to a quarter of them are zero. Forecasts are off by up to 25 % (normal,
+    with a value for each event). One to three anomalies, each of one to three combinations of the same dimensions,
+    reduce value or expected by 20 to 100 % (and the noise), for each leaf slightly differently. All anomalies of an
+    event are on the side to which its noise tends.
     """
     rng = np.random.default_rng([seed, 77])
     names = [chr(97 + place) for place in range(len(SIZES))]
@@ -141,12 +143,12 @@ def events(seed: int, count: int) -> Iterator[tuple[list[str], list[Series], Flo
         anomalies = _anomalies(rng, codes, value)
         sides = (value, expected) if value.sum() <= expected.sum() else (expected, value)
         for some, chosen in anomalies:
-            mine = np.any([np.all(codes[:, some] == one, axis=1) for one in chosen], axis=0)
+            mine = np.any([np.all(codes[:, some] == combination, axis=1) for combination in chosen], axis=0)
             severity, deviation = rng.uniform(0.2, 1) + noise, rng.uniform(0, 0.1)
             sides[0][mine] = np.maximum(sides[1][mine] * (1 - rng.normal(severity, deviation, int(mine.sum()))), 0)
             truth |= {
-                tuple((names[place], f"{names[place]}{code}") for place, code in zip(some, one, strict=True))
-                for one in chosen
+                tuple((names[place], f"{names[place]}{code}") for place, code in zip(some, combination, strict=True))
+                for combination in chosen
             }
         yield names, series, value, expected, truth, noise
 
@@ -154,20 +156,26 @@ def events(seed: int, count: int) -> Iterator[tuple[list[str], list[Series], Flo
 def _anomalies(
     rng: np.random.Generator, codes: NDArray[np.int64], value: Floats
 ) -> list[tuple[list[int], list[tuple[int, ...]]]]:
-    """One to three times dimensions and one to three combinations of their values; no value of an earlier one is used
-    again, nor its dimensions.
+    """Return one to three times dimensions and one to three combinations of their values.
+
+    No values and no dimensions of an earlier anomaly are used again.
     """
     made: list[tuple[list[int], list[tuple[int, ...]]]] = []
     wanted = int(rng.integers(1, 4))
     while len(made) < wanted:
         some = sorted(rng.choice(len(SIZES), int(rng.integers(1, len(SIZES) + 1)), replace=False).tolist())
-        used = [{one[dims.index(place)] for dims, chosen in made if place in dims for one in chosen} for place in some]
+        used = [
+            {combination[dims.index(place)] for dims, chosen in made if place in dims for combination in chosen}
+            for place in some
+        ]
         free = [sorted(set(range(SIZES[place])) - taken) for place, taken in zip(some, used, strict=True)]
         count = int(rng.integers(1, 4))
         if not all(free) or (len(some) < len(SIZES) and some in [dims for dims, _ in made]):
             continue
         chosen = list(zip(*(rng.choice(values, count).tolist() for values in free), strict=True))
-        leafless = len(some) == len(SIZES) and not all(value[np.all(codes == one, axis=1)].all() for one in chosen)
+        leafless = len(some) == len(SIZES) and not all(
+            value[np.all(codes == combination, axis=1)].all() for combination in chosen
+        )
         if len(set(chosen)) == count and not leafless:
             made.append((some, chosen))
     return made

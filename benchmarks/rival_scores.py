@@ -1,12 +1,11 @@
-"""Scores of a rival, in an environment of its own (.ci/rivals.txt):
+"""Scores of a rival, in an environment of its own (.ci/rivals.txt): `python rival_scores.py forest|forecaster IN.npz
+OUT.npz`.
 
-`python rival_scores.py forest|forecaster IN.npz OUT.npz`.
-
-IN: `values` [interval, series] (NaN: none), `slots` a day, `weekday` of the first day (Monday 0). OUT: `score`, of the
-same shape, the greater the more anomalous, NaN while there is too little history; `seconds` of processor time, imports
-left out. The forest's score knows of no later value, the forecaster's of none of that day. Both work on square roots,
-on which the spread of business figures depends less on their size. What could be chosen was, by the average precision
-on the first series of seed 11 of `accuracy.labelled`.
+IN: `values` [interval, series] (NaN: missing), `slots` of a day, `weekday` of the first day (Monday 0). OUT: `score`,
+of the same shape, higher for more anomalous values, NaN while there is too little history; `seconds` of processor time
+without imports. The score of the forest uses no later value, and that of the forecaster uses no value of the same day.
+Both use square roots, because the spread of business figures then depends less on their size. Parameters were selected
+by the average precision on the first series of seed 11 of `accuracy.labelled`.
 """
 
 import sys
@@ -15,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
-FIRST = 14  # days of history before anything is scored
+FIRST = 14  # days of history before scoring starts
 TREES, SAMPLE = 50, 512
-KEPT = {24: 28, 1: 365}  # days that the forecaster looks back, by slots a day
-CLIPPED = 4.0  # scales; a value further off is history only as if it were so far off
+KEPT = {24: 28, 1: 365}  # days that the forecaster looks back, by slots of a day
+CLIPPED = 4.0  # in scales; the history contains a value at most this far from its forecast
 JUMPS = {
     "trend_jump": 12,
     "low_pass_jump": 12,
-}  # these curves are computed at every twelfth hour: the same within a per mille, seven times as fast
-LEAST = 0.5  # of the forecaster's scale: a count's root is off by that by chance alone
+}  # these curves are computed at every twelfth hour: the result differs by less than 0.1 %, seven times as fast
+LEAST = 0.5  # of the scale of the forecaster: the root of a count varies by this much by chance
 
 
 def forest(values: np.ndarray, slots: int, weekday: int) -> np.ndarray:
-    """AWS's random cut forest, point by point: the score of (value, time of day on a circle, weekend or not), then the
-    point is taken in.
+    """AWS's random cut forest, point by point: it scores (value, time of day on a circle, weekend or not), then learns
+    the point.
     """
     from krcf import RandomCutForest
 
@@ -39,9 +38,7 @@ def forest(values: np.ndarray, slots: int, weekday: int) -> np.ndarray:
     score = np.full(values.shape, np.nan)
     for column in range(values.shape[1]):
         value = np.sqrt(values[:, column])
-        size = (
-            float(np.nanstd(value[: FIRST * slots])) or 1.0
-        )  # the calendar weighs as much as what is usual to and fro
+        size = float(np.nanstd(value[: FIRST * slots])) or 1.0  # the calendar has the weight of the usual variation
         points = np.column_stack([value, *(size * part for part in calendar)]).tolist()
         options: Any = {
             "dimensions": len(points[0]),
@@ -59,8 +56,8 @@ def forest(values: np.ndarray, slots: int, weekday: int) -> np.ndarray:
 
 
 def forecaster(values: np.ndarray, slots: int, _: int) -> np.ndarray:
-    """Day and week taken apart (MSTL), the trend by exponential smoothing (AutoETS), fitted anew each day for the next:
-    |error| in robust scales.
+    """Separate day and week (MSTL), and smooth the trend exponentially (AutoETS), fitted each day for the next: |error|
+    in robust scales.
     """
     from statsforecast.models import MSTL, AutoETS
 
@@ -89,7 +86,7 @@ def main() -> None:
     way = {"forest": forest, "forecaster": forecaster}[name]
     way(
         given["values"][: (FIRST + 3) * int(given["slots"]), :1], int(given["slots"]), int(given["weekday"])
-    )  # imports, and compiles what is
+    )  # imports and compiles the code
     began = time.process_time()
     score = way(given["values"], int(given["slots"]), int(given["weekday"]))
     np.savez(target, score=score, seconds=time.process_time() - began)

@@ -1,5 +1,5 @@
-"""The detector beside a random cut forest and a forecaster, on the sets of benchmarks/accuracy.py: one judge, the same
-series, all scored causally.
+"""Compares the detector with a random cut forest and a forecaster, on the series of benchmarks/accuracy.py, with the
+same metrics. All scores are causal.
 
 The rivals are packages of an environment of their own, `.venv/rivals` (.ci/rivals.txt; `make .venv/.rivals`), and run
 there as processes (benchmarks/rival_scores.py).
@@ -22,7 +22,7 @@ RIVALS = ("forest", "forecaster")
 
 
 def rivals(folder: Path) -> None:
-    """A row a set: average precision, best F1 and points a second of processor time of each."""
+    """Print a row for each data set: average precision, best F1, and points per second of processor time of each."""
     if not PYTHON.exists():
         raise RuntimeError(f"{PYTHON} is missing: `make .venv/.rivals` makes it")
     print(f"| set | {' | '.join(('Anomalake', *RIVALS))} |\n|---|{'---|' * (1 + len(RIVALS))}")
@@ -37,7 +37,7 @@ def rivals(folder: Path) -> None:
 def _judged(
     values: np.ndarray, label: np.ndarray, after: int, start: str
 ) -> Callable[[accuracy.ScoreFunction], accuracy.Result]:
-    """How a way of scoring is judged, from the interval `after` on."""
+    """Return the quality of a detector from the interval `after` on."""
     return lambda way: accuracy.judge(label[after:].ravel(), way(values, 24, start)[after:].ravel())
 
 
@@ -64,7 +64,7 @@ def _row(folder: Path, name: str, judged: Callable[[accuracy.ScoreFunction], acc
 
 
 def _rival(folder: Path, rival: str, values: np.ndarray, slots: int, start: str) -> tuple[np.ndarray, float]:
-    """The rival's scores, and the seconds they took."""
+    """Return the scores of the rival, and the seconds that they required."""
     source, target = folder / "values.npz", folder / "scores.npz"
     np.savez(source, values=values, slots=slots, weekday=datetime.date.fromisoformat(start).weekday())
     subprocess.run(

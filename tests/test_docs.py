@@ -117,7 +117,7 @@ def test_links_to_pages_and_headings_are_checked():
 
 
 def relative_links(page: Path) -> Iterator[tuple[str, str]]:
-    """The links of a page that lead to a file of the project: path and anchor, either of which may be empty."""
+    """Return the links of a page to files of the project: path and anchor. Either can be empty."""
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\(([^()\s]+)\)", text):
         if not re.match(r"[a-z]+:", target):
@@ -127,7 +127,9 @@ def relative_links(page: Path) -> Iterator[tuple[str, str]]:
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """The anchors that GitHub makes of a page's headings; the second heading of the same text gets `-1` at its end."""
+    """Return the anchors that GitHub creates for the headings of a page. The second heading with the same text ends in
+    `-1`.
+    """
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     found: list[str] = []
     for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
@@ -180,11 +182,11 @@ def test_every_file_and_name_in_the_guides_exists(page: str):
     for path, names in named:
         found = [file for file in (TOP / path, TOP / "src" / "anomalake" / path) if file.exists()]
         assert found or "acme" in path, f"there is no file {path}"
-        for wanted in re.findall(r"`([\w.]+)`", names):
-            assert re.search(rf"\b{re.escape(wanted)}\b", found[0].read_text("utf-8")), f"{path} has no {wanted}"
+        for name in re.findall(r"`([\w.]+)`", names):
+            assert re.search(rf"\b{re.escape(name)}\b", found[0].read_text("utf-8")), f"{path} has no {name}"
 
 
-def test_the_readme_shows_its_two_commands_first():
+def test_the_readme_begins_with_its_two_commands():
     assert README.index("make demo") < README.index("make test") < README.index("dashboard.png")
 
 

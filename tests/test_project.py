@@ -1,4 +1,4 @@
-"""The project's own files: lock files that pip verifies, and environments that hold only what their target needs."""
+"""The files of the project: lock files that pip verifies, and environments with only what their target needs."""
 
 from pathlib import Path
 
@@ -19,10 +19,10 @@ def test_a_lock_file_has_a_hash_for_every_package_and_names_no_registry(file: Pa
 
 
 @pytest.mark.parametrize("name", [".ci/demo.txt", "layers/base.txt", "layers/numpy.txt"])
-def test_what_runs_has_the_versions_that_the_tests_run_with(name: str):
+def test_deployed_packages_have_the_versions_of_the_tests(name: str):
     assert pins(TOP / name) <= pins(TOP / "constraints.txt")
 
 
-def test_the_demo_and_the_tests_install_no_linter_and_no_tool_of_cloudformation():
+def test_the_demo_and_the_tests_install_no_linter_and_no_cloudformation_tool():
     tools = {"cfn-lint", "sympy", "networkx", "mypy", "ruff", "aws-sam-cli", "checkov", "vl-convert-python"}
     assert not tools & {pin.partition("==")[0] for pin in pins(TOP / "constraints.txt")}

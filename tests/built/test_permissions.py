@@ -275,11 +275,11 @@ def permissions(stack: dict[str, Resource], role: str) -> set[Permission]:
         if r.type == "AWS::IAM::RolePolicy" and r.properties["RoleName"] == own["RoleName"]
     ]
     found = set()
-    for statement in (one for document in documents for one in document["Statement"]):
+    for statement in (statement for document in documents for statement in document["Statement"]):
         assert statement["Effect"] == "Allow"
         assert "Condition" not in statement, "this test does not evaluate conditions"
         actions, resources = (
-            [one] if isinstance(one, str) else one for one in (statement["Action"], statement["Resource"])
+            [item] if isinstance(item, str) else item for item in (statement["Action"], statement["Resource"])
         )
         found |= {(action, resource) for action in actions for resource in resources}
     return found
@@ -300,9 +300,13 @@ def test_every_permission_is_used_by_a_function_that_has_it(made: RecordedCalls)
     failure = f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"  # Lambda sends the failed direct calls there
     held, used = set[Permission](), set[Permission]()
     for role, seen in (("IngestRole", made.ingest), ("DetectRole", made.detect)):
-        allowed = {one for one in permissions(made.stack, role) if one[0] not in PLATFORM and one[1] != failure}
+        allowed = {
+            permission
+            for permission in permissions(made.stack, role)
+            if permission[0] not in PLATFORM and permission[1] != failure
+        }
         held |= allowed
-        used |= {one for one in allowed if any(allows(one, call) for call in seen)}
+        used |= {permission for permission in allowed if any(allows(permission, call) for call in seen)}
     assert held - used == set()
 
 

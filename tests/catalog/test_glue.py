@@ -1,4 +1,4 @@
-"""The catalog's template: what Athena will find declared is what the views and the lake say."""
+"""The template of the catalog: its tables and views match the lake and the SQL."""
 
 import base64
 import json
@@ -24,8 +24,8 @@ SETS = tuple(
 )
 RESOURCES = [
     r
-    for made in (*map(glue_templates.metric_set_template, SETS), glue_templates.catalog_template(SETS))
-    for r in made["Resources"].values()
+    for template in (*map(glue_templates.metric_set_template, SETS), glue_templates.catalog_template(SETS))
+    for r in template["Resources"].values()
 ]
 
 
@@ -35,17 +35,17 @@ def inputs(kind: str) -> list[dict]:
 
 
 def branches(node):
-    """Both sides of a choice by format: (csv, parquet)."""
+    """Return both values of a choice by format: (csv, parquet)."""
     return node["Fn::If"][1:] if isinstance(node, dict) and "Fn::If" in node else (node, node)
 
 
 @pytest.mark.parametrize("side", [0, 1])
-def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
-    made = [v for s in SETS for v in views_of_set(s, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])] + list(
+def test_a_view_entry_contains_the_sql_and_columns_that_glue_lists(side):
+    views = [v for s in SETS for v in views_of_set(s, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])] + list(
         views_over_all_sets(SETS, PREFIX_PLACEHOLDER, ("csv", "parquet")[side])
     )
-    assert len(inputs("VIRTUAL_VIEW")) == len(made) == 2 * 5 + 4
-    for table, view in zip(inputs("VIRTUAL_VIEW"), made, strict=True):
+    assert len(inputs("VIRTUAL_VIEW")) == len(views) == 2 * 5 + 4
+    for table, view in zip(inputs("VIRTUAL_VIEW"), views, strict=True):
         start, encoded, end = branches(table["ViewOriginalText"])[side]["Fn::Join"][1]
         text = encoded["Fn::Base64"]["Fn::Sub"].replace("${Prefix}", PREFIX_PLACEHOLDER)
         assert len(base64.b64encode(text.encode())) < 409_600
@@ -63,7 +63,7 @@ def test_a_view_entry_holds_the_sql_and_columns_that_glue_lists(side):
         assert not list(statement.find_all(sqlglot.exp.Star)) or "joined.*" in view.sql
 
 
-def test_the_lake_s_tables_are_declared_as_they_are_written():
+def test_the_tables_of_the_lake_are_declared_as_they_are_written():
     assert {table["Name"] for table in inputs("EXTERNAL_TABLE")} == {
         *GLUE_TABLE_NAMES.values(),
         "live",
@@ -92,7 +92,7 @@ def test_the_lake_s_tables_are_declared_as_they_are_written():
         ]
 
 
-def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
+def test_a_name_with_a_dollar_sign_that_cloudformation_substitutes_is_rejected():
     text = json.dumps(RESOURCES)
     own = {
         "Prefix",
@@ -109,7 +109,7 @@ def test_a_name_may_hold_no_dollar_that_cloudformation_would_read():
     assert {part.split("}")[0] for part in text.split("${")[1:]} <= own
 
 
-def test_no_two_metric_sets_become_one_resource():
+def test_two_metric_sets_never_become_the_same_resource():
     sets = [metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("a_1", "a1", "a__1", "all")]
     stacks = [
         r
@@ -125,21 +125,21 @@ SAVED = [(q, item) for item in SETS for q in saved_queries_of_set(item, duckdb_c
 
 
 @pytest.mark.parametrize(("query", "item"), SAVED, ids=[query.name for query, _ in SAVED])
-def test_a_saved_query_answers_on_an_empty_lake_and_on_one_with_events(tmp_path, query, item):
+def test_a_saved_query_runs_on_an_empty_lake_and_on_a_lake_with_events(tmp_path, query, item):
     assert len(query.description) <= 1024
     columns, rows = duckdb_catalog.query(duckdb_catalog.connect(tmp_path, SETS), query.sql)
     assert rows == []
     now = datetime.now(UTC).replace(tzinfo=None, minute=0, second=0, microsecond=0)
-    for one in SETS:
+    for metric_set in SETS:
         body = alert_body(
             timestamp=f"{now:%Y-%m-%dT%H:%M}Z",
-            anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:{one.name}",
+            anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:{metric_set.name}",
         )
         assert ingest_messages([Message("m", body)], FolderStore(tmp_path), SETS, "parquet").stored
         point = ("pc_web|us", now, "pc_web", "us", "views", 812.25, 400.0, 300.0, 500.0, 71.5)
         for table, row in (("observations", point), ("dataHealth", (now, "thin", 9, 21, 9, 9, 0))):
-            data = encoding.encode_records("parquet", tables.schema(table, one), [row])
-            FolderStore(tmp_path).put(layout.table_key(table, one, now, "parquet"), data)
+            data = encoding.encode_records("parquet", tables.schema(table, metric_set), [row])
+            FolderStore(tmp_path).put(layout.table_key(table, metric_set, now, "parquet"), data)
     again, rows = duckdb_catalog.query(duckdb_catalog.connect(tmp_path, SETS), query.sql)
     assert (again, len(rows) > 0) == (columns, True)
     assert (item is None) == (query.database == duckdb_catalog.DEFAULT_PREFIX)

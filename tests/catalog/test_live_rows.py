@@ -18,7 +18,7 @@ FORMATS = ("parquet", "csv")
 ZONE = "America/New_York"
 
 
-def test_an_empty_lake_answers_every_view_with_no_rows(tmp_path):
+def test_every_view_of_an_empty_lake_has_no_rows(tmp_path):
     sets = [metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("one", "two")]
     for form in FORMATS:
         connection = duckdb_catalog.connect(tmp_path, sets, form)
@@ -30,7 +30,7 @@ def test_an_empty_lake_answers_every_view_with_no_rows(tmp_path):
             assert connection.sql(f"SELECT * FROM {name}").fetchall() == []
 
 
-def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
+def test_dimensions_can_have_the_names_of_columns_that_the_sql_uses(tmp_path):
     names = ["series", "total", "weight", "start", "wall", "alive", "filename", "file", "_x"[1:], "one"]
     text = shop_text(dimensions=f"dimensions: [{', '.join(names)}]").replace(
         "columns: [platform, marketplace,", f"columns: [{', '.join(names)},"
@@ -54,7 +54,7 @@ def test_names_that_the_sql_could_use_itself_are_names_like_others(tmp_path):
     ]
 
 
-def test_files_that_the_detector_reads_and_no_others_are_in_the_view(tmp_path):
+def test_the_view_contains_exactly_the_files_that_the_detector_reads(tmp_path):
     item = metric_set_yaml.parse(shop_text(), "shop")
     header, folder = "platform,marketplace,timestamp,views,revenue\n", "shop/live/20210217/1100"
     store = FolderStore(tmp_path / "p=zz")
@@ -98,7 +98,7 @@ PATHS = (
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("zone", ["UTC", ZONE, "Europe/London", "Pacific/Kiritimati"])
 @pytest.mark.parametrize("frequency", ["PT5M", "PT1H"])
-def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them_is_not(
+def test_live_data_is_found_in_any_folder_pattern_and_time_zone_and_other_files_are_not(
     tmp_path, path, zone, frequency
 ):
     from anomalake.domain import intervals
@@ -128,7 +128,7 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
             store.put(f"{stray}/stray.csv", data)
     for stray in {
         live_data.interval_folder(item, walls[0]).replace("2021", year) for year in ("0000", "99999")
-    }:  # no date, and none of this width
+    }:  # no date, and no row of this width
         store.put(f"{stray}/a.csv", b"no data")
     assert list(live_data.list_files_by_interval(store, item)) == walls
     connection = duckdb_catalog.connect(tmp_path, [item])
@@ -140,7 +140,7 @@ def test_live_data_is_found_by_any_folders_in_any_zone_and_what_lies_beside_them
     ]
 
 
-def test_what_lies_beside_the_folders_of_intervals_is_not_opened(tmp_path):
+def test_files_outside_the_folders_of_intervals_are_not_opened(tmp_path):
     text = shop_text().replace("format: csv", "format: csv\n  compression: gzip")
     item, store = metric_set_yaml.parse(text, "shop"), FolderStore(tmp_path)
     row = b"platform,marketplace,timestamp,views,revenue\npc,us,2021-02-17 11:00:00,1,1\n"
@@ -153,7 +153,7 @@ def test_what_lies_beside_the_folders_of_intervals_is_not_opened(tmp_path):
 
 
 @pytest.mark.parametrize("root", [".", "./", "lake/..", "lake/../../{name}"])
-def test_a_lake_is_read_by_whatever_name_its_folder_is_given(tmp_path, monkeypatch, root):
+def test_a_lake_is_read_whatever_name_its_folder_has(tmp_path, monkeypatch, root):
     item, store = metric_set_yaml.parse(shop_text(), "shop"), FolderStore(tmp_path)
     store.put(
         "shop/live/20210217/1100/a.csv",
@@ -165,7 +165,7 @@ def test_a_lake_is_read_by_whatever_name_its_folder_is_given(tmp_path, monkeypat
     assert connection.sql("SELECT views FROM anomalake_shop.anomalies_with_live").fetchall() == [(1.0,)]
 
 
-def test_a_day_in_a_zone_that_skips_midnight_is_a_day(tmp_path):
+def test_a_day_without_midnight_is_one_day(tmp_path):
     text = shop_text(
         "America/Sao_Paulo", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}"
     )

@@ -25,34 +25,36 @@ DAYS = [date(2000, 1, 1) + timedelta(days=number) for number in range(36_525)]
 
 def range_of(resources: dict[str, Resource], column: str = "slot") -> set[str]:
     tables = [
-        one.properties["TableInput"]["Parameters"] for one in resources.values() if one.type == "AWS::Glue::Table"
+        resource.properties["TableInput"]["Parameters"]
+        for resource in resources.values()
+        if resource.type == "AWS::Glue::Table"
     ]
     return {table[f"projection.{column}.range"] for table in tables if f"projection.{column}.range" in table}
 
 
 @given(st.sampled_from(PATHS), st.sampled_from(DAYS))
-def test_the_range_begins_with_the_folder_of_the_parameter_s_day_in_every_folder_pattern(path: str, day: date):
+def test_the_range_begins_with_the_day_of_the_parameter_in_every_folder_pattern(path: str, day: date):
     pattern = projection.partition_pattern(path).pattern
-    made = _Scope({}, {"LiveDataStart": str(day)}).resolve(projection.live_range(pattern))
-    assert made == f"{datetime(day.year, day.month, day.day):{time_patterns.to_python_format(pattern)}},NOW+1DAYS"
-    assert projection.start_of_range(made, pattern) == day
+    live_range = _Scope({}, {"LiveDataStart": str(day)}).resolve(projection.live_range(pattern))
+    assert live_range == f"{datetime(day.year, day.month, day.day):{time_patterns.to_python_format(pattern)}},NOW+1DAYS"
+    assert projection.start_of_range(live_range, pattern) == day
 
 
-def test_the_stack_s_parameter_reaches_the_live_tables_and_no_other(tmp_path: Path):
+def test_the_parameter_of_the_stack_changes_only_the_live_tables(tmp_path: Path):
     sets = [SHOP, shop("store/{{yyyy}}/{{MM}}/{{dd}}/{{HH}}", name="store"), shop("flat/{{yyyyMMddHHmm}}", name="flat")]
     template = project(tmp_path, sets)
     assert range_of(expand(template)) == {"20200101,NOW+1DAYS", "2020/01/01,NOW+1DAYS", "202001010000,NOW+1DAYS"}
-    made = expand(template, LiveDataStart="2013-02-08")
-    assert range_of(made) == {"20130208,NOW+1DAYS", "2013/02/08,NOW+1DAYS", "201302080000,NOW+1DAYS"}
-    assert range_of(made, "date") == {"2000-01-01,NOW+1DAYS"}
+    resources = expand(template, LiveDataStart="2013-02-08")
+    assert range_of(resources) == {"20130208,NOW+1DAYS", "2013/02/08,NOW+1DAYS", "201302080000,NOW+1DAYS"}
+    assert range_of(resources, "date") == {"2000-01-01,NOW+1DAYS"}
 
 
-def test_a_daily_set_begins_with_the_same_day(tmp_path: Path):
+def test_the_range_of_a_daily_metric_set_begins_with_the_same_day(tmp_path: Path):
     daily = metric_set_yaml.parse(shop_text(frequency="frequency: P1D").replace("/{{HHmm}}", ""), "shop")
     assert range_of(expand(project(tmp_path, [daily]), LiveDataStart="2018-12-31")) == {"20181231,NOW+1DAYS"}
 
 
-def test_the_parameter_takes_the_days_of_2000_to_2099_and_nothing_that_athena_could_not_read():
+def test_the_parameter_accepts_only_the_days_of_2000_to_2099():
     declared = PARAMETERS["LiveDataStart"]
     outer = read(TOP / "template.yaml")["Parameters"]["LiveDataStart"]
     assert (
@@ -61,14 +63,14 @@ def test_the_parameter_takes_the_days_of_2000_to_2099_and_nothing_that_athena_co
         == (declared["AllowedPattern"], str(projection.DEFAULT_START))
     )
     allowed = re.compile(declared["AllowedPattern"])
-    taken = {
+    accepted = {
         f"{2000 + year}-{month:02}-{day:02}"
         for year in range(100)
         for month in range(14)
         for day in range(33)
         if allowed.search(f"{2000 + year}-{month:02}-{day:02}")
     }
-    assert taken == {str(day) for day in DAYS if (day.month, day.day) != (2, 29)}
+    assert accepted == {str(day) for day in DAYS if (day.month, day.day) != (2, 29)}
     assert [
         text
         for text in (
@@ -87,7 +89,7 @@ def test_the_parameter_takes_the_days_of_2000_to_2099_and_nothing_that_athena_co
 
 
 @pytest.mark.parametrize("path", ["shop/live/{{yyyy}},{{MM}},{{dd}}/{{HH}}", "shop/live/{{yyyy,MM,dd}}/{{HH}}"])
-def test_a_comma_in_the_date_of_a_path_would_end_the_range_there_and_is_refused(path: str):
+def test_a_comma_in_the_date_of_a_path_is_rejected_because_it_would_end_the_range(path: str):
     with pytest.raises(UserError, match="has a comma in its date"):
         shop(path)
     assert shop("shop,live/{{yyyyMMdd}}/{{HHmm}},x").source
@@ -105,7 +107,7 @@ walls = st.datetimes(datetime(1969, 1, 1), datetime(2099, 12, 31)).map(
     st.sampled_from(DAYS),
     st.datetimes(datetime(2005, 1, 1), datetime(2090, 1, 1)),
 )
-def test_each_interval_is_shown_or_is_outside_for_one_reason(
+def test_each_interval_is_in_the_range_or_outside_it_for_one_reason(
     some: list[datetime], zone: str, start: date, now: datetime
 ):
     found = projection.find_out_of_range(some, shop(zone=zone), start, now)
@@ -122,7 +124,7 @@ def test_each_interval_is_shown_or_is_outside_for_one_reason(
 
 
 @given(st.lists(walls, min_size=1), st.sampled_from(ZONES))
-def test_with_the_suggested_start_nothing_that_the_tables_can_hold_lies_before_it(some: list[datetime], zone: str):
+def test_the_suggested_start_includes_all_data_that_the_tables_can_hold(some: list[datetime], zone: str):
     item, now = shop(zone=zone), datetime(2026, 7, 14)
     before = projection.find_out_of_range(some, item, projection.DEFAULT_START, now).before_start
     if before is not None:
@@ -131,7 +133,7 @@ def test_with_the_suggested_start_nothing_that_the_tables_can_hold_lies_before_i
         assert projection.find_out_of_range(some, item, value, now).before_start is None
 
 
-def test_the_first_day_of_the_range_is_shown_whole_on_the_set_s_own_clock():
+def test_the_first_day_of_the_range_is_complete_in_the_time_zone_of_the_metric_set():
     start, now = date(2020, 1, 1), datetime(2026, 7, 14, 12)
     for zone in ZONES:
         item = shop(zone=zone)
@@ -145,7 +147,7 @@ def test_the_first_day_of_the_range_is_shown_whole_on_the_set_s_own_clock():
         )
 
 
-def test_the_first_hours_of_2000_east_of_greenwich_lie_before_the_tables_days():
+def test_the_first_hours_of_2000_east_of_greenwich_are_before_the_first_day_of_the_tables():
     first = [datetime(2000, 1, 1, hour) for hour in range(24)]
     assert (
         projection.find_out_of_range(
@@ -188,19 +190,19 @@ def test_the_first_hours_of_2000_east_of_greenwich_lie_before_the_tables_days():
         ("not = [toml", {"default": "2020-01-01"}),
     ],
 )
-def test_the_start_that_a_profile_deploys_is_read_from_samconfig(text: str, starts: dict[str, str]):
+def test_the_start_of_a_profile_is_read_from_samconfig(text: str, starts: dict[str, str]):
     assert {name: str(start) for name, start in projection.configured_starts(text).items()} == starts
 
 
-def test_this_project_s_samconfig_deploys_the_default():
+def test_the_samconfig_of_the_project_deploys_the_default_start():
     assert set(projection.configured_starts((TOP / "samconfig.toml").read_text())) == {"default", "prod"}
     assert set(projection.configured_starts((TOP / "samconfig.toml").read_text()).values()) == {
         projection.DEFAULT_START
     }
 
 
-def test_what_laptop_and_athena_call_live_data_is_one(tmp_path: Path):
-    """Of the same keys, the doctor's intervals are those of the back-test."""
+def test_duckdb_and_athena_read_the_same_live_data(tmp_path: Path):
+    """For the same keys, the doctor returns the intervals of the backtest."""
     keys = [
         *keys_of(SHOP, datetime(2021, 1, 1), datetime(2021, 1, 1, 5)),
         "shop/live/20210102/0000",

@@ -36,9 +36,7 @@ TOLD = (
 )
 
 
-def test_a_back_test_and_a_rebuild_name_the_first_folder_that_athena_does_not_show_and_the_parameter(
-    here: Path, capsys
-):
+def test_a_backtest_and_a_rebuild_name_the_parameter_and_the_first_folder_that_athena_does_not_show(here: Path, capsys):
     (here / "data.csv").write_text(csv_of(datetime(2019, 3, 6, 5)))
     for command in (BACKTEST, REBUILD):
         status, err = run(*command, capsys=capsys)
@@ -57,13 +55,13 @@ def test_a_back_test_and_a_rebuild_name_the_first_folder_that_athena_does_not_sh
     assert "Athena" not in run(*REBUILD, capsys=capsys)[1]
 
 
-def test_data_that_athena_shows_is_no_reason_to_warn(here: Path, capsys):
+def test_data_that_athena_shows_gives_no_warning(here: Path, capsys):
     (here / "data.csv").write_text(csv_of(datetime(2020, 1, 1)))
     status, err = run(*BACKTEST, capsys=capsys)
     assert (status, "Athena" in err) == (0, False)
 
 
-def test_data_before_2000_is_told_apart_since_no_parameter_shows_it():
+def test_data_before_2000_has_its_own_warning_because_no_parameter_shows_it():
     lies = projection.find_out_of_range(
         [datetime(1970, 1, 1), datetime(2019, 3, 6)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
     )
@@ -72,7 +70,7 @@ def test_data_before_2000_is_told_apart_since_no_parameter_shows_it():
     assert early.remedy == "deploy with LiveDataStart=2019-03-01"
 
 
-def test_data_of_the_future_is_told_with_the_day_up_to_which_athena_shows_it():
+def test_the_warning_about_future_data_names_the_last_day_that_athena_shows():
     lies = projection.find_out_of_range(
         [datetime(2026, 1, 1), datetime(2036, 1, 1)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
     )
@@ -85,7 +83,7 @@ def render_in(here: Path, capsys, *more: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("variable", [None, "elsewhere"])
-def test_render_warns_where_the_lake_on_this_machine_holds_data_before_the_start(
+def test_render_warns_if_the_local_lake_has_data_before_the_start(
     here: Path, capsys, monkeypatch, variable: str | None
 ):
     if variable:
@@ -101,6 +99,6 @@ def test_render_warns_where_the_lake_on_this_machine_holds_data_before_the_start
     assert render_in(here, capsys) == (0, "")
 
 
-def test_render_leaves_a_lake_in_s3_to_the_doctor(here: Path, capsys, monkeypatch):
+def test_render_does_not_check_a_lake_in_s3(here: Path, capsys, monkeypatch):
     monkeypatch.setenv("ANOMALAKE_LAKE", "s3://bucket-that-nobody-asks")
     assert render_in(here, capsys) == (0, "")

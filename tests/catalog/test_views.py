@@ -23,9 +23,9 @@ PLATFORMS = ["pc", "app", None]
 
 
 def frames() -> tuple[pd.DataFrame, list[dict]]:
-    """Return live rows (several for a series, none for some), and alerts.
+    """Return live rows (several for some series, none for others), and alerts.
 
-    Some series of the alerts lack dimensions, expected values or live data.
+    Some series of the alerts have no dimensions, expected values or live data.
     """
     rng = np.random.default_rng(5)
     live, alerts = [], []
@@ -71,16 +71,18 @@ def frames() -> tuple[pd.DataFrame, list[dict]]:
                 contributions=shares,
             )
         )
-        for place, one in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
-            if number % 3 and (place or number % 2):  # some sources give no expected value, or not for each series
-                one["expectedValue"] = one["metricValue"] * 2
+        for place, series in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
+            if number % 3 and (
+                place or number % 2
+            ):  # some sources give no expected value, or give it for some series only
+                series["expectedValue"] = series["metricValue"] * 2
         alerts.append(body)
     return pd.DataFrame(live, columns=["platform", "marketplace", "timestamp", "views", "revenue"]), alerts
 
 
 @pytest.fixture(scope="module", params=FORMATS)
 def lake(request, tmp_path_factory):
-    """The lake of `frames` in one format: a connection, and the database's name."""
+    """Write the lake of `frames` in one format. Returns a connection and the name of the database."""
     root: Path = tmp_path_factory.mktemp(request.param)
     item = metric_set_yaml.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
@@ -97,8 +99,8 @@ def cells_in_pandas() -> pd.DataFrame:
     rows = []
     for body in frames()[1]:
         metric, event = body["impactedMetric"], body["alertEventId"].split("event/")[1]
-        for one in metric["relevantTimeSeries"]:
-            named = {d["dimensionName"]: d["dimensionValue"] for d in one["dimensions"]}
+        for series in metric["relevantTimeSeries"]:
+            named = {d["dimensionName"]: d["dimensionValue"] for d in series["dimensions"]}
             rows.append(
                 {
                     "timestamp": pd.Timestamp(body["timestamp"][:16]),
@@ -107,19 +109,19 @@ def cells_in_pandas() -> pd.DataFrame:
                     "measure": metric["metricName"],
                     "event": event,
                     "score": body["anomalyScore"],
-                    "value": one["metricValue"],
-                    "expected": one.get("expectedValue"),
+                    "value": series["metricValue"],
+                    "expected": series.get("expectedValue"),
                 }
             )
     return pd.DataFrame(rows).sort_values("score").fillna({"platform": "∅", "marketplace": "∅"})
 
 
 def anomalies_in_pandas() -> pd.DataFrame:
-    """One row for each series and hour: of each measure the event with the highest score (no two have the same)."""
+    """One row for each series and hour. Each measure has the event with the highest score; all scores differ."""
     return cells_in_pandas().groupby(["timestamp", "platform", "marketplace", "measure"]).tail(1)
 
 
-def test_live_joins_anomalies_and_nothing_of_either_is_missing(lake):
+def test_the_join_of_live_data_and_anomalies_loses_no_row_of_either(lake):
     connection, db = lake
     view = connection.sql(f"SELECT * FROM {db}.anomalies_with_live").df().fillna({"platform": "∅", "marketplace": "∅"})
     live = frames()[0].fillna({"platform": "∅", "marketplace": "∅"})
@@ -159,7 +161,7 @@ def test_live_joins_anomalies_and_nothing_of_either_is_missing(lake):
     assert {True, False} == set(view.haslive) == set(view.isanomaly)
 
 
-def test_contributions_meet_the_series_that_carry_them_and_their_shares_give_them_back(lake):
+def test_contributions_join_the_series_of_their_event_and_the_shares_add_up_to_them(lake):
     connection, db = lake
     view = connection.sql(f"SELECT * FROM {db}.anomalies_with_contributions").df()
     cells = cells_in_pandas()
@@ -191,7 +193,7 @@ def test_contributions_meet_the_series_that_carry_them_and_their_shares_give_the
     assert view.key.notna().any()
 
 
-def test_the_log_has_one_row_an_event_newest_first_with_its_severity(lake):
+def test_the_log_has_one_row_for_each_event_with_its_severity_and_the_newest_first(lake):
     connection, db = lake
     log = connection.sql(f"SELECT * FROM {db}.anomaly_log").df()
     assert sorted(log.eventid) == sorted(f"e{n}" for n in range(12))
@@ -200,7 +202,7 @@ def test_the_log_has_one_row_an_event_newest_first_with_its_severity(lake):
     assert list(log.severity) == [next(label for bound, label in bounds if score < bound) for score in log.groupscore]
 
 
-def test_all_metric_sets_are_asked_at_once(lake):
+def test_one_view_covers_all_metric_sets(lake):
     connection, db = lake
     ((anomalies,),) = connection.sql("SELECT count(*) FROM anomalake.all_anomalies").fetchall()
     assert anomalies == len(anomalies_in_pandas())
@@ -213,7 +215,7 @@ def test_all_metric_sets_are_asked_at_once(lake):
     assert connection.sql("SELECT DISTINCT metricset FROM anomalake.all_anomaly_log").fetchall() == [("shop",)]
 
 
-def test_a_contribution_is_split_by_deviation_or_equally_where_one_is_unknown(tmp_path):
+def test_a_contribution_is_split_by_deviation_or_equally_if_a_deviation_is_unknown(tmp_path):
     item = metric_set_yaml.parse(shop_text(), "shop")
     series = [({"platform": "pc", "marketplace": "us"}, 30.0), ({"platform": "pc", "marketplace": "de"}, 10.0)]
     for hour, expected in (("11", [0.0, 0.0]), ("12", [0.0, None]), ("13", [30.0, 10.0])):

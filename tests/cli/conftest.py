@@ -1,4 +1,4 @@
-"""Fixtures of the command's tests."""
+"""Fixtures for the tests of the command."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def here(tmp_path: Path, monkeypatch) -> Path:
 
 @pytest.fixture
 def lake(tmp_path, monkeypatch):
-    """A lake with one row of live data, beside a folder that is not the lake."""
+    """A lake with one row of live data, and a folder outside the lake."""
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "lake"
     (root / "metric_sets").mkdir(parents=True)

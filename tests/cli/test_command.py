@@ -77,7 +77,7 @@ def test_wrong_usage_exits_with_2_and_every_command_shows_an_example():
         assert "Example:" in shown
 
 
-def test_a_lake_keeps_one_format(here, capsys):
+def test_a_lake_has_only_one_format(here, capsys):
     Path("sets").mkdir()
     (here / "sets" / "shop.yaml").write_text(shop_text())
     Path("a.json").write_text(alert_body())

@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from command import run
 
 
@@ -28,6 +30,7 @@ def test_the_demo_on_a_slice_of_the_flights(here, capsys):
     assert json.loads(out) == {"n": live}
 
 
+@pytest.mark.slow
 def test_most_anomalies_of_the_shop_are_found_and_a_second_run_replaces_the_first(here, capsys):
     status, out, _ = run("demo", "--dataset", "ecommerce", "--days", "40", "--format", "csv", capsys=capsys)
     first = sorted(path.relative_to(here) for path in (here / "demo-lake").rglob("*.csv"))

@@ -139,7 +139,7 @@ def without_keys(monkeypatch) -> None:
         monkeypatch.delenv(name)
 
 
-def test_credentials_of_a_profile_are_used_where_the_environment_has_none(bucket, monkeypatch):
+def test_credentials_of_a_profile_are_used_if_the_environment_has_none(bucket, monkeypatch):
     without_keys(monkeypatch)
     Path("credentials").write_text("[shop]\naws_access_key_id = of-the-profile\naws_secret_access_key = secret\n")
     monkeypatch.setenv("AWS_PROFILE", "shop")
@@ -157,7 +157,7 @@ def test_credentials_of_a_profile_are_used_where_the_environment_has_none(bucket
         ({}, "eu-west-3"),
     ],
 )
-def test_the_region_is_the_environments_or_the_profiles(bucket, monkeypatch, environment, region):
+def test_the_region_is_that_of_the_environment_or_of_the_profile(bucket, monkeypatch, environment, region):
     without_keys(monkeypatch)
     Path("config").write_text(
         "[profile shop]\nregion = eu-west-3\naws_access_key_id = key\naws_secret_access_key = secret\n"
@@ -186,7 +186,7 @@ def test_a_failing_store_stops_the_writing_of_live_data(bucket):
         local_pipeline.write_live_data(shop.generate(3).data, SHOP, open_store(f"s3://{bucket}-not"))
 
 
-def test_results_keep_their_order_where_a_store_answers_late():
+def test_results_keep_their_order_if_the_store_responds_late():
     second_is_done = threading.Event()
 
     def work(item: int) -> int:
@@ -208,7 +208,7 @@ def test_results_keep_their_order_where_a_store_answers_late():
         ("s3://bucket/sub/folder", "a stack's lake is a whole bucket"),
     ],
 )  # fmt: skip
-def test_a_lake_that_no_stack_can_have_is_rejected_in_one_line(bucket, lake, message, capsys):
+def test_a_lake_that_no_stack_can_use_is_rejected_in_one_line(bucket, lake, message, capsys):
     assert main(["demo", "--lake", lake]) == 1
     error = capsys.readouterr().err
     assert message in error

@@ -1,4 +1,4 @@
-"""The demo's folder: no file of the user is deleted, and after a stop at any moment the next demo works."""
+"""The folder of the demo: no file of the user is deleted, and the next demo works after a stop at any time."""
 
 import itertools
 import os
@@ -27,7 +27,7 @@ KEYS = (
 
 
 def fill(store: DemoFolder) -> None:
-    """What a demo does to its lake, in short: creates, writes over and deletes."""
+    """Record the file operations of a demo: files that it creates, overwrites and deletes."""
     for key in KEYS:
         store.create(key, b"one")
         store.put(key, b"two")
@@ -71,25 +71,25 @@ USERS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("name", USERS)
-def test_a_lake_that_holds_anything_else_is_refused_and_left_as_it_is(name, root):
+def test_a_folder_with_other_files_is_rejected_and_left_unchanged(name, root):
     demo(root)
-    made = root / name
-    made.parent.mkdir(parents=True, exist_ok=True)
-    USERS[name](made)
+    file = root / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    USERS[name](file)
     before = {key: data for key, data in content(root).items() if key != "a-link"} if name != "a-pipe" else None
     for refused in (demo, remove):
         with pytest.raises(UserError) as caught:
             refused(root)
         assert str(caught.value).startswith(
-            f"{made}: was not written by the demo, so no file here is deleted; name another folder with --lake"
+            f"{file}: was not written by the demo, so no file here is deleted; name another folder with --lake"
         )
     assert before is None or {key: data for key, data in content(root).items() if key != "a-link"} == before
-    made.unlink()
+    file.unlink()
     demo(root)
 
 
 @pytest.mark.parametrize("key", [KEYS[0], "labels.csv"])
-def test_a_file_of_the_demo_that_somebody_changed_is_theirs(key, root):
+def test_a_file_of_the_demo_that_the_user_changed_is_kept(key, root):
     demo(root)
     (root / key).write_text("changed by hand")
     with pytest.raises(UserError, match=f"^{root / key}: was changed after the demo, so no file here is deleted"):
@@ -107,7 +107,7 @@ def test_the_first_foreign_file_is_named(root):
 
 
 @pytest.mark.parametrize("marker", [None, "Made by `anomalake demo`, which deletes this folder when it runs again.\n"])
-def test_a_lake_without_the_list_is_refused_with_nothing_put_into_it(marker, root):
+def test_a_lake_without_the_list_of_files_is_rejected_and_left_unchanged(marker, root):
     FolderStore(root).put(KEYS[0], b"mine")
     if marker:
         (root / MARKER).write_text(marker)
@@ -118,14 +118,14 @@ def test_a_lake_without_the_list_is_refused_with_nothing_put_into_it(marker, roo
     assert marker is not None or not (root / LOCK).exists()
 
 
-def test_a_file_where_the_folder_should_be_is_refused(root):
+def test_a_file_in_place_of_the_folder_is_rejected(root):
     root.write_text("mine")
     with pytest.raises(UserError, match=f"^{root}: was not written by the demo"):
         demo(root)
     assert root.read_text() == "mine"
 
 
-def test_a_file_that_comes_while_the_old_lake_is_deleted_stays(root, monkeypatch):
+def test_a_file_that_appears_while_the_old_lake_is_deleted_is_kept(root, monkeypatch):
     demo(root)
     unlink, first = Path.unlink, [True]
 
@@ -142,7 +142,7 @@ def test_a_file_that_comes_while_the_old_lake_is_deleted_stays(root, monkeypatch
         demo(root)
 
 
-def test_a_lake_of_the_demo_begins_anew_and_can_be_removed(root):
+def test_a_second_demo_replaces_the_lake_of_the_first_and_the_lake_can_be_removed(root):
     demo(root)
     first = content(root)
     demo(root)
@@ -152,7 +152,7 @@ def test_a_lake_of_the_demo_begins_anew_and_can_be_removed(root):
     remove(root)
 
 
-def test_two_demos_do_not_fill_one_folder_at_once(root):
+def test_two_demos_never_fill_one_folder_at_the_same_time(root):
     with empty_demo_lake(root) as store:
         store.put("labels.csv", b"")
         with pytest.raises(
@@ -162,7 +162,7 @@ def test_two_demos_do_not_fill_one_folder_at_once(root):
         assert store.get("labels.csv") is not None
 
 
-def test_make_clean_calls_what_removes_the_lake_of_the_demo_and_deletes_no_lake():
+def test_make_clean_calls_the_module_that_removes_the_lake_of_the_demo_and_deletes_no_lake_itself():
     makefile = (Path(__file__).parents[2] / "Makefile").read_text()
     recipe = makefile.partition("\nclean:")[2].partition("\n\n")[0]
     assert "-m anomalake.cli.demo.folder demo-lake" in recipe
@@ -170,7 +170,7 @@ def test_make_clean_calls_what_removes_the_lake_of_the_demo_and_deletes_no_lake(
 
 
 @pytest.mark.parametrize("form", ["missing", "file"])
-def test_the_module_that_make_clean_calls_says_what_is_in_the_way(form, root):
+def test_the_module_that_make_clean_calls_names_the_file_that_prevents_removal(form, root):
     demo(root)
     if form == "file":
         (root / "mine.txt").write_text("mine")
@@ -181,19 +181,21 @@ def test_the_module_that_make_clean_calls_says_what_is_in_the_way(form, root):
     assert done.stderr.startswith(f"{root}/mine.txt: was not written by the demo") == (form == "file")
 
 
-# --- a stop at any moment
+# --- a stop at any time
 
 
 def stop_at(step: int, root: Path, *, kill: bool) -> bool:
-    """Run a demo in a forked process that is stopped before its `step`-th operation on a file; whether it was."""
+    """Run a demo in a forked process that is stopped before its `step`-th file operation. Returns whether it was
+    stopped.
+    """
     if process := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != 0
-    taken = itertools.count(1)
+    operations = itertools.count(1)
 
     def watched(event: str, args: tuple[object, ...]) -> None:
         is_write = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
         changes = is_write or event in {"os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
-        if changes and args and str(args[0]).startswith(str(root)) and next(taken) == step:
+        if changes and args and str(args[0]).startswith(str(root)) and next(operations) == step:
             if kill:
                 signal.raise_signal(signal.SIGKILL)
             raise KeyboardInterrupt
@@ -207,9 +209,10 @@ def stop_at(step: int, root: Path, *, kill: bool) -> bool:
     os._exit(status)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [True, False], ids=["SIGKILL", "Ctrl-C"])
 @pytest.mark.parametrize("before", [False, True], ids=["a first demo", "a second demo"])
-def test_after_a_stop_at_any_operation_on_a_file_the_next_demo_works(before, kill, tmp_path):
+def test_the_next_demo_works_after_a_stop_at_any_file_operation(before, kill, tmp_path):
     for step in itertools.count(1):
         root = tmp_path / "demo-lake"
         shutil.rmtree(root, ignore_errors=True)
@@ -224,9 +227,10 @@ def test_after_a_stop_at_any_operation_on_a_file_the_next_demo_works(before, kil
     assert step > (60 if before else 50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-def test_after_a_signal_at_several_moments_the_next_demo_works(stop, tmp_path):
-    """The real command, stopped after a number of files that it wrote."""
+def test_the_next_demo_works_after_a_signal_at_any_of_several_times(stop, tmp_path):
+    """Run the command, and stop it after it wrote a number of files."""
     rng, root = random.Random(1), tmp_path / "demo-lake"
     command = [
         sys.executable,
@@ -263,7 +267,7 @@ def _listed(root: Path) -> int:
     return (root / MARKER).read_bytes().count(b"\n") if (root / MARKER).exists() else 0
 
 
-def test_a_line_that_a_full_disk_cut_costs_only_its_own_file(root):
+def test_a_line_that_a_full_disk_truncated_affects_only_its_own_file(root):
     with empty_demo_lake(root) as store:
         store.put("a", b"one")
         with (root / MARKER).open("ab") as marker:
@@ -272,7 +276,7 @@ def test_a_line_that_a_full_disk_cut_costs_only_its_own_file(root):
     demo(root)
 
 
-def test_a_list_that_cannot_be_written_is_a_storage_error_and_no_file_comes(root):
+def test_a_list_that_cannot_be_written_is_a_storage_error_and_no_file_is_written(root):
     with empty_demo_lake(root) as store:
         (root / MARKER).unlink()
         (root / MARKER).mkdir()
@@ -284,7 +288,7 @@ def test_a_list_that_cannot_be_written_is_a_storage_error_and_no_file_comes(root
 # --- the command
 
 
-def test_the_demo_has_a_folder_of_its_own_whatever_lake_the_environment_names(tmp_path, monkeypatch, capsys):
+def test_the_demo_uses_its_own_folder_whatever_lake_the_environment_names(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANOMALAKE_LAKE", str(tmp_path / "mine"))
     (tmp_path / "lake").mkdir()
@@ -305,7 +309,7 @@ def test_feedback_on_the_demo_is_never_deleted(tmp_path, monkeypatch, capsys):
     assert len(list((tmp_path / "demo-lake/feedback").rglob("*.json"))) == 1
 
 
-def test_a_page_in_the_lake_of_the_demo_is_refused(tmp_path, monkeypatch, capsys):
+def test_a_page_in_the_lake_of_the_demo_is_rejected(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--output", "demo-lake/page.html"]) == 1
     assert "name a file outside of demo-lake" in capsys.readouterr().err

@@ -20,7 +20,7 @@ CSV: dict[str, Any] = {
 
 
 def described(csv: dict[str, Any] | None = None, **replaced: Any) -> dict[str, Any]:
-    """A response as the AWS CLI printed it; each keyword replaces a field, None removes a field."""
+    """Return a response as the AWS CLI prints it. Each keyword replaces a field; None removes it."""
     s3 = {
         "RoleArn": "arn:aws:iam::111122223333:role/checkout-data",
         "TemplatedPathList": ["s3://example-checkout/orders/live/{{yyyyMMdd}}/{{HHmm}}"],
@@ -53,7 +53,7 @@ def s3(**replaced: Any) -> dict[str, Any]:
 
 
 def convert(answer: object) -> tuple[MetricSet, str]:
-    """The metric set and its notes, a line each."""
+    """Return the metric set and its notes, one line each."""
     proposed = lookout_metric_set.convert(json.dumps(answer), "described.json")
     return metric_set_yaml.parse(proposed.text, "proposed"), "\n".join(proposed.notes)
 
@@ -284,10 +284,10 @@ def test_the_command_writes_the_metric_set_prints_its_notes_and_overwrites_nothi
     monkeypatch.chdir(tmp_path)
     Path("described.json").write_text(json.dumps(described(), indent=4))
     assert main(["import-metric-set", "described.json"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert metric_set_yaml.load(Path("orders.yaml")).name == "orders"
-    assert "Check these points:\n- source.path: the data is in the bucket 'example-checkout'" in said
-    assert "move orders.yaml to src/metric_sets/ and run `anomalake render`" in said
+    assert "Check these points:\n- source.path: the data is in the bucket 'example-checkout'" in output
+    assert "move orders.yaml to src/metric_sets/ and run `anomalake render`" in output
     Path("orders.yaml").write_text("mine")
     assert main(["import-metric-set", "described.json"]) == 1
     assert "orders.yaml: already exists" in capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_data_that_gives_no_metric_set_is_an_error_with_the_reason(here, capsys,
     assert run("init", "missing.csv", capsys=capsys)[2] == "anomalake: missing.csv: there is no such file\n"
 
 
-def test_a_back_test_reports_completeness_duplicates_and_cardinality(here, capsys):
+def test_a_backtest_reports_completeness_duplicates_and_cardinality(here, capsys):
     frame = hourly()
     pd.concat([frame, frame.iloc[10:13]]).to_csv("sales.csv", index=False)
     run("init", "sales.csv", capsys=capsys)
@@ -74,7 +74,7 @@ def test_a_back_test_reports_completeness_duplicates_and_cardinality(here, capsy
     assert "cardinality: Region_Name 1, zip 1" in out
 
 
-def test_unreadable_rows_are_counted_and_reported_and_the_back_test_continues(here, capsys):
+def test_unreadable_rows_are_counted_and_reported_and_the_backtest_continues(here, capsys):
     hourly().to_csv("sales.csv", index=False)
     run("init", "sales.csv", capsys=capsys)
     lines = (here / "sales.csv").read_text().splitlines()
@@ -104,7 +104,7 @@ def test_init_reports_an_unsupported_frequency_with_the_supported_ones(here, cap
     assert "frequency: rows are 31 days apart; supported frequencies: P1D, PT1H, PT10M, PT5M. P1D is used" in out
 
 
-def test_a_back_test_reports_a_folder_in_the_future_once(here, capsys):
+def test_a_backtest_reports_a_folder_in_the_future_once(here, capsys):
     frame = hourly()
     frame.loc[len(frame)] = frame.iloc[-1].replace(frame.when.iloc[-1], "01.01.2099 00:00")
     frame.to_csv("sales.csv", index=False)

@@ -1,4 +1,4 @@
-"""Output and messages of the command: neither a spreadsheet nor a terminal runs what data and senders put there."""
+"""Output and messages of the command: no value or text of a sender runs in a spreadsheet or a terminal."""
 
 import csv
 import io
@@ -41,7 +41,7 @@ HOSTILE = [
 
 
 def one_row(lake, values):
-    """A query that gives the values as columns, whatever they are."""
+    """Return a query that selects these values as columns."""
     return "SELECT " + ", ".join(
         f"{' || '.join(f'chr({ord(c)})' for c in value) or chr(39) * 2} AS c{n}" for n, value in enumerate(values)
     )
@@ -59,7 +59,7 @@ def test_no_control_character_reaches_the_output(lake, capsys, arguments):
     assert out.count("\n") == {"table": 3, "json": 1}.get(arguments[-1], 2)
 
 
-def test_csv_output_is_encoded_as_the_lakes_csv_and_raw_output_is_not(lake, capsys):
+def test_csv_output_is_encoded_as_the_csv_of_the_lake_and_raw_output_is_not(lake, capsys):
     _, out, _ = asked(capsys, one_row(lake, HOSTILE), "--as", "csv")
     cells = out.split("\n")[1].split(",")
     assert [unquote(cell) if cell != '""' else "" for cell in cells] == HOSTILE
@@ -70,12 +70,12 @@ def test_csv_output_is_encoded_as_the_lakes_csv_and_raw_output_is_not(lake, caps
     assert rows[1] == [printable(value) for value in HOSTILE]
 
 
-def test_json_output_gives_every_value_back(lake, capsys):
+def test_json_output_preserves_every_value(lake, capsys):
     _, out, _ = asked(capsys, one_row(lake, HOSTILE), "--as", "json")
     assert list(json.loads(out).values()) == HOSTILE
 
 
-def test_numbers_times_nulls_and_column_names_are_cells_too(lake, capsys):
+def test_numbers_times_nulls_and_column_names_are_encoded_as_cells(lake, capsys):
     statement = (
         'SELECT -1 AS "=a", -1.5 AS b, CAST(-2 AS decimal(4, 1)) AS c, NULL AS d, '
         "TIMESTAMP '2021-02-17 11:00:00' AS e, DATE '2021-02-17' AS f"
@@ -109,7 +109,7 @@ def test_a_table_of_hostile_names_and_values_keeps_its_lines():
     assert not dangerous(text)
 
 
-def test_what_senders_and_files_say_reaches_the_terminal_escaped(lake, capsys):
+def test_texts_of_senders_and_files_are_escaped_in_the_terminal(lake, capsys):
     (lake / "shop/live/20210217/1100/da\x1b]0;x\x07ta.csv").write_text(f"{HEADER}a,us,\x1b[2J,1,1\n")
     assert main(
         ["backtest", "--metric-set", str(lake / "metric_sets/shop.yaml"), "--output", str(lake.parent / "page.html")]

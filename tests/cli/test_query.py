@@ -1,4 +1,4 @@
-"""`anomalake query`: one statement that reads the lake, and output that neither a spreadsheet nor a terminal runs."""
+"""`anomalake query`: one statement that only reads the lake, and output that is safe in spreadsheets and terminals."""
 
 import contextlib
 import gzip
@@ -85,7 +85,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize("statement", READS)
-def test_a_query_that_reads_anything_but_the_lakes_views_is_refused(lake, capsys, statement):
+def test_a_query_that_reads_anything_but_the_views_of_the_lake_is_rejected(lake, capsys, statement):
     status, out, err = asked(capsys, statement)
     assert (status, out) == (1, "")
     assert "a query reads the lake's views and tables only (docs/catalog.md)" in err
@@ -93,7 +93,7 @@ def test_a_query_that_reads_anything_but_the_lakes_views_is_refused(lake, capsys
 
 
 @pytest.mark.parametrize("statement", WRITES)
-def test_a_statement_that_does_anything_but_read_is_refused_and_leaves_nothing(lake, capsys, statement):
+def test_a_statement_that_does_not_only_read_is_rejected_and_writes_nothing(lake, capsys, statement):
     before = sorted(lake.rglob("*"))
     status, out, err = asked(capsys, statement)
     assert (status, out) == (1, "")
@@ -126,18 +126,18 @@ def test_a_query_is_exactly_one_statement(lake, capsys, statement):
         ("SELECT count(*) FROM information_schema.tables WHERE table_name = 'anomaly_log'", (1,)),
     ],
 )
-def test_queries_over_the_views_are_answered(lake, statement, first):
+def test_queries_over_the_views_return_their_rows(lake, statement, first):
     sets = metric_set_yaml.load_all(lake / "metric_sets")
     assert duckdb_catalog.query(duckdb_catalog.connect(lake, sets), statement)[1][0] == first
 
 
 @pytest.mark.parametrize("statement", ["DESCRIBE anomaly_log", "SHOW TABLES"])
-def test_metadata_of_the_views_is_shown(lake, statement):
+def test_metadata_of_the_views_can_be_queried(lake, statement):
     sets = metric_set_yaml.load_all(lake / "metric_sets")
     assert duckdb_catalog.query(duckdb_catalog.connect(lake, sets), statement)[1]
 
 
-def test_duckdb_itself_keeps_the_connection_in_the_lake(lake):
+def test_duckdb_itself_restricts_the_connection_to_the_lake(lake):
     connection = duckdb_catalog.connect(lake, metric_set_yaml.load_all(lake / "metric_sets"))
     for statement in (
         f"SELECT * FROM read_csv('{lake.parent}/outside/secret.csv')",
@@ -198,6 +198,7 @@ def test_errors_of_the_engine_are_one_line(lake, capsys):
 # --- large results and interrupts
 
 
+@pytest.mark.slow
 def test_a_result_larger_than_memory_is_streamed(lake):
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30,) * 2); "
@@ -216,6 +217,7 @@ def test_a_result_larger_than_memory_is_streamed(lake):
             assert process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_a_long_query_is_interrupted(lake):
     script = "import sys; from anomalake.cli.main import main; print('ready', flush=True); sys.exit(main(sys.argv[1:]))"
     statement = "SELECT count(*) FROM range(100000000) a, range(100000000) b"
@@ -223,7 +225,7 @@ def test_a_long_query_is_interrupted(lake):
         [sys.executable, "-c", script, "query", statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "ready\n"
-        while processor_seconds(process.pid) < 10:  # far more than it takes to begin the query
+        while processor_seconds(process.pid) < 10:  # far longer than the query needs to start
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
         process.send_signal(signal.SIGINT)
@@ -236,6 +238,6 @@ def test_a_long_query_is_interrupted(lake):
 
 
 def processor_seconds(pid):
-    """The processor seconds that a process used."""
+    """Return the processor seconds that a process used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

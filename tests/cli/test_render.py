@@ -9,7 +9,7 @@ from command import run
 from examples import shop_text
 
 
-def test_the_rendered_files_are_what_the_metric_sets_give(capsys):
+def test_the_rendered_files_match_the_metric_sets(capsys):
     top = Path(__file__).parents[2]
     for name, text in render(
         metric_set_yaml.load_all(top / "src/metric_sets"), (top / SCHEMAS).read_text("utf-8")
@@ -35,7 +35,7 @@ def test_render_check_names_the_files_that_differ(here, capsys):
     assert "glue/template.json" in run("render", "--check", capsys=capsys)[2]
 
 
-def test_render_removes_files_that_no_metric_set_gives(here, capsys):
+def test_render_removes_files_without_a_metric_set(here, capsys):
     (here / "src/metric_sets").mkdir(parents=True)
     for name in ("shop", "store"):
         (here / f"src/metric_sets/{name}.yaml").write_text(shop_text(name=f"name: {name}"))

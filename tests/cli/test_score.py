@@ -1,4 +1,4 @@
-"""`anomalake score`: a file of series in, a score for each row out, and what the data was like."""
+"""`anomalake score`: reads a file of series, writes a score for each row, and reports problems in the data."""
 
 import re
 from pathlib import Path
@@ -14,8 +14,8 @@ from anomalake.detect import model
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
     status = main(["score", *map(str, arguments)])
-    said = capsys.readouterr()
-    return status, said.out, said.err
+    output = capsys.readouterr()
+    return status, output.out, output.err
 
 
 def data(days: int = 20, frequency: str = "h", slots: int = 24) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def data(days: int = 20, frequency: str = "h", slots: int = 24) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_every_row_gets_a_score_and_the_spike_the_greatest(tmp_path: Path, capsys, kind):
+def test_every_row_has_a_score_and_the_spike_has_the_highest(tmp_path: Path, capsys, kind):
     frame = data()
     frame.loc[17 * 24 + 3, "value"] = 5000
     source, target = tmp_path / f"in.{kind}", tmp_path / f"out.{kind}"
@@ -56,17 +56,17 @@ def test_every_frequency_is_scored(tmp_path: Path, capsys, frequency, step, slot
     assert (scored.score >= 50).mean() < 0.01
 
 
-def test_a_score_knows_nothing_of_later_rows_and_is_that_of_the_live_detector():
+def test_a_score_does_not_depend_on_later_rows_and_equals_that_of_the_live_detector():
     frame = data()
-    whole, part = (score_file.score_rows(some, "PT1H") for some in (frame, frame[frame.timestamp < "2026-01-20"]))
-    pd.testing.assert_frame_equal(whole[whole.timestamp < "2026-01-20"], part)
+    complete, part = (score_file.score_rows(rows, "PT1H") for rows in (frame, frame[frame.timestamp < "2026-01-20"]))
+    pd.testing.assert_frame_equal(complete[complete.timestamp < "2026-01-20"], part)
     state, first = model.State(24, 2), frame.timestamp[0].toordinal()
     matrix = frame.pivot(index="timestamp", columns="series", values="value").to_numpy()
     live = [model.score_interval(state, first + t // 24, t % 24, row, 50).score for t, row in enumerate(matrix)]
-    np.testing.assert_array_equal(whole.pivot(index="timestamp", columns="series", values="score").to_numpy(), live)
+    np.testing.assert_array_equal(complete.pivot(index="timestamp", columns="series", values="score").to_numpy(), live)
 
 
-def test_what_is_wrong_with_the_data_is_counted_and_told(tmp_path: Path, capsys):
+def test_problems_in_the_data_are_counted_and_reported(tmp_path: Path, capsys):
     frame = data(10).astype({"value": object})
     frame.loc[5, "value"], frame.loc[6, "value"], frame.loc[7, "value"] = None, "many", "inf"
     frame["timestamp"] = frame.timestamp.astype(str).where(frame.index != 8, "yesterday")
@@ -104,7 +104,7 @@ def test_values_of_one_interval_are_added_up(tmp_path: Path, capsys):
         ("series,timestamp,value\na,2026-01-01,1\n", "in.csv", "is the data itself"),
     ],
 )
-def test_a_mistake_is_told_and_nothing_is_written(tmp_path: Path, capsys, text, target, message):
+def test_an_error_is_reported_and_nothing_is_written(tmp_path: Path, capsys, text, target, message):
     (tmp_path / "in.csv").write_text(text)
     status, _, err = run(capsys, tmp_path / "in.csv", tmp_path / target, "--frequency", "PT1H")
     assert (status, message in err) == (1, True)

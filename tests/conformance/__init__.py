@@ -1,1 +1,3 @@
-"""What the stack declares, on the engine that Athena is made of: `make conformance` (docs/conformance.md)."""
+"""Runs the tables, views and queries of the stack on Trino, the engine of Athena: `make conformance`
+(docs/conformance.md).
+"""

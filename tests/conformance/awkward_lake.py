@@ -1,4 +1,4 @@
-"""A lake with what is hard to read: clocks that change, nulls, quotes, line breaks, ten dimensions."""
+"""A lake with data that is hard to read: clock changes, nulls, quotes, line breaks, ten dimensions."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ from examples import Point, alert_body
 
 
 def packed(item: MetricSet, text: str) -> bytes:
-    """A live file's bytes, compressed where the set's are."""
+    """Return the bytes of a live file, compressed if the metric set requires it."""
     return gzip.compress(text.encode(), mtime=0) if item.source and item.source.compression == "gzip" else text.encode()
 
 
@@ -119,13 +119,13 @@ VALUES = (
 _NEW_YORK = (
     "2021-03-14T05:00",
     "2021-11-07T03:00",
-)  # UTC; the hours around a clock that skips two to three, and one that repeats one to two
+)  # UTC; the hours around a clock change that skips 2:00 to 3:00, and one that repeats 1:00 to 2:00
 _BERLIN = ("2021-03-27T23:00", "2021-10-30T23:00")
 _LORD_HOWE = ("2021-04-03T14:00", "2021-10-02T14:00")
 
 
 def fill_awkward(root: Path, form: Format) -> None:
-    """Live data and alerts of the awkward sets."""
+    """Write the live data and alerts of the awkward metric sets."""
     sets, store = awkward(), FolderStore(root)
     town, wide, midnight, brief, island = sets
     _live_town(store, town)
@@ -154,7 +154,7 @@ def fill_awkward(root: Path, form: Format) -> None:
             [Message(str(n), body) for n, body in enumerate(bodies[start : start + 10])], store, sets, form
         )
         assert (outcome.quarantined, outcome.failed_ids) == ((), ())
-    said = [
+    feedback_entries = [
         {
             "eventId": f"town-{number}",
             "metricName": "views",
@@ -167,8 +167,10 @@ def fill_awkward(root: Path, form: Format) -> None:
         }
         for number in range(6)
     ]
-    for number, one in enumerate([*said, {**said[0], "wanted": False, "saidAt": "2021-03-16T00:00:00Z"}]):
-        store.put(layout.feedback_key(town, f"said-{number}"), json.dumps(one).encode())
+    for number, feedback in enumerate(
+        [*feedback_entries, {**feedback_entries[0], "wanted": False, "saidAt": "2021-03-16T00:00:00Z"}]
+    ):
+        store.put(layout.feedback_key(town, f"said-{number}"), json.dumps(feedback).encode())
     store.put(layout.feedback_key(town, "broken"), b'{"eventId": "town-1", ')
 
 
@@ -180,7 +182,7 @@ def _alert(item: MetricSet, instant: datetime, number: int) -> str:
     for place in range(8):
         named = {name: chosen(place * 5 + number * 7 + at) for at, name in enumerate(item.dimension_names)}
         if place == 3:
-            named.pop(item.dimension_names[-1])  # a series that lacks a dimension
+            named.pop(item.dimension_names[-1])  # a series without one of the dimensions
         points.append((named, None if place == 5 else (place + 1) * 1234.5678901 * 10 ** (number - 3)))
     first = item.dimension_names[0]
     shares: dict[str, dict[str | None, float]] = {
@@ -200,12 +202,12 @@ def _alert(item: MetricSet, instant: datetime, number: int) -> str:
             alertName=VALUES[number + 2],
         )
     )
-    for place, one in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
-        if number % 3 and place % 4 != 1 and one["metricValue"] is not None:
-            one |= {
-                "expectedValue": one["metricValue"] / 3,
-                "lowerBound": one["metricValue"] / 4,
-                "upperBound": one["metricValue"] / 2,
+    for place, series in enumerate(body["impactedMetric"]["relevantTimeSeries"]):
+        if number % 3 and place % 4 != 1 and series["metricValue"] is not None:
+            series |= {
+                "expectedValue": series["metricValue"] / 3,
+                "lowerBound": series["metricValue"] / 4,
+                "upperBound": series["metricValue"] / 2,
             }
     return json.dumps(body)
 
@@ -249,7 +251,9 @@ NUMBERS = (
 
 
 def _live_town(store: FolderStore, item: MetricSet) -> None:
-    """Rows of every value that a line of CSV can hold; both hours of a repeated one lie in one folder."""
+    """Return rows with every value that a line of CSV can contain. Both occurrences of a repeated hour are in one
+    folder.
+    """
     files: dict[datetime, list[str]] = {}
     for number, instant in enumerate(_hours(_NEW_YORK, 8, 60)):
         wall = intervals.to_wall_time(instant, item.timezone)
@@ -274,7 +278,7 @@ def _live_town(store: FolderStore, item: MetricSet) -> None:
 
 
 def _live_wide(store: FolderStore, item: MetricSet) -> None:
-    """Objects of JSON: texts of any kind, nulls, numbers as texts, fields that lack, lines that are none."""
+    """Return JSON objects: texts of every kind, nulls, numbers as texts, missing fields, and lines without JSON."""
     for number, instant in enumerate(_hours(_BERLIN, 4, 60)):
         wall = intervals.to_wall_time(instant, item.timezone)
         lines, seconds = [], instant.replace(tzinfo=UTC).timestamp()
@@ -294,7 +298,7 @@ def _live_wide(store: FolderStore, item: MetricSet) -> None:
 
 
 def _live_midnight(store: FolderStore, item: MetricSet) -> None:
-    """Days, one of which has no midnight, one of which has two."""
+    """Return days. One day has no midnight, and one day has two."""
     for month, first in ((3, 12), (11, 5)):
         for day in range(first, first + 5):
             lines = [
@@ -309,7 +313,7 @@ def _live_midnight(store: FolderStore, item: MetricSet) -> None:
 
 
 def _live_brief(store: FolderStore, item: MetricSet) -> None:
-    """Intervals on both sides of midnight; beside their folders, in those of days, what is none of theirs."""
+    """Return intervals on both sides of midnight. Other files are beside their folders, in the folders of days."""
     for number, wall in enumerate(_hours(("2021-03-13T23:30", "2021-11-07T03:00"), 12, 5)):
         rows = [
             {"at": f"{wall + timedelta(seconds=place * 31)}", "platform": value, "views": place}
@@ -331,7 +335,7 @@ def _live_brief(store: FolderStore, item: MetricSet) -> None:
 
 
 def _live_island(store: FolderStore, item: MetricSet) -> None:
-    """Rows of a zone that is half a day ahead and whose clocks change by half an hour."""
+    """Return rows in a time zone with an offset of half an hour whose clocks change by half an hour."""
     for number, instant in enumerate(_hours(_LORD_HOWE, 9, 10)):
         wall = intervals.to_wall_time(instant, item.timezone)
         lines = [f"{'abc'[place]},{wall + timedelta(minutes=place)},{number + place}" for place in range(3)]

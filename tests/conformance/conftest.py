@@ -1,4 +1,4 @@
-"""Moto's Glue, the lakes' folders as S3's buckets, and the engine over them, once for all tests here."""
+"""The Glue of moto, the folders of the lakes as S3 buckets, and the engine, shared by all tests in this folder."""
 
 import os
 from collections.abc import Iterator
@@ -20,20 +20,20 @@ WITHOUT = "ANOMALAKE_WITHOUT_TRINO"
 
 @pytest.fixture(scope="session")
 def buckets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the lakes; each is a bucket."""
+    """The folder of the lakes. Each lake is a bucket."""
     return tmp_path_factory.mktemp("buckets")
 
 
 @pytest.fixture(scope="session")
 def endpoint(buckets: Path) -> Iterator[str]:
-    """Glue and S3."""
+    """The addresses of Glue and S3."""
     with s3_server.running(buckets) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def trino(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trino]:
-    """The engine; without it the tests fail, unless the environment allows to skip them."""
+    """The engine. Without it the tests fail, unless the environment allows them to skip."""
     try:
         with engine.running(endpoint, tmp_path_factory.mktemp("trino")) as server:
             yield server
@@ -45,7 +45,7 @@ def trino(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
 
 @pytest.fixture(scope="session")
 def every_lake(endpoint: str, buckets: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lake]:
-    """Lakes in both formats, by name: `emptyparquet` and so on; `folders` is for live data that a test puts there."""
+    """Lakes in both formats, by name, such as `emptyparquet`. In `folders`, a test can write live data."""
     found, now = {}, datetime.now(UTC).replace(tzinfo=None)
     kinds = {
         "empty": lakes.committed(),

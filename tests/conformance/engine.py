@@ -23,9 +23,9 @@ VERSION = "476"
 JAVA = 24  # the oldest that this version runs on
 HEAP = "2500M"
 CATALOG = "awsdatacatalog"  # view entries name it
-START = 180.0  # seconds until it must answer
-NODES = 30.0  # seconds until it knows that it is a node itself
-REQUEST = 600.0  # seconds for one answer of the server
+START = 180.0  # seconds until the server must respond
+NODES = 30.0  # seconds until the server knows that it is a node itself
+REQUEST = 600.0  # seconds for one response of the server
 _FETCH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 
 _CONFIG = {
@@ -58,23 +58,23 @@ _CATALOG = {
     "s3.path-style-access": "true",
     "hive.partition-projection-enabled": "true",
     "hive.recursive-directories": "true",  # as Athena does
-    "hive.ignore-absent-partitions": "true",  # as Athena does; else each empty folder is listed twice
+    "hive.ignore-absent-partitions": "true",  # as in Athena; otherwise each empty folder is listed twice
     "hive.table-statistics-enabled": "false",  # moto's Glue has no column statistics
-    "hive.file-status-cache-tables": "*",  # the lakes rest while they are asked; a list takes milliseconds
+    "hive.file-status-cache-tables": "*",  # the lakes do not change during the queries, and a list takes milliseconds
     "hive.file-status-cache-expire-time": "30m",
 }
 
 
 class UnavailableError(Exception):
-    """The engine cannot be had here: what is missing, and what was tried."""
+    """The engine cannot be started: what is missing, and what was tried."""
 
 
 class TrinoError(Exception):
-    """What the server found wrong with a statement."""
+    """The error that the server reports for a statement."""
 
 
 class Answer(NamedTuple):
-    """The columns' names and Trino types, and the rows, typed as DuckDB would give them."""
+    """The names and Trino types of the columns, and the rows, with the types that DuckDB would return."""
 
     names: list[str]
     types: list[str]
@@ -82,11 +82,11 @@ class Answer(NamedTuple):
     stats: dict[str, Any]
 
 
-# --- what it needs
+# --- the requirements of the server
 
 
 def java() -> Path:
-    """A Java that is new enough; `UnavailableError` names what was looked at."""
+    """Return a Java that is new enough. Raises `UnavailableError` with the locations that were searched."""
     homes = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
     found = shutil.which("java")
     tried: list[str] = []
@@ -98,11 +98,12 @@ def java() -> Path:
         if not program.exists():
             tried.append(f"{program}: is not there")
             continue
-        told = subprocess.run(
+        completed = subprocess.run(
             [program, "-XshowSettings:properties", "-version"], capture_output=True, text=True, check=False
         ).stderr
         version = next(
-            (line.split("=")[1].strip() for line in told.splitlines() if "java.specification.version =" in line), "?"
+            (line.split("=")[1].strip() for line in completed.splitlines() if "java.specification.version =" in line),
+            "?",
         )
         if version.isdigit() and int(version) >= JAVA:
             return program
@@ -116,17 +117,17 @@ def java() -> Path:
 def home() -> Path:
     """Return the folder of the unpacked server, which has only the Hive plugin. Maven fetches it if necessary."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anomalake"
-    kept = cache / f"trino-{VERSION}"
-    if kept.is_dir():
-        return kept
+    installed = cache / f"trino-{VERSION}"
+    if installed.is_dir():
+        return installed
     maven = shutil.which("mvn")
     if maven is None:
         raise UnavailableError(
             f"Maven fetches Trino {VERSION}, and mvn is not on PATH: install Maven (Debian: apt install maven), "
-            f"or unpack the server in {kept}"
+            f"or unpack the server in {installed}"
         )
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as made:
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
         artifact = f"io.trino:trino-server:{VERSION}:tar.gz"
         command = [
             maven,
@@ -135,20 +136,20 @@ def home() -> Path:
             "--quiet",
             _FETCH,
             f"-Dartifact={artifact}",
-            f"-DoutputDirectory={made}",
+            f"-DoutputDirectory={folder}",
         ]
         fetched = subprocess.run(command, capture_output=True, text=True, check=False)
         if fetched.returncode:
             raise UnavailableError(
                 f"Maven could not fetch {artifact}:\n{fetched.stdout[-3000:]}{fetched.stderr[-1000:]}"
             )
-        subprocess.run(["tar", "-xzf", f"{made}/trino-server-{VERSION}.tar.gz", "-C", made], check=True)
-        server = Path(made) / f"trino-server-{VERSION}"
+        subprocess.run(["tar", "-xzf", f"{folder}/trino-server-{VERSION}.tar.gz", "-C", folder], check=True)
+        server = Path(folder) / f"trino-server-{VERSION}"
         for plugin in [*(server / "plugin").iterdir(), *(server / "secrets-plugin").iterdir()]:
-            if plugin.name != "hive":  # each costs start-up time
+            if plugin.name != "hive":  # each plugin adds to the start time
                 shutil.rmtree(plugin)
-        server.rename(kept)
-    return kept
+        server.rename(installed)
+    return installed
 
 
 # --- the server
@@ -156,11 +157,13 @@ def home() -> Path:
 
 @contextmanager
 def running(endpoint: str, folder: Path) -> Iterator["Trino"]:
-    """The server over Glue and S3 at the endpoint, while it runs; its configuration and log lie in the folder."""
+    """Start the server over Glue and S3 at the endpoint, and stop it at the end. Its configuration and log are in the
+    folder.
+    """
     program, server = java(), home()
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        port = some.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     (folder / "catalog").mkdir(parents=True)
     values = {"port": str(port), "endpoint": endpoint}
     for file, settings in (
@@ -217,12 +220,12 @@ def running(endpoint: str, folder: Path) -> Iterator["Trino"]:
 
 
 class Trino(NamedTuple):
-    """The server's address; it is asked by its client protocol, statement by statement."""
+    """The address of the server. Its client protocol runs one statement at a time."""
 
     address: str
 
     def ready(self) -> bool:
-        """Whether it takes statements."""
+        """Return whether the server accepts statements."""
         try:
             with urllib.request.urlopen(f"{self.address}/v1/info", timeout=5) as answer:
                 return not json.load(answer)["starting"]
@@ -230,12 +233,12 @@ class Trino(NamedTuple):
             return False
 
     def query(self, statement: str, schema: str = "") -> Answer:
-        """Run a statement in the schema; `TrinoError` says what the server found wrong."""
+        """Run a statement in the schema. Raises `TrinoError` with the error of the server."""
         began = time.monotonic()
         while True:
             try:
                 return self._answer(statement, schema)
-            except TrinoError as error:  # a server that just started may not yet have told itself which catalogs it has
+            except TrinoError as error:  # a server that just started may not know its own catalogs yet
                 if not str(error).startswith("NO_NODES_AVAILABLE") or time.monotonic() - began > NODES:
                     raise
             time.sleep(0.5)
@@ -278,7 +281,7 @@ def _asked(request: urllib.request.Request) -> dict[str, Any]:
                 page: dict[str, Any] = json.load(answer)
                 return page
         except HTTPError as error:
-            if error.code not in (502, 503, 504):  # those mean: ask again
+            if error.code not in (502, 503, 504):  # these status codes mean: request again
                 raise
             time.sleep(0.1)
 

@@ -1,7 +1,8 @@
-"""The lakes that the conformance tests query. Each is a stack of its own.
+"""The lakes that the conformance tests query.
 
-The project's code writes a lake to a folder, declares it in Glue, and a server serves the folder as a bucket of S3. The
-lake `demo` has both demo data sets and the costs of AWS. The lake `awkward` (`awkward_lake`) has what is hard to read.
+Each lake is a stack of its own. The code of the project writes a lake to a folder, declares it in Glue, and a server
+serves the folder as a bucket of S3. The lake `demo` has both demo data sets and the costs of AWS. The lake `awkward`
+(`awkward_lake`) has data that is hard to read.
 """
 
 import itertools
@@ -31,36 +32,39 @@ from anomalake.lake.layout import Format
 from examples import event_text
 from stack import TOP, Resource
 
-MOVED = timedelta(weeks=522)  # the flights are of 2013; these stacks have the default of LiveDataStart, 2020
-FLIGHT_DAYS, SHOP_DAYS = 45, 30  # the flights' cover the blizzard of February; the shop's anomalies begin after 15
+MOVED = timedelta(weeks=522)  # the flights are from 2013; these stacks have the default of LiveDataStart, 2020
+FLIGHT_DAYS, SHOP_DAYS = (
+    45,
+    30,
+)  # the flights cover the blizzard of February; the anomalies of the shop begin after 15 days
 
 
 class Lake(NamedTuple):
-    """A stack as it is declared in Glue, what lies in its bucket, and the same in a folder."""
+    """A stack as declared in Glue, the content of its bucket, and the same content in a folder."""
 
-    name: str  # the stack's prefix, and its bucket
+    name: str  # the prefix of the stack, and its bucket
     form: Format
     sets: tuple[MetricSet, ...]
     resources: dict[str, Resource]
     root: Path
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """The properties of the stack's resources of a type."""
-        return [one.properties for one in self.resources.values() if one.type == kind]
+        """Return the properties of the resources of a type."""
+        return [resource.properties for resource in self.resources.values() if resource.type == kind]
 
     def relations(self, kind: str) -> list[tuple[str, str]]:
-        """Database and name of its tables (EXTERNAL_TABLE) or views (VIRTUAL_VIEW)."""
-        tables = [(one["DatabaseName"], one["TableInput"]) for one in self.of("AWS::Glue::Table")]
+        """Return the database and the name of its tables (EXTERNAL_TABLE) or views (VIRTUAL_VIEW)."""
+        tables = [(properties["DatabaseName"], properties["TableInput"]) for properties in self.of("AWS::Glue::Table")]
         return [(db, table["Name"]) for db, table in tables if table["TableType"] == kind]
 
     def as_duck(self, statement: str) -> str:
-        """The statement with the names of DuckDB's databases."""
+        """Return the statement with the names of the DuckDB databases."""
         for db, own in self._databases():
             statement = statement.replace(f'"{db}".', f'"{own}".')
         return statement
 
     def as_athena(self, statement: str) -> str:
-        """A statement of DuckDB's as Athena's, with the names of the stack's databases."""
+        """Return a DuckDB statement as an Athena statement, with the names of the databases of the stack."""
         (statement,) = sqlglot.transpile(statement, read="duckdb", write="athena")
         for db, own in self._databases():
             statement = statement.replace(f'"{own}".', f'"{db}".')
@@ -76,7 +80,7 @@ class Lake(NamedTuple):
 def declare(
     name: str, form: Format, sets: Sequence[MetricSet], *, template: Path, root: Path, endpoint: str, **parameters: str
 ) -> Lake:
-    """Create what the stack declares, through Glue's API. The folder `root` is served as its bucket."""
+    """Create the resources of the stack through the API of Glue. The folder `root` is served as its bucket."""
     resources = stack.expand(
         template, QuickSightOwner="user/default/alice", Prefix=name, ExistingBucket=name, Format=form, **parameters
     )
@@ -88,20 +92,20 @@ def declare(
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
     )
-    for made in lake.of("AWS::Glue::Database"):
-        glue.create_database(DatabaseInput=made["DatabaseInput"])
-    for made in lake.of("AWS::Glue::Table"):
-        glue.create_table(DatabaseName=made["DatabaseName"], TableInput=made["TableInput"])
+    for properties in lake.of("AWS::Glue::Database"):
+        glue.create_database(DatabaseInput=properties["DatabaseInput"])
+    for properties in lake.of("AWS::Glue::Table"):
+        glue.create_table(DatabaseName=properties["DatabaseName"], TableInput=properties["TableInput"])
     return lake
 
 
 def committed() -> tuple[MetricSet, ...]:
-    """Those that the templates in the repository were rendered from."""
+    """Return the metric sets of the templates in the repository."""
     return metric_set_yaml.load_all(TOP / "src/metric_sets")
 
 
 def demonstrated() -> tuple[MetricSet, ...]:
-    """Those of the demo, and the costs of AWS."""
+    """Return the metric sets of the demo and of the costs of AWS."""
     folder = TOP / "src/anomalake/cli/demo/metric_sets"
     return (
         metric_set_yaml.load(folder / "flights.yaml"),
@@ -111,14 +115,14 @@ def demonstrated() -> tuple[MetricSet, ...]:
 
 
 def fill_demo(root: Path, form: Format, now: datetime) -> None:
-    """The first weeks of the flights, the shop up to now, and an event of AWS Cost Anomaly Detection."""
+    """Write the first weeks of the flights, the shop up to now, and an event of AWS Cost Anomaly Detection."""
     sets, store = demonstrated(), FolderStore(root)
     known = flights.load()
     column = sets[0].timestamp.column
     known = known[known[column] < known[column].min().normalize() + timedelta(days=FLIGHT_DAYS)]
     known = known.assign(**{column: known[column] + MOVED})
-    made = shop.generate(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
-    for item, data in zip(sets, (known, made), strict=False):
+    history = shop.generate(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
+    for item, data in zip(sets, (known, history), strict=False):
         local_pipeline.write_live_data(data, item, store)
         report = local_pipeline.run_backtest(item, store, sets, form)
         assert (report.failed_alerts, report.quarantined_alerts) == (0, 0)
@@ -145,15 +149,17 @@ def on_their_way(store: FolderStore, item: MetricSet, form: Format, now: datetim
         day = layout.utc_date(now - timedelta(days=ago))
         ways.append(compaction.DayCompaction(day, step, now, day, switched=step == "switched"))
         for table in layout.DETECTOR_TABLES:
-            schema, whole = tables.schema(table, item), layout.day_key(table, item, day, form)
-            stored = store.get(whole)
+            schema, day_key = tables.schema(table, item), layout.day_key(table, item, day, form)
+            stored = store.get(day_key)
             assert stored is not None
-            rows = list(zip(*encoding.decode_table(form, schema, stored.data, whole).values(), strict=True))
+            rows = list(zip(*encoding.decode_table(form, schema, stored.data, day_key).values(), strict=True))
             place = [column.name for column in schema].index("timestamp")
-            for start, some in itertools.groupby(rows, key=lambda row: row[place]):
-                store.put(layout.table_key(table, item, start, form), encoding.encode_records(form, schema, list(some)))
+            for start, slot_rows in itertools.groupby(rows, key=lambda row: row[place]):
+                store.put(
+                    layout.table_key(table, item, start, form), encoding.encode_records(form, schema, list(slot_rows))
+                )
             if step == "begun":
-                store.delete(whole)
-            elif step == "written":  # what must not show before the switch
-                store.put(whole, encoding.encode_records(form, schema, rows[:1]))
+                store.delete(day_key)
+            elif step == "written":  # rows that must not be visible before the switch
+                store.put(day_key, encoding.encode_records(form, schema, rows[:1]))
     store.put(layout.compaction_key(item), b"".join(msgspec.json.encode(way) + b"\n" for way in ways))

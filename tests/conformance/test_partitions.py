@@ -22,18 +22,20 @@ from .engine import Trino
 from .lakes import Lake
 from .test_statements import differences
 
-BEFORE, AFTER = timedelta(days=2), timedelta(days=1)  # what the calculated filters take around the window
+BEFORE, AFTER = timedelta(days=2), timedelta(days=1)  # days that the calculated filters add around the window
 
 
 class Read(NamedTuple):
-    """The partitions that a plan reads of a table, as ranges of their values. A plan names each one if they are few."""
+    """The partitions of a table that a plan reads, as ranges of their values. A plan lists each partition if they are
+    few.
+    """
 
     table: str
     ranges: list[tuple[str, str]]
 
 
 def reads(trino: Trino, statement: str) -> list[Read]:
-    """Return the partitions that the statement's plan reads of each partitioned table.
+    """Return the partitions that the plan of the statement reads, by partitioned table.
 
     Raises `AssertionError` if a table is read without bounds.
     """
@@ -42,22 +44,25 @@ def reads(trino: Trino, statement: str) -> list[Read]:
     for table in json.loads(plan)["inputTableColumnInfos"]:
         where, constraint = table["table"]["schemaTable"], table["constraint"]
         ranges = [
-            one
+            value_range
             for column in constraint["columnConstraints"]
             if column["columnName"] in {"date", "slot"}
-            for one in column["domain"]["ranges"]
+            for value_range in column["domain"]["ranges"]
         ]
         assert where["table"] in {"feedback", "compaction"} or ranges or constraint["none"], (
             f"{where}: every partition is read, by\n{statement}"
         )
         found.append(
-            Read(f"{where['schema']}.{where['table']}", [(one["low"]["value"], one["high"]["value"]) for one in ranges])
+            Read(
+                f"{where['schema']}.{where['table']}",
+                [(value_range["low"]["value"], value_range["high"]["value"]) for value_range in ranges],
+            )
         )
     return found
 
 
 def live_text(item: MetricSet, wall: datetime) -> str:
-    """A live file with one row of the interval."""
+    """Return a live file with one row of the interval."""
     source = require_source(item)
     at = (
         f"{wall:{time_patterns.to_python_format(item.timestamp.format)}}"
@@ -72,13 +77,13 @@ def live_text(item: MetricSet, wall: datetime) -> str:
 
 
 def put_live(store: FolderStore, item: MetricSet, wall: datetime) -> None:
-    """Put such a file into the interval's folder."""
+    """Write such a file to the folder of the interval."""
     packed = ".gz" if require_source(item).compression == "gzip" else ""
     store.put(f"{interval_folder(item, wall)}/a{packed}", awkward_lake.packed(item, live_text(item, wall)))
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
+def test_the_live_table_reads_only_the_folders_of_intervals(
     trino: Trino, every_lake: dict[str, Lake], number: int
 ) -> None:
     """Beside the folders of a day lie those of the days around it, and ones that only look like theirs."""
@@ -88,9 +93,9 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
     prefix, pattern, _ = time_patterns.parse_day_pattern(source.path) or time_patterns.parse_folder_pattern(source.path)
     day = datetime(2022, 5, 17)
     walls = list(intervals.iterate_wall_times(day, day + timedelta(days=1) - step, item.frequency))
-    there = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
+    walls_with_data = list(dict.fromkeys([day - step, *walls[:2], walls[-1], day + timedelta(days=1)]))
     store = FolderStore(lake.root)
-    for wall in there:
+    for wall in walls_with_data:
         put_live(store, item, wall)
     off = interval_folder(item, walls[0])
     stray = [
@@ -117,11 +122,11 @@ def test_the_live_table_finds_the_folders_of_intervals_and_nothing_else(
     seen = trino.query(
         f'SELECT "localtimestamp" FROM "{database(lake.name, item)}".anomalies_with_live WHERE "date" IN ({dates})'
     ).rows
-    assert sorted(seen) == [(wall,) for wall in there]
+    assert sorted(seen) == [(wall,) for wall in walls_with_data]
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_a_filter_on_the_date_reaches_the_folders_of_live_data(
+def test_a_filter_on_the_date_prunes_the_folders_of_live_data(
     trino: Trino, every_lake: dict[str, Lake], number: int
 ) -> None:
     """A query of some UTC days reads only the partitions of the local days that overlap them."""
@@ -130,29 +135,35 @@ def test_a_filter_on_the_date_reaches_the_folders_of_live_data(
     days = "\"date\" BETWEEN '2022-05-17' AND '2022-05-19'"
     statement = f'SELECT * FROM "{database(lake.name, item)}".anomalies_with_live WHERE {days}'
     found = [
-        one for table, ranges in reads(trino, statement) if table.endswith(".live") for both in ranges for one in both
+        bound
+        for table, ranges in reads(trino, statement)
+        if table.endswith(".live")
+        for both in ranges
+        for bound in both
     ]
     days = [folder_day(item, slot) for slot in found]
     around = intervals.iterate_wall_times(datetime(2022, 5, 15), datetime(2022, 5, 22), item.frequency)
-    asked = [f"{wall:%Y-%m-%d}" for wall in around if 17 <= intervals.to_utc(wall, item.timezone).day <= 19]
-    assert (min(days), max(days)) == (asked[0], asked[-1])
+    dates = [f"{wall:%Y-%m-%d}" for wall in around if 17 <= intervals.to_utc(wall, item.timezone).day <= 19]
+    assert (min(days), max(days)) == (dates[0], dates[-1])
 
 
 class Asked:
-    """DuckDB's connection, as the page asks it; it keeps what is asked."""
+    """A connection to DuckDB that records the statements of the page."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection, self.statements = connection, list[str]()
 
     def sql(self, statement: str) -> duckdb.DuckDBPyRelation:
-        """Ask, and keep the statement."""
-        if not statement.startswith(("DESCRIBE", "SELECT count(*) FROM ")):  # what it asks for itself
+        """Run the statement and record it."""
+        if not statement.startswith(("DESCRIBE", "SELECT count(*) FROM ")):  # a statement of the page itself
             self.statements.append(statement)
         return self.connection.sql(statement)
 
 
 def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datetime, list[tuple[str, str]]]]:
-    """Yield each dashboard of the stack: its id, its initial window, its queries in Athena's SQL and DuckDB's."""
+    """Yield each dashboard of the stack: its id, its initial window, and its queries in the SQL of Athena and of
+    DuckDB.
+    """
     connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     names = {
         own["DataSetId"]: own["PhysicalTableMap"]["view"]["RelationalTable"]
@@ -161,8 +172,8 @@ def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datet
     for board in lake.of("AWS::QuickSight::Dashboard"):
         declared: dict[str, Any] = board["Definition"]
         tables = {
-            one["Identifier"]: names[one["DataSetArn"].rpartition("/")[2]]
-            for one in declared["DataSetIdentifierDeclarations"]
+            declaration["Identifier"]: names[declaration["DataSetArn"].rpartition("/")[2]]
+            for declaration in declared["DataSetIdentifierDeclarations"]
         }
         sources = {name: lake.as_duck(f'"{table["Schema"]}"."{table["Name"]}"') for name, table in tables.items()}
         asked = Asked(connection)
@@ -172,12 +183,12 @@ def dashboards(lake: Lake, now: datetime) -> Iterator[tuple[str, datetime, datet
             board["DashboardId"],
             moments["From"],
             moments["Until"],
-            [(lake.as_athena(one), one) for one in dict.fromkeys(asked.statements)],
+            [(lake.as_athena(statement), statement) for statement in dict.fromkeys(asked.statements)],
         )
 
 
 @pytest.mark.parametrize("name", ["emptyparquet", "emptycsv", "demoparquet", "democsv"])
-def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_does(
+def test_a_dashboard_reads_only_the_days_of_its_window_and_shows_the_rows_of_the_page(
     trino: Trino, every_lake: dict[str, Lake], name: str
 ) -> None:
     """The plans are those of one lake, because those of the others differ only in the files.
@@ -192,20 +203,20 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
     for board, start, end, statements in dashboards(lake, now):
         first, last = (f"{moment:%Y-%m-%d}" for moment in (start - BEFORE, end + AFTER))
         assert statements, board
-        chosen = [
+        selected = [
             one
             for one, _ in statements
             if name == "demoparquet" or (name == "democsv" and "anomalies_with_live" in one)
         ]
-        with ThreadPoolExecutor(2) as pool:  # most of a query is waiting for files
-            plans = list(pool.map(lambda one: reads(trino, one), chosen))
+        with ThreadPoolExecutor(2) as pool:  # a query mostly waits for files
+            plans = list(pool.map(lambda one: reads(trino, one), selected))
             answers = list(pool.map(trino.query, [one for one, _ in statements]))
-        for statement, plan in zip(chosen, plans, strict=True):
+        for statement, plan in zip(selected, plans, strict=True):
             for table, ranges in plan:
                 days = [
                     folder_day(of_live[table], slot) if table in of_live else slot for both in ranges for slot in both
                 ]
-                assert all(first <= one <= last for one in days), (
+                assert all(first <= day <= last for day in days), (
                     f"{board}: {table} of {min(days)} to {max(days)}, not {first} to {last}\n{statement}"
                 )
                 if days:
@@ -214,7 +225,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
             known = connection.sql(in_duck).fetchall()
             if (
                 len(known) < preview.MAX_TABLE_ROWS
-            ):  # of more than it shows, a table shows what comes first, and which of equals does is open
+            ):  # a table shows the first rows, and the order of equal rows is undefined
                 problems += [f"{board}: {found}\n{statement}" for found in differences(answer, answer.names, known)]
             rows += len(answer.rows)
         planned, asked = planned + len(plans), asked + len(answers)
@@ -229,7 +240,7 @@ def test_a_dashboard_reads_only_the_days_of_its_window_and_answers_as_the_page_d
 
 
 def folder_day(item: MetricSet, slot: str) -> str:
-    """The local date of a folder of live data."""
+    """Return the local date of a folder of live data."""
     path = require_source(item).path
     form = time_patterns.to_python_format(
         (time_patterns.parse_day_pattern(path) or time_patterns.parse_folder_pattern(path)).pattern

@@ -17,7 +17,7 @@ from .test_partitions import put_live
 
 
 @pytest.mark.parametrize("start", ["2013-01-01", "2020-01-01", "2000-01-01"])
-def test_live_data_is_shown_from_the_parameter_s_day_on_and_the_rest_is_what_is_reported(
+def test_live_data_is_shown_from_the_day_of_the_parameter_and_earlier_data_is_reported(
     trino: Trino, endpoint: str, buckets: Path, tmp_path: Path, start: str
 ) -> None:
     """Live data around the first day, around the end of tomorrow, and before 2000.
@@ -57,13 +57,15 @@ def test_live_data_is_shown_from_the_parameter_s_day_on_and_the_rest_is_what_is_
                 statement.format(database(duckdb_catalog.DEFAULT_PREFIX, item), dates)
             ).fetchall()
         }
-        there = {wall for (wall,) in trino.query(statement.format(database(name, item), dates)).rows}
+        shown_walls = {wall for (wall,) in trino.query(statement.format(database(name, item), dates)).rows}
         assert here == walls
         reported = {wall for wall in walls if any(projection.find_out_of_range([wall], item, first, now))}
-        before_tables = {wall for wall in there if projection.find_out_of_range([wall], item, first, now).before_tables}
-        assert there - before_tables == here - reported
+        before_tables = {
+            wall for wall in shown_walls if projection.find_out_of_range([wall], item, first, now).before_tables
+        }
+        assert shown_walls - before_tables == here - reported
         assert {wall.date() for wall in before_tables} <= {
             first
         }  # the first hours of 2000 east of Greenwich: of live data only
-        shown += len(there)
+        shown += len(shown_walls)
     assert shown == len(sets) * (2 + 1)  # the first two of the first day, and the last of tomorrow

@@ -1,4 +1,4 @@
-"""Every statement that the stack declares is one that Athena's engine runs, and answers as DuckDB does."""
+"""Every statement that the stack declares runs on the engine of Athena and returns the same rows as in DuckDB."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ from .engine import Answer, Trino
 from .lakes import Lake
 
 LAKES = [kind + form for kind in ("empty", "demo", "awkward") for form in ("parquet", "csv")]
-CLOSE = 1e-9  # how far two sums of the same numbers may lie apart, relatively: each engine adds in an order of its own
+CLOSE = 1e-9  # relative difference allowed between two sums of the same numbers: each engine adds in its own order
 
 
 def days(lake: Lake, db: str) -> str:
@@ -36,22 +36,24 @@ def days(lake: Lake, db: str) -> str:
 
 
 def told(cell: Any) -> str:
-    """A cell by which rows are brought in order; of a number its first digits, since the last are each engine's own."""
+    """Return a key that sorts rows. For a number it has the first digits only, because the last digits differ between
+    engines.
+    """
     return f"{cell:.6g}" if isinstance(cell, float) else repr(cell)
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two cells hold the same."""
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=CLOSE, abs_tol=1e-12) or (math.isnan(one) and math.isnan(other))
-    return type(one) is type(other) and one == other
+def same(left: Any, right: Any) -> bool:
+    """Return whether two cells have the same value."""
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=CLOSE, abs_tol=1e-12) or (math.isnan(left) and math.isnan(right))
+    return type(left) is type(right) and left == right
 
 
 def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """What the engine says otherwise than DuckDB, row by row, in whatever order each gives them; the first of it."""
+    """Return the first difference between the rows of both engines, in any order."""
     if answer.names != list(names):
         return [f"columns: {answer.names}, DuckDB: {list(names)}"]
-    ours, theirs = (sorted(some, key=lambda row: [told(cell) for cell in row]) for some in (answer.rows, rows))
+    ours, theirs = (sorted(result, key=lambda row: [told(cell) for cell in row]) for result in (answer.rows, rows))
     if len(ours) == len(theirs) and all(
         same(a, b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True)
     ):
@@ -66,7 +68,7 @@ def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[An
 
 
 @pytest.mark.parametrize("name", LAKES)
-def test_every_view_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
+def test_every_view_returns_the_same_rows_as_in_duckdb(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
     lake, problems, counts = every_lake[name], [], {}
     connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     for db, view in lake.relations("VIRTUAL_VIEW"):
@@ -84,7 +86,9 @@ def test_every_view_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, L
 
 
 @pytest.mark.parametrize("name", LAKES)
-def test_every_saved_query_answers_as_duckdb_does(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
+def test_every_saved_query_returns_the_same_rows_as_in_duckdb(
+    trino: Trino, every_lake: dict[str, Lake], name: str
+) -> None:
     lake, problems, rows = every_lake[name], [], 0
     connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     saved = lake.of("AWS::Athena::NamedQuery")
@@ -104,8 +108,8 @@ def test_every_saved_query_answers_as_duckdb_does(trino: Trino, every_lake: dict
     "zone",
     ["America/New_York", "America/Havana", "Europe/Berlin", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe"],
 )
-def test_a_wall_time_is_its_first_instant(trino: Trino, zone: str) -> None:
-    """Around every clock change of some years, the ones that skip midnight too."""
+def test_a_repeated_wall_time_is_its_first_instant(trino: Trino, zone: str) -> None:
+    """Return times around every clock change of some years, also of changes that skip midnight."""
     hours = [datetime(2021, 1, 1) + timedelta(minutes=30 * number) for number in range(3 * 365 * 48)]
     walls = [
         wall
@@ -113,7 +117,7 @@ def test_a_wall_time_is_its_first_instant(trino: Trino, zone: str) -> None:
         if intervals.to_utc(wall + timedelta(days=1), zone) - intervals.to_utc(wall - timedelta(days=1), zone)
         != timedelta(2)
     ]
-    assert len(walls) >= 2 * 96  # two days of half hours around each change; Cairo has two in these years
+    assert len(walls) >= 2 * 96  # two days of half hours around each change; Cairo has two changes in these years
     values = ", ".join(f"(TIMESTAMP '{wall}')" for wall in walls)
     rows = trino.query(f"SELECT wall, {sql.wall_to_utc('wall', zone)} FROM (VALUES {values}) AS t (wall)").rows
     assert dict(rows) == {wall: intervals.to_utc(wall, zone) for wall in walls}

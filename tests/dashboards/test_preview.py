@@ -103,6 +103,7 @@ def test_the_page_applies_the_window_and_the_filters_of_the_definition(tmp_path)
     assert content["cubes"][log["cube"]]["rows"] == 3
 
 
+@pytest.mark.slow
 def test_the_filter_on_partitions_keeps_every_row_of_the_window_in_every_time_zone(tmp_path):
     for zone in ("Pacific/Kiritimati", "Etc/GMT+12", "America/New_York", "UTC"):
         item = metric_set_yaml.parse(shop_text(zone), "shop.yaml")

@@ -107,7 +107,7 @@ SETS_WITH_ALERTS_OF_OTHER_SERVICES = {
 
 
 @pytest.mark.parametrize("kind", SETS_WITH_ALERTS_OF_OTHER_SERVICES)
-def test_every_set_that_takes_alerts_of_other_services_shows_late_ones_within_a_day(tmp_path: Path, kind: str):
+def test_every_metric_set_for_alerts_of_other_services_shows_late_alerts_within_a_day(tmp_path: Path, kind: str):
     metric_set = metric_set_yaml.parse(SETS_WITH_ALERTS_OF_OTHER_SERVICES[kind], "alone")
     datasets = build_spice_datasets(tmp_path, SHOP, metric_set)
     now = datetime(2026, 7, 14, 7, 30)

@@ -1,4 +1,4 @@
-"""A back-test in parts writes, byte for byte, what a back-test in one process writes.
+"""A backtest in parts writes, byte for byte, what a backtest in one process writes.
 
 This holds for any number of parts, and if parts run again. tests/spark tests the same with Spark.
 """
@@ -24,33 +24,33 @@ from shop_history import SHOP, assert_same_objects, read_outputs, run_in_one_pro
 
 
 def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
-    """The same in parts, each of them done twice."""
+    """Run the backtest in parts. Each part runs twice."""
     job = backtest_plan.Job(root, item, (item,), "parquet")
     head, feedback = job.store.get(layout.state_key(item)), read_feedback(job.store, item).feedback
     when = timeline.build_timeline(job.store, item, timeline.utc_now())
     days = backtest_plan.group_by_day(when.files)
     read = [backtest_plan.read_day(job, day) for _ in range(2) for day in days][len(days) :]
     firsts: dict[live_data.Series, tuple[int, int]] = {}
-    for one in reversed(read):
-        firsts = backtest_plan.merge_first_seen(firsts, one.first_seen)
+    for day in reversed(read):
+        firsts = backtest_plan.merge_first_seen(firsts, day.first_seen)
     known = backtest_plan.make_plan(
-        job, days, firsts, [some for one in read for some in one.summaries], feedback=feedback, parts=parts
+        job, days, firsts, [summary for day in read for summary in day.summaries], feedback=feedback, parts=parts
     )
-    cut = sorted((block for one in read for block in backtest_parts.split_day(known, one)), key=lambda block: block[0])
+    cut = sorted((block for day in read for block in backtest_parts.split_day(known, day)), key=lambda block: block[0])
     learned = []
     for piece in range(len(known.chunks)):
-        mine = [block for block in cut if block[0][0] == piece]
-        learned += [list(backtest_parts.score_chunk(known, piece, mine)) for _ in range(2)][1]
-    points = [one for one in learned if isinstance(one, backtest_parts.DayPoints)]
+        blocks = [block for block in cut if block[0][0] == piece]
+        learned += [list(backtest_parts.score_chunk(known, piece, blocks)) for _ in range(2)][1]
+    points = [result for result in learned if isinstance(result, backtest_parts.DayPoints)]
     found = [
-        backtest_parts.write_day_results(known, day.number, [one for one in points if one.day == day.number])
+        backtest_parts.write_day_results(known, day.number, [result for result in points if result.day == day.number])
         for _ in range(2)
         for day in days
     ]
-    moved, ongoing = backtest_parts.group_events(known, (event for one in found[: len(days)] for event in one.events))
-    sent = [backtest_parts.ingest_day_alerts(job, one, moved) for one in found]
+    moved, ongoing = backtest_parts.group_events(known, (event for day in found[: len(days)] for event in day.events))
+    sent = [backtest_parts.ingest_day_alerts(job, day, moved) for day in found]
     detector = backtest_parts.assemble_detector(
-        known, ongoing, [one for one in learned if isinstance(one, backtest_parts.ChunkModel)]
+        known, ongoing, [result for result in learned if isinstance(result, backtest_parts.ChunkModel)]
     )
     last = next(reversed(when.files))
     if detector.series:
@@ -58,7 +58,7 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
         save_state(job.store, item, learned, head)
     return backtest.build_report(
         when,
-        [some for one in read for some in one.summaries],
+        [summary for day in read for summary in day.summaries],
         detector,
         (sum(count for count, _ in sent) // 2, 0, 0),
         (),
@@ -67,7 +67,7 @@ def in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
 
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], backtest.Report]:
-    """What a back-test in one process writes and reports."""
+    """Run a backtest in one process. Returns what it writes and reports."""
     store = FolderStore(tmp_path_factory.mktemp("wanted"))
     write_live_data(store)
     report = local_pipeline.run_backtest(SHOP, store, (SHOP,), "parquet")
@@ -78,14 +78,15 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], 
     return read_outputs(store), report
 
 
-@pytest.mark.parametrize("parts", [1, 4, 1000])
-def test_parts_write_and_report_what_a_backtest_in_one_process_does(tmp_path, wanted, parts):
+@pytest.mark.parametrize("parts", [4, *(pytest.param(parts, marks=pytest.mark.slow) for parts in (1, 1000))])
+def test_parts_write_and_report_the_same_as_a_backtest_in_one_process(tmp_path, wanted, parts):
     write_live_data(FolderStore(tmp_path))
     assert in_parts(str(tmp_path), parts) == wanted[1]
     assert_same_objects(read_outputs(FolderStore(tmp_path)), wanted[0])
 
 
-def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_parts_contain_whole_shards_of_the_state_and_apply_feedback(tmp_path, monkeypatch):
     monkeypatch.setattr(detector, "SHARD_COLUMNS", 10)  # five series of two measures
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
@@ -103,7 +104,7 @@ def test_pieces_keep_to_the_shards_of_the_memory_and_feedback_is_heeded(tmp_path
     assert_same_objects(read_outputs(lakes[1]), expected)
 
 
-def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
+def test_a_backtest_handles_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
     item = metric_set_yaml.parse(
         shop_text(
             "America/New_York",
@@ -121,8 +122,8 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
             for platform in "abc"
         ]
         for store in lakes if not 60 <= day < 63 and day != 1 else []:
-            some = rows[:1] if day < 30 else rows
-            text = "\n".join([",".join(live_data.require_source(item).columns), *(some if day else [])])
+            present = rows[:1] if day < 30 else rows
+            text = "\n".join([",".join(live_data.require_source(item).columns), *(present if day else [])])
             store.put(f"{live_data.interval_folder(item, wall)}/data.csv", f"{text}\n".encode())
     report = local_pipeline.run_backtest(item, lakes[0], (item,), "parquet")
     assert report.alerts > 0
@@ -130,7 +131,7 @@ def test_a_gap_of_days_a_late_first_series_and_daily_data(tmp_path):
     assert_same_objects(read_outputs(lakes[1]), read_outputs(lakes[0]))
 
 
-def test_live_data_of_which_nothing_can_be_read(tmp_path):
+def test_live_data_that_cannot_be_read_is_reported(tmp_path):
     lakes = [FolderStore(tmp_path / name) for name in ("one", "parts")]
     for store in lakes:
         store.put(
@@ -143,7 +144,7 @@ def test_live_data_of_which_nothing_can_be_read(tmp_path):
     assert_same_objects(read_outputs(lakes[1]), {})
 
 
-def test_no_live_data_is_told(tmp_path):
+def test_missing_live_data_is_reported(tmp_path):
     with pytest.raises(
         UserError, match="holds no live data of the metric set 'shop'; put its files in folders shop/live"
     ):

@@ -27,13 +27,13 @@ def test_an_empty_interval_is_reported_and_a_long_gap_is_reported_once():
     assert reported_intervals([*weeks(2), *[0] * 60, *weeks(1)]) == [336]
 
 
-def test_an_incomplete_interval_is_reported_from_the_sensitivity_on():
+def test_an_incomplete_interval_is_reported_at_and_above_the_sensitivity():
     assert reported_intervals([*weeks(2), 10]) == [336]
     assert reported_intervals([*weeks(2), 11]) == []
     assert reported_intervals([*weeks(2), 11], sensitivity=45) == [336]
 
 
-def test_with_few_usual_series_some_missing_ones_are_chance_and_all_missing_are_not():
+def test_with_few_usual_series_only_an_interval_without_any_of_them_is_reported():
     assert reported_intervals([*weeks(2, 3), 1, 3, 2, 3, 0]) == [340]
 
 
@@ -46,18 +46,18 @@ def test_no_gap_is_reported_in_the_first_seven_days():
     assert reported_intervals([20] * (7 * 24 - 1) + [0]) == []
 
 
-def test_nights_and_weekends_without_data_are_no_gap():
+def test_nights_and_weekends_without_data_are_not_a_gap():
     week = [[0 if hour < 6 or day >= 5 else 20 for hour in range(24)] for day in range(7)]
     assert reported_intervals([count for day in week * 6 for count in day]) == []
     assert reported_intervals([20 if day % 7 < 5 else 0 for day in range(70)], slots=1) == []
 
 
-def test_an_outage_does_not_make_the_next_one_usual():
+def test_an_outage_does_not_make_the_next_outage_usual():
     outage = [*[20] * 100, *[0] * 6, *[20] * 62]
     assert reported_intervals([*weeks(2), *outage, *outage]) == [436, 604]
 
 
-def test_where_gaps_are_usual_a_longer_gap_is_reported():
+def test_a_longer_gap_than_usual_is_reported():
     generator = np.random.default_rng(5)
     counts = np.where(generator.random(24 * 60) < 0.1, 0, 20).tolist()
     assert len(reported_intervals([*weeks(2), *counts])) <= 3 + 2  # until three gaps are known

@@ -35,8 +35,9 @@ def test_a_second_run_gives_the_same_alerts_with_the_same_ids():
 def groups(
     walls: list[tuple[datetime, dict[tuple[str, str], float]]], zone: str = "UTC", *, kept: bool = False
 ) -> list[str]:
-    """The group of each event of these intervals, after fifteen quiet days, by turns above and below 100; the state
-    kept and loaded after each.
+    """Return the group of each event of these intervals, after fifteen days without events.
+
+    Values are above and below 100 by turns. The state is saved and loaded after each interval.
     """
     item = metric_set_yaml.parse(shop_text(zone), "shop.yaml")
     detector, found = Detector(item), []
@@ -59,16 +60,16 @@ PC, APP = ("pc", "us"), ("app", "us")
 
 
 @pytest.mark.parametrize("kept", [False, True])
-def test_consecutive_intervals_of_one_event_carry_one_group(kept):
+def test_consecutive_intervals_of_one_event_have_the_same_group(kept):
     at = [datetime(2021, 1, 20, 3) + timedelta(hours=hour) for hour in range(8)]
-    odd = [{PC: 900}, {PC: 900, APP: 900}, {APP: 0}, {PC: 900}, {}, {PC: 900}]
-    one, two, three, four, five = groups(list(zip(at, odd, strict=False)), kept=kept)
+    anomalies = [{PC: 900}, {PC: 900, APP: 900}, {APP: 0}, {PC: 900}, {}, {PC: 900}]
+    one, two, three, four, five = groups(list(zip(at, anomalies, strict=False)), kept=kept)
     assert one == two == three
     assert len({one, four, five}) == 3
 
 
-def test_a_group_continues_in_the_next_interval_also_when_clocks_change():
-    skipped = [datetime(2021, 3, 28, 1), datetime(2021, 3, 28, 3)]  # from one to three, in Berlin
+def test_a_group_continues_in_the_next_interval_across_a_clock_change():
+    skipped = [datetime(2021, 3, 28, 1), datetime(2021, 3, 28, 3)]  # from interval one to three, in Berlin
     repeated = [datetime(2021, 10, 31, 2), datetime(2021, 10, 31, 3)]
     apart = [datetime(2021, 10, 31, 1), datetime(2021, 10, 31, 3)]
     for walls, same in ((skipped, True), (repeated, True), (apart, False)):

@@ -20,22 +20,23 @@ START = datetime(2021, 1, 4)
 EARLY, LATE = START + timedelta(days=15), START + timedelta(days=16)
 
 
-def alerts(*given: Feedback, odd: float = 125.0) -> list[tuple[datetime, float, set[str]]]:
-    """Return the events of views as (time, score, platforms): two times at which both series are far from 100, after 15
-    days.
+def alerts(*feedback: Feedback, odd: float = 125.0) -> list[tuple[datetime, float, set[str]]]:
+    """Return the events of views as (time, score, platforms).
+
+    After 15 days, both series are far from 100 at two times.
     """
-    detector, found = Detector(SHOP, feedback=given), []
+    detector, found = Detector(SHOP, feedback=feedback), []
     for hour in range(16 * 24 + 1):
         wall = START + timedelta(hours=hour)
         value = odd if wall in (EARLY, LATE) else 100.0 + wall.hour % 3 - wall.day % 2
-        for one in detector.score(IntervalData(wall, {PC: (value, None), APP: (value, None)}, 2, ())).alerts:
+        for alert in detector.score(IntervalData(wall, {PC: (value, None), APP: (value, None)}, 2, ())).alerts:
             platforms = {
                 d.dimension_value
-                for s in one.impacted_metric.relevant_time_series
+                for s in alert.impacted_metric.relevant_time_series
                 for d in s.dimensions
                 if d.dimension_name == "platform"
             }
-            found.append((wall, one.anomaly_score, platforms))
+            found.append((wall, alert.anomaly_score, platforms))
     return found
 
 
@@ -132,7 +133,7 @@ def ask(lake, capsys, sql: str) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_feedback_on_an_event_shows_in_the_log_and_the_newest_counts(lake, capsys):
+def test_the_log_shows_the_newest_feedback_on_an_event(lake, capsys):
     events = {
         row["metricname"]: row["eventid"]
         for row in ask(lake, capsys, "SELECT metricname, eventid, feedback FROM anomaly_log")

@@ -1,4 +1,4 @@
-"""Filters: which anomalous series send alerts, and how mistakes in filters are reported."""
+"""Filters: which anomalous series send alerts, and how errors in filters are reported."""
 
 from datetime import datetime, timedelta
 
@@ -64,7 +64,7 @@ def test_series_that_pass_the_filters_send_alerts(alerts, left):
     assert places(alerts) == left
 
 
-def test_a_snooze_ends_by_the_set_s_own_calendar():
+def test_a_snooze_ends_by_the_calendar_of_the_metric_set():
     item = shop("{snoozed: [{until: 2026-07-15}]}", "Asia/Tokyo")
     for hour, left in ((23, 0), (24, 4)):
         wall = datetime(2026, 7, 14 + hour // 24, hour % 24)
@@ -81,7 +81,7 @@ def test_missing_data_is_no_event_if_all_missing_series_are_snoozed_for_all_meas
                 assert alert.impacted_metric.metric_name == "missing data"
                 series = alert.impacted_metric.relevant_time_series
                 found.append(
-                    {d.dimension_value for one in series for d in one.dimensions if d.dimension_name == "platform"}
+                    {d.dimension_value for entry in series for d in entry.dimensions if d.dimension_name == "platform"}
                 )
         return found
 
@@ -105,10 +105,10 @@ def test_an_event_has_only_the_series_that_pass_the_filters():
 @given(st.lists(st.floats(0, 100) | st.just(np.nan), min_size=4, max_size=4), st.sampled_from(["above", "below"]))
 def test_filters_only_remove_series(scores, direction):
     points = POINTS._replace(score=np.array(scores))
-    left = alerting_series(
+    alerting = alerting_series(
         shop(f"{{direction: {direction}, dimensions: {{platform: [pc]}}}}"), "views", WALL, SERIES, points
     )
-    assert set(left.tolist()) <= set(alerting_series(shop(), "views", WALL, SERIES, points).tolist())
+    assert set(alerting.tolist()) <= set(alerting_series(shop(), "views", WALL, SERIES, points).tolist())
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,6 @@ def test_filters_only_remove_series(scores, direction):
         ("{mininumImpact: {views: 1}}", "unknown field .mininumImpact.; known fields: .*minimumImpact"),
     ],
 )
-def test_a_mistake_in_a_filter_is_reported(alerts, message):
+def test_an_error_in_a_filter_is_reported(alerts, message):
     with pytest.raises(UserError, match=message):
         shop(alerts)

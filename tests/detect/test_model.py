@@ -9,7 +9,7 @@ from anomalake.detect import model, score
 from model_series import START, score_matrix, seasonal_values
 
 
-def test_a_spike_and_a_dip_are_flagged_and_little_else():
+def test_a_spike_and_a_dip_are_flagged_with_few_false_positives():
     values = seasonal_values(42)
     values[35 * 24 + 10] *= 1.6
     values[37 * 24 + 15] *= 0.5
@@ -28,7 +28,7 @@ def test_the_expected_value_follows_day_and_week():
 
 @settings(max_examples=25)
 @given(st.integers(0, 10_000), st.sampled_from([30.0, 50.0, 80.0]))
-def test_the_band_is_where_the_score_stays_below_the_sensitivity(seed, sensitivity):
+def test_the_score_is_below_the_sensitivity_exactly_between_the_bounds(seed, sensitivity):
     rng = np.random.default_rng(seed)
     values = rng.poisson(rng.uniform(0, 30), (10 * 24, 3)).astype(float) * rng.choice([1.0, 7.5])
     values[rng.random(values.shape) < 0.02] *= 10
@@ -69,11 +69,11 @@ def test_rare_counts_are_flagged_only_in_large_numbers():
 
 
 @pytest.mark.parametrize("values", [np.full((300, 1), 5.0), np.zeros((300, 1)), np.full((300, 1), np.nan)])
-def test_constant_and_missing_values_are_no_anomaly(values):
+def test_constant_and_missing_values_are_not_anomalies(values):
     assert not (np.nan_to_num(score_matrix(values).score) >= 50).any()
 
 
-def test_gaps_and_series_that_appear_are_no_anomaly():
+def test_gaps_and_new_series_are_not_anomalies():
     values = np.concatenate([seasonal_values(30), seasonal_values(30, seed=2)], axis=1)
     values[:400, 1] = np.nan
     values[500:520, 0] = np.nan
@@ -90,7 +90,7 @@ def test_an_earlier_day_is_rejected():
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_intermittent_amounts_are_no_anomalies(whole):
+def test_intermittent_amounts_are_not_anomalies(whole):
     rng = np.random.default_rng(3)
     amounts = np.where(rng.random((70 * 24, 8)) < 0.15, np.exp(rng.normal(3, 1, (70 * 24, 8))), 0)
     amounts[60 * 24 + 5] = 2_000
@@ -107,7 +107,7 @@ def test_the_first_score_needs_no_more_days_than_lookout_for_metrics(slots, days
 
 
 @pytest.mark.parametrize("slots", [24, 288])
-def test_on_a_new_weekday_only_several_times_the_usual_is_an_anomaly(slots):
+def test_on_a_new_weekday_only_a_multiple_of_the_usual_value_is_an_anomaly(slots):
     interval = np.arange(9 * slots)
     weekday = np.where((interval // slots) % 7 >= 5, 0.4, 1.0)
     usual = 1000 * (1 + 0.3 * np.sin(interval / slots * 2 * np.pi)) * weekday
@@ -140,7 +140,7 @@ def test_a_daily_series_with_gaps_is_scored(missing):
 
 
 @given(st.floats(0, 1e280), st.floats(1e-6, 1))
-def test_the_greater_distance_has_the_greater_score_and_a_score_gives_its_distance_back(distance, more):
+def test_the_score_increases_with_the_distance_and_can_be_inverted(distance, more):
     near, far = score.score_from_distance(np.array([distance, distance * (1 + more) + more]))
     assert 0 <= near < far < 100
     assert score.distance_from_score(float(near)) == pytest.approx(distance, rel=1e-4, abs=1e-6)
@@ -173,7 +173,7 @@ def test_repeated_outliers_at_one_time_of_day_become_usual():
 @pytest.mark.parametrize("level", [1000.0, 100.0, 20.5])
 @pytest.mark.parametrize("noise", [0.0, 0.03])
 @pytest.mark.parametrize("slots", [1, 24])
-def test_the_first_negative_value_is_scored_and_those_after_it_too(level, noise, slots):
+def test_the_first_negative_value_and_later_ones_are_scored(level, noise, slots):
     days = 40 if slots == 1 else 20
     values = (
         level * np.random.default_rng(9).normal(1, noise, (days * slots, 1))
@@ -201,21 +201,21 @@ def test_a_negative_value_in_a_slot_without_history_leaves_other_slots_scored():
     assert not np.isnan(points.score[15 * 24 + 8 : 16 * 24]).any()
 
 
-def test_a_series_in_which_negative_values_stay_is_learned_again_after_some_days():
+def test_a_series_that_stays_negative_is_learned_again_after_some_days():
     rng = np.random.default_rng(9)
     values = np.abs(rng.normal(20, 1, (32 * 24, 1)))
     values[20 * 24 :] = rng.normal(0, 3, (12 * 24, 1))
     state = model.State(24, 1)
     steps = [model.score_interval(state, START.toordinal() + t // 24, t % 24, row, 50) for t, row in enumerate(values)]
-    score = np.array([one.score[0] for one in steps])
+    score = np.array([points.score[0] for points in steps])
     assert (score[20 * 24 : 21 * 24] >= 50).mean() > 0.5
     assert state.relearned_day[0] == START.toordinal() + 22
     assert np.isnan(score[22 * 24 + 23 : 26 * 24]).all()
     assert (np.nan_to_num(score[27 * 24 :]) >= 50).sum() <= 1
-    assert abs(np.nanmean([one.expected[0] for one in steps[28 * 24 :]])) < 2
+    assert abs(np.nanmean([points.expected[0] for points in steps[28 * 24 :]])) < 2
 
 
-def test_the_first_fraction_of_a_rare_count_is_scored_and_the_series_goes_on():
+def test_the_first_fraction_of_a_rare_count_is_scored_and_the_series_continues():
     values = np.random.default_rng(3).poisson(2, (20 * 24, 1)).astype(float)
     values[15 * 24] = 2.5
     assert not np.isnan(score_matrix(values).score[15 * 24 :]).any()

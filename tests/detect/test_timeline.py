@@ -1,4 +1,4 @@
-"""The clock decides which intervals are due; intervals with odd dates are reported and are not processed."""
+"""The clock decides which intervals are due. Intervals with implausible dates are reported and not processed."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,14 +38,14 @@ def test_a_row_in_the_future_is_reported_and_does_not_move_the_detector():
     assert [finding.where for finding in done.findings] == ["sales/live/20360301"]
 
 
-def test_a_first_live_run_and_a_rebuild_stay_in_the_present_too(tmp_path, capsys):
+def test_a_first_live_run_and_a_rebuild_do_not_process_future_rows(tmp_path, capsys):
     item, store = sales_set(), FolderStore(tmp_path / "lake")
     write_rows(store, item, daily_rows(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0})
     done, memory = detect.run_detector(item, Settings(store, (item,), "parquet"), NOW, lambda: True)
     assert (memory.last_processed, len(done.findings)) == (datetime(2026, 3, 1), 1)
     (tmp_path / "sales.yaml").write_text(SALES)
     for more in ([], ["--rebuild"]):
-        given = [
+        files = [
             "detect",
             "--lake",
             str(tmp_path / "lake"),
@@ -54,7 +54,7 @@ def test_a_first_live_run_and_a_rebuild_stay_in_the_present_too(tmp_path, capsys
             "--now",
             "2026-03-02T12:00",
         ]
-        assert main([*given, *more]) == 0
+        assert main([*files, *more]) == 0
         out = capsys.readouterr()
         assert "sales/live/20360301: the interval lies in the future" in out.err
         assert "2036" not in out.out.replace("sales/live/20360301", "")
@@ -80,7 +80,7 @@ def test_a_state_in_the_future_is_rejected():
         detect.run_detector(item, Settings(store, (item,), "parquet"), datetime(2026, 2, 1), lambda: True)
 
 
-def test_live_data_that_is_not_due_is_one_clear_message():
+def test_live_data_that_is_not_due_gives_one_message():
     item, store = sales_set(), ObjectStore.memory()
     write_rows(store, item, {datetime(2026, 3, 2): 310.0})
     with pytest.raises(
@@ -91,7 +91,7 @@ def test_live_data_that_is_not_due_is_one_clear_message():
         local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
 
 
-def test_the_page_shows_the_time_that_was_scored_whatever_dates_lie_around_it(tmp_path, monkeypatch):
+def test_the_page_shows_the_scored_period_whatever_other_dates_the_data_has(tmp_path, monkeypatch):
     item, store = sales_set(), FolderStore(tmp_path / "lake")
     write_rows(
         store, item, daily_rows(60, datetime(2026, 3, 1)) | {datetime(2036, 3, 1): 5.0, datetime(1970, 1, 1): 5.0}
@@ -121,9 +121,9 @@ def test_an_interval_is_scored_once_it_has_ended_and_its_offset_has_passed(offse
         "its data is not complete yet",
     )
     write_rows(store, item, {datetime(2026, 3, 2): 1020.0})
-    chosen, midnight = Settings(store, (item,), "parquet"), datetime(2026, 3, 3)
-    assert detect.run_detector(item, chosen, midnight + timedelta(seconds=offset - 1), lambda: True)[0].scored == 0
-    done, _ = detect.run_detector(item, chosen, midnight + timedelta(seconds=offset), lambda: True)
+    settings, midnight = Settings(store, (item,), "parquet"), datetime(2026, 3, 3)
+    assert detect.run_detector(item, settings, midnight + timedelta(seconds=offset - 1), lambda: True)[0].scored == 0
+    done, _ = detect.run_detector(item, settings, midnight + timedelta(seconds=offset), lambda: True)
     assert (done.scored, done.alerts) == (1, 0)
 
 
@@ -141,7 +141,7 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
     rows = [("a", start, value) for start, value in daily_rows(40, datetime(2026, 3, 1)).items()]
     rows += [("a", datetime(2026, 3, 2), 310.0), ("a", datetime(2036, 3, 1), 5.0)]
     pd.DataFrame(rows, columns=["series", "timestamp", "value"]).to_csv(tmp_path / "in.csv", index=False)
-    given = [
+    files = [
         "score",
         str(tmp_path / "in.csv"),
         str(tmp_path / "out.csv"),
@@ -150,13 +150,13 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
         "--now",
         "2026-03-02T12:00",
     ]
-    assert main(given) == 0
+    assert main(files) == 0
     out = pd.read_csv(tmp_path / "out.csv").set_index("timestamp")["score"]
     assert out.loc["2026-03-01"] >= 0
     assert out.loc[["2026-03-02", "2036-03-01"]].isna().all()
-    said = capsys.readouterr().out
-    assert "1 rows are of an interval that has not ended" in said
-    assert "1 rows lie in the future and have no score; the first: series a, 2036-03-01" in said
+    output = capsys.readouterr().out
+    assert "1 rows are of an interval that has not ended" in output
+    assert "1 rows lie in the future and have no score; the first: series a, 2036-03-01" in output
 
 
 # --- very old dates
@@ -177,11 +177,13 @@ def test_one_very_old_row_is_reported_and_not_processed(odd, frequency):
     alone = ObjectStore.memory()
     write_rows(alone, item, rows)
     local_pipeline.run_backtest(item, alone, (item,), "parquet", NOW)
-    results = [[(key, one.get(key).data) for key in one.list("anomalyResults")] for one in (store, alone)]
+    results = [
+        [(key, each_store.get(key).data) for key in each_store.list("anomalyResults")] for each_store in (store, alone)
+    ]
     assert results[0] == results[1]
 
 
-def test_the_intervals_that_are_processed_grow_with_the_data_and_not_with_the_time_that_it_spans():
+def test_the_number_of_processed_intervals_depends_on_the_data_and_not_on_its_time_span():
     item = sales_set("PT5M")
     years = [datetime(year, 1, 1) for year in (2001, 2006, 2012, 2020)]
     walked = list(schedule.intervals_to_process(item, datetime(2000, 12, 31, 23, 55), datetime(2026, 1, 1), years))
@@ -190,34 +192,38 @@ def test_the_intervals_that_are_processed_grow_with_the_data_and_not_with_the_ti
     assert len(walked) <= 5 * 60 * 288 + 10
 
 
-def test_a_gap_of_months_between_data_is_skipped_with_the_same_result_as_one_that_is_processed_whole(monkeypatch):
+@pytest.mark.slow
+def test_skipping_a_gap_of_months_gives_the_same_result_as_processing_it(monkeypatch):
     item = sales_set("PT1H")
     rows = {datetime(2025, 1, 1) + timedelta(hours=hour): 100.0 + hour % 24 for hour in range(40 * 24)}
     rows |= {datetime(2025, 7, 1) + timedelta(hours=hour): 120.0 + hour % 24 for hour in range(40 * 24)}
     rows[datetime(2025, 8, 5, 3)] = 900.0
-    kept = []
+    results = []
     for edge in (schedule.GAP_EDGE, timedelta(days=1000)):
         monkeypatch.setattr(schedule, "GAP_EDGE", edge)
         store = ObjectStore.memory()
         write_rows(store, item, rows)
         report = local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
-        kept.append((report._replace(notes=()), [(key, store.get(key).data) for key in store.list("anomalyResults")]))
+        results.append(
+            (report._replace(notes=()), [(key, store.get(key).data) for key in store.list("anomalyResults")])
+        )
         assert bool(report.notes) == (edge == timedelta(days=30))
-    assert kept[0] == kept[1]
+    assert results[0] == results[1]
 
 
-def test_a_live_run_after_years_of_silence_processes_the_ends_of_the_gap_only():
+@pytest.mark.slow
+def test_a_live_run_after_a_gap_of_years_processes_only_the_ends_of_the_gap():
     item, store = sales_set("PT5M"), ObjectStore.memory()
     write_rows(store, item, {datetime(2020, 1, 1) + timedelta(minutes=5 * n): 100.0 for n in range(600)})
-    chosen = Settings(store, (item,), "parquet")
-    detect.run_detector(item, chosen, datetime(2020, 1, 3, 3), lambda: True)
-    done, memory = detect.run_detector(item, chosen, NOW, lambda: True)
+    settings = Settings(store, (item,), "parquet")
+    detect.run_detector(item, settings, datetime(2020, 1, 3, 3), lambda: True)
+    done, memory = detect.run_detector(item, settings, NOW, lambda: True)
     assert memory.last_processed == NOW - timedelta(minutes=5)
     assert 0 < done.empty <= 60 * 288 + 10
     assert done.due == 0
 
 
-def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monkeypatch):
+def test_only_later_folders_are_listed_if_folders_sort_by_date(tmp_path, monkeypatch):
     for path, sorts in (("sales/live/{{yyyyMMdd}}/{{HHmm}}", True), ("sales/live/{{ddMMyyyy}}/{{HHmm}}", False)):
         item = metric_set_yaml.parse(shop_text().replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", path), "shop.yaml")
         for store in (ObjectStore.memory(), FolderStore(tmp_path / str(sorts))):
@@ -229,11 +235,11 @@ def test_only_later_folders_are_listed_where_folders_sort_by_date(tmp_path, monk
             assert (len(listed) == 56) == sorts
 
 
-def test_the_work_of_a_live_run_is_the_same_whatever_lies_before():
+def test_the_work_of_a_live_run_does_not_depend_on_the_amount_of_history():
     item, store = sales_set("PT1H"), ObjectStore.memory()
     write_rows(store, item, {NOW - timedelta(hours=back): 100.0 for back in range(1, 300)})
-    chosen = Settings(store, (item,), "parquet")
-    detect.run_detector(item, chosen, NOW, lambda: True)
+    settings = Settings(store, (item,), "parquet")
+    detect.run_detector(item, settings, NOW, lambda: True)
     listed = []
     original = store.list
 
@@ -243,7 +249,7 @@ def test_the_work_of_a_live_run_is_the_same_whatever_lies_before():
         return iter(keys)
 
     store.list = counting  # type: ignore[method-assign]
-    detect.run_detector(item, chosen, NOW + timedelta(hours=1), lambda: True)
+    detect.run_detector(item, settings, NOW + timedelta(hours=1), lambda: True)
     assert all(count <= 2 for prefix, count in listed if prefix.startswith("sales/live"))
 
 

@@ -31,7 +31,7 @@ from fake_aws import Answers, Aws
         ({"AccountInfo": {"Edition": "STANDARD", "AccountSubscriptionStatus": "ACCOUNT_CREATED"}}, "Standard edition"),
     ],
 )
-def test_a_missing_or_standard_subscription_is_a_problem_where_somebody_is_to_own_dashboards(answer: Any, found: str):
+def test_a_missing_or_standard_subscription_is_a_problem_if_an_owner_is_configured(answer: Any, found: str):
     assert (
         found in the(examine("ana", quicksight__describe_account_subscription=answer), "subscription", "problem").found
     )
@@ -48,13 +48,13 @@ def _elsewhere(
 
 
 @pytest.mark.parametrize("comma", [",", ""])
-def test_users_are_asked_for_in_the_identity_region_that_quicksight_names(comma: str):
-    said = f"Operation is being called from endpoint eu-west-1{comma} but your identity region is us-east-1."
+def test_users_are_listed_in_the_identity_region_that_quicksight_names(comma: str):
+    message = f"Operation is being called from endpoint eu-west-1{comma} but your identity region is us-east-1."
     checks = examine(
         "ana",
         cloudformation__describe_stacks=ABSENT,
-        quicksight__list_users=_elsewhere({"UserList": []}, said),
-        quicksight__describe_user=_elsewhere(user(), said),
+        quicksight__list_users=_elsewhere({"UserList": []}, message),
+        quicksight__describe_user=_elsewhere(user(), message),
     )
     assert "QuickSightIdentityRegion=us-east-1" in the(checks, "identity-region", "warning").remedy
     assert "'ana'" in the(checks, "people", "ok").found
@@ -69,7 +69,7 @@ def test_an_owner_or_a_stack_of_another_identity_region_is_a_problem():
     assert "the stack's QuickSightIdentityRegion says eu-central-1" in by_stack.found
 
 
-def test_an_owner_who_does_not_exist_is_a_problem_and_the_remedy_lists_who_does():
+def test_an_owner_who_does_not_exist_is_a_problem_and_the_remedy_lists_the_users():
     check = the(
         examine("bob", quicksight__describe_user="ResourceNotFoundException: User bob not found"), "people", "problem"
     )
@@ -77,12 +77,12 @@ def test_an_owner_who_does_not_exist_is_a_problem_and_the_remedy_lists_who_does(
     assert "list-users" in check.remedy
 
 
-def test_a_reader_cannot_own_and_somebody_inactive_is_pointed_out():
+def test_a_reader_cannot_be_an_owner_and_an_inactive_user_is_reported():
     assert "cannot own" in the(examine(quicksight__describe_user=user("READER_PRO")), "people", "problem").found
     assert "not active" in the(examine(quicksight__describe_user=user(active=False)), "people", "warning").found
 
 
-def test_groups_and_names_with_slashes_are_understood():
+def test_groups_and_names_with_slashes_are_accepted():
     group = {"Group": {"GroupName": "analysts"}}
     aws = Aws(
         {
@@ -94,13 +94,13 @@ def test_groups_and_names_with_slashes_are_understood():
     checks = list(
         doctor.run_checks(aws, doctor.Settings("anomalake", REGION, "AWSReservedSSO_Admin_1/ana@example.com", (SHOP,)))
     )
-    asked = {operation: parameters for _, operation, parameters in aws.asked}
-    assert asked["describe_user"]["UserName"] == "AWSReservedSSO_Admin_1/ana@example.com"
-    assert asked["describe_group"]["GroupName"] == "analysts"
+    calls = {operation: parameters for _, operation, parameters in aws.asked}
+    assert calls["describe_user"]["UserName"] == "AWSReservedSSO_Admin_1/ana@example.com"
+    assert calls["describe_group"]["GroupName"] == "analysts"
     assert [check.status for check in checks if check.name == "people"] == ["ok", "ok"]
 
 
-def test_lake_formation_that_guards_the_catalog_asks_for_grants_after_the_deployment():
+def test_lake_formation_permissions_on_the_catalog_require_grants_after_the_deployment():
     guarded = {"lakeformation__get_data_lake_settings": lake_settings()}
     check = the(examine(cloudformation__describe_stacks=ABSENT, **guarded), "lake-formation", "warning")
     assert "anomalake_shop" in check.remedy
@@ -112,7 +112,7 @@ def _grants(principal: str, permission: str) -> Answers:
     return {"PrincipalResourcePermissions": [grant]}
 
 
-def test_lake_formation_without_grants_for_the_role_is_a_problem_and_with_them_ok():
+def test_missing_lake_formation_grants_for_the_role_are_a_problem():
     guarded = {"lakeformation__get_data_lake_settings": lake_settings()}
     others = _grants("arn:aws:iam::111122223333:role/other", "ALL")
     check = the(examine(lakeformation__list_permissions=others, **guarded), "lake-formation", "problem")
@@ -150,7 +150,7 @@ OLD = event("UPDATE_FAILED", "an older story", resource="Old", kind="AWS::Glue::
         ("UPDATE_ROLLBACK_COMPLETE", "warning", "deploy again"),
     ],
 )
-def test_a_failed_stack_names_what_failed_first_in_its_last_operation(status: str, verdict: str, remedy: str):
+def test_a_failed_stack_reports_the_first_failure_of_its_last_operation(status: str, verdict: str, remedy: str):
     events = [event(status), CANCELLED, BOOM, event("CREATE_IN_PROGRESS", "User Initiated"), OLD]
     checks = examine(
         cloudformation__describe_stacks=stack(status), cloudformation__describe_stack_events={"StackEvents": events}
@@ -160,7 +160,7 @@ def test_a_failed_stack_names_what_failed_first_in_its_last_operation(status: st
     assert remedy in check.remedy
 
 
-def test_a_failure_in_a_nested_stack_is_followed_to_where_it_happened():
+def test_a_failure_in_a_nested_stack_is_traced_to_its_resource():
     nested = event("CREATE_FAILED", "Embedded stack was not successfully created", resource="Catalog", own="arn:nested")
     pages = {STACK_ID: [nested, event("CREATE_IN_PROGRESS")], "arn:nested": [BOOM]}
     checks = examine(
@@ -170,7 +170,7 @@ def test_a_failure_in_a_nested_stack_is_followed_to_where_it_happened():
     assert "PassRole" in the(checks, "stack", "problem").found
 
 
-def test_a_stack_under_way_is_to_be_waited_for():
+def test_a_stack_operation_in_progress_is_reported():
     assert (
         "when the operation has ended"
         in the(examine(cloudformation__describe_stacks=stack("UPDATE_IN_PROGRESS")), "stack", "warning").remedy

@@ -1,4 +1,4 @@
-"""The command `anomalake doctor`: its output, its status, its errors."""
+"""The command `anomalake doctor`: its output, its exit status, its errors."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from fake_aws import Aws
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """boto3 hands out the fake's clients."""
+    """Make boto3 return the clients of the fake AWS."""
     fake = Aws(dict(HEALTHY))
     monkeypatch.setattr("boto3.Session.client", lambda _, service, region_name, **__: fake(service, region_name))
     return fake
@@ -23,7 +23,7 @@ def run(sets_folder: Any, capsys: pytest.CaptureFixture[str], *options: str) -> 
     return (status, *capsys.readouterr())
 
 
-def test_the_command_tells_people_and_programs_and_its_status_says_whether_there_is_a_problem(aws, sets_folder, capsys):
+def test_the_command_prints_text_or_json_and_its_exit_status_shows_problems(aws, sets_folder, capsys):
     status, out, err = run(sets_folder, capsys)
     assert (status, err) == (0, "")
     assert out.startswith("ok       credentials      account 111122223333")
@@ -36,13 +36,13 @@ def test_the_command_tells_people_and_programs_and_its_status_says_whether_there
     ]
 
 
-def test_the_region_of_the_aws_cli_s_variable_is_taken(aws, sets_folder, capsys, monkeypatch):
+def test_the_region_variable_of_the_aws_cli_is_used(aws, sets_folder, capsys, monkeypatch):
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_REGION", REGION)
     assert main(["doctor", "--metric-set", str(sets_folder)]) == 0
 
 
-def test_without_credentials_the_command_says_so_in_a_sentence(sets_folder, capsys, monkeypatch, tmp_path):
+def test_without_credentials_the_command_prints_one_sentence(sets_folder, capsys, monkeypatch, tmp_path):
     for name in (
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -60,7 +60,9 @@ def test_without_credentials_the_command_says_so_in_a_sentence(sets_folder, caps
     assert "aws sso login" in out
 
 
-def test_a_missing_region_an_unknown_profile_and_wrong_usage_are_told_apart(sets_folder, capsys, monkeypatch, tmp_path):
+def test_a_missing_region_an_unknown_profile_and_wrong_usage_have_different_messages(
+    sets_folder, capsys, monkeypatch, tmp_path
+):
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))

@@ -23,7 +23,7 @@ from stack import expand, project
         (workgroup(enforced=False), "warning", "override"),
     ],
 )
-def test_a_workgroup_that_quicksight_cannot_use_is_told(answer: Any, status: str, found: str):
+def test_a_workgroup_that_quicksight_cannot_use_is_reported(answer: Any, status: str, found: str):
     assert found in the(examine(athena__get_work_group=answer), "workgroup", status).found
 
 
@@ -38,23 +38,23 @@ def test_a_missing_database_and_a_missing_table_are_problems():
     assert "anomalake render" in check.remedy
 
 
-def test_columns_that_lack_are_new_or_of_another_type_are_named():
-    there = tables_of("anomalake_shop")
-    columns, location = there["anomaly_log"]
-    there["anomaly_log"] = ({**columns, "groupscore": "string", "colour": "string"}, location)
-    del there["anomaly_log"][0]["severity"]
-    found = the(examine(glue__get_tables=catalog(anomalake_shop=there)), "catalog", "problem").found
+def test_missing_and_new_columns_and_columns_of_another_type_are_named():
+    tables = tables_of("anomalake_shop")
+    columns, location = tables["anomaly_log"]
+    tables["anomaly_log"] = ({**columns, "groupscore": "string", "colour": "string"}, location)
+    del tables["anomaly_log"][0]["severity"]
+    found = the(examine(glue__get_tables=catalog(anomalake_shop=tables)), "catalog", "problem").found
     assert "anomaly_log lacks severity" in found
     assert "anomaly_log has colour" in found
     assert "anomaly_log.groupscore is string, not double" in found
 
 
-def test_a_csv_lake_is_held_against_the_csv_catalog():
+def test_a_csv_lake_is_compared_with_the_csv_catalog():
     found = the(examine(cloudformation__describe_stacks=stack(Format="csv")), "catalog", "problem").found
     assert "is double, not string" in found or "is timestamp, not string" in found
 
 
-def test_before_the_first_crawl_the_doctor_says_how_to_start_it_and_a_failed_one_is_a_problem():
+def test_before_the_first_crawl_the_doctor_shows_how_to_start_it_and_a_failed_crawl_is_a_problem():
     empty = {"glue__get_tables": catalog(anomalake_shop_crawled={})}
     assert (
         "start-crawler --name anomalake_shop"
@@ -64,20 +64,20 @@ def test_before_the_first_crawl_the_doctor_says_how_to_start_it_and_a_failed_one
     assert "Insufficient" in the(examine(glue__get_crawler=failed, **empty), "crawled", "problem").found
 
 
-def test_files_with_other_columns_than_declared_are_found_by_their_place():
+def test_files_with_undeclared_columns_are_reported_with_their_location():
     columns, location = tables_of("anomalake_shop")["anomalygroups"]
-    there = {
+    tables = {
         "whatever": (
             {**{name: kind for name, kind in columns.items() if name != "rootcause"}, "extra": "string"},
             location,
         )
     }
-    found = the(examine(glue__get_tables=catalog(anomalake_shop_crawled=there)), "crawled", "problem").found
+    found = the(examine(glue__get_tables=catalog(anomalake_shop_crawled=tables)), "crawled", "problem").found
     assert "anomalygroups is declared with rootcause, which the files lack" in found
     assert "anomalygroups has extra in the files" in found
 
 
-def test_headers_that_the_crawler_did_not_recognise_are_counted_only_and_another_versions_tables_told():
+def test_unrecognized_headers_are_counted_and_tables_of_other_versions_are_reported():
     columns, location = tables_of("anomalake_shop")["anomalygroups"]
     unnamed = {f"col{number}": "string" for number in range(len(columns))}
     the(examine(glue__get_tables=catalog(anomalake_shop_crawled={"t": (unnamed, location)})), "crawled", "ok")
@@ -90,7 +90,7 @@ def test_headers_that_the_crawler_did_not_recognise_are_counted_only_and_another
     assert "shop/v1" in the(examine(glue__get_tables=catalog(anomalake_shop_crawled=older)), "crawled", "warning").found
 
 
-def test_a_lake_without_live_data_without_anomalies_or_with_quarantine_is_told():
+def test_a_lake_without_live_data_or_anomalies_or_with_quarantine_is_reported():
     nothing = the(examine(s3__list_objects_v2=objects()), "data", "warning")
     assert f"s3://{BUCKET}/shop/live/20210217/0000/" in nothing.remedy
     assert "live data, but no anomalies" in the(examine(s3__list_objects_v2=objects(shop=1)), "data", "warning").found
@@ -99,8 +99,8 @@ def test_a_lake_without_live_data_without_anomalies_or_with_quarantine_is_told()
     assert "docs/alerts.md" in refused.remedy
     many = examine(s3__list_objects_v2=objects(shop=1, anomalyResults=1, quarantine=5000))
     assert the(many, "data", "warning").found.startswith("1,000 or more events")
-    gone = "NoSuchBucket: The specified bucket does not exist"
-    assert "no bucket" in the(examine(s3__list_objects_v2=gone), "data", "problem").found
+    message = "NoSuchBucket: The specified bucket does not exist"
+    assert "no bucket" in the(examine(s3__list_objects_v2=message), "data", "problem").found
 
 
 def test_a_metric_set_without_live_data_of_its_own_waits_for_alerts():
@@ -111,20 +111,20 @@ def test_a_metric_set_without_live_data_of_its_own_waits_for_alerts():
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_the_rendered_catalog_put_into_glue_is_what_the_doctor_expects(form: str, tmp_path: Path):
+def test_the_doctor_accepts_the_rendered_catalog_in_glue(form: str, tmp_path: Path):
     import boto3
     from moto import mock_aws
 
     resources = expand(project(tmp_path, [SHOP]), Format=form, ExistingBucket=BUCKET).values()
     with mock_aws():
         client = boto3.client("glue", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
-        for one in resources:
-            if one.type == "AWS::Glue::Database":
-                client.create_database(DatabaseInput=one.properties["DatabaseInput"])
-        for one in resources:
-            if one.type == "AWS::Glue::Table":
+        for resource in resources:
+            if resource.type == "AWS::Glue::Database":
+                client.create_database(DatabaseInput=resource.properties["DatabaseInput"])
+        for resource in resources:
+            if resource.type == "AWS::Glue::Table":
                 client.create_table(
-                    DatabaseName=one.properties["DatabaseName"], TableInput=one.properties["TableInput"]
+                    DatabaseName=resource.properties["DatabaseName"], TableInput=resource.properties["TableInput"]
                 )
         fake = Aws({**HEALTHY, "cloudformation.describe_stacks": stack(Format=form)})
         settings = doctor.Settings("anomalake", REGION, "", (SHOP,))

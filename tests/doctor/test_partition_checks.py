@@ -24,7 +24,7 @@ TODAY = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, micro
 
 
 class Cloud:
-    """Moto's Glue with what the stack declares, and moto's S3 with some keys. It counts the listings."""
+    """The Glue of moto with the resources of the stack, and the S3 of moto with some keys. It counts the listings."""
 
     def __init__(self, folder: Path, sets: tuple[MetricSet, ...], keys: list[str], **parameters: str) -> None:
         given: Any = {"region_name": REGION, "aws_access_key_id": "x", "aws_secret_access_key": "y"}
@@ -33,13 +33,13 @@ class Cloud:
         self.of["s3"].create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         for key in keys:
             self.of["s3"].put_object(Bucket=BUCKET, Key=key, Body=b"x")
-        for one in expand(project(folder, sets), ExistingBucket=BUCKET, **parameters).values():
-            if one.type == "AWS::Glue::Database":
-                self.of["glue"].create_database(DatabaseInput=one.properties["DatabaseInput"])
-        for one in expand(folder / "template.yaml", ExistingBucket=BUCKET, **parameters).values():
-            if one.type == "AWS::Glue::Table":
+        for resource in expand(project(folder, sets), ExistingBucket=BUCKET, **parameters).values():
+            if resource.type == "AWS::Glue::Database":
+                self.of["glue"].create_database(DatabaseInput=resource.properties["DatabaseInput"])
+        for resource in expand(folder / "template.yaml", ExistingBucket=BUCKET, **parameters).values():
+            if resource.type == "AWS::Glue::Table":
                 self.of["glue"].create_table(
-                    DatabaseName=one.properties["DatabaseName"], TableInput=one.properties["TableInput"]
+                    DatabaseName=resource.properties["DatabaseName"], TableInput=resource.properties["TableInput"]
                 )
 
     def _count(self, **_: Any) -> None:
@@ -51,7 +51,7 @@ class Cloud:
         return list(partitions.check_partitions(Context(lambda service, _: self.of[service], settings, stack=stack)))
 
     def told(self, status: str) -> list[Finding]:
-        return [one for one in self.findings() if one.status == status]
+        return [finding for finding in self.findings() if finding.status == status]
 
 
 @pytest.fixture
@@ -63,15 +63,15 @@ def cloud(tmp_path: Path) -> Iterator[Callable[..., Cloud]]:
 @pytest.mark.parametrize("path", PATHS)
 def test_the_doctor_compares_the_first_folder_with_the_deployed_range_of_every_folder_pattern(cloud, path: str):
     item = shop(path)
-    made = cloud(*keys_of(item, datetime(2013, 2, 8, 5), datetime(2026, 1, 1)), sets=(item,))
-    (told,) = made.findings()
+    deployment = cloud(*keys_of(item, datetime(2013, 2, 8, 5), datetime(2026, 1, 1)), sets=(item,))
+    (told,) = deployment.findings()
     assert told.found == (
         f"shop: there is live data from {live_data.interval_folder(item, datetime(2013, 2, 8, 5))} on, "
         "but Athena shows it only from 2020-01-01 on (LiveDataStart of the stack)"
     )
     assert told.remedy == 'deploy with LiveDataStart=2013-02-01 (`make deploy PARAMETERS="LiveDataStart=2013-02-01"`)'
     assert told.status == "warning"
-    assert made.lists <= 8
+    assert deployment.lists <= 8
 
 
 def test_a_stack_that_was_deployed_with_the_value_is_ok(cloud):
@@ -83,16 +83,18 @@ def test_a_stack_that_was_deployed_with_the_value_is_ok(cloud):
     )
 
 
-def test_the_one_parameter_is_given_so_that_it_shows_the_live_data_of_all_sets(cloud):
+def test_the_suggested_parameter_shows_the_live_data_of_all_metric_sets(cloud):
     other = shop("other/live/{{yyyyMMddHH}}", name="other")
-    made = cloud(*keys_of(SHOP, datetime(2013, 2, 8)), *keys_of(other, datetime(2011, 7, 1)), sets=(SHOP, other))
-    assert {one.remedy.partition(" (")[0] for one in made.told("warning")} == {"deploy with LiveDataStart=2011-07-01"}
-    assert len(made.told("warning")) == 2
+    deployment = cloud(*keys_of(SHOP, datetime(2013, 2, 8)), *keys_of(other, datetime(2011, 7, 1)), sets=(SHOP, other))
+    assert {finding.remedy.partition(" (")[0] for finding in deployment.told("warning")} == {
+        "deploy with LiveDataStart=2011-07-01"
+    }
+    assert len(deployment.told("warning")) == 2
 
 
 def test_a_broken_date_does_not_hide_the_first_folder_that_the_tables_can_hold(cloud):
-    made = cloud(*keys_of(SHOP, datetime(1970, 1, 1), datetime(2013, 2, 8), datetime(2021, 1, 1)))
-    old, early = made.told("warning")
+    deployment = cloud(*keys_of(SHOP, datetime(1970, 1, 1), datetime(2013, 2, 8), datetime(2021, 1, 1)))
+    old, early = deployment.told("warning")
     assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000 (UTC)" in old.found
     assert "live data from shop/live/20130208/0000 on" in early.found
 
@@ -102,38 +104,40 @@ def test_folders_and_rows_of_the_future_are_reported_and_tomorrow_s_are_not(clou
     rows = [
         f"anomalyResults/{table}/shop/v1/date={{0:%Y-%m-%d}}/x.parquet" for table in ("anomalyGroups", "observations")
     ]
-    made = cloud(
+    deployment = cloud(
         *keys_of(SHOP, TODAY, tomorrow, later), *(row.format(day) for row in rows for day in (tomorrow, later))
     )
-    assert [one.found for one in made.findings()] == [
+    assert [finding.found for finding in deployment.findings()] == [
         f"shop: anomalyGroups has rows of {later:%Y-%m-%d}, in the future; Athena shows rows up to tomorrow",
         f"shop: observations has rows of {later:%Y-%m-%d}, in the future; Athena shows rows up to tomorrow",
         f"shop: shop/live/{later:%Y%m%d}/0000 is in the future; Athena shows live data up to tomorrow",
     ]
 
 
-def test_nothing_of_today_and_tomorrow_is_outside(cloud):
-    made = cloud(
+def test_data_of_today_and_tomorrow_is_in_the_range(cloud):
+    deployment = cloud(
         *keys_of(SHOP, TODAY, TODAY + timedelta(days=1, hours=23)),
         f"anomalyResults/observations/shop/v1/date={TODAY:%Y-%m-%d}/x.parquet",
     )
-    assert {one.status for one in made.findings()} == {"ok"}
+    assert {finding.status for finding in deployment.findings()} == {"ok"}
 
 
 def test_rows_before_2000_are_reported(cloud):
-    made = cloud(*keys_of(SHOP, datetime(2021, 1, 1)), "anomalyResults/observations/shop/v1/date=1999-12-31/x.parquet")
-    assert [one.found for one in made.told("warning")] == [
+    deployment = cloud(
+        *keys_of(SHOP, datetime(2021, 1, 1)), "anomalyResults/observations/shop/v1/date=1999-12-31/x.parquet"
+    )
+    assert [finding.found for finding in deployment.told("warning")] == [
         "shop: observations has rows of 1999-12-31; Athena shows them from 2000-01-01 on"
     ]
 
 
-def test_the_doctor_asks_for_a_few_pages_however_many_objects_lie_there(tmp_path: Path):
-    """A list of S3 that never ends: a thousand keys a page that are nobody's, before the first folder."""
-    asked = []
+def test_the_doctor_lists_a_few_pages_however_many_objects_exist(tmp_path: Path):
+    """A list of S3 without an end: pages of a thousand keys that belong to no metric set, before the first folder."""
+    requests = []
 
     def list_objects_v2(**parameters: Any) -> dict[str, Any]:
-        asked.append(parameters["Prefix"])
-        start = len(asked) * 1000
+        requests.append(parameters["Prefix"])
+        start = len(requests) * 1000
         return {
             "Contents": [
                 {"Key": f"{parameters['Prefix']}0-{start + number:09}"} for number in range(parameters["MaxKeys"])
@@ -153,25 +157,25 @@ def test_the_doctor_asks_for_a_few_pages_however_many_objects_lie_there(tmp_path
     )
     (told,) = partitions.check_partitions(context)
     assert told.found == "shop: none of the first 3,000 objects in shop/live/ is in the folder of an interval"
-    assert len(asked) <= 12
+    assert len(requests) <= 12
 
 
-def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_looked_at(cloud, monkeypatch):
+def test_folders_that_do_not_sort_by_date_are_compared_as_far_as_they_were_listed(cloud, monkeypatch):
     item = shop("shop/live/{{dd}}.{{MM}}.{{yyyy}}/{{HH}}")
-    made = cloud(*keys_of(item, datetime(2021, 1, 1), datetime(2021, 1, 2)), sets=(item,))
-    assert [one.status for one in made.findings()] == ["ok"]
+    deployment = cloud(*keys_of(item, datetime(2021, 1, 1), datetime(2021, 1, 2)), sets=(item,))
+    assert [finding.status for finding in deployment.findings()] == ["ok"]
     monkeypatch.setattr(partitions, "_MAX_PAGES", 1)
-    asked = partitions._list_keys
+    list_keys = partitions._list_keys
     monkeypatch.setattr(
         partitions,
         "_list_keys",
-        lambda context, prefix, after="", max_keys=1000: asked(context, prefix, after, min(max_keys, 1)),
+        lambda context, prefix, after="", max_keys=1000: list_keys(context, prefix, after, min(max_keys, 1)),
     )
-    (told,) = made.findings()
+    (told,) = deployment.findings()
     assert (told.status, "do not sort by date" in told.found) == ("skipped", True)
 
 
-def test_a_lake_without_live_data_and_a_set_without_a_source_have_nothing_to_compare(cloud):
+def test_a_lake_without_live_data_and_a_metric_set_without_a_source_are_not_compared(cloud):
     outside = metric_set_yaml.parse(shop_text(name="name: alone").partition("source:")[0], "alone.yaml")
     (told,) = cloud(sets=(SHOP, outside)).findings()
     assert (told.status, told.found) == (
@@ -180,16 +184,16 @@ def test_a_lake_without_live_data_and_a_set_without_a_source_have_nothing_to_com
     )
 
 
-def test_a_deployed_range_that_is_not_this_checkout_s_is_a_problem_in_words(cloud):
-    made = cloud(*keys_of(SHOP, datetime(2021, 1, 1)))
+def test_a_deployed_range_that_differs_from_this_checkout_is_a_problem(cloud):
+    deployment = cloud(*keys_of(SHOP, datetime(2021, 1, 1)))
     database, moved = "anomalake_shop", shop("shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}")
-    made.sets = (moved,)
-    (told,) = made.told("problem")
+    deployment.sets = (moved,)
+    (told,) = deployment.told("problem")
     assert (
         "range of the live table's partitions is 20200101,NOW+1DAYS; "
         "it does not begin with a folder of shop/live/{{yyyy}}-{{MM}}-{{dd}}/{{HHmm}}" in told.found
     )
-    made.of["glue"].update_table(DatabaseName=database, TableInput={"Name": "live"})
-    assert "partitions is empty" in made.told("problem")[0].found
-    made.of["glue"].delete_table(DatabaseName=database, Name="live")
-    assert made.findings() == []  # `catalog` reports it
+    deployment.of["glue"].update_table(DatabaseName=database, TableInput={"Name": "live"})
+    assert "partitions is empty" in deployment.told("problem")[0].found
+    deployment.of["glue"].delete_table(DatabaseName=database, Name="live")
+    assert deployment.findings() == []  # `catalog` reports it

@@ -7,15 +7,15 @@ import pytest
 from doctor_answers import ANA, BUCKET, ROLE, board, data_sets, examine, ingestion, simulated, the
 
 
-def test_what_the_role_may_not_do_is_named_and_conditions_are_no_verdict():
+def test_missing_permissions_of_the_role_are_named_and_conditions_are_not_evaluated():
     check = the(examine(iam__simulate_principal_policy=simulated("s3:PutObject")), "access", "problem")
     assert f"s3:PutObject on arn:aws:s3:::{BUCKET}/athena-results/any" in check.found
     assert ROLE in check.remedy
     unsure = simulated("s3:ListBucket", MissingContextValues=["s3:prefix"])
     assert "depends on conditions" in the(examine(iam__simulate_principal_policy=unsure), "access", "warning").found
     assert "own policy that denies it" in the(examine(), "access", "ok").found
-    gone = "NoSuchEntity: The role cannot be found"
-    assert "no role" in the(examine(iam__simulate_principal_policy=gone), "access", "problem").found
+    message = "NoSuchEntity: The role cannot be found"
+    assert "no role" in the(examine(iam__simulate_principal_policy=message), "access", "problem").found
 
 
 def test_a_data_source_that_failed_or_is_missing_is_a_problem():
@@ -53,21 +53,21 @@ def test_missing_datasets_are_named():
         ([], "warning", "never refreshed"),
     ],
 )
-def test_the_last_refresh_of_a_spice_dataset_counts(ingestions: list[Any], status: str, found: str):
+def test_the_last_refresh_of_a_spice_dataset_determines_its_status(ingestions: list[Any], status: str, found: str):
     checks = examine(
         quicksight__list_data_sets=data_sets("SPICE"), quicksight__list_ingestions={"Ingestions": ingestions}
     )
-    told = [
+    findings = [
         check.found
         for check in checks
         if check.name == "datasets" and check.status == status and "anomalake-" in check.found
     ]
-    assert len(told) == 9
-    assert found in told[0]
+    assert len(findings) == 9
+    assert found in findings[0]
 
 
-def test_a_full_refresh_that_failed_is_a_problem_though_later_incremental_ones_were_completed():
-    """The hourly refreshes of a week fill the first page of answers, and read the last days alone."""
+def test_a_failed_full_refresh_is_a_problem_even_if_later_incremental_refreshes_succeed():
+    """The hourly refreshes of a week fill the first page of the response, and read only the last days."""
     failed = ingestion("FAILED", 1, RequestType="FULL_REFRESH", ErrorInfo={"Type": "QUERY_TIMEOUT", "Message": "slow"})
     pages = {
         None: {"Ingestions": [ingestion("COMPLETED", 2, RequestType="INCREMENTAL_REFRESH")] * 100, "NextToken": "more"},
@@ -80,25 +80,25 @@ def test_a_full_refresh_that_failed_is_a_problem_though_later_incremental_ones_w
         quicksight__list_data_sets=data_sets("SPICE"),
         quicksight__list_ingestions=lambda NextToken=None, **_: pages[NextToken],
     )
-    told = [check for check in checks if check.name == "datasets" and "anomaly-log" in check.found]
-    assert [check.status for check in told if "set-shop" in check.found] == ["problem", "ok"]
+    dataset_checks = [check for check in checks if check.name == "datasets" and "anomaly-log" in check.found]
+    assert [check.status for check in dataset_checks if "set-shop" in check.found] == ["problem", "ok"]
     assert "anomalake-set-shop-anomaly-log: the last full refresh is FAILED QUERY_TIMEOUT slow" in [
-        check.found for check in told
+        check.found for check in dataset_checks
     ]
     assert "anomalake-set-shop-anomaly-log: the last incremental refresh is COMPLETED" in [
-        check.found for check in told
+        check.found for check in dataset_checks
     ]
 
 
-def test_errors_in_analyses_and_dashboards_and_missing_ones_are_problems():
+def test_missing_analyses_and_dashboards_and_their_errors_are_problems():
     error = {"Type": "COLUMN_TYPE_MISMATCH", "Message": "groupscore"}
     failed = board("CREATION_FAILED", error)
     checks = examine(
         quicksight__describe_analysis={"Analysis": failed},
         quicksight__describe_dashboard="ResourceNotFoundException: not found",
     )
-    told = [check.found for check in checks if (check.name, check.status) == ("dashboards", "problem")]
-    assert told == [
+    findings = [check.found for check in checks if (check.name, check.status) == ("dashboards", "problem")]
+    assert findings == [
         "the analysis anomalake-set-shop is CREATION_FAILED: COLUMN_TYPE_MISMATCH: groupscore",
         "the dashboard anomalake-set-shop is missing",
         "the analysis anomalake-all is CREATION_FAILED: COLUMN_TYPE_MISMATCH: groupscore",
@@ -106,7 +106,7 @@ def test_errors_in_analyses_and_dashboards_and_missing_ones_are_problems():
     ]
 
 
-def test_an_owner_without_permission_on_a_dashboard_sees_nothing_which_is_a_problem():
+def test_an_owner_without_permission_on_a_dashboard_is_a_problem():
     others = {"Permissions": [{"Principal": ANA.replace("ana", "bob"), "Actions": ["quicksight:DescribeDashboard"]}]}
     assert (
         "anomalake-set-shop"

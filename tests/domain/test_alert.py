@@ -75,11 +75,11 @@ def test_alert_without_series_and_score_is_valid(shop):
 
 
 def test_two_alert_configurations_share_the_event_id():
-    one, other = (json.loads(alert_body()) for _ in range(2))
-    other["alertEventId"] = "arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:pager:event/5b0e7c9a"
-    assert alerts.parse(json.dumps(one)).event_id == alerts.parse(json.dumps(other)).event_id == "5b0e7c9a"
-    other["alertEventId"] = "no-slash"
-    assert alerts.parse(json.dumps(other)).event_id == "no-slash"
+    first, second = (json.loads(alert_body()) for _ in range(2))
+    second["alertEventId"] = "arn:aws:lookoutmetrics:eu-west-1:111122223333:Alert:pager:event/5b0e7c9a"
+    assert alerts.parse(json.dumps(first)).event_id == alerts.parse(json.dumps(second)).event_id == "5b0e7c9a"
+    second["alertEventId"] = "no-slash"
+    assert alerts.parse(json.dumps(second)).event_id == "no-slash"
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,14 @@ def test_former_names_of_measures_and_dimensions_are_accepted():
             alerts.parse(alert_body(former, series=series, contributions=shares)), item
         ).impacted_metric
         assert found.metric_name == "views"
-        assert [one.dimension_name for one in found.relevant_time_series[0].dimensions] == ["platform", "marketplace"]
-        assert [one.dimension_name for one in found.dimension_contribution] == ["platform", "platform"]
+        assert [dimension.dimension_name for dimension in found.relevant_time_series[0].dimensions] == [
+            "platform",
+            "marketplace",
+        ]
+        assert [contribution.dimension_name for contribution in found.dimension_contribution] == [
+            "platform",
+            "platform",
+        ]
 
 
 def test_series_with_a_dimension_under_both_names_is_rejected():

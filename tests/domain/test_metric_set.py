@@ -1,4 +1,4 @@
-"""Metric sets: valid YAML, and the error for each mistake."""
+"""Metric sets: valid YAML, and the error message for each invalid one."""
 
 import re
 from pathlib import Path

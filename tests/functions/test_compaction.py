@@ -69,11 +69,11 @@ def look(settings: Settings, table: layout.Table) -> Seen:
 
 def counted(way: list[compaction.DayCompaction], objects: dict[str, list]) -> list[tuple]:
     """The rows that the views read."""
-    of = {one.day: one for one in way if one.target}
+    of = {day.day: day for day in way if day.target}
     found = []
     for key, rows in objects.items():
-        one = of.get(layout.date_in_key(key))
-        if one is None or fnmatchcase(key, f"*/{one.target}.*") == one.switched:
+        day = of.get(layout.date_in_key(key))
+        if day is None or fnmatchcase(key, f"*/{day.target}.*") == day.switched:
             found += [row for _, row in rows]
     return found
 
@@ -82,6 +82,7 @@ def by_day(settings: Settings, table: layout.Table) -> Counter:
     return Counter(layout.date_in_key(key) for key in settings.store.list(layout.table_folder(table, SHOP)))
 
 
+@pytest.mark.slow
 def test_each_day_becomes_one_object_per_table_and_a_slow_reader_sees_every_row_once(settings):
     before: dict[str, Seen] = {}
     steps = set()
@@ -89,7 +90,7 @@ def test_each_day_becomes_one_object_per_table_and_a_slow_reader_sees_every_row_
         run(settings, fill(settings, hour))
         for table in layout.DETECTOR_TABLES:
             now = look(settings, table)
-            steps |= {one.step for one in now.way}
+            steps |= {day.step for day in now.way}
             expected = {row for rows in now.objects.values() for _, row in rows}
             assert sorted(map(repr, counted(now.way, now.objects))) == sorted(map(repr, expected))
             if (
@@ -100,17 +101,18 @@ def test_each_day_becomes_one_object_per_table_and_a_slow_reader_sees_every_row_
                     {row for row in expected if row[STAMP[table]] < FIRST + timedelta(hours=hour)},
                 )
                 assert {row for row in counted(old.way, now.objects) if row in past} == past
-                there = {key: rows for key, rows in old.objects.items() if key in now.objects}
-                if len(there) == len(
+                remaining = {key: rows for key, rows in old.objects.items() if key in now.objects}
+                if len(remaining) == len(
                     old.objects
                 ):  # otherwise the query fails because an object is gone, and is retried
                     assert sorted(map(repr, counted(now.way, old.objects))) == sorted(map(repr, past))
             before[table] = now
     assert steps == {"begun", "written", "switched", "deleted", "through"}
-    whole = ["2021-03-01", "2021-03-02", "2021-03-03"]
-    assert [by_day(settings, table)[day] for table in layout.DETECTOR_TABLES for day in whole] == [1] * 6
+    days = ["2021-03-01", "2021-03-02", "2021-03-03"]
+    assert [by_day(settings, table)[day] for table in layout.DETECTOR_TABLES for day in days] == [1] * 6
 
 
+@pytest.mark.slow
 def test_the_views_return_the_same_rows_at_every_step_as_without_compaction(settings, tmp_path_factory):
     other = Settings(FolderStore(tmp_path_factory.mktemp("other")), (SHOP,), settings.format)
     for hour in range(2 * 24 + 7):
@@ -121,13 +123,13 @@ def test_the_views_return_the_same_rows_at_every_step_as_without_compaction(sett
         if hour > 46:
             for view in ("metrics_with_band", "data_health"):
                 statement = f'SELECT * FROM {view} ORDER BY "timestamp", 6, 7, 8'
-                one, two = (
+                first, second = (
                     duckdb_catalog.query(
                         duckdb_catalog.connect(Path(lake.store.root), [SHOP], settings.format), statement
                     )
                     for lake in (settings, other)
                 )
-                assert one == two
+                assert first == second
     assert by_day(settings, "observations")["2021-03-01"] == 1
     assert by_day(other, "observations")["2021-03-01"] > 20
 
@@ -144,18 +146,19 @@ def test_the_object_of_a_day_equals_the_one_that_a_backtest_writes(settings, tmp
         assert settings.store.get(key).data == other.store.get(key).data
 
 
+@pytest.mark.slow
 def test_a_step_that_failed_is_repeated_with_the_same_result(settings, tmp_path_factory, monkeypatch):
-    whole = Settings(FolderStore(tmp_path_factory.mktemp("whole")), (SHOP,), settings.format)
+    reference = Settings(FolderStore(tmp_path_factory.mktemp("whole")), (SHOP,), settings.format)
     for hour in range(3 * 24):
         now = fill(settings, hour)
-        fill(whole, hour)
-        run(whole, now)
+        fill(reference, hour)
+        run(reference, now)
         for method, count in (("put", 3), ("delete", 2), ("replace", 0)):  # storage fails in the middle of a step
             with monkeypatch.context() as down:
-                real, left = getattr(settings.store, method), iter(range(count))
+                real, calls = getattr(settings.store, method), iter(range(count))
 
-                def failing(*arguments, real=real, left=left):
-                    if next(left, None) is None:
+                def failing(*arguments, real=real, calls=calls):
+                    if next(calls, None) is None:
                         raise StorageError("down")
                     return real(*arguments)
 
@@ -164,7 +167,7 @@ def test_a_step_that_failed_is_repeated_with_the_same_result(settings, tmp_path_
                 detect.compact_finished_days(SHOP, settings, memory, now, lambda: True)
         run(settings, now)
     for table in layout.DETECTOR_TABLES:
-        assert look(settings, table).objects == look(whole, table).objects
+        assert look(settings, table).objects == look(reference, table).objects
 
 
 def test_a_record_of_late_data_appears_once_during_and_after_compaction(settings):
@@ -201,12 +204,12 @@ def test_steps_are_at_least_an_hour_apart_however_often_the_function_runs(settin
         now = fill(settings, hour)
         run(settings, now)
     began = days_of(settings)
-    assert [one.step for one in began if one.target] == ["written"]
+    assert [day.step for day in began if day.target] == ["written"]
     for minutes in (5, 30, 59):
         run(settings, now + timedelta(minutes=minutes))
         assert days_of(settings) == began
     run(settings, now + timedelta(minutes=60))
-    assert [one.step for one in days_of(settings) if one.target] == ["switched"]
+    assert [day.step for day in days_of(settings) if day.target] == ["switched"]
 
 
 @pytest.mark.parametrize("hours", [26, 27, 28, 29])
@@ -268,11 +271,14 @@ def test_a_damaged_list_of_days_is_reported_with_a_remedy_and_a_rebuild_replaces
 def test_an_object_that_disappears_during_compaction_stops_the_step(settings, monkeypatch):
     for hour in range(25):
         run(settings, fill(settings, hour))
-    real, gone = settings.store.get, layout.table_key("observations", SHOP, FIRST + timedelta(hours=3), settings.format)
+    real, missing_key = (
+        settings.store.get,
+        layout.table_key("observations", SHOP, FIRST + timedelta(hours=3), settings.format),
+    )
     with monkeypatch.context() as vanishing:
-        vanishing.setattr(settings.store, "get", lambda key, *most: None if key == gone else real(key, *most))
+        vanishing.setattr(settings.store, "get", lambda key, *most: None if key == missing_key else real(key, *most))
         run(settings, fill(settings, 25))
-    assert [one.step for one in days_of(settings)] == ["begun", "through"]
+    assert [day.step for day in days_of(settings)] == ["begun", "through"]
 
 
 def test_a_deleted_state_is_rejected_when_days_were_compacted(settings):
@@ -291,7 +297,7 @@ def test_a_day_that_is_too_large_is_not_compacted(settings, monkeypatch):
     for hour in range(40):
         run(settings, fill(settings, hour))
     assert by_day(settings, "observations")["2021-03-01"] > 20
-    assert [one.step for one in days_of(settings)] == ["through"]
+    assert [day.step for day in days_of(settings)] == ["through"]
 
 
 def test_a_daily_metric_set_is_not_compacted(settings):

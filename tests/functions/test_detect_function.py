@@ -40,10 +40,10 @@ def test_processing_missed_intervals_later_gives_the_same_result_as_processing_t
         list_hours(HOUR - timedelta(days=15), datetime(2021, 3, 1, 9)),
         list_hours(datetime(2021, 3, 1, 10), datetime(2021, 3, 2, 9)),
     )
-    for one in (settings, other):
-        write_live_data(one.store, history)
-        run(one)
-        write_live_data(one.store, later, x0301T20=5_000.0)
+    for each in (settings, other):
+        write_live_data(each.store, history)
+        run(each)
+        write_live_data(each.store, later, x0301T20=5_000.0)
     for wall in later:
         run(settings, wall + timedelta(hours=1, minutes=1))
     assert run(other, later[-1] + timedelta(hours=1, minutes=1)).scored == 24
@@ -52,14 +52,14 @@ def test_processing_missed_intervals_later_gives_the_same_result_as_processing_t
 
 
 def test_a_run_without_time_saves_its_work_and_the_next_run_continues(settings):
-    whole = Settings(ObjectStore.memory(), (SHOP,), "parquet")
-    for one in (settings, whole):
-        write_live_data(one.store, list_hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
+    complete = Settings(ObjectStore.memory(), (SHOP,), "parquet")
+    for each in (settings, complete):
+        write_live_data(each.store, list_hours(HOUR - timedelta(days=10), datetime(2021, 3, 1, 9)))
     assert run(settings, budget=100).due == 240 - 100
     while run(settings, budget=60).due:
         pass
-    run(whole)
-    assert read_objects(settings) == read_objects(whole)
+    run(complete)
+    assert read_objects(settings) == read_objects(complete)
 
 
 def test_intervals_without_data_are_counted_in_total_and_in_a_row(settings):
@@ -101,10 +101,12 @@ def test_late_data_is_counted_and_only_a_rebuild_scores_it(settings):
     assert read_rows(settings, "observations", datetime(2021, 3, 1, 10)) == []
     assert run(settings, NOW + timedelta(hours=2)).late == 0
     local_pipeline.run_backtest(SHOP, settings.store, (SHOP,), "parquet")
-    whole = layout.day_key("observations", SHOP, "2021-03-01", "parquet")
-    found = encoding.decode_table("parquet", tables.schema("observations", SHOP), settings.store.get(whole).data, whole)
+    day_key = layout.day_key("observations", SHOP, "2021-03-01", "parquet")
+    found = encoding.decode_table(
+        "parquet", tables.schema("observations", SHOP), settings.store.get(day_key).data, day_key
+    )
     assert datetime(2021, 3, 1, 10) in found["timestamp"]
-    assert list(read_objects(settings, layout.day_folder("observations", SHOP, "2021-03-01"))) == [whole]
+    assert list(read_objects(settings, layout.day_folder("observations", SHOP, "2021-03-01"))) == [day_key]
 
 
 @pytest.fixture
@@ -148,7 +150,7 @@ def test_a_second_run_is_skipped_until_the_first_ends_or_its_lease_expires(lake_
     assert detect.handler({"metricSet": "shop"}, Context())["due"] == 0
 
 
-def test_a_failed_run_gives_its_lease_back(lake_with_data, monkeypatch):
+def test_a_failed_run_releases_its_lease(lake_with_data, monkeypatch):
     monkeypatch.setattr(detect, "run_detector", lambda *_: (_ for _ in ()).throw(StorageError("down")))
     with pytest.raises(StorageError):
         detect.handler({"metricSet": "shop"}, Context())
@@ -183,21 +185,21 @@ def test_hidden_files_are_ignored_live_and_in_a_backtest(settings):
             f"{live_data.interval_folder(SHOP, walls[-1])}/{name}",
             f"{HEADER}app,us,{walls[-1]:%Y-%m-%d %H:%M:%S},999999,1\n".encode(),
         )
-    for one in (settings, other):
-        run(one)
+    for each in (settings, other):
+        run(each)
     assert read_objects(settings) == read_objects(other)
     assert live_data.list_files_by_interval(settings.store, SHOP) == live_data.list_files_by_interval(other.store, SHOP)
 
 
 @pytest.mark.parametrize("down", ["live", "observations", "queue"])
 def test_a_run_that_failed_is_repeated_with_the_same_result(settings, monkeypatch, down):
-    whole = Settings(ObjectStore.memory(), (SHOP,), "parquet")
-    for one in (settings, whole):
-        write_live_data(one.store, list_hours(HOUR - timedelta(days=12), datetime(2021, 3, 1, 9)))
-        run(one)
-        write_live_data(one.store, list_hours(HOUR, HOUR + timedelta(hours=9)), x0301T16=5_000.0)
-    then, struck = HOUR + timedelta(hours=10, minutes=5), "20210301/1600" if down == "live" else "2021-03-01T1600Z"
-    run(whole, then)
+    complete = Settings(ObjectStore.memory(), (SHOP,), "parquet")
+    for each in (settings, complete):
+        write_live_data(each.store, list_hours(HOUR - timedelta(days=12), datetime(2021, 3, 1, 9)))
+        run(each)
+        write_live_data(each.store, list_hours(HOUR, HOUR + timedelta(hours=9)), x0301T16=5_000.0)
+    then, unavailable = HOUR + timedelta(hours=10, minutes=5), "20210301/1600" if down == "live" else "2021-03-01T1600Z"
+    run(complete, then)
     with monkeypatch.context() as broken:
         if down == "queue":
             broken.setattr(
@@ -208,7 +210,7 @@ def test_a_run_that_failed_is_repeated_with_the_same_result(settings, monkeypatc
             original = getattr(settings.store, name)
 
             def failing(key: str, *data: bytes) -> Any:
-                if struck in key:
+                if unavailable in key:
                     raise StorageError(f"{key}: down")
                 return original(key, *data)
 
@@ -219,9 +221,9 @@ def test_a_run_that_failed_is_repeated_with_the_same_result(settings, monkeypatc
         assert run(settings, then).scored == 4  # what went well before was save_and_load
     else:
         run(settings, then)
-    assert read_objects(settings) == read_objects(whole)
+    assert read_objects(settings) == read_objects(complete)
     assert state.dump(detect.run_detector(SHOP, settings, then, lambda: True)[1]) == state.dump(
-        detect.run_detector(SHOP, whole, then, lambda: True)[1]
+        detect.run_detector(SHOP, complete, then, lambda: True)[1]
     )
 
 

@@ -77,10 +77,10 @@ def test_a_state_with_a_flipped_byte_is_unchanged_or_rejected(place, mask, in_th
 
 
 def test_scores_do_not_depend_on_the_number_of_shards(monkeypatch):
-    whole, cut = detector_module.Detector(SHOP), []
+    single, cut = detector_module.Detector(SHOP), []
     walls = list_hours(HOUR - timedelta(days=9), HOUR)
     generator = np.random.default_rng(3)
-    some = [
+    ranges = [
         IntervalData(
             wall,
             {
@@ -92,10 +92,10 @@ def test_scores_do_not_depend_on_the_number_of_shards(monkeypatch):
         )
         for wall in walls
     ]
-    one_by_one = [whole.score(interval) for interval in some]
+    one_by_one = [single.score(interval) for interval in ranges]
     monkeypatch.setattr(detector_module, "SHARD_COLUMNS", 6)  # three series in each
     memory = state.DetectorState(detector_module.Detector(SHOP), HOUR, HOUR, 0)
-    for interval in some:
+    for interval in ranges:
         cut.append(memory.detector.score(interval))
         memory = save_and_load(memory)
     assert len(state.dump(memory)[1]) == 4

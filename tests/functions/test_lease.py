@@ -96,8 +96,8 @@ def test_a_lease_of_an_older_version_is_respected():
 def test_the_lease_of_a_run_that_died_ends_after_its_duration_and_not_before(monkeypatch):
     store = ObjectStore.memory()
     with hold_lease(store, SHOP, NOW):
-        left = store.get(KEY).data
-    store.put(KEY, left)
+        remaining = store.get(KEY).data
+    store.put(KEY, remaining)
     assert not acquire(store, NOW + LEASE_DURATION - timedelta(seconds=1))
     assert acquire(store, NOW + LEASE_DURATION + timedelta(seconds=5))
 

@@ -64,7 +64,7 @@ def test_without_a_link_the_text_shows_the_dashboard_and_without_both_no_link():
 HOSTILE = "x\nSubject: y\r\n\x00\x1b[31m\u2028z\u202e\x85!"
 
 
-def test_no_text_of_a_sender_adds_a_line_or_an_invisible_character():
+def test_a_text_of_a_sender_cannot_add_a_line_or_an_invisible_character():
     plain = format_alert(series=[({"platform": "a"}, 1.0)], contributions={"platform": {"a": 100.0}}, consoleUrl=None)
     message = format_alert(
         series=[({"platform": HOSTILE}, 1.0)],
@@ -86,7 +86,7 @@ def test_no_text_of_a_sender_adds_a_line_or_an_invisible_character():
 
 
 @pytest.mark.parametrize("field", ["series", "contributions"])
-def test_no_name_of_a_dimension_adds_a_line(field):
+def test_a_dimension_name_cannot_add_a_line(field):
     body = alert_body(**{field: [({HOSTILE: "a"}, 1.0)] if field == "series" else {HOSTILE: {"a": 1.0}}})
     message = notification.format_notification(alert.parse(body), BERLIN)
     assert all(line.isprintable() for line in [*message.long.split("\n"), message.subject, message.short])

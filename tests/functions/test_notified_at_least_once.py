@@ -16,6 +16,8 @@ from anomalake.lake.store import open_store
 from examples import alert_body
 from traffic import clean, messages, objects, settled
 
+pytestmark = pytest.mark.slow
+
 SEVERE_EVENTS = {
     "a": "2021-02-17T11:00Z",
     "b": "2021-02-17T12:00Z",

@@ -66,8 +66,8 @@ def main(seconds: int) -> int:
             [sys.executable, HERE / "target.py", *limits, f"-dict={terms}", f"-artifact_prefix={HERE}/", corpus],
             check=False,
         )
-    for kept in sorted(set(HERE.iterdir()) - before - {HERE / "__pycache__"}):
-        sys.stderr.write(f"saved: {kept}\n")
+    for new_file in sorted(set(HERE.iterdir()) - before - {HERE / "__pycache__"}):
+        sys.stderr.write(f"saved: {new_file}\n")
     return int(run.returncode != 0)
 
 

@@ -1,5 +1,5 @@
-"""Both clock changes, with rows every half hour: the wall hour that happens twice is one, the one that never happens is
-refused and counted.
+"""Both clock changes, with rows every half hour: the repeated hour is one interval, and rows of the skipped hour are
+rejected and counted.
 """
 
 import itertools
@@ -36,7 +36,7 @@ def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, tw
     item = metric_set_yaml.parse(text, "shop.yaml")
     root, store = tmp_path / "lake", FolderStore(tmp_path / "lake")
     walls = [first + timedelta(minutes=30 * step) for step in range(2 * hours)]
-    for wall in walls:  # one row an interval; an hour that happens twice brings two files to its folders
+    for wall in walls:  # one row for each interval; a repeated hour adds two files to its folders
         files = (
             2
             if twice
@@ -54,7 +54,7 @@ def test_half_hourly_data_across_a_clock_change(tmp_path, zone, first, hours, tw
         if never and datetime.fromisoformat(never) <= wall < datetime.fromisoformat(never) + timedelta(hours=1)
     ]
     assert report.finding_count == len(skipped)
-    assert all("never happened" in finding.problem for finding in report.findings)
+    assert all("does not exist" in finding.problem for finding in report.findings)
     connection = duckdb_catalog.connect(root, [item])
     live = connection.sql(
         'SELECT "timestamp", localtimestamp, views FROM anomalake_shop.anomalies_with_live ORDER BY 1'

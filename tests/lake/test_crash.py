@@ -1,4 +1,4 @@
-"""The process is killed, or the disk is full, at any step of a batch; after the batch is delivered again, the lake is
+"""The process is killed, or the disk is full, at any step of a batch. After the batch is delivered again, the lake is
 correct.
 """
 
@@ -17,23 +17,28 @@ from anomalake.lake.store import Store, open_store
 from examples import alert_body
 from traffic import SHOP, Objects, messages, objects, settled
 
+pytestmark = pytest.mark.slow
+
 NOON, MIDNIGHT = "2021-02-17T12:00Z", "2021-02-18T00:00Z"
 KNOWN = (alert_body(timestamp=NOON, event="a", score=40),)
-# One timestamp is known, one is new; two alerts are of one timestamp, one message is not understood.
+# One timestamp is known and one is new. Two alerts have the same timestamp, and one message is invalid.
 BATCH = (
     alert_body(timestamp=NOON, event="a", score=80),
     "{",
     alert_body("revenue", timestamp=NOON, event="b"),
     alert_body(timestamp=MIDNIGHT),
 )
-SAME, OTHERWISE = (BATCH,), (BATCH[2:], BATCH[1:3], BATCH[:1])  # what comes again: the batch, or its messages in others
+SAME, OTHERWISE = (
+    (BATCH,),
+    (BATCH[2:], BATCH[1:3], BATCH[:1]),
+)  # what is delivered again: the batch, or its messages in other batches
 
 clean = cache(traffic.clean)
 Deliveries = Sequence[Sequence[str]]
 
 
 @pytest.mark.parametrize(("fault", "form"), [("kill", "parquet"), ("kill", "csv"), ("no space", "csv")])
-def test_a_folder_lake_loses_nothing_by_a_fault_at_any_operation_on_its_files(fault, form, tmp_path: Path, sets_folder):
+def test_a_fault_at_any_file_operation_loses_nothing_in_a_folder_lake(fault, form, tmp_path: Path, sets_folder):
     before, lake, copy = (tmp_path / name for name in ("before", "lake", "copy"))
     _fill(open_store(str(before)), clean(form, KNOWN))
     for step in _steps(fault, form, shutil.copytree(before, tmp_path / "untroubled"), sets_folder, least=50):
@@ -47,7 +52,7 @@ def test_a_folder_lake_loses_nothing_by_a_fault_at_any_operation_on_its_files(fa
 
 
 @pytest.mark.parametrize(("form", "again"), [("parquet", SAME), ("csv", OTHERWISE)])
-def test_a_lake_in_s3_loses_nothing_by_a_kill_at_any_call_of_the_store(form, again, s3_lake, sets_folder):
+def test_a_kill_at_any_store_call_loses_nothing_in_a_lake_in_s3(form, again, s3_lake, sets_folder):
     _fill(open_store(s3_lake), clean(form, KNOWN))
     for step in _steps("kill", form, s3_lake, sets_folder, least=14):
         lake = f"{s3_lake}/{step}"
@@ -72,9 +77,7 @@ def _deliver(form: str, lake: object, sets: Path, plan: worker.Plan) -> worker.A
 
 
 def _steps(fault: worker.Fault, form: str, lake: object, sets: Path, least: int) -> range:
-    """The steps of the batch where nothing happens, and after them the one before the answer, at which a process can
-    still be killed.
-    """
+    """Return the steps of the batch without a fault. The last step is the kill just before the answer."""
     answer = _deliver(form, lake, sets, worker.NOTHING)
     assert answer is not None
     assert answer.steps >= least
@@ -82,7 +85,7 @@ def _steps(fault: worker.Fault, form: str, lake: object, sets: Path, least: int)
 
 
 def _interrupted(fault: worker.Fault, step: int, form: str, lake: object, sets: Path) -> set[str]:
-    """Deliver the batch with the fault at that step; the ids of the messages that SQS delivers again."""
+    """Deliver the batch with the fault at that step. Returns the ids of the messages that SQS delivers again."""
     answer = _deliver(form, lake, sets, worker.Plan(step, fault))
     assert (answer is None) == (fault == "kill"), f"step {step}"
     _has_archived_what_its_tables_hold(objects(open_store(str(lake))), clean(form, KNOWN), step)

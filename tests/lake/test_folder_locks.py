@@ -23,7 +23,7 @@ with FolderStore(Path(sys.argv[1]))._locked("a"):
 
 @pytest.fixture
 def stopped_holder(tmp_path: Path):
-    """A process that holds the lock of the key `a`, and is stopped."""
+    """A stopped process that holds the lock of the key `a`."""
     process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"locked\n"
@@ -33,7 +33,7 @@ def stopped_holder(tmp_path: Path):
     process.communicate()
 
 
-def test_a_stopped_writer_is_named_after_a_while_and_given_up_on_after_the_limit(tmp_path, stopped_holder):
+def test_a_stopped_writer_is_named_after_a_delay_and_causes_an_error_after_the_limit(tmp_path, stopped_holder):
     FolderStore(tmp_path).put("a", b"one")
     store = FolderStore(tmp_path, LockTimeouts(notice_seconds=0.2, limit_seconds=0.5))
     lock = tmp_path / ".locks" / next((tmp_path / ".locks").iterdir()).name
@@ -54,7 +54,7 @@ def test_a_stopped_writer_is_named_after_a_while_and_given_up_on_after_the_limit
     assert store.get("a").data == b"one"
 
 
-def test_a_writer_that_waits_goes_on_as_soon_as_the_stopped_one_is_gone(tmp_path, stopped_holder):
+def test_a_waiting_writer_continues_as_soon_as_the_stopped_writer_ends(tmp_path, stopped_holder):
     store = FolderStore(tmp_path, LockTimeouts(notice_seconds=0.1, limit_seconds=60))
     store.put("a", b"one")
     version = store.get("a").version
@@ -64,7 +64,7 @@ def test_a_writer_that_waits_goes_on_as_soon_as_the_stopped_one_is_gone(tmp_path
     assert store.get("a").data == b"two"
 
 
-def test_the_command_says_who_holds_it_up_and_ends(tmp_path, stopped_holder, monkeypatch, capsys):
+def test_the_command_names_the_process_that_blocks_it_and_ends(tmp_path, stopped_holder, monkeypatch, capsys):
     from anomalake.cli.commands import ingest
     from anomalake.cli.main import main
 
@@ -84,7 +84,7 @@ def test_the_command_says_who_holds_it_up_and_ends(tmp_path, stopped_holder, mon
     assert "not written" in lines[1]
 
 
-def test_the_limits_are_those_that_the_documentation_says():
+def test_the_limits_match_the_documentation():
     text = (Path(__file__).parents[2] / "docs/lake.md").read_text("utf-8")
     assert LockTimeouts() == (5, 60)
     assert "after 5 seconds" in text

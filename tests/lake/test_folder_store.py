@@ -13,7 +13,7 @@ from anomalake.lake.store import StorageError
 
 
 class Record:
-    """What a store asks of the disk, in order: (what, which path below the root)."""
+    """Record the calls of a store to the disk in order: (call, path below the root)."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.done = root, list[tuple[str, str]]()
@@ -37,7 +37,7 @@ def record(tmp_path, monkeypatch) -> Record:
 
 
 def synced_in_order(done: list[tuple[str, str]], settle: str, key: str) -> None:
-    """The file before its name, the folder after it, and each new folder's entry in the one above it."""
+    """The file is synced before its name, then its folder, and the entry of each new folder in its parent folder."""
     named = done.index((settle, key))
     assert ("fsync", ".writing/*") in done[:named]
     assert ("fsync", os.path.dirname(key) or ".") in done[named:]  # noqa: PTH120
@@ -47,7 +47,7 @@ def synced_in_order(done: list[tuple[str, str]], settle: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["a", "a/b/c/d.txt"])
-def test_what_is_written_is_on_the_disk_before_the_call_returns(record, key):
+def test_written_data_is_on_the_disk_before_the_call_returns(record, key):
     store = FolderStore(record.root)
     assert store.create(key, b"one")
     synced_in_order(record.done, "link", key)
@@ -62,21 +62,21 @@ def test_what_is_written_is_on_the_disk_before_the_call_returns(record, key):
     assert record.done == [("fsync", os.path.dirname(key) or ".")]  # noqa: PTH120
 
 
-def test_a_folder_that_another_process_made_and_did_not_sync_is_synced(record):
+def test_a_folder_that_another_process_created_without_sync_is_synced(record):
     (record.root / "a/b").mkdir(parents=True)
     record.done.clear()
     FolderStore(record.root).create("a/b/c", b"")
     assert {("fsync", name) for name in ("..", ".", "a", "a/b")} <= set(record.done)
 
 
-def test_an_object_that_is_there_already_is_on_the_disk_when_that_is_said(record):
+def test_an_existing_object_is_on_the_disk_before_it_is_reported_as_existing(record):
     FolderStore(record.root).create("a/b", b"")
     record.done.clear()
     assert not FolderStore(record.root).create("a/b", b"")
     assert record.done[-1] == ("fsync", "a")
 
 
-def test_a_folder_is_synced_once_and_not_for_every_object(record):
+def test_a_folder_is_synced_only_once_for_several_objects(record):
     store = FolderStore(record.root)
     for number in range(4):
         store.create(f"a/b/{number}", b"")
@@ -93,9 +93,9 @@ def test_objects_that_are_synced_together_are_on_the_disk_at_the_end_of_the_bloc
         for number in range(3):
             store.put(f"new/{number}", b"one")
         store.put("old", b"written over")
-        assert [one for one in record.done if one[0] == "fsync"] == [
+        assert [call for call in record.done if call[0] == "fsync"] == [
             ("fsync", ".writing/*")
-        ]  # of the one that is written over
+        ]  # the temporary file that replaces the object
     ended = [name for what, name in record.done if what == "fsync"]
     assert sorted(ended[1:4]) == ["new/0", "new/1", "new/2"]
     assert set(ended[4:]) == {"new", "."}
@@ -120,13 +120,13 @@ def test_after_a_failed_block_the_store_syncs_every_folder_again(record):
     assert ("fsync", ".") in record.done
 
 
-def test_s3_has_an_object_when_it_answers():
+def test_s3_has_stored_an_object_when_it_responds():
     with sync_at_end(ObjectStore.memory()):
         pass
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EACCES])
-def test_a_folder_that_cannot_be_synced_stops_nothing(tmp_path, monkeypatch, number):
+def test_a_folder_that_cannot_be_synced_does_not_prevent_writing(tmp_path, monkeypatch, number):
     real = os.fsync
 
     def fsync(descriptor: int) -> None:

@@ -13,10 +13,12 @@ from anomalake.domain.errors import UserError
 from anomalake.lake import files
 from anomalake.lake.store import StorageError, open_store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """No byte can be written to a file any more, though files can be made."""
+    """Bytes can no longer be written to a file, but files can be created."""
     import resource
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -34,7 +36,7 @@ def test_a_full_disk_leaves_no_file_in_the_lake_and_the_object_is_named(tmp_path
     assert [path for path in (tmp_path / "lake").rglob("*") if path.is_file()] == []
 
 
-def test_a_full_disk_leaves_a_file_as_it_was_and_nothing_beside_it(tmp_path, request):
+def test_a_full_disk_leaves_an_existing_file_unchanged_and_no_temporary_file(tmp_path, request):
     old = tmp_path / "old.txt"
     old.write_text("before")
     request.getfixturevalue("full_disk")
@@ -66,7 +68,7 @@ def test_a_target_that_is_not_a_file_is_written_directly(tmp_path):
     assert pipe.is_fifo()
 
 
-def test_an_interrupted_write_leaves_the_file_as_it_was(tmp_path):
+def test_an_interrupted_write_leaves_the_file_unchanged(tmp_path):
     old = tmp_path / "old.txt"
     old.write_text("before")
 
@@ -128,7 +130,7 @@ def data(tmp_path: Path) -> Path:
         (("demo", "--days", "2"), "demo-lake/.anomalake-demo"),
     ],
 )
-def test_on_a_full_disk_the_command_names_the_file_and_leaves_nothing_in_the_way(arguments, named, data):
+def test_on_a_full_disk_the_command_names_the_file_and_leaves_no_temporary_file(arguments, named, data):
     from examples import alert_body, shop_text
 
     (data / "shop.yaml").write_text(shop_text())
@@ -154,7 +156,7 @@ def test_on_a_full_disk_the_command_names_the_file_and_leaves_nothing_in_the_way
 
 @pytest.mark.parametrize("sql", ["SELECT 1 AS n", "SELECT n FROM UNNEST(sequence(1, 20000)) AS t(n)"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_standard_output_that_is_full_is_named(sql, unbuffered, data):
+def test_a_full_disk_behind_standard_output_is_reported(sql, unbuffered, data):
     from examples import shop_text
 
     if not Path("/dev/full").exists():

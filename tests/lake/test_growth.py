@@ -1,4 +1,4 @@
-"""Regular expressions, and similar code, take linear time on the data of users and senders."""
+"""Regular expressions, and similar code, need linear time on the data of users and senders."""
 
 import re
 import time
@@ -16,7 +16,7 @@ from anomalake.lake import encoding, layout, live_data
 from anomalake.lake.live_files import NUMBER
 from anomalake.sources import cloudwatch
 
-# Texts that make a badly written expression try each start with each end.
+# Texts for which an inefficient expression tries each start with each end.
 ATTACKS = {
     "digits": lambda n: "1" * n + "x",
     "fraction": lambda n: "1." + "1" * n + "x",
@@ -62,7 +62,7 @@ EXPRESSIONS = {
 
 
 def seconds(work, text):
-    """The shortest of three times."""
+    """Return the shortest of three times."""
     times = []
     for _ in range(3):
         began = time.process_time()
@@ -72,13 +72,13 @@ def seconds(work, text):
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
-def test_four_times_the_text_takes_about_four_times_as_long(name):
+def test_the_time_grows_linearly_with_the_text(name):
     for attack in ATTACKS.values():
         short, long = (seconds(EXPRESSIONS[name], attack(n)) for n in (5_000, 20_000))
         assert long < 9 * max(short, 0.002)
 
 
-def test_sql_decides_on_numbers_in_linear_time_and_as_python_does():
+def test_sql_recognizes_the_same_numbers_as_python_in_linear_time():
     connection = duckdb_catalog.duckdb.connect()
     for attack in ATTACKS.values():
         text = attack(20_000)
@@ -118,13 +118,13 @@ def test_numbers_of_thousands_of_digits_are_not_numbers_and_raise_no_error():
     assert np.isnan(found.tolist()[1:4]).all()
 
 
-def test_a_file_with_a_number_of_thousands_of_digits_is_proposed_a_metric_set():
+def test_a_metric_set_is_proposed_for_a_file_with_a_number_of_thousands_of_digits():
     times = [f"{datetime.fromtimestamp(1_600_000_000 + 3_600 * hour, UTC):%Y-%m-%d %H:%M:%S}" for hour in range(300)]
     table = pd.DataFrame({"time": times, "sales": [*["1"] * 299, "1" * 5_000]}, dtype=object)
     assert "name: sales" in propose_metric_set.propose(table, "sales", "UTC").text
 
 
-def test_a_path_with_a_brace_in_its_date_is_refused():
+def test_a_path_with_a_brace_in_its_date_is_rejected():
     for path in ("shop/{{yyyy{MM}}}/x", "{{" * 20_000):
         with pytest.raises(UserError, match="contains no date"):
             time_patterns.parse_folder_pattern(path)

@@ -56,7 +56,7 @@ def filed(body, sets=(SHOP,), **more):
     return ingest_messages([Message("m", body)], store, sets, "csv", **more), store
 
 
-def test_one_part_that_is_not_understood_is_quarantined_alone_and_the_others_are_filed():
+def test_an_invalid_part_is_quarantined_alone_and_the_other_parts_are_stored():
     outcome, store = filed(f"[{GOOD}, {STRANGE}, {OTHER}, 5]")
     assert [item.alert.event_id for item in outcome.stored] == ["good", "other"]
     assert archived(store) == sorted([GOOD, OTHER])
@@ -72,33 +72,33 @@ def test_a_message_without_a_valid_part_is_quarantined_once_as_received():
     assert "the JSON is not an object" in outcome.quarantined[0].reason
 
 
-def test_parts_of_a_home_made_event_that_cannot_be_read_are_quarantined_alone_and_filed_after_the_set_is_corrected():
+def test_invalid_parts_of_a_mapped_event_are_quarantined_alone_and_stored_after_the_metric_set_is_corrected():
     parts = [{"m": name, "t": "2026-07-14T11:00:00Z", "v": 1, "id": name} for name in ("views", "clicks")]
     body = json.dumps({"parts": parts})
     outcome, store = filed(body, (MAPPED,))
     assert [item.alert.impacted_metric.metric_name for item in outcome.stored] == ["views"]
     assert quarantined(store) == [json.dumps({"anomalakeMapping": "mapped", "part": parts[1]})]
     alone, _ = filed(quarantined(store)[0], (WIDER,))
-    whole, _ = filed(body, (WIDER,))
-    assert [item.alert for item in alone.stored] == [item.alert for item in whole.stored][1:]
+    complete, _ = filed(body, (WIDER,))
+    assert [item.alert for item in alone.stored] == [item.alert for item in complete.stored][1:]
 
 
-def test_a_feature_that_the_set_lacks_is_quarantined_alone():
+def test_a_feature_that_the_metric_set_does_not_have_is_quarantined_alone():
     result = json.loads(event_text("opensearch_result"))
-    causes = {one["feature_id"] for one in result["relevant_attribution"] if one["data"]}
+    causes = {attribution["feature_id"] for attribution in result["relevant_attribution"] if attribution["data"]}
     first, *others = (
-        to_column_name(one["feature_name"]) for one in result["feature_data"] if one["feature_id"] in causes
+        to_column_name(feature["feature_name"]) for feature in result["feature_data"] if feature["feature_id"] in causes
     )
     assert others
     item = metric_set_yaml.parse(SEARCH_TEXT.replace("requests", first), "search.yaml")
     outcome, store = filed(json.dumps(result), (item,))
-    assert [one.alert.impacted_metric.metric_name for one in outcome.stored] == [first]
-    (body,) = [json.loads(one) for one in quarantined(store)][:1]
+    assert [stored.alert.impacted_metric.metric_name for stored in outcome.stored] == [first]
+    (body,) = [json.loads(line) for line in quarantined(store)][:1]
     assert len(body["feature_data"]) == 1
     assert {**body, "feature_data": 0} == {**result, "feature_data": 0}
 
 
-def test_a_message_of_too_many_events_waits_whole_and_the_command_line_files_it():
+def test_a_message_with_too_many_events_is_quarantined_as_a_whole_and_the_command_stores_it():
     body = f"[{','.join(alert_body(event=f'e{n}') for n in range(101))}]"
     outcome, store = filed(body)
     assert (len(outcome.stored), quarantined(store)) == (0, [body])
@@ -116,7 +116,7 @@ def test_retrying_quarantine_keeps_only_messages_that_are_still_rejected(tmp_pat
         done = [replay.retry_quarantine(job, keys) for keys in replay.list_quarantine(job)]
     assert quarantined(lake) == [STRANGE]
     assert archived(lake) == [OTHER]
-    assert sum(one.finding_count for one in done) == 1
+    assert sum(batch.finding_count for batch in done) == 1
     assert done[0].findings[0].startswith("quarantine/")
 
 
@@ -124,7 +124,7 @@ def test_retrying_quarantine_keeps_only_messages_that_are_still_rejected(tmp_pat
 @given(
     st.permutations([GOOD, OTHER, STRANGE, "7", alert_body(event="later", timestamp="2021-02-18T10:00Z")]), st.data()
 )
-def test_tables_are_the_same_however_alerts_are_bundled_and_replay_gives_them_again(tmp_path_factory, bodies, data):
+def test_tables_do_not_depend_on_how_alerts_are_batched_and_replay_restores_them(tmp_path_factory, bodies, data):
     cuts = sorted(data.draw(st.sets(st.integers(1, len(bodies) - 1))))
     bundles = [bodies[a:b] for a, b in zip([0, *cuts], [*cuts, len(bodies)], strict=True)]
     alone, bundled = (
@@ -133,7 +133,10 @@ def test_tables_are_the_same_however_alerts_are_bundled_and_replay_gives_them_ag
     )
     ingest_messages([Message(str(n), body) for n, body in enumerate(bodies)], alone, (SHOP,), "csv")
     ingest_messages(
-        [Message(str(n), f"[{','.join(some)}]" if len(some) > 1 else some[0]) for n, some in enumerate(bundles)],
+        [
+            Message(str(n), f"[{','.join(bundle)}]" if len(bundle) > 1 else bundle[0])
+            for n, bundle in enumerate(bundles)
+        ],
         bundled,
         (SHOP,),
         "csv",
@@ -145,23 +148,25 @@ def test_tables_are_the_same_however_alerts_are_bundled_and_replay_gives_them_ag
     job = replay_job.ReplayJob(str(root), (SHOP,), SHOP, "csv")
     done = [replay_day.rebuild_day(job, day) for day in replay.list_days(job)]
     assert contents(bundled, "anomalyResults") == before
-    assert sum(one.finding_count for one in done) == 0
+    assert sum(batch.finding_count for batch in done) == 0
 
 
-def test_a_reason_never_carries_control_characters_to_a_log_or_terminal():
+def test_a_reason_never_contains_control_characters():
     outcome, _ = filed(json.dumps({"\x1b[31m\nx\u202e": 1}))
     assert outcome.quarantined[0].reason.isprintable()
 
 
 @given(st.lists(st.integers(0, 1_500_000), max_size=8))
-def test_messages_are_taken_in_order_a_few_at_a_time(sizes):
-    some = [Message(str(n), "x" * size) for n, size in enumerate(sizes)]
-    found = list(split_by_size(some))
-    assert [one for chunk in found for one in chunk] == some
-    assert all(chunk and (len(chunk) == 1 or sum(len(one.body) for one in chunk) <= 1_100_000) for chunk in found)
+def test_messages_are_processed_in_order_in_small_batches(sizes):
+    all_messages = [Message(str(n), "x" * size) for n, size in enumerate(sizes)]
+    found = list(split_by_size(all_messages))
+    assert [message for chunk in found for message in chunk] == all_messages
+    assert all(
+        chunk and (len(chunk) == 1 or sum(len(message.body) for message in chunk) <= 1_100_000) for chunk in found
+    )
 
 
-def test_the_interval_of_a_part_is_its_own():
+def test_each_part_has_its_own_interval():
     outcome, store = filed(f"[{GOOD}, {alert_body(event='later', timestamp='2021-02-18T10:00Z')}]")
     assert [item.timestamp for item in outcome.stored][1] == datetime(2021, 2, 18, 10)
     assert len({layout.date_in_key(key) for key in contents(store, "alerts")}) == 2

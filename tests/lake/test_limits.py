@@ -57,15 +57,17 @@ def test_the_content_of_a_full_interval_does_not_depend_on_order_repetition_or_b
             "MAX_EVENTS_PER_INTERVAL",
             dict.fromkeys(limits.MAX_EVENTS_PER_INTERVAL, data.draw(st.integers(1, 3))),
         )
-        units = [limits.limited_units(table, one, SHOP) for one in some]
+        units = [limits.limited_units(table, alert, SHOP) for alert in some]
         at_once = limits.keep_greatest(table, tables.merge_units(units))
         one_by_one: tables.Units = {}
-        for one in data.draw(st.permutations(units + units[:2])):
-            one_by_one = limits.keep_greatest(table, tables.merge_units([limits.keep_greatest(table, one), one_by_one]))
+        for unit in data.draw(st.permutations(units + units[:2])):
+            one_by_one = limits.keep_greatest(
+                table, tables.merge_units([limits.keep_greatest(table, unit), one_by_one])
+            )
         assert one_by_one == at_once
 
 
-def test_the_series_of_the_highest_score_stay_and_a_warning_names_the_interval(monkeypatch):
+def test_the_series_with_the_highest_scores_are_kept_and_a_warning_names_the_interval(monkeypatch):
     monkeypatch.setattr(limits, "MAX_INTERVAL_BYTES", 3 * limits.ROW_BYTES)
     store = ObjectStore.memory()
     low = alert_body(event="low", score=40, series=[({"platform": f"l{n}"}, 1.0) for n in range(5)])
@@ -79,7 +81,7 @@ def test_the_series_of_the_highest_score_stay_and_a_warning_names_the_interval(m
     assert len(outcomes[0].stored) == len(outcomes[1].stored) == 1
 
 
-def test_the_greatest_contributions_of_an_event_stay():
+def test_the_largest_contributions_of_an_event_are_kept():
     shares = {"platform": {f"p{n}": float(n) for n in range(1_000)}}
     (unit,) = limits.limited_units(
         "dimensionContributions", alerts.parse(alert_body(contributions=shares)), SHOP
@@ -92,9 +94,9 @@ def test_the_greatest_contributions_of_an_event_stay():
     assert [share for *_, share in sorted(unit[-1], key=lambda one: one[2])] == [7.0, 8.0]
 
 
-def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
-    made = alerts.parse(alert_body(rootCause="é" * 5_000, consoleUrl="https://x/" + "y" * 5_000))
-    (unit,) = limits.limited_units("anomalyGroups", made, SHOP).values()
+def test_long_texts_of_an_event_are_truncated_and_a_long_link_is_omitted():
+    alert = alerts.parse(alert_body(rootCause="é" * 5_000, consoleUrl="https://x/" + "y" * 5_000))
+    (unit,) = limits.limited_units("anomalyGroups", alert, SHOP).values()
     assert "é" * 2_000 in unit[-1]
     assert max(len(text) for text in unit[-1] if isinstance(text, str)) == 2_000
     assert not any("https://x" in text for text in unit[-1] if isinstance(text, str))
@@ -103,14 +105,15 @@ def test_long_texts_of_an_event_are_cut_and_a_long_link_is_left_out():
 @pytest.mark.parametrize(
     "more", [{"series": [({"platform": "x" * 5_001}, 1.0)]}, {"contributions": {"platform": {"x" * 5_001: 1.0}}}]
 )
-def test_a_dimension_value_without_end_is_refused_in_words(more):
+def test_a_very_long_dimension_value_is_rejected_with_a_reason(more):
     with pytest.raises(AlertError, match="dimensionValue: has 5001 characters; the limit is 5000"):
         match_to_metric_set(alerts.parse(alert_body(**more)), SHOP)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the greatest memory is read as Linux has it")
 @pytest.mark.parametrize("kind", ["series", "shares"])
-def test_legal_batches_that_fill_one_interval_take_less_than_300_mb(tmp_path, kind):
+def test_valid_batches_that_fill_one_interval_need_less_than_300_mb(tmp_path, kind):
     (tmp_path / "sets").mkdir()
     (tmp_path / "sets/shop.yaml").write_text(shop_text())
     paths = {
@@ -127,7 +130,7 @@ def test_legal_batches_that_fill_one_interval_take_less_than_300_mb(tmp_path, ki
 
 
 def _body(kind: str, number: int) -> str:
-    """An alert of 1 MiB: series, or contributions, that no other alert has."""
+    """Return an alert of 1 MiB with series, or contributions, that no other alert has."""
     found = json.loads(alert_body(event=f"e{number}"))
     values = [f"{number}.{place:x}" for place in range(14_000)]
     series = [{"dimensions": [{"dimensionName": "platform", "dimensionValue": value}]} for value in values]
@@ -145,15 +148,16 @@ def _body(kind: str, number: int) -> str:
 
 
 def _fill(kind: str) -> None:
-    """Six alerts, as much as Lambda takes in one call, and two more, for one interval; print the greatest resident
-    memory in MB.
+    """Ingest two calls of alerts for one interval: six alerts, the most that Lambda accepts in one call, and two more.
+
+    Print the peak resident memory in MB.
     """
     from anomalake.functions import ingest as function
 
     for numbers in (range(6), range(6, 8)):
         records = [{"eventSource": "aws:sqs", "messageId": f"m{n}", "body": _body(kind, n)} for n in numbers]
         assert function.handler({"Records": records}, None) == {"batchItemFailures": []}
-    # Not `getrusage`, which counts what the parent had before this program was loaded.
+    # Not `getrusage`: it includes the memory of the parent process before this program was loaded.
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))
     sys.stdout.write(f"\n{int(peak[1]) // 1024}\n")
 

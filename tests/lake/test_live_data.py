@@ -20,7 +20,7 @@ HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
 def parsed(text: str, item=None, wall=WALL):
     found = list(live_data.parse_file(text.encode(), item or metric_set_yaml.parse(shop_text(), "shop"), wall, "f.csv"))
-    return [one for one in found if not isinstance(one, Finding)], [one for one in found if isinstance(one, Finding)]
+    return [row for row in found if not isinstance(row, Finding)], [row for row in found if isinstance(row, Finding)]
 
 
 def test_rows_are_read_with_their_hostile_values():
@@ -59,10 +59,10 @@ def test_a_file_with_another_header_is_skipped():
     assert "is not the metric set's source.columns" in findings[0].problem
 
 
-def test_a_file_that_is_no_text_is_named():
+def test_a_binary_file_is_named():
     item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: csv\n  compression: gzip"), "shop")
     packed = gzip.compress((HEADER + "a,us,2021-02-17 11:00:00,1,1\n").encode())
-    assert [one for one in live_data.parse_file(packed, item, WALL, "f") if not isinstance(one, Finding)] == [
+    assert [row for row in live_data.parse_file(packed, item, WALL, "f") if not isinstance(row, Finding)] == [
         (("a", "us"), (1.0, 1.0))
     ]
     (finding,) = live_data.parse_file(b"plain", item, WALL, "f")
@@ -75,8 +75,8 @@ def test_a_row_that_is_not_in_the_charset_affects_no_other_row():
             HEADER.encode() + b"\xe9,us,2021-02-17 11:00:00,1,1\nb,us,2021-02-17 11:00:00,2,2\n", SHOP, WALL, "f"
         )
     )
-    assert [one.where for one in found if isinstance(one, Finding)] == ["f:2"]
-    assert [one for one in found if not isinstance(one, Finding)] == [(("b", "us"), (2.0, 2.0))]
+    assert [row.where for row in found if isinstance(row, Finding)] == ["f:2"]
+    assert [row for row in found if not isinstance(row, Finding)] == [(("b", "us"), (2.0, 2.0))]
 
 
 def test_a_sum_that_overflows_is_missing():
@@ -85,7 +85,7 @@ def test_a_sum_that_overflows_is_missing():
     }
 
 
-def test_json_lines_tell_null_from_empty():
+def test_json_lines_distinguish_null_from_empty():
     item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: jsonl"), "shop")
     rows, findings = parsed(
         '{"platform": "", "timestamp": "2021-02-17 11:00:00", "views": 3, "revenue": "4.5"}\n\n'
@@ -109,14 +109,14 @@ STAMPS = ["2021-02-17 11:00:00", " 2021-02-17 11:59:59", "2021-02-17 11:30:00", 
 NUMBERS = ["1", "", " 2 ", "-0", "1.5e3", "1e400", "nan", "1_0", "x"]
 ROW = st.tuples(
     *(
-        st.sampled_from(some)
-        for some in (CELLS, CELLS, STAMPS[:3] * 5 + STAMPS, NUMBERS[:2] * 5 + NUMBERS, NUMBERS[:2] * 5 + NUMBERS)
+        st.sampled_from(cells)
+        for cells in (CELLS, CELLS, STAMPS[:3] * 5 + STAMPS, NUMBERS[:2] * 5 + NUMBERS, NUMBERS[:2] * 5 + NUMBERS)
     )
 )
 
 
 @given(st.lists(ROW | st.lists(st.sampled_from(CELLS), max_size=6), max_size=6), st.booleans())
-def test_a_file_that_is_read_by_the_column_is_read_as_it_is_row_by_row(rows, broken):
+def test_reading_by_column_gives_the_same_rows_as_reading_by_row(rows, broken):
     data = (HEADER + "".join(",".join(row) + "\n" for row in rows)).encode() + b"\xff" * broken
     with pytest.MonkeyPatch.context() as patch:
         fast = list(live_data.parse_file(data, SHOP, WALL, "f.csv"))
@@ -124,7 +124,7 @@ def test_a_file_that_is_read_by_the_column_is_read_as_it_is_row_by_row(rows, bro
         assert repr(list(live_data.parse_file(data, SHOP, WALL, "f.csv"))) == repr(fast)
 
 
-def test_several_rows_of_a_series_are_added_or_averaged_as_the_measure_says(shop):
+def test_several_rows_of_a_series_are_aggregated_as_the_measure_defines(shop):
     rows, _ = parsed(
         HEADER + "a,us,2021-02-17 11:00:00,1,1\na,us,2021-02-17 11:10:00,2,4\na,us,2021-02-17 11:20:00,,\n"
     )

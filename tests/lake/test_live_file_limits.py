@@ -52,7 +52,7 @@ def test_lines_of_the_allowed_length_are_read():
     assert interval.values[cell, "us"] == (1.0, 1.0)
 
 
-def test_an_interval_with_too_many_rows_skips_the_file_that_goes_beyond(monkeypatch):
+def test_the_file_that_exceeds_the_row_limit_of_an_interval_is_skipped(monkeypatch):
     monkeypatch.setattr(live_data, "MAX_ROWS_PER_INTERVAL", 3)
     two = HEADER.encode() + b"b,us,2021-02-17 11:00:00,1,1\n" * 2
     interval = interval_of(shop(), two, two)
@@ -65,7 +65,7 @@ def test_an_interval_with_too_many_rows_skips_the_file_that_goes_beyond(monkeypa
     )
 
 
-def test_an_interval_with_too_many_series_skips_the_file_that_goes_beyond(monkeypatch):
+def test_the_file_that_exceeds_the_series_limit_of_an_interval_is_skipped(monkeypatch):
     monkeypatch.setattr(live_data, "MAX_SERIES_PER_INTERVAL", 2)
     known, new = (
         HEADER.encode() + b"".join(b"%s,us,2021-02-17 11:00:00,1,1\n" % name for name in names)
@@ -82,7 +82,7 @@ def test_an_interval_with_too_many_series_skips_the_file_that_goes_beyond(monkey
 
 
 @pytest.mark.parametrize("where", ["memory", "folder", "s3"])
-def test_an_object_that_is_too_large_is_refused_before_it_is_read(where, tmp_path, request):
+def test_an_object_that_is_too_large_is_rejected_before_it_is_read(where, tmp_path, request):
     match where:
         case "memory":
             store = ObjectStore.memory()

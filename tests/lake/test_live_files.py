@@ -23,7 +23,7 @@ def test_the_time_to_decide_whether_a_cell_is_a_number_grows_with_its_length(tex
     assert long < 16 * max(short, 0.002)
 
 
-def test_a_million_digits_are_read_as_quickly_as_they_are_long():
+def test_a_million_digits_are_read_in_linear_time():
     interval = interval_of(
         shop(),
         f"{HEADER}b,us,2021-02-17 11:00:00,{'1' * 500_000}x,1\nc,us,2021-02-17 11:00:00,0.{'1' * 500_000},1\n".encode(),
@@ -90,7 +90,7 @@ LONG = "y" * 5_000
 )
 def test_a_finding_quotes_at_most_100_characters_of_the_data(item, text):
     (finding,) = (
-        one for one in live_data.parse_file(text.encode(), item, WALL, "f") if isinstance(one, live_data.Finding)
+        row for row in live_data.parse_file(text.encode(), item, WALL, "f") if isinstance(row, live_data.Finding)
     )
     assert len(finding.problem) < 300
     assert "y" * 100 not in finding.problem
@@ -149,6 +149,6 @@ def test_a_file_of_any_bytes_affects_only_itself(form, compression, data):
         assert not any("error in Anomalake" in finding.problem for finding in interval.findings)
 
 
-def test_rows_by_the_column_and_row_by_row_agree_on_a_byte_order_mark():
+def test_reading_by_column_and_by_row_agree_on_a_byte_order_mark():
     for data in (b"\xef\xbb\xbf" + GOOD, b"\xef\xbb\xbf" + GOOD + b"x\n"):
         assert next(live_data.parse_file(data, shop(), WALL, "f")) == (("a", "us"), (1.0, 1.0))

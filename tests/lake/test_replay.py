@@ -47,9 +47,9 @@ def test_damaged_objects_are_rebuilt_and_reported(lake, damage, capsys):
         (lake / key).write_bytes(damage)
     assert run_replay(lake) == 1
     assert read_folder(lake) == before
-    told = capsys.readouterr().err
-    assert f"{next(iter(before))}: cannot be read as parquet" in told
-    assert "rebuilt from the archive" in told
+    errors = capsys.readouterr().err
+    assert f"{next(iter(before))}: cannot be read as parquet" in errors
+    assert "rebuilt from the archive" in errors
 
 
 def test_an_object_with_other_columns_is_rebuilt(lake):
@@ -74,7 +74,7 @@ def test_a_row_of_an_archived_event_is_rebuilt_from_the_archive(lake, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_an_event_that_is_not_in_the_archive_is_kept_and_reported_and_dropped_with_exact(lake, capsys):
+def test_an_event_that_is_not_in_the_archive_is_kept_and_reported_or_dropped_with_exact(lake, capsys):
     before = read_folder(lake)
     other = alert_body(timestamp="2021-02-10T09:00Z", event="x", series=[({"platform": "tv"}, 1.0)])
     fill_lake(lake.parent / "other", [*alert_bodies(), other])
@@ -90,7 +90,7 @@ def test_an_event_that_is_not_in_the_archive_is_kept_and_reported_and_dropped_wi
     assert read_folder(lake) == before
 
 
-def test_only_the_table_and_the_time_that_are_named_are_touched(lake):
+def test_only_the_given_table_and_period_are_rebuilt(lake):
     before = read_folder(lake)
     for key in before:
         (lake / key).write_bytes(b"damaged")
@@ -102,7 +102,7 @@ def test_only_the_table_and_the_time_that_are_named_are_touched(lake):
     assert all(read_folder(lake)[key] == before[key] for key in mended)
 
 
-def test_another_format_takes_the_place_of_the_one_before_and_back_again(lake, tmp_path):
+def test_another_format_replaces_the_previous_one_and_can_be_reverted(lake, tmp_path):
     schema = tables.schema("observations", SHOP)
     rows = [("pc|us", datetime(2021, 2, 10), "pc", "us", "views", 1.5, None, 0.0, 3.0, None)]
     keys = {
@@ -123,7 +123,7 @@ def test_another_format_takes_the_place_of_the_one_before_and_back_again(lake, t
     assert read_folder(lake) == before
 
 
-def test_rows_that_only_the_tables_have_change_their_format_too(lake):
+def test_rows_that_are_only_in_the_tables_also_change_their_format(lake):
     before = read_folder(lake)
     shutil.rmtree(lake / "alerts")
     assert run_replay(lake, "--format", "csv") == 0
@@ -132,7 +132,7 @@ def test_rows_that_only_the_tables_have_change_their_format_too(lake):
     assert read_folder(lake) == before
 
 
-def test_a_raised_version_fills_its_new_folder_and_leaves_the_old_one(lake, tmp_path):
+def test_a_new_version_fills_its_own_folder_and_leaves_the_old_folder_unchanged(lake, tmp_path):
     before = read_folder(lake)
     text = shop_text(dimensions="dimensions: [platform, marketplace, device]").replace("revenue", "turnover")
     text = text.replace("name: turnover,", "name: turnover, formerly: [revenue],").replace(
@@ -150,7 +150,7 @@ def test_a_raised_version_fills_its_new_folder_and_leaves_the_old_one(lake, tmp_
     assert read_folder(lake) == after
 
 
-def test_an_older_version_takes_nothing_that_was_filed_under_a_newer_one(lake):
+def test_an_older_version_contains_no_alert_that_was_stored_under_a_newer_version(lake):
     before = read_folder(lake)
     fill_lake(
         lake,
@@ -174,8 +174,8 @@ def test_alerts_of_a_removed_measure_are_reported_and_affect_no_other_alert(lake
     )
 
 
-def test_a_zone_that_changed_moves_alerts_to_the_interval_that_is_theirs_now(tmp_path):
-    some = [
+def test_a_changed_time_zone_moves_alerts_to_their_new_interval(tmp_path):
+    bodies = [
         alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}")
         for day in range(10, 16)
         for hour in ("03", "20")
@@ -184,31 +184,31 @@ def test_a_zone_that_changed_moves_alerts_to_the_interval_that_is_theirs_now(tmp
         metric_set_yaml.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml")
         for zone in ("UTC", "Asia/Tokyo")
     )
-    fill_lake(tmp_path, some, old)
+    fill_lake(tmp_path, bodies, old)
     shutil.rmtree(tmp_path / "anomalyResults")
     (tmp_path / "shop.yaml").write_text(shop_text("Asia/Tokyo", frequency="frequency: P1D"))
     assert run_replay(tmp_path, "--metric-set", str(tmp_path / "shop.yaml")) == 0
-    fill_lake(tmp_path / "new", some, new)
+    fill_lake(tmp_path / "new", bodies, new)
     assert read_folder(tmp_path) == read_folder(tmp_path / "new")
 
 
 @pytest.mark.parametrize("zones", [("UTC", "Asia/Tokyo"), ("Asia/Tokyo", "UTC")])
 def test_exact_after_a_change_of_time_zone_keeps_events_that_are_archived_under_other_dates(tmp_path, zones, capsys):
-    some = [
+    bodies = [
         alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}")
         for day in range(10, 16)
         for hour in ("03", "20")
     ]
     old, new = (metric_set_yaml.parse(shop_text(zone, frequency="frequency: P1D"), "shop.yaml") for zone in zones)
-    fill_lake(tmp_path, some, old)
+    fill_lake(tmp_path, bodies, old)
     (tmp_path / "shop.yaml").write_text(shop_text(zones[1], frequency="frequency: P1D"))
-    fill_lake(tmp_path / "new", some, new)
+    fill_lake(tmp_path / "new", bodies, new)
     for _ in range(2):
         assert run_replay(tmp_path, "--exact", "--jobs", "1", "--metric-set", str(tmp_path / "shop.yaml")) == 0
         assert read_anomaly_rows(tmp_path) == read_anomaly_rows(tmp_path / "new")
     assert capsys.readouterr().err == ""
     for key in read_folder(tmp_path, "alerts"):
-        if "date=2021-02-12" in key:  # alerts that may lie under the dates beside it
+        if "date=2021-02-12" in key:  # alerts that can be stored under a neighboring date
             (tmp_path / key).write_bytes(b"damaged\n")
     assert run_replay(tmp_path, "--exact", "--jobs", "1", "--metric-set", str(tmp_path / "shop.yaml")) == 1
     assert read_anomaly_rows(tmp_path) == read_anomaly_rows(tmp_path / "new")
@@ -223,7 +223,7 @@ def test_exact_drops_nothing_on_a_day_with_a_damaged_archive(lake, capsys):
     assert f"{key}: a line is damaged" in capsys.readouterr().err
 
 
-def test_alerts_of_two_dates_in_one_body_do_not_stumble_over_a_damaged_object(tmp_path):
+def test_a_damaged_object_does_not_affect_alerts_of_two_dates_in_one_body(tmp_path):
     (shop,) = write_mapping_sets(tmp_path, shop="items")
     fill_lake(tmp_path, [two_alert_body("2021-02-10T09:00Z", "2021-02-11T10:00Z")], shop)
     before = read_folder(tmp_path)
@@ -234,7 +234,7 @@ def test_alerts_of_two_dates_in_one_body_do_not_stumble_over_a_damaged_object(tm
     assert run_replay(tmp_path) == 0
 
 
-def test_observations_outside_the_time_that_is_named_keep_their_format(lake):
+def test_observations_outside_the_given_period_keep_their_format(lake):
     schema = tables.schema("observations", SHOP)
     data = encoding.encode_records(
         "parquet", schema, [("pc|us", datetime(2021, 2, 10), "pc", "us", "views", 1.5, None, 0.0, 3.0, None)]
@@ -254,11 +254,11 @@ def test_observations_outside_the_time_that_is_named_keep_their_format(lake):
 
 
 class Busy:
-    """A lake in memory in which, before each of the first calls, somebody else files an alert."""
+    """A lake in memory in which another process stores an alert before each of the first calls."""
 
-    def __init__(self, some: list[str], waiting: list[str]) -> None:
+    def __init__(self, bodies: list[str], waiting: list[str]) -> None:
         self.inner, self.waiting = ObjectStore.memory(), waiting
-        ingest_bodies(self.inner, some, form="csv")
+        ingest_bodies(self.inner, bodies, form="csv")
 
     def __getattr__(self, name):
         if self.waiting:
@@ -268,8 +268,8 @@ class Busy:
 
 @pytest.mark.parametrize("lost", [True, False])
 def test_alerts_that_arrive_at_any_call_are_not_lost(monkeypatch, lost):
-    some = [body for body in alert_bodies() if "2021-02-10T09" in body]
-    high = next(body for body in some if '"anomalyScore": 70.0' in body)
+    bodies = [body for body in alert_bodies() if "2021-02-10T09" in body]
+    high = next(body for body in bodies if '"anomalyScore": 70.0' in body)
     updates = [high.replace('"anomalyScore": 70.0', f'"anomalyScore": {71 + n}.5') for n in range(12)]
     more = [
         alert_body(timestamp="2021-02-10T09:00Z", event=f"n{n}", score=85 + n / 2, series=[({"platform": f"p{n}"}, n)])
@@ -277,14 +277,14 @@ def test_alerts_that_arrive_at_any_call_are_not_lost(monkeypatch, lost):
     ]
     arriving = [body for pair in zip(more, updates, strict=True) for body in pair]
     job = replay_job.ReplayJob("lake", (SHOP,), SHOP, "csv")
-    for number in range(len(arriving) + 1):  # the last one arrives at another call each time
-        store = Busy(some, arriving[:number])
+    for number in range(len(arriving) + 1):  # in each run, the last alert arrives at another call
+        store = Busy(bodies, arriving[:number])
         for key in list(store.inner.list("anomalyResults")) if lost else []:
             store.inner.delete(key)
         monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
         for day in replay.list_days(job):
             replay_day.rebuild_day(job, day)
         assert not store.waiting
-        whole = ObjectStore.memory()
-        ingest_bodies(whole, [*some, *arriving[:number]], form="csv")
-        assert read_results(store.inner) == read_results(whole)
+        expected = ObjectStore.memory()
+        ingest_bodies(expected, [*bodies, *arriving[:number]], form="csv")
+        assert read_results(store.inner) == read_results(expected)

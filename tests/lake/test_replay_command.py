@@ -43,7 +43,7 @@ def test_a_missing_folder_is_not_a_lake(lake, capsys):
     assert "there is no lake in this folder" in capsys.readouterr().err
 
 
-def test_times_beyond_all_alerts_are_taken(lake):
+def test_times_outside_the_period_of_the_alerts_are_accepted(lake):
     before = read_folder(lake)
     for arguments in (["--from", "0001-01-01", "--to", "9999-12-31"], ["--from", "0900-01-01"]):
         shutil.rmtree(lake / "anomalyResults")
@@ -51,10 +51,10 @@ def test_times_beyond_all_alerts_are_taken(lake):
         assert read_folder(lake) == before
 
 
-def test_the_format_is_that_of_the_version_and_not_of_an_older_one(lake):
+def test_the_format_is_that_of_the_current_version_and_not_of_an_older_version(lake):
     assert run_replay(lake, "--format", "csv") == 0
     (lake / "metric_sets/shop.yaml").write_text("version: 2\n" + shop_text())
-    assert run_replay(lake) == 0  # the first of its version takes the format of the one before
+    assert run_replay(lake) == 0  # the first object of a version has the format of the previous version
     assert read_folder(lake, "anomalyResults/anomalyGroups/shop/v2").keys() == {
         key.replace("/v1/", "/v2/") for key in read_folder(lake, "anomalyResults/anomalyGroups/shop/v1")
     }
@@ -64,7 +64,7 @@ def test_the_format_is_that_of_the_version_and_not_of_an_older_one(lake):
     assert read_folder(lake) == before
 
 
-def test_a_lake_in_both_formats_asks_for_one(lake, capsys):
+def test_a_lake_in_both_formats_requires_the_format_option(lake, capsys):
     before = read_folder(lake)
     assert run_replay(lake, "--format", "csv", "--to", "2021-02-11") == 0
     assert run_replay(lake) == 1
@@ -87,6 +87,7 @@ def test_alerts_of_a_removed_metric_set_are_reported_and_move_after_it_is_restor
     assert {key: data for key, data in read_folder(lake).items() if "/store/" in key} == read_folder(tmp_path / "new")
 
 
+@pytest.mark.slow
 def test_a_replay_that_is_killed_leaves_no_process_behind_and_ends_the_same_when_run_again(tmp_path):
     fill_lake(tmp_path, alert_bodies(18))
     (tmp_path / "metric_sets").mkdir()
@@ -107,7 +108,7 @@ def test_a_replay_that_is_killed_leaves_no_process_behind_and_ends_the_same_when
 
 
 def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something is so."""
+    """Wait until the condition holds."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
@@ -115,10 +116,12 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def group(leader: int) -> list[str]:
-    """The processes of a group that have not ended."""
-    told = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    """Return the running processes of a process group."""
+    processes = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
     return [
-        line for line in told.splitlines() if line.split()[0] == str(leader) and not line.split()[1].startswith("Z")
+        line
+        for line in processes.splitlines()
+        if line.split()[0] == str(leader) and not line.split()[1].startswith("Z")
     ]
 
 

@@ -20,11 +20,12 @@ def test_messages_that_a_fixed_metric_set_accepts_leave_quarantine_after_they_ar
     assert len(read_folder(lake, "quarantine")) == len(set(strange)) + 2
     (lake / "metric_sets/shop.yaml").write_text(shop_text() + "alerts: {detectors: [checkout]}\n")
     assert run_replay(lake, "--quarantine") == 1
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert (
-        told.out == f"quarantine: {len(strange)} messages recognized, {len(strange)} alerts stored, 2 messages remain\n"
+        output.out
+        == f"quarantine: {len(strange)} messages recognized, {len(strange)} alerts stored, 2 messages remain\n"
     )
-    assert "not JSON" in told.err
+    assert "not JSON" in output.err
     assert len(read_folder(lake, "quarantine")) == 2
     fill_lake(tmp_path / "new", [*alert_bodies(), *strange], metric_set_yaml.load(lake / "metric_sets/shop.yaml"))
     assert read_folder(lake) == read_folder(tmp_path / "new")
@@ -59,9 +60,9 @@ def test_an_alert_that_cannot_be_filed_keeps_no_other_in_quarantine(lake, capsys
     for key in read_folder(lake):
         if "2021-02-10T0900Z" in key:
             (lake / key).write_bytes(b"damaged")
-    left = {body for body in strange if "2021-02-10T09" in body}
+    rejected = {body for body in strange if "2021-02-10T09" in body}
     assert run_replay(lake, "--quarantine") == 1
-    assert {json.loads(data)["body"] for data in read_folder(lake, "quarantine").values()} == left
+    assert {json.loads(data)["body"] for data in read_folder(lake, "quarantine").values()} == rejected
     assert (
         "cannot be stored: anomalyResults/metricValue_AnomalyScore/shop/v1/date=2021-02-10/2021-02-10T0900Z"
         in capsys.readouterr().err
@@ -84,6 +85,6 @@ def test_a_damaged_line_and_a_damaged_object_of_quarantine_are_reported_and_affe
     (lake / "quarantine/aa.json").write_text("[]")
     (lake / "quarantine/bb.json").write_text('{"reason": "", "body": 5}')
     assert run_replay(lake, "--quarantine") == 1
-    told = capsys.readouterr().err
-    assert "quarantine/aa.json: is not an object of quarantine" in told
-    assert "quarantine/bb.json: is not an object of quarantine" in told
+    errors = capsys.readouterr().err
+    assert "quarantine/aa.json: is not an object of quarantine" in errors
+    assert "quarantine/bb.json: is not an object of quarantine" in errors

@@ -29,7 +29,7 @@ def test_an_alert_stays_in_the_set_that_it_was_filed_under(rerouted):
     assert read_folder(rerouted) == before
 
 
-def test_alerts_of_a_detector_that_no_set_names_any_more_stay_too(lake):
+def test_alerts_of_a_detector_that_no_metric_set_accepts_any_more_stay_in_their_set(lake):
     (lake / "metric_sets/shop.yaml").unlink()
     (lake / "metric_sets/other.yaml").write_text(shop_text(name="name: other"))
     before = read_folder(lake)
@@ -40,7 +40,7 @@ def test_alerts_of_a_detector_that_no_set_names_any_more_stay_too(lake):
     assert read_folder(lake) == before
 
 
-def test_re_route_moves_alerts_where_they_belong_now_with_their_archive(rerouted, tmp_path, capsys):
+def test_re_route_moves_alerts_and_their_archive_to_the_metric_set_that_accepts_them_now(rerouted, tmp_path, capsys):
     assert run_replay(rerouted, "--re-route") == 0
     assert (
         f"shop/v1: {8 * DAYS} alerts in the archive of {DAYS} days, {8 * DAYS} of them moved" in capsys.readouterr().out
@@ -50,7 +50,7 @@ def test_re_route_moves_alerts_where_they_belong_now_with_their_archive(rerouted
     after = read_folder(rerouted)
     assert {key: data for key, data in after.items() if "/store/" in key} == expected
     for key, data in after.items():
-        if "/shop/" in key:  # what was there has no rows now
+        if "/shop/" in key:  # the previous metric set has no rows now
             table = key.split("/")[1]
             assert encoding.decode_table("parquet", tables.schema(table, SHOP), data, key)["timestamp"] == []
     assert read_folder(rerouted, "alerts/shop") == {}
@@ -61,22 +61,22 @@ def test_re_route_moves_alerts_where_they_belong_now_with_their_archive(rerouted
 
 def test_re_route_keeps_alerts_that_belong_to_their_metric_set(tmp_path):
     lake, new = tmp_path / "lake", tmp_path / "new"
-    some = [
+    bodies = [
         body.replace("AnomalyDetector:shop", "AnomalyDetector:pager") if '"pager"' in body else body
         for body in alert_bodies()
     ]
-    fill_lake(lake, some, metric_set_yaml.parse(shop_text() + "alerts: {detectors: [pager]}\n", "shop.yaml"))
+    fill_lake(lake, bodies, metric_set_yaml.parse(shop_text() + "alerts: {detectors: [pager]}\n", "shop.yaml"))
     (lake / "metric_sets").mkdir()
     (lake / "metric_sets/shop.yaml").write_text(shop_text())
     (lake / "metric_sets/store.yaml").write_text(shop_text(name="name: store") + "alerts: {detectors: [pager]}\n")
     assert run_replay(lake, "--re-route") == 0
-    fill_lake(new, some, *metric_set_yaml.load_all(lake / "metric_sets"))
+    fill_lake(new, bodies, *metric_set_yaml.load_all(lake / "metric_sets"))
     assert read_folder(lake) == read_folder(new)
     for name in ("shop", "store"):
         assert read_archive(lake, name) == read_archive(new, name)
 
 
-def test_re_route_leaves_an_event_that_two_sets_read_in_the_archive_of_both(tmp_path):
+def test_re_route_keeps_an_event_that_two_metric_sets_read_in_the_archive_of_both(tmp_path):
     sets = write_mapping_sets(tmp_path, shop="items", store="items")
     fill_lake(tmp_path, [two_alert_body("2021-02-10T09:00Z", "2021-02-11T09:00Z")], *sets)
     before, archive = read_folder(tmp_path), read_folder(tmp_path, "alerts")
@@ -86,7 +86,7 @@ def test_re_route_leaves_an_event_that_two_sets_read_in_the_archive_of_both(tmp_
         assert read_folder(tmp_path, "alerts") == archive
 
 
-def test_re_route_files_an_event_where_it_is_read_since_too(tmp_path):
+def test_re_route_also_stores_an_event_in_a_metric_set_that_reads_it_now(tmp_path):
     sets = write_mapping_sets(tmp_path, shop="items")
     fill_lake(tmp_path, [two_alert_body("2021-02-10T09:00Z")], *sets)
     sets = write_mapping_sets(tmp_path, store="items")
@@ -112,7 +112,7 @@ def test_re_route_keeps_an_event_that_is_partly_outside_the_period(tmp_path):
     assert not read_folder(tmp_path, "alerts/shop")
 
 
-def test_re_route_leaves_alerts_that_no_set_takes_today_where_they_are(lake):
+def test_re_route_does_not_move_alerts_that_no_metric_set_accepts(lake):
     before = read_folder(lake)
     shutil.rmtree(lake / "anomalyResults")
     shop, other = (metric_set_yaml.parse(shop_text(name=f"name: {name}"), name) for name in ("shop", "other"))
@@ -121,7 +121,7 @@ def test_re_route_leaves_alerts_that_no_set_takes_today_where_they_are(lake):
     assert read_folder(lake) == before
 
 
-def test_re_route_leaves_a_damaged_line_of_the_archive_where_it_is(rerouted):
+def test_re_route_does_not_move_a_damaged_line_of_the_archive(rerouted):
     damaged = b'{"body": tru\n'
     keys = list(read_folder(rerouted, "alerts"))
     for key in keys:
@@ -132,29 +132,31 @@ def test_re_route_leaves_a_damaged_line_of_the_archive_where_it_is(rerouted):
     assert read_archive(rerouted, "store") == sorted(set(alert_bodies()))
 
 
-def test_a_re_route_that_is_cut_short_anywhere_loses_nothing_and_ends_the_same(rerouted, tmp_path, monkeypatch):
+def test_an_interrupted_re_route_loses_nothing_and_a_repeated_one_gives_the_same_result(
+    rerouted, tmp_path, monkeypatch
+):
     shutil.rmtree(rerouted / "alerts")
     shutil.rmtree(rerouted / "anomalyResults")
-    some = [body for body in alert_bodies() if "2021-02-10T09" in body]
-    fill_lake(rerouted, some)
+    bodies = [body for body in alert_bodies() if "2021-02-10T09" in body]
+    fill_lake(rerouted, bodies)
     sets = metric_set_yaml.load_all(rerouted / "metric_sets")
     job = replay_job.ReplayJob(
         "lake", sets, next(item for item in sets if item.name == "shop"), "parquet", reroute=True
     )
-    whole, calls = {}, 0
+    original, calls = {}, 0
     for fails_at in range(10_000):
         copy = tmp_path / f"copy{fails_at}"
         shutil.copytree(rerouted, copy)
         store = FailingFolderStore(copy, fails_at)
         monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, store=store: store)
         failed = not attempt(job)
-        assert read_archive(copy) == sorted(set(some))
+        assert read_archive(copy) == sorted(set(bodies))
         if failed:
             monkeypatch.setattr(replay_job, "_open_cached_lake", lambda lake, copy=copy: FolderStore(copy))
             assert attempt(job)
             calls += 1
-        whole = whole or read_folder(copy)
-        assert read_folder(copy) == whole
+        original = original or read_folder(copy)
+        assert read_folder(copy) == original
         shutil.rmtree(copy)
         if fails_at and not failed:
             break
@@ -162,7 +164,7 @@ def test_a_re_route_that_is_cut_short_anywhere_loses_nothing_and_ends_the_same(r
 
 
 def attempt(job: replay_job.ReplayJob) -> bool:
-    """Rebuild the first day; whether that came to an end."""
+    """Rebuild the first day. Returns whether it finished."""
     try:
         replay_day.rebuild_day(job, replay.list_days(job)[0])
     except StorageError:

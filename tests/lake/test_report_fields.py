@@ -25,13 +25,13 @@ def test_a_report_time_is_in_utc_to_the_millisecond(text):
 
 @given(st.lists(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)), min_size=2, max_size=5))
 def test_report_times_sort_as_the_times_do(some):
-    some = [one.replace(microsecond=one.microsecond // 1000 * 1000) for one in some]
-    assert [normalize_report_time(f"{one.isoformat()}Z") for one in sorted(some)] == sorted(
-        normalize_report_time(f"{one.isoformat()}Z") for one in some
+    some = [time.replace(microsecond=time.microsecond // 1000 * 1000) for time in some]
+    assert [normalize_report_time(f"{time.isoformat()}Z") for time in sorted(some)] == sorted(
+        normalize_report_time(f"{time.isoformat()}Z") for time in some
     )
 
 
-def test_a_report_time_that_cannot_be_read_is_refused_by_name():
+def test_an_invalid_report_time_is_rejected_with_its_field():
     with pytest.raises(AlertError, match="reportedAt: 'today' must look like"):
         alerts.parse(json.dumps({**json.loads(alert_body()), "reportedAt": "today"}))
 
@@ -58,7 +58,7 @@ def test_the_direction_follows_from_value_and_expected_value_of_all_series():
     assert of((1e308, -1e308), (1e308, -1e308), (-1e308, 1e308)) == "above"
 
 
-def test_an_sns_event_of_the_function_keeps_when_each_message_was_sent(function_lake):
+def test_an_sns_event_of_the_function_keeps_the_time_of_each_message(function_lake):
     assert isinstance(function_lake, ObjectStore)
     sns = [
         {"Sns": {"Message": alert_body(event=name), "TopicArn": "t", "Timestamp": "2021-02-17T12:00:00.000Z"}}

@@ -39,7 +39,7 @@ PC, APP = {"platform": "pc", "marketplace": "us"}, {"platform": "app", "marketpl
 
 
 def report(*points, at=None, score=50, shares=None, **more) -> str:
-    """A report of an event of the shop; `at` is its minute."""
+    """Return a report of an event of the shop. `at` is its minute."""
     reported = {} if at is None else {"reportedAt": f"2021-02-17T12:{at:02}:00Z"}
     return alert_body(series=list(points), score=score, contributions=shares or {}, **reported, **more)
 
@@ -53,11 +53,11 @@ def lake(tmp_path: Path, bodies, form="parquet", item=SHOP) -> duckdb_catalog.Co
 
 
 def shown(bodies, form="parquet") -> list[tuple]:
-    """Platform, value, score, event and event rank of the rows, without what was replaced."""
-    some = tables.merge_units(
+    """Return platform, value, score, event and event rank of the rows that are shown."""
+    merged = tables.merge_units(
         tables.units_from_alert("metricValue_AnomalyScore", alerts.parse(body), SHOP) for body in bodies
     )
-    table = tables.columns_from_units("metricValue_AnomalyScore", some, SHOP, TIME)
+    table = tables.columns_from_units("metricValue_AnomalyScore", merged, SHOP, TIME)
     columns = ("platform", "viewsAnomalyMetricValue", "viewsGroupScore", "viewsEventId", "eventRank")
     return [row for row in zip(*(table[name] for name in columns), strict=True) if row[-1] >= 0]
 
@@ -97,7 +97,7 @@ def test_the_merge_is_commutative_associative_and_idempotent(table, three):
     st.sampled_from(FORMATS),
     st.randoms(),
 )
-def test_stopping_after_any_report_and_going_on_from_the_rows_gives_the_same_rows(table, some, form, random):
+def test_continuing_from_the_rows_after_any_report_gives_the_same_rows(table, some, form, random):
     expected = tables.columns_from_units(table, tables.merge_units(units(table, body) for body in some), SHOP, TIME)
     random.shuffle(some)
     schema, known = tables.schema(table, SHOP), {}
@@ -110,11 +110,11 @@ def test_stopping_after_any_report_and_going_on_from_the_rows_gives_the_same_row
 
 
 def valued(alert: Alert) -> bool:
-    return any(one.metric_value is not None for one in alert.impacted_metric.relevant_time_series)
+    return any(series.metric_value is not None for series in alert.impacted_metric.relevant_time_series)
 
 
 @given(st.lists(reports, min_size=1, max_size=6))
-def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known(some):
+def test_the_tables_show_the_series_of_the_latest_report_with_their_last_known_values(some):
     read = [alerts.parse(body) for body in some]
     table = tables.columns_from_units(
         "metricValue_AnomalyScore",
@@ -129,21 +129,23 @@ def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known
             if cells["eventRank"] >= 0 and cells[f"{measure}EventId"] is not None:
                 found[cells["key"], measure, cells[f"{measure}EventId"]] = cells[f"{measure}AnomalyMetricValue"]
     expected = {}
-    for measure, event in {(one.impacted_metric.metric_name, one.event_id) for one in read}:
-        mine = [
-            one
-            for one in read
-            if (one.impacted_metric.metric_name, one.event_id) == (measure, event)
-            and one.impacted_metric.relevant_time_series
+    for measure, event in {(alert.impacted_metric.metric_name, alert.event_id) for alert in read}:
+        event_alerts = [
+            alert
+            for alert in read
+            if (alert.impacted_metric.metric_name, alert.event_id) == (measure, event)
+            and alert.impacted_metric.relevant_time_series
         ]
-        latest = max(((valued(one), one.reported_at or "") for one in mine), default=None)
-        for one in mine:
-            if (valued(one), one.reported_at or "") == latest:
-                for series in one.impacted_metric.relevant_time_series:
+        latest = max(
+            ((valued(report_alert), report_alert.reported_at or "") for report_alert in event_alerts), default=None
+        )
+        for report_alert in event_alerts:
+            if (valued(report_alert), report_alert.reported_at or "") == latest:
+                for series in report_alert.impacted_metric.relevant_time_series:
                     key = tables.build_series_key(get_dimension_values(series, SHOP))
                     values = [
                         (valued(other), other.reported_at or "", same.metric_value)
-                        for other in mine
+                        for other in event_alerts
                         for same in other.impacted_metric.relevant_time_series
                         if tables.build_series_key(get_dimension_values(same, SHOP)) == key
                         and same.metric_value is not None
@@ -156,14 +158,14 @@ def test_shown_is_what_the_latest_report_names_with_the_last_value_that_is_known
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_latest_report_wins_though_its_score_and_value_are_lower(order):
+def test_the_latest_report_wins_even_if_its_score_and_value_are_lower(order):
     first, last = report((PC, 900.0), at=1, score=90), report((PC, 400.0), at=2, score=40)
     assert shown([first, last][::order]) == [("pc", 400.0, 40.0, "5b0e7c9a", 0)]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("at", [None, 2])
-def test_a_report_without_a_value_never_replaces_one_with(order, at):
+def test_a_report_without_a_value_never_replaces_a_report_with_a_value(order, at):
     known, null = report((PC, 900.0), at=None if at is None else 1, score=20), report((PC, None), at=at, score=90)
     assert shown([known, null][::order]) == [("pc", 900.0, 20.0, "5b0e7c9a", 0)]
 
@@ -180,11 +182,11 @@ def test_a_series_that_a_later_report_no_longer_names_is_not_shown(order):
     assert [row[:2] for row in shown([first, last][::order])] == [("pc", 3.0)]
 
 
-def test_reports_without_a_time_add_their_series_as_two_alert_configurations_of_one_event_do():
+def test_reports_without_a_time_add_up_their_series_as_two_alert_configurations_do():
     assert sorted(row[0] for row in shown([report((PC, 1.0)), report((APP, 2.0))])) == ["app", "pc"]
 
 
-def test_a_report_with_a_time_ranks_above_one_without():
+def test_a_report_with_a_time_ranks_above_a_report_without_a_time():
     assert shown([report((PC, 1.0), score=90), report((PC, 2.0), at=1, score=10)]) == [("pc", 2.0, 10.0, "5b0e7c9a", 0)]
 
 
@@ -204,22 +206,22 @@ def test_contributions_root_cause_and_score_come_from_the_same_report(tmp_path, 
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_contributions_of_an_earlier_report_are_not_shown_with_a_later_one_that_has_none(tmp_path, order):
+def test_contributions_of_an_earlier_report_are_not_shown_with_a_later_report_without_contributions(tmp_path, order):
     first, last = report((PC, 1.0), at=1, shares={"platform": {"pc": 100.0}}), report((PC, 2.0), at=2)
     assert lake(tmp_path, [first, last][::order]).sql("SELECT * FROM anomalies_with_contributions").fetchall() == []
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_two_messages_of_one_state_complete_each_other(tmp_path, order):
-    """As SNS, which leaves out the money of the root causes, and EventBridge do seconds apart."""
-    told, tersely = report((PC, 1.0), at=1, shares={"platform": {"pc": 100.0}}), report((PC, 1.0), at=2)
-    connection = lake(tmp_path, [told, tersely][::order])
+    """SNS, which omits the amounts of the root causes, and EventBridge report the same state seconds apart."""
+    detailed, brief = report((PC, 1.0), at=1, shares={"platform": {"pc": 100.0}}), report((PC, 1.0), at=2)
+    connection = lake(tmp_path, [detailed, brief][::order])
     assert connection.sql("SELECT dimensionvalue, valuecontribution FROM anomalies_with_contributions").fetchall() == [
         ("pc", 100.0)
     ]
 
 
-def test_an_update_of_a_cost_anomaly_whose_spend_fell_is_what_is_shown(tmp_path):
+def test_an_update_of_a_cost_anomaly_is_shown_even_if_its_spend_fell(tmp_path):
     first = json.loads(event_text("cost_eventbridge"))
     fallen = {
         **first["detail"],
@@ -243,7 +245,7 @@ def test_a_cost_anomaly_whose_root_causes_come_later_has_one_row(tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_two_events_of_one_series_are_each_found_and_a_join_shows_the_first(tmp_path, form):
+def test_both_events_of_a_series_are_found_and_a_join_shows_the_first(tmp_path, form):
     shares = {"platform": {"pc": 100.0}}
     connection = lake(
         tmp_path,
@@ -260,20 +262,20 @@ def test_two_events_of_one_series_are_each_found_and_a_join_shows_the_first(tmp_
     ]
 
 
-def test_an_event_without_a_value_is_not_shown_before_one_with_whatever_its_score():
+def test_an_event_with_a_value_is_shown_before_an_event_without_a_value_whatever_the_scores():
     assert shown([report((PC, None), score=99, event="z"), report((PC, 5.0), score=10, event="a")]) == [
         ("pc", 5.0, 10.0, "a", 0),
         ("pc", None, 99.0, "z", 1),
     ]
 
 
-def test_two_measures_of_a_series_stand_in_one_row():
+def test_two_measures_of_a_series_share_one_row():
     bodies = [report((PC, 1.0), event="a"), report((PC, 2.0), event="b", measure="revenue")]
-    some = tables.merge_units(units("metricValue_AnomalyScore", body) for body in bodies)
-    assert tables.columns_from_units("metricValue_AnomalyScore", some, SHOP, TIME)["eventRank"] == [0]
+    merged = tables.merge_units(units("metricValue_AnomalyScore", body) for body in bodies)
+    assert tables.columns_from_units("metricValue_AnomalyScore", merged, SHOP, TIME)["eventRank"] == [0]
 
 
-def test_feedback_on_an_event_is_about_the_series_that_its_latest_report_names():
+def test_feedback_on_an_event_applies_to_the_series_of_its_latest_report():
     store = ObjectStore.memory()
     bodies = [report((PC, 1.0), (APP, 2.0), at=1), report((PC, 3.0), at=2), report((PC, 9.0), score=99, event="other")]
     ingest_messages([Message(str(number), body) for number, body in enumerate(bodies)], store, (SHOP,), "parquet")
@@ -282,7 +284,7 @@ def test_feedback_on_an_event_is_about_the_series_that_its_latest_report_names()
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_lake_that_an_older_anomalake_wrote_is_named_with_the_command_that_rebuilds_it(tmp_path, form):
+def test_a_lake_of_an_older_anomalake_is_rejected_with_the_command_that_rebuilds_it(tmp_path, form):
     lake(tmp_path, [report((PC, 1.0), shares={"platform": {"pc": 100.0}})], form)
     store = FolderStore(tmp_path)
     for table in tables.ALERT_TABLES:
@@ -302,7 +304,7 @@ def test_a_lake_that_an_older_anomalake_wrote_is_named_with_the_command_that_reb
     assert "`anomalake replay`" in str(outcome.error)
 
 
-def test_an_optional_dimension_is_kept_where_the_set_declares_it_and_costs_nothing_where_not():
+def test_an_optional_dimension_is_stored_only_if_the_metric_set_declares_it():
     body = json.loads(report(({"marketplace": "us"}, 1.0)))
     body["impactedMetric"]["relevantTimeSeries"][0]["optionalDimensions"] = [
         {"dimensionName": "platform", "dimensionValue": "pc"},

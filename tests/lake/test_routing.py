@@ -1,4 +1,4 @@
-"""Routing: an alert belongs to the metric set with the most specific claim, and the line that a rejection suggests
+"""Routing: an alert belongs to the metric set with the most specific pattern, and the line that a rejection suggests
 works for any detector.
 """
 
@@ -84,13 +84,13 @@ def _paste(called: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_line_that_quarantine_names_works_when_it_is_pasted(name):
+def test_the_line_in_the_quarantine_reason_can_be_pasted_into_the_metric_set(name):
     _paste(name)
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60))
-def test_the_line_that_quarantine_names_works_whatever_the_alarm_is_called(name):
+def test_the_line_in_the_quarantine_reason_works_for_any_alarm_name(name):
     _paste(name)
 
 
@@ -106,7 +106,7 @@ def test_the_line_that_quarantine_names_works_whatever_the_alarm_is_called(name)
         ("plain", "plain"),
     ],
 )
-def test_a_detector_is_called_what_follows_its_type(arn, name):
+def test_the_name_of_a_detector_follows_its_type(arn, name):
     assert extract_detector_name(arn) == name
 
 
@@ -116,7 +116,7 @@ def test_a_name_is_compared_literally_before_it_is_a_pattern(name):
     assert find_metric_set(ALARM + name, (wide, literal)) is literal
 
 
-def test_a_set_that_takes_every_detector_takes_none_that_another_set_claims():
+def test_a_metric_set_for_every_detector_does_not_accept_detectors_of_another_metric_set():
     everything, shop, named = one("everything", "*"), one("shop", more=MAPPING), one("named", "checkout")
     sets = (everything, shop, named)
     assert find_metric_set(shop.mapping_arn, sets) is shop
@@ -126,13 +126,13 @@ def test_a_set_that_takes_every_detector_takes_none_that_another_set_claims():
     assert find_metric_set(ALARM + "anything", sets) is everything
 
 
-def test_alerts_that_a_mapping_makes_stay_in_its_set_and_a_renamed_set_may_claim_its_old_detector():
+def test_alerts_of_a_mapping_stay_in_its_metric_set_and_a_renamed_one_can_accept_its_old_detector():
     shop, other = one("shop", more=MAPPING), one("other", "shop")
     assert find_metric_set(shop.mapping_arn, (other, shop)) is shop
     assert find_metric_set(shop.detector_arn, (other, shop)) is other
 
 
-def test_two_sets_of_equal_claim_are_named():
+def test_two_metric_sets_that_accept_a_detector_equally_are_named():
     for claims in (("checkout", "checkout"), ("check*", "*out")):
         with pytest.raises(UserError, match=r"claimed by several metric sets \(a, b\)"):
             find_metric_set("arn:aws:x:eu:1:AnomalyDetector:checkout", (one("a", claims[0]), one("b", claims[1])))
@@ -141,6 +141,6 @@ def test_two_sets_of_equal_claim_are_named():
 @settings(deadline=None, max_examples=30)
 @example("old: name")
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
-def test_a_literal_arn_leads_to_its_set(text):
+def test_a_literal_arn_is_routed_to_its_metric_set(text):
     item = one("item", ALARM + text)
     assert find_metric_set(ALARM + text, (one("wide", "*"), item)) is item

@@ -17,7 +17,7 @@ WRITERS, ROUNDS = 8, 12
 
 @pytest.fixture
 def bucket(s3_lake):
-    """A client, the bucket and a prefix."""
+    """Return a client, the bucket and a prefix."""
     import boto3
 
     name, _, prefix = s3_lake.removeprefix("s3://").partition("/")
@@ -37,7 +37,7 @@ def at_once(work: Callable[[int], int]) -> list[int]:
         return list(pool.map(work, range(WRITERS)))
 
 
-def test_of_many_that_create_one_object_one_does(bucket):
+def test_of_many_writers_that_create_one_object_exactly_one_succeeds(bucket):
     client, name, prefix = bucket
     for number in range(ROUNDS):
         key = f"{prefix}/created/{number}"
@@ -51,7 +51,7 @@ def test_of_many_that_create_one_object_one_does(bucket):
         assert client.get_object(Bucket=name, Key=key)["Body"].read() == f"{answers.index(200)}".encode()
 
 
-def test_of_many_that_replace_one_version_one_does(bucket):
+def test_of_many_writers_that_replace_one_version_exactly_one_succeeds(bucket):
     client, name, prefix = bucket
     key = f"{prefix}/replaced"
     tag = client.put_object(Bucket=name, Key=key, Body=b"0")["ETag"]
@@ -63,12 +63,12 @@ def test_of_many_that_replace_one_version_one_does(bucket):
         )
         assert answers.count(200) == 1, answers
         assert set(answers) <= {200, 409, 412}
-        there = client.get_object(Bucket=name, Key=key)
-        assert there["Body"].read() == f"{number} {answers.index(200)}".encode()
-        tag = there["ETag"]
+        stored = client.get_object(Bucket=name, Key=key)
+        assert stored["Body"].read() == f"{number} {answers.index(200)}".encode()
+        tag = stored["ETag"]
 
 
-def test_the_answers_that_the_store_is_written_for(bucket, s3_lake):
+def test_s3_returns_the_responses_that_the_store_expects(bucket, s3_lake):
     client, name, prefix = bucket
     key = f"{prefix}/one"
     assert status(lambda: client.put_object(Bucket=name, Key=key, Body=b"", IfMatch='"0123"')) in {404, 412}
@@ -81,17 +81,17 @@ def test_the_answers_that_the_store_is_written_for(bucket, s3_lake):
     assert status(lambda: client.delete_object(Bucket=name, Key=f"{prefix}/nothing")) == 200
 
 
-def test_a_list_is_whole_and_sorted_over_several_pages_and_odd_names(s3_lake):
+def test_a_list_is_complete_and_sorted_over_several_pages_and_unusual_names(s3_lake):
     store = open_store(s3_lake)
     names = [f"list/{number:04}" for number in range(1005)]
-    odd = ["list/date=2026-01-01/T1100Z.csv", "list/a b+c", "list/ü", "list/a/b", "list/a-b", "list/a.b"]
+    unusual_keys = ["list/date=2026-01-01/T1100Z.csv", "list/a b+c", "list/ü", "list/a/b", "list/a-b", "list/a.b"]
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda key: store.put(key, b""), [*names, *odd]))
-    assert list(store.list("list")) == sorted([*names, *odd])
+        list(pool.map(lambda key: store.put(key, b""), [*names, *unusual_keys]))
+    assert list(store.list("list")) == sorted([*names, *unusual_keys])
     assert list(store.list("lis")) == []
     assert list(store.list("list/a")) == ["list/a/b"]
-    for key in odd:
+    for key in unusual_keys:
         assert store.get(key).data == b""
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(store.delete, [*names, *odd]))
+        list(pool.map(store.delete, [*names, *unusual_keys]))
     assert list(store.list("list")) == []

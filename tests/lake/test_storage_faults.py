@@ -22,6 +22,8 @@ from s3_proxy import FAULTS, Fault, Proxy, Request
 from traffic import SHOP, clean, messages, objects, settled
 from worker import of_sqs
 
+pytestmark = pytest.mark.slow
+
 NOON, ONE = "2021-02-17T12:00Z", "2021-02-17T13:00Z"
 KNOWN = (alert_body(timestamp=NOON, event="a", score=40),)
 BATCH = (
@@ -36,17 +38,17 @@ SHORT_RETRY_POLICY = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total
 
 @pytest.fixture
 def proxy(s3_lake, sets_folder: Path, monkeypatch) -> Iterator[Proxy]:
-    """A proxy before the lake, through which the function works and the test does not (`open_store` before `begin`)."""
-    with s3_proxy.before(os.environ["AWS_ENDPOINT_URL_S3"]) as made:
+    """A proxy before the lake. The function uses it, and the test does not (`open_store` before `begin`)."""
+    with s3_proxy.before(os.environ["AWS_ENDPOINT_URL_S3"]) as proxy:
         monkeypatch.setenv("ANOMALAKE_METRIC_SETS", str(sets_folder))
         monkeypatch.setenv("ANOMALAKE_FORMAT", FORM)
         monkeypatch.setattr(function, "BATCH_RETRY_POLICY", SHORT_RETRY_POLICY)
-        yield made
+        yield proxy
         settings.reset()
 
 
 class Lake:
-    """A lake that holds `KNOWN`: the test reads it directly, the function goes through the proxy."""
+    """A lake that contains `KNOWN`. The test reads it directly; the function uses the proxy."""
 
     def __init__(self, name: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
         self.store = open_store(name)
@@ -61,7 +63,7 @@ class Lake:
 
 
 def handed_back(batch: list[Message], context: object = None) -> list[Message]:
-    """Hand the batch to the function; the messages it names."""
+    """Pass the batch to the function. Returns the messages that it reports as failed."""
     named = [item["itemIdentifier"] for item in function.handler(of_sqs(batch), context)["batchItemFailures"]]
     assert set(named) <= {message.id for message in batch}
     return [message for message in batch if message.id in named]
@@ -80,7 +82,7 @@ def test_a_fault_at_any_request_of_a_batch_loses_no_alert(fault, proxy, s3_lake,
     }
     for number, request in enumerate(requests, 1):
         if fault == "cut short" and request.method != "GET":
-            continue  # the answer to a write has no body
+            continue  # the response to a write has no body
         lake = Lake(f"{s3_lake}/{number}", proxy, monkeypatch)
         proxy.begin(lambda now, _, number=number: fault if now == number else None)
         assert handed_back(messages(BATCH)) == [], f"{fault} at request {number}, {request.key}"
@@ -89,12 +91,12 @@ def test_a_fault_at_any_request_of_a_batch_loses_no_alert(fault, proxy, s3_lake,
 
 
 @pytest.mark.parametrize("fault", [None, "503 SlowDown", "reset before"])
-def test_many_other_writers_lose_no_alert_with_and_without_faults(fault, proxy, s3_lake, monkeypatch):
+def test_concurrent_writers_lose_no_alert_with_and_without_faults(fault, proxy, s3_lake, monkeypatch):
     lake = Lake(s3_lake, proxy, monkeypatch)
     others = list[str]()
 
     def interfere(_: int, request: Request) -> Fault | None:
-        """Somebody else's update lands before the one that is on its way, three times for each object."""
+        """Another writer's update completes before the pending one, three times for each object."""
         if request.condition == "replace" and sum(seen.key == request.key for seen in proxy.seen) <= 3:
             others.append(alert_body(timestamp=NOON, event=f"other {len(others)}", score=90 + len(others) / 10))
             assert not ingest_messages(messages(others[-1:]), lake.store, (SHOP,), FORM).failed_ids
@@ -118,13 +120,13 @@ def test_many_other_writers_lose_no_alert_with_and_without_faults(fault, proxy, 
     ],
 )
 @pytest.mark.parametrize("fault", ["503 SlowDown", "reset after"])
-def test_unavailable_keys_fail_only_their_messages_until_these_are_sent_again(
+def test_unavailable_keys_fail_only_their_messages_until_they_are_sent_again(
     fault, down, named, *, proxy, s3_lake, monkeypatch
 ):
     lake = Lake(s3_lake, proxy, monkeypatch)
     proxy.begin(lambda _, request: fault if down in request.path else None)
-    left = handed_back(messages(BATCH))
-    assert tuple(message.id for message in left) == named
+    returned = handed_back(messages(BATCH))
+    assert tuple(message.id for message in returned) == named
     if down == "alerts/":
         tables = {key: data for key, data in clean(FORM, KNOWN).items() if key.startswith("anomalyResults/")}
         assert {key: lake.store.get(key).data for key in lake.store.list("anomalyResults")} == tables, (
@@ -132,13 +134,13 @@ def test_unavailable_keys_fail_only_their_messages_until_these_are_sent_again(
         )
     tries = Counter(request.key for request in proxy.seen if down in request.path)
     assert max(tries.values()) <= SHORT_RETRY_POLICY.max_attempts
-    assert fault != "503 SlowDown" or min(tries.values()) == SHORT_RETRY_POLICY.max_attempts  # it did try again
+    assert fault != "503 SlowDown" or min(tries.values()) == SHORT_RETRY_POLICY.max_attempts  # the store retried
     proxy.begin(s3_proxy.nothing)
-    assert handed_back(left) == []
+    assert handed_back(returned) == []
     assert settled(objects(lake.store)) == settled(clean(FORM, KNOWN, BATCH))
 
 
-def test_a_direct_event_raises_so_that_the_caller_sends_it_again(proxy, s3_lake, monkeypatch):
+def test_a_direct_event_raises_an_error_so_that_the_caller_sends_it_again(proxy, s3_lake, monkeypatch):
     lake = Lake(s3_lake, proxy, monkeypatch)
     for event in (json.loads(BATCH[0]), {"what": "is this"}):
         proxy.begin(lambda *_: "500 InternalError")
@@ -149,7 +151,7 @@ def test_a_direct_event_raises_so_that_the_caller_sends_it_again(proxy, s3_lake,
     assert len(list(lake.store.list("quarantine"))) == 1
 
 
-def test_pauses_before_another_try_differ_so_that_many_functions_do_not_come_at_once(proxy, s3_lake, monkeypatch):
+def test_retry_delays_are_random_so_that_functions_do_not_retry_at_the_same_time(proxy, s3_lake, monkeypatch):
     monkeypatch.setattr(function, "BATCH_RETRY_POLICY", SHORT_RETRY_POLICY._replace(max_attempts=2))
     Lake(s3_lake, proxy, monkeypatch)
     random.seed(1)
@@ -161,7 +163,7 @@ def test_pauses_before_another_try_differ_so_that_many_functions_do_not_come_at_
 
 
 class Context:
-    """What Lambda tells of the time that is left; it really goes by."""
+    """A Lambda context that reports the remaining time of a running clock."""
 
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
@@ -175,7 +177,7 @@ MANY = [alert_body(timestamp=f"2021-02-17T{hour:02}:00Z", event=str(hour)) for h
 
 @pytest.fixture
 def short_time(monkeypatch) -> Context:
-    """Three seconds for the function, of which it may begin something in the first 1.5."""
+    """The function has three seconds, and starts calls only in the first 1.5 seconds."""
     monkeypatch.setattr(
         function,
         "BATCH_RETRY_POLICY",
@@ -185,25 +187,27 @@ def short_time(monkeypatch) -> Context:
     return Context(3)
 
 
-def test_with_a_slow_store_messages_without_time_left_are_returned_in_time(proxy, s3_lake, monkeypatch, short_time):
+def test_with_a_slow_store_messages_that_exceed_the_deadline_are_returned_in_time(
+    proxy, s3_lake, monkeypatch, short_time
+):
     lake = Lake(s3_lake, proxy, monkeypatch)
     proxy.delay, short_time.end = 0.12, time.monotonic() + 3
-    some = messages(MANY)
-    left = handed_back(some, short_time)
+    sent = messages(MANY)
+    returned = handed_back(sent, short_time)
     assert short_time.get_remaining_time_in_millis() > 0
-    assert 0 < len(left) < len(some)
+    assert 0 < len(returned) < len(sent)
     found, expected = objects(lake.store), clean(FORM, KNOWN, MANY)
-    for message in some:
-        if message not in left:
+    for message in sent:
+        if message not in returned:
             keys = [key for key in expected if f"T{message.body.split('2021-02-17T')[1][:2]}00Z" in key]
             assert len(keys) == 3
             assert all(found[key] == expected[key] for key in keys), message.id
     proxy.delay = 0
-    assert handed_back(left) == []
+    assert handed_back(returned) == []
     assert settled(objects(lake.store)) == settled(expected)
 
 
-def test_a_store_that_never_answers_is_given_up_in_time(proxy, s3_lake, monkeypatch, short_time):
+def test_a_store_that_never_responds_is_an_error_before_the_deadline(proxy, s3_lake, monkeypatch, short_time):
     lake = Lake(s3_lake, proxy, monkeypatch)
     short_time.end = time.monotonic() + 3
     proxy.begin(lambda *_: "time-out before")
@@ -215,12 +219,12 @@ def test_a_store_that_never_answers_is_given_up_in_time(proxy, s3_lake, monkeypa
 
 
 @pytest.mark.parametrize("fault", ["time-out after", "reset after"])
-def test_a_write_that_was_done_is_said_to_be_done_though_its_answer_was_lost(fault, proxy, s3_lake, monkeypatch):
+def test_a_completed_write_is_reported_as_completed_even_if_its_response_is_lost(fault, proxy, s3_lake, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
     store = open_store(s3_lake, retry_policy=SHORT_RETRY_POLICY)
     proxy.begin(lambda number, _: fault if number == 1 else None)
     assert store.create("a", b"one")
-    assert len(proxy.seen) == 3  # the write, the same again, and a look at what is there
+    assert len(proxy.seen) == 3  # the write, its retry, and a read that verifies it
     version = store.get("a").version
     proxy.begin(lambda number, _: fault if number == 1 else None)
     assert store.replace("a", b"two", version)
@@ -229,17 +233,17 @@ def test_a_write_that_was_done_is_said_to_be_done_though_its_answer_was_lost(fau
     assert store.get("a").data == b"two"
 
 
-def test_one_call_ends_within_its_time_even_if_it_must_look_whether_it_was_done(proxy, s3_lake, monkeypatch):
+def test_a_call_ends_before_its_deadline_even_if_it_must_verify_the_write(proxy, s3_lake, monkeypatch):
     retry_policy = RetryPolicy(connect_seconds=0.3, request_seconds=0.3, total_seconds=1, max_attempts=60)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
     store = open_store(s3_lake, retry_policy=retry_policy)
 
     def plan(number: int, request: Request) -> Fault | None:
-        """The write is done and its answer lost; what looks for it is never answered."""
+        """The write completes and its response is lost. The read that verifies it gets no response."""
         return "time-out before" if request.method == "GET" else "time-out after" if number < 3 else None
 
     proxy.begin(plan)
     began = time.monotonic()
     with pytest.raises(StorageError):
         store.create("a", b"x")
-    assert time.monotonic() - began < retry_policy.max_call_seconds + 0.3  # of a machine that has other things to do
+    assert time.monotonic() - began < retry_policy.max_call_seconds + 0.3  # time for other work of the machine

@@ -58,7 +58,7 @@ def test_delete_removes_an_object_and_accepts_a_missing_one(store):
     assert store.create("a/b.txt", b"two")
 
 
-def test_after_its_time_a_store_begins_nothing(store):
+def test_a_store_starts_no_call_after_its_deadline(store):
     store.create("a/b.txt", b"one")
     assert with_deadline(store, None) is store
     assert with_deadline(store, time.monotonic() + 600).get("a/b.txt").data == b"one"
@@ -109,7 +109,7 @@ def test_the_last_written_object_is_cached_and_never_trusted(store, request):
     assert other.get("a/b.txt").data == b"anew"
 
 
-def test_little_is_recalled(monkeypatch):
+def test_the_cache_is_small(monkeypatch):
     monkeypatch.setattr(object_store, "MAX_CACHED_OBJECTS", 2)
     monkeypatch.setattr(object_store, "MAX_CACHED_OBJECT_BYTES", 3)
     store = ObjectStore.memory()
@@ -123,7 +123,7 @@ def test_little_is_recalled(monkeypatch):
     assert store.get_last_written("c") is None
 
 
-def test_an_update_asks_no_more_than_it_has_to(s3_endpoint, monkeypatch):
+def test_an_update_makes_no_unnecessary_requests(s3_endpoint, monkeypatch):
     for name, value in s3_server.leading_to(s3_endpoint).items():
         monkeypatch.setenv(name, value)
     s3_server.create_bucket(s3_endpoint, "counted")
@@ -134,13 +134,13 @@ def test_an_update_asks_no_more_than_it_has_to(s3_endpoint, monkeypatch):
             update_object(one, "key", lambda current: (current or b"") + b"+", probably_exists=probably_exists)
         return [request["method"] for request in s3_server.requests(s3_endpoint)]
 
-    mine, another = (open_store("s3://counted") for _ in range(2))
-    assert asked((mine, False)) == ["PUT"]
-    assert asked((mine, False), (mine, False)) == ["PUT", "PUT"]
-    assert asked((another, False)) == ["PUT", "GET", "PUT"]
+    first, second = (open_store("s3://counted") for _ in range(2))
+    assert asked((first, False)) == ["PUT"]
+    assert asked((first, False), (first, False)) == ["PUT", "PUT"]
+    assert asked((second, False)) == ["PUT", "GET", "PUT"]
     assert asked((open_store("s3://counted"), True)) == ["GET", "PUT"]
-    assert asked((mine, False)) == ["PUT", "GET", "PUT"]
-    assert mine.get("key").data == b"++++++"
+    assert asked((first, False)) == ["PUT", "GET", "PUT"]
+    assert first.get("key").data == b"++++++"
 
 
 def test_put_replaces_an_object_and_list_sorts_the_keys_of_a_folder(store):
@@ -170,7 +170,7 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path):
         FolderStore(tmp_path / "lake").put("a/b", b"")
 
 
-def test_what_a_process_left_that_was_killed_between_link_and_unlink_is_never_written_to(tmp_path: Path, monkeypatch):
+def test_files_of_a_process_that_was_killed_between_link_and_unlink_are_never_written(tmp_path: Path, monkeypatch):
     store = FolderStore(tmp_path / "lake")
 
     def killed(*_: object, **__: object) -> None:
@@ -184,7 +184,7 @@ def test_what_a_process_left_that_was_killed_between_link_and_unlink_is_never_wr
     assert store.get("a").data == b"one"
 
 
-def test_no_writer_comes_between_comparing_and_replacing_a_version_in_a_folder(tmp_path: Path, monkeypatch):
+def test_comparing_and_replacing_a_version_in_a_folder_is_atomic(tmp_path: Path, monkeypatch):
     store, rename, others, replaced = FolderStore(tmp_path / "lake"), os.replace, list[threading.Thread](), list[bool]()
     store.create("a", b"one")
     version = store.get("a").version
@@ -193,7 +193,7 @@ def test_no_writer_comes_between_comparing_and_replacing_a_version_in_a_folder(t
         if not others:
             others.append(threading.Thread(target=lambda: replaced.append(store.replace("a", b"three", version))))
             others[0].start()
-            others[0].join(0.3)  # it waits for the lock
+            others[0].join(0.3)  # the writer waits for the lock
         rename(source, target)
 
     monkeypatch.setattr(os, "replace", rename_while_another_tries)
@@ -215,7 +215,7 @@ def _folder(root: Path) -> Store:
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_processes_that_update_one_object_at_once_lose_nothing(kind, request, tmp_path: Path):
+def test_processes_that_update_one_object_at_the_same_time_lose_nothing(kind, request, tmp_path: Path):
     from functools import partial
 
     open_it = (
@@ -231,12 +231,12 @@ def test_processes_that_update_one_object_at_once_lose_nothing(kind, request, tm
         writer.join(120)
     lines = open_it().get("shared/object").data.decode().split()
     assert len(lines) == len(set(lines)) == len(writers) * WRITES
-    for number in range(len(writers)):  # each writer's own lines stand in its order
+    for number in range(len(writers)):  # the lines of each writer are in order
         assert [line for line in lines if line.startswith(f"{number}:")] == [f"{number}:{n}" for n in range(WRITES)]
 
 
 @pytest.mark.usefixtures("s3_lake")
-def test_a_bucket_that_is_not_there_and_a_file_where_a_folder_should_be_are_storage_errors(tmp_path):
+def test_a_missing_bucket_and_a_file_in_place_of_a_folder_are_storage_errors(tmp_path):
     missing, folder = open_store("s3://there-is-no-such-bucket"), FolderStore(tmp_path)
     (tmp_path / "quarantine").write_text("a file")
     for write in (missing.create, missing.put):

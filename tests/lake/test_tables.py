@@ -19,7 +19,7 @@ SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 FORMATS = ("parquet", "csv")
 TIME = datetime(2021, 2, 17, 11)
 
-# Few names and numbers, so that alerts disagree on cells and events all the time.
+# Few names and numbers, so that alerts often conflict in cells and events.
 texts = st.sampled_from(["us", "de", "", "=1+1", 'a,"b"', "back\\slash", "line\nbreak", "%25|é", "🦀</script>"])
 numbers = st.one_of(st.none(), st.sampled_from([-0.0, 0.0, 1.0, 2.5, -3.0, 1e300]))
 dimensions = st.dictionaries(st.sampled_from(["platform", "marketplace"]), st.one_of(st.none(), texts), max_size=2)
@@ -42,7 +42,7 @@ bodies = st.builds(
 
 
 def contents(batches: list[list[str]], form: str) -> dict[str, bytes]:
-    """The tables after the batches, object by object."""
+    """Return the tables after the batches, object by object."""
     store = ObjectStore.memory()
     for batch in batches:
         outcome = ingest_messages(
@@ -55,7 +55,7 @@ def contents(batches: list[list[str]], form: str) -> dict[str, bytes]:
 
 @settings(max_examples=60)
 @given(st.data(), st.lists(bodies, min_size=1, max_size=5), st.sampled_from(FORMATS))
-def test_any_order_any_duplication_and_any_batches_give_the_same_bytes(data, some, form):
+def test_order_duplicates_and_batches_do_not_change_the_bytes(data, some, form):
     expected = contents([some], form)
     again = data.draw(st.permutations(some + data.draw(st.lists(st.sampled_from(some), max_size=4))))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(again)), max_size=3)))
@@ -65,7 +65,7 @@ def test_any_order_any_duplication_and_any_batches_give_the_same_bytes(data, som
 
 @settings(max_examples=60)
 @given(st.lists(bodies, min_size=1, max_size=3), st.sampled_from(tables.ALERT_TABLES), st.sampled_from(FORMATS))
-def test_units_survive_being_rows_of_either_format(some, table, form):
+def test_units_are_unchanged_after_writing_and_reading_in_either_format(some, table, form):
     schema = tables.schema(table, SHOP)
     units = tables.merge_units(tables.units_from_alert(table, alerts.parse(body), SHOP) for body in some)
     data = encoding.encode_table(form, schema, tables.columns_from_units(table, units, SHOP, TIME))
@@ -73,7 +73,7 @@ def test_units_survive_being_rows_of_either_format(some, table, form):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_zero_and_minus_zero_are_one_number(form):
+def test_zero_and_minus_zero_are_the_same_number(form):
     bodies = [
         alert_body(score=score, series=[({}, value)], contributions={"platform": {"pc": value}})
         for score, value in ((0.0, -0.0), (-0.0, 0.0))
@@ -82,7 +82,7 @@ def test_zero_and_minus_zero_are_one_number(form):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_two_events_of_one_series_are_both_kept_and_the_greater_score_is_shown_first(form):
+def test_both_events_of_a_series_are_kept_and_the_one_with_the_higher_score_is_first(form):
     series = [({"platform": "pc", "marketplace": "us"}, 10.0)]
     low, high = (
         alert_body(event="z", score=20, series=series),
@@ -99,7 +99,7 @@ def test_two_events_of_one_series_are_both_kept_and_the_greater_score_is_shown_f
     assert table["eventRank"] == [0, 1]
 
 
-def test_a_series_that_lacks_a_dimension_has_null_there_and_moves_no_other():
+def test_a_missing_dimension_of_a_series_is_null_and_does_not_affect_other_series():
     series = [({"marketplace": "us"}, 1.0), ({"platform": "pc", "marketplace": "de"}, 2.0), ({}, 3.0)]
     found = contents([[alert_body(series=series)]], "parquet")
     (key,) = [key for key in found if "metricValue" in key]
@@ -118,9 +118,9 @@ def test_keys_name_set_version_date_and_time_in_utc():
     }
 
 
-def test_every_column_stands_in_every_object_in_the_same_order():
-    some = contents([[alert_body("views")], [alert_body("revenue", timestamp="2021-02-17T12:00Z")]], "csv")
-    headers = {data.split(b"\n")[0] for key, data in some.items() if "metricValue" in key}
+def test_every_object_has_every_column_in_the_same_order():
+    stored = contents([[alert_body("views")], [alert_body("revenue", timestamp="2021-02-17T12:00Z")]], "csv")
+    headers = {data.split(b"\n")[0] for key, data in stored.items() if "metricValue" in key}
     assert len(headers) == 1
     assert headers.pop().decode().split(",")[:5] == [
         "key",
@@ -139,7 +139,7 @@ CELLS = [tables.Column(name, "string") for name in "ab"]
 
 @pytest.mark.parametrize("form", FORMATS)
 @given(st.lists(st.tuples(*[st.one_of(st.none(), any_text)] * 2), min_size=1, max_size=4))
-def test_every_text_survives_in_both_formats_and_null_and_empty_stay_apart(form, rows):
+def test_every_text_is_unchanged_in_both_formats_and_null_differs_from_empty(form, rows):
     columns = {"a": [a for a, _ in rows], "b": [b for _, b in rows]}
     assert encoding.decode_table(form, CELLS, encoding.encode_table(form, CELLS, columns), "here") == columns
 
@@ -148,15 +148,13 @@ def test_every_text_survives_in_both_formats_and_null_and_empty_stay_apart(form,
     "text", ["", '""', "%", "%00", "\0", "\ufeff", "\r\n", "\u2028", '"', "\\N", "\\", " ", ",", ";", "NULL", "%22%22"]
 )
 @pytest.mark.parametrize("form", FORMATS)
-def test_texts_that_look_like_something_else_survive_in_both_formats(form, text):
+def test_texts_that_look_like_other_values_are_unchanged_in_both_formats(form, text):
     columns = {"a": [text, None, text], "b": [None, text, ""]}
     assert encoding.decode_table(form, CELLS, encoding.encode_table(form, CELLS, columns), "here") == columns
 
 
 @given(any_text, any_text)
-def test_a_csv_line_splits_at_no_separator_that_the_writer_did_not_mean_and_no_part_of_it_begins_as_a_formula_does(
-    one, other
-):
+def test_a_csv_line_splits_only_at_its_separators_and_no_cell_begins_like_a_formula(one, other):
     data = encoding.encode_table("csv", CELLS, {"a": [one], "b": [other]})
     _, line, end = data.decode().split("\n")
     assert (len(line.splitlines()), line.count(","), end) == (1, 1, "")
@@ -179,7 +177,7 @@ def test_an_object_with_other_columns_is_rejected_with_a_remedy(shop):
         encoding.decode_table("parquet", tables.schema("anomalyGroups", other), b"PAR1 not really", "some/key")
 
 
-def test_the_archive_keeps_each_body_as_received_and_the_quarantine_each_that_was_not_understood():
+def test_the_archive_stores_each_body_as_received_and_the_quarantine_each_invalid_body():
     store = ObjectStore.memory()
     pretty = json.dumps(json.loads(alert_body()), indent=2)
     broken, surrogate = '{"alertName": ', '{"alertName": "\ud800"}'
@@ -195,9 +193,9 @@ def test_the_archive_keeps_each_body_as_received_and_the_quarantine_each_that_wa
     assert archived.startswith("alerts/shop/v1/date=2021-02-17/")
     lines = store.get(archived).data.decode().splitlines()
     assert {json.loads(line)["body"] for line in lines} == {pretty, alert_body(event="other")}
-    kept = [json.loads(store.get(key).data) for key in store.list("quarantine")]
-    assert {item["body"] for item in kept} == {broken, surrogate}
-    assert all(item["reason"] for item in kept)
+    quarantined = [json.loads(store.get(key).data) for key in store.list("quarantine")]
+    assert {item["body"] for item in quarantined} == {broken, surrogate}
+    assert all(item["reason"] for item in quarantined)
 
 
 def test_layout_names_a_whole_day_by_its_date(shop):
@@ -207,7 +205,7 @@ def test_layout_names_a_whole_day_by_its_date(shop):
 
 
 @pytest.mark.parametrize("damaged", ["n/a", "17.02.2021"])
-def test_a_damaged_object_is_a_storage_error_of_its_own_messages(damaged):
+def test_a_damaged_object_is_a_storage_error_of_its_own_messages_only(damaged):
     store = ObjectStore.memory()
     ingest_messages([Message("m", alert_body())], store, (SHOP,), "csv")
     (key,) = store.list("anomalyResults/metricValue_AnomalyScore")

@@ -1,5 +1,5 @@
-"""`update` against a model: stores of several processes on one bucket, whose requests fail, conflict, lose their
-answers, and meet each other.
+"""`update` compared with a model: stores of several processes use one bucket, and requests fail, conflict, lose their
+responses, and overlap.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,14 @@ from anomalake.lake import store as store_module
 from anomalake.lake.object_store import ObjectStore
 from anomalake.lake.store import StorageError, update_object
 
+pytestmark = pytest.mark.slow
+
 KEYS = ("a", "b")
 
 
 class Requests:
-    """The requests of an `ObjectStore`, in place of the module that sends them: before and after each anything may
-    happen.
+    """The requests of an `ObjectStore`, in place of the module that sends them. Before and after each request, anything
+    can happen.
     """
 
     def __init__(self, chance: Random, between: Callable[[], None]) -> None:
@@ -46,8 +48,8 @@ class Requests:
 
 
 class World:
-    """A bucket, the stores on it, and what each row's fate may be: written by updates (`done` once answered), taken
-    away with its object.
+    """A bucket, the stores on it, and the possible state of each row: written by updates (certain after the response),
+    or deleted with its object.
     """
 
     def __init__(self, chance: Random, deletions: bool) -> None:
@@ -57,10 +59,10 @@ class World:
         self.stores = [ObjectStore(bucket) for _ in range(3)]
         for store in self.stores:
             store._obstore = Requests(chance, self.between)
-        self.begun: dict[tuple[str, bytes], int] = {}  # when the last update of a row began
-        self.ended: dict[tuple[str, bytes], int] = {}  # when one was done
-        self.safe: dict[tuple[str, bytes], int] = {}  # when the last one that was answered had begun
-        self.gone: dict[str, int] = dict.fromkeys(KEYS, 0)  # when a deletion last ended
+        self.begun: dict[tuple[str, bytes], int] = {}  # start of the last update of a row
+        self.ended: dict[tuple[str, bytes], int] = {}  # end of an update
+        self.safe: dict[tuple[str, bytes], int] = {}  # start of the last update that received its response
+        self.gone: dict[str, int] = dict.fromkeys(KEYS, 0)  # end of the last deletion
         self.rows = 0
 
     def now(self) -> int:
@@ -68,7 +70,7 @@ class World:
         return self.clock
 
     def between(self) -> None:
-        """What others do meanwhile."""
+        """Run the steps of the other stores."""
         if self.depth < 3 and self.chance.random() < 0.15:
             self.step()
 
@@ -83,7 +85,7 @@ class World:
         self.depth -= 1
 
     def write(self, store: ObjectStore, key: str) -> None:
-        """Add a row, which is new or was there before."""
+        """Add a row, which is new or existed before."""
         if self.chance.random() < 0.7:
             self.rows += 1
         row = b"%d" % self.chance.randint(max(1, self.rows - 2), max(1, self.rows))
@@ -96,7 +98,7 @@ class World:
                 probably_exists=self.chance.random() < 0.5,
             )
         except StorageError:
-            self.begun[key, row] = 1 << 60  # it may be done, or not
+            self.begun[key, row] = 1 << 60  # the update may have completed
             return
         self.ended[key, row] = self.now()
         self.safe[key, row] = max(began, self.safe.get((key, row), 0))
@@ -117,7 +119,7 @@ class World:
 @pytest.mark.parametrize("deletions", [False, True])
 @settings(max_examples=150)
 @given(seed=st.integers(0, 2**32))
-def test_no_row_is_lost_or_comes_back_whatever_requests_meet(deletions, seed):
+def test_no_row_is_lost_or_restored_by_any_order_of_concurrent_requests(deletions, seed):
     pauses, store_module.time.sleep = store_module.time.sleep, lambda _: None
     try:
         world = World(Random(seed), deletions)

@@ -1,9 +1,9 @@
-"""Random rounds of everything at once: `make soak ROUNDS=20`, or `python -m soak --rounds 20 --seed 7` in tests/.
+"""Random rounds of all faults together: `make soak ROUNDS=20`, or `python -m soak --rounds 20 --seed 7` in tests/.
 
-In each round some processes empty a queue that delivers at least once, in random batches, into a folder or into S3
-through a proxy of faults; some are killed, some have no space left. Then the lake must hold what one process files to
-which nothing happens. The seed decides what is sent and what goes wrong when; how the processes meet each other differs
-from run to run.
+In each round several processes empty a queue that delivers at least once, in random batches, into a folder or into S3
+through a proxy that injects faults. Some processes are killed, and some have a full disk. Then the lake must equal the
+lake that one process writes without faults. The seed determines the messages and the faults; the order of the processes
+differs from run to run.
 """
 
 import argparse
@@ -28,26 +28,26 @@ from examples import shop_text
 
 SHORT_RETRY_POLICY = RetryPolicy(connect_seconds=0.5, request_seconds=0.5, total_seconds=3, max_attempts=4)
 LONGEST = 300.0  # seconds of a round
-FAULTY = (0.02, 0.1, 0.3)  # of the requests of a round
+FAULTY = (0.02, 0.1, 0.3)  # share of the requests of a round
 
 
 class Queue:
-    """Messages until somebody acknowledges them; an acknowledged one may come again all the same."""
+    """A queue of messages that are not acknowledged yet. Acknowledged messages can be delivered again."""
 
     def __init__(self, rng: random.Random, bodies: list[str]) -> None:
         self._rng = rng
         self._waiting = traffic.messages(rng.sample(bodies, len(bodies)) + rng.choices(bodies, k=len(bodies) // 3))
 
     def batch(self) -> list[Message]:
-        """Up to ten messages; nobody else gets them until they are returned."""
-        taken = self._rng.sample(self._waiting, min(len(self._waiting), self._rng.randint(1, 10)))
-        self._waiting = [message for message in self._waiting if message not in taken]
-        return taken
+        """Return up to ten messages. No other process gets them until they are returned."""
+        sample = self._rng.sample(self._waiting, min(len(self._waiting), self._rng.randint(1, 10)))
+        self._waiting = [message for message in self._waiting if message not in sample]
+        return sample
 
-    def done(self, taken: list[Message], answer: worker.Answer | None) -> None:
-        """What was not acknowledged waits again, and now and then what was."""
+    def done(self, sent: list[Message], answer: worker.Answer | None) -> None:
+        """Return unacknowledged messages to the queue, and sometimes acknowledged ones."""
         self._waiting += [
-            message for message in taken if answer is None or message.id in answer.failed or self._rng.random() < 0.05
+            message for message in sent if answer is None or message.id in answer.failed or self._rng.random() < 0.05
         ]
 
 
@@ -55,7 +55,7 @@ class Queue:
 def lake_in(
     kind: str, rng: random.Random, folder: str, endpoint: str, did: Counter[str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """A new lake, and the variables by which the workers reach it."""
+    """Return a new lake, and the environment variables of its workers."""
     if kind == "folder":
         yield f"{folder}/lake", {}
         return
@@ -76,7 +76,7 @@ def lake_in(
 
 
 def fate(rng: random.Random, kind: str) -> worker.Plan:
-    """What happens to a worker: mostly nothing, else a fault somewhere in its work."""
+    """Return the fault of a worker: usually none, otherwise a fault at a random step."""
     if rng.random() < 0.7:
         return worker.Plan(retry_policy=SHORT_RETRY_POLICY)
     fault: worker.Fault = "no space" if kind == "folder" and rng.random() < 0.5 else "kill"
@@ -86,7 +86,7 @@ def fate(rng: random.Random, kind: str) -> worker.Plan:
 def run_round(
     rng: random.Random, kind: str, form: Format, endpoint: str, folder: str
 ) -> tuple[Counter[str], list[str]]:
-    """One round: what happened, and the keys in which the lake is not what it must be."""
+    """Run one round. Returns the counts of the faults, and the keys in which the lake is wrong."""
     bodies, did, writers = traffic.bodies(rng, rng.randint(20, 60)), Counter[str](), rng.randint(2, 5)
     did.update(
         {
@@ -109,29 +109,31 @@ def run_round(
             "ANOMALAKE_METRIC_SETS": str(sets),
             "ANOMALAKE_FORMAT": form,
         }
-        working = list[tuple[worker.Worker, list[Message], float]]()  # and when it is killed
+        working = list[
+            tuple[worker.Worker, list[Message], float]
+        ]()  # the worker, its messages, and the time at which it is killed
         while True:
             while len(working) < writers and (
                 batches := [batch for _ in range(rng.randint(1, 3)) if (batch := queue.batch())]
             ):
                 killed_at = time.monotonic() + (rng.uniform(0, 0.5) if rng.random() < 0.15 else LONGEST)
-                taken = [message for batch in batches for message in batch]
-                working.append((worker.start(batches, environment, fate(rng, kind)), taken, killed_at))
+                sent = [message for batch in batches for message in batch]
+                working.append((worker.start(batches, environment, fate(rng, kind)), sent, killed_at))
                 did["batches"] += len(batches)
             if not working:
                 break
             time.sleep(0.01)
             for entry in list(working):
-                one, taken, killed_at = entry
+                process, sent, killed_at = entry
                 if time.monotonic() > killed_at:
-                    one.process.kill()
-                elif not one.answers.poll(0):
+                    process.process.kill()
+                elif not process.answers.poll(0):
                     continue
                 working.remove(entry)
-                answer = worker.finish(one)
+                answer = worker.finish(process)
                 did["killed"] += answer is None
                 did["messages handed back"] += 0 if answer is None else len(answer.failed)
-                queue.done(taken, answer)
+                queue.done(sent, answer)
             if time.monotonic() - began > LONGEST:
                 raise AssertionError(f"the queue was not empty after {LONGEST} s")
         found, bodies_found = traffic.settled(traffic.objects(open_store(lake)))
@@ -141,7 +143,7 @@ def run_round(
 
 
 def main() -> int:
-    """Run the rounds; 1 where a lake was not what it must be."""
+    """Run the rounds. Returns 1 if a lake is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
@@ -154,9 +156,10 @@ def main() -> int:
             kind, form = ("folder", "s3")[number % 2], (("parquet", "csv")[number // 2 % 2])
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 did, differing = run_round(random.Random(f"{arguments.seed} {number}"), kind, form, endpoint, folder)
-            said = ", ".join(f"{count} {name}" for name, count in did.items())
+            summary = ", ".join(f"{count} {name}" for name, count in did.items())
             print(
-                f"round {number + 1}: {kind}, {form}, {said}: {'NOT as it must be' if differing else 'as it must be'}",
+                f"round {number + 1}: {kind}, {form}, {summary}: "
+                f"{'NOT as it must be' if differing else 'as it must be'}",
                 flush=True,
             )
             if differing:

@@ -47,7 +47,10 @@ def test_invalid_characters_in_column_names_become_underscores():
     (alert,) = read(event())
     (series,) = alert.impacted_metric.relevant_time_series
     assert alert.impacted_metric.metric_name == "Latency_p90"
-    assert {one.dimension_name: one.dimension_value for one in series.dimensions} == {"Service": "pay", "Stage": "prod"}
+    assert {dimension.dimension_name: dimension.dimension_value for dimension in series.dimensions} == {
+        "Service": "pay",
+        "Stage": "prod",
+    }
 
 
 def test_values_missing_in_cloudwatch_messages_are_null():
@@ -67,15 +70,15 @@ def test_values_missing_in_cloudwatch_messages_are_null():
 def test_other_states_give_no_alert(state):
     by_bus, action, message = (event(form) for form in FORMS)
     by_bus["detail"]["state"]["value"] = action["alarmData"]["state"]["value"] = message["NewStateValue"] = state
-    assert [read(one) for one in (by_bus, action, message)] == [(), (), ()]
+    assert [read(alarm_event) for alarm_event in (by_bus, action, message)] == [(), (), ()]
 
 
 def test_unknown_state_is_rejected():
     by_bus, action, message = (event(form) for form in FORMS)
     by_bus["detail"]["state"]["value"] = action["alarmData"]["state"]["value"] = message["NewStateValue"] = "ALARMED"
-    for one in (by_bus, action, message):
+    for alarm_event in (by_bus, action, message):
         with pytest.raises(AlertError, match="Invalid enum value 'ALARMED'"):
-            read(one)
+            read(alarm_event)
 
 
 def test_reason_data_is_used_if_the_reason_has_another_wording():
@@ -114,7 +117,7 @@ def test_detector_of_an_sns_message_without_arn_has_no_region():
 
 def optional(alert):
     (series,) = alert.impacted_metric.relevant_time_series
-    return {one.dimension_name: one.dimension_value for one in series.optional_dimensions}
+    return {dimension.dimension_name: dimension.dimension_value for dimension in series.optional_dimensions}
 
 
 def test_statistic_namespace_account_region_and_alarm_are_optional_dimensions_in_all_formats():
@@ -133,7 +136,7 @@ def test_metric_of_another_account_has_that_account():
     by_bus["detail"]["configuration"]["metrics"][0]["accountId"] = message["Trigger"]["Metrics"][0]["AccountId"] = (
         "444455556666"
     )
-    assert [optional(*read(one))["metric_account"] for one in (by_bus, message)] == ["444455556666"] * 2
+    assert [optional(*read(alarm_event))["metric_account"] for alarm_event in (by_bus, message)] == ["444455556666"] * 2
 
 
 def test_message_without_arn_gives_the_display_name_of_the_region():
@@ -191,9 +194,12 @@ def test_expression_has_the_dimensions_that_all_its_metrics_share():
     ],
 )
 def test_metrics_are_found_through_expressions_functions_and_cycles(expression):
-    one, two = metric("Errors", "m1", LoadBalancer="x"), metric("Requests", "m2", LoadBalancer="x", stat="Average")
-    unrelated = metric("Other", "n3", LoadBalancer="y") if expression != "SUM(METRICS())" else two
-    (alert,) = read(on_expression(expression, one, two, unrelated, {"id": "e2", "expression": "m1 / m2"}))
+    errors, requests = (
+        metric("Errors", "m1", LoadBalancer="x"),
+        metric("Requests", "m2", LoadBalancer="x", stat="Average"),
+    )
+    unrelated = metric("Other", "n3", LoadBalancer="y") if expression != "SUM(METRICS())" else requests
+    (alert,) = read(on_expression(expression, errors, requests, unrelated, {"id": "e2", "expression": "m1 / m2"}))
     found = optional(alert)
     assert found["LoadBalancer"] == "x"
     assert "metric_statistic" not in found
@@ -232,15 +238,15 @@ ALL = "Service, Stage, LoadBalancer, metric_namespace, metric_statistic, metric_
 
 def another(change):
     """The same alarm with another name and with changes."""
-    made = event()
-    made["resources"] = [f"{ARN}-2"]
-    made["detail"]["alarmName"] += "-2"
-    change(made, made["detail"]["configuration"]["metrics"])
-    return made
+    alarm_event = event()
+    alarm_event["resources"] = [f"{ARN}-2"]
+    alarm_event["detail"]["alarmName"] += "-2"
+    change(alarm_event, alarm_event["detail"]["configuration"]["metrics"])
+    return alarm_event
 
 
-def in_region(made, _):
-    made["resources"] = [made["resources"][0].replace("eu-west-1", "us-east-1")]
+def in_region(alarm_event, _):
+    alarm_event["resources"] = [alarm_event["resources"][0].replace("eu-west-1", "us-east-1")]
 
 
 PAIRS = {

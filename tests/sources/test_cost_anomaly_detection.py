@@ -32,10 +32,10 @@ def read(event):
 
 def contributions(alert):
     return {
-        one.dimension_name: {
-            value.dimension_value: value.value_contribution for value in one.dimension_value_contributions
+        contribution.dimension_name: {
+            value.dimension_value: value.value_contribution for value in contribution.dimension_value_contributions
         }
-        for one in alert.impacted_metric.dimension_contribution
+        for contribution in alert.impacted_metric.dimension_contribution
     }
 
 
@@ -64,7 +64,7 @@ def test_amounts_become_percentages_by_dimension():
 def test_series_has_only_the_dimension_that_the_monitor_watches():
     def dimensions(value):
         (series,) = read({**detail(), "dimensionValue": value}).impacted_metric.relevant_time_series
-        return {one.dimension_name: one.dimension_value for one in series.dimensions}
+        return {dimension.dimension_name: dimension.dimension_value for dimension in series.dimensions}
 
     assert dimensions("Amazon EC2") == {"service": "Amazon EC2"}
     assert dimensions("111122223333") == {"linked_account": "111122223333"}
@@ -73,7 +73,7 @@ def test_series_has_only_the_dimension_that_the_monitor_watches():
 
 def optional(alert):
     (series,) = alert.impacted_metric.relevant_time_series
-    return {one.dimension_name: one.dimension_value for one in series.optional_dimensions}
+    return {dimension.dimension_name: dimension.dimension_value for dimension in series.optional_dimensions}
 
 
 @pytest.mark.parametrize("name", ["cost_eventbridge", "cost_sns"])
@@ -102,8 +102,8 @@ OTHER = MONITOR.replace("3f1c9a52", "99999999")
     ],
 )
 def test_two_values_or_monitors_on_one_day_are_two_series_or_in_an_old_metric_set_two_events(tmp_path, different):
-    one = {**detail(), "dimensionValue": "team-a"}
-    bodies = [json.dumps(one), json.dumps({**one, "anomalyId": "another", **different})]
+    first = {**detail(), "dimensionValue": "team-a"}
+    bodies = [json.dumps(first), json.dumps({**first, "anomalyId": "another", **different})]
     old = metric_set_yaml.parse(re.sub(r"\n  - {name: (monitor|monitored_value|account),.*", "", AWS_COST), "aws_cost")
     for item, series in ((metric_set_yaml.parse(AWS_COST, "aws_cost"), 2), (old, 1)):
         root = tmp_path / str(series)
@@ -131,7 +131,9 @@ def test_report_time_comes_from_the_envelope_of_eventbridge_or_sns():
 def test_sns_message_with_its_own_field_names_is_read():
     alert = read(event_text("cost_sns"))
     (series,) = alert.impacted_metric.relevant_time_series
-    assert [(one.dimension_name, one.dimension_value) for one in series.dimensions] == [("service", "Amazon EC2")]
+    assert [(dimension.dimension_name, dimension.dimension_value) for dimension in series.dimensions] == [
+        ("service", "Amazon EC2")
+    ]
     assert series.expected_value == 0
     assert contributions(alert) == {}
     assert alert.root_cause.startswith("Amazon EC2, eu-west-1, 111122223333, EU-BoxUsage:c7g.4xlarge; ")
@@ -159,8 +161,8 @@ def test_date_without_a_time_means_midnight():
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_contributions_add_up_to_one_hundred_or_are_empty(money):
     causes = [
-        {"service": f"s{number % 3}", "region": f"r{number}", "impact": {"contribution": one}}
-        for number, one in enumerate(money)
+        {"service": f"s{number % 3}", "region": f"r{number}", "impact": {"contribution": amount}}
+        for number, amount in enumerate(money)
     ]
     found = contributions(read({**detail(), "rootCauses": causes}))
     assert set(found) == ({"service", "region"} if any(money) else set())

@@ -85,24 +85,24 @@ def test_byte_order_mark_is_removed():
 
 
 LISTS = {
-    "array": lambda *some: [json.loads(one) for one in some],
+    "array": lambda *bodies: [json.loads(body) for body in bodies],
     "array of texts": lambda *some: list(some),
     "SQS event": lambda *some: {
-        "Records": [{"eventSource": "aws:sqs", "messageId": str(n), "body": one} for n, one in enumerate(some)]
+        "Records": [{"eventSource": "aws:sqs", "messageId": str(n), "body": body} for n, body in enumerate(some)]
     },
     "list of a pipe": lambda *some: [
-        {"eventSource": "aws:sqs", "messageId": str(n), "body": one} for n, one in enumerate(some)
+        {"eventSource": "aws:sqs", "messageId": str(n), "body": body} for n, body in enumerate(some)
     ],
-    "search response": lambda *some: {"hits": {"hits": [{"_source": json.loads(one)} for one in some]}},
+    "search response": lambda *bodies: {"hits": {"hits": [{"_source": json.loads(body)} for body in bodies]}},
     "array in an SNS notification": lambda *some: {
         "TopicArn": "t",
-        "Message": json.dumps([json.loads(one) for one in some]),
+        "Message": json.dumps([json.loads(body) for body in some]),
     },
     "array in an HTTP call": lambda *some: {"requestContext": {"http": {}}, "body": "[" + ",".join(some) + "]"},
     "array in an own event": lambda *some: {
         "detail-type": "x",
         "source": "s",
-        "detail": [json.loads(one) for one in some],
+        "detail": [json.loads(body) for body in some],
     },
 }
 
@@ -156,13 +156,13 @@ def test_message_with_too_many_events_is_rejected():
 def test_get_anomalies_gives_the_same_alerts_as_the_events():
     event = json.loads(event_text("cost_eventbridge"))["detail"]
 
-    def pascal(found):
-        if isinstance(found, list):
-            return [pascal(one) for one in found]
+    def pascal(value):
+        if isinstance(value, list):
+            return [pascal(item) for item in value]
         return (
-            {f"{name[0].upper()}{name[1:]}": pascal(value) for name, value in found.items()}
-            if isinstance(found, dict)
-            else found
+            {f"{name[0].upper()}{name[1:]}": pascal(value) for name, value in value.items()}
+            if isinstance(value, dict)
+            else value
         )
 
     past = pascal(
@@ -178,8 +178,8 @@ def test_get_anomalies_gives_the_same_alerts_as_the_events():
     )
     assert (first.root_cause, first.direction) == (live.root_cause, live.direction)
     assert first.impacted_metric.dimension_contribution == live.impacted_metric.dimension_contribution
-    # The answer names neither the monitor nor the payer account, which are optional dimensions of the event's series.
-    (past_series,), (live_series,) = (one.impacted_metric.relevant_time_series for one in (first, live))
+    # The response contains neither the monitor nor the payer account, which are optional dimensions of the series.
+    (past_series,), (live_series,) = (alert.impacted_metric.relevant_time_series for alert in (first, live))
     assert past_series.dimensions == live_series.dimensions
     assert (past_series.metric_value, past_series.expected_value) == (
         live_series.metric_value,

@@ -16,6 +16,8 @@ import pytest
 import hostile
 import hostile_events
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).parents[2]
 LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the limits on memory are those of Linux")
 

@@ -40,7 +40,7 @@ def test_score_time_value_and_the_likeliest_expected_value():
         "below",
         "above",
     )
-    assert {one.dimension_name: one.dimension_value for one in series.dimensions} == {
+    assert {dimension.dimension_name: dimension.dimension_value for dimension in series.dimensions} == {
         "host_keyword": "web-7",
         "zone": "b",
     }
@@ -124,7 +124,7 @@ def features():
 
 
 def test_direction_of_a_late_anomaly_follows_from_its_past_value():
-    late = {"past_values": [{"feature_id": one["feature_id"], "data": 9_999.0} for one in features()]}
+    late = {"past_values": [{"feature_id": feature["feature_id"], "data": 9_999.0} for feature in features()]}
     assert [alert.direction for alert in read(**LATE | late)] == ["above", "above"]
 
 
@@ -154,6 +154,6 @@ def test_late_result_is_a_later_report_of_the_earlier_event():
 
 def test_the_detector_is_an_optional_dimension():
     (series,) = read()[0].impacted_metric.relevant_time_series
-    assert [(one.dimension_name, one.dimension_value) for one in series.optional_dimensions] == [
+    assert [(dimension.dimension_name, dimension.dimension_value) for dimension in series.optional_dimensions] == [
         ("detector_id", "Zr4kqo0BtLw7xP2cVdQh")
     ]

@@ -1,5 +1,4 @@
-"""The Spark job, run as a job on local Spark: to the byte what a back-test writes, and the rows and the memory of the
-live detector.
+"""The Spark job on local Spark: it writes the bytes of a backtest, and the rows and the state of the live detector.
 
 Requires `.venv/spark` and Java, so `make backfill-test` runs it, and `make test` does not.
 """
@@ -60,7 +59,7 @@ def job(
 
 
 def run(lake: Path | str, folder: Path, *more: str, form: Format = "parquet") -> str:
-    """Run the job to its end; return its output."""
+    """Run the job to its end, and return its output."""
     with job(lake, folder, *more, form=form) as process:
         process.wait(timeout=400)
         log = (folder / "log").read_text()
@@ -81,7 +80,7 @@ def some_days_are_written(lake: Path) -> bool:
 
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What a back-test in one process writes."""
+    """Return what a backtest in one process writes."""
     store = FolderStore(tmp_path_factory.mktemp("wanted"))
     write_live_data(store)
     return run_in_one_process(store)
@@ -89,7 +88,7 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    """A folder with the shop's live data."""
+    """A folder with the live data of the shop."""
     write_live_data(FolderStore(tmp_path / "lake"))
     return tmp_path / "lake"
 
@@ -99,9 +98,9 @@ def test_lost_tasks_run_again_and_a_killed_job_starts_again(lake, tmp_path, want
     with job(lake, tmp_path) as process:
         wait_until(lambda: some_days_are_written(lake), process)
         spark_job.kill_job(process)
-    assert not list(lake.glob("detector/**/state.json"))  # nothing is said to be done
+    assert not list(lake.glob("detector/**/state.json"))  # the job reports nothing as completed
     assert 0 < len(read_outputs(store)) < len(wanted)
-    with job(lake, tmp_path) as process:  # it waits for the lease of the dead
+    with job(lake, tmp_path) as process:  # the job waits for the lease of the killed job
         wait_until(lambda: bool(workers(process)), process)
         for worker in workers(process):
             os.kill(worker, signal.SIGKILL)
@@ -115,44 +114,52 @@ def test_lost_tasks_run_again_and_a_killed_job_starts_again(lake, tmp_path, want
 
 
 def workers(process: "subprocess.Popen[bytes]") -> list[int]:
-    """Return Spark's Python workers, once one of them works; the first such process starts the others."""
-    found = {number: one for number, one in spark_job.job_processes(process).items() if "pyspark.daemon" in one.command}
-    return sorted(found)[1:] if any(one.seconds > 1 for one in found.values()) else []
+    """Return the Python workers of Spark as soon as one of them works. The first such process starts the others."""
+    found = {
+        number: job_process
+        for number, job_process in spark_job.job_processes(process).items()
+        if "pyspark.daemon" in job_process.command
+    }
+    return sorted(found)[1:] if any(job_process.seconds > 1 for job_process in found.values()) else []
 
 
-def test_in_s3_and_in_csv_with_the_permissions_of_the_job_s_role(s3_lake, s3_endpoint, tmp_path):
+def test_a_job_in_s3_and_csv_needs_only_the_permissions_of_its_role(s3_lake, s3_endpoint, tmp_path):
     folder, store = FolderStore(tmp_path / "wanted"), open_store(s3_lake)
-    for one in (folder, store):
-        write_live_data(one, days=17)
+    for each_store in (folder, store):
+        write_live_data(each_store, days=17)
     expected = run_in_one_process(folder, form="csv")
     s3_server.requests(s3_endpoint)
     run(s3_lake, tmp_path, form="csv")
     prefix = f"/{s3_lake.removeprefix('s3://')}/"
-    asked = {(one["method"], one["path"].removeprefix(prefix)) for one in s3_server.requests(s3_endpoint)}
+    requests = {
+        (request["method"], request["path"].removeprefix(prefix)) for request in s3_server.requests(s3_endpoint)
+    }
     assert_same_objects(read_outputs(store), expected)
-    refused = {call for call in asked if not allowed(*call)}
+    refused = {call for call in requests if not allowed(*call)}
     assert not refused
-    assert len(asked) > 400
+    assert len(requests) > 400
     assert not allowed("PUT", "shop/live/20210301/0000/data.csv")
 
 
 @cache
 def permissions() -> list[tuple[str, str]]:
-    """Actions, and patterns of the bucket's objects, that the role of the shop's job has."""
+    """Return the actions, and the patterns of objects in the bucket, that the role of the job has."""
     with tempfile.TemporaryDirectory() as folder:
-        made = expand(project(Path(folder), [SHOP]))
-    (document,) = [policy["PolicyDocument"] for policy in made["Catalog/SetShop/BackfillRole"].properties["Policies"]]
+        resources = expand(project(Path(folder), [SHOP]))
+    (document,) = [
+        policy["PolicyDocument"] for policy in resources["Catalog/SetShop/BackfillRole"].properties["Policies"]
+    ]
     return [
         (action, arn.partition(":::")[2].partition("/")[2])
-        for one in document["Statement"]
-        for action in one["Action"]
-        for arn in one["Resource"]
+        for statement in document["Statement"]
+        for action in statement["Action"]
+        for arn in statement["Resource"]
     ]
 
 
 def allowed(method: str, key: str) -> bool:
-    """Whether the job's role may send the request; one without a key is for the bucket, a list or the removal of
-    objects that the request names.
+    """Return whether the role of the job allows the request. A request without a key is for the bucket: a list, or the
+    deletion of the objects that it names.
     """
     if key.startswith("/"):
         return method in {"GET", "POST"}
@@ -160,11 +167,11 @@ def allowed(method: str, key: str) -> bool:
     return any(action == one and fnmatchcase(key, pattern) for one, pattern in permissions())
 
 
-def test_the_live_detector_writes_the_same_rows_and_the_same_state(lake, tmp_path):
+def test_the_job_writes_the_same_rows_and_state_as_the_live_detector(lake, tmp_path):
     live = FolderStore(tmp_path / "live")
     write_live_data(live)
     starts = list(timeline.build_timeline(live, SHOP, timeline.utc_now()).files)
-    for start in [starts[0], *starts[5::29], starts[-1]]:  # the first run learns from then on
+    for start in [starts[0], *starts[5::29], starts[-1]]:  # the first run learns from here on
         now = SHOP.clock.end(start) + timedelta(minutes=5)
         detect.run_detector(SHOP, Settings(live, (SHOP,), "parquet"), now, lambda: True)
     run(lake, tmp_path)
@@ -182,11 +189,11 @@ def test_the_live_detector_writes_the_same_rows_and_the_same_state(lake, tmp_pat
     )
     assert one.detector.completeness.counts.tolist() == other.detector.completeness.counts.tolist()
     shards = [{key for key in store.list("detector") if "/shards/" in key} for store in (live, spark)]
-    assert shards[0] == shards[1]  # named by their contents
+    assert shards[0] == shards[1]  # named by their content
 
 
 def rows(store: Store, table: Table) -> list[str]:
-    """A table's rows, in whatever objects they are."""
+    """Return the rows of a table, in whatever objects they are."""
     schema, found = tables.schema(table, SHOP), list[str]()
     for key in store.list(layout.table_folder(table, SHOP)):
         stored = store.get(key)

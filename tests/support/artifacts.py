@@ -58,7 +58,9 @@ print(json.dumps([names["answer"], sorted(sys.modules)]))
 
 @cache
 def python313() -> str:
-    """The path of Python 3.13, the version that Lambda runs. When it is missing, the script says what to do."""
+    """Return the path of Python 3.13, the version that Lambda runs. If it is missing, the script prints how to install
+    it.
+    """
     found = subprocess.run([TOP / ".ci/python313"], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     return found.stdout.strip()

@@ -96,7 +96,7 @@ class Watch:
             path, allowed = str(details), ()
         else:
             return
-        if not any(path == one or path.startswith(f"{one}/") for one in allowed):
+        if not any(path == allowed_path or path.startswith(f"{allowed_path}/") for allowed_path in allowed):
             self.seen.append(f"{event} {path}")
 
 
@@ -135,7 +135,7 @@ def _find_outcomes(
     }
     events = [] if outcomes else sources.split_message(body)
     smaller = events if len(events) > 1 else [] if outcomes else sources.split_event(body, sets)
-    return outcomes.union(*(_find_outcomes(one, archived, reasons, sets) for one in smaller if one != body)) or {
+    return outcomes.union(*(_find_outcomes(part, archived, reasons, sets) for part in smaller if part != body)) or {
         hostile_events.NO_ALERT
     }
 
@@ -155,7 +155,7 @@ def check(deliveries: list[hostile_events.Delivery]) -> None:
             fault(key, "is not a key of the lake")
     archived = {body for key in store.list("alerts") for body in archive.unpack_bodies(store.get(key).data)}
     reasons = {
-        kept["body"]: kept["reason"] for key in store.list("quarantine") for kept in [json.loads(store.get(key).data)]
+        line["body"]: line["reason"] for key in store.list("quarantine") for line in [json.loads(store.get(key).data)]
     }
     events = defaultdict(set)
     for item in sets:

@@ -1,4 +1,4 @@
-"""Answers of AWS for the doctor's tests: a healthy deployment, and functions that build other answers."""
+"""Responses of AWS for the tests of the doctor: a healthy deployment, and functions that build other responses."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,15 +21,19 @@ SHOP = metric_set_yaml.parse(shop_text(), "shop.yaml")
 
 
 def catalog(**changed: Any) -> Callable[..., Any]:
-    """Glue's tables as the metric set declares them, a table a page; `changed` replaces a database's."""
+    """Return the tables in Glue as the metric set declares them, one table on each page. `changed` replaces the tables
+    of a database.
+    """
     stack = Stack("", "", {}, {"DataBucket": BUCKET})
     context = Context(Aws({}), doctor.Settings("anomalake", REGION, "", (SHOP,)), stack=stack)
     databases = {
-        name: {table: (whole.columns, f"s3://{BUCKET}/{whole.folder}/") for table, whole in there.items()}
+        name: {
+            table: (table_data.columns, f"s3://{BUCKET}/{table_data.folder}/") for table, table_data in there.items()
+        }
         for name, there in declared_catalog(context).items()
     }
     databases["anomalake_shop_crawled"] = {
-        f"crawled_{name}": one for name, one in databases["anomalake_shop"].items() if "anomal" in name
+        f"crawled_{name}": table for name, table in databases["anomalake_shop"].items() if "anomal" in name
     }
     databases = {**databases, **changed}
 
@@ -56,7 +60,7 @@ def catalog(**changed: Any) -> Callable[..., Any]:
 
 
 def tables_of(database: str) -> dict[str, Any]:
-    """A database of `catalog`, to change."""
+    """Return a database of `catalog`, which a test changes."""
     get_tables, found, page = catalog(), {}, {}
     while True:
         answer = get_tables(DatabaseName=database, **page)
@@ -72,7 +76,9 @@ def tables_of(database: str) -> dict[str, Any]:
 
 
 def objects(**numbers: int) -> Callable[..., Any]:
-    """The bucket's listing: how many objects lie under each prefix (its first word names it)."""
+    """Return the listing of the bucket. Each keyword is the number of objects below the prefix that starts with its
+    name.
+    """
 
     def list_objects_v2(Prefix: str, MaxKeys: int, StartAfter: str = "", **_: Any) -> Any:
         number = numbers.get(Prefix.partition("/")[0], 0) if Prefix else sum(numbers.values())
@@ -83,7 +89,7 @@ def objects(**numbers: int) -> Callable[..., Any]:
 
 
 def simulated(*denied: str, **more: Any) -> Callable[..., Any]:
-    """IAM's simulation: everything is allowed but these actions."""
+    """Return the policy simulation of IAM: everything is allowed except these actions."""
 
     def simulate(ActionNames: list[str], ResourceArns: list[str], **_: Any) -> Any:
         results = [
@@ -100,10 +106,15 @@ def simulated(*denied: str, **more: Any) -> Callable[..., Any]:
 
 def stack(status: str = "UPDATE_COMPLETE", *, quicksight: bool = True, **parameters: str) -> Answers:
     outputs = {"DataBucket": BUCKET, "WorkGroup": "anomalake", **({"QuickSightRoleArn": ROLE} if quicksight else {})}
-    given = {"Prefix": "anomalake", "Format": "parquet", "QuickSightOwner": ANA if quicksight else "", **parameters}
+    stack_parameters = {
+        "Prefix": "anomalake",
+        "Format": "parquet",
+        "QuickSightOwner": ANA if quicksight else "",
+        **parameters,
+    }
     one = {
         "StackId": STACK_ID, "StackName": "anomalake", "StackStatus": status, "CreationTime": NOW,
-        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in stack_parameters.items()],
         "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
     }  # fmt: skip
     return {"Stacks": [one]}
@@ -167,7 +178,9 @@ def ingestion(status: str, day: int = 1, **more: Any) -> Answers:
 
 
 def lake_settings(*principals: str) -> Answers:
-    grants = [{"Principal": {"DataLakePrincipalIdentifier": one}, "Permissions": ["ALL"]} for one in principals]
+    grants = [
+        {"Principal": {"DataLakePrincipalIdentifier": principal}, "Permissions": ["ALL"]} for principal in principals
+    ]
     return {"DataLakeSettings": {"CreateDatabaseDefaultPermissions": grants, "CreateTableDefaultPermissions": grants}}
 
 
@@ -218,12 +231,12 @@ ABSENT = "ValidationError: Stack with id anomalake does not exist"
 def examine(
     owner: str = "", sets: tuple[metric_set.MetricSet, ...] = (SHOP,), **changed: Any
 ) -> list[doctor.CheckResult]:
-    """The findings where AWS is healthy but for these answers (`glue__get_tables=...`)."""
+    """Return the findings for a healthy AWS with these other responses (`glue__get_tables=...`)."""
     answers = {**HEALTHY, **{name.replace("__", "."): answer for name, answer in changed.items()}}
     return list(doctor.run_checks(Aws(answers), doctor.Settings("anomalake", REGION, owner, sets)))
 
 
 def the(checks: list[doctor.CheckResult], name: str, status: str) -> doctor.CheckResult:
-    """The one finding of that name and status."""
+    """Return the only finding with that name and status."""
     (found,) = [check for check in checks if (check.name, check.status) == (name, status)]
     return found

@@ -1,4 +1,4 @@
-"""An AWS with canned answers. It validates every call and every answer against botocore's models of the services."""
+"""An AWS with prepared responses. It validates every call and every response against the service models of botocore."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ from botocore.validate import ParamValidator
 
 _MODELS = botocore.session.get_session()
 
-Answers = dict[str, Any]  # "service.operation" -> its answer, an exception, or a function of the parameters
+Answers = dict[str, Any]  # "service.operation" -> its response, an exception, or a function of the parameters
 
 
 @dataclass
 class Aws:
-    """Clients that give canned answers, and remember what they were asked."""
+    """Clients that return prepared responses, and record their calls."""
 
     answers: Answers
     asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)  # region, operation, parameters
@@ -43,7 +43,7 @@ class Client:
             answer = self.aws.answers[f"{self.service}.{operation}"]
             if callable(answer):
                 answer = answer(region=self.region, **parameters)
-            if isinstance(answer, str):  # an error's code, and what it says
+            if isinstance(answer, str):  # the code of an error, and its message
                 code, _, message = answer.partition(": ")
                 raise ClientError({"Error": {"Code": code, "Message": message}}, name)
             if isinstance(answer, Exception):
@@ -56,14 +56,14 @@ class Client:
 
 @cache
 def _operation(service: str, operation: str) -> tuple[str, Any]:
-    """An operation's name in the service's model, and its shapes; one that there is not fails."""
+    """Return the name of an operation in the service model, and its shapes. An unknown operation fails."""
     model = _MODELS.get_service_model(service)
     (name,) = [name for name in model.operation_names if botocore.xform_name(name) == operation]
     return name, model.operation_model(name)
 
 
 def _is_of(shape: Any, answer: Any, where: str) -> None:
-    """An answer holds nothing that the service's model does not know."""
+    """Check that a response contains only what the service model knows."""
     if shape.type_name == "structure":
         for name, value in answer.items():
             assert name in shape.members, f"{where} never answers {name}"

@@ -1,4 +1,4 @@
-"""A shop's metric set with any folder pattern of live data, for tests of partition projection."""
+"""A metric set of the shop with any folder pattern of live data, for tests of partition projection."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import live_data
 from examples import shop_text
 
-PATHS = (  # of hourly sets
+PATHS = (  # patterns of hourly metric sets
     "shop/live/{{yyyyMMdd}}/{{HHmm}}",
     "shop/live/{{yyyyMMddHH}}",
     "shop/live/{{yyyy}}/{{MM}}/{{dd}}/{{HH}}",
@@ -27,5 +27,5 @@ def shop(path: str = PATHS[0], zone: str = "UTC", name: str = "shop", **replaced
 SHOP = shop()
 
 
-def keys_of(item: MetricSet, *some: datetime) -> list[str]:
-    return [f"{live_data.interval_folder(item, wall)}/data.csv" for wall in some]
+def keys_of(item: MetricSet, *times: datetime) -> list[str]:
+    return [f"{live_data.interval_folder(item, wall)}/data.csv" for wall in times]

@@ -62,7 +62,7 @@ def expect_quarantined(damage: str, body: str, reason: str) -> Message:
 
 
 def expect_either(damage: str, body: str, *also: str) -> Message:
-    """A body that must be stored or quarantined; `also` can be `NO_ALERT`, if it may report no anomaly."""
+    """A body that must be stored or quarantined. `also` can be `NO_ALERT`, if the body can report no anomaly."""
     return Message(damage, body, frozenset({STORED, QUARANTINED, *also}))
 
 

@@ -1,4 +1,4 @@
-"""Hostile events with damage to the text: cut off, mutated, not JSON, wrong numbers, too deep."""
+"""Hostile events with damage to the text: truncated, mutated, not JSON, invalid numbers, nested too deeply."""
 
 import json
 import random

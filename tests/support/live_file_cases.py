@@ -27,7 +27,7 @@ def shop(form="csv", compression="none", charset="UTF-8", **lines):
 
 
 def interval_of(item, *files, store=None):
-    """The interval of these files, with a good file before them."""
+    """Read the interval of these files, with a valid file before them."""
     store = store or ObjectStore.memory()
     good = GOOD
     if item.source.format == "jsonl":
@@ -39,7 +39,7 @@ def interval_of(item, *files, store=None):
 
 
 def problem_of(item, data):
-    """What is found in the file, which costs nothing but itself."""
+    """Return the finding about the file, which must affect only this file."""
     interval = interval_of(item, data)
     assert interval.values == GOOD_VALUES
     assert interval.finding_count == 1

@@ -13,12 +13,12 @@ def pins(file: Path) -> set[str]:
 
 
 def normalized(pin: str) -> str:
-    """The pin with its name as the index compares it."""
+    """Return the pin with its name as the index compares it."""
     name, _, version = pin.partition("==")
     return f"{re.sub(r'[-_.]+', '-', name).lower()}=={version}"
 
 
 def without_hash(file: Path) -> list[str]:
-    """The packages that have no hash, which pip would refuse."""
+    """Return the packages without a hash, which pip would reject."""
     entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", file.read_text("utf-8"), flags=re.MULTILINE))
     return [entry.split("\n")[0] for entry in entries if entry.strip() and "--hash=sha256:" not in entry]

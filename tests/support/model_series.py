@@ -1,4 +1,4 @@
-"""Series for tests of the model, and the points that the model gives for them."""
+"""Series for tests of the model, and the points that the model returns for them."""
 
 from datetime import datetime
 

@@ -38,14 +38,14 @@ def alert_bodies(days: int = DAYS) -> list[str]:
     return found
 
 
-def fill_lake(lake: Path, some: list[str], *sets, form="parquet") -> None:
-    ingest_bodies(FolderStore(lake), some, *sets, form=form)
+def fill_lake(lake: Path, bodies: list[str], *sets, form="parquet") -> None:
+    ingest_bodies(FolderStore(lake), bodies, *sets, form=form)
 
 
-def ingest_bodies(store: Store, some: list[str], *sets, form="parquet") -> None:
-    for number in range(0, len(some), 7):
+def ingest_bodies(store: Store, bodies: list[str], *sets, form="parquet") -> None:
+    for number in range(0, len(bodies), 7):
         outcome = ingest_messages(
-            [Message(str(i), body) for i, body in enumerate(some[number : number + 7])], store, sets or (SHOP,), form
+            [Message(str(i), body) for i, body in enumerate(bodies[number : number + 7])], store, sets or (SHOP,), form
         )
         assert not outcome.failed_ids
 

@@ -48,18 +48,18 @@ class Proxy:
         self.upstream = urlsplit(upstream)
         self.seen: list[Request] = []
         self.plan: Callable[[int, Request], Fault | None] = nothing
-        self.delay = 0.0  # seconds, before each answer
+        self.delay = 0.0  # seconds before each response
         self.over = threading.Event()
         self._lock = threading.Lock()
         self.endpoint = ""
 
     def begin(self, plan: Callable[[int, Request], Fault | None]) -> None:
-        """Forget what was seen, and count from 1 again."""
+        """Delete the recorded requests, and count from 1 again."""
         with self._lock:
             self.seen, self.plan = [], plan
 
     def fault(self, method: str, path: str, condition: str) -> Fault | None:
-        """Note a request; what it meets."""
+        """Record a request, and return its fault."""
         request = Request(time.monotonic(), method, path, condition)
         with self._lock:
             self.seen.append(request)
@@ -68,13 +68,13 @@ class Proxy:
 
 
 def nothing(number: int, request: Request) -> Fault | None:
-    """No request meets a fault."""
+    """A request without a fault."""
     return None
 
 
 @contextmanager
 def before(upstream: str) -> Iterator[Proxy]:
-    """A proxy before the store at that address."""
+    """Start a proxy before the store at that address."""
     proxy = Proxy(upstream)
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
     proxy.endpoint = f"http://127.0.0.1:{server.server_port}"
@@ -93,7 +93,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that is killed resets its connection; there is nothing to say of it."""
+        """A killed client resets its connection, which is not reported."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
     _connection: http.client.HTTPConnection | None = None
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -126,9 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.endswith("after"):
                 self._forward(body)
             if fault.startswith("time-out"):
-                self.proxy.over.wait(5)  # the client has gone long before
+                self.proxy.over.wait(5)  # the client has disconnected before
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            os.close(self.connection.detach())  # with that option a reset, not an end
+            os.close(self.connection.detach())  # with this option the connection is reset, not closed
             self.close_connection = True
 
     do_GET = do_PUT = do_DELETE = do_POST = _serve  # noqa: N815
@@ -156,10 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(data[:sent])
         except OSError:
-            self.close_connection = True  # the client has gone
+            self.close_connection = True  # the client has disconnected
 
     def finish(self) -> None:
-        """Close what was opened."""
+        """Close the connections."""
         if self._connection is not None:
             self._connection.close()
         with contextlib.suppress(OSError):

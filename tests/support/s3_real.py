@@ -1,9 +1,8 @@
-"""The tests of lakes in S3 on a real server: `python tests/support/s3_real.py VERSITYGW`, by `make s3-test`
+"""Runs the tests of lakes in S3 on a real server: `python tests/support/s3_real.py VERSITYGW`, by `make s3-test`
 (docs/testing.md).
 
-Starts versitygw on a free port of loopback, with a temporary folder behind it, runs each test that takes a lake in S3
-there, and stops the server by its process id. Fails where a test is skipped, or where one of these tests did not reach
-the server.
+It starts versitygw on a free port of loopback with a temporary folder, runs each test that uses a lake in S3, and stops
+the server by its process id. It fails if a test is skipped, or if one of these tests does not call the server.
 """
 
 import os
@@ -20,7 +19,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-START_SECONDS = 30  # until the server must answer
+START_SECONDS = 30  # seconds until the server must respond
 FILES = (
     "lake/test_store.py",
     "lake/test_exactly_once.py",
@@ -49,8 +48,8 @@ class Reached:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Select the tests that use `s3_lake`, by name or as a parameter `s3`."""
-        items[:] = [one for one in items if "s3_lake" in one.fixturenames or "s3" in _parameters(one)]  # type: ignore[attr-defined]
-        self.chosen = {one.nodeid for one in items}
+        items[:] = [item for item in items if "s3_lake" in item.fixturenames or "s3" in _parameters(item)]  # type: ignore[attr-defined]
+        self.chosen = {item.nodeid for item in items}
 
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
         """Record a test that gets a lake."""
@@ -67,15 +66,15 @@ class Reached:
         missing = [
             f"tests/{name}: has no test of a lake in S3"
             for name in FILES
-            if not any(f"{name}::" in one for one in self.chosen)
+            if not any(f"{name}::" in test_id for test_id in self.chosen)
         ]
-        silent = [f"{one}: did not reach the server" for one in sorted(self.chosen - self.reached)]
-        return missing + silent + [f"{one}: was skipped" for one in sorted(self.skipped)]
+        silent = [f"{test_id}: did not reach the server" for test_id in sorted(self.chosen - self.reached)]
+        return missing + silent + [f"{test_id}: was skipped" for test_id in sorted(self.skipped)]
 
 
 def _parameters(item: pytest.Item) -> set[object]:
     call = getattr(item, "callspec", None)
-    return {one for one in call.params.values() if isinstance(one, str)} if call else set()
+    return {value for value in call.params.values() if isinstance(value, str)} if call else set()
 
 
 @contextmanager
@@ -99,8 +98,8 @@ def running(server: str, folder: Path) -> Iterator[tuple[str, Path]]:
         "posix",
         str(data),
     ]
-    with (folder / "server.log").open("w") as said:
-        process = subprocess.Popen(command, env={**os.environ, **own}, stdout=said, stderr=said)
+    with (folder / "server.log").open("w") as server_log:
+        process = subprocess.Popen(command, env={**os.environ, **own}, stdout=server_log, stderr=server_log)
     try:
         _wait_until_it_answers(process, port, folder / "server.log")
         yield f"http://127.0.0.1:{port}", log
@@ -113,7 +112,7 @@ def running(server: str, folder: Path) -> Iterator[tuple[str, Path]]:
             process.wait()
 
 
-def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, said: Path) -> None:
+def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     began = time.monotonic()
     while time.monotonic() - began < START_SECONDS and process.poll() is None:
         try:
@@ -121,12 +120,12 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, said: 
             return
         except OSError:
             time.sleep(0.05)
-    raise SystemExit(f"versitygw does not answer on port {port}:\n{said.read_text('utf-8', 'replace')[-2000:]}")
+    raise SystemExit(f"versitygw does not answer on port {port}:\n{log.read_text('utf-8', 'replace')[-2000:]}")
 
 
 def main(server: str) -> int:
     """Run the tests and return the exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: pytest ends, and the server is stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: pytest ends, and the server is stopped
     with (
         tempfile.TemporaryDirectory(prefix="anomalake-s3-") as folder,
         running(server, Path(folder)) as (endpoint, log),
@@ -139,7 +138,7 @@ def main(server: str) -> int:
         boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket=BUCKET)
         plugin = Reached()
         status = pytest.main(
-            ["-n", "0", "-p", "no:cacheprovider", *(str(TESTS / name) for name in FILES)], plugins=[plugin]
+            ["-n", "0", "-m", "", "-p", "no:cacheprovider", *(str(TESTS / name) for name in FILES)], plugins=[plugin]
         )
         requests = sum(1 for _ in log.open(errors="replace"))
     for problem in (problems := plugin.problems()):

@@ -1,11 +1,11 @@
-"""Where tests find S3: moto's server (SQS and SNS too) as a process of its own, one request at a time: `python
-tests/support/s3_server.py PORT [FOLDER]`.
+"""The S3 server of the tests: the server of moto (also SQS and SNS) as a process of its own, one request at a time:
+`python tests/support/s3_server.py PORT [FOLDER]`. `ANOMALAKE_TEST_S3_ENDPOINT` and `ANOMALAKE_TEST_S3_BUCKET` name
+another store for the lakes (docs/testing.md).
 
-`ANOMALAKE_TEST_S3_ENDPOINT` and `ANOMALAKE_TEST_S3_BUCKET` name another store for the lakes (docs/testing.md). Moto
-checks a condition and writes without a lock between the two; here nothing comes between, as S3 promises of conditional
-writes. `GET /_requests` answers with the requests since it was asked last: method, path, bytes received and bytes sent
-of each. `GET /_seconds` answers with the processor time that the server has used. Buckets that are folders in FOLDER
-are read from there, not from moto, which goes through all keys of a bucket to list a few.
+Moto checks a condition and then writes without a lock. This server processes one request at a time, so that conditional
+writes are atomic, as in S3. `GET /_requests` returns the requests since its last call: method, path, bytes received and
+bytes sent of each. `GET /_seconds` returns the processor time that the server has used. Buckets that are folders in
+FOLDER are read from there and not from moto, which reads all keys of a bucket to list a few.
 """
 
 import json
@@ -23,7 +23,7 @@ from urllib.error import URLError
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-START = 30.0  # seconds until it must answer
+START = 30.0  # seconds until the server must respond
 
 
 @contextmanager
@@ -76,9 +76,9 @@ def named_endpoint() -> str | None:
 
 
 def leading_to(endpoint: str) -> dict[str, str]:
-    """The variables by which a lake `s3://...` is found at the endpoint.
+    """Return the environment variables with which a lake `s3://...` is found at the endpoint.
 
-    Moto's server takes any credentials, another store those that are set.
+    The server of moto accepts any credentials; another store requires those of the environment.
     """
     keys = (
         {}
@@ -91,7 +91,7 @@ def leading_to(endpoint: str) -> dict[str, str]:
 def new_lake(endpoint: str) -> str:
     """Return an empty lake below a random prefix of the bucket."""
     if not named_endpoint():
-        create_bucket(endpoint, "lake")  # there already: moto takes that
+        create_bucket(endpoint, "lake")  # the bucket exists: moto accepts that
     return f"s3://{os.environ['ANOMALAKE_TEST_S3_BUCKET'] if named_endpoint() else 'lake'}/test-{os.urandom(6).hex()}"
 
 
@@ -143,9 +143,9 @@ def _from_folders(app: Callable[..., Iterable[bytes]], folder: Path) -> Callable
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"} or not bucket or not (folder / bucket).is_dir():
             return app(environ, start)
         if not key:
-            asked = parse_qs(environ["QUERY_STRING"])
+            query = parse_qs(environ["QUERY_STRING"])
             body = _listed(
-                folder / bucket, asked.get("prefix", [""])[0], int(asked.get("max-keys", ["1000"])[0])
+                folder / bucket, query.get("prefix", [""])[0], int(query.get("max-keys", ["1000"])[0])
             ).encode()
             start("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
             return [body]

@@ -9,21 +9,21 @@ def list_problems(shape: Any, value: Any, where: str = "") -> list[str]:
     if shape.type_name == "structure":
         return [
             found
-            for name, one in value.items()
+            for name, member in value.items()
             if name in shape.members
-            for found in list_problems(shape.members[name], one, f"{where}.{name}")
+            for found in list_problems(shape.members[name], member, f"{where}.{name}")
         ]
     if shape.type_name == "list":
         return [
             found
-            for number, one in enumerate(value)
-            for found in list_problems(shape.member, one, f"{where}[{number}]")
+            for number, item in enumerate(value)
+            for found in list_problems(shape.member, item, f"{where}[{number}]")
         ]
     if shape.type_name == "map":
         return [
             found
-            for key, one in value.items()
-            for found in list_problems(shape.key, key, where) + list_problems(shape.value, one, f"{where}.{key}")
+            for key, item in value.items()
+            for found in list_problems(shape.key, key, where) + list_problems(shape.value, item, f"{where}.{key}")
         ]
     found = []
     if getattr(shape, "enum", None) and value not in shape.enum:

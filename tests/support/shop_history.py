@@ -1,4 +1,4 @@
-"""Live data of the demo shop with the defects of real data, and the objects that a back-test in one process writes."""
+"""Live data of the demo shop with the defects of real data, and the objects that a backtest in one process writes."""
 
 import numpy as np
 
@@ -25,10 +25,10 @@ def write_live_data(store: Store, item: MetricSet = SHOP, days: int = 26) -> Non
     frame = shop.generate(days, start="2021-03-05").data
     day, hour = (frame.timestamp - frame.timestamp.min()).dt.days, frame.timestamp.dt.hour
     late = (frame.platform == "mobile_app") & (frame.marketplace == "jp") & (day < 9)
-    gone = (frame.platform == "pc_web") & (frame.marketplace == "us") & (day > 20)
+    ended = (frame.platform == "pc_web") & (frame.marketplace == "us") & (day > 20)
     gap = (day == 22) & hour.between(9, 13)
     thin = (day == 24) & hour.between(9, 11) & (frame.platform != "pc_web")
-    frame = frame[~(late | gone | gap | thin)].astype({"revenue": float})
+    frame = frame[~(late | ended | gap | thin)].astype({"revenue": float})
     frame.loc[frame.index % 97 == 0, "revenue"] = np.nan
     local_pipeline.write_live_data(frame, item, store)
     for wall, rows in frame[frame.index % 11 == 0].groupby("timestamp"):
@@ -43,7 +43,7 @@ def write_live_data(store: Store, item: MetricSet = SHOP, days: int = 26) -> Non
 
 
 def read_outputs(store: Store) -> dict[str, bytes]:
-    """Read every object that a back-test writes, except the lease."""
+    """Read every object that a backtest writes, except the lease."""
     keys = [key for folder in OUTPUT_FOLDERS for key in store.list(folder) if not key.endswith("running.json")]
     return {key: stored.data for key in keys if (stored := store.get(key))}
 
@@ -55,7 +55,7 @@ def assert_same_objects(actual: dict[str, bytes], expected: dict[str, bytes]) ->
 
 
 def run_in_one_process(store: FolderStore, item: MetricSet = SHOP, form: Format = "parquet") -> dict[str, bytes]:
-    """Run a back-test in one process and read what it writes."""
+    """Run a backtest in one process and read what it writes."""
     report = local_pipeline.run_backtest(item, store, (item,), form)
     assert report.alerts > 20
     assert report.failed_alerts == report.quarantined_alerts == 0

@@ -143,15 +143,15 @@ class _Scope:
                 return self._attribute(*(body if isinstance(body, list) else body.split(".", 1)))
         raise AssertionError(f"the function {kind} is not supported")
 
-    def _sub(self, text: str, own: dict[str, Any]) -> str:
+    def _sub(self, text: str, variables: dict[str, Any]) -> str:
         parts = text.split("${")
         text_so_far = parts[0]
         for part in parts[1:]:
             name, _, rest = part.partition("}")
             if name.startswith("!"):
                 text_so_far += "${" + name[1:] + "}"
-            elif name in own:
-                text_so_far += str(own[name])
+            elif name in variables:
+                text_so_far += str(variables[name])
             else:
                 text_so_far += str(self._attribute(*name.split(".", 1)) if "." in name else self._ref(name))
             text_so_far += rest

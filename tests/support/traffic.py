@@ -64,18 +64,18 @@ def _garbage(rng: random.Random) -> str:
     )
 
 
-def messages(some: Sequence[str]) -> list[Message]:
+def messages(bodies: Sequence[str]) -> list[Message]:
     """Return each body as a message with its own ID."""
-    return [Message(f"m{number}", body) for number, body in enumerate(some)]
+    return [Message(f"m{number}", body) for number, body in enumerate(bodies)]
 
 
-def batches(rng: random.Random, some: Sequence[Message], largest: int = 10) -> list[list[Message]]:
+def batches(rng: random.Random, messages_to_send: Sequence[Message], largest: int = 10) -> list[list[Message]]:
     """Return the messages in random order, in batches of 1 to `largest`, as SQS delivers them."""
-    left, cut = rng.sample(some, len(some)), list[list[Message]]()
-    while left:
+    remaining, cut = rng.sample(messages_to_send, len(messages_to_send)), list[list[Message]]()
+    while remaining:
         size = rng.randint(1, largest)
-        cut.append(left[:size])
-        left = left[size:]
+        cut.append(remaining[:size])
+        remaining = remaining[size:]
     return cut
 
 
@@ -84,7 +84,7 @@ def objects(store: Store) -> Objects:
     return {key: stored.data for folder in KEPT for key in store.list(folder) if (stored := store.get(key))}
 
 
-def settled(some: Objects) -> tuple[Objects, set[str]]:
+def settled(objects: Objects) -> tuple[Objects, set[str]]:
     """Return the objects that are byte-equal for any order of messages (tables and quarantine), and the bodies in the
     archive.
 
@@ -92,16 +92,16 @@ def settled(some: Objects) -> tuple[Objects, set[str]]:
     """
     archived = {
         json.loads(line)["body"]
-        for key, data in some.items()
+        for key, data in objects.items()
         if key.startswith("alerts/")
         for line in data.splitlines()
     }
-    return {key: data for key, data in some.items() if not key.startswith("alerts/")}, archived
+    return {key: data for key, data in objects.items() if not key.startswith("alerts/")}, archived
 
 
-def clean(form: Format, *given: Sequence[str]) -> Objects:
+def clean(form: Format, *batches_of_bodies: Sequence[str]) -> Objects:
     """Return the content of the lake after one process ingests the batches in order, without faults."""
     store = ObjectStore.memory()
-    for batch in given:
+    for batch in batches_of_bodies:
         assert not ingest_messages(messages(batch), store, (SHOP,), form).failed_ids
     return objects(store)

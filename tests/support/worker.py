@@ -2,8 +2,8 @@
 for its answer.
 
 A step changes something outside the process: a call of an S3 store, a publication, or an operation on a file of a
-folder. Between two steps, nothing changes that outlives the process. So killing it before each step, and after the
-last, covers every place where it can be killed.
+folder. Nothing that outlives the process changes between two steps. A kill before each step, and after the last,
+therefore covers every possible kill.
 """
 
 import multiprocessing
@@ -22,7 +22,7 @@ from anomalake.functions import settings
 from anomalake.lake.ingest import Message
 from anomalake.lake.store import RetryPolicy, Store, open_store
 
-# Forked from a process that has imported what it needs and used nothing of it: a start takes some 20 ms.
+# Forked from a process that has imported all modules and has used none of them: a start needs about 20 ms.
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["anomalake.functions.ingest", "obstore.store", "filelock", "boto3", "pandas"])
 
@@ -59,15 +59,15 @@ class Worker(NamedTuple):
 
 def start(batches: Sequence[Sequence[Message]], environment: dict[str, str], plan: Plan = NOTHING) -> Worker:
     """Start a process that gives the batches to the function, one after the other."""
-    here, there = _processes.Pipe(duplex=False)
-    process = _processes.Process(target=_work, args=(batches, environment, plan, there), daemon=True)
+    receiver, sender = _processes.Pipe(duplex=False)
+    process = _processes.Process(target=_work, args=(batches, environment, plan, sender), daemon=True)
     process.start()
-    there.close()
-    return Worker(process, here)
+    sender.close()
+    return Worker(process, receiver)
 
 
 def finish(worker: Worker, seconds: float = 120) -> Answer | None:
-    """Return the function's answer; None if its process was killed."""
+    """Return the answer of the function, or None if its process was killed."""
     try:
         answer: Answer | None = worker.answers.recv() if worker.answers.poll(seconds) else None
     except EOFError:
@@ -118,7 +118,7 @@ def _work(batches: Sequence[Sequence[Message]], environment: dict[str, str], pla
     ]
     answer = Answer(tuple(failed), steps.taken)
     if plan.fault == "kill":
-        steps.next()  # all is done but to say so
+        steps.next()  # all work is done except for the answer
     answers.send(answer)
 
 
@@ -144,7 +144,9 @@ class _Steps:
         if self._is_due():
             if self._plan.fault == "kill":
                 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-                signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and has an OSError of the write
+                signal.signal(
+                    signal.SIGXFSZ, signal.SIG_DFL
+                )  # Python ignores this signal, and raises OSError at the write
             resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))  # bytes
 
     def watch(self, lake: str) -> None:

@@ -1,4 +1,4 @@
-"""The templates keep to the limits of CloudFormation and the services, and two stacks share no name."""
+"""The templates are within the limits of CloudFormation and the services, and two stacks share no name."""
 
 import base64
 import json
@@ -90,7 +90,7 @@ def list_identifiers(resources: dict[str, Resource]) -> list[tuple[str, ...]]:
             keys = [
                 key
                 for key in NAME_PROPERTIES
-                if key in own and not (key == "Name" and any(one in own for one in NAME_PROPERTIES[11:]))
+                if key in own and not (key == "Name" and any(name in own for name in NAME_PROPERTIES[11:]))
             ]
             found += [(resource.type, own[key]) for key in keys]
     return found

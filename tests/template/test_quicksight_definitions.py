@@ -1,4 +1,4 @@
-"""The QuickSight resources: valid in the service's own model, and every name refers to something that exists."""
+"""The QuickSight resources: valid in the service model, and every name refers to something that exists."""
 
 import json
 import re

@@ -29,12 +29,12 @@ def test_no_permission_is_wider_than_the_service_requires(stack):
     ]
     assert (
         len(holders) == 2 + 1 + 1 + 1 + 3 * 3
-    )  # functions, scheduler, policy of both functions, QuickSight; crawler, live data, back-test of each set
+    )  # functions, scheduler, policy of both functions, QuickSight; crawler, live data, backtest of each metric set
     for holder in holders:
         assert not [arn for arn in holder.properties.get("ManagedPolicyArns", ()) if ":aws:policy" in arn], holder.path
         for statement in list_statements(holder):
             actions, resources = (
-                [one] if isinstance(one, str) else one for one in (statement["Action"], statement["Resource"])
+                [item] if isinstance(item, str) else item for item in (statement["Action"], statement["Resource"])
             )
             assert not [action for action in actions if "*" in action], holder.path
             if "*" in resources:
@@ -58,7 +58,10 @@ def test_the_quicksight_role_reads_only_the_data_of_its_stack(stack):
     for hidden in ("alerts/", "quarantine/", "detector/", "_crawled"):
         assert hidden not in text
     allowed = {
-        (action, resource) for one in list_statements(role) for action in one["Action"] for resource in one["Resource"]
+        (action, resource)
+        for statement in list_statements(role)
+        for action in statement["Action"]
+        for resource in statement["Resource"]
     }
     bucket = f"arn:aws:s3:::{stack['DataBucket'].properties['BucketName']}"
     # The actions that "Amazon Athena connections" in the QuickSight user guide names, and those of the API calls.
@@ -91,7 +94,7 @@ def test_a_reader_can_view_and_an_owner_can_change(stack):
 def test_a_crawler_can_write_only_its_own_database(stack):
     for item in METRIC_SETS:
         role = stack[f"Catalog/Set{item.name[0].upper()}{item.name[1:]}/CrawlerRole"]
-        (glue,) = [one for one in list_statements(role) if "glue:CreateTable" in one["Action"]]
+        (glue,) = [statement for statement in list_statements(role) if "glue:CreateTable" in statement["Action"]]
         own = f"anomalake_{item.name}_crawled"
         assert {arn.split(":", 5)[5] for arn in glue["Resource"]} == {"catalog", f"database/{own}", f"table/{own}/*"}
 
@@ -107,9 +110,9 @@ def test_a_backtest_job_runs_the_uploaded_script_with_valid_arguments_and_tested
     service = botocore.session.get_session().get_service_model("glue").operation_model("CreateJob").input_shape
     for item in METRIC_SETS:
         (job,) = [
-            one.properties
-            for one in list_resources(stack, "AWS::Glue::Job")
-            if one.properties["Name"] == f"anomalake-{item.name}-backfill"
+            job.properties
+            for job in list_resources(stack, "AWS::Glue::Job")
+            if job.properties["Name"] == f"anomalake-{item.name}-backfill"
         ]
         given = {name: value for name, value in job["DefaultArguments"].items() if name in takes}
         assert given == {

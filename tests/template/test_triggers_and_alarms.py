@@ -1,4 +1,4 @@
-"""What invokes the functions, what reaches the queue, and what the alarms watch."""
+"""The triggers of the functions, the messages that reach the queue, and the metrics that the alarms watch."""
 
 import json
 from collections import Counter
@@ -34,7 +34,7 @@ def test_every_alarm_watches_a_metric_that_the_functions_publish(stack, function
     }
     named_sets = {item.name for item in METRIC_SETS}
     for alarm in own:
-        dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
         assert dimensions.pop("service") in functions
         assert set(dimensions) <= {"MetricSet"}
         assert set(dimensions.values()) <= named_sets
@@ -95,14 +95,14 @@ def matches_pattern(pattern: object, event: object) -> bool:
     Source: "Amazon EventBridge event patterns" in the EventBridge user guide.
     """
     if isinstance(event, list):
-        return any(matches_pattern(pattern, one) for one in event)
+        return any(matches_pattern(pattern, value) for value in event)
     if isinstance(pattern, dict):
         return isinstance(event, dict) and all(
             name in event and matches_pattern(part, event[name]) for name, part in pattern.items()
         )
-    allowed = [one if isinstance(one, str) else one["prefix"] for one in pattern]
-    return any(event == one for one in pattern) or any(
-        str(event).startswith(one) for one in allowed if {"prefix": one} in pattern
+    allowed = [choice if isinstance(choice, str) else choice["prefix"] for choice in pattern]
+    return any(event == choice for choice in pattern) or any(
+        str(event).startswith(prefix) for prefix in allowed if {"prefix": prefix} in pattern
     )
 
 
@@ -147,23 +147,23 @@ def test_the_ingest_function_has_a_url_only_with_the_parameter(stack, template_f
 def test_only_identities_of_the_account_with_the_policy_can_call_the_url(template_file):
     made = expand(template_file, HttpIngest="on")
     (permission,) = [
-        one.properties
-        for one in list_resources(made, "AWS::Lambda::Permission")
-        if one.properties["Action"] == "lambda:InvokeFunctionUrl"
+        permission.properties
+        for permission in list_resources(made, "AWS::Lambda::Permission")
+        if permission.properties["Action"] == "lambda:InvokeFunctionUrl"
     ]
     assert (permission["Principal"], permission["FunctionUrlAuthType"]) == (ACCOUNT, "AWS_IAM")
     (policy,) = [
-        one.properties
-        for one in list_resources(made, "AWS::IAM::ManagedPolicy")
-        if one.properties.get("ManagedPolicyName", "").endswith("send-alerts")
+        policy.properties
+        for policy in list_resources(made, "AWS::IAM::ManagedPolicy")
+        if policy.properties.get("ManagedPolicyName", "").endswith("send-alerts")
     ]
-    statements = {one["Action"]: one for one in policy["PolicyDocument"]["Statement"]}
+    statements = {statement["Action"]: statement for statement in policy["PolicyDocument"]["Statement"]}
     assert set(statements) == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
     assert statements["lambda:InvokeFunctionUrl"]["Condition"] == {
         "StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}
     }
     assert statements["lambda:InvokeFunction"]["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
-    assert {one["Resource"] for one in statements.values()} == {
+    assert {statement["Resource"] for statement in statements.values()} == {
         f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:anomalake-ingest"
     }
 
@@ -175,7 +175,7 @@ def test_every_alarm_notifies_the_topic_and_watches_the_resource_in_its_name(sta
         for alarm in list_resources(stack, "AWS::CloudWatch::Alarm")
     }
     assert all(alarm["AlarmActions"] == alarm["OKActions"] == [topic] for alarm in alarms.values())
-    watched = {name: [one["Value"] for one in alarm["Dimensions"]] for name, alarm in alarms.items()}
+    watched = {name: [dimension["Value"] for dimension in alarm["Dimensions"]] for name, alarm in alarms.items()}
     assert {name: watched[name] for name in ("dead-letters", "backlog", "ingest-errors", "detect-errors")} == {
         "dead-letters": ["anomalake-dead-letters"],
         "backlog": ["anomalake-alerts"],
