@@ -2,8 +2,8 @@
 
 It writes the same tables and the same state as a back-test in one process. It runs as a job of AWS Glue 5, or locally:
 `.venv/spark/bin/python glue/backfill.py --lake FOLDER --metric-set NAME`. `anomalake.detect.backtest_plan` and
-`backtest_parts` do the work of each part; Spark distributes the parts. docs/backfill.md says how to run the job and
-what it guarantees.
+`backtest_parts` do the work of each part; Spark distributes the parts. docs/backfill.md describes how to run the job
+and what it guarantees.
 """
 
 import argparse

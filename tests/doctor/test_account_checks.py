@@ -62,11 +62,11 @@ def test_users_are_listed_in_the_identity_region_that_quicksight_names(comma: st
 
 def test_an_owner_or_a_stack_of_another_identity_region_is_a_problem():
     by_arn = the(examine(ANA, quicksight__list_users=_elsewhere({"UserList": []})), "identity-region", "problem")
-    assert "live in us-east-1, but the owner's ARN says eu-west-1" in by_arn.found
+    assert "live in us-east-1, but the owner's ARN has eu-west-1" in by_arn.found
     assert "--region us-east-1" in by_arn.remedy
     deployed = stack(QuickSightIdentityRegion="eu-central-1")
     by_stack = the(examine(cloudformation__describe_stacks=deployed), "identity-region", "problem")
-    assert "the stack's QuickSightIdentityRegion says eu-central-1" in by_stack.found
+    assert "the stack's QuickSightIdentityRegion has eu-central-1" in by_stack.found
 
 
 def test_an_owner_who_does_not_exist_is_a_problem_and_the_remedy_lists_the_users():

@@ -87,7 +87,7 @@ def select_json_table(folder: Path, suffix: str, columns: Sequence[tuple[str, st
 def select_live_table(root: Path, metric_set: MetricSet) -> str:
     """Return a SELECT of the live data, from the files in folders whose names match the source's path.
 
-    Its columns are those of the source, all texts as in Athena, then `slot` and `$path`.
+    Its columns are the columns of the source, all as text as in Athena, then `slot` and `$path`.
     """
     source = require_source(metric_set)
     prefix, pattern, suffix = time_patterns.parse_folder_pattern(source.path)

@@ -39,7 +39,7 @@ _RESPONSE_FIELDS = (
     (r"^source\.compression", f"{_S3_CONFIG}.FileFormatDescriptor: FileCompression"),
     (r"^source\.offset", "Offset"),
 )
-# Python's names of charsets, and those of a metric set.
+# Python's name of each charset, and its name in a metric set.
 _CHARSETS = {"utf-8": "UTF-8", "ascii": "UTF-8", "iso8859-1": "ISO-8859-1"}
 # Used where the response has no timestamp column; a metric set requires one even without a source.
 _DEFAULT_TIMESTAMP = TimestampColumn("timestamp", "yyyy-MM-dd HH:mm:ss")
@@ -153,11 +153,11 @@ def _detectors(described: DescribedMetricSet, notes: list[str]) -> list[str]:
 def _source(
     described: DescribedMetricSet, timestamp: TimestampColumn, where: str, notes: list[str]
 ) -> dict[str, Any] | None:
-    """Return the fields of `source`; None where the data is not in S3."""
+    """Return the fields of `source`; None if the data is not in S3."""
     s3 = described.metric_source.s3_source_config
     if s3 is None:
         given = [name for name, value in msgspec.to_builtins(described.metric_source).items() if value is not None]
-        reason = f"{given[0]} is not supported" if given else "the response has none"
+        reason = f"{given[0]} is not supported" if given else "the response has no source"
         notes.append(
             f"source: left out, because {reason}; to run the detector on this metric set, write its data to S3, "
             "one folder for each interval, and describe the files in `source` (docs/metric-sets.md)"

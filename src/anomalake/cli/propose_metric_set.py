@@ -78,7 +78,10 @@ def to_yaml(document: dict[str, Any]) -> str:
 
 
 def _find_timestamps(table: pd.DataFrame, notes: list[str]) -> tuple[str, str]:
-    """Return the timestamp column and its format; of several columns, the one with the most usual name."""
+    """Return the timestamp column and its format.
+
+    If several columns have timestamps, it is the one with the most usual name.
+    """
     candidates: list[tuple[str, list[str]]] = []
     for column in table.columns:
         values = table[column].dropna().drop_duplicates().head(MAX_TIMESTAMPS).tolist()

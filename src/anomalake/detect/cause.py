@@ -132,8 +132,10 @@ def _encode(series: Sequence[Series], width: int) -> tuple[NDArray[np.int64], li
 
 
 def _layers(codes: NDArray[np.int64]) -> Iterator[list[Dimensions]]:
-    """Return the combinations of dimensions by their number, up to `MAX_GROUPED_SERIES`; the last layer is always that
-    of single series.
+    """Yield the layers: the combinations of no dimension, of one dimension, of two, and so on.
+
+    The last layer has the combinations of all dimensions, that is, the single series. If the work would exceed
+    `MAX_GROUPED_SERIES`, the layers between are left out.
     """
     rows, width = codes.shape
     work = 0

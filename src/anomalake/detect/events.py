@@ -193,7 +193,7 @@ def add_related_measures(alerts_of_interval: Sequence[Alert]) -> list[Alert]:
 
 
 def _lacking(metric_set: MetricSet, series: Sequence[Series], missed: Sequence[int]) -> str:
-    """Return, as text, what the missing series have in common."""
+    """Describe the dimension values that the missing series have in common."""
     came = np.ones(len(series))
     came[list(missed)] = 0
     common = cause.format_causes(

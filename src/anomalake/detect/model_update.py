@@ -136,8 +136,9 @@ def spread_memory(slots: int) -> int:
 
 
 def update_tail(state: State, values: Floats, size: Floats, scored: NDArray[np.bool_], rate: Floats) -> None:
-    """Follow the share of zeros, and the tail factor: the quantile that `TAIL_SHARE` of errors exceed / that of normal
-    errors.
+    """Update the share of zeros and the tail factor.
+
+    The tail factor is the quantile that `TAIL_SHARE` of the errors exceed, divided by the same quantile of normal errors.
 
     The quantile is found by stochastic approximation (Robbins and Monro 1951). `size` is the absolute error in scales.
     """
