@@ -138,9 +138,9 @@ def spread_memory(slots: int) -> int:
 def update_tail(state: State, values: Floats, size: Floats, scored: NDArray[np.bool_], rate: Floats) -> None:
     """Update the share of zeros and the tail factor.
 
-    The tail factor is the quantile that `TAIL_SHARE` of the errors exceed, divided by the same quantile of normal errors.
-
-    The quantile is found by stochastic approximation (Robbins and Monro 1951). `size` is the absolute error in scales.
+    The tail factor is the quantile that `TAIL_SHARE` of the errors exceed, divided by the same quantile of normal
+    errors. The quantile is found by stochastic approximation (Robbins and Monro 1951). `size` is the absolute error in
+    scales.
     """
     zero_share = state.zero_share
     state.zero_share = np.where(np.isnan(values), zero_share, zero_share + rate * ((values == 0) - zero_share))
