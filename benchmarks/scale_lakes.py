@@ -21,7 +21,7 @@ from anomalake.lake.layout import GLUE_TABLE_NAMES, Table
 SETS, YEAR_DAYS, INTERVALS_PER_DAY = 20, 365, 288
 REGIONS, PRODUCTS, MEASURES, AFFECTED_SERIES = 5, 10, 2, 5  # 50 series; 5 in an event
 # Anomalous intervals a day and metric set. 6: at a score of 50, normal noise raises 0.083 alarms a series and week
-# (docs/detector.md, "What a score says"), so 100 series and measures 1.2 a day; three incidents of an hour a week, 12
+# (docs/detector.md, "What a score means"), so 100 series and measures 1.2 a day; three incidents of an hour a week, 12
 # intervals each, are 5.1. 60: a set in trouble, or heavy tails.
 RATE, HIGH_RATE = 6, 60
 BEFORE_DAYS = 32  # the queries look no further back, except for the one over the year

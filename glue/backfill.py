@@ -2,8 +2,8 @@
 
 It writes the same tables and the same state as a back-test in one process. It runs as a job of AWS Glue 5, or locally:
 `.venv/spark/bin/python glue/backfill.py --lake FOLDER --metric-set NAME`. `anomalake.detect.backtest_plan` and
-`backtest_parts` do the work of each part; Spark distributes the parts. docs/backfill.md says how to run the job and
-what it guarantees.
+`backtest_parts` do the work of each part; Spark distributes the parts. docs/backfill.md describes how to run the job
+and what it guarantees.
 """
 
 import argparse
@@ -54,16 +54,16 @@ def main(argv: list[str]) -> int:
     )
     context = SparkContext.getOrCreate(conf)
     sets = _load_metric_sets(arguments.metric_sets)
-    chosen = next((item for item in sets if item.name == arguments.metric_set), None)
-    if chosen is None or chosen.source is None:
+    metric_set = next((item for item in sets if item.name == arguments.metric_set), None)
+    if metric_set is None or metric_set.source is None:
         known = ", ".join(item.name for item in sets if item.source is not None)
         raise UserError(
             f"--metric-set: {arguments.metric_sets} has no metric set '{arguments.metric_set}' with a source; "
             f"use one of: {known}"
         )
-    report = backfill_alone(Job(arguments.lake, chosen, sets, arguments.format), context, arguments)
-    print_backtest_report(report, chosen, arguments.lake)
-    warn_of_unprojected_data([chosen.clock.wall_time(report.first_interval)], chosen, utc_now())
+    report = backfill_alone(Job(arguments.lake, metric_set, sets, arguments.format), context, arguments)
+    print_backtest_report(report, metric_set, arguments.lake)
+    warn_of_unprojected_data([metric_set.clock.wall_time(report.first_interval)], metric_set, utc_now())
     return 1 if report.failed_alerts or report.quarantined_alerts else 0
 
 

@@ -1,7 +1,7 @@
 """Building blocks of the rendered CloudFormation templates: parameters, nested stacks, permissions. Pure functions.
 
 Names in a template begin with the stack's parameter `Prefix`. Code writes them with `PREFIX_PLACEHOLDER`, which
-`fn_sub` replaces by a reference to that parameter. The limits are those of "Understand CloudFormation quotas" in the
+`fn_sub` replaces by a reference to that parameter. The limits are from "Understand CloudFormation quotas" in the
 CloudFormation guide.
 """
 

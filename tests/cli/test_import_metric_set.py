@@ -179,7 +179,7 @@ def test_unix_timestamps_are_unix(given):
             "source: left out, because RedshiftSourceConfig is not supported",
         ),
         ({"RDSSourceConfig": {"TableName": "orders"}}, "source: left out, because RDSSourceConfig is not supported"),
-        (None, "source: left out, because the response has none"),
+        (None, "source: left out, because the response has no source"),
     ],
 )
 def test_without_files_in_s3_the_source_is_left_out_with_what_to_do(source, message):

@@ -61,7 +61,8 @@ def test_data_that_gives_no_metric_set_is_an_error_with_the_reason(working_folde
     status, _, err = run("init", "bad.csv", capsys=capsys)
     assert status == 1
     assert message in err
-    assert run("init", "missing.csv", capsys=capsys)[2] == "anomalake: missing.csv: there is no such file\n"
+    message = "anomalake: missing.csv: the file does not exist; check the path\n"
+    assert run("init", "missing.csv", capsys=capsys)[2] == message
 
 
 def test_a_backtest_reports_completeness_duplicates_and_cardinality(working_folder, capsys):

@@ -49,7 +49,7 @@ def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[da
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("frequency", ["P1D", "PT1H", pytest.param("PT10M", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("aggregation", ["SUM", "AVG"])
+@pytest.mark.parametrize("aggregation", ["SUM", pytest.param("AVG", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("unix", [False, True])
 def test_a_clock_change_is_not_an_anomaly(tmp_path, zone, frequency, aggregation, unix):
     item = sales_set(frequency, zone, unix=unix, aggregation=aggregation)

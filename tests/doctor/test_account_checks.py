@@ -65,11 +65,11 @@ def test_an_owner_or_a_stack_of_another_identity_region_is_a_problem():
     by_arn = find_check(
         examine(ANA, quicksight__list_users=_build_other_region_answers({"UserList": []})), "identity-region", "problem"
     )
-    assert "live in us-east-1, but the owner's ARN says eu-west-1" in by_arn.found
+    assert "live in us-east-1, but the owner's ARN has eu-west-1" in by_arn.found
     assert "--region us-east-1" in by_arn.remedy
     deployed = stack(QuickSightIdentityRegion="eu-central-1")
     by_stack = find_check(examine(cloudformation__describe_stacks=deployed), "identity-region", "problem")
-    assert "the stack's QuickSightIdentityRegion says eu-central-1" in by_stack.found
+    assert "the stack's QuickSightIdentityRegion has eu-central-1" in by_stack.found
 
 
 def test_an_owner_who_does_not_exist_is_a_problem_and_the_remedy_lists_the_users():

@@ -26,7 +26,7 @@ FIRST, HOURS = datetime(2021, 3, 1), 4 * 24
 STAMP = {"observations": 1, "dataHealth": 0}  # the index of the column with the start of the interval
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=["parquet", pytest.param("csv", marks=pytest.mark.slow)])
 def settings(request, tmp_path: Path) -> Settings:
     return Settings(FolderStore(tmp_path), (SHOP,), request.param)
 

@@ -81,6 +81,7 @@ def test_s3_returns_the_responses_that_the_store_expects(bucket, s3_lake):
     assert status(lambda: client.delete_object(Bucket=name, Key=f"{prefix}/nothing")) == 200
 
 
+@pytest.mark.slow
 def test_a_list_is_complete_and_sorted_over_several_pages_and_unusual_names(s3_lake):
     store = open_store(s3_lake)
     names = [f"list/{number:04}" for number in range(1005)]

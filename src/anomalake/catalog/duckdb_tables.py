@@ -57,12 +57,12 @@ def _check_columns(file: Path, columns: Sequence[str], root: Path) -> None:
     try:
         if file.suffix == ".csv":
             with file.open(encoding="utf-8") as text:
-                found = text.readline().rstrip("\n").split(",")
+                file_columns = text.readline().rstrip("\n").split(",")
         else:
-            found = pq.read_schema(file).names
+            file_columns = pq.read_schema(file).names
     except (OSError, ValueError, pa.ArrowException):
         return
-    missing = [column for column in columns if column not in found]
+    missing = [column for column in columns if column not in file_columns]
     if any(
         column == tables.EVENT_RANK_COLUMN or column.lower().endswith(REPORT_ID_SUFFIX.lower()) for column in missing
     ):
@@ -87,7 +87,7 @@ def select_json_table(folder: Path, suffix: str, columns: Sequence[tuple[str, st
 def select_live_table(root: Path, metric_set: MetricSet) -> str:
     """Return a SELECT of the live data, from the files in folders whose names match the source's path.
 
-    Its columns are those of the source, all texts as in Athena, then `slot` and `$path`.
+    Its columns are the columns of the source, all as text as in Athena, then `slot` and `$path`.
     """
     source = require_source(metric_set)
     prefix, pattern, suffix = time_patterns.parse_folder_pattern(source.path)

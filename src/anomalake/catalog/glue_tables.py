@@ -1,7 +1,7 @@
 """Glue databases, tables with partition projection, and views, as CloudFormation resources.
 
 Sources: "Partition projection with Amazon Athena" and "LazySimpleSerDe for CSV, TSV" in the Athena guide. A view has
-the form in which Athena stores it and in which Trino's `ViewReaderUtil` reads it.
+the form that Athena stores and that Trino's `ViewReaderUtil` reads.
 """
 
 import json

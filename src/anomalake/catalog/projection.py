@@ -79,11 +79,11 @@ def configured_starts(samconfig: str) -> dict[str, date]:
 def _overridden(overrides: object) -> date:
     """Return the start in the value of `parameter_overrides`: a text, a list of texts, or a table."""
     parts = [f"{name}={value}" for name, value in overrides.items()] if isinstance(overrides, Mapping) else overrides
-    found = _OVERRIDE.search(
+    match = _OVERRIDE.search(
         parts if isinstance(parts, str) else " ".join(map(str, parts)) if isinstance(parts, list) else ""
     )
     try:
-        return date.fromisoformat(found[1]) if found else DEFAULT_START
+        return date.fromisoformat(match[1]) if match else DEFAULT_START
     except ValueError:  # the deployment of the stack reports it
         return DEFAULT_START
 
@@ -131,14 +131,16 @@ def range_warnings(
     `origin` says where the start is set. `value` is the value of the parameter that includes the data of all metric
     sets; it defaults to the value for this one.
     """
-    found = []
+    problems = []
     if out_of_range.before_tables is not None:
         folder = live_data.interval_folder(metric_set, out_of_range.before_tables)
         text = (
             f"{metric_set.name}: live data begins with {folder}; the lake's tables begin in {EARLIEST_TIMESTAMP.year} "
             "(UTC), so Athena shows nothing before"
         )
-        found.append(RangeWarning(text, "if this date is a mistake, correct the data; DuckDB shows it with this date"))
+        problems.append(
+            RangeWarning(text, "if this date is a mistake, correct the data; DuckDB shows it with this date")
+        )
     if out_of_range.before_start is not None:
         folder = live_data.interval_folder(metric_set, out_of_range.before_start)
         text = (
@@ -146,13 +148,13 @@ def range_warnings(
             f"but Athena shows it only from {start} on ({origin})"
         )
         suggestion = value or suggest_start(out_of_range.before_start)
-        found.append(RangeWarning(text, f"deploy with {START_PARAMETER}={suggestion}"))
+        problems.append(RangeWarning(text, f"deploy with {START_PARAMETER}={suggestion}"))
     if out_of_range.after_end is not None:
         folder = live_data.interval_folder(metric_set, out_of_range.after_end)
         text = f"{metric_set.name}: {folder} is in the future; Athena shows live data up to tomorrow"
         remedy = "if this date is a mistake, correct the data; otherwise Athena shows it from that day on"
-        found.append(RangeWarning(text, remedy))
-    return found
+        problems.append(RangeWarning(text, remedy))
+    return problems
 
 
 def warnings_for_profiles(

@@ -67,7 +67,7 @@ def check_statement(connection: duckdb.DuckDBPyConnection, statement: str) -> No
     A text that DuckDB cannot parse passes, because DuckDB cannot run it either.
     """
     try:
-        types = [found.type for found in connection.extract_statements(statement)]
+        types = [parsed.type for parsed in connection.extract_statements(statement)]
     except duckdb.ParserException:  # Athena's SQL, whose translation is checked too, or a text that is not SQL
         return
     if len(types) != 1:

@@ -103,8 +103,8 @@ def parse_unix_time(expression: str, zone: str) -> str:
 def interval_start(instant: str, wall: str, start: str, zone: str) -> str:
     """Return the start, in UTC, of the interval that contains `instant`.
 
-    `wall` is the wall time of the instant, `start` that of the interval's start. Of a start that occurs twice, the
-    expression returns the occurrence that belongs to the instant.
+    `wall` is the wall time of the instant, `start` the wall time of the interval's start. Of a start that occurs twice,
+    the expression returns the occurrence that belongs to the instant.
     """
     aligned = f"date_add('millisecond', date_diff('millisecond', {wall}, {start}), {instant})"
     return f"CASE WHEN {utc_to_wall(aligned, zone)} = {start} THEN {aligned} ELSE {wall_to_utc(start, zone)} END"

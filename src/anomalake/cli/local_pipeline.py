@@ -140,9 +140,9 @@ def run_backtest(
 ) -> Report:
     """Process all live data of a metric set in order of time: write observations by day, and ingest the alerts.
 
-    Alerts are routed among `metric_sets`, those of the lake, in batches of the size that SQS delivers. Only intervals
-    that are due at `now` are processed (naive UTC; the present time by default). The back-test replaces the detector's
-    state, and the detect function continues from there. No notification is sent.
+    Alerts are routed among `metric_sets`, the metric sets of the lake, in batches of the size that SQS delivers. Only
+    intervals that are due at `now` are processed (naive UTC; the present time by default). The back-test replaces the
+    detector's state, and the detect function continues from there. No notification is sent.
     """
     timeline = build_timeline(store, metric_set, now or utc_now())
     compaction.cancel_compactions(store, metric_set)

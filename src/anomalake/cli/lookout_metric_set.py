@@ -39,7 +39,7 @@ _RESPONSE_FIELDS = (
     (r"^source\.compression", f"{_S3_CONFIG}.FileFormatDescriptor: FileCompression"),
     (r"^source\.offset", "Offset"),
 )
-# Python's names of charsets, and those of a metric set.
+# Python's name of each charset, and its name in a metric set.
 _CHARSETS = {"utf-8": "UTF-8", "ascii": "UTF-8", "iso8859-1": "ISO-8859-1"}
 # Used where the response has no timestamp column; a metric set requires one even without a source.
 _DEFAULT_TIMESTAMP = TimestampColumn("timestamp", "yyyy-MM-dd HH:mm:ss")
@@ -115,16 +115,18 @@ def _timestamp(described: DescribedMetricSet, where: str, notes: list[str]) -> T
 
     The usual ones are used if the response lacks them and has no S3 source.
     """
-    given = described.timestamp_column
-    if given.column_name and given.column_format:
-        return TimestampColumn(given.column_name, UNIX if given.column_format.upper() == UNIX else given.column_format)
-    missing = "ColumnFormat" if given.column_name else "ColumnName"
+    column = described.timestamp_column
+    if column.column_name and column.column_format:
+        return TimestampColumn(
+            column.column_name, UNIX if column.column_format.upper() == UNIX else column.column_format
+        )
+    missing = "ColumnFormat" if column.column_name else "ColumnName"
     if described.metric_source.s3_source_config is not None:
         raise UserError(
             f"{where}: TimestampColumn: lacks the field `{missing}`; add it "
             f"(a format is such as {_DEFAULT_TIMESTAMP.column_format}, or UNIX)"
         )
-    used = TimestampColumn(given.column_name or _DEFAULT_TIMESTAMP.column_name, _DEFAULT_TIMESTAMP.column_format)
+    used = TimestampColumn(column.column_name or _DEFAULT_TIMESTAMP.column_name, _DEFAULT_TIMESTAMP.column_format)
     notes.append(
         f"timestamp: the response has no {missing}; the column '{used.column_name}' and the format "
         f"'{used.column_format}' are used"
@@ -151,11 +153,11 @@ def _detectors(described: DescribedMetricSet, notes: list[str]) -> list[str]:
 def _source(
     described: DescribedMetricSet, timestamp: TimestampColumn, where: str, notes: list[str]
 ) -> dict[str, Any] | None:
-    """Return the fields of `source`; None where the data is not in S3."""
+    """Return the fields of `source`; None if the data is not in S3."""
     s3 = described.metric_source.s3_source_config
     if s3 is None:
         given = [name for name, value in msgspec.to_builtins(described.metric_source).items() if value is not None]
-        reason = f"{given[0]} is not supported" if given else "the response has none"
+        reason = f"{given[0]} is not supported" if given else "the response has no source"
         notes.append(
             f"source: left out, because {reason}; to run the detector on this metric set, write its data to S3, "
             "one folder for each interval, and describe the files in `source` (docs/metric-sets.md)"
@@ -199,49 +201,49 @@ def _path(s3: S3, where: str, notes: list[str]) -> str:
             "keep the path of the live data"
         )
     (path,) = s3.templated_path_list
-    found = re.fullmatch(r"s3://([^/{}]+)/(.+)", path)
-    if found is None:
+    match = re.fullmatch(r"s3://([^/{}]+)/(.+)", path)
+    if match is None:
         raise UserError(
             f"{where}: {_S3_CONFIG}.TemplatedPathList: '{path}' must have the form "
             "s3://bucket/ecommerce/live/{{yyyyMMdd}}/{{HHmm}}"
         )
     notes.append(
-        f"source.path: the data is in the bucket '{found[1]}'; deploy the stack with this existing bucket, "
+        f"source.path: the data is in the bucket '{match[1]}'; deploy the stack with this existing bucket, "
         "or copy the data to the lake"
     )
-    return found[2].rstrip("/")
+    return match[2].rstrip("/")
 
 
-def _csv(given: Csv, columns: tuple[str | None, ...], where: str, notes: list[str]) -> dict[str, Any]:
-    header = not given.header_list if given.contains_header is None else given.contains_header
-    if given.contains_header is None:
+def _csv(csv_format: Csv, columns: tuple[str | None, ...], where: str, notes: list[str]) -> dict[str, Any]:
+    header = not csv_format.header_list if csv_format.contains_header is None else csv_format.contains_header
+    if csv_format.contains_header is None:
         notes.append(f"source.header: the response does not have it; {str(header).lower()} is used")
-    if not given.header_list:
+    if not csv_format.header_list:
         notes.append(
             "source.columns: the response does not have the order of the columns; timestamp, dimensions, measures is "
             "used. List every column of the file in its order, also those that are not used"
         )
     return {
         "format": "csv",
-        "columns": list(given.header_list or columns),
-        "delimiter": given.delimiter,
-        "quote": given.quote_symbol,
+        "columns": list(csv_format.header_list or columns),
+        "delimiter": csv_format.delimiter,
+        "quote": csv_format.quote_symbol,
         "header": header,
-        "charset": _charset(given.charset, f"{_CSV_DESCRIPTOR}.Charset", where, {"UTF-8", "ISO-8859-1"}, notes),
-        "compression": given.file_compression.lower(),
+        "charset": _charset(csv_format.charset, f"{_CSV_DESCRIPTOR}.Charset", where, {"UTF-8", "ISO-8859-1"}, notes),
+        "compression": csv_format.file_compression.lower(),
     }
 
 
-def _charset(given: str, field: str, where: str, supported: set[str], notes: list[str]) -> str:
+def _charset(charset: str, field: str, where: str, supported: set[str], notes: list[str]) -> str:
     """Return the charset, where it is supported; else UTF-8, under which other rows are reported and never misread."""
     try:
-        known = _CHARSETS.get(codecs.lookup(given).name)
+        known = _CHARSETS.get(codecs.lookup(charset).name)
     except (LookupError, ValueError):
-        raise UserError(f"{where}: {field}: '{given}' is not a charset; UTF-8 and ISO-8859-1 are supported") from None
+        raise UserError(f"{where}: {field}: '{charset}' is not a charset; UTF-8 and ISO-8859-1 are supported") from None
     if known in supported:
         return known
     notes.append(
-        f"source.charset: {given} is not supported and UTF-8 is used; "
+        f"source.charset: {charset} is not supported and UTF-8 is used; "
         f"write the files in {' or '.join(sorted(supported, reverse=True))}"
     )
     return "UTF-8"

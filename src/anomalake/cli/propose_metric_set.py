@@ -16,7 +16,7 @@ from anomalake.domain.metric_set import MAX_DIMENSIONS, MAX_MEASURES
 from anomalake.domain.names import GENERATED_COLUMNS
 from anomalake.lake.live_data import parse_wall_time
 
-MAX_TIMESTAMPS = 5_000  # distinct timestamps that are examined
+MAX_TIMESTAMPS = 5_000  # distinct timestamps that are checked
 MAX_DIMENSION_VALUES = 1_000  # distinct values of a column that is proposed as a dimension
 TIMESTAMP_FORMATS = (
     "yyyy-MM-dd HH:mm:ss", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd'T'HH:mm:ss'Z'",
@@ -78,7 +78,10 @@ def to_yaml(document: dict[str, Any]) -> str:
 
 
 def _find_timestamps(table: pd.DataFrame, notes: list[str]) -> tuple[str, str]:
-    """Return the timestamp column and its format; of several columns, the one with the most usual name."""
+    """Return the timestamp column and its format.
+
+    If several columns have timestamps, it is the one with the most usual name.
+    """
     candidates: list[tuple[str, list[str]]] = []
     for column in table.columns:
         values = table[column].dropna().drop_duplicates().head(MAX_TIMESTAMPS).tolist()
@@ -187,11 +190,11 @@ def _find_dimensions_and_measures(table: pd.DataFrame, notes: list[str]) -> tupl
             "no column holds numbers, and a metric set requires a measure; "
             f"columns: {', '.join(map(str, table.columns))}"
         )
-    found = (
+    limits = (
         ("dimensions", dimensions, MAX_DIMENSIONS),
         ("measures", [measure for measure, _ in measures], MAX_MEASURES),
     )
-    for kind, names, limit in found:
+    for kind, names, limit in limits:
         if len(names) > limit:
             notes.append(
                 f"{kind}: found {len(names)} {kind}; a metric set can have {limit}. "

@@ -36,7 +36,7 @@ def read_texts(file: Path) -> pd.DataFrame:
     try:
         table = _read_parquet(file) if file.suffix in PARQUET_SUFFIXES else _read_csv(file)
     except FileNotFoundError as error:
-        raise UserError(f"{file}: there is no such file") from error
+        raise UserError(f"{file}: the file does not exist; check the path") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         expected = "Parquet" if file.suffix in PARQUET_SUFFIXES else "CSV with a header"
         raise UserError(f"{file}: cannot be read as {expected}: {error}") from error
@@ -79,8 +79,8 @@ def column_names(columns: list[str]) -> dict[str, str]:
 def detect_delimiter(file: Path) -> str:
     """Return the delimiter that gives most of the first lines as many cells as the header, and more than one cell.
 
-    Of several such delimiters it is the one that gives the most cells; it is a comma where there is none. `csv.Sniffer`
-    is not used, because its running time grows with the square of the sample.
+    If there are several such delimiters, the one that gives the most cells is used; if there is no such delimiter, a
+    comma. `csv.Sniffer` is not used, because its running time grows with the square of the sample.
     """
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
         text = opened.read(SAMPLE_CHARACTERS)

@@ -1,7 +1,7 @@
 """Scores a file of time series without a lake: adds a score, an expected value and bounds to each row.
 
-The input has the columns series, timestamp and value. The model is that of the live detector. It processes one interval
-after another with all series at once, so that no score depends on a later row.
+The input has the columns series, timestamp and value. The model is the same as in the live detector. It processes one
+interval after another with all series at once, so that no score depends on a later row.
 """
 
 from datetime import datetime

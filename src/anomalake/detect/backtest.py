@@ -94,11 +94,11 @@ def write_day(
 
 
 def ingest_alerts(
-    some: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], table_format: Format
+    all_alerts: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], table_format: Format
 ) -> tuple[int, int]:
     """Ingest alerts in batches of the size that SQS uses; return how many there were and how many failed."""
     sent = failed = 0
-    bodies = iter([alerts.encode(alert).decode() for alert in some])
+    bodies = iter([alerts.encode(alert).decode() for alert in all_alerts])
     while batch := list(itertools.islice(bodies, SQS_BATCH_SIZE)):
         messages = [Message(str(sent + number), body) for number, body in enumerate(batch)]
         failed += sum(

@@ -62,7 +62,7 @@ class ChunkModel(NamedTuple):
 def score_chunk(plan: Plan, chunk: int, blocks: Iterable[Block]) -> Iterator[DayPoints | ChunkModel]:
     """Score a chunk through all intervals: its points by day, then its model.
 
-    `blocks` are those of the chunk in the order of days; a day without a value of the chunk has none.
+    `blocks` are the blocks of the chunk in the order of days; a day without a value of the chunk has no block.
     """
     scorer = _ChunkScorer(plan, chunk)
     waiting = iter(blocks)

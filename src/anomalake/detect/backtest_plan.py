@@ -137,8 +137,8 @@ def make_plan(
 ) -> Plan:
     """Plan the parts:
 
-    `summaries` are those of all intervals in order; series are divided into at least `parts` chunks, if there are
-    enough.
+    `summaries` has the summary of each interval, in order; series are divided into at least `parts` chunks, if there
+    are enough.
     """
     metric_set = job.metric_set
     series = sorted(first_seen, key=first_seen.__getitem__)

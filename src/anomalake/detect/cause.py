@@ -23,7 +23,7 @@ MIN_PURITY = 0.8  # share of a cause's series that moved, weighted by the expect
 MIN_EXPLAINED_SHARE = 0.02  # of the event's deviation; a combination that covers less is no cause
 ENOUGH_EXPLAINED_SHARE = 0.98  # of the event's deviation; the search stops there
 MAX_CAUSES = 5
-MAX_GROUPED_SERIES = 3_000_000  # series x combinations of dimensions that are examined; deeper layers are not
+MAX_GROUPED_SERIES = 3_000_000  # series x combinations of dimensions that are searched; deeper layers are not
 MAX_TEXT_LENGTH = 500  # characters
 
 
@@ -52,16 +52,16 @@ def find_causes(
     `value` and `expected` have an entry for each of `series` (NaN: unknown, ignored); `affected` are the places of the
     anomalous series. The result does not depend on the order of the series.
     """
-    known = np.flatnonzero(np.isfinite(value) & np.isfinite(expected))
-    codes, names = _encode([series[i] for i in known.tolist()], len(dimensions))
+    valid = np.flatnonzero(np.isfinite(value) & np.isfinite(expected))
+    codes, names = _encode([series[i] for i in valid.tolist()], len(dimensions))
     order = np.lexsort(codes.T) if len(dimensions) else slice(None)
-    codes, known = codes[order], known[order]
+    codes, valid = codes[order], valid[order]
     anomalous = np.zeros(len(series), bool)
     anomalous[affected] = True
-    anomalous = anomalous[known]
+    anomalous = anomalous[valid]
     # Divided by the largest number, so that no sum overflows.
-    largest = max(1e-300, float(np.max(np.abs([value[known], expected[known]]), initial=0)))
-    now, usual = value[known] / largest, expected[known] / largest
+    largest = max(1e-300, float(np.max(np.abs([value[valid], expected[valid]]), initial=0)))
+    now, usual = value[valid] / largest, expected[valid] / largest
     deviation = np.where(anomalous, np.abs(now - usual), 0.0)
     if not deviation.sum() > 0:
         return ()
@@ -74,34 +74,34 @@ def find_causes(
 
 def _search(codes: NDArray[np.int64], observed: _Observed) -> list[tuple[list[tuple[int, int]], float]]:
     """Return each cause as (place of the dimension, code of the value), and the share that it explains."""
-    found: list[tuple[list[tuple[int, int]], float]] = []
+    causes: list[tuple[list[tuple[int, int]], float]] = []
     # Of each series: the deviation that is not explained yet, and 1 if it belongs to no cause yet.
-    left, free = observed.deviation.copy(), np.ones(len(codes))
+    unexplained, unassigned = observed.deviation.copy(), np.ones(len(codes))
     groups: dict[Dimensions, Groups] = {}  # of the layer
     for layer in _layers(codes):
         groups = {places: _group(codes, places, groups) for places in layer}
-        while len(found) < MAX_CAUSES and left.sum() > 1 - ENOUGH_EXPLAINED_SHARE:
-            best = _best_group(groups, observed, left, free)
+        while len(causes) < MAX_CAUSES and unexplained.sum() > 1 - ENOUGH_EXPLAINED_SHARE:
+            best = _best_group(groups, observed, unexplained, unassigned)
             if best is None:
                 break
             places, number = best
             members = groups[places][0] == number
             first = int(members.argmax())
-            found.append(([(place, int(codes[first, place])) for place in places], float(left[members].sum())))
-            left[members] = free[members] = 0
-    return found
+            causes.append(([(place, int(codes[first, place])) for place in places], float(unexplained[members].sum())))
+            unexplained[members] = unassigned[members] = 0
+    return causes
 
 
 def _best_group(
-    groups: dict[Dimensions, Groups], observed: _Observed, left: Floats, free: Floats
+    groups: dict[Dimensions, Groups], observed: _Observed, unexplained: Floats, unassigned: Floats
 ) -> tuple[Dimensions, int] | None:
     """Return the group with the largest product of covered deviation and purity; None if no group can be a cause."""
     best: tuple[float, Dimensions, int] = (0.0, (), 0)
     for places, (number, count) in groups.items():
-        covered = np.bincount(number, left, count)
+        covered = np.bincount(number, unexplained, count)
         if covered.max(initial=0) <= best[0]:
             continue
-        purity = _purity(observed, number, count, free)
+        purity = _purity(observed, number, count, unassigned)
         merit = np.where((covered >= MIN_EXPLAINED_SHARE) & (purity >= MIN_PURITY), covered * purity, 0.0)
         if (top := float(merit.max(initial=0))) > best[0] * (1 + 1e-9):
             best = (top, places, int(merit.argmax()))
@@ -132,8 +132,10 @@ def _encode(series: Sequence[Series], width: int) -> tuple[NDArray[np.int64], li
 
 
 def _layers(codes: NDArray[np.int64]) -> Iterator[list[Dimensions]]:
-    """Return the combinations of dimensions by their number, up to `MAX_GROUPED_SERIES`; the last layer is always that
-    of single series.
+    """Yield the layers: the combinations of no dimension, of one dimension, of two, and so on.
+
+    The last layer has the combinations of all dimensions, that is, the single series. If the work would exceed
+    `MAX_GROUPED_SERIES`, the layers between are left out.
     """
     rows, width = codes.shape
     work = 0
@@ -167,11 +169,11 @@ def _group(codes: NDArray[np.int64], places: Dimensions, previous: dict[Dimensio
     return number, count
 
 
-def _purity(observed: _Observed, number: NDArray[np.int64], count: int, free: Floats) -> Floats:
+def _purity(observed: _Observed, number: NDArray[np.int64], count: int, unassigned: Floats) -> Floats:
     """Return, for each group, the share of its series that moved, weighted by the expected value; series of other
     causes do not count.
     """
-    weight, affected = observed.size * free, observed.affected * free
+    weight, affected = observed.size * unassigned, observed.affected * unassigned
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         total_error = np.bincount(number, observed.error * affected, count)
         change = total_error / np.bincount(number, observed.expected * affected, count)

@@ -69,11 +69,11 @@ class Detector:
         metric_set, start = self.metric_set, interval.start
         wall = metric_set.clock.wall_time(start)
         day, slot = wall.toordinal(), intervals.get_slot(wall, metric_set.frequency)
-        given = feedback_before(self.feedback, start)
-        values, points = self._score_values(interval, day, slot, given)
+        valid_feedback = feedback_before(self.feedback, start)
+        values, points = self._score_values(interval, day, slot, valid_feedback)
         present = np.flatnonzero(~np.isnan(values).all(axis=1))
         arrival = record_arrival(
-            self.completeness, metric_set, start, given,
+            self.completeness, metric_set, start, valid_feedback,
             series_count=len(present), rows=interval.row_count, rejected_rows=interval.finding_count,
         )  # fmt: skip
         missing = self._find_missing(day, slot, present) if arrival.is_event else np.empty(0, np.int64)
@@ -82,7 +82,7 @@ class Detector:
         return result._replace(alerts=tuple(self._assign_group(alert, start) for alert in result.alerts))
 
     def _score_values(
-        self, interval: IntervalData, day: int, slot: int, given: list[Feedback]
+        self, interval: IntervalData, day: int, slot: int, valid_feedback: list[Feedback]
     ) -> tuple[Floats, model.Points]:
         """Return the values of all series [series, measure], and their points [series x measures]."""
         values = self._values_matrix(interval)
@@ -90,7 +90,7 @@ class Detector:
         parts = [values[first : first + self.per_shard].ravel() for first in range(0, len(values), self.per_shard)]
         while len(self.shards) < len(parts):
             self.shards.append(model.State(intervals.slots_per_day(self.metric_set.frequency)))
-        weights, ratios = self._distance_weights(given), length_ratios(self.metric_set, interval.start)
+        weights, ratios = self._distance_weights(valid_feedback), length_ratios(self.metric_set, interval.start)
 
         def score_shard(number: int) -> model.Points:
             state, part = self.shards[number], parts[number]
@@ -119,16 +119,16 @@ class Detector:
         self.last_days = np.concatenate([self.last_days, new])
         return values
 
-    def _distance_weights(self, given: list[Feedback]) -> tuple[Floats, Floats] | None:
+    def _distance_weights(self, valid_feedback: list[Feedback]) -> tuple[Floats, Floats] | None:
         """Return the factors of a distance below, and above, the expected value, for each column; None without
         feedback.
         """
-        size = (len(given), len(self.series))
-        if not given:
+        size = (len(valid_feedback), len(self.series))
+        if not valid_feedback:
             return None
         if self._weights[0] != size:
             below, above = (
-                feedback.distance_weights(given, self.metric_set, list(self.series), side).ravel()
+                feedback.distance_weights(valid_feedback, self.metric_set, list(self.series), side).ravel()
                 for side in ("below", "above")
             )
             self._weights = (size, (below, above))

@@ -85,10 +85,10 @@ def build_anomaly_alert(
 
     `points` has an entry for each of `series`.
     """
-    found = alerting_series(metric_set, measure, metric_set.clock.wall_time(start), series, points)
-    if not len(found):
+    common = alerting_series(metric_set, measure, metric_set.clock.wall_time(start), series, points)
+    if not len(common):
         return None
-    order = sorted(found.tolist(), key=lambda i: (-float(points.score[i]), build_series_key(series[i])))
+    order = sorted(common.tolist(), key=lambda i: (-float(points.score[i]), build_series_key(series[i])))
     identity = alerts.derive_id(metric_set.name, measure, f"{start:%Y-%m-%dT%H:%MZ}", "anomaly")
     error = {
         i: min(max(float(points.value[i]) / 2 - float(points.expected[i]) / 2, -MAX_ERROR), MAX_ERROR) for i in order
@@ -106,7 +106,7 @@ def build_anomaly_alert(
         source=SOURCE,
         direction="above" if net > 0 else "below",
         root_cause=cause.format_causes(
-            cause.find_causes(metric_set.dimension_names, series, points.value, points.expected, found)
+            cause.find_causes(metric_set.dimension_names, series, points.value, points.expected, common)
         )
         or None,
         impacted_metric=alerts.ImpactedMetric(
@@ -177,11 +177,13 @@ def add_related_measures(alerts_of_interval: Sequence[Alert]) -> list[Alert]:
         for alert in alerts_of_interval
     ]
     extended = []
-    for alert, own in zip(alerts_of_interval, keys, strict=True):
+    for alert, own_series in zip(alerts_of_interval, keys, strict=True):
         others = [
             f"{other.impacted_metric.metric_name} {other.direction}"
-            for other, theirs in zip(alerts_of_interval, keys, strict=True)
-            if other is not alert and other.impacted_metric.metric_name != alerts.MISSING_DATA and own & theirs
+            for other, other_series in zip(alerts_of_interval, keys, strict=True)
+            if other is not alert
+            and other.impacted_metric.metric_name != alerts.MISSING_DATA
+            and own_series & other_series
         ]
         root_cause = "; ".join(
             part for part in (alert.root_cause, f"also moved: {', '.join(others)}" if others else None) if part
@@ -191,13 +193,13 @@ def add_related_measures(alerts_of_interval: Sequence[Alert]) -> list[Alert]:
 
 
 def _lacking(metric_set: MetricSet, series: Sequence[Series], missed: Sequence[int]) -> str:
-    """Return, as text, what the missing series have in common."""
+    """Describe the dimension values that the missing series have in common."""
     came = np.ones(len(series))
     came[list(missed)] = 0
-    found = cause.format_causes(
+    common = cause.format_causes(
         cause.find_causes(metric_set.dimension_names, series, came, np.ones(len(series)), np.array(missed, np.int64))
     )
-    return f"; missing: {found}" if found else ""
+    return f"; missing: {common}" if common else ""
 
 
 def _series(metric_set: MetricSet, measure: str, series: Series, **numbers: float) -> alerts.TimeSeries:

@@ -40,25 +40,25 @@ class Feedback(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 def parse(data: bytes, metric_set: MetricSet, where: str) -> Feedback:
     """Parse the feedback of a file. Raises `UserError`, which names the problem."""
     try:
-        found = msgspec.json.decode(data, type=Feedback)
+        feedback = msgspec.json.decode(data, type=Feedback)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise UserError(f"{where}: is not valid feedback: {error}; the detector ignores the file") from error
-    validate(found, metric_set, where)
-    return found
+    validate(feedback, metric_set, where)
+    return feedback
 
 
-def validate(found: Feedback, metric_set: MetricSet, where: str) -> None:
+def validate(feedback: Feedback, metric_set: MetricSet, where: str) -> None:
     """Raise `UserError` if the feedback names something that the metric set does not have."""
     measures, dimensions = (*metric_set.measure_names, MISSING_DATA), metric_set.dimension_names
-    if found.metric_name not in measures:
+    if feedback.metric_name not in measures:
         raise UserError(
-            f"{where}: metricName: there is no measure '{found.metric_name}'; there are {', '.join(measures)}"
+            f"{where}: metricName: there is no measure '{feedback.metric_name}'; there are {', '.join(measures)}"
         )
-    if found.direction not in (None, "above", "below"):
-        raise UserError(f"{where}: direction: '{found.direction}' must be above, below or null")
-    if found.timestamp.tzinfo is not None:
+    if feedback.direction not in (None, "above", "below"):
+        raise UserError(f"{where}: direction: '{feedback.direction}' must be above, below or null")
+    if feedback.timestamp.tzinfo is not None:
         raise UserError(f"{where}: timestamp: must be in UTC without a zone, such as 2021-02-17T11:00:00")
-    if unknown := sorted({name for entry in found.series for name in entry} - set(dimensions)):
+    if unknown := sorted({name for entry in feedback.series for name in entry} - set(dimensions)):
         raise UserError(
             f"{where}: series: there is no dimension '{unknown[0]}'; "
             f"the dimensions are: {', '.join(dimensions) or '(none)'}"
@@ -71,12 +71,12 @@ def feedback_before(feedback: Sequence[Feedback], start: datetime) -> list[Feedb
 
 
 def distance_weights(
-    given: Sequence[Feedback], metric_set: MetricSet, series: Sequence[Series], direction: str
+    feedback: Sequence[Feedback], metric_set: MetricSet, series: Sequence[Series], direction: str
 ) -> NDArray[np.float64]:
     """Return the factors of distances above, or below, the expected value; shape (series, measures)."""
     names = metric_set.dimension_names
     weights = np.ones((len(series), len(metric_set.measures)))
-    for item in given:
+    for item in feedback:
         if item.metric_name in metric_set.measure_names and item.direction in (None, direction):
             matching = [
                 not item.series or any(_matches(values, dimensions, names) for dimensions in item.series)
@@ -86,9 +86,9 @@ def distance_weights(
     return np.clip(weights, MIN_WEIGHT, MAX_WEIGHT)
 
 
-def missing_data_weight(given: Sequence[Feedback]) -> float:
+def missing_data_weight(feedback: Sequence[Feedback]) -> float:
     """Return the factor of the percentage of missing series that counts."""
-    weights = [_weight(item) for item in given if item.metric_name == MISSING_DATA]
+    weights = [_weight(item) for item in feedback if item.metric_name == MISSING_DATA]
     return float(np.clip(np.prod(weights), MIN_WEIGHT, MAX_WEIGHT))
 
 

@@ -1,8 +1,8 @@
 """Which anomalous series send an alert: the metric set's filters by measure, dimension value, direction and impact, and
 its snoozed series.
 
-The filters are those of Lookout for Metrics' alerts ("Adding an alert" in its developer guide): a series passes if
-every dimension of the filter has one of the listed values.
+The filters are the same as in the alerts of Lookout for Metrics ("Adding an alert" in its developer guide): a series
+passes if every dimension of the filter has one of the listed values.
 """
 
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ class IntervalResult(NamedTuple):
     start: datetime  # naive UTC
     observations: list[tuple[Any, ...]]
     alerts: tuple[Alert, ...]
-    health: Health | None = None  # None if no data came and none is usual
+    health: Health | None = None  # None if no data arrived and no data is usual
 
 
 class Arrival(NamedTuple):
@@ -63,42 +63,44 @@ class Arrival(NamedTuple):
 
 
 def record_arrival(
-    known: Completeness, metric_set: MetricSet, start: datetime, given: Sequence[Feedback], *,
+    past_counts: Completeness, metric_set: MetricSet, start: datetime, valid_feedback: Sequence[Feedback], *,
     series_count: int, rows: int, rejected_rows: int,
 ) -> Arrival:  # fmt: skip
-    """Record in `known` how many series an interval has, and compare it with the usual number.
+    """Record in `past_counts` how many series an interval has, and compare it with the usual number.
 
     Intervals come in order of time.
     """
-    threshold = metric_set.alerts.sensitivity / feedback.missing_data_weight(given)
+    threshold = metric_set.alerts.sensitivity / feedback.missing_data_weight(valid_feedback)
     wall = metric_set.clock.wall_time(start)
     slot = intervals.get_slot(wall, metric_set.frequency)
-    usual, missing, begins = completeness.record_count(known, wall.toordinal(), slot, series_count, threshold)
-    is_event, in_gap = begins and metric_set.alerts.missing_data, bool(usual) and known.gap_length > 0
+    usual, missing, begins = completeness.record_count(past_counts, wall.toordinal(), slot, series_count, threshold)
+    is_event, in_gap = begins and metric_set.alerts.missing_data, bool(usual) and past_counts.gap_length > 0
     return Arrival(start, series_count, usual, missing, is_event, in_gap, rows, rejected_rows)
 
 
 def build_result(
-    metric_set: MetricSet, known: Sequence[Series], points: Points, arrival: Arrival, missing: NDArray[np.int64]
+    metric_set: MetricSet, all_series: Sequence[Series], points: Points, arrival: Arrival, missing: NDArray[np.int64]
 ) -> IntervalResult:
     """Build the result of an interval; each alert is in a group of its own.
 
-    `points` has an entry for each of the `known` series and measures; `missing` are the places of series that lack
+    `points` has an entry for each of the `all_series` series and measures; `missing` are the places of series that lack
     usual data.
     """
     start, width = arrival.start, len(metric_set.measures)
     of_measure = [Points(*(column[number::width] for column in points)) for number in range(width)]
     by_measure = list(zip(metric_set.measure_names, of_measure, strict=True))
-    observations = [record for measure, part in by_measure for record in _records(known, start, measure, part)]
+    observations = [record for measure, part in by_measure for record in _records(all_series, start, measure, part)]
     observations.sort(key=itemgetter(0))
-    found = [events.build_anomaly_alert(metric_set, measure, start, known, part) for measure, part in by_measure]
-    alerts = events.add_related_measures([alert for alert in found if alert is not None])
+    alerts_or_none = [
+        events.build_anomaly_alert(metric_set, measure, start, all_series, part) for measure, part in by_measure
+    ]
+    alerts = events.add_related_measures([alert for alert in alerts_or_none if alert is not None])
     if arrival.is_event:
         wall = metric_set.clock.wall_time(start)
-        expected = without_snoozed(metric_set, MISSING_DATA, wall, known, missing.tolist())
+        expected = without_snoozed(metric_set, MISSING_DATA, wall, all_series, missing.tolist())
         if expected or not len(missing):
             counts = (arrival.series_count, arrival.usual_count or 0, arrival.missing_percent)
-            alerts.append(events.build_missing_data_alert(metric_set, start, known, expected, arrived=counts))
+            alerts.append(events.build_missing_data_alert(metric_set, start, all_series, expected, arrived=counts))
     health = _health(arrival, int((~np.isnan(points.expected)).reshape(-1, width).any(axis=1).sum()))
     has_health = arrival.series_count or arrival.usual_count
     return IntervalResult(start, observations, tuple(alerts), health if has_health else None)
@@ -116,7 +118,7 @@ def _health(arrival: Arrival, scored: int) -> Health:
     )
 
 
-def _records(known: Sequence[Series], start: datetime, measure: str, points: Points) -> Iterator[tuple[Any, ...]]:
+def _records(all_series: Sequence[Series], start: datetime, measure: str, points: Points) -> Iterator[tuple[Any, ...]]:
     """Return the observations of a measure; expected value, bounds and score are None while there is too little
     history.
     """
@@ -127,7 +129,7 @@ def _records(known: Sequence[Series], start: datetime, measure: str, points: Poi
         for column in cells:
             column[i] = None
     for i, value, *numbers in zip(places.tolist(), points.value[places].tolist(), *cells, strict=True):
-        yield (_cached_series_key(known[i]), start, *known[i], measure, value, *numbers)
+        yield (_cached_series_key(all_series[i]), start, *all_series[i], measure, value, *numbers)
 
 
 def group_results_by_day(results: Iterator[IntervalResult]) -> Iterator[tuple[str, list[IntervalResult]]]:

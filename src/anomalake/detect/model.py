@@ -28,7 +28,7 @@ __all__ = ["Floats", "Points", "State", "merge_states", "score_interval"]
 class Points(NamedTuple):
     """A scored interval, one entry for each series:
 
-    NaN without a value, and NaN but for `value` without enough history.
+    NaN without a value. Without enough history, all fields except `value` are NaN.
     """
 
     value: Floats
@@ -131,18 +131,18 @@ class _Scale(NamedTuple):
 
 def _estimate_scale(state: State, slot: int, prediction: _Prediction) -> _Scale:
     """Estimate the scale of an interval's errors from recent errors and the history."""
-    mean, seen = prediction.mean, state.values_seen[slot]
+    mean, values_seen = prediction.mean, state.values_seen[slot]
     squares, units, number = state.error_sums
     unit = np.where(state.is_nonnegative, np.square(mean) - np.where(state.is_count, p.ANSCOMBE_SHIFT, 0), 1.0)
     floor = np.where(state.is_count, p.POISSON_ROOT_VARIANCE, 0.0)
-    # Where nights are zero, a value next to zero is no error.
+    # If the values are zero at night, a value close to zero is not an error.
     min_unit = p.MIN_UNIT_SHARE**2 * units / np.maximum(number, 1)
     usual = np.sqrt(np.maximum(squares, 0) / np.maximum(units, 1e-300) * np.maximum(unit, min_unit) + floor)
     relative = state.slot_means[update.SPREAD, slot]
     spread = np.fmax(usual * np.sqrt(relative), p.MIN_MEAN_SHARE * np.abs(mean)) + 1e-150
 
     mean_count = state.slot_means[update.MEAN, slot].astype(float)
-    # Counts of single events; not sums of minutes, whose nonzero values are large.
+    # Counts of single events, and not sums (for example of minutes), whose nonzero values are large.
     is_rare = state.is_count & (mean_count < p.RARE_COUNT_MEAN) & ~(state.nonzero_mean > 2 * p.RARE_COUNT_MEAN)
     intermittent = state.is_nonnegative & (state.zero_share > p.INTERMITTENT_ZERO_SHARE)
     series_mean = np.maximum(state.nonzero_mean, 0) * (1 - state.zero_share)
@@ -150,8 +150,8 @@ def _estimate_scale(state: State, slot: int, prediction: _Prediction) -> _Scale:
 
     rare_width = np.sqrt(np.maximum(state.dispersion, 1) * (mean_count + 0.5))
     width = np.where(is_rare, rare_width, np.where(intermittent, spread * state.tail_factor, spread))
-    width = width * prediction.deviation_factor * (1 + p.EARLY_SCALE_DAYS / np.maximum(seen, 1))
-    uncertain = (prediction.total_variance >= p.UNCERTAIN_VARIANCE) | (seen < p.SETTLED_DAYS)
+    width = width * prediction.deviation_factor * (1 + p.EARLY_SCALE_DAYS / np.maximum(values_seen, 1))
+    uncertain = (prediction.total_variance >= p.UNCERTAIN_VARIANCE) | (values_seen < p.SETTLED_DAYS)
     width = np.where(uncertain & ~is_rare, np.hypot(width, p.EARLY_UNCERTAINTY_SHARE * np.abs(mean)), width)
     return _Scale(
         unit, floor, usual, spread, mean_count, is_rare, np.where(is_rare, np.nan, prediction.shift),

@@ -32,7 +32,7 @@ class State:
     )  # [3, series]: decaying sums of squared errors, of their unit, of the number of values
     slot_means: Singles = field(
         init=False
-    )  # [2, slot, series]: the slot's spread relative to that of all slots; its mean
+    )  # [2, slot, series]: the slot's spread relative to the spread of all slots; its mean
     values_seen: Singles = field(init=False)  # [slot, series]: number of values
     tail_factor: Floats = field(init=False)  # [series]: factor of the scale of intermittent series
     zero_share: Floats = field(init=False)  # [series]: share of values that are zero
@@ -88,7 +88,7 @@ class State:
         self.reset(np.arange(size) >= size - added)
 
     def reset(self, which: NDArray[np.bool_]) -> None:
-        """Forget what was learned of these series."""
+        """Reset the state of these series to the initial values."""
         initial = by_component(self.slots, INITIAL_VARIANCE)
         self.component_variance[:, which] = np.repeat(initial, self._component_sizes(), axis=0)
         self.components[:, which] = self.error_sums[:, which] = self.values_seen[:, which] = 0

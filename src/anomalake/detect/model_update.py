@@ -120,9 +120,9 @@ def update_spread(
     size = np.abs(error)
     clipped = np.minimum(size, p.SPREAD_CLIP_SCALES * limit)
     size = np.where(is_new | outliers.level_shift, size, clipped) / deviation_factor
-    memory = 1 - 1 / spread_memory(state.slots)
+    decay = 1 - 1 / spread_memory(state.slots)
     added = np.where(np.isnan(size), 0, (np.square(size) - floor, np.maximum(unit, 0), present))
-    state.error_sums = np.where(present, memory, 1.0) * state.error_sums + added
+    state.error_sums = np.where(present, decay, 1.0) * state.error_sums + added
     state.error_sums[2] += present & np.isnan(size)
     if state.slots > 1:
         relative = np.minimum(p.MEAN_ABS_TO_SIGMA * size / np.maximum(usual, 1e-150), 2 * p.SPREAD_CLIP_SCALES)
@@ -131,15 +131,16 @@ def update_spread(
 
 
 def spread_memory(slots: int) -> int:
-    """Return the memory of the spread, in values."""
+    """Return the number of values over which the spread is averaged."""
     return p.SPREAD_MEMORY_DAYS_DAILY if slots == 1 else p.SPREAD_MEMORY_DAYS * slots
 
 
 def update_tail(state: State, values: Floats, size: Floats, scored: NDArray[np.bool_], rate: Floats) -> None:
-    """Follow the share of zeros, and the tail factor: the quantile that `TAIL_SHARE` of errors exceed / that of normal
-    errors.
+    """Update the share of zeros and the tail factor.
 
-    The quantile is found by stochastic approximation (Robbins and Monro 1951). `size` is the absolute error in scales.
+    The tail factor is the quantile that `TAIL_SHARE` of the errors exceed, divided by the same quantile of normal
+    errors. The quantile is found by stochastic approximation (Robbins and Monro 1951). `size` is the absolute error in
+    scales.
     """
     zero_share = state.zero_share
     state.zero_share = np.where(np.isnan(values), zero_share, zero_share + rate * ((values == 0) - zero_share))

@@ -65,7 +65,7 @@ def due_intervals(metric_set: MetricSet, after: datetime, last: datetime) -> Ite
 def intervals_to_process(
     metric_set: MetricSet, after: datetime, last: datetime, with_data: Sequence[datetime]
 ) -> Iterator[datetime]:
-    """Return those of `due_intervals` that the detector processes: all but the middle of a gap longer than two times
+    """Yield the `due_intervals` that the detector processes: all but the middle of a gap longer than two times
     `GAP_EDGE`.
 
     `with_data` are the sorted starts of the intervals with data. The work grows with the data, not with the time that

@@ -6,7 +6,7 @@ A distance is |value - expected| in scales: the usual spread of the series at th
 import numpy as np
 from numpy.typing import NDArray
 
-HALF_SCORE_AT = 4.3  # scales at which the score is 50; docs/detector.md says how many false alarms this gives
+HALF_SCORE_AT = 4.3  # scales at which the score is 50; docs/detector.md has the number of false alarms for each score
 # In units of `HALF_SCORE_AT`: above this, the logarithm replaces the distance, so that float64 still distinguishes very
 # large distances.
 MAX_LINEAR_UNITS = 100.0

@@ -33,9 +33,9 @@ def describe_status(shards: Sequence[State], place: int, width: int) -> str:
     constant = int((has_data & (squares <= 0)).sum())
     text = f"scored, {int(scored.sum()):,} of {has_data.size:,} series"
     if constant == has_data.sum():
-        return f"{text}; none of them moves more than counting alone would make it{note}"
+        return f"{text}; no series varies more than a random count would{note}"
     if constant:
-        text += f" ({constant:,} move no more than counting alone would make them)"
+        text += f" ({constant:,} vary no more than a random count would)"
     learning = int((has_data & ~scored).sum()) - relearned
     if learning > 0:
         text += f"; {learning:,} learning"

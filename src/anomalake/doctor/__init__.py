@@ -42,7 +42,7 @@ class CheckResult(NamedTuple):
     remedy: str
 
 
-# The checks by name, in the order in which they run. Those of the account need no deployment.
+# The checks by name, in the order in which they run. The checks of the account need no deployment.
 ACCOUNT_CHECKS: dict[str, Check] = {
     "subscription": account.check_subscription,
     "identity-region": account.check_identity_region,

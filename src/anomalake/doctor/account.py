@@ -49,7 +49,7 @@ def check_identity_region(context: Context) -> Iterator[Finding]:
         "the owner's ARN": _region_of_arn(context.owner),
         "the stack's QuickSightIdentityRegion": context.parameter("QuickSightIdentityRegion"),
     }
-    wrong = [f"{origin} says {value}" for origin, value in named.items() if value and value != region]
+    wrong = [f"{origin} has {value}" for origin, value in named.items() if value and value != region]
     if wrong:
         command = f"aws quicksight list-users --aws-account-id {context.account} --namespace default --region {region}"
         remedy = f"change it to {region}; `{command}` prints the ARNs of users"

@@ -165,8 +165,8 @@ def call_in_identity_region(context: Context, operation: str, **parameters: Any)
     parameters["AwsAccountId"] = context.account
     try:
         return context.settings.region, call_aws(context, "quicksight", operation, **parameters)
-    except AwsCallError as refusal:
-        named = _IDENTITY_REGION.search(refusal.finding.found)
+    except AwsCallError as error:
+        named = _IDENTITY_REGION.search(error.finding.found)
         if named is None:
             raise
         return named[1], call_aws(context, "quicksight", operation, region=named[1], **parameters)

@@ -94,7 +94,7 @@ def _required_permissions(context: Context) -> list[tuple[list[str], list[str]]]
 
 
 def _analysis_ids(context: Context) -> list[str]:
-    """Return the ids of the analyses, which are also those of the dashboards."""
+    """Return the ids of the analyses; the dashboards have the same ids."""
     ids = [resource_id(metric_set, context.prefix) for metric_set in context.settings.sets]
     return [*ids, all_sets_resource_id(context.prefix)]
 

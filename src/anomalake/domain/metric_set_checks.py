@@ -152,7 +152,7 @@ def _check_alerts(item: MetricSet) -> Iterator[Problem]:
 
 def _check_known(kind: str, known: Sequence[str], used: Iterable[tuple[str, str]]) -> Iterator[Problem]:
     """Yield a problem for each name that a field of `alerts` uses and that the metric set does not have."""
-    has = f"it has {', '.join(known)}" if known else "it has none"
+    has = f"it has {', '.join(known)}" if known else f"it has no {kind}s"
     for field, name in used:
         if name not in known:
             yield Problem(f"alerts.{field}", f"{quote(name)}: the metric set has no such {kind}; {has}")

@@ -23,7 +23,7 @@ def load(file: Path) -> MetricSet:
 
 
 def load_all(folder: Path) -> tuple[MetricSet, ...]:
-    """Read the metric sets in a folder (its `*.yaml` files), or the one in a file.
+    """Read the metric sets in a folder (its `*.yaml` files), or the metric set in a file.
 
     Raises `UserError`, also if two have the same name.
     """

@@ -1,7 +1,7 @@
 """The detect Lambda function: runs the detector of a metric set over every interval that is due.
 
 The schedule of the metric set invokes it with the event `{"metricSet": "<name>"}`. A lease in the lake lets one run
-of a metric set work at a time, and the state is replaced only when it is still the one that was read. The next run
+of a metric set work at a time, and the state is replaced only if it is still the state that the run read. The next run
 repeats the work of a run that was interrupted, and writes the same bytes and sends alerts with the same ids.
 """
 
@@ -85,7 +85,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     with hold_lease(settings.store, metric_set, now) as acquired:
         metrics.add_metric("RunsSkipped", "Count", int(not acquired))
         if not acquired:
-            skipped = "another run is under way"
+            skipped = "another run is in progress"
             logger.info(skipped, metric_set=metric_set.name, holder=describe_holder(settings.store, metric_set))
             return {"metricSet": metric_set.name, "skipped": skipped}
         result, state = run_detector(metric_set, settings, now, has_time)
@@ -214,7 +214,7 @@ def _process_interval(
     """
     state, start, has_data = progress.state, interval.start, bool(interval.values)
     alerts: tuple[Alert, ...] = ()
-    if has_data or state.detector.series:  # otherwise no data has arrived yet, and none is missing
+    if has_data or state.detector.series:  # otherwise no data has arrived yet, so no data is missing
         result = state.detector.score(interval)
         alerts = result.alerts if start >= state.alerts_from else ()
         _write_result(result, metric_set, settings)

@@ -1,7 +1,7 @@
 """Reads and writes the state of a metric set's detector in the lake, and reads the feedback.
 
 The state is a head in JSON and the shards that it names. Shards are written first, then the head. The head is
-replaced only when it is still the one that was read, so two runs cannot mix their states.
+replaced only if it is still the head that was read, so two runs cannot mix their states.
 """
 
 from typing import NamedTuple

@@ -50,7 +50,7 @@ class IntervalData(NamedTuple):
 
 
 def require_source(metric_set: MetricSet) -> Source:
-    """Return the source of the metric set. Raise `ValueError` if it has none."""
+    """Return the source of the metric set. Raise `ValueError` if it has no source."""
     if metric_set.source is None:
         raise ValueError(f"the metric set '{metric_set.name}' has no source")
     return metric_set.source

@@ -31,7 +31,7 @@ class _ArchiveContents(NamedTuple):
     events: dict[datetime, set[_Event]]  # all events of the archive, by interval
     objects: dict[str, bytes]
     rerouted: list[Message]  # with alerts that belong to other metric sets now
-    removed_bodies: set[str]  # of these messages: bodies of which no alert belongs to this metric set
+    removed_bodies: set[str]  # of these messages, the bodies without any alert of this metric set
     moved_alerts: int  # the alerts in `removed_bodies`
     findings: list[str]
 

@@ -51,7 +51,7 @@ class _SnsRecord(msgspec.Struct):
 
 
 class _SendTimes(msgspec.Struct):
-    """The fields in which an envelope contains the time it was sent."""
+    """The fields in which an envelope contains the time at which it was sent."""
 
     timestamp: object = msgspec.field(name="Timestamp", default=None)
     time: object = None
@@ -229,7 +229,7 @@ def _open_object(body: str, outer: _OuterFields) -> str | list[str] | None:
 
 
 def _open_records(records: _Raw) -> list[str] | None:
-    """Return the records of a batch; None if none of them is from a known service."""
+    """Return the records of a batch; None if no record is from a known service."""
     texts = _to_texts(_decode(records, list[msgspec.Raw]) or [])
     if len(texts) == 1:
         return None if (only := _open_record(texts[0])) is None else [only]

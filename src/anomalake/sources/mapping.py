@@ -117,24 +117,24 @@ def _search(mapping: Mapping[str, str], field: str, part: object) -> Any:
 
 
 def _read_alert(part: object, item: MetricSet) -> Alert:
-    found = {
+    results = {
         field: _search(item.mapping, field, part) for field in item.mapping if field not in ("each", *MAPPING_CONSTANTS)
     }
     for field in REQUIRED_MAPPING_FIELDS:
-        if not found[field]:
+        if not results[field]:
             raise AlertError(f"{field}: {quote(item.mapping[field])} finds nothing")
-    rows = {field: found.pop(field, None) or [] for field in ("relevantTimeSeries", "dimensionContribution")}
-    given = {
-        **found,
-        "anomalyScore": _scale(found.get("anomalyScore"), item.score_factor),
-        "source": found.get("source") or SOURCE,
-        "alertEventId": found.get("alertEventId") or "",
+    rows = {field: results.pop(field, None) or [] for field in ("relevantTimeSeries", "dimensionContribution")}
+    fields = {
+        **results,
+        "anomalyScore": _scale(results.get("anomalyScore"), item.score_factor),
+        "source": results.get("source") or SOURCE,
+        "alertEventId": results.get("alertEventId") or "",
         "anomalyDetectorArn": item.mapping_arn,
-        "timestamp": _to_timestamp("timestamp", found["timestamp"]),
-        "reportedAt": _to_timestamp("reportedAt", found.get("reportedAt")),
-        "impactedMetric": {"metricName": found.pop("metricName"), **rows},
+        "timestamp": _to_timestamp("timestamp", results["timestamp"]),
+        "reportedAt": _to_timestamp("reportedAt", results.get("reportedAt")),
+        "impactedMetric": {"metricName": results.pop("metricName"), **rows},
     }
-    alert = alerts.convert(given, Alert, "an alert")
+    alert = alerts.convert(fields, Alert, "an alert")
     match_to_metric_set(alert, item)
     return alert if alert.alert_event_id else msgspec.structs.replace(alert, alert_event_id=_derive_event_id(alert))
 

@@ -60,7 +60,8 @@ def select_anomalous_series(metric_set: MetricSet, db: str, table_format: Format
     if table_format == "csv":
         rank = sql.parse_csv_cell(rank, "bigint")
     operator = "=" if first_event_only else ">="
-    return f"{select_typed('metricValue_AnomalyScore', metric_set, db, table_format)} WHERE coalesce({rank}, 0) {operator} 0"
+    typed = select_typed("metricValue_AnomalyScore", metric_set, db, table_format)
+    return f"{typed} WHERE coalesce({rank}, 0) {operator} 0"
 
 
 def report_digest(column: str) -> str:

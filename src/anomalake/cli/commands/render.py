@@ -63,8 +63,8 @@ def _list_unknown_files(project: Path, rendered: Iterable[str]) -> list[str]:
     """Return the files in the folders of rendered files that no metric set gives."""
     from anomalake.cli.rendered_files import FOLDERS
 
-    found = (path for folder in FOLDERS for path in (project / folder).rglob("*.json"))
-    return sorted({path.relative_to(project).as_posix() for path in found} - set(rendered))
+    paths = (path for folder in FOLDERS for path in (project / folder).rglob("*.json"))
+    return sorted({path.relative_to(project).as_posix() for path in paths} - set(rendered))
 
 
 def _write(project: Path, changed: dict[str, str]) -> None:

@@ -115,7 +115,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
     if arguments.re_route and arguments.table:
         raise UsageError("--re-route moves alerts in all their tables; omit --table")
     if "://" not in arguments.lake and not Path(arguments.lake).is_dir():
-        raise UserError(f"{arguments.lake}: there is no lake in this folder")
+        raise UserError(f"{arguments.lake}: there is no lake in this folder; check --lake")
 
 
 def _make_job(arguments: argparse.Namespace, path: Path) -> "ReplayJob":

@@ -113,12 +113,12 @@ def _files(root: Path) -> Iterator[Path]:
     if root.exists() and not root.is_dir():
         yield root
     for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        links = [name for name in folders if (here / name).is_symlink()]
+        path = Path(folder)
+        links = [name for name in folders if (path / name).is_symlink()]
         folders[:] = sorted(
-            name for name in folders if name not in links and not (here == root and name == LOCK_FOLDER)
+            name for name in folders if name not in links and not (path == root and name == LOCK_FOLDER)
         )
-        yield from (here / name for name in sorted([*files, *links]) if not (here == root and name in {MARKER, LOCK}))
+        yield from (path / name for name in sorted([*files, *links]) if not (path == root and name in {MARKER, LOCK}))
 
 
 if __name__ == "__main__":

@@ -218,12 +218,12 @@ def _command_name() -> str:
 
 def _compare_with_labels(connection: duckdb_catalog.Connection, labels: pd.DataFrame, data: pd.DataFrame) -> str:
     """Return how many of the injected anomalies the detector found, and how many other values it flagged."""
-    _, found = duckdb_catalog.query(connection, 'SELECT "timestamp", "key", metricname FROM anomalake.all_anomalies')
+    _, flagged = duckdb_catalog.query(connection, 'SELECT "timestamp", "key", metricname FROM anomalake.all_anomalies')
     labels = labels[labels.timestamp <= data.timestamp.max()]
     keys = labels.platform + "|" + labels.marketplace
     injected = set(zip(labels.timestamp.dt.to_pydatetime(), keys, labels.measure, strict=True))
-    hits, others = len(injected & set(found)), len(set(found) - injected)
+    hits, false_alarms = len(injected & set(flagged)), len(set(flagged) - injected)
     return (
         f"\nAgainst the labels: {hits} of {len(injected)} injected values found, "
-        f"{others} others flagged, of {2 * len(data):,}."
+        f"{false_alarms} others flagged, of {2 * len(data):,}."
     )

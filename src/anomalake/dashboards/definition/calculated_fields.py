@@ -23,8 +23,8 @@ BAND_FIELD_NAMES = {
         "upper": "upper bound of mean",
     },
 }
-# The deviations of several series add up as those of independent variables do: in squares. The band of one series is
-# the series' own band.
+# The deviations of several series add up in squares, like the deviations of independent variables. The band of one
+# series is the series' own band.
 _BAND_SUMS = {
     "observed": "sum({value} - {expectedvalue}) + sum({expectedvalue})",  # only rows that have an expected value
     "expected": "sum({expectedvalue})",

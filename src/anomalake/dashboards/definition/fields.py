@@ -22,7 +22,7 @@ def time_field(field_id: str, dataset: str, granularity: str) -> Node:
 def number_field(field_id: str, dataset: str, column: str, aggregation: str = "SUM") -> Node:
     """Return a field that aggregates a numeric column.
 
-    The aggregation is one of QuickSight's, or that of a measure (`SUM`, `AVG`).
+    The aggregation is one of QuickSight's, or the aggregation of a measure (`SUM`, `AVG`).
     """
     function = {"AVG": "AVERAGE"}.get(aggregation, aggregation)
     return {
@@ -35,7 +35,7 @@ def number_field(field_id: str, dataset: str, column: str, aggregation: str = "S
 
 
 def calculated_field(field_id: str, dataset: str, name: str) -> Node:
-    """Return a calculated field whose expression aggregates; QuickSight rejects a second aggregation of it."""
+    """Return a calculated field whose expression aggregates; QuickSight rejects a second aggregation of the field."""
     return {
         "NumericalMeasureField": {"FieldId": field_id, "Column": {"DataSetIdentifier": dataset, "ColumnName": name}}
     }

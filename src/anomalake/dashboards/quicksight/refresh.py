@@ -1,6 +1,6 @@
 """How QuickSight refreshes datasets in SPICE. Pure.
 
-A plan says which days an incremental refresh reads again, and how often a full refresh runs. An incremental refresh
+A plan gives the days that an incremental refresh reads again, and how often a full refresh runs. An incremental refresh
 replaces the rows of the last days, by `utcday`. A row that changes later, under an older date, is visible after the
 next full refresh.
 
