@@ -157,9 +157,7 @@ def prepare_server_folder() -> Path:
 
 @contextmanager
 def running(endpoint: str, folder: Path) -> Iterator["Trino"]:
-    """Start the server over Glue and S3 at the endpoint, and stop it at the end. Its configuration and log are in the
-    folder.
-    """
+    """Start the server over Glue and S3 at the endpoint, and stop it at the end. It writes its log to the folder."""
     program, server = java(), prepare_server_folder()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
