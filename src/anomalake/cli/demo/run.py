@@ -5,7 +5,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -42,12 +42,15 @@ FROM {db}.metrics_with_band WHERE metricname = '{measure}'
 GROUP BY 1 HAVING sum(value - expectedvalue) >= 1 ORDER BY 3 DESC LIMIT {limit}
 """
 SHARES_QUERY = """
-SELECT part, 100 * excess / sum(excess) OVER () AS share FROM (
-  SELECT {dimension} AS part, sum(value - expectedvalue) AS excess FROM {db}.metrics_with_band
-  WHERE metricname = '{measure}' AND CAST(date_trunc('day', "localtimestamp") AS date) = DATE '{day}'
-  GROUP BY {dimension}
-) WHERE excess > 0 ORDER BY excess DESC LIMIT 2
+SELECT day, part, 100 * excess / sum(excess) OVER (PARTITION BY day) AS share FROM (
+  SELECT CAST(date_trunc('day', "localtimestamp") AS date) AS day, {dimension} AS part,
+    sum(value - expectedvalue) AS excess
+  FROM {db}.metrics_with_band
+  WHERE metricname = '{measure}' AND CAST(date_trunc('day', "localtimestamp") AS date) IN ({days})
+  GROUP BY 1, 2
+) WHERE excess > 0 ORDER BY day, excess DESC
 """
+MAX_SHARES = 2  # of each dimension, for one day
 EXAMPLE_QUERIES = {
     "flights": (
         "Which airlines had the most anomalous hours of cancellations, and how many flights were cancelled in them?",
@@ -126,14 +129,15 @@ def _print_worst_days(
     print_line(f"\nLocal days with the greatest excess of {measure.title.lower()} over the expected value:\n")
     query = WORST_DAYS_QUERY.format(db=db, measure=measure.name, limit=MAX_WORST_DAYS)
     _, worst_days = duckdb_catalog.query(connection, query)
-    rows = []
-    for day, value, excess in worst_days:
-        shares_by_dimension = []
-        for dimension in metric_set.dimension_names:
-            query = SHARES_QUERY.format(db=db, measure=measure.name, dimension=dimension, day=day)
-            _, shares = duckdb_catalog.query(connection, query)
-            shares_by_dimension.append(", ".join(f"{part} {share:.0f} %" for part, share in shares))
-        rows.append((day, value, round(excess, 1), *shares_by_dimension))
+    days = ", ".join(f"DATE '{day}'" for day, _, _ in worst_days)
+    shares_by_day: dict[date, list[str]] = {day: [] for day, _, _ in worst_days}
+    for dimension in metric_set.dimension_names if worst_days else ():
+        query = SHARES_QUERY.format(db=db, measure=measure.name, dimension=dimension, days=days)
+        shares = list(duckdb_catalog.query(connection, query)[1])
+        for day, texts in shares_by_day.items():
+            parts = [(part, share) for other, part, share in shares if other == day][:MAX_SHARES]
+            texts.append(", ".join(f"{part} {share:.0f} %" for part, share in parts))
+    rows = [(day, value, round(excess, 1), *shares_by_day[day]) for day, value, excess in worst_days]
     columns = ["day", measure.name, "excess", *(f"most by {name}" for name in metric_set.dimension_names)]
     print_line(table(columns, rows) if rows else "none yet: the detector requires four days of each hour")
 
