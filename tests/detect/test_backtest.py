@@ -19,6 +19,7 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.functions.detector_state import read_feedback, save_state
 from anomalake.lake import layout, live_data
 from anomalake.lake.folder_store import FolderStore
+from anomalake.lake.store import StorageError
 from examples import shop_text
 from shop_history import SHOP, assert_same_objects, read_outputs, run_in_one_process, write_live_data
 
@@ -142,6 +143,22 @@ def test_live_data_that_cannot_be_read_is_reported(tmp_path):
     assert run_in_parts(str(lakes[1].root), 2) == report
     assert report.status == ("views: no data yet", "revenue: no data yet")
     assert_same_objects(read_outputs(lakes[1]), {})
+
+
+def test_alerts_that_cannot_be_stored_are_counted_and_the_reason_is_a_warning(tmp_path, monkeypatch):
+    store = FolderStore(tmp_path)
+    write_live_data(store)
+    create = store.create
+
+    def fail_in_the_archive(key: str, data: bytes) -> bool:
+        if key.startswith("alerts/"):
+            raise StorageError(f"{key}: the disk is full")
+        return create(key, data)
+
+    monkeypatch.setattr(store, "create", fail_in_the_archive)
+    with pytest.warns(UserWarning, match=r"^\d+ alerts were not stored: alerts/\S+: the disk is full"):
+        report = local_pipeline.run_backtest(SHOP, store, (SHOP,), "parquet")
+    assert report.failed_alerts == report.alerts > 20
 
 
 def test_missing_live_data_is_reported(tmp_path):

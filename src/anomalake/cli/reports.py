@@ -38,7 +38,8 @@ def print_backtest_report(report: "Report", metric_set: MetricSet, lake: Path | 
         print_line(f"  cardinality: {', '.join(f'{name} {values:,}' for name, values in counts)}")
     for line in (*report.status, *report.notes):
         print_line(f"  {line}")
-    print_line(f"alerts      {report.alerts:,}")
+    not_stored = f", {report.failed_alerts:,} of them not stored; run the command again" if report.failed_alerts else ""
+    print_line(f"alerts      {report.alerts:,}{not_stored}")
     print_findings(report.findings, report.finding_count, "problems in the live data")
     print_findings([], report.quarantined_alerts, f"alerts were not recognized and are kept in {lake}/quarantine")
 

@@ -6,6 +6,7 @@ with the same result.
 """
 
 import itertools
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -96,14 +97,19 @@ def write_day(
 def ingest_alerts(
     all_alerts: Iterable[Alert], store: Store, sets: tuple[MetricSet, ...], table_format: Format
 ) -> tuple[int, int]:
-    """Ingest alerts in batches of the size that SQS uses; return how many there were and how many failed."""
+    """Ingest alerts in batches of the size that SQS uses; return how many there were and how many failed.
+
+    A warning names the first reason of each group that failed.
+    """
     sent = failed = 0
     bodies = iter([alerts.encode(alert).decode() for alert in all_alerts])
     while batch := list(itertools.islice(bodies, SQS_BATCH_SIZE)):
         messages = [Message(str(sent + number), body) for number, body in enumerate(batch)]
-        failed += sum(
-            len(ingest_messages(group, store, sets, table_format).failed_ids) for group in split_by_size(messages)
-        )
+        for group in split_by_size(messages):
+            result = ingest_messages(group, store, sets, table_format)
+            failed += len(result.failed_ids)
+            if result.error is not None:
+                warnings.warn(f"{len(result.failed_ids)} alerts were not stored: {result.error}", stacklevel=2)
         sent += len(batch)
     return sent, failed
 

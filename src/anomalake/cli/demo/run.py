@@ -208,8 +208,7 @@ def _run_pipeline(
         "in order of time"
     )
     print_line(
-        f"ingest      {report.alerts:,} alerts through anomalake.functions.ingest, {report.failed_alerts} failed, "
-        f"{report.quarantined_alerts} quarantined"
+        f"ingest      {report.alerts:,} alerts, {report.failed_alerts} failed, {report.quarantined_alerts} quarantined"
     )
     return report
 
