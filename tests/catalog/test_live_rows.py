@@ -13,6 +13,7 @@ from anomalake.domain import metric_set_yaml
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
 from examples import alert_body, shop_text
+from slow_cases import slow_after
 
 FORMATS = ("parquet", "csv")
 ZONE = "America/New_York"
@@ -96,8 +97,8 @@ PATHS = (
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("zone", ["UTC", ZONE, "Europe/London", "Pacific/Kiritimati"])
-@pytest.mark.parametrize("frequency", ["PT5M", "PT1H"])
+@pytest.mark.parametrize("zone", slow_after(2, ["UTC", ZONE, "Europe/London", "Pacific/Kiritimati"]))
+@pytest.mark.parametrize("frequency", slow_after(1, ["PT1H", "PT5M"]))
 def test_live_data_is_found_in_any_folder_pattern_and_time_zone_and_other_files_are_not(
     tmp_path, path, zone, frequency
 ):

@@ -19,6 +19,7 @@ from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.object_store import ObjectStore
 from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import StorageError, Store, open_store
+from slow_cases import slow_after
 
 NOW = datetime(2026, 3, 9, 14, 25, 7)
 SHOP = metric_set_yaml.parse(
@@ -64,7 +65,7 @@ def test_the_packaged_metric_set_of_the_shop_is_the_deployed_one():
     )
 
 
-@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize("form", slow_after(1, ["parquet", "csv"]))
 def test_the_lake_is_filled_up_to_the_last_full_hour_and_the_next_steps_are_printed(bucket, form):
     output = "\n".join(fill(f"s3://{bucket}", form))
     store = open_store(f"s3://{bucket}")
@@ -83,6 +84,7 @@ def test_the_lake_is_filled_up_to_the_last_full_hour_and_the_next_steps_are_prin
     assert not list(Path().glob("*.html"))
 
 
+@pytest.mark.slow
 def test_a_folder_gets_the_same_tables_as_a_bucket(bucket, tmp_path):
     fill(f"s3://{bucket}")
     s3, folder = open_store(f"s3://{bucket}"), FolderStore(tmp_path / "lake")

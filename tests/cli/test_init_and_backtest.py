@@ -5,9 +5,10 @@ import pytest
 
 from anomalake.domain import metric_set_yaml
 from command import hourly, run
+from slow_cases import slow_after
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", slow_after(1, ["csv", "parquet"]))
 def test_two_commands_turn_a_file_into_a_dashboard(working_folder, capsys, kind):
     frame = hourly()
     if kind == "parquet":

@@ -8,6 +8,7 @@ import pytest
 
 from anomalake.dashboards import preview
 from shop_page import open_page, requires_chromium
+from slow_cases import slow_after
 
 
 @requires_chromium
@@ -107,14 +108,17 @@ def build_pivot_definition(aggregation: str) -> dict:
 @requires_chromium
 @pytest.mark.parametrize(
     ("aggregation", "athena"),
-    [
-        ("AVERAGE", "avg(x)"),
-        ("SUM", "sum(x)"),
-        ("MIN", "min(x)"),
-        ("MAX", "max(x)"),
-        ("COUNT", "count(x)"),
-        ("DISTINCT_COUNT", "count(DISTINCT x)"),
-    ],
+    slow_after(
+        2,
+        [
+            ("AVERAGE", "avg(x)"),
+            ("SUM", "sum(x)"),
+            ("MIN", "min(x)"),
+            ("MAX", "max(x)"),
+            ("COUNT", "count(x)"),
+            ("DISTINCT_COUNT", "count(DISTINCT x)"),
+        ],
+    ),
 )
 def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
     """The cells of a pivot table are text in the page.

@@ -15,6 +15,7 @@ from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.object_store import ObjectStore
 from sales_set import NOW, alert_times, sales_set, write_rows
+from slow_cases import slow_after
 
 ZONES = {  # the zone, and the first instant (UTC) of the first occurrence of the repeated hour
     "America/New_York": datetime(2025, 11, 2, 5),
@@ -47,7 +48,7 @@ def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[da
     local_pipeline.write_live_data(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("zone", slow_after(2, ZONES))
 @pytest.mark.parametrize("frequency", ["P1D", "PT1H", pytest.param("PT10M", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("aggregation", ["SUM", pytest.param("AVG", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("unix", [False, True])
@@ -70,7 +71,7 @@ def test_in_the_repeated_hour_very_high_and_missing_values_are_anomalies_and_val
     assert alert_times(store) == ["2025-11-02T05:00Z[UTC]"] * found
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("zone", slow_after(2, ZONES))
 @pytest.mark.parametrize("path", ["sales/live/{{yyyyMMdd}}/{{HHmm}}", "sales/live/{{yyyyMMddHHmm}}"])
 def test_absolute_timestamps_keep_both_hours_apart_in_tables_and_views(tmp_path, zone, path):
     frequency = "PT10M" if "Lord" in zone else "PT1H"

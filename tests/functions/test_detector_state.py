@@ -76,6 +76,7 @@ def test_a_state_with_a_flipped_byte_is_unchanged_or_rejected(place, mask, in_th
     assert state.dump(again) == state.dump(create_memory())
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_the_number_of_shards(monkeypatch):
     single, cut = detector_module.Detector(SHOP), []
     walls = list_hours(HOUR - timedelta(days=9), HOUR)

@@ -174,6 +174,7 @@ def test_alerts_of_a_removed_measure_are_reported_and_affect_no_other_alert(lake
     )
 
 
+@pytest.mark.slow
 def test_a_changed_time_zone_moves_alerts_to_their_new_interval(tmp_path):
     bodies = [
         alert_body(timestamp=f"2021-02-{day}T{hour}:00Z", event=f"e{day}{hour}")
