@@ -91,9 +91,19 @@ def _overridden(overrides: object) -> date:
 class OutOfRange(NamedTuple):
     """The starts (wall time) of the outermost intervals with live data outside of the range; None if there are none."""
 
-    before_tables: datetime | None  # the first interval before 2000, where the tables of the lake begin
+    before_tables: datetime | None  # the first interval before 2000, which no value of the parameter includes
     before_start: datetime | None  # the first interval from 2000 on that is before the range
     after_end: datetime | None  # the last interval after tomorrow
+
+
+def precedes_tables(wall: datetime, zone: str) -> bool:
+    """Return whether an interval starts before 2000: in UTC, as the lake's tables do, or on the wall clock.
+
+    The folder of live data has the date of the wall clock, and `LiveDataStart` accepts dates from 2000 on.
+    """
+    if wall >= EARLIEST_TIMESTAMP + RANGE_AHEAD:
+        return False
+    return wall < EARLIEST_TIMESTAMP or intervals.to_utc(wall, zone) < EARLIEST_TIMESTAMP
 
 
 def find_out_of_range(walls: Iterable[datetime], metric_set: MetricSet, start: date, now: datetime) -> OutOfRange:
@@ -102,7 +112,7 @@ def find_out_of_range(walls: Iterable[datetime], metric_set: MetricSet, start: d
     before_start: list[datetime] = []
     after_end: list[datetime] = []
     for wall in walls:
-        if wall < EARLIEST_TIMESTAMP + RANGE_AHEAD and intervals.to_utc(wall, metric_set.timezone) < EARLIEST_TIMESTAMP:
+        if precedes_tables(wall, metric_set.timezone):
             before_tables.append(wall)
         elif wall.date() < start:
             before_start.append(wall)
@@ -113,7 +123,7 @@ def find_out_of_range(walls: Iterable[datetime], metric_set: MetricSet, start: d
 
 def suggest_start(first: datetime) -> date:
     """Return the value of `LiveDataStart` that includes the interval `first`: the first day of its month."""
-    return max(first, EARLIEST_TIMESTAMP).date().replace(day=1)
+    return first.date().replace(day=1)
 
 
 class RangeWarning(NamedTuple):

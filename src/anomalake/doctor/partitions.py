@@ -14,7 +14,7 @@ from anomalake.catalog.projection import OutOfRange
 from anomalake.catalog.views import database
 from anomalake.doctor.context import Context, Finding, call_aws
 from anomalake.doctor.lake import RENDER_AND_DEPLOY
-from anomalake.domain import intervals, time_patterns
+from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
 from anomalake.lake import layout, live_data
@@ -110,7 +110,7 @@ def _inspect_live_data(context: Context, metric_set: MetricSet, now: datetime) -
     walls, is_complete = _read_intervals(context, metric_set)
     if time_patterns.sorts_by_date(time_patterns.parse_folder_pattern(path).pattern):
         is_complete = True
-        if walls and intervals.to_utc(walls[0], metric_set.timezone) < EARLIEST_TIMESTAMP:
+        if walls and projection.precedes_tables(walls[0], metric_set.timezone):
             walls = [walls[0], *_read_intervals(context, metric_set, EARLIEST_TIMESTAMP)[0]]
         after_range = datetime.combine((now + 2 * projection.RANGE_AHEAD).date(), time.min)
         walls += _read_intervals(context, metric_set, after_range)[0]
