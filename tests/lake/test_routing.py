@@ -140,6 +140,7 @@ def test_two_metric_sets_that_accept_a_detector_equally_are_named():
 
 @settings(deadline=None, max_examples=30)
 @example("old: name")
+@example("*")
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
 def test_a_literal_arn_is_routed_to_its_metric_set(text):
     item = one("item", ALARM + text)

@@ -24,8 +24,12 @@ def extract_detector_name(arn: str) -> str:
 
 
 def names_detector(item: MetricSet, detector_arn: str) -> bool:
-    """Return whether `alerts.detectors` contains the name or the ARN of the detector, compared as text."""
-    return not {detector_arn, extract_detector_name(detector_arn)}.isdisjoint(item.alerts.detectors)
+    """Return whether `alerts.detectors` contains the name or the ARN of the detector, compared as text.
+
+    The claim `*` is only a pattern, also for a detector whose name is `*`.
+    """
+    literal_claims = set(item.alerts.detectors) - {"*"}
+    return not literal_claims.isdisjoint({detector_arn, extract_detector_name(detector_arn)})
 
 
 def matches_detector(item: MetricSet, detector_arn: str) -> bool:
