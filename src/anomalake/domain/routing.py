@@ -23,13 +23,14 @@ def extract_detector_name(arn: str) -> str:
     return name if colon and "/" not in kind else fields[5]
 
 
-def names_detector(item: MetricSet, detector_arn: str) -> bool:
-    """Return whether `alerts.detectors` contains the name or the ARN of the detector, compared as text.
+def claims_arn(item: MetricSet, detector_arn: str) -> bool:
+    """Return whether `alerts.detectors` contains the ARN of the detector, compared as text."""
+    return detector_arn in item.alerts.detectors
 
-    The claim `*` is only a pattern, also for a detector whose name is `*`.
-    """
-    literal_claims = set(item.alerts.detectors) - {"*"}
-    return not literal_claims.isdisjoint({detector_arn, extract_detector_name(detector_arn)})
+
+def claims_name(item: MetricSet, detector_arn: str) -> bool:
+    """Return whether `alerts.detectors` contains the name of the detector, compared as text."""
+    return extract_detector_name(detector_arn) in item.alerts.detectors
 
 
 def matches_detector(item: MetricSet, detector_arn: str) -> bool:
@@ -43,14 +44,14 @@ def find_metric_set(detector_arn: str, sets: tuple[MetricSet, ...]) -> MetricSet
 
     Raises `UserError`, which shows the line to add and where.
 
-    The first rule that matches decides: the set whose mapping read the alert, a set that names the detector, the set
-    with the detector's name, a set with a matching glob.
+    The first rule that matches decides: the set whose mapping read the alert, a set that lists the detector's ARN,
+    a set that lists its name, the set with the detector's name, a set with a matching glob.
     """
     name = extract_detector_name(detector_arn)
     namesakes = [item for item in sets if item.name == name]
     if namesakes and detector_arn == namesakes[0].mapping_arn and namesakes[0].mapping:
         return namesakes[0]
-    for has_claim in (names_detector, None, matches_detector):
+    for has_claim in (claims_arn, claims_name, None, matches_detector):
         matching = [item for item in sets if has_claim(item, detector_arn)] if has_claim else namesakes
         if len(matching) > 1:
             listed = ", ".join(item.name for item in matching)
