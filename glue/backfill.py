@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pyspark import RDD, SparkConf, SparkContext, StorageLevel
@@ -106,7 +106,7 @@ def backfill_alone(job: Job, context: SparkContext, arguments: argparse.Namespac
         raise UserError(f"--lease: must be more than 0 and at most {most:.0f} seconds")
     deadline = time.monotonic() + max(length, DETECTOR_LEASE).total_seconds() + 60
     while True:
-        with hold_lease(job.store, job.metric_set, datetime.now(UTC).replace(tzinfo=None), length) as acquired:
+        with hold_lease(job.store, job.metric_set, utc_now(), length) as acquired:
             if acquired:
                 parts = arguments.parts or context.defaultParallelism
                 return backfill(job, context, parts, arguments.now or utc_now())

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 
+import processes
+
 VERSION = "476"
 JAVA = 24  # the oldest that this version runs on
 HEAP = "2500M"
@@ -209,12 +211,7 @@ def running(endpoint: str, folder: Path) -> Iterator["Trino"]:
             time.sleep(0.2)
         yield trino
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        processes.stop(process, 30)
 
 
 class Trino(NamedTuple):

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+import processes
+
 TESTS = Path(__file__).parents[1]
 START_SECONDS = 30  # seconds until the server must respond
 FILES = (
@@ -104,12 +106,7 @@ def running(server: str, folder: Path) -> Iterator[tuple[str, Path]]:
         _wait_until_it_answers(process, port, folder / "server.log")
         yield f"http://127.0.0.1:{port}", log
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        processes.stop(process, 10)
 
 
 def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -1,7 +1,7 @@
 """The HTML page of a lake: its metric set's definition over the views of the lake, with a window that fits the data."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -9,6 +9,7 @@ import duckdb
 from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.dashboards import definition, preview
+from anomalake.detect.timeline import utc_now
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import files
@@ -31,7 +32,7 @@ def write_page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection, fil
 
 
 def _render_page(metric_set: MetricSet, connection: duckdb.DuckDBPyConnection) -> str:
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = utc_now()
     _copy_views(metric_set, connection)
     start, end = _find_window(connection)
     window = definition.fit_window(metric_set, start or now - timedelta(days=1), end or now)

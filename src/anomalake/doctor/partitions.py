@@ -6,12 +6,13 @@ these are the first pages.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from typing import NamedTuple
 
 from anomalake.catalog import projection
 from anomalake.catalog.projection import OutOfRange
 from anomalake.catalog.views import database
+from anomalake.detect.timeline import utc_now
 from anomalake.doctor.context import Context, Finding, call_aws
 from anomalake.doctor.lake import RENDER_AND_DEPLOY
 from anomalake.domain import time_patterns
@@ -39,7 +40,7 @@ class _LiveData(NamedTuple):
 
 def check_partitions(context: Context) -> Iterator[Finding]:
     """Compare the live data and the lake's tables of each metric set with their ranges."""
-    now, compared = datetime.now(UTC).replace(tzinfo=None), list[_LiveData]()
+    now, compared = utc_now(), list[_LiveData]()
     for metric_set in context.settings.sets:
         if metric_set.source is not None:
             result = _inspect_live_data(context, metric_set, now)

@@ -8,7 +8,7 @@ repeats the work of a run that was interrupted, and writes the same bytes and se
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
@@ -18,7 +18,7 @@ from anomalake.detect.detector import Detector
 from anomalake.detect.interval_result import Health, IntervalResult
 from anomalake.detect.parameters import HISTORY_DAYS
 from anomalake.detect.state import DetectorState, rebuild_hint
-from anomalake.detect.timeline import describe_waiting, find_not_due
+from anomalake.detect.timeline import describe_waiting, find_not_due, utc_now
 from anomalake.domain import intervals
 from anomalake.domain.alert import Alert
 from anomalake.domain.alert import encode as encode_alert
@@ -76,7 +76,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Run the detector of the metric set that the event names. Returns counts, or why the run was skipped."""
     settings = load_settings()
     metric_set = _find_metric_set(event, settings)
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = utc_now()
     metrics.add_dimension("MetricSet", metric_set.name)
 
     def has_time() -> bool:
