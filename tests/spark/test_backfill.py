@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -110,7 +110,7 @@ def test_lost_tasks_run_again_and_a_killed_job_starts_again(lake, tmp_path, want
     assert "Python worker exited unexpectedly (crashed)" in log
     assert_same_objects(read_outputs(store), wanted)
     until_then = json.loads((lake / layout.lease_key(SHOP)).read_text())["until"]
-    assert detect.datetime.fromisoformat(until_then) < detect.datetime.now(detect.UTC).replace(tzinfo=None)
+    assert datetime.fromisoformat(until_then) < timeline.utc_now()
 
 
 def list_working_processes(process: "subprocess.Popen[bytes]") -> list[int]:
