@@ -40,5 +40,5 @@ def cycle_of(frequency: Frequency) -> Cycle:
 
 
 def model_time(wall: datetime, frequency: Frequency) -> tuple[int, int]:
-    """Return the day (a date's ordinal) and the slot under which the model scores the interval that starts at `wall`."""
+    """Return the day (a date's ordinal) and the slot of the interval that starts at `wall`, for the model."""
     return wall.toordinal(), cycle_of(frequency).find_slot(intervals.get_slot(wall, frequency))
