@@ -108,7 +108,9 @@ def _add_null_columns(table: pa.Table, schema: Sequence[Column]) -> pa.Table:
 def decode_table(table_format: Format, schema: Sequence[Column], data: bytes, where: str) -> dict[str, list[Any]]:
     """Decode an object that `encode_table` wrote: the values by column.
 
-    Columns that were added to the table after the object was written are null. Raise `StorageError`, which names the object `where`, if it cannot be read or has other columns.
+    Columns that were added to the table after the object was written are null.
+
+    Raise `StorageError`, which names the object `where`, if it cannot be read or has other columns.
     """
     names = [column.name for column in schema]
     try:
