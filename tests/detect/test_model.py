@@ -221,6 +221,25 @@ def test_the_first_fraction_of_a_rare_count_is_scored_and_the_series_continues()
     assert not np.isnan(score_matrix(values).score[15 * 24 :]).any()
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000))
+def test_a_series_has_the_same_points_alone_and_beside_series_of_other_kinds(seed):
+    rng = np.random.default_rng(seed)
+    hours, shape = np.arange(20 * 24), (20 * 24, 1)
+    amounts, rare, signed = seasonal_values(20, seed), rng.poisson(0.5, shape), rng.normal(0, 30, shape)
+    gaps = np.where(rng.random(shape) < 0.3, np.nan, amounts)
+    intermittent = np.where(rng.random(shape) < 0.15, amounts, 0)
+    level_shift = amounts * np.where(hours < 10 * 24, 1, 5)[:, None]
+    turns_negative = amounts * np.where(hours < 12 * 24, 1, -1)[:, None]
+    spikes = rng.poisson(100, shape) * np.where(rng.random(shape) < 0.02, 10, 1)
+    values = np.hstack([amounts, rare, signed, gaps, intermittent, level_shift, turns_negative, spikes])
+    together = score_matrix(values)
+    for number in range(values.shape[1]):
+        alone = score_matrix(values[:, [number]])
+        for one, all_series in zip(alone, together, strict=True):
+            np.testing.assert_allclose(one[:, 0], all_series[:, number], rtol=1e-9)
+
+
 @pytest.mark.parametrize(("slots", "most"), [(1, 10_000), (24, 10_000), (288, 45_000)])
 def test_the_state_of_a_series_is_small(slots, most):
     state = model.State(slots, 100)

@@ -2,20 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalake.detect.parameters import INITIAL_VARIANCE
-from anomalake.detect.transform import Floats
+from anomalake.detect.parameters import ANSCOMBE_SHIFT, INITIAL_VARIANCE, POISSON_ROOT_VARIANCE
+from anomalake.detect.transform import Floats, Mask, if_any
 
 Singles = NDArray[np.float32]
+
+
+class Kinds(NamedTuple):
+    """What follows from the kinds of the series."""
+
+    is_count: Mask  # of the state
+    is_nonnegative: Mask  # of the state
+    counts: Mask | None
+    others: Mask | None  # that are no counts
+    signed: Mask | None  # that can be negative
+    shift: Floats  # of `to_root_scale`
+    floor: Floats  # squared error that chance alone gives
 
 
 @dataclass
 class State:
     """What the model has learned of `size` series; `model.score_interval` updates it in place.
+
+    The kinds `is_count` and `is_nonnegative` are replaced when a kind changes, and never changed in place.
 
     The rows of `components` are the level, the times of day, the weekdays, and each weekday's times of day: 1 + slots +
     7 + 7 x slots.
@@ -50,6 +64,15 @@ class State:
         for name, (shape, dtype, _) in self._layout().items():
             setattr(self, name, np.zeros((*shape, 0), dtype))
         self.grow(self.size)
+        self._kinds = _derive_kinds(self.is_count, self.is_nonnegative)
+
+    @property
+    def kinds(self) -> Kinds:
+        """What follows from the kinds of the series, computed again only when a kind has changed."""
+        known = self._kinds
+        if known.is_count is not self.is_count or known.is_nonnegative is not self.is_nonnegative:
+            self._kinds = _derive_kinds(self.is_count, self.is_nonnegative)
+        return self._kinds
 
     def _layout(self) -> dict[str, tuple[tuple[int, ...], Any, float]]:
         """Return each array's leading dimensions, data type and initial value; the last dimension is the series."""
@@ -94,6 +117,12 @@ class State:
         self.components[:, which] = self.error_sums[:, which] = self.values_seen[:, which] = 0
         self.slot_means[1][:, which] = 0
         self.slot_means[0][:, which] = 1
+
+
+def _derive_kinds(is_count: Mask, is_nonnegative: Mask) -> Kinds:
+    shift, floor = np.where(is_count, ANSCOMBE_SHIFT, 0.0), np.where(is_count, POISSON_ROOT_VARIANCE, 0.0)
+    counts, others, signed = if_any(is_count), if_any(~is_count), if_any(~is_nonnegative)
+    return Kinds(is_count, is_nonnegative, counts, others, signed, shift, floor)
 
 
 ARRAY_NAMES = tuple(item.name for item in fields(State) if not item.init)
