@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalake.detect import parameters as p
+from anomalake.detect.cycle import MONTHS, Cycle
 from anomalake.detect.model_state import State
 from anomalake.detect.transform import Floats, clip
 
@@ -27,12 +28,12 @@ def update_kinds(state: State, day: int, values: Floats, present: NDArray[np.boo
     state.is_count = state.is_count & ~(fraction & ~changed)
     if not changed.any():
         return
-    recent = day - state.last_kind_change <= p.KIND_CHANGE_MEMORY_DAYS
+    recent = day - state.last_kind_change <= p.KIND_CHANGE_MEMORY_DAYS * (12 if state.cycle.seasons == MONTHS else 1)
     days = np.where(recent, state.kind_change_days + (state.last_kind_change != day), 1)
     state.kind_change_days = np.where(changed, days, state.kind_change_days).astype(np.int16)
     state.last_kind_change = np.where(changed, day, state.last_kind_change).astype(np.int32)
     scored = np.zeros(len(values), bool)
-    scored[changed] = state.values_seen[:, changed].max(axis=0) >= p.MIN_HISTORY_DAYS[state.slots]
+    scored[changed] = state.values_seen[:, changed].max(axis=0) >= p.min_history_values(state.cycle)
     patience = p.RELEARN_AFTER_VALUES_DAILY if state.slots == 1 else p.RELEARN_AFTER_DAYS
     relearns = changed & (~scored | (state.kind_change_days > patience))
     state.relearned_day = np.where(relearns & scored, day, state.relearned_day).astype(np.int32)
@@ -40,6 +41,54 @@ def update_kinds(state: State, day: int, values: Floats, present: NDArray[np.boo
     state.reset(relearns & (state.error_sums[2] > 0))
     state.is_count = state.is_count & ~relearns
     state.is_nonnegative = state.is_nonnegative & ~(relearns & negative)
+
+
+class Ratios(NamedTuple):
+    """What the denominators say about the noise of an interval's ratios, one entry for each series."""
+
+    noise: Floats  # R: variance of the noise / its usual variance; 1 for other series
+    is_proportion: NDArray[np.bool_]  # parts of whole numbers, whose chance variation is binomial
+    shift: Floats  # of `to_root_scale` for proportions
+    denominator: Floats
+
+    def is_rare(self, share: Floats) -> NDArray[np.bool_]:
+        """Return where few events, or few events of the other kind, are expected in the denominator."""
+        rare: NDArray[np.bool_] = self.denominator * np.minimum(share, 1 - share) < p.RARE_COUNT_MEAN
+        return rare
+
+    def rare_variance(self, share: Floats) -> Floats:
+        """Return the binomial variance of a proportion that is expected to be `share`, as of rare counts."""
+        n = self.denominator
+        variance: Floats = (np.maximum(share * (1 - share), 0) + 0.5 / n) / n
+        return variance
+
+    def chance_variance(self, share: Floats) -> Floats:
+        """Return the variance that chance alone gives the square root of a proportion that is expected to be `share`.
+
+        The delta method on a binomial proportion p of n gives (1 - p) / 4n. One more failure in n keeps it above zero
+        where p is 1.
+        """
+        n = self.denominator
+        variance: Floats = p.POISSON_ROOT_VARIANCE / n * (np.maximum(1 - share, 0) + 1 / n)
+        return variance
+
+
+def update_denominators(state: State, values: Floats, denominator: Floats) -> Ratios:
+    """Update what is known of denominators, and return their effect; NaN where a series is no ratio or has no value.
+
+    The noise of a mean of n values is a part that shrinks with n and a part that does not; both have the same size at
+    the usual n.
+    """
+    is_ratio = ~np.isnan(denominator)
+    n = np.where(is_ratio, np.maximum(denominator, 1e-300), 1.0)
+    usual = np.where(np.isnan(state.denominator_mean), n, state.denominator_mean)
+    state.denominator_mean = np.where(is_ratio, usual + p.DENOMINATOR_RATE * (n - usual), state.denominator_mean)
+    parts = values * n
+    is_part = (values >= 0) & (values <= 1) & (n == np.floor(n)) & (np.abs(parts - np.rint(parts)) < 1e-6 * n)
+    state.is_proportion &= is_part | ~is_ratio
+    state.is_count &= ~is_ratio
+    noise = np.where(is_ratio, (1 + usual / n) / 2, 1.0)
+    return Ratios(noise, is_ratio & state.is_proportion, p.ANSCOMBE_SHIFT / usual, n)
 
 
 class Outliers(NamedTuple):
@@ -58,8 +107,8 @@ def classify_outliers(state: State, slot: int, offset: Floats, present: NDArray[
     state.slot_outlier_run[slot] = np.where(
         present, np.where(side == np.sign(slot_run), slot_run + side, side), slot_run
     )
-    level_shift = np.abs(state.outlier_run) > max(p.LEVEL_SHIFT_DAYS * state.slots, p.SLOT_REPEATS)
-    slot_pattern = np.abs(state.slot_outlier_run[slot]) > p.SLOT_REPEATS
+    level_shift = np.abs(state.outlier_run) > max(p.LEVEL_SHIFT_DAYS * state.cycle.intervals, p.SLOT_REPEATS)
+    slot_pattern = np.abs(state.slot_outlier_run[slot]) > p.SLOT_REPEATS * state.cycle.intervals_per_slot
     return Outliers((side != 0) & ~level_shift & ~slot_pattern, level_shift, slot_pattern)
 
 
@@ -73,6 +122,7 @@ def update_components(
     mean: Floats,
     limit: Floats,
     outliers: Outliers,
+    noise: Floats | float,
 ) -> None:
     """Correct level, time of day, weekday and interaction by the error: the update of a Kalman filter, without
     covariances.
@@ -89,11 +139,13 @@ def update_components(
     variance[0] = np.where(outliers.level_shift, np.maximum(variance[0], 1), variance[0])
     variance[1] = np.where(outliers.slot_pattern, np.maximum(variance[1], 1), variance[1])
     unclipped = outliers.level_shift | outliers.slot_pattern | _is_new(state)
-    reach = np.array(p.HUBER_LIMIT_SCALES)[:, None] * limit
+    if state.cycle.seasons == MONTHS:
+        unclipped = unclipped | (variance[2] >= p.YEARLY_INITIAL_VARIANCE[2])
+    reach = np.array(p.HUBER_LIMIT_SCALES if state.cycle.seasons != MONTHS else p.YEARLY_HUBER_LIMIT_SCALES)[:, None] * limit
     clipped = np.where(unclipped, error, clip(error, -reach, reach))
     innovation = np.where(state.is_nonnegative, clip(clipped / np.maximum(mean, 1e-30), -0.7, 3), clipped)
     observed = ~np.isnan(error)
-    gain = variance / (1 + variance.sum(axis=0))
+    gain = variance / (noise + variance.sum(axis=0))
     state.components[rows] += gain * np.where(observed, innovation, 0)
     state.component_variance[rows] = np.where(observed, variance * (1 - gain), variance)
 
@@ -120,7 +172,7 @@ def update_spread(
     size = np.abs(error)
     clipped = np.minimum(size, p.SPREAD_CLIP_SCALES * limit)
     size = np.where(is_new | outliers.level_shift, size, clipped) / deviation_factor
-    decay = 1 - 1 / spread_memory(state.slots)
+    decay = 1 - 1 / spread_memory(state.cycle)
     added = np.where(np.isnan(size), 0, (np.square(size) - floor, np.maximum(unit, 0), present))
     state.error_sums = np.where(present, decay, 1.0) * state.error_sums + added
     state.error_sums[2] += present & np.isnan(size)
@@ -130,9 +182,9 @@ def update_spread(
     state.values_seen[slot] += present
 
 
-def spread_memory(slots: int) -> int:
+def spread_memory(cycle: Cycle) -> int:
     """Return the number of values over which the spread is averaged."""
-    return p.SPREAD_MEMORY_DAYS_DAILY if slots == 1 else p.SPREAD_MEMORY_DAYS * slots
+    return p.SPREAD_MEMORY_DAYS_DAILY if cycle.slots == 1 else p.SPREAD_MEMORY_DAYS * cycle.intervals
 
 
 def update_tail(state: State, values: Floats, size: Floats, scored: NDArray[np.bool_], rate: Floats) -> None:
@@ -150,15 +202,22 @@ def update_tail(state: State, values: Floats, size: Floats, scored: NDArray[np.b
 
 
 def update_counts(
-    state: State, slot: int, values: Floats, *, mean_count: Floats, outliers: Outliers, rate: Floats
+    state: State,
+    slot: int,
+    counts: Floats,
+    values: Floats,
+    *,
+    mean_count: Floats,
+    variance: Floats,
+    outliers: Outliers,
+    rate: Floats,
 ) -> None:
-    """Update the mean and the dispersion of rare counts, and the mean of the values that are not zero."""
+    """Update the mean and the dispersion of counts and proportions, and the mean of the values that are not zero."""
     nonzero_mean = state.nonzero_mean
     followed = p.NONZERO_MEAN_MEMORY * nonzero_mean + (1 - p.NONZERO_MEAN_MEMORY) * values
     state.nonzero_mean = np.where(values > 0, np.where(np.isnan(nonzero_mean), values, followed), nonzero_mean)
-    values = np.where(state.is_count, values, np.nan)
+    values = counts
     present = ~np.isnan(values)
-    variance = mean_count + 0.5
     reach = p.OUTLIER_SCALES * np.sqrt(np.maximum(state.dispersion, 1) * variance)
     clipped = np.where(outliers.clipped, clip(values, mean_count - reach, mean_count + reach), values)
     clipped = np.maximum(clipped, 0)
@@ -170,7 +229,7 @@ def update_counts(
 
 def _is_new(state: State) -> NDArray[np.bool_]:
     """Return which series have too few values for their errors to be clipped."""
-    is_new: NDArray[np.bool_] = state.error_sums[2] < max(state.slots, p.MIN_VALUES_TO_CLIP)
+    is_new: NDArray[np.bool_] = state.error_sums[2] < max(state.cycle.intervals, p.MIN_VALUES_TO_CLIP)
     return is_new
 
 
@@ -180,6 +239,6 @@ def _update_slot_mean(state: State, row: int, slot: int, values: Floats, *, prio
     """
     around = np.array([slot - 1, slot, slot + 1]) % state.slots if state.slots > 1 else np.array([slot])
     weight = np.array([[0.5], [1.0], [0.5]]) if state.slots > 1 else np.ones((1, 1))
-    rate = weight / clip(state.values_seen[slot] + prior_values, 1, p.SLOT_MEMORY_DAYS)
+    rate = weight / clip(state.values_seen[slot] + prior_values, 1, p.SLOT_MEMORY_DAYS * state.cycle.intervals_per_slot)
     old = state.slot_means[row, around]
     state.slot_means[row, around] = np.where(np.isnan(values), old, old + rate * (values - old))
