@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from anomalake.detect import model
 from anomalake.detect.backtest import ingest_alerts, write_day
-from anomalake.detect.cycle import cycle_of
 from anomalake.detect.backtest_plan import Day, DayData, Job, Plan
+from anomalake.detect.cycle import cycle_of
 from anomalake.detect.detector import Detector, OngoingEvent, assign_group, has_usual_data, length_ratios
 from anomalake.detect.feedback import distance_weights, feedback_before
 from anomalake.detect.interval_result import IntervalResult, build_result

@@ -83,3 +83,8 @@ def min_history_values(cycle: Cycle) -> int:
         return MIN_HISTORY_VALUES_YEARLY
     days = next(days for slots, days in MIN_HISTORY_DAYS if cycle.slots >= slots)
     return days * cycle.intervals_per_slot
+
+
+def initial_variance(cycle: Cycle) -> tuple[float, float, float, float]:
+    """Return the initial variance by component."""
+    return YEARLY_INITIAL_VARIANCE if cycle.seasons == MONTHS else INITIAL_VARIANCE
