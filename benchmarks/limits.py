@@ -63,7 +63,7 @@ def limits(_: Path) -> None:
             clock.append(time.perf_counter())
             for name, (began, ended) in zip(seconds, itertools.pairwise(clock), strict=True):
                 seconds[name].append(ended - began)
-            alerts, observations = len(scored.alerts), sum(record[-1] is not None for record in scored.observations)
+            alerts, observations = len(scored.alerts), sum(record[-2] is not None for record in scored.observations)
         if not (alerts == measures and observations == series * measures):
             raise RuntimeError(
                 f"{alerts} alerts and {observations} scored observations; expected {measures} and {series * measures}"

@@ -19,7 +19,7 @@ GENERATED_COLUMNS = frozenset(
         "key timestamp localtimestamp date utcday slot isanomaly haslive metricset metricname dimensions "
         "dimensionname dimensionvalue valuecontribution contributionshare groupscore severity direction "
         "affectedseries eventid anomalygroupid alerteventid alertname detectorarn source consoleurl rootcause "
-        "reportid reportedat eventrank value expectedvalue lowerbound upperbound score"
+        "reportid reportedat eventrank value expectedvalue lowerbound upperbound score weight"
     ).split()
 )
 # The columns of the anomaly table for each measure are named `<measure><suffix>`. The views show all of them except the
