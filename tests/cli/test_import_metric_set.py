@@ -218,10 +218,13 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
         ),
         (build_response(MetricList=[]), "MetricList: at least one is required"),
         (
-            build_response(MetricList=[{"MetricName": "orders", "AggregationFunction": "MAX"}]),
-            "MetricList[0].AggregationFunction: 'MAX' must be SUM or AVG",
+            build_response(MetricList=[{"MetricName": "orders", "AggregationFunction": "MEDIAN"}]),
+            "MetricList[0].AggregationFunction: 'MEDIAN' must be SUM, AVG, COUNT,",
         ),
-        (build_response(MetricSetFrequency="P7D"), "MetricSetFrequency: 'P7D' must be P1D, PT1H, PT10M or PT5M"),
+        (
+            build_response(MetricSetFrequency="P7D"),
+            "MetricSetFrequency: 'P7D' must be a step that divides a day, from PT1M to",
+        ),
         (build_response(Timezone="Mars/Olympus"), "Timezone: 'Mars/Olympus' is not a time zone"),
         (
             build_response(DimensionList=["date"]),
@@ -253,8 +256,8 @@ ONE = [{"MetricName": "orders", "AggregationFunction": "SUM"}]
             "TemplatedPathList: 'orders/{{yyyyMMdd}}' must have the form s3://bucket/",
         ),
         (
-            build_response(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}"])),
-            "gives two intervals of PT1H the same folder",
+            build_response(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyy}}"])),
+            "the intervals of PT1H do not each lie in one folder",
         ),
         (
             build_response(MetricSource=s3(TemplatedPathList=["s3://b/live/{{yyyyMMdd}}/{{kk}}"])),

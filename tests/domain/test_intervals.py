@@ -149,3 +149,18 @@ def test_local_day_overlaps_two_utc_days_outside_utc():
         (-1, 0),
         (-1, 0),
     ]
+
+
+def test_frequencies_are_the_steps_that_divide_a_day_and_a_day_a_week_and_a_month():
+    assert {"PT1M", "PT8M", "PT15M", "PT90M", "PT12H", "P1D", "P1W", "P1M"} <= set(intervals.INTERVAL_LENGTHS)
+    assert not {"PT7M", "PT50M", "PT60M", "PT5H", "PT24H"} & set(intervals.INTERVAL_LENGTHS)
+
+
+def test_weeks_start_on_monday_and_months_on_their_first_day():
+    thursday = datetime(2026, 11, 26, 15, 30)
+    assert intervals.floor_to_interval(thursday, "P1W") == datetime(2026, 11, 23)
+    assert intervals.floor_to_interval(thursday, "P1M") == datetime(2026, 11, 1)
+    month = Clock("P1M", NEW_YORK)
+    march = month.start(datetime(2026, 3, 20))
+    assert (march, month.end(march)) == (datetime(2026, 3, 1, 5), datetime(2026, 4, 1, 4))  # clocks change in March
+    assert month.length_ratio(march) == Clock("P1W", NEW_YORK).length_ratio(datetime(2026, 3, 2, 5)) == 1

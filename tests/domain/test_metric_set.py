@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
+from anomalake.domain.metric_set import find_folder_period
 from anomalake.domain.routing import find_metric_set
 from anomalake.domain.series_key import build_series_key
 from examples import shop_text
@@ -28,7 +29,7 @@ def test_metric_set_has_defaults_for_omitted_fields():
     ("field", "line", "message"),
     [
         ("name", "name: Shop", r"name: 'Shop' must be a letter a-z"),
-        ("frequency", "frequency: PT2H", r"frequency: 'PT2H' must be P1D, PT1H, PT10M or PT5M"),
+        ("frequency", "frequency: PT7M", r"frequency: 'PT7M' must be a step that divides a day"),
         ("timezone", "timezone: Mars/Olympus", r"timezone: 'Mars/Olympus' is not a time zone; use an IANA name"),
         ("timezone", "timezone: ../../etc/passwd", r"is not a time zone"),
         (
@@ -97,13 +98,13 @@ def test_error_names_file_field_and_allowed_values(field, line, message):
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
-            'path: "shop/live/{{yyyyMMdd}}"',
-            "gives two intervals of PT1H the same folder",
+            'path: "shop/live/{{yyyy}}"',
+            "the intervals of PT1H do not each lie in one folder",
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
             'path: "shop/{{MMdd}}/{{HHmm}}"',
-            "the same folder; it must contain year",
+            "do not each lie in one folder of .*; it must contain year",
         ),
         (
             'path: "shop/live/{{yyyyMMdd}}/{{HHmm}}"',
@@ -243,3 +244,98 @@ def test_source_path_in_a_reserved_folder_or_with_special_characters_is_rejected
 def test_name_with_the_suffix_of_crawler_databases_is_rejected():
     with pytest.raises(UserError, match="ends with _crawled, which is reserved for the database of a crawler"):
         metric_set_yaml.parse(shop_text(name="name: shop_crawled"), "shop.yaml")
+
+
+@pytest.mark.parametrize(
+    ("frequency", "path", "period"),
+    [
+        ("PT1H", "shop/{{yyyyMMdd}}/{{HHmm}}", "PT1H"),
+        ("PT1H", "shop/{{yyyyMMddHH}}", "PT1H"),
+        ("PT1H", "shop/{{yyyyMMdd}}", "P1D"),
+        ("PT5M", "shop/{{yyyyMMdd}}/{{HH}}", "PT1H"),
+        ("PT5M", "shop/{{yyyyMM}}", "P1M"),
+        ("P1D", "shop/{{yyyyMM}}", "P1M"),
+        ("P1W", "shop/{{yyyyMMdd}}", "P1W"),
+        ("P1M", "shop/{{yyyyMM}}", "P1M"),
+        ("P1M", "shop/{{yyyyMMdd}}", "P1M"),
+        ("PT1M", "shop/{{yyyyMMdd}}/{{HHmm}}", "PT1M"),
+        ("PT1M", "shop/{{yyyyMMdd}}", "P1D"),
+    ],
+)
+def test_folder_of_live_data_covers_one_interval_or_the_shorter_intervals_of_an_hour_day_or_month(
+    frequency, path, period
+):
+    assert find_folder_period(path, frequency) == period
+
+
+@pytest.mark.parametrize(
+    ("frequency", "path"),
+    [
+        ("PT90M", "shop/{{yyyyMMdd}}/{{HH}}"),  # 01:30 is not the start of an hour
+        ("P1W", "shop/{{yyyyMM}}"),  # a week can lie in two months
+        ("P1D", "shop/{{yyyy}}"),
+        ("PT1H", "shop/{{HHmm}}"),
+        ("P1D", "shop/{{MMdd}}"),
+    ],
+)
+def test_folders_that_intervals_do_not_fit_into_are_rejected(frequency, path):
+    assert find_folder_period(path, frequency) is None
+
+
+def parse_with(measures, extra=""):
+    text = shop_text()
+    start, end = text.index("measures:"), text.index("source:")
+    return metric_set_yaml.parse(f"{text[:start]}measures:\n{measures}{text[end:]}{extra}", "shop.yaml")
+
+
+def test_measure_can_count_rows_read_another_column_and_divide_two_measures():
+    item = parse_with(
+        "  - {name: orders, aggregation: COUNT}\n"
+        "  - {name: sales, aggregation: SUM, column: revenue}\n"
+        "  - {name: visitors, aggregation: COUNT_DISTINCT, column: views}\n"
+        "  - {name: order_value, aggregation: RATIO, numerator: sales, denominator: orders}\n"
+    )
+    assert [measure.source_column for measure in item.measures] == [None, "revenue", "views", None]
+    assert [measure.is_additive for measure in item.measures] == [True, True, True, False]
+    assert item.missing_is_zero  # because measures count
+
+
+@pytest.mark.parametrize(
+    ("measures", "message"),
+    [
+        ("  - {name: rate, aggregation: RATIO}\n", r"measures\[0\].numerator: is missing; it names a measure with"),
+        (
+            "  - {name: views, aggregation: SUM}\n"
+            "  - {name: rate, aggregation: RATIO, numerator: views, denominator: v}\n",
+            r"measures\[1\].denominator: 'v' is no such measure; .*: views",
+        ),
+        (
+            "  - {name: views, aggregation: SUM}\n"
+            "  - {name: rate, aggregation: RATIO, numerator: views, denominator: views}\n",
+            r"measures\[1\].denominator: is the numerator",
+        ),
+        ("  - {name: views, aggregation: SUM, numerator: views}\n", "belongs to the aggregation RATIO, not to SUM"),
+        ("  - {name: clicks, aggregation: SUM}\n", "must contain 'clicks' once"),
+        ("  - {name: views, aggregation: MEDIAN}\n", "'MEDIAN' must be SUM, AVG, COUNT, COUNT_DISTINCT, MIN, MAX or"),
+    ],
+)
+def test_fields_that_do_not_fit_the_aggregation_are_rejected(measures, message):
+    with pytest.raises(UserError, match=message):
+        parse_with(measures)
+
+
+def test_missing_rows_mean_zero_for_counts_and_nothing_for_amounts_unless_the_metric_set_says_so():
+    amounts = "  - {name: views, aggregation: SUM}\n"
+    assert not parse_with(amounts).missing_is_zero
+    assert parse_with(amounts, "missing: zero\n").missing_is_zero
+    counts = "  - {name: views, aggregation: COUNT}\n"
+    assert parse_with(counts).missing_is_zero
+    assert not parse_with(counts, "missing: unknown\n").missing_is_zero
+
+
+@pytest.mark.parametrize(
+    ("frequency", "advice"), [("PT60M", "written PT1H"), ("PT24H", "written P1D"), ("P7D", "PT1M to PT12H, or P1D")]
+)
+def test_other_spellings_of_a_frequency_name_the_right_one(frequency, advice):
+    with pytest.raises(UserError, match=advice):
+        metric_set_yaml.parse(shop_text().replace("frequency: PT1H", f"frequency: {frequency}"), "shop.yaml")

@@ -4,9 +4,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from math import ceil
+from math import ceil, gcd
 
-from anomalake.domain.intervals import Clock
+from anomalake.domain.intervals import INTERVAL_LENGTHS, MINUTES_PER_DAY, Clock
 from anomalake.domain.metric_set import MetricSet
 
 # Time that the detector processes at the beginning and at the end of a long gap. It remembers the completeness of four
@@ -14,6 +14,7 @@ from anomalake.domain.metric_set import MetricSet
 GAP_EDGE = timedelta(days=30)
 # Empty intervals of a gap / intervals with data, above which the data before the gap is an outlier.
 OUTLIER_GAP_RATIO = 10
+_WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 
 def cron_expression(metric_set: MetricSet) -> str:
@@ -23,15 +24,29 @@ def cron_expression(metric_set: MetricSet) -> str:
     The detector runs when an interval has ended and the source's offset has passed.
     """
     minutes = ceil(_offset(metric_set).total_seconds() / 60)
+    days, minute, hour = minutes // MINUTES_PER_DAY, minutes % 60, minutes // 60 % 24
     match metric_set.frequency:
+        case "P1M":
+            return f"cron({minute} {hour} {1 + days} * ? *)"
+        case "P1W":
+            return f"cron({minute} {hour} ? * {_WEEKDAYS[days]} *)"
         case "P1D":
-            return f"cron({minutes % 60} {minutes // 60 % 24} * * ? *)"
-        case "PT1H":
-            return f"cron({minutes % 60} * * * ? *)"
-        case "PT10M":
-            return f"cron({minutes % 10}/10 * * * ? *)"
-        case "PT5M":
-            return f"cron({minutes % 5}/5 * * * ? *)"
+            return f"cron({minute} {hour} * * ? *)"
+    step = _run_minutes(metric_set)
+    if step < 60:
+        return f"cron({minutes % step}/{step} * * * ? *)"
+    hours = "*" if step == 60 else f"{minutes // 60 % (step // 60)}/{step // 60}"
+    return f"cron({minute} {hours} * * ? *)"
+
+
+def _run_minutes(metric_set: MetricSet) -> int:
+    """Return the minutes between two runs of an interval shorter than a day.
+
+    Cron repeats minutes within an hour, so intervals of 8 or 90 minutes run at a common divisor with the hour, and
+    every second or third run has an interval to process.
+    """
+    step = INTERVAL_LENGTHS[metric_set.frequency] // timedelta(minutes=1)
+    return step if step % 60 == 0 else gcd(step, 60)
 
 
 def schedule_timezone(metric_set: MetricSet) -> str:
@@ -40,7 +55,8 @@ def schedule_timezone(metric_set: MetricSet) -> str:
     In an hour that occurs twice, a schedule in a local zone runs once. So a schedule by the minute is in UTC: its
     minutes are the same in every zone.
     """
-    return "UTC" if metric_set.frequency in {"PT5M", "PT10M"} else metric_set.timezone
+    by_minute = metric_set.clock.is_sub_daily and _run_minutes(metric_set) < 60
+    return "UTC" if by_minute else metric_set.timezone
 
 
 def due_time(metric_set: MetricSet, start: datetime) -> datetime:

@@ -19,8 +19,10 @@ def score_from_distance(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     The score is 50 at `HALF_SCORE_AT`, 75 at three times and 90 at nine times that distance.
     """
     unit = distance / HALF_SCORE_AT
-    logarithmic = MAX_LINEAR_UNITS * (1 + np.log(np.maximum(unit, MAX_LINEAR_UNITS) / MAX_LINEAR_UNITS))
-    unit = np.where(unit > MAX_LINEAR_UNITS, logarithmic, unit)
+    large = unit > MAX_LINEAR_UNITS
+    if np.count_nonzero(large):
+        logarithmic = MAX_LINEAR_UNITS * (1 + np.log(np.maximum(unit, MAX_LINEAR_UNITS) / MAX_LINEAR_UNITS))
+        unit = np.where(large, logarithmic, unit)
     score: NDArray[np.float64] = 100 * unit / (1 + unit)
     return score
 

@@ -1,11 +1,36 @@
-"""The scale on which errors have a similar size: the square root for a series that is never negative, else the value
-itself.
+"""What the model computes with: choices between series, and the scale on which errors have a similar size.
+
+That scale is the square root for a series that is never negative, else the value itself. A mask names the series that
+need special treatment; it is None if no series does, so that the usual interval skips their work.
 """
+
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+_Other = TypeVar("_Other", Floats, float)
+
+
+def if_any(which: Mask) -> Mask | None:
+    """Return the mask, or None if it names no series."""
+    return which if np.count_nonzero(which) else None
+
+
+def either(*masks: Mask | None) -> Mask | None:
+    """Return the union of masks that may be None."""
+    union = None
+    for which in masks:
+        if which is not None:
+            union = which if union is None else union | which
+    return union
+
+
+def choose(which: Mask | None, chosen: Floats | float, otherwise: _Other) -> Floats | _Other:
+    """Return `chosen` for the series that the mask names, `otherwise` for others."""
+    return otherwise if which is None else np.where(which, chosen, otherwise)
 
 
 def clip(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
@@ -13,16 +38,16 @@ def clip(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
     return np.minimum(np.maximum(values, low), high)
 
 
-def to_root_scale(values: Floats, shift: Floats) -> Floats:
-    """Return sqrt(value + shift), Anscombe's transform for counts (1948); the value itself where `shift` is NaN.
+def to_root_scale(values: Floats, shift: Floats, linear: Mask | None) -> Floats:
+    """Return sqrt(value + shift), Anscombe's transform for counts (1948); the value itself for `linear` series.
 
-    `shift` is 3/8 for counts, 0 for other series that are never negative, and NaN for series that can be negative. A
-    negative value of a series that was never negative lies as far below the root of zero as the positive value of the
-    same size lies above it.
+    `shift` is 3/8 for counts and 0 for others. A negative value of a series that was never negative lies as far below
+    the root of zero as the positive value of the same size lies above it.
     """
-    return np.where(np.isnan(shift), values, np.sqrt(np.maximum(values, 0) + shift) - np.sqrt(np.maximum(-values, 0)))
+    root = np.sqrt(np.maximum(values, 0.0) + shift) - np.sqrt(np.maximum(-values, 0.0))
+    return choose(linear, values, root)
 
 
-def from_root_scale(values: Floats, shift: Floats) -> Floats:
-    """Return the inverse of `to_root_scale`."""
-    return np.where(np.isnan(shift), values, np.maximum(np.square(np.maximum(values, 0)) - shift, 0))
+def from_root_scale(values: Floats, shift: Floats, linear: Mask | None) -> Floats:
+    """Return the inverse of `to_root_scale`, for values of shape [..., series]."""
+    return choose(linear, values, np.maximum(np.square(np.maximum(values, 0.0)) - shift, 0.0))

@@ -1,6 +1,7 @@
 """Intervals: the time steps of a metric set.
 
-They are counted on the wall clock of its time zone and named by their start in UTC.
+They are counted on the wall clock of its time zone and named by their start in UTC. Any step that divides a day is a
+frequency, from one minute to twelve hours; and so are a day, an ISO week and a month.
 
 A wall time that occurs twice (the hour before clocks are set back) belongs to one interval, which starts at the first
 occurrence. If the timestamps of the data are absolute, the two occurrences are two intervals. A wall time that clocks
@@ -13,13 +14,21 @@ from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-Frequency = Literal["P1D", "PT1H", "PT10M", "PT5M"]
-INTERVAL_LENGTHS: dict[str, timedelta] = {
+Frequency = str  # a key of `INTERVAL_LENGTHS`: an ISO 8601 duration, such as PT5M, PT1H or P1D
+MINUTES_PER_DAY = 1440
+_SUB_DAILY_MINUTES = [minutes for minutes in range(1, 721) if MINUTES_PER_DAY % minutes == 0]
+# The nominal length of an interval, from short to long. Intervals of less than a day divide it; a week starts on
+# Monday, as in ISO 8601; a month has at most this length.
+INTERVAL_LENGTHS: dict[Frequency, timedelta] = {
+    **{
+        f"PT{minutes}M" if minutes % 60 else f"PT{minutes // 60}H": timedelta(minutes=minutes)
+        for minutes in _SUB_DAILY_MINUTES
+    },
     "P1D": timedelta(days=1),
-    "PT1H": timedelta(hours=1),
-    "PT10M": timedelta(minutes=10),
-    "PT5M": timedelta(minutes=5),
+    "P1W": timedelta(weeks=1),
+    "P1M": timedelta(days=31),
 }
+COMMON_FREQUENCIES = ("PT1M", "PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "PT2H", "PT6H", "PT12H", "P1D", "P1W", "P1M")
 MINUTE = timedelta(minutes=1)
 # The most that clocks are set back at once. The largest shift since 2000 is two hours (Antarctica/Troll).
 MAX_CLOCK_SHIFT = timedelta(hours=3)
@@ -40,12 +49,17 @@ class Clock(NamedTuple):
         """The nominal length of an interval."""
         return INTERVAL_LENGTHS[self.frequency]
 
+    @property
+    def is_sub_daily(self) -> bool:
+        """Whether an interval is shorter than a day."""
+        return is_sub_daily(self.frequency)
+
     def start(self, instant: datetime) -> datetime:
         """Return the start of the interval that contains the instant, both naive UTC."""
         if self.zone == "UTC":
             return floor_to_interval(instant, self.frequency)
         local = instant.replace(tzinfo=UTC).astimezone(get_time_zone(self.zone))
-        fold: Literal[0, 1] = 1 if self.absolute and self.frequency != "P1D" and local.fold else 0
+        fold: Literal[0, 1] = 1 if self.absolute and self.is_sub_daily and local.fold else 0
         wall_time = floor_to_interval(local.replace(tzinfo=None, fold=0), self.frequency)
         start = to_utc(wall_time, self.zone, fold=fold)
         if start > instant:  # clocks skip the wall time: the interval starts when they are set forward
@@ -69,6 +83,8 @@ class Clock(NamedTuple):
 
     def next_start(self, start: datetime) -> datetime:
         """Return the start of the next interval."""
+        if not self.is_sub_daily:
+            return self.end(start)
         regular = _measure_interval(start, self) == (start + self.step, self.step)
         instant = start + (self.step if regular else MINUTE)
         while self.start(instant) <= start:  # a repeated wall time leads back to this interval
@@ -89,9 +105,17 @@ class Clock(NamedTuple):
     def length(self, start: datetime) -> timedelta:
         """Return the real duration of the interval.
 
-        It is longer than `step` if clocks are set back in the interval, and shorter if they are set forward.
+        It is longer than `step` if clocks are set back in the interval, and shorter if they are set forward. Months
+        differ in length.
         """
         return _measure_interval(start, self)[1]
+
+    def length_ratio(self, start: datetime) -> float:
+        """Return the real duration of an interval / its usual duration: 1, unless clocks change in the interval.
+
+        It is always 1 for a week and a month, in which an hour is less than a hundredth.
+        """
+        return self.length(start) / self.step if self.step <= timedelta(days=1) else 1.0
 
     def starts_between(self, first: datetime, last: datetime) -> Iterator[datetime]:
         """Yield the starts from first to last, both included."""
@@ -103,6 +127,10 @@ class Clock(NamedTuple):
 @lru_cache(maxsize=4096)
 def _measure_interval(start: datetime, clock: Clock) -> tuple[datetime, timedelta]:
     """Return the end and the real duration of an interval, counted by the minute if the clock is set nearby."""
+    if clock.step > timedelta(days=1):
+        following = next_wall_time(clock.wall_time(start), clock.frequency)
+        end = clock.start(to_utc(following, clock.zone))
+        return end, end - start
     until = start + clock.step + MAX_CLOCK_SHIFT
     wall_time = to_wall_time(start, clock.zone)
     same_offset = to_wall_time(until, clock.zone) - until == wall_time - start
@@ -153,25 +181,44 @@ def wall_time_exists(wall_time: datetime, zone_name: str) -> bool:
     return zone_name == "UTC" or to_wall_time(to_utc(wall_time, zone_name), zone_name) == wall_time
 
 
-def floor_to_interval(wall_time: datetime, frequency: str) -> datetime:
+def is_sub_daily(frequency: Frequency) -> bool:
+    """Return whether an interval of the frequency is shorter than a day."""
+    return INTERVAL_LENGTHS[frequency] < timedelta(days=1)
+
+
+def floor_to_interval(wall_time: datetime, frequency: Frequency) -> datetime:
     """Return the wall time at which the interval that contains this wall time starts."""
     midnight = wall_time.replace(hour=0, minute=0, second=0, microsecond=0)
+    match frequency:
+        case "P1M":
+            return midnight.replace(day=1)
+        case "P1W":
+            return midnight - timedelta(days=midnight.weekday())
     return midnight + (wall_time - midnight) // INTERVAL_LENGTHS[frequency] * INTERVAL_LENGTHS[frequency]
 
 
-def get_slot(wall_time: datetime, frequency: str) -> int:
+def next_wall_time(wall_time: datetime, frequency: Frequency) -> datetime:
+    """Return the wall time that follows the wall time of an interval's start."""
+    if frequency == "P1M":
+        return (wall_time.replace(day=1) + timedelta(days=31)).replace(day=1)
+    return wall_time + INTERVAL_LENGTHS[frequency]
+
+
+def get_slot(wall_time: datetime, frequency: Frequency) -> int:
     """Return the number of the interval in its day: 0 to `slots_per_day` - 1."""
+    if not is_sub_daily(frequency):
+        return 0
     midnight = wall_time.replace(hour=0, minute=0, second=0, microsecond=0)
     return (wall_time - midnight) // INTERVAL_LENGTHS[frequency]
 
 
-def slots_per_day(frequency: str) -> int:
-    """Return the number of intervals in a day: 1, 24, 144 or 288."""
-    return timedelta(days=1) // INTERVAL_LENGTHS[frequency]
+def slots_per_day(frequency: Frequency) -> int:
+    """Return the number of intervals in a day, from 1 to 1440; 1 for a week and a month."""
+    return max(1, timedelta(days=1) // INTERVAL_LENGTHS[frequency])
 
 
-def iterate_wall_times(first: datetime, last: datetime, frequency: str) -> Iterator[datetime]:
+def iterate_wall_times(first: datetime, last: datetime, frequency: Frequency) -> Iterator[datetime]:
     """Yield every wall time of the frequency from first to last, both included; also those that clocks skip."""
     while first <= last:
         yield first
-        first += INTERVAL_LENGTHS[frequency]
+        first = next_wall_time(first, frequency)

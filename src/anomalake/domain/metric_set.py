@@ -7,6 +7,7 @@ finds the metric set of a detector. docs/metric-sets.md describes every field.
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from anomalake.domain.text import to_one_line
 
 MAX_DIMENSIONS = MAX_MEASURES = 10
 MAX_OFFSET_SECONDS = 432_000  # 5 days
+MAX_TOP_VALUES = 1_000  # of a dimension
 
 # The fields that `mapping` can give: fields of an alert and of its measure, and `each`, which finds the parts of an
 # event that become one alert each.
@@ -45,25 +47,66 @@ class _Labelled(msgspec.Struct, frozen=True):
         return to_one_line(getattr(self, "description", None) or "", 240)
 
 
+Aggregation = Literal["SUM", "AVG", "COUNT", "COUNT_DISTINCT", "MIN", "MAX", "RATIO"]
+ADDITIVE_AGGREGATIONS = ("SUM", "COUNT", "COUNT_DISTINCT")
+OTHER_VALUES = "(other)"  # the dimension value of the rows that `top` leaves out
+
+
 class Dimension(_Labelled, frozen=True, forbid_unknown_fields=True):
-    """A categorical field. Alerts can also use one of its `formerly` names."""
+    """A categorical field. Alerts can also use one of its `formerly` names.
+
+    With `top`, the detector keeps that many values, the largest of the history; rows with other values have the value
+    `OTHER_VALUES`.
+    """
 
     name: str
+    column: str | None = None  # of the live data; the name by default
+    top: int | None = None
     label: str | None = None
     description: str | None = None
     formerly: tuple[str, ...] = ()
 
+    @property
+    def source_column(self) -> str:
+        """The column of the live data."""
+        return self.column or self.name
+
 
 class Measure(_Labelled, frozen=True, forbid_unknown_fields=True):
-    """A numeric field to watch. Alerts can also use one of its `formerly` names."""
+    """A number to watch. Alerts can also use one of its `formerly` names.
+
+    The aggregation makes one number of the rows of a series and interval. COUNT counts rows, or with `column` the rows
+    that have a value there. COUNT_DISTINCT counts the distinct values of a column. RATIO divides the measure
+    `numerator` by the measure `denominator`; both are additive.
+    """
 
     name: str
-    aggregation: Literal["SUM", "AVG"]
+    aggregation: Aggregation
+    column: str | None = None  # of the live data; the name by default
+    numerator: str | None = None
+    denominator: str | None = None
     label: str | None = None
     unit: str | None = None
     description: str | None = None
     format: Literal["number", "integer", "percent", "currency"] = "number"
     formerly: tuple[str, ...] = ()
+
+    @property
+    def source_column(self) -> str | None:
+        """The column of the live data; None for a count of rows and for a ratio, which have no column."""
+        if self.aggregation == "RATIO" or (self.aggregation == "COUNT" and self.column is None):
+            return None
+        return self.column or self.name
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether values of several series and intervals are added up, and no row means zero."""
+        return self.aggregation in ADDITIVE_AGGREGATIONS
+
+    @property
+    def has_weight(self) -> bool:
+        """Whether values are means, whose weight is the number of rows (AVG) or the denominator (RATIO)."""
+        return self.aggregation in ("AVG", "RATIO")
 
     @property
     def short_unit(self) -> str:
@@ -125,6 +168,35 @@ class Alerts(
     missing_data: bool = True  # whether missing data is an event
 
 
+@cache
+def find_folder_period(path: str, frequency: intervals.Frequency) -> intervals.Frequency | None:
+    """Return the time that a folder of the path covers; None if intervals do not fit into its folders.
+
+    Raises `UserError` for a path that cannot be read.
+    """
+    pattern = time_patterns.parse_folder_pattern(path).pattern
+    folder_format = time_patterns.to_python_format(pattern)
+    first = intervals.floor_to_interval(datetime(2021, 1, 31), frequency)
+    last = datetime(2021, 2, 1, 23, 59) if intervals.is_sub_daily(frequency) else datetime(2022, 3, 2)
+    walls = list(intervals.iterate_wall_times(first, last, frequency))
+    try:
+        folders = [datetime.strptime(wall.strftime(folder_format), folder_format) for wall in walls]
+    except ValueError:
+        return None
+    if folders == walls:
+        return frequency
+    letters = set(time_patterns.locate_fields(pattern))
+    if not {"y", "M"} <= letters:
+        return None
+    period = "PT1H" if "H" in letters else "P1D" if "d" in letters else "P1M"
+    fits = all(
+        intervals.floor_to_interval(wall, period) == folder
+        and intervals.next_wall_time(wall, frequency) <= intervals.next_wall_time(folder, period)
+        for wall, folder in zip(walls, folders, strict=True)
+    )
+    return period if fits else None
+
+
 class MetricSet(_Labelled, frozen=True, forbid_unknown_fields=True):
     """A metric set, as its file describes it."""
 
@@ -140,6 +212,26 @@ class MetricSet(_Labelled, frozen=True, forbid_unknown_fields=True):
     source: Source | None = None
     alerts: Alerts = Alerts()
     mapping: dict[str, str] = {}
+    # What an interval without rows of a series means: its additive measures are zero, or nothing is known of them.
+    # By default zero if a measure counts (COUNT, COUNT_DISTINCT), else unknown.
+    missing: Literal["zero", "unknown"] | None = None
+
+    @property
+    def missing_is_zero(self) -> bool:
+        """Whether a known series without rows has the value zero in its additive measures."""
+        if self.missing is not None:
+            return self.missing == "zero"
+        return any(measure.aggregation in ("COUNT", "COUNT_DISTINCT") for measure in self.measures)
+
+    @property
+    def folder_period(self) -> intervals.Frequency:
+        """The time that a folder of live data covers: one interval, or all shorter intervals of an hour, day or month.
+
+        `{{yyyyMMdd}}` in the path of an hourly metric set is the folder of a day, whose files have rows of all hours.
+        """
+        if self.source is None:
+            return self.frequency
+        return find_folder_period(self.source.path, self.frequency) or self.frequency
 
     @property
     def path(self) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import NamedTuple
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -15,9 +15,11 @@ from anomalake.domain.metric_set import (
     MAX_DIMENSIONS,
     MAX_MEASURES,
     MAX_OFFSET_SECONDS,
+    MAX_TOP_VALUES,
     REQUIRED_MAPPING_FIELDS,
     MetricSet,
     Source,
+    find_folder_period,
 )
 from anomalake.domain.names import (
     ANOMALY_COLUMN_SUFFIXES,
@@ -44,14 +46,21 @@ def find_problems(item: MetricSet) -> list[Problem]:
 
     Later checks run only if the basic fields are valid.
     """
-    problems = [*_check_identity(item)]
+    problems = [*_check_identity(item), *_check_frequency(item.frequency)]
     if not _is_time_zone(item.timezone):
         use = "use an IANA name such as UTC or Europe/Berlin"
         return [*problems, Problem("timezone", f"{quote(item.timezone)} is not a time zone; {use}")]
-    problems += [*_check_timestamp(item), *_check_counts(item)]
+    if not problems:
+        problems += _check_timestamp(item)
+    problems += _check_counts(item)
     if problems:
         return problems  # the checks below name every dimension and measure
-    problems += [*_check_column_names(item), *_check_former_names(item), *_check_alerts(item)]
+    problems += [
+        *_check_aggregations(item),
+        *_check_column_names(item),
+        *_check_former_names(item),
+        *_check_alerts(item),
+    ]
     if item.source is not None:
         problems += _check_source(item, item.source)
     if item.mapping:
@@ -69,6 +78,21 @@ def _check_identity(item: MetricSet) -> Iterator[Problem]:
         yield Problem("version", "must be from 1 to 9999")
 
 
+def _check_frequency(frequency: str) -> Iterator[Problem]:
+    if frequency in intervals.INTERVAL_LENGTHS:
+        return
+    rule = "must be a step that divides a day, from PT1M to PT12H, or P1D, P1W or P1M"
+    if (minutes := _parse_minutes(frequency)) and intervals.MINUTES_PER_DAY % minutes == 0 and minutes % 60 == 0:
+        rule = f"must be written {f'PT{minutes // 60}H' if minutes < intervals.MINUTES_PER_DAY else 'P1D'}"
+    yield Problem("frequency", f"{quote(frequency)} {rule}; examples: {', '.join(intervals.COMMON_FREQUENCIES)}")
+
+
+def _parse_minutes(frequency: str) -> int | None:
+    """Return the minutes of a duration such as PT60M or PT2H; None for any other text."""
+    match = re.fullmatch(r"PT([0-9]{1,5})([MH])", frequency)
+    return int(match[1]) * (60 if match[2] == "H" else 1) if match else None
+
+
 def _is_time_zone(name: str) -> bool:
     """Return whether the name is an IANA time zone. Athena does not know some names of local time zone files."""
     if name.startswith(("posix/", "right/")) or name in {"localtime", "posixrules", "Factory"}:
@@ -83,7 +107,7 @@ def _is_time_zone(name: str) -> bool:
 def _check_timestamp(item: MetricSet) -> Iterator[Problem]:
     if item.timestamp.format != time_patterns.UNIX:
         try:
-            time_patterns.check_timestamp_pattern(item.timestamp.format, hour=item.frequency != "P1D")
+            time_patterns.check_timestamp_pattern(item.timestamp.format, hour=intervals.is_sub_daily(item.frequency))
         except UserError as error:
             yield Problem("timestamp.format", f"{error}; or use UNIX")
 
@@ -112,6 +136,29 @@ def _check_column_names(item: MetricSet) -> Iterator[Problem]:
             elif owner := owners.get(name.lower()):
                 yield Problem(field, f"{quote(name)} collides with {owner} (case is ignored); rename it")
             owners[name.lower()] = f"{kind} {quote(name)}"
+
+
+def _check_aggregations(item: MetricSet) -> Iterator[Problem]:
+    """Check the fields that belong to an aggregation, and `top`."""
+    additive = [measure.name for measure in item.measures if measure.is_additive]
+    for number, measure in enumerate(item.measures):
+        field, is_ratio = f"measures[{number}]", measure.aggregation == "RATIO"
+        for part in ("numerator", "denominator"):
+            name = getattr(measure, part)
+            if not is_ratio and name is not None:
+                yield Problem(f"{field}.{part}", f"belongs to the aggregation RATIO, not to {measure.aggregation}")
+            elif is_ratio and name not in additive:
+                known = ", ".join(additive) or "none; add them to the measures"
+                shown = "is missing" if name is None else f"{quote(name)} is no such measure"
+                rule = "it names a measure with the aggregation SUM, COUNT or COUNT_DISTINCT"
+                yield Problem(f"{field}.{part}", f"{shown}; {rule}: {known}")
+        if is_ratio and measure.column is not None:
+            yield Problem(f"{field}.column", "does not belong to the aggregation RATIO, which divides two measures")
+        if is_ratio and measure.numerator == measure.denominator and measure.numerator in additive:
+            yield Problem(f"{field}.denominator", "is the numerator; a ratio divides two different measures")
+    for number, dimension in enumerate(item.dimensions):
+        if dimension.top is not None and not 1 <= dimension.top <= MAX_TOP_VALUES:
+            yield Problem(f"dimensions[{number}].top", f"{dimension.top} must be from 1 to {MAX_TOP_VALUES}")
 
 
 def _check_former_names(item: MetricSet) -> Iterator[Problem]:
@@ -161,11 +208,10 @@ def _check_known(kind: str, known: Sequence[str], used: Iterable[tuple[str, str]
 def _check_source(item: MetricSet, source: Source) -> Iterator[Problem]:
     yield from _check_path(item, source.path)
     try:
-        folder_format = time_patterns.to_python_format(time_patterns.parse_folder_pattern(source.path).pattern)
+        yield from _check_folders(item, source.path)
     except UserError as error:
         yield Problem("source.path", str(error))
         return
-    yield from _check_folder_per_interval(item, source.path, folder_format)
     yield from _check_columns(item, source)
     yield from _check_format(source)
 
@@ -189,25 +235,20 @@ def _check_path(item: MetricSet, path: str) -> Iterator[Problem]:
         yield Problem("source.path", f"{shown} lies in a reserved folder of the lake ({reserved}); use another folder")
 
 
-def _check_folder_per_interval(item: MetricSet, path: str, folder_format: str) -> Iterator[Problem]:
-    """Check that each interval has a separate folder.
-
-    The check compares the intervals of two days around the end of a month, and of the same day in two years.
-    """
-    day = datetime(2021, 1, 31)
-    wall_times = list(intervals.iterate_wall_times(day, day + intervals.INTERVAL_LENGTHS["P1D"] * 2, item.frequency))
-    folders = {wall_time.strftime(folder_format) for wall_time in wall_times}
-    years = {day.replace(year=year).strftime(folder_format) for year in (2021, 2022)}
-    if len(folders) < len(wall_times) or len(years) < 2:
-        time_fields = {"P1D": "month and day", "PT1H": "month, day and hour"}
-        needed = f"year, {time_fields.get(item.frequency, 'month, day, hour and minute')}"
-        problem = f"{quote(path)} gives two intervals of {item.frequency} the same folder; it must contain {needed}"
-        yield Problem("source.path", problem)
+def _check_folders(item: MetricSet, path: str) -> Iterator[Problem]:
+    """Check that each interval lies in one folder, and that folders of different times differ."""
+    if find_folder_period(path, item.frequency) is None:
+        fields = {"P1M": "year and month", "P1W": "year, month and day", "P1D": "year, month and day"}
+        needed = fields.get(item.frequency, "year, month and day, and the hour and minute for a folder per interval")
+        problem = f"the intervals of {item.frequency} do not each lie in one folder of {quote(path)}"
+        yield Problem("source.path", f"{problem}; it must contain {needed}")
 
 
 def _check_columns(item: MetricSet, source: Source) -> Iterator[Problem]:
     columns = to_one_line(", ".join(source.columns), 500)
-    for name in (item.timestamp.column, *item.dimension_names, *item.measure_names):
+    columns_read = [item.timestamp.column, *(dimension.source_column for dimension in item.dimensions)]
+    columns_read += [measure.source_column for measure in item.measures if measure.source_column is not None]
+    for name in dict.fromkeys(columns_read):
         if source.columns.count(name) != 1:
             problem = f"must contain {quote(name)} once; it lists the columns of the file in order: {columns}"
             yield Problem("source.columns", problem)

@@ -83,8 +83,8 @@ def _format_number(number: float) -> str:
 
 
 _ALLOWED_VALUES = {
-    "frequency": "P1D, PT1H, PT10M or PT5M",
-    "aggregation": "SUM or AVG",
+    "aggregation": "SUM, AVG, COUNT, COUNT_DISTINCT, MIN, MAX or RATIO",
+    "missing": "zero or unknown",
     "source.format": "csv or jsonl",
     "format": "number, integer, percent or currency",
     "compression": "none or gzip",
