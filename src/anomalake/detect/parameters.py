@@ -10,6 +10,7 @@ from anomalake.detect.cycle import MONTHS, Cycle
 # --- history
 
 HISTORY_DAYS = 57  # days of live data from which a new detector learns
+HISTORY_DAYS_YEARLY = 5 * 366  # the same for weeks and months
 # (slots a day, days): days with a value in a slot before the slot is scored; the first entry with at most the slots.
 MIN_HISTORY_DAYS = ((288, 1), (144, 2), (24, 4), (2, 7), (1, 14))
 MIN_HISTORY_VALUES_YEARLY = 12  # the same for weeks and months, in values
