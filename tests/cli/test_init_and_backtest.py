@@ -24,8 +24,8 @@ def test_two_commands_turn_a_file_into_a_dashboard(working_folder, capsys, kind)
     assert item.timestamp.format == ("dd.MM.yyyy HH:mm" if kind == "csv" else "yyyy-MM-dd HH:mm:ss")
     for note in (
         "'Region Name' is called 'Region_Name' in the metric set",
-        "'zip' holds numbers and has the name of a code",
-        "'rate' looks like a rate",
+        "the column 'zip': it holds numbers and has the name of a code",
+        "measures: rate AVG: its name has 'rate'",
     ):
         assert note in out
     status, out, err = run("backtest", "--metric-set", "sales.yaml", "--data", f"sales.{kind}", capsys=capsys)
@@ -42,8 +42,9 @@ def test_init_prints_what_to_check(working_folder, capsys):
     )
     status, out, _ = run("init", "d.csv", capsys=capsys)
     assert status == 0
-    assert "timestamp.format: the format 'dd/MM/yyyy' is used; these formats also fit every row: MM/dd/yyyy" in out
-    assert "timezone: the data does not name a time zone; UTC is assumed" in out
+    assert "dates such as 01/02/2017 are read as day-first; month-first also fits every row" in out
+    assert "rows        3" in out
+    assert "step        1 day (P1D): 3 of 3 intervals have data" in out
     assert run("init", "d.csv", capsys=capsys)[0] == 1
     assert "overwrite it with --force" in run("init", "d.csv", capsys=capsys)[2]
 
@@ -54,7 +55,7 @@ def test_init_prints_what_to_check(working_folder, capsys):
         ("", "is empty; a header and at least one row are required"),
         ("a,b\n", "holds no rows"),
         ("a,b\nx,y\n", "no column holds timestamps"),
-        ("t,b\n2024-01-01,y\n", "no column holds numbers"),
+        ("t,b\n2024-01-01,y\n2024-01-02,y\n", "no column holds numbers"),
     ],
 )
 def test_data_that_gives_no_metric_set_is_an_error_with_the_reason(working_folder, capsys, text, message):
@@ -73,7 +74,7 @@ def test_a_backtest_reports_completeness_duplicates_and_cardinality(working_fold
     _, out, _ = run("backtest", "--metric-set", "sales.yaml", "--data", "sales.csv", capsys=capsys)
     assert "completeness of Umsatz: 100.00 %" in out
     assert "duplicates: 3 rows repeat a series and interval" in out
-    assert "cardinality: Region_Name 1, zip 1" in out
+    assert "cardinality: Region_Name 2, zip 2" in out
 
 
 def test_unreadable_rows_are_counted_and_reported_and_the_backtest_continues(working_folder, capsys):
@@ -92,18 +93,13 @@ def test_unreadable_rows_are_counted_and_reported_and_the_backtest_continues(wor
     assert "alerts      1" in out
 
 
-def test_init_reports_how_many_measures_it_found_and_which_it_left_out(working_folder, capsys):
-    frame = hourly(48)[["when"]].assign(**{f"sales{number}": 5 for number in range(12)})
-    frame.to_csv("wide.csv", index=False)
-    status, out, _ = run("init", "wide.csv", capsys=capsys)
-    assert status == 0
-    assert "measures: found 12 measures; a metric set can have 10. Left out: sales10, sales11" in out
-
-
-def test_init_reports_an_unsupported_frequency_with_the_supported_ones(working_folder, capsys):
-    pd.DataFrame({"month": ["2024-01-01", "2024-02-01", "2024-03-03"], "sales": [1, 2, 3]}).to_csv("m.csv", index=False)
+def test_init_reports_the_step_and_those_that_fit_as_well(working_folder, capsys):
+    pd.DataFrame({"month": pd.date_range("2024-01-01", periods=30, freq="MS"), "sales": range(40, 70)}).to_csv("m.csv")
     _, out, _ = run("init", "m.csv", capsys=capsys)
-    assert "frequency: rows are 31 days apart; supported frequencies: P1D, PT1H, PT10M, PT5M. P1D is used" in out
+    assert "frequency: P1M; 30 of 30 intervals have data" in out
+    hourly().to_csv("h.csv", index=False)
+    _, out, _ = run("init", "h.csv", "--frequency", "P1D", capsys=capsys)
+    assert "frequency: P1D; 20 of 20 intervals have data; the rows of an interval are aggregated" in out
 
 
 def test_a_backtest_reports_a_folder_in_the_future_once(working_folder, capsys):
