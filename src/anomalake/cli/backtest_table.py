@@ -22,6 +22,7 @@ from anomalake.cli.tables import live_rows
 from anomalake.cli.tables.live_rows import ReadingOptions
 from anomalake.cli.tables.table import Table
 from anomalake.cli.terminal import print_line, print_warning
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.dashboards import lake_page
 from anomalake.detect.timeline import utc_now
 from anomalake.domain.errors import UserError
@@ -92,7 +93,7 @@ def _write_live_data(
     """Write the rows to the lake as live data, and report what is left out."""
     rows, notes = long_form.widen_for(table.rows, metric_set)
     rows, more_notes = live_rows.prepare_rows(rows, metric_set, reading)
-    folders, findings = local_pipeline.write_live_data(rows, metric_set, store)
+    folders, findings = write_live_data(rows, metric_set, store)
     print_line(f"live data   {len(rows) - len(findings):,} rows in {folders:,} folders")
     for note in (*(note for note in table.notes if not note.startswith("columns: ")), *notes, *more_notes):
         print_warning(f"{location}: {note}")
