@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import user_tables
 from anomalake.cli.proposal import frequency, long_form, propose, times
-from anomalake.cli.proposal.propose import Choices, Proposed
+from anomalake.cli.proposal.propose import NO_CHOICES, Choices, Proposed
 from anomalake.cli.tables import csv_text, table
 from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.errors import UserError
@@ -24,7 +24,7 @@ def read(frame: pd.DataFrame) -> table.Table:
     return table.Table(read_table.rows.rename(columns=table.column_names(list(read_table.rows.columns))))
 
 
-def propose_for(frame: pd.DataFrame, choices: Choices = Choices(), name: str = "data") -> tuple[MetricSet, Proposed]:
+def propose_for(frame: pd.DataFrame, choices: Choices = NO_CHOICES, name: str = "data") -> tuple[MetricSet, Proposed]:
     read_table = read(frame)
     proposed = propose.propose(read_table, name, times.find_times(read_table.rows), choices)
     return metric_set_yaml.parse(proposed.proposal.text, "proposal"), proposed
@@ -227,7 +227,9 @@ def test_regular_data_has_its_own_step(step, start, missing):
 @given(
     step=st.sampled_from(list(intervals.INTERVAL_LENGTHS)),
     instants=st.lists(
-        st.datetimes(min_value=pd.Timestamp("1999-01-01"), max_value=pd.Timestamp("2030-01-01")), min_size=1, max_size=30
+        st.datetimes(min_value=pd.Timestamp("1999-01-01"), max_value=pd.Timestamp("2030-01-01")),
+        min_size=1,
+        max_size=30,
     ),
 )
 def test_intervals_are_numbered_as_the_metric_set_counts_them(step, instants):
@@ -246,7 +248,10 @@ def test_intervals_are_numbered_as_the_metric_set_counts_them(step, instants):
         ({"name": ["a", "b"], "day": ["soon", "later"]}, "Seen: 'day' (row 1: 'soon'"),
         ({"day": ["2024-01-01"] * 3, "n": [1, 2, 3]}, "the column 'day' holds a single time, 2024-01-01 00:00"),
         ({"year": [2001, 2002, 2003], "n": [1, 2, 3]}, "the column 'year' holds years"),
-        ({"day": [f"20{year:02}-01-01" for year in range(20)], "n": [year * year % 17 + 0.5 for year in range(20)]}, "rows are usually 365 days apart"),
+        (
+            {"day": [f"20{year:02}-01-01" for year in range(20)], "n": [year * year % 17 + 0.5 for year in range(20)]},
+            "rows are usually 365 days apart",
+        ),
         ({"day": [f"2024-01-{day:02}" for day in range(1, 29)], "n": [5] * 28}, "'n': it is constant ('5')"),
     ],
 )

@@ -18,7 +18,7 @@ from anomalake.cli.tables.time_forms import Order
 from anomalake.cli.tables.timestamps import Recognised
 from anomalake.cli.terminal import print_line
 from anomalake.domain import intervals, metric_set_yaml
-from anomalake.domain.errors import UsageError, UserError
+from anomalake.domain.errors import UsageError
 from anomalake.domain.names import to_metric_set_name
 
 _PROBE = """

@@ -12,7 +12,9 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 # Words that decide alone, wherever they are in a name.
-_MEAN_WORDS = frozenset("rate ratio avg average mean median pct percent percentage share per index schnitt quote".split())
+_MEAN_WORDS = frozenset(
+    "rate ratio avg average mean median pct percent percentage share per index schnitt quote".split()
+)
 _TOTAL_WORDS = frozenset("total sum count counts num anzahl summe".split())
 # Words of levels and of amounts: the last one in a name decides.
 _LEVEL_WORDS = frozenset(
@@ -77,7 +79,7 @@ def _choose_by_values(values: Floats, series: Integers, interval: Integers) -> C
         return Choice("SUM", "too few values to tell; use AVG for a level")
     has_fractions = bool((values % 1 != 0).any())
     low, high = np.quantile(values, [0.1, 0.9])
-    if has_fractions and 0 <= values.min() and values.max() <= 1:
+    if has_fractions and values.min() >= 0 and values.max() <= 1:
         return Choice("AVG", "its values lie between 0 and 1, as those of a share")
     order = np.lexsort((np.arange(len(values)), series))
     ordered, ordered_series = values[order], series[order]
@@ -117,7 +119,9 @@ def _share_between(values: Floats, series: Integers, interval: Integers) -> floa
     several = counts > 1
     if several.mean() < 0.5:
         return None
-    within = ((values - cells.transform("mean").to_numpy())[several] ** 2 * (counts / (counts - 1.0).clip(1))[several]).mean()
+    within = (
+        (values - cells.transform("mean").to_numpy())[several] ** 2 * (counts / (counts - 1.0).clip(1))[several]
+    ).mean()
     total = values[several].var()
     return float(1 - within / total) if total else 1.0
 

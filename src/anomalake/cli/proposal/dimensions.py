@@ -172,8 +172,8 @@ def _notes(
             yield f"dimensions: the column '{column.name}': {column.note}; if it is a measure, move it to the measures"
         if dimension and dimension.top:
             yield (
-                f"dimensions: '{column.name}' has {distinct[column.name]:,} values; the largest {dimension.top} are kept "
-                "(`top`), and the rest becomes '(other)'"
+                f"dimensions: '{column.name}' has {distinct[column.name]:,} values; the largest {dimension.top} are "
+                "kept (`top`), and the rest becomes '(other)'"
             )
         if column.name in contents.labels:
             yield (

@@ -13,7 +13,9 @@ from anomalake.cli.tables.numbers import recognise_numbers
 from anomalake.domain.metric_set import MAX_MEASURES, MetricSet
 from anomalake.domain.names import to_column_name
 
-_NAME_WORDS = frozenset("metric metrics measure measurement variable indicator kpi parameter item key name field sensor".split())
+_NAME_WORDS = frozenset(
+    "metric metrics measure measurement variable indicator kpi parameter item key name field sensor".split()
+)
 _VALUE_WORDS = frozenset("value values val reading measurement amount number y result obs observation v wert".split())
 MAX_SAME_SCALE = 20.0  # the largest usual value of a name over the smallest one, of names with the same scale
 
@@ -76,9 +78,11 @@ def recognise_long_form(rows: pd.DataFrame, missing: Sequence[str]) -> LongForm 
         distinct = rows[name].dropna().unique()
         if len(distinct) < len(missing) or len(distinct) > 10_000:
             continue
-        names = {text: column for text, column in name_columns([str(text) for text in distinct]).items()}
+        names = name_columns([str(text) for text in distinct])
         if set(missing) <= set(names.values()):
-            others = [other for other in map(str, rows.columns) if other != name and set(split_name(other)) & _VALUE_WORDS]
+            others = [
+                other for other in map(str, rows.columns) if other != name and set(split_name(other)) & _VALUE_WORDS
+            ]
             if value := next((other for other in others if recognise_numbers(rows[other]).share > 0), None):
                 return LongForm(name, value, {text: column for text, column in names.items() if column in missing})
     return None

@@ -53,7 +53,9 @@ class Rows(NamedTuple):
     is_events: bool
 
 
-def choose_measures(columns: Sequence[Column], distinct_columns: Sequence[str], rows: Rows, table_names: tuple[str, str]) -> Measures:
+def choose_measures(
+    columns: Sequence[Column], distinct_columns: Sequence[str], rows: Rows, table_names: tuple[str, str]
+) -> Measures:
     """Return the measures of the columns of numbers; a table of events also counts its rows.
 
     `columns` are those of numbers. `distinct_columns` can be counted distinctly. `table_names` are the names of the
@@ -71,7 +73,9 @@ def choose_measures(columns: Sequence[Column], distinct_columns: Sequence[str], 
             values = _values(column)
             repeats = any(_is_same(values, other) for other in earlier)
             reason = choice.reason + ("; it repeats another column" if repeats else "")
-            chosen.append((measure, reason, 2.0 * repeats + (0 if choice.is_named else 0.5) + float(np.isnan(values).mean())))
+            chosen.append(
+                (measure, reason, 2.0 * repeats + (0 if choice.is_named else 0.5) + float(np.isnan(values).mean()))
+            )
             earlier.append(values)
     if rows.is_events:
         chosen += [
@@ -101,9 +105,7 @@ def name_rows(table_name: str, time_name: str, columns: Iterable[str]) -> str:
 def _measure_column(column: Column, rows: Rows) -> Iterable[tuple[Measure, Choice]]:
     numbers = column.numbers
     assert numbers is not None  # a column of numbers
-    choice = choose_aggregation(
-        column.name, _values(column), rows.series, rows.interval, is_percent=numbers.is_percent
-    )
+    choice = choose_aggregation(column.name, _values(column), rows.series, rows.interval, is_percent=numbers.is_percent)
     if rows.is_events and _is_flag(column):
         choice = Choice("SUM", "it is 1 for some rows, and SUM counts these", is_named=True)
     yield Measure(column.name, choice.aggregation, column.name), choice
@@ -159,7 +161,9 @@ def _keep_best(chosen: list[tuple[Measure, str, float]]) -> Measures:
     kept = set(places[:MAX_MEASURES])
     names = {chosen[place][0].name for place in kept}
     kept -= {
-        place for place in kept if (ratio := chosen[place][0]).numerator and {ratio.numerator, ratio.denominator} - names
+        place
+        for place in kept
+        if (ratio := chosen[place][0]).numerator and {ratio.numerator, ratio.denominator} - names
     }
     notes = [f"measures: {_describe(chosen[place][0])}: {chosen[place][1]}" for place in sorted(kept)]
     left_out = [chosen[place][0].name for place in range(len(chosen)) if place not in kept]

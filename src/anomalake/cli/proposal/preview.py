@@ -1,5 +1,6 @@
 """Describes a proposal before a back-test: what the data has, a chart as text, and how long a back-test takes."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -75,7 +76,7 @@ def draw_chart(preview: Preview) -> str:
     values = preview.totals
     parts = np.array_split(values, min(CHART_WIDTH, len(values)))
     means = [float(np.nanmean(part)) if (~np.isnan(part)).any() else float("nan") for part in parts]
-    known = [mean for mean in means if mean == mean]
+    known = [mean for mean in means if not math.isnan(mean)]
     if not known:
         return ""
     low, high = min(0.0, *known) if min(known) < 0.5 * max(known) else min(known), max(known)
@@ -91,7 +92,7 @@ def draw_chart(preview: Preview) -> str:
 def _draw_columns(means: Sequence[float], low: float, high: float) -> list[str]:
     """Return the lines of a chart of columns, from top to bottom. The smallest known value has an eighth of a line."""
     span = high - low or 1.0
-    eighths = [0 if mean != mean else 1 + round((mean - low) / span * (8 * CHART_HEIGHT - 1)) for mean in means]
+    eighths = [0 if math.isnan(mean) else 1 + round((mean - low) / span * (8 * CHART_HEIGHT - 1)) for mean in means]
     return [
         "".join(_BLOCKS[max(0, min(8, eighth - 8 * row))] for eighth in eighths)
         for row in reversed(range(CHART_HEIGHT))

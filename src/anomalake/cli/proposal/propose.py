@@ -15,7 +15,7 @@ from anomalake.cli.proposal.frequency import Step, find_step, number_intervals
 from anomalake.cli.proposal.long_form import LongForm
 from anomalake.cli.proposal.measures import Measures
 from anomalake.cli.proposal.preview import Preview, total_by_interval
-from anomalake.cli.tables.numbers import Decimal
+from anomalake.cli.tables.numbers import Decimal, recognise_numbers
 from anomalake.cli.tables.table import Table
 from anomalake.cli.tables.timestamps import Recognised
 from anomalake.domain import intervals
@@ -33,6 +33,9 @@ class Choices(NamedTuple):
     decimal: Decimal | None = None  # the mark of numbers such as 1,234
 
 
+NO_CHOICES = Choices()
+
+
 class Proposed(NamedTuple):
     """A proposal and its preview."""
 
@@ -48,7 +51,7 @@ class _Subject(NamedTuple):
     notes: tuple[str, ...]
 
 
-def propose(table: Table, name: str, found: Sequence[Recognised], choices: Choices = Choices()) -> Proposed:
+def propose(table: Table, name: str, found: Sequence[Recognised], choices: Choices = NO_CHOICES) -> Proposed:
     """Return a metric set for a table of text. `found` are its timestamps (`times.find_times`).
 
     Raises `UserError` where no measure can be proposed.
@@ -70,11 +73,20 @@ def propose(table: Table, name: str, found: Sequence[Recognised], choices: Choic
         rows = wide.rows.drop(columns=used.name)
         roles = column_roles.describe_columns(rows, other_times, choices.decimal)
     parts = _choose(rows, roles, walls, step, (name, used.name))
-    _check(parts, step, roles, rows)
+    _check(parts, step, roles)
     notes += [f"columns: '{column.name}' is left out: {column.note}" for column in roles if column.role == "unused"]
     notes += [*parts.dimensions.notes, *_column_notes(roles), *parts.measures.notes]
     order = _order_columns(table.rows, used, rows)
-    texts = _to_document(name, used, zone, step, parts, order, notes)
+    names = _name_columns(name, parts, notes)
+    notes += _last_notes(parts, step)
+    head = {
+        "name": name,
+        "version": 1,
+        "frequency": step.fit.frequency,
+        "timezone": zone,
+        "timestamp": {"column": used.name, "format": times.choose_format(used, zone)},
+    }
+    texts = head | _to_document(name, step.fit.frequency, parts, names, order)
     preview = _preview(len(table.rows), walls, step, parts, rows)
     return Proposed(Proposal(to_yaml(texts), tuple(notes)), preview)
 
@@ -118,7 +130,7 @@ def _choose(rows: pd.DataFrame, roles: list[Column], walls: Any, step: Step, tab
     return _Parts(contents, chosen, found, interval)
 
 
-def _check(parts: _Parts, step: Step, roles: Sequence[Column], rows: pd.DataFrame) -> None:
+def _check(parts: _Parts, step: Step, roles: Sequence[Column]) -> None:
     """Raise `UserError` where the data cannot be watched."""
     if not parts.measures.measures:
         reasons = "; ".join(f"'{column.name}': {column.note}" for column in roles if column.note)
@@ -144,44 +156,35 @@ def _describe_long_form(form: LongForm) -> str:
     )
 
 
-def _to_document(
-    name: str, used: Recognised, zone: str, step: Step, parts: _Parts, columns: list[str], notes: list[str]
-) -> dict[str, Any]:
-    frequency = step.fit.frequency
-    names = _name_columns(name, parts, notes)
-    missing = "zero" if parts.contents.is_events else "unknown"
-    explained = (
-        "no row means that nothing happened, so a series without rows counts as zero"
-        if parts.contents.is_events
-        else "an interval without a row is not measured; use zero if it means that nothing happened"
-    )
-    notes.append(f"missing: {missing}; {explained}")
-    if step.fit.intervals < FEW_INTERVALS:
-        notes.append(
-            f"history: the data has {step.fit.intervals} intervals of {frequency}; the detector scores a series after "
-            "it has learned it, so few or none of them get a score"
-        )
+def _to_document(name: str, frequency: str, parts: _Parts, names: dict[str, str], columns: list[str]) -> dict[str, Any]:
+    """Return the fields of a metric set that follow its time."""
     return {
-        "name": name,
-        "version": 1,
-        "frequency": frequency,
-        "timezone": zone,
-        "timestamp": {"column": used.name, "format": times.choose_format(used, zone)},
-        "missing": missing,
-        "dimensions": [
-            _without_none(name=names[d.column], column=d.column if names[d.column] != d.column else None, top=d.top)
-            if d.top or names[d.column] != d.column
-            else d.column
-            for d in parts.dimensions.dimensions
-        ],
+        "missing": "zero" if parts.contents.is_events else "unknown",
+        "dimensions": [_dimension_record(one, names[one.column]) for one in parts.dimensions.dimensions],
         "measures": [_measure_record(measure, names) for measure in parts.measures.measures],
-        "source": {
-            "path": f"{name}/live/{document.choose_folder(frequency)}",
-            "format": "csv",
-            "columns": columns,
-        },
+        "source": {"path": f"{name}/live/{document.choose_folder(frequency)}", "format": "csv", "columns": columns},
         "alerts": {"sensitivity": 50},
     }
+
+
+def _last_notes(parts: _Parts, step: Step) -> list[str]:
+    missing = (
+        "missing: zero; no row means that nothing happened, so a series without rows counts as zero"
+        if parts.contents.is_events
+        else "missing: unknown; an interval without a row is not measured; use zero if it means that nothing happened"
+    )
+    if step.fit.intervals >= FEW_INTERVALS:
+        return [missing]
+    short = (
+        f"history: the data has {step.fit.intervals} intervals of {step.fit.frequency}; the detector scores a series "
+        "after it has learned it, so few or none of them get a score"
+    )
+    return [missing, short]
+
+
+def _dimension_record(dimension: dimensions.Dimension, name: str) -> str | dict[str, Any]:
+    column = dimension.column if dimension.column != name else None
+    return _without_none(name=name, column=column, top=dimension.top) if column or dimension.top else name
 
 
 def _measure_record(measure: measures.Measure, names: dict[str, str]) -> dict[str, Any]:
@@ -217,7 +220,7 @@ def _preview(row_count: int, walls: Any, step: Step, parts: _Parts, rows: pd.Dat
     cells = dimensions.combine([parts.dimensions.series, pd.factorize(parts.interval)[0].astype(np.int64)], len(walls))
     first = parts.measures.measures[0]
     values = (
-        column_roles.recognise_numbers(rows[first.column]).values.to_numpy()
+        recognise_numbers(rows[first.column]).values.to_numpy()
         if first.column and first.aggregation not in ("COUNT", "COUNT_DISTINCT")
         else None
     )

@@ -31,9 +31,8 @@ def find_times(rows: pd.DataFrame, order: Order | None = None) -> list[Recognise
     times = found[0]
     if times.precision == "year":
         raise UserError(
-            f"the column '{times.name}' holds years ({_show_first(rows, times.columns[0])}), and the longest interval of "
-            "a metric set is a month; "
-            "use data with a date or a month in each row"
+            f"the column '{times.name}' holds years ({_show_first(rows, times.columns[0])}), and the longest interval "
+            "of a metric set is a month; use data with a date or a month in each row"
         )
     known = times.times.dropna()
     if known.nunique() < 2:
@@ -59,9 +58,7 @@ def _describe_missing(rows: pd.DataFrame) -> str:
     """Return the message for a table without timestamps; it shows the most likely column, or the first ones."""
     likely = [name for name in map(str, rows.columns) if any(word in name.lower() for word in _TIME_WORDS)]
     shown = (likely or [str(name) for name in rows.columns])[:SHOWN_COLUMNS]
-    examples = []
-    for name in shown:
-        examples.append(f"'{name}' ({_show_first(rows, name)})")
+    examples = [f"'{name}' ({_show_first(rows, name)})" for name in shown]
     return (
         f"no column holds timestamps of the years 1900 to 2199. Seen: {', '.join(examples)}. "
         "Add a column with times such as 2017-04-22 15:00:00, 04/22/2017, Apr 22 2017, or seconds since 1970"

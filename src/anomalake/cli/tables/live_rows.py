@@ -10,7 +10,6 @@ from anomalake.cli.tables.time_forms import Order
 from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
 
-
 _NUMERIC_AGGREGATIONS = ("SUM", "AVG", "MIN", "MAX")
 
 

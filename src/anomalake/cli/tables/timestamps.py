@@ -98,9 +98,7 @@ def recognise(column: "pd.Series[Any]", name: str, order: Order | None = None) -
     )  # fmt: skip
 
 
-def normalise(
-    rows: pd.DataFrame, recognised: Recognised, *, as_seconds: bool = False
-) -> tuple[pd.DataFrame, BadRows]:
+def normalise(rows: pd.DataFrame, recognised: Recognised, *, as_seconds: bool = False) -> tuple[pd.DataFrame, BadRows]:
     """Return the table with its timestamps as text in `NORMAL_FORMAT`, and the rows that are left out.
 
     With `as_seconds`, the text is the number of seconds since 1970 instead.
