@@ -162,34 +162,44 @@ def assert_equal_values(found: dict[Any, Any], expected: dict[Any, Any]) -> None
             assert one is None or math.isclose(one, other, rel_tol=1e-12, abs_tol=1e-12), key
 
 
+class Case(NamedTuple):
+    """A metric set, its rows around a clock change, and the kept values of its first dimension (None: no list)."""
+
+    frequency_and_path: tuple[str, str]
+    zone: str
+    is_forward: bool
+    form: str
+    missing: str
+    rows: list[LiveRow]
+    top: set[str | None] | None
+
+
+EVERY_MINUTE = [LiveRow(minutes, "1", "a", "", "ann", 0) for minutes in range(-150, 150)]
+
+
 @given(
-    st.sampled_from(SETS),
-    st.sampled_from(list(CHANGES)),
-    st.booleans(),
-    st.sampled_from(["UNIX", "yyyy-MM-dd HH:mm:ss"]),
-    st.sampled_from(["zero", "unknown"]),
-    live_rows,
-    st.one_of(st.none(), st.sets(st.sampled_from([None, "a", "b", "(other)"]), max_size=2)),
+    st.builds(
+        Case,
+        st.sampled_from(SETS),
+        st.sampled_from(list(CHANGES)),
+        st.booleans(),
+        st.sampled_from(["UNIX", "yyyy-MM-dd HH:mm:ss"]),
+        st.sampled_from(["zero", "unknown"]),
+        live_rows,
+        st.one_of(st.none(), st.sets(st.sampled_from([None, "a", "b", "(other)"]), max_size=2)),
+    )
 )
-@example(
-    ("PT45M", FOLDERS[0]),
-    "America/New_York",
-    False,
-    "UNIX",
-    "zero",
-    [LiveRow(minutes, "1", "a", "", "ann", 0) for minutes in range(-150, 150)],
-    None,
-)
-def test_the_view_equals_the_values_that_the_detector_reads(frequency_and_path, zone, forward, form, missing, rows, top):
-    frequency, path = frequency_and_path
-    item = parse_counter(frequency, zone, path, missing, form)
-    change = datetime.fromisoformat(CHANGES[zone][0 if forward else 1])
+@example(Case(("PT45M", FOLDERS[0]), "America/New_York", False, "UNIX", "zero", EVERY_MINUTE, None))
+def test_the_view_equals_the_values_that_the_detector_reads(case: Case):
+    frequency, path = case.frequency_and_path
+    item = parse_counter(frequency, case.zone, path, case.missing, case.form)
+    change = datetime.fromisoformat(CHANGES[case.zone][0 if case.is_forward else 1])
     with tempfile.TemporaryDirectory() as root:
         store = FolderStore(Path(root))
-        write_rows(store, item, rows, change)
-        if top is not None:
-            top_values.write_top_values(store, item, {"place": frozenset(top)})
-        assert_equal_values(read_view(store.root, item), read_in_python(store, item, rows, change))
+        write_rows(store, item, case.rows, change)
+        if case.top is not None:
+            top_values.write_top_values(store, item, {"place": frozenset(case.top)})
+        assert_equal_values(read_view(store.root, item), read_in_python(store, item, case.rows, change))
 
 
 @pytest.mark.parametrize("zone", slow_after(2, CHANGES))
