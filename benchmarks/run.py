@@ -179,12 +179,13 @@ def detector(_: Path) -> None:
     import numpy as np
 
     from anomalake.detect import model
+    from anomalake.detect.cycle import WEEKDAYS, Cycle
 
     hourly = ((1, 120, 24), (24, 120, 24), (100, 60, 24), (1_000, 20, 24), (10_000, 4, 24), (50_000, 1, 24))
     for size, days, slots in (*hourly, (1_000, 1, 288)):
         rng = np.random.default_rng(1)
         values = rng.poisson(100, (days * slots, size)).astype(float)
-        state, began = model.State(slots, size), time.process_time()
+        state, began = model.State(Cycle(slots, 1, WEEKDAYS), size), time.process_time()
         for number, row in enumerate(values):
             model.score_interval(state, 700_000 + number // slots, number % slots, row, 50)
         seconds = time.process_time() - began

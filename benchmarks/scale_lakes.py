@@ -130,6 +130,7 @@ def _build_day(
         *texts[1:],
         np.tile(np.array(metric_set.measure_names, object), slots * series),
         *numbers,
+        np.full(slots * width, None, object),  # weights
     ]
     yield (
         "observations",

@@ -138,7 +138,7 @@ def test_a_saved_query_runs_on_an_empty_lake_and_on_a_lake_with_events(tmp_path,
             anomalyDetectorArn=f"arn:aws:lookoutmetrics:eu-west-1:1:AnomalyDetector:{metric_set.name}",
         )
         assert ingest_messages([Message("m", body)], FolderStore(tmp_path), SETS, "parquet").stored
-        point = ("pc_web|us", now, "pc_web", "us", "views", 812.25, 400.0, 300.0, 500.0, 71.5)
+        point = ("pc_web|us", now, "pc_web", "us", "views", 812.25, 400.0, 300.0, 500.0, 71.5, None)
         for table, row in (("observations", point), ("dataHealth", (now, "thin", 9, 21, 9, 9, 0))):
             data = encoding.encode_records("parquet", tables.schema(table, metric_set), [row])
             FolderStore(tmp_path).put(layout.table_key(table, metric_set, now, "parquet"), data)

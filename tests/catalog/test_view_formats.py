@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from anomalake.catalog import duckdb_catalog, sql
 from anomalake.catalog.views import views_of_set, views_over_all_sets
-from anomalake.cli import local_pipeline
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.series_key import build_series_key
 from anomalake.lake import encoding, layout, tables
@@ -108,14 +108,14 @@ def test_every_view_has_the_same_rows_in_both_formats(arrived, live, observed):
     )
     at = datetime(2021, 3, 14, 4)
     records = [
-        (build_series_key(names), at, *names, "views", value, expected, None, None, 50.0)
+        (build_series_key(names), at, *names, "views", value, expected, None, None, 50.0, None)
         for *names, value, expected in observed
     ]
     found = []
     for form in FORMATS:
         with tempfile.TemporaryDirectory() as root:
             store = FolderStore(Path(root))
-            local_pipeline.write_live_data(frame, shop, store)
+            write_live_data(frame, shop, store)
             outcome = ingest_messages(
                 [Message(str(number), body) for number, body in enumerate(arrived)], store, (shop, other), form
             )
@@ -203,3 +203,22 @@ def test_sql_and_python_agree_on_every_wall_time(wall, zone):
 
 CONNECTION = duckdb_catalog.duckdb.connect()
 CONNECTION.execute(duckdb_catalog._MACROS)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("newest", [False, True])
+def test_observations_from_before_weights_existed_have_none(form, newest, tmp_path):
+    item, start = metric_set_yaml.parse(shop_text(), "shop"), datetime(2021, 3, 1)
+    schema, store = tables.schema("observations", item), FolderStore(tmp_path)
+    old = ("pc|us", start, "pc", "us", "views", 1.0, None, None, None, None)
+    store.put(
+        layout.day_key("observations", item, "2021-03-01", form), encoding.encode_records(form, schema[:-1], [old])
+    )
+    if newest:
+        new = ("pc|us", start + timedelta(days=1), *old[2:], 7.5)
+        store.put(
+            layout.day_key("observations", item, "2021-03-02", form), encoding.encode_records(form, schema, [new])
+        )
+    connection = duckdb_catalog.connect(tmp_path, [item], form)
+    _, rows = duckdb_catalog.query(connection, 'SELECT "date", value, weight FROM metrics_with_band ORDER BY 1')
+    assert rows == [("2021-03-01", 1.0, None), *([("2021-03-02", 1.0, 7.5)] if newest else [])]

@@ -51,7 +51,7 @@ def test_init_prints_what_to_check(working_folder, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "cannot be read as CSV"),
+        ("", "is empty; a header and at least one row are required"),
         ("a,b\n", "holds no rows"),
         ("a,b\nx,y\n", "no column holds timestamps"),
         ("t,b\n2024-01-01,y\n", "no column holds numbers"),

@@ -313,7 +313,8 @@ def test_a_daily_metric_set_is_not_compacted(settings):
 def test_joined_objects_equal_one_object_of_all_rows(form: Format):
     schema = tables.schema("observations", SHOP)
     rows = [
-        (f"k{n}", FIRST + timedelta(hours=n), '"', None, "views", float(n), None, None, None, None) for n in range(5)
+        (f"k{n}", FIRST + timedelta(hours=n), '"', None, "views", float(n), None, None, None, None, n / 2)
+        for n in range(5)
     ]
     parts = [encoding.encode_records(form, schema, part) for part in (rows[:2], rows[2:3], rows[3:])]
     assert encoding.join_objects(form, schema, parts, "here") == encoding.encode_records(form, schema, rows)
@@ -322,3 +323,14 @@ def test_joined_objects_equal_one_object_of_all_rows(form: Format):
     )
     with pytest.raises(StorageError, match="here: an object of that day"):
         encoding.join_objects(form, schema, [parts[0], other], "here")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_objects_from_before_weights_existed_join_with_newer_ones(form: Format):
+    schema = tables.schema("observations", SHOP)
+    old_row = ("k1", FIRST, "pc", None, "views", 1.0, None, None, None, None)
+    new_row = ("k2", FIRST, "pc", None, "views", 2.0, None, None, None, None, 7.0)
+    parts = [encoding.encode_records(form, schema[:-1], [old_row]), encoding.encode_records(form, schema, [new_row])]
+    joined = encoding.encode_records(form, schema, [(*old_row, None), new_row])
+    assert encoding.join_objects(form, schema, parts, "here") == joined
+    assert encoding.decode_table(form, schema, parts[0], "here")["weight"] == [None]

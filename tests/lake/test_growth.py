@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from anomalake.catalog import duckdb_catalog
-from anomalake.cli import propose_metric_set, read_table
+from anomalake.cli import propose_metric_set
+from anomalake.cli.tables import csv_text, numbers, read, table
+from anomalake.cli.tables.timestamps import recognise
 from anomalake.domain import time_patterns, timestamps
 from anomalake.domain.errors import UserError
 from anomalake.lake import encoding, layout, live_data
@@ -56,8 +58,9 @@ EXPRESSIONS = {
     "code": propose_metric_set._CODE_COLUMN.search,
     "wall time": lambda text: live_data.parse_wall_time(text, "yyyy-MM-dd HH:mm", "UTC"),
     "UNIX time": lambda text: live_data.parse_wall_time(text, time_patterns.UNIX, "UTC"),
-    "column name": lambda text: read_table.column_names([text]),
-    "numbers": lambda text: read_table.parse_numbers(pd.Series([text], dtype=object)),
+    "column name": lambda text: table.column_names([text]),
+    "numbers": lambda text: numbers.recognise_numbers(pd.Series([text, "1,5"], dtype="str")),
+    "timestamps": lambda text: recognise(pd.Series([text, "2026-07-01"], dtype="str"), "time"),
 }
 
 
@@ -90,30 +93,25 @@ SAMPLES = [',"', '",', "',\n", ';"a', " '\"", ',"a\n', "a\n", '"\n', "|;,\t"]
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_the_delimiter_of_any_file_is_found_in_linear_time(tmp_path, sample):
-    def work(text):
-        (tmp_path / "data.csv").write_text(text)
-        read_table.detect_delimiter(tmp_path / "data.csv")
-
-    short, long = (seconds(work, sample * n) for n in (3_000, 12_000))
+def test_the_delimiter_of_any_file_is_found_in_linear_time(sample):
+    short, long = (seconds(csv_text.detect_delimiter, sample * n) for n in (3_000, 12_000))
     assert long < 9 * max(short, 0.005)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("row", ['"a,;|b"{0}2021-01-01 00:00:00{0}1.5', "a{0}2021-01-01{0}1"])
-def test_the_delimiter_is_found_beside_quotes_and_other_marks(tmp_path, delimiter, row):
-    file = tmp_path / "data.csv"
-    file.write_text(f"name{delimiter}time{delimiter}value\n" + f"{row.format(delimiter)}\n" * 20_000)
-    assert read_table.detect_delimiter(file) == delimiter
+def test_the_delimiter_is_found_beside_quotes_and_other_marks(delimiter, row):
+    text = f"name{delimiter}time{delimiter}value\n" + f"{row.format(delimiter)}\n" * 1_000
+    assert csv_text.detect_delimiter(text) == delimiter
 
 
 def test_a_file_of_one_column_is_read_as_one(tmp_path):
     (tmp_path / "data.csv").write_text("time\n2021-01-01 00:00:00\n")
-    assert list(read_table.read(tmp_path / "data.csv").columns) == ["time"]
+    assert list(read.read(str(tmp_path / "data.csv")).rows.columns) == ["time"]
 
 
 def test_numbers_of_thousands_of_digits_are_not_numbers_and_raise_no_error():
-    found = read_table.parse_numbers(pd.Series(["1", "1" * 5_000, None, "x", "-2.5e3"], dtype=object))
+    found = numbers.parse_numbers(pd.Series(["1", "1" * 5_000, None, "x", "-2.5e3"], dtype=object))
     assert found.tolist()[0::4] == [1.0, -2_500.0]
     assert np.isnan(found.tolist()[1:4]).all()
 

@@ -104,7 +104,7 @@ def test_only_the_given_table_and_period_are_rebuilt(lake):
 
 def test_another_format_replaces_the_previous_one_and_can_be_reverted(lake, tmp_path):
     schema = tables.schema("observations", SHOP)
-    rows = [("pc|us", datetime(2021, 2, 10), "pc", "us", "views", 1.5, None, 0.0, 3.0, None)]
+    rows = [("pc|us", datetime(2021, 2, 10), "pc", "us", "views", 1.5, None, 0.0, 3.0, None, 2.0)]
     keys = {
         form: [
             layout.table_key("observations", SHOP, datetime(2021, 2, 10), form),
@@ -238,7 +238,7 @@ def test_a_damaged_object_does_not_affect_alerts_of_two_dates_in_one_body(tmp_pa
 def test_observations_outside_the_given_period_keep_their_format(lake):
     schema = tables.schema("observations", SHOP)
     data = encoding.encode_records(
-        "parquet", schema, [("pc|us", datetime(2021, 2, 10), "pc", "us", "views", 1.5, None, 0.0, 3.0, None)]
+        "parquet", schema, [("pc|us", datetime(2021, 2, 10), "pc", "us", "views", 1.5, None, 0.0, 3.0, None, 2.0)]
     )
     for hour in (9, 10, 11):
         FolderStore(lake).put(layout.table_key("observations", SHOP, datetime(2021, 2, 10, hour), "parquet"), data)

@@ -30,22 +30,27 @@ def select_lake_table(root: Path, metric_set: MetricSet, table: layout.Table, ta
     columns = tables.schema(table, metric_set)
     folder = root / layout.table_folder(table, metric_set)
     has_path = table in layout.DETECTOR_TABLES
+    may_lack_columns = any(column in tables.ADDED_COLUMNS for column, _ in columns)
     oldest = min(folder.rglob(f"*.{table_format}"), default=None)
+    nulls = [
+        f"CAST(NULL AS {_LAKE_TYPES[kind] if table_format == 'parquet' else 'VARCHAR'}) AS {sql.identifier(column)}"
+        for column, kind in columns
+    ]
+    path = ', CAST(NULL AS VARCHAR) AS "$path"' if has_path else ""
+    empty = f'SELECT {", ".join(nulls)}, CAST(NULL AS VARCHAR) AS "date"{path} WHERE false'
     if oldest is None:
-        nulls = [
-            f"CAST(NULL AS {_LAKE_TYPES[kind] if table_format == 'parquet' else 'VARCHAR'}) AS {sql.identifier(column)}"
-            for column, kind in columns
-        ]
-        path = ', CAST(NULL AS VARCHAR) AS "$path"' if has_path else ""
-        return f'SELECT {", ".join(nulls)}, CAST(NULL AS VARCHAR) AS "date"{path} WHERE false'
+        return empty
     _check_columns(oldest, [column for column, _ in columns], root)
     files = sql.literal(f"{glob.escape(str(folder))}/*/*.{table_format}")
     options = "hive_partitioning = true, hive_types = {'date': VARCHAR}" + (", filename = '$path'" if has_path else "")
     if table_format == "parquet":
+        if may_lack_columns:
+            return f"({empty}) UNION ALL BY NAME SELECT * FROM read_parquet({files}, {options}, union_by_name = true)"
         return f"SELECT * FROM read_parquet({files}, {options})"
     names = ", ".join(f"{sql.literal(column.lower())}: 'VARCHAR'" for column, _ in columns)
     # In Athena, an empty cell is ''.
     texts = ", ".join(f"coalesce({sql.identifier(column)}, '') AS {sql.identifier(column)}" for column, _ in columns)
+    options += ", null_padding = true" if may_lack_columns else ""
     return (
         f"SELECT * REPLACE ({texts}) FROM read_csv({files}, {options}, auto_detect = false, header = true, "
         f"delim = ',', quote = '', escape = '', columns = {{{names}}})"

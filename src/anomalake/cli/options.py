@@ -5,12 +5,17 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.layout import FORMATS, Format, detect_format
 from anomalake.lake.store import Store
+
+if TYPE_CHECKING:
+    from anomalake.cli.tables.live_rows import ReadingOptions
+    from anomalake.cli.tables.numbers import Decimal
 
 PROJECT_METRIC_SETS = "src/metric_sets"
 
@@ -88,6 +93,21 @@ def add_metric_set_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite an existing file")
 
 
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options that decide what the data itself does not: `--table`, `--date-order`, `--decimal-mark`."""
+    parser.add_argument("--table", metavar="NAME", help="the table of a database, or the sheet of a workbook, to read")
+    parser.add_argument(
+        "--date-order",
+        choices=["day-first", "month-first"],
+        help="how dates such as 01/02/2026 are read (default: as the data decides)",
+    )
+    parser.add_argument(
+        "--decimal-mark",
+        choices=["comma", "point"],
+        help="how numbers such as 1,234 are read (default: as the data decides)",
+    )
+
+
 # --- types of values
 
 
@@ -110,6 +130,14 @@ def parse_count(text: str) -> int:
 
 
 # --- resolution
+
+
+def reading_options(arguments: argparse.Namespace) -> "ReadingOptions":
+    """Return the values of the options of `add_reading`."""
+    from anomalake.cli.tables.live_rows import ReadingOptions  # noqa: PLC0415  (imports pandas)
+
+    marks: dict[str | None, Decimal | None] = {"comma": ",", "point": "."}
+    return ReadingOptions(arguments.table, arguments.date_order, marks.get(arguments.decimal_mark))
 
 
 def default_lake() -> str:

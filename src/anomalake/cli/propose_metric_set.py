@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
-from anomalake.cli import read_table
+from anomalake.cli.tables import numbers as table_numbers
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MAX_DIMENSIONS, MAX_MEASURES
@@ -41,7 +41,7 @@ class Proposal(NamedTuple):
 
 
 def propose(table: pd.DataFrame, name: str, timezone: str | None, notes: Sequence[str] = ()) -> Proposal:
-    """Return a metric set for a table of text (`read_table.read`); its notes start with the given ones.
+    """Return a metric set for a table of text (`tables.read.read`); its notes start with the given ones.
 
     Raises `UserError` where no column holds timestamps, or none holds numbers.
     """
@@ -206,7 +206,7 @@ def _find_dimensions_and_measures(table: pd.DataFrame, notes: list[str]) -> tupl
 def _classify_column(name: str, values: "pd.Series[str]") -> tuple[str | None, str | None]:
     """Return what the column is: `dimension`, the aggregation of a measure, or None to leave it out; and a note."""
     distinct = values.nunique()
-    numbers = read_table.parse_numbers(values)
+    numbers = table_numbers.parse_numbers(values)
     if len(values) and numbers.notna().mean() > 0.99:
         if _CODE_COLUMN.search(name) and distinct <= MAX_DIMENSION_VALUES:
             note = f"dimensions: the column '{name}' holds numbers and has the name of a code"

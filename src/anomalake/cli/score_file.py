@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from anomalake.cli import read_table
+from anomalake.cli.tables import numbers, read
 from anomalake.detect import model
+from anomalake.detect.cycle import cycle_of
 from anomalake.detect.timeline import utc_now
 from anomalake.domain import intervals
 from anomalake.domain.errors import UserError
@@ -75,7 +76,7 @@ def score_file(source: Path, target: Path, frequency: Frequency, now: datetime |
         raise UserError(f"{target}: scores are written as .csv or .parquet; name such a file")
     if target.resolve() == source.resolve():
         raise UserError(f"{target}: is the data itself; name another file for the scores")
-    rows, quality = _aggregate_rows(read_table.read_texts(source), source, frequency)
+    rows, quality = _aggregate_rows(read.read_texts(str(source)).rows, source, frequency)
     ended = rows["timestamp"] + intervals.INTERVAL_LENGTHS[frequency] <= now
     scored = pd.concat([score_rows(rows[ended], frequency), rows[~ended]])
     quality = _count_unscored_rows(quality, rows[~ended], now)
@@ -98,7 +99,7 @@ def score_rows(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
     """
     rows = rows.sort_values("timestamp", kind="stable")
     codes, names = pd.factorize(rows["series"])
-    state = model.State(intervals.slots_per_day(frequency), len(names))
+    state = model.State(cycle_of(frequency), len(names))
     times, values = rows["timestamp"], rows["value"].to_numpy(float)
     starts = np.flatnonzero(times.ne(times.shift()).to_numpy())
     ends = np.append(starts[1:], len(rows))
@@ -132,14 +133,14 @@ def _aggregate_rows(table: pd.DataFrame, source: Path, frequency: Frequency) -> 
         raise UserError(f"{source}: has no column '{missing[0]}'; the columns series, timestamp and value are required")
     step = intervals.INTERVAL_LENGTHS[frequency]
     times = pd.to_datetime(table["timestamp"], format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
-    numbers = read_table.parse_numbers(table["value"])
+    values = numbers.parse_numbers(table["value"])
     empty = table["value"].isna()
-    readable = table["series"].notna() & times.notna() & (np.isfinite(numbers) | empty)
+    readable = table["series"].notna() & times.notna() & (np.isfinite(values) | empty)
     if not (readable & ~empty).any():
         raise UserError(
             f"{source}: no row can be read; a timestamp looks like 2026-07-01T11:00, and a value is a number"
         )
-    read = pd.DataFrame({"series": table["series"], "timestamp": times.dt.floor(step), "value": numbers})[readable]
+    read = pd.DataFrame({"series": table["series"], "timestamp": times.dt.floor(step), "value": values})[readable]
     disordered = times[readable] < times[readable].groupby(table["series"][readable]).cummax()
     repeated = read.duplicated(["series", "timestamp"])
     rows = read[~empty[readable]].groupby(["series", "timestamp"], sort=True)["value"].sum().reset_index()

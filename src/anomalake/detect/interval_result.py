@@ -129,7 +129,7 @@ def _records(all_series: Sequence[Series], start: datetime, measure: str, points
         for column in cells:
             column[i] = None
     for i, value, *numbers in zip(places.tolist(), points.value[places].tolist(), *cells, strict=True):
-        yield (_cached_series_key(all_series[i]), start, *all_series[i], measure, value, *numbers)
+        yield (_cached_series_key(all_series[i]), start, *all_series[i], measure, value, *numbers, None)
 
 
 def group_results_by_day(results: Iterator[IntervalResult]) -> Iterator[tuple[str, list[IntervalResult]]]:

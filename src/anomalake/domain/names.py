@@ -7,7 +7,9 @@ COLUMN_PATTERN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
 
 # Folders that Anomalake itself writes to (lake.layout). Live data in one of them would expire, or be read as results.
 LAKE_FOLDERS = frozenset(
-    "anomalyResults alerts quarantine detector feedback notifications athena-results backfill metric_sets".split()
+    (
+        "anomalyResults alerts quarantine detector feedback notifications topValues athena-results backfill metric_sets"
+    ).split()
 )
 
 # Columns that the tables and views add to the columns of the metric set, in lower case. A dimension or measure cannot
@@ -17,7 +19,7 @@ GENERATED_COLUMNS = frozenset(
         "key timestamp localtimestamp date utcday slot isanomaly haslive metricset metricname dimensions "
         "dimensionname dimensionvalue valuecontribution contributionshare groupscore severity direction "
         "affectedseries eventid anomalygroupid alerteventid alertname detectorarn source consoleurl rootcause "
-        "reportid reportedat eventrank value expectedvalue lowerbound upperbound score"
+        "reportid reportedat eventrank value expectedvalue lowerbound upperbound score weight"
     ).split()
 )
 # The columns of the anomaly table for each measure are named `<measure><suffix>`. The views show all of them except the

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from anomalake.lake.layout import Format
 from anomalake.lake.store import StorageError
-from anomalake.lake.tables import Column, Columns, Kind
+from anomalake.lake.tables import Column, Columns, Kind, is_of_older_version
 
 _ARROW_TYPES = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64(), "timestamp": pa.timestamp("ms")}
 _EMPTY_STRING_CELL = '""'
@@ -70,44 +70,65 @@ def encode_records(table_format: Format, schema: Sequence[Column], records: Sequ
 
 def join_objects(table_format: Format, schema: Sequence[Column], parts: Sequence[bytes], where: str) -> bytes:
     """Join objects (one or more) into one, with their rows in order. The result is byte-equal to `encode_table` of all
-    rows.
+    rows. Columns that were added to the table after a part was written are null.
 
     Raise `StorageError`, which names the object `where`, if a part cannot be read or has other columns.
     """
     if table_format == "csv":
-        header = (",".join(name for name, _ in schema) + "\n").encode()
-        if any(not part.startswith(header) for part in parts):
-            names = ", ".join(name for name, _ in schema)
-            raise StorageError(f"{where}: an object of that day does not have the columns {names}")
-        return header + b"".join(part.removeprefix(header) for part in parts)
+        header = ",".join(name for name, _ in schema) + "\n"
+        return header.encode() + b"".join(_csv_lines(schema, part, where) for part in parts)
     try:
         read = [pq.ParquetFile(pa.BufferReader(part)).read(use_threads=False) for part in parts]
         arrow_schema = pa.schema([(name, _ARROW_TYPES[kind]) for name, kind in schema])
-        return _write_parquet(pa.concat_tables([table.cast(arrow_schema) for table in read]).combine_chunks())
+        complete = [_add_null_columns(table, schema).cast(arrow_schema) for table in read]
+        return _write_parquet(pa.concat_tables(complete).combine_chunks())
     except (ValueError, pa.ArrowException) as error:
         raise StorageError(f"{where}: an object of that day cannot be joined: {error}") from error
 
 
+def _csv_lines(schema: Sequence[Column], part: bytes, where: str) -> bytes:
+    """Return the lines of a CSV object without its header, with an empty cell for each column that it lacks."""
+    header, _, lines = part.partition(b"\n")
+    names = header.decode(errors="replace").split(",")
+    if not is_of_older_version(names, schema):
+        expected = ", ".join(name for name, _ in schema)
+        raise StorageError(f"{where}: an object of that day does not have the columns {expected}")
+    missing = len(schema) - len(names)
+    return lines.replace(b"\n", b"," * missing + b"\n") if missing else lines
+
+
+def _add_null_columns(table: pa.Table, schema: Sequence[Column]) -> pa.Table:
+    """Return the table with the columns that were added after it was written, as nulls."""
+    if is_of_older_version(table.column_names, schema):
+        for name, kind in schema[len(table.column_names) :]:
+            table = table.append_column(name, pa.nulls(len(table), _ARROW_TYPES[kind]))
+    return table
+
+
 def decode_table(table_format: Format, schema: Sequence[Column], data: bytes, where: str) -> dict[str, list[Any]]:
     """Decode an object that `encode_table` wrote: the values by column.
+
+    Columns that were added to the table after the object was written are null.
 
     Raise `StorageError`, which names the object `where`, if it cannot be read or has other columns.
     """
     names = [column.name for column in schema]
     try:
         column_names, table = _read_csv(data) if table_format == "csv" else _read_parquet(data, schema)
-        if column_names == names and table_format == "csv":
-            table = {name: [_decode_cell(cell, kind) for cell in table[name]] for name, kind in schema}
+        is_complete = column_names == names or is_of_older_version(column_names, schema)
+        if is_complete and table_format == "csv":
+            table = {n: [_decode_cell(cell, kind) for cell in table[n]] for n, kind in schema if n in table}
     except (ValueError, pa.ArrowException) as error:
         raise StorageError(f"{where}: cannot be read as {table_format}: {error}") from error
-    if column_names != names:
+    if not is_complete:
         raise StorageError(
             f"{where}: has the columns {', '.join(column_names)}, not {', '.join(names)}; "
             f"raise the metric set's `version` "
             "when dimensions or measures change. If an older version of Anomalake wrote the object, rebuild it with "
             "`anomalake replay`"
         )
-    return table
+    row_count = len(next(iter(table.values())))
+    return table | {name: [None] * row_count for name in names[len(column_names) :]}
 
 
 def _read_csv(data: bytes) -> tuple[list[str], dict[str, list[Any]]]:

@@ -71,7 +71,10 @@ _HEALTH_COLUMNS = (
     Column("rowsRead", "bigint"),
     Column("rowsRefused", "bigint"),
 )
-_OBSERVED_VALUES = ("value", "expectedValue", "lowerBound", "upperBound", "score")
+# `weight` is the number of values behind a mean, or the denominator of a ratio; null for other measures.
+_OBSERVED_VALUES = ("value", "expectedValue", "lowerBound", "upperBound", "score", "weight")
+# Columns at the end of tables of the detector that objects of older versions lack. They read as null.
+ADDED_COLUMNS = frozenset({"weight"})
 DIGEST_CHARACTERS = 16  # at the end of a report ID
 EVENT_RANK_COLUMN = "eventRank"  # ranks the events of a series and measure: 0 for the one to show first, then 1, 2, ...
 # The event rank of cells that a later report replaced. They stay in the table, so that the order of arrival does not
@@ -100,6 +103,12 @@ def schema(table: Table, metric_set: MetricSet) -> tuple[Column, ...]:
             return (*series, Column("metricName", "string"), *(Column(name, "double") for name in _OBSERVED_VALUES))
         case "dataHealth":
             return _HEALTH_COLUMNS
+
+
+def is_of_older_version(names: Sequence[str], expected: Sequence[Column]) -> bool:
+    """Return whether an object with these columns was written before columns were added to the end of its table."""
+    missing = [column.name for column in expected[len(names) :]]
+    return list(names) == [column.name for column in expected[: len(names)]] and ADDED_COLUMNS.issuperset(missing)
 
 
 def units_from_alert(table: Table, alert: Alert, metric_set: MetricSet) -> Units:

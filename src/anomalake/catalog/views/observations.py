@@ -6,6 +6,11 @@ from anomalake.catalog.views.view import View, ViewColumn, build_view, dimension
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.layout import Format
 
+_WEIGHT = (
+    "weight of the value in a mean over series or intervals: the number of rows behind an AVG, the denominator of a "
+    "RATIO; null for other measures, and if it is not known, which counts as 1"
+)
+
 
 def metrics_with_band(metric_set: MetricSet, db: str, table_format: Format) -> View:
     """Return the view `metrics_with_band`: the expected value and its bounds for each series, measure and interval."""
@@ -21,6 +26,7 @@ def metrics_with_band(metric_set: MetricSet, db: str, table_format: Format) -> V
         ViewColumn("upperbound", "double", "o.upperbound", "upper bound of the band"),
         ViewColumn("score", "double", "o.score", "score of the series, 0-100"),
         ViewColumn("isanomaly", "boolean", f"{event} IS NOT NULL", "whether the series is anomalous in this measure"),
+        ViewColumn("weight", "double", "o.weight", _WEIGHT),
     ]
     observations = select_typed("observations", metric_set, db, table_format)
     anomalies = select_anomalous_series(metric_set, db, table_format, first_event_only=True)

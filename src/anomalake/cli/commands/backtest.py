@@ -10,10 +10,12 @@ from anomalake.cli.options import (
     add_metric_set,
     add_now,
     add_page_output,
+    add_reading,
     lake_folder,
     load_metric_sets,
     load_single_metric_set,
     metric_set_path,
+    reading_options,
     resolve_format,
 )
 from anomalake.cli.reports import print_backtest_report, print_findings, warn_of_unprojected_data
@@ -43,8 +45,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_page_output(parser)
     add_now(parser)
     parser.add_argument(
-        "--data", metavar="FILE", help="a CSV or Parquet file, which is written to the lake as live data first"
+        "--data",
+        metavar="FILE",
+        help="your data, in any form that `anomalake init` reads; it is written to the lake as live data first",
     )
+    add_reading(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     if metric_set.source is None:
         raise UserError(f"metric set '{metric_set.name}': has no `source`, so it has no live data to process")
     if arguments.data:
-        _write_live_data(Path(arguments.data), metric_set, store)
+        _write_live_data(arguments, metric_set, store)
     report = local_pipeline.run_backtest(metric_set, store, metric_sets, table_format, arguments.now)
     print_backtest_report(report, metric_set, root)
     warn_of_unprojected_data([metric_set.clock.wall_time(report.first_interval)], metric_set, utc_now())
@@ -100,11 +105,16 @@ def _warn_of_earlier_results(root: Path, metric_set: MetricSet) -> None:
         )
 
 
-def _write_live_data(file: Path, metric_set: MetricSet, store: "FolderStore") -> None:
-    """Write the rows of a file to the lake as live data, and report the rows that belong to no interval."""
-    from anomalake.cli import local_pipeline, read_table
+def _write_live_data(arguments: argparse.Namespace, metric_set: MetricSet, store: "FolderStore") -> None:
+    """Write the rows of the data to the lake as live data, and report what is left out."""
+    from anomalake.cli.tables import live_rows, read
+    from anomalake.cli.write_live_data import write_live_data
 
-    table = read_table.read(file)
-    folders, findings = local_pipeline.write_live_data(table, metric_set, store)
-    print_line(f"live data   {len(table) - len(findings):,} rows in {folders:,} folders")
+    file, options = arguments.data, reading_options(arguments)
+    table = read.read(file, options.table)
+    rows, notes = live_rows.prepare_rows(table.rows, metric_set, options)
+    folders, findings = write_live_data(rows, metric_set, store)
+    print_line(f"live data   {len(rows) - len(findings):,} rows in {folders:,} folders")
+    for note in (*(note for note in table.notes if not note.startswith("columns: ")), *notes):
+        print_warning(f"{file}: {note}")
     print_findings([f"{file}: {finding}" for finding in findings], len(findings), "rows belong to no interval")

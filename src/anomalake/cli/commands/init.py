@@ -1,17 +1,16 @@
-"""`anomalake init`: proposes a metric set for a CSV or Parquet file."""
+"""`anomalake init`: proposes a metric set for a table of the user."""
 
 import argparse
 import json
 import sys
 from pathlib import Path
 
-from anomalake.cli.options import add_metric_set_output
+from anomalake.cli.options import add_metric_set_output, add_reading, reading_options
 from anomalake.cli.terminal import print_line
 from anomalake.domain import metric_set_yaml
-from anomalake.domain.errors import UserError
 from anomalake.domain.names import to_metric_set_name
 
-SUMMARY = "propose a metric set for a CSV or Parquet file"
+SUMMARY = "propose a metric set for your data"
 HELP = """\
 Example:
   anomalake init sales.csv --timezone Europe/Berlin
@@ -34,7 +33,10 @@ measures: [{{name: m, aggregation: SUM}}]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument(
-        "file", metavar="FILE", help="your data: a header, a column of timestamps, and columns of numbers"
+        "file",
+        metavar="FILE",
+        help="your data, with timestamps and numbers: CSV, JSON, Excel, Parquet, a DuckDB or SQLite file, a folder, "
+        "s3://BUCKET/KEY, or - for standard input",
     )
     parser.add_argument(
         "--timezone",
@@ -42,24 +44,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the time zone of the timestamps, an IANA name (default: the command asks on a terminal, else UTC)",
     )
     parser.add_argument("--name", help="the name of the metric set (default: derived from the name of the file)")
+    add_reading(parser)
     add_metric_set_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the proposed metric set and print it."""
-    from anomalake.cli import propose_metric_set, read_table, write_metric_set
+    from anomalake.cli import propose_metric_set, write_metric_set
+    from anomalake.cli.tables import read
 
-    file = Path(arguments.file)
-    table = read_table.read(file)
+    file = arguments.file
+    table = read.read(file, reading_options(arguments).table)
     zone = _choose_zone(arguments)
-    if zone not in (None, "UTC") and read_table.has_time_zone(file):
-        raise UserError(f"{file}: the timestamps have a zone of their own and are read as UTC; omit --timezone")
-    proposal = propose_metric_set.propose(
-        table,
-        arguments.name or to_metric_set_name(file.stem),
-        zone,
-        read_table.describe_renamed_columns(file, table),
-    )
+    name = arguments.name or to_metric_set_name("data" if file == "-" else Path(file).stem)
+    proposal = propose_metric_set.propose(table.rows, name, zone, table.notes)
     target = write_metric_set.write_metric_set(proposal, arguments)
     print_line(f"Review and edit it, then run: anomalake backtest --metric-set {target} --data {file}")
     return 0
