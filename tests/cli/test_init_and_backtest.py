@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 
+import user_tables
+from anomalake.cli import propose_for_file
 from anomalake.domain import metric_set_yaml
 from command import hourly, run
 from slow_cases import slow_after
@@ -109,3 +111,64 @@ def test_a_backtest_reports_a_folder_in_the_future_once(working_folder, capsys):
     run("init", "sales.csv", capsys=capsys)
     status, _, err = run("backtest", "--metric-set", "sales.yaml", "--data", "sales.csv", capsys=capsys)
     assert (status, err.count("20990101"), "Athena" in err) == (0, 1, False)
+
+
+@pytest.mark.parametrize("command", slow_after(1, ["watch sales.csv", "init sales.csv --run"]))
+def test_one_command_proposes_runs_and_writes_the_page(working_folder, capsys, command):
+    hourly().to_csv("sales.csv", index=False)
+    status, out, err = run(*command.split(), capsys=capsys)
+    assert (status, err) == (0, "")
+    assert "frequency: PT1H; 480 of 480 intervals have data" in out
+    assert "alerts      1" in out
+    assert (working_folder / "sales.yaml").exists()
+    assert (working_folder / "dashboard.html").exists()
+
+
+def test_watch_uses_an_edited_metric_set(working_folder, capsys):
+    hourly().to_csv("sales.csv", index=False)
+    run("init", "sales.csv", capsys=capsys)
+    edited = (working_folder / "sales.yaml").read_text().replace("sensitivity: 50", "sensitivity: 100")
+    (working_folder / "sales.yaml").write_text(edited)
+    status, out, _ = run("watch", "sales.csv", capsys=capsys)
+    assert status == 0
+    assert "sales.yaml is used as it is; --force proposes it again" in out
+    assert "alerts      0" in out
+
+
+@pytest.fixture
+def answers(monkeypatch) -> list[str]:
+    """A terminal at which a person gives these answers."""
+    given: list[str] = []
+    monkeypatch.setattr(propose_for_file, "can_ask", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _prompt: given.pop(0))
+    return given
+
+
+def test_init_asks_for_the_order_of_day_and_month_the_time_zone_and_the_step(working_folder, capsys, answers):
+    frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=7 * 5_000, freq="17s"), "n": 1})
+    frame = frame[frame.when.dt.day <= 12]
+    frame["n"] = range(len(frame))
+    frame["when"] = frame.when.dt.strftime("%d/%m/%Y %H:%M:%S")
+    frame.to_csv("calls.csv", index=False)
+    answers += ["", "Mars/Olympus", "Europe/Berlin", "9", "2"]
+    status, out, _ = run("init", "calls.csv", capsys=capsys)
+    assert (status, answers) == (0, [])
+    assert "is not a time zone" in out
+    item = metric_set_yaml.load(working_folder / "calls.yaml")
+    assert (item.timezone, item.frequency) == ("Europe/Berlin", "PT5M")
+    assert item.timestamp.format == "dd/MM/yyyy HH:mm:ss"
+
+
+def test_nothing_is_asked_with_yes(working_folder, capsys, answers):
+    hourly().to_csv("sales.csv", index=False)
+    assert run("init", "sales.csv", "--yes", capsys=capsys)[0] == 0
+    assert metric_set_yaml.load(working_folder / "sales.yaml").timezone == "UTC"
+
+
+def test_a_long_table_is_read_again_by_the_backtest(working_folder, capsys):
+    user_tables.sensors().to_csv("machines.csv", index=False)
+    assert run("init", "machines.csv", capsys=capsys)[0] == 0
+    status, out, err = run("backtest", "--metric-set", "machines.yaml", "--data", "machines.csv", capsys=capsys)
+    assert (status, err) == (0, "")
+    assert "672 rows, 2 series" in out
+    assert "completeness of requests: 100.00 %" in out

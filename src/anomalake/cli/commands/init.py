@@ -22,7 +22,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_proposal(parser)
     add_metric_set_output(parser)
     parser.add_argument(
-        "--run", action="store_true", help="run the back-test as well, and write the page (as `anomalake watch`)"
+        "--run",
+        dest="run_backtest",
+        action="store_true",
+        help="run the back-test as well, and write the page (as `anomalake watch`)",
     )
 
 
@@ -33,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     proposed = propose_for_file.propose_for_file(arguments)
     target = write_metric_set.write_metric_set(proposed.proposed.proposal, arguments)
     propose_for_file.print_preview(proposed.proposed)
-    if not arguments.run:
+    if not arguments.run_backtest:
         options = propose_for_file.describe_reading(proposed.reading)
         command = f"anomalake backtest --metric-set {target} --data {arguments.file}{options}"
         print_line(f"Review and edit it, then run: {command}")
