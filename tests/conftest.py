@@ -16,7 +16,7 @@ from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 
 settings.register_profile("ci", deadline=None, max_examples=30)  # no test measures time
-settings.register_profile("thorough", deadline=None, max_examples=200)
+settings.register_profile("thorough", deadline=None, max_examples=100)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # A shell starts background jobs with SIGINT ignored, and child processes inherit that: tests that interrupt a process
 # would wait forever.
@@ -29,6 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("property")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sync_without_delay() -> Iterator[None]:
+    """Do not wait for the disk in the process of the tests: half their time goes there, and no test cuts the power.
+
+    `os.fstat` still rejects a closed file. tests/lake/test_folder_store.py checks each call of `os.fsync`. Processes
+    that a test starts wait for the disk.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[da
     write_live_data(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
 
 
-@pytest.mark.parametrize("zone", slow_after(2, ZONES))
+@pytest.mark.parametrize("zone", slow_after(1, ZONES))
 @pytest.mark.parametrize("frequency", ["P1D", "PT1H", pytest.param("PT10M", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("aggregation", ["SUM", pytest.param("AVG", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("unix", [False, True])

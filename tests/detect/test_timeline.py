@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -20,6 +21,7 @@ from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 from sales_set import NOW, daily_rows, sales_set, write_rows
+from slow_cases import slow_after
 
 # --- the future
 
@@ -99,9 +101,12 @@ def test_the_page_shows_the_scored_period_whatever_other_dates_the_data_has(tmp_
     local_pipeline.run_backtest(item, store, (item,), "parquet", NOW)
     windows = []
     original = definition.fit_window
-    monkeypatch.setattr(
-        definition, "fit_window", lambda one, first, last: windows.append((first, last)) or original(one, first, last)
-    )
+
+    def fit_window(one: Any, first: datetime, last: datetime) -> Any:
+        windows.append((first, last))
+        return original(one, first, last)
+
+    monkeypatch.setattr(definition, "fit_window", fit_window)
     lake_page.write_page(item, duckdb_catalog.connect(tmp_path / "lake", [item]), tmp_path / "page.html")
     assert windows == [(datetime(2026, 1, 1), datetime(2026, 3, 1))]
 
@@ -161,11 +166,19 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
 
 # --- very old dates
 
+VERY_OLD = [datetime(1970, 1, 1), datetime(1999, 12, 31), datetime(2000, 1, 1), datetime(2001, 1, 1)]
+
 
 @pytest.mark.parametrize(
-    "odd", [datetime(1970, 1, 1), datetime(1999, 12, 31), datetime(2000, 1, 1), datetime(2001, 1, 1)]
+    ("frequency", "odd"),
+    slow_after(
+        6,  # every date with days, and one date with shorter intervals
+        [
+            *(("P1D", odd) for odd in VERY_OLD),
+            *((frequency, odd) for odd in VERY_OLD for frequency in ("PT1H", "PT5M")),
+        ],
+    ),
 )
-@pytest.mark.parametrize("frequency", ["P1D", "PT1H", "PT5M"])
 def test_one_very_old_row_is_reported_and_not_processed(odd, frequency):
     item, store = sales_set(frequency), ObjectStore.memory()
     step = intervals.INTERVAL_LENGTHS[frequency]

@@ -19,13 +19,11 @@ def if_any(which: Mask) -> Mask | None:
     return which if np.count_nonzero(which) else None
 
 
-def either(*masks: Mask | None) -> Mask | None:
-    """Return the union of masks that may be None."""
-    union = None
-    for which in masks:
-        if which is not None:
-            union = which if union is None else union | which
-    return union
+def either(first: Mask | None, second: Mask | None) -> Mask | None:
+    """Return the union of two masks."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first | second
 
 
 def choose(which: Mask | None, chosen: Floats | float, otherwise: _Other) -> Floats | _Other:

@@ -110,7 +110,10 @@ def _select_rows(kind: str, visual_id: str, drawing: Drawing, context: SheetCont
     groups = list(dict.fromkeys([*drawing.groups, *by_control, *counted]))
 
     def is_too_large(groups: list[GroupField]) -> bool:
-        return count_groups(context.connection, table, predicates, groups) > limits.MAX_QUERY_ROWS
+        key = (table, predicates, frozenset(groups))
+        if key not in context.group_counts:
+            context.group_counts[key] = count_groups(context.connection, table, predicates, groups)
+        return context.group_counts[key] > limits.MAX_QUERY_ROWS
 
     if not by_control or not is_too_large(groups):
         return _Selection(predicates, groups, controls, "")
