@@ -31,13 +31,13 @@ def test_the_demo_and_the_tests_install_no_linter_and_no_cloudformation_tool():
 
 
 def find_imports(module: str, imported: set[str]) -> set[str]:
-    """Add the module and all modules of the project that it imports, also inside functions, to `imported`."""
+    """Add the module and all modules of the project that are imported with it to `imported`."""
     if module in imported:
         return imported
     file = TOP / "src" / (module.replace(".", "/") + ".py")
     file = file if file.exists() else TOP / "src" / module.replace(".", "/") / "__init__.py"
     imported.add(module)
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("anomalake"):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             for name in (node.module, *filter(is_module, names)):
@@ -59,7 +59,7 @@ def test_every_module_that_a_function_imports_is_in_the_list_of_what_sam_builds(
         check=True,
         cwd=TOP / "src",
     ).stdout.split()
-    imported = {f"{name.replace('.', '/')}" for name in find_imports(f"anomalake.functions.{function}", set())}
+    imported = {name.replace(".", "/") for name in find_imports(f"anomalake.functions.{function}", set())}
     folders = {item for item in printed if not item.endswith(".py")}  # copied as a whole
     for name in sorted(imported - {"anomalake"}):
         path = name.removeprefix("anomalake/")
