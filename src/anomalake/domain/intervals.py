@@ -59,11 +59,13 @@ class Clock(NamedTuple):
         if self.zone == "UTC":
             return floor_to_interval(instant, self.frequency)
         local = instant.replace(tzinfo=UTC).astimezone(get_time_zone(self.zone))
-        fold: Literal[0, 1] = 1 if self.absolute and self.is_sub_daily and local.fold else 0
         wall_time = floor_to_interval(local.replace(tzinfo=None, fold=0), self.frequency)
-        start = to_utc(wall_time, self.zone, fold=fold)
-        if start > instant:  # clocks skip the wall time: the interval starts when they are set forward
-            start = instant.replace(second=0, microsecond=0)
+        start, second = to_utc(wall_time, self.zone), to_utc(wall_time, self.zone, fold=1)
+        if start < second <= instant and self.absolute and self.is_sub_daily:  # the wall time occurs twice
+            return second
+        if second < start:  # clocks skip the wall time: the interval starts when they are set forward
+            if start > instant or self.wall_time(start) != wall_time:
+                start = instant.replace(second=0, microsecond=0)
             while self.wall_time(start - MINUTE) == wall_time:
                 start -= MINUTE
         return start
