@@ -66,7 +66,8 @@ def limits(_: Path) -> None:
             alert_count, scored_count = len(scored.alerts), len(columns["score"].drop_null())
         if not (alert_count == measures and scored_count == series * measures):
             raise RuntimeError(
-                f"{alert_count} alerts and {scored_count} scored observations; expected {measures} and {series * measures}"
+                f"{alert_count} alerts and {scored_count} scored observations; "
+                f"expected {measures} and {series * measures}"
             )
         store = ObjectStore.memory()
         began = time.perf_counter()
@@ -77,7 +78,7 @@ def limits(_: Path) -> None:
         medians = ", ".join(f"{name} {statistics.median(times):.2f} s" for name, times in seconds.items())
         print(
             f"limits: {measures} measures, {DIMENSIONS} dimensions, {series:,} series, one interval: {medians}; "
-            f"{measures * series:,} observations, {alerts} alerts of {series // 100:,} series; "
+            f"{measures * series:,} observations, {alert_count} alerts of {series // 100:,} series; "
             f"state {packed / 1e6:.0f} MB, written in {kept:.1f} s; peak so far {peak:,.0f} MB",
             flush=True,
         )
