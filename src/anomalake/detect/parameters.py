@@ -5,6 +5,8 @@ units of the noise variance. A scale is the usual size of an error of the series
 an hour of an hourly series.
 """
 
+from functools import cache
+
 from anomalake.detect.cycle import MONTHS, Cycle
 
 # --- history
@@ -77,6 +79,7 @@ DENOMINATOR_RATE = 0.01  # weight of the newest denominator in the usual one
 MAX_BOUND = 1e300
 
 
+@cache
 def min_history_values(cycle: Cycle) -> int:
     """Return the values in a slot before the slot is scored."""
     if cycle.seasons == MONTHS:

@@ -63,7 +63,7 @@ def build_timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeli
         _finding(metric_set, clock.wall_time(start), _outlier(start, ready[outliers])) for start in ready[:outliers]
     ]
     future, waiting = find_not_due(metric_set, inside, now)
-    findings += future
+    findings = _first_of_each_folder([*findings, *future])
     notes = _notes(metric_set, waiting, findings)
     ready = ready[outliers:]
     if not ready:
@@ -99,11 +99,11 @@ def find_not_due(
     """
     not_due = [start for start in starts if start > schedule.last_due(metric_set, now)]
     clock = metric_set.clock
-    future = [
+    future = _first_of_each_folder(
         _finding(metric_set, clock.wall_time(start), _FUTURE.format(start=start, now=now))
         for start in not_due
         if start > now
-    ]
+    )
     return future, [start for start in not_due if start <= now]
 
 
@@ -137,6 +137,14 @@ def _outlier(start: datetime, following: datetime) -> str:
         f"the interval lies {days:,} days before the data that follows; it is not scored. "
         "If the date is right, back-test this data separately"
     )
+
+
+def _first_of_each_folder(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the first finding of each folder, which can cover several intervals."""
+    first: dict[str, Finding] = {}
+    for finding in findings:
+        first.setdefault(finding.where, finding)
+    return list(first.values())
 
 
 def _finding(metric_set: MetricSet, wall: datetime, problem: str) -> Finding:
