@@ -8,20 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake.cli.write_live_data import write_live_data
-from anomalake.lake import live_data, live_files
+from anomalake.lake import live_files
 from anomalake.lake.object_store import ObjectStore
-from sales_rows import COLUMNS, SALES, build_set
+from sales_rows import COLUMNS, SALES, build_set, read_lake
 
 TIMES = st.datetimes(datetime(2021, 3, 26), datetime(2021, 3, 30)).map(lambda time: time.replace(microsecond=0))
 LAYOUTS = [("PT5M", "yyyyMMdd"), ("PT1H", "yyyyMMddHHmm"), ("P1D", "yyyyMMdd"), ("P1D", "yyyyMM"), ("P1W", "yyyyMMdd")]
-
-
-def read_all(store, item):
-    starts = live_data.list_interval_starts(store, item)
-    return [
-        live_data.read_interval(store, item, start, live_data.list_interval_files(store, item, start))
-        for start in starts
-    ]
 
 
 @pytest.mark.parametrize(("frequency", "folder"), LAYOUTS)
@@ -30,7 +22,7 @@ def test_every_row_is_written_or_reported_and_read_in_its_interval(frequency, fo
     item, store = build_set(frequency=frequency, folder=folder), ObjectStore.memory()
     frame = pd.DataFrame([(f"{time:%Y-%m-%d %H:%M:%S}", *cells) for time, cells in rows], columns=COLUMNS)
     folders, findings = write_live_data(frame, item, store)
-    read = read_all(store, item)
+    read = read_lake(store, item).values()
     skipped = [number for number, (time, _) in enumerate(rows, 1) if (time.day, time.hour) == (28, 2)]
     assert [finding.where for finding in findings] == [f"row {number}" for number in skipped]
     assert sum(part.row_count for part in read) == len(rows) - len(skipped)
@@ -65,4 +57,4 @@ def test_a_folder_that_is_too_large_for_one_file_has_several(monkeypatch):
     rows = [(f"2021-02-17 {hour:02}:00:00", "a", "x", "ann", hour) for hour in range(24)]
     assert write_live_data(pd.DataFrame(rows, columns=COLUMNS), item, store) == (1, [])
     assert list(store.list("sales")) == [f"sales/live/20210217/data-{number:04}.csv" for number in range(1, 5)]
-    assert [part.values["a", "x"][2] for part in read_all(store, item)] == list(range(24))
+    assert [part.values["a", "x"][2] for part in read_lake(store, item).values()] == list(range(24))

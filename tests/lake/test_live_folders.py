@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from anomalake.domain import intervals
 from anomalake.lake import live_data
 from anomalake.lake.object_store import ObjectStore
-from sales_rows import SALES, build_set, encode_rows
+from sales_rows import SALES, build_set, encode_rows, read_lake
 
 WALL_FORMAT, UNIX = '"yyyy-MM-dd HH:mm:ss"', "UNIX"
 FOLDERS = {"PT1H": "yyyyMMddHH", "P1D": "yyyyMMdd", "P1M": "yyyyMM"}
@@ -39,15 +39,6 @@ def write(item, rows):
     return store
 
 
-def read_all(store, item):
-    """Read all intervals that have rows or findings, each folder once."""
-    folders = {}
-    for wall, keys in live_data.list_files_by_interval(store, item).items():
-        folders.setdefault(id(keys), (keys, []))[1].extend(item.clock.starts_at_wall_time(wall))
-    read = [part for keys, starts in folders.values() for part in live_data.read_intervals(store, item, starts, keys)]
-    return {part.start: part for part in read if part.row_count or part.finding_count}
-
-
 @pytest.mark.parametrize("timestamp", [WALL_FORMAT, UNIX])
 @pytest.mark.parametrize(("frequency", "period"), LAYOUTS)
 @given(rows=ROWS, min_bytes=st.sampled_from([0, 100_000]))
@@ -59,7 +50,7 @@ def test_every_layout_of_folders_gives_equal_intervals(timestamp, frequency, per
     assert (each.folder_period, several.folder_period) == (frequency, period)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(live_data, "MIN_BYTES_BY_COLUMN", min_bytes)
-        expected, found = read_all(write(each, rows), each), read_all(write(several, rows), several)
+        expected, found = read_lake(write(each, rows), each), read_lake(write(several, rows), several)
     assert found == expected
     assert sum(part.row_count for part in found.values()) == len(rows)
     assert [list(part.values) for part in found.values()] == [list(part.values) for part in expected.values()]
@@ -88,7 +79,7 @@ def test_a_finding_of_no_interval_is_reported_with_the_first_interval_of_the_fol
         ("yesterday", "a", "x", "ann", 1),
     ]
     store.put("sales/live/20210217/data.csv", encode_rows(item, rows))
-    problems = {part.start: [finding.problem for finding in part.findings] for part in read_all(store, item).values()}
+    problems = {part.start: [finding.problem for finding in part.findings] for part in read_lake(store, item).values()}
     assert problems == {
         datetime(2021, 2, 16, 23): [
             "the timestamp '2021-02-18 00:00:00' lies outside the day of its folder, 2021-02-17 00:00 (Europe/Berlin)",
@@ -105,9 +96,9 @@ def test_more_rows_than_are_read_at_once_give_the_same_intervals(monkeypatch, mi
         rows = [(f"2021-02-17 {row % 24:02}:00:00", "a", "x", str(row), row) for row in range(240)]
         store.put(f"sales/live/20210217/{number}.csv", encode_rows(item, [*rows, ("never", "a", "x", "ann", 1)]))
     monkeypatch.setattr(live_data, "MIN_BYTES_BY_COLUMN", min_bytes)
-    expected = read_all(store, item)
+    expected = read_lake(store, item)
     monkeypatch.setattr(live_data, "MAX_ROWS_PER_INTERVAL", 30)
-    assert read_all(store, item) == expected
+    assert read_lake(store, item) == expected
     assert sum(part.row_count for part in expected.values()) == 720
     assert sum(part.finding_count for part in expected.values()) == 3
 
@@ -118,7 +109,7 @@ def test_the_limits_of_an_interval_apply_to_each_interval_of_a_folder(monkeypatc
     for number in range(2):
         rows = [(f"2021-02-17 {hour:02}:00:00", "a", "x", "ann", 1) for hour in (5, 5, 6)]
         store.put(f"sales/live/20210217/{number}.csv", encode_rows(item, rows))
-    found = read_all(store, item)
+    found = read_lake(store, item)
     assert {start.hour: part.row_count for start, part in found.items()} == {4: 2, 5: 2}
     (finding,) = found[datetime(2021, 2, 17, 4)].findings
     assert finding.where == "sales/live/20210217/1.csv"

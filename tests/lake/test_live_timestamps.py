@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake.domain import intervals, time_patterns
+from anomalake.lake import live_timestamps
 from anomalake.lake.live_timestamps import number_intervals, parse_interval_start
 
 # Zones whose clocks change by an hour, by half an hour, one minute after midnight, at midnight, and never.
@@ -52,8 +53,12 @@ ODD = [
 
 
 def assert_equal_alone(texts, pattern, clock):
-    codes, found = number_intervals(pa.array(texts, pa.string()), pattern, clock)
-    assert [found[code] for code in codes] == [parse_interval_start(text, pattern, clock) for text in texts]
+    alone = [parse_interval_start(text, pattern, clock) for text in texts]
+    for few in (0, live_timestamps._FEW_TEXTS):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(live_timestamps, "_FEW_TEXTS", few)
+            codes, found = number_intervals(pa.array(texts, pa.string()), pattern, clock)
+        assert [found[code] for code in codes] == alone
 
 
 @given(

@@ -8,6 +8,7 @@ import math
 from hypothesis import strategies as st
 
 from anomalake.domain import metric_set_yaml
+from anomalake.lake import live_data
 
 COLUMNS = ("at", "shop", "kind", "customer", "amount")
 
@@ -80,3 +81,12 @@ def expect_values(rows, missing_is_zero):
         None if loyalty is None else customers,
     )
     return values, weights
+
+
+def read_lake(store, item):
+    """Read all intervals that have rows or findings, each folder once; by start, in order of time."""
+    folders = {}
+    for wall, keys in live_data.list_files_by_interval(store, item).items():
+        folders.setdefault(id(keys), (keys, []))[1].extend(item.clock.starts_at_wall_time(wall))
+    read = [part for keys, starts in folders.values() for part in live_data.read_intervals(store, item, starts, keys)]
+    return {part.start: part for part in read if part.row_count or part.finding_count}
