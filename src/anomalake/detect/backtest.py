@@ -22,9 +22,9 @@ from anomalake.detect.transform import Floats
 from anomalake.domain import alert as alerts
 from anomalake.domain.alert import Alert
 from anomalake.domain.metric_set import MetricSet
-from anomalake.lake import encoding, layout, tables
+from anomalake.lake import layout
 from anomalake.lake.ingest import Message, ingest_messages, split_by_size
-from anomalake.lake.layout import Format, Table
+from anomalake.lake.layout import Format
 from anomalake.lake.live_data import Finding, IntervalData, Series
 from anomalake.lake.store import Store
 
@@ -84,7 +84,7 @@ def write_day(
     `series` are all known series in their order.
     """
     day = layout.utc_date(results[0].start)
-    objects = encode_results(metric_set, table_format, series, results)
+    objects = observations.encode_results(metric_set, table_format, series, results)
     for table in layout.DETECTOR_TABLES:
         day_key = layout.day_key(table, metric_set, day, table_format)
         if table in objects:
@@ -92,20 +92,6 @@ def write_day(
         for key in list(store.list(layout.day_folder(table, metric_set, day))):
             if key != day_key:
                 store.delete(key)
-
-
-def encode_results(
-    metric_set: MetricSet, table_format: Format, series: Sequence[Series], results: Sequence[IntervalResult]
-) -> dict[Table, bytes]:
-    """Return the object of each of the tables `observations` and `dataHealth` that has a row."""
-    objects: dict[Table, bytes] = {}
-    if columns := observations.build_columns(metric_set, series, results):
-        objects["observations"] = encoding.encode_table(
-            table_format, tables.schema("observations", metric_set), columns
-        )
-    if health := [result.health for result in results if result.health]:
-        objects["dataHealth"] = encoding.encode_records(table_format, tables.schema("dataHealth", metric_set), health)
-    return objects
 
 
 def ingest_alerts(

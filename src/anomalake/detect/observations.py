@@ -1,4 +1,7 @@
-"""The table `observations` of several intervals: for each series and measure with a value, one row with its figures."""
+"""The objects that the detector writes of several intervals: their observations, and their data health.
+
+A series and measure with a value has one row of `observations`, with its figures.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,7 +16,8 @@ from anomalake.detect.scoring import EXPECTED, FIELDS, SCORE, VALUE, WEIGHT
 from anomalake.detect.transform import Floats, Mask
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.series_key import build_series_key
-from anomalake.lake import tables
+from anomalake.lake import encoding, tables
+from anomalake.lake.layout import Format, Table
 from anomalake.lake.live_data import Series
 
 _cached_series_key = lru_cache(maxsize=2**17)(build_series_key)
@@ -55,6 +59,20 @@ def build_columns(
     ]  # fmt: skip
     names = [column.name for column in tables.schema("observations", metric_set)]
     return dict(zip(names, columns, strict=True))
+
+
+def encode_results(
+    metric_set: MetricSet, table_format: Format, series: Sequence[Series], results: Sequence[IntervalResult]
+) -> dict[Table, bytes]:
+    """Return the object of each of the tables `observations` and `dataHealth` that has a row."""
+    objects: dict[Table, bytes] = {}
+    if columns := build_columns(metric_set, series, results):
+        objects["observations"] = encoding.encode_table(
+            table_format, tables.schema("observations", metric_set), columns
+        )
+    if health := [result.health for result in results if result.health]:
+        objects["dataHealth"] = encoding.encode_records(table_format, tables.schema("dataHealth", metric_set), health)
+    return objects
 
 
 def _texts(values: Sequence[str | None], order: Sequence[int]) -> pa.Array:

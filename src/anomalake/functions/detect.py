@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
-from anomalake.detect import backtest, schedule
+from anomalake.detect import observations, schedule
 from anomalake.detect.completeness import count_place
 from anomalake.detect.detector import Detector
 from anomalake.detect.interval_result import Health, IntervalResult
@@ -245,7 +245,7 @@ def _process_interval(progress: _Progress, interval: IntervalData, settings: Set
 def _write_result(result: IntervalResult, detector: Detector, settings: Settings) -> None:
     """Write the observations and the data health of an interval. Repeating it writes the same bytes."""
     metric_set = detector.metric_set
-    objects = backtest.encode_results(metric_set, settings.format, list(detector.series), [result])
+    objects = observations.encode_results(metric_set, settings.format, list(detector.series), [result])
     for table, data in objects.items():
         settings.store.put(layout.table_key(table, metric_set, result.start, settings.format), data)
 
