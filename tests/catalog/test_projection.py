@@ -13,7 +13,7 @@ from anomalake.catalog import projection
 from anomalake.cloudformation import PARAMETERS
 from anomalake.domain import intervals, metric_set_yaml, time_patterns
 from anomalake.domain.errors import UserError
-from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
+from anomalake.domain.timestamps import FIRST_PROJECTED_TIMESTAMP
 from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
 from examples import shop_text
@@ -111,7 +111,7 @@ def test_each_interval_is_in_the_range_or_outside_it_for_one_reason(
     some: list[datetime], zone: str, start: date, now: datetime
 ):
     found = projection.find_out_of_range(some, shop(zone=zone), start, now)
-    old = {wall for wall in some if min(wall, intervals.to_utc(wall, zone)) < EARLIEST_TIMESTAMP}
+    old = {wall for wall in some if min(wall, intervals.to_utc(wall, zone)) < FIRST_PROJECTED_TIMESTAMP}
     first, last = (
         datetime(start.year, start.month, start.day),
         datetime(now.year, now.month, now.day) + timedelta(days=2),

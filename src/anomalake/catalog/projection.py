@@ -16,7 +16,7 @@ from anomalake.cloudformation import Node, escape_for_sub
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.time_patterns import FolderPattern
-from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
+from anomalake.domain.timestamps import FIRST_PROJECTED_TIMESTAMP
 from anomalake.lake import live_data
 
 START_PARAMETER = "LiveDataStart"
@@ -120,9 +120,9 @@ def precedes_tables(wall: datetime, zone: str) -> bool:
 
     The folder of live data has the date of the wall clock, and `LiveDataStart` accepts dates from 2000 on.
     """
-    if wall >= EARLIEST_TIMESTAMP + RANGE_AHEAD:
+    if wall >= FIRST_PROJECTED_TIMESTAMP + RANGE_AHEAD:
         return False
-    return wall < EARLIEST_TIMESTAMP or intervals.to_utc(wall, zone) < EARLIEST_TIMESTAMP
+    return wall < FIRST_PROJECTED_TIMESTAMP or intervals.to_utc(wall, zone) < FIRST_PROJECTED_TIMESTAMP
 
 
 def find_out_of_range(walls: Iterable[datetime], metric_set: MetricSet, start: date, now: datetime) -> OutOfRange:
@@ -166,8 +166,8 @@ def range_warnings(
     if out_of_range.before_tables is not None:
         folder = live_data.interval_folder(metric_set, out_of_range.before_tables)
         text = (
-            f"{metric_set.name}: live data begins with {folder}; the lake's tables begin in {EARLIEST_TIMESTAMP.year} "
-            "(UTC), so Athena shows nothing before"
+            f"{metric_set.name}: live data begins with {folder}; the tables that Athena reads begin in "
+            f"{FIRST_PROJECTED_TIMESTAMP.year} (UTC), so Athena shows nothing before"
         )
         problems.append(
             RangeWarning(text, "if this date is a mistake, correct the data; DuckDB shows it with this date")

@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from anomalake.domain.errors import AlertError
 from anomalake.domain.text import quote
 
-# The partitions of the tables cover timestamps from the first of these on and before the second; naive UTC.
-EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT = datetime(2000, 1, 1), datetime(2100, 1, 1)
+# The tables take timestamps from the first of these on and before the second; naive UTC.
+EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT = datetime(1970, 1, 1), datetime(2100, 1, 1)
+# The partitions that Athena reads begin here: each earlier year would add 365 partitions to a query without dates.
+FIRST_PROJECTED_TIMESTAMP = datetime(2000, 1, 1)
 
 _TIMESTAMP = re.compile(
     r"(?P<wall>\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.\d+)?"
