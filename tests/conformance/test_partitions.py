@@ -125,7 +125,7 @@ def test_the_live_table_reads_only_the_folders_of_intervals(
     assert sorted(seen) == [(wall,) for wall in walls_with_data]
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(7))
 def test_a_filter_on_the_date_prunes_the_folders_of_live_data(
     trino: Trino, every_lake: dict[str, Lake], number: int
 ) -> None:
