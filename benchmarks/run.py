@@ -214,7 +214,7 @@ def measure_cold_starts(folder: Path) -> None:
         "--no-compile",
         "--root-user-action=ignore",
         "-c",
-        TOP / "constraints.txt",
+        str(TOP / "constraints.txt"),
     ]
     subprocess.run([*pip, "--target", plain, "pandas", "boto3"], check=True)
     shutil.copytree(plain, compiled)

@@ -208,9 +208,9 @@ def fill_awkward(root: Path, form: Format) -> None:
                 _alert(item, datetime.fromisoformat(start) + timedelta(minutes=minutes * number), number)
                 for number in range(6)
             ]
-    for start in range(0, len(bodies), 10):
+    for first in range(0, len(bodies), 10):
         outcome = ingest_messages(
-            [Message(str(n), body) for n, body in enumerate(bodies[start : start + 10])], store, sets, form
+            [Message(str(n), body) for n, body in enumerate(bodies[first : first + 10])], store, sets, form
         )
         assert (outcome.quarantined, outcome.failed_ids) == ((), ())
     feedback_entries = [

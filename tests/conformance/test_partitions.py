@@ -132,8 +132,8 @@ def test_a_filter_on_the_date_prunes_the_folders_of_live_data(
     """A query of some UTC days reads only the partitions of the local days that overlap them."""
     lake = every_lake["foldersparquet"]
     item = lake.sets[number]
-    days = "\"date\" BETWEEN '2022-05-17' AND '2022-05-19'"
-    statement = f'SELECT * FROM "{database(lake.name, item)}".anomalies_with_live WHERE {days}'
+    where = "\"date\" BETWEEN '2022-05-17' AND '2022-05-19'"
+    statement = f'SELECT * FROM "{database(lake.name, item)}".anomalies_with_live WHERE {where}'
     found = [
         bound
         for table, ranges in list_partition_reads(trino, statement)

@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -72,18 +73,30 @@ def differences(answer: Answer, names: Sequence[str], rows: Sequence[Sequence[An
     ]
 
 
+def compare(
+    trino: Trino, lake: Lake, statements: Sequence[tuple[str, str, str]]
+) -> Iterator[tuple[str, Answer, list[str]]]:
+    """Run statements (name, schema, SQL) on both engines; yield the name, the engine's answer and the difference.
+
+    The engine runs two statements at a time, while DuckDB runs the one before them.
+    """
+    connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
+    with ThreadPoolExecutor(2) as pool:
+        answers = pool.map(lambda one: trino.query(one[2], schema=one[1]), statements)
+        for (name, _, statement), answer in zip(statements, answers, strict=True):
+            yield name, answer, differences(answer, *duckdb_catalog.query(connection, lake.as_duck(statement)))
+
+
 @pytest.mark.parametrize("name", LAKES)
 def test_every_view_returns_the_same_rows_as_in_duckdb(trino: Trino, every_lake: dict[str, Lake], name: str) -> None:
     lake, problems, counts = every_lake[name], [], {}
-    connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
-    for db, view in lake.relations("VIRTUAL_VIEW"):
-        statement = f'SELECT * FROM "{db}"."{view}" WHERE "date" IN ({days(lake, db)})'
-        answer = trino.query(statement)
-        problems += [
-            f"{db}.{view}: {found}"
-            for found in differences(answer, *duckdb_catalog.query(connection, lake.as_duck(statement)))
-        ]
-        counts[f"{db}.{view}"] = len(answer.rows)
+    statements = [
+        (f"{db}.{view}", "", f'SELECT * FROM "{db}"."{view}" WHERE "date" IN ({days(lake, db)})')
+        for db, view in lake.relations("VIRTUAL_VIEW")
+    ]
+    for view, answer, found in compare(trino, lake, statements):
+        problems += [f"{view}: {difference}" for difference in found]
+        counts[view] = len(answer.rows)
     assert not problems, "\n".join(problems)
     assert counts
     print(f"{name}: {len(counts)} views, rows: {counts}")
@@ -95,14 +108,10 @@ def test_every_saved_query_returns_the_same_rows_as_in_duckdb(
     trino: Trino, every_lake: dict[str, Lake], name: str
 ) -> None:
     lake, problems, rows = every_lake[name], [], 0
-    connection = duckdb_catalog.connect(lake.root, lake.sets, lake.form)
     saved = lake.of("AWS::Athena::NamedQuery")
-    for query in saved:
-        answer = trino.query(query["QueryString"], schema=query["Database"])
-        problems += [
-            f"{query['Name']}: {found}"
-            for found in differences(answer, *duckdb_catalog.query(connection, lake.as_duck(query["QueryString"])))
-        ]
+    statements = [(query["Name"], query["Database"], query["QueryString"]) for query in saved]
+    for query, answer, found in compare(trino, lake, statements):
+        problems += [f"{query}: {difference}" for difference in found]
         rows += len(answer.rows)
     assert not problems, "\n".join(problems)
     assert len(saved) >= len(lake.sets) * 4 + 2

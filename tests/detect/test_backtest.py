@@ -55,8 +55,8 @@ def run_in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Repo
     )
     last = next(reversed(when.files))
     if detector.series:
-        learned = DetectorState(detector, last_processed=last, alerts_from=last, silent_intervals=0)
-        save_state(job.store, item, learned, head)
+        known_state = DetectorState(detector, last_processed=last, alerts_from=last, silent_intervals=0)
+        save_state(job.store, item, known_state, head)
     return backtest.build_report(
         when,
         [summary for day in read for summary in day.summaries],
