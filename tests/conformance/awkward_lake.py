@@ -10,7 +10,7 @@ from typing import Any
 from anomalake.cli import local_pipeline
 from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
-from anomalake.lake import layout, live_data
+from anomalake.lake import layout, live_data, top_values
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.layout import Format
@@ -190,6 +190,7 @@ def fill_awkward(root: Path, form: Format) -> None:
     _write_rows(store, months, _list_hours(("2021-02-27T05:00", "2021-10-27T04:00"), 20, 720))
     for item in sets:
         local_pipeline.run_backtest(item, store, sets, form)
+    top_values.write_top_values(store, counts, {"platform": frozenset([*VALUES[2:4], None])})
     bodies = []
     places = (
         (town, _NEW_YORK, 60),
