@@ -77,7 +77,7 @@ dimensions: [platform]
 measures: [{name: views, aggregation: SUM}]
 source: {path: "island/{{yyyy}}/{{MM}}/{{dd}}2/{{HHmm}}", format: csv, columns: [platform, at, views]}
 """
-# Live columns have names that the tables and views also use; days, months and weeks have one folder each.
+# Live columns have names that the tables and views also use; a day, a week and a month have one folder.
 _COUNTS = """
 name: counts
 frequency: PT15M
@@ -126,7 +126,7 @@ timezone: America/Havana
 timestamp: {column: timestamp, format: UNIX}
 dimensions: []
 measures: [{name: visits, aggregation: COUNT}, {name: mean, aggregation: AVG, column: value}]
-source: {path: "months/{{yyyy}}/{{MM}}", format: csv, columns: [timestamp, value]}
+source: {path: "months/{{yyyy-MM-dd}}", format: csv, columns: [timestamp, value]}
 """
 WIDE_DIMENSIONS = tuple(f"D-{number}_x" for number in range(10))
 
