@@ -63,11 +63,11 @@ def test_the_range_of_a_daily_metric_set_begins_with_the_same_day(tmp_path: Path
         ("PT2H", "{{yyyyMMddHH}}", (2, "HOURS"), "2020011500"),
         ("PT5M", "{{yyyyMMddHH}}", (1, "HOURS"), "2020011500"),
         ("PT5M", "{{yyyy-MM-dd}}", (1, "DAYS"), "2020-01-15"),
-        ("PT1H", "{{yyyy}}/{{MM}}", None, "2020/01"),
+        ("PT1H", "{{yyyy}}/{{MM}}", (1, "MONTHS"), "2020/01"),
         ("P1D", "{{yyyyMMddHHmm}}", (1, "DAYS"), "202001150000"),
         ("P1W", "{{yyyyMMdd}}", (1, "DAYS"), "20200115"),
         ("P1M", "{{yyyyMMdd}}", (1, "DAYS"), "20200115"),
-        ("P1M", "{{yyyy-MM}}", None, "2020-01"),
+        ("P1M", "{{yyyy-MM}}", (1, "MONTHS"), "2020-01"),
     ],
 )
 def test_the_step_of_the_projection_reaches_every_folder_from_any_start(tmp_path, frequency, path, step, first):
@@ -78,9 +78,9 @@ def test_the_step_of_the_projection_reaches_every_folder_from_any_start(tmp_path
         if resource.type == "AWS::Glue::Table" and resource.properties["TableInput"]["Name"] == "live"
     )
     assert table["projection.slot.range"] == f"{first},NOW+1DAYS"
-    declared = (table.get("projection.slot.interval"), table.get("projection.slot.interval.unit"))
-    assert declared == ((str(step[0]), step[1]) if step else (None, None))
-    before = datetime(2020, 1, 15) if step else datetime(2020, 1, 1)
+    assert (int(table["projection.slot.interval"]), table["projection.slot.interval.unit"]) == step
+    months = step == (1, "MONTHS")
+    before = datetime(2020, 1, 1) if months else datetime(2020, 1, 15)
     wall = intervals.floor_to_interval(before, frequency)
     found = projection.find_out_of_range([wall], item, date(2020, 1, 15), datetime(2026, 1, 1)).before_start
     assert found == (wall if wall < before else None)

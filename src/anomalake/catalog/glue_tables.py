@@ -51,18 +51,17 @@ def _table_resource(database_id: str, table_input: Node) -> Node:
     }
 
 
-def _projection_properties(column: str, date_format: str, date_range: str | Node, step: tuple[int, str] | None) -> Node:
-    properties: Node = {
+def _projection_properties(column: str, date_format: str, date_range: str | Node, step: tuple[int, str]) -> Node:
+    number, unit = step
+    return {
         "EXTERNAL": "TRUE",
         "projection.enabled": "true",
         f"projection.{column}.type": "date",
         f"projection.{column}.format": date_format,
         f"projection.{column}.range": date_range,
+        f"projection.{column}.interval": str(number),
+        f"projection.{column}.interval.unit": unit,
     }
-    if step is not None:
-        properties[f"projection.{column}.interval"] = str(step[0])
-        properties[f"projection.{column}.interval.unit"] = step[1]
-    return properties
 
 
 def lake_table_resource(metric_set: MetricSet, table: Table, database_id: str) -> Node:

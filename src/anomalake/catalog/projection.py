@@ -41,17 +41,15 @@ def _is_month(pattern: str) -> bool:
     return "d" not in time_patterns.locate_fields(pattern)
 
 
-def partition_step(metric_set: MetricSet) -> tuple[int, str] | None:
+def partition_step(metric_set: MetricSet) -> tuple[int, str]:
     """Return the step of partition projection from one folder to the next: a number and its unit.
 
-    None for folders of months, whose name has no day: the engines then step by months, and Trino has no unit for it.
-
-    The step is a day for folders of days, weeks, and months that name a day. So the range can begin on any day, also if that
+    It is a day for folders of days, weeks, and months that name a day. So the range can begin on any day, also if that
     is no Monday and no first of a month: folders that do not exist have no partition.
     """
     path = live_data.require_source(metric_set).path
     if _is_month(partition_pattern(path).pattern):
-        return None
+        return 1, "MONTHS"
     if time_patterns.parse_day_pattern(path) is not None or not intervals.is_sub_daily(metric_set.folder_period):
         return 1, "DAYS"
     minutes = intervals.INTERVAL_LENGTHS[metric_set.folder_period] // intervals.MINUTE
