@@ -42,7 +42,9 @@ def to_root_scale(values: Floats, shift: Floats, linear: Mask | None) -> Floats:
     `shift` is 3/8 for counts and 0 for others. A negative value of a series that was never negative lies as far below
     the root of zero as the positive value of the same size lies above it.
     """
-    root = np.sqrt(np.maximum(values, 0.0) + shift) - np.sqrt(np.maximum(-values, 0.0))
+    root = np.sqrt(np.maximum(values, 0.0) + shift)
+    if np.count_nonzero(values < 0.0):
+        root -= np.sqrt(np.maximum(-values, 0.0))
     return choose(linear, values, root)
 
 

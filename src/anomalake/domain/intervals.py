@@ -79,7 +79,11 @@ class Clock(NamedTuple):
 
         One start; two if the wall time occurs twice and timestamps are absolute; none if clocks skip the wall time.
         """
+        if floor_to_interval(wall_time, self.frequency) != wall_time:
+            return ()
         first, second = to_utc(wall_time, self.zone), to_utc(wall_time, self.zone, fold=1)
+        if first == second and _measure_interval(first, self) == (first + self.step, self.step):
+            return (first,)
         candidates = dict.fromkeys((self.start(first), self.start(second), self.start(second + self.step - MINUTE)))
         return tuple(start for start in candidates if self.wall_time(start) == wall_time)
 
@@ -87,8 +91,9 @@ class Clock(NamedTuple):
         """Return the start of the next interval."""
         if not self.is_sub_daily:
             return self.end(start)
-        regular = _measure_interval(start, self) == (start + self.step, self.step)
-        instant = start + (self.step if regular else MINUTE)
+        if _measure_interval(start, self) == (start + self.step, self.step):
+            return start + self.step
+        instant = start + MINUTE
         while self.start(instant) <= start:  # a repeated wall time leads back to this interval
             instant += MINUTE
         return self.start(instant)
@@ -129,6 +134,8 @@ class Clock(NamedTuple):
 @lru_cache(maxsize=4096)
 def _measure_interval(start: datetime, clock: Clock) -> tuple[datetime, timedelta]:
     """Return the end and the real duration of an interval, counted by the minute if the clock is set nearby."""
+    if clock.zone == "UTC" and clock.step <= timedelta(days=1):
+        return start + clock.step, clock.step
     if clock.step > timedelta(days=1):
         following = next_wall_time(clock.wall_time(start), clock.frequency)
         end = clock.start(to_utc(following, clock.zone))
@@ -156,11 +163,15 @@ def to_utc(wall_time: datetime, zone_name: str, *, fold: Literal[0, 1] = 0) -> d
 
     A skipped wall time moves forward by the length of the gap, as in Java.
     """
+    if zone_name == "UTC":
+        return wall_time
     return wall_time.replace(tzinfo=get_time_zone(zone_name), fold=fold).astimezone(UTC).replace(tzinfo=None)
 
 
 def to_wall_time(instant: datetime, zone_name: str) -> datetime:
     """Return a naive UTC time on the wall clock of the time zone, naive."""
+    if zone_name == "UTC":
+        return instant
     return instant.replace(tzinfo=UTC).astimezone(get_time_zone(zone_name)).replace(tzinfo=None, fold=0)
 
 
