@@ -54,6 +54,38 @@ def test_the_range_of_a_daily_metric_set_begins_with_the_same_day(tmp_path: Path
     assert list_ranges(expand(project(tmp_path, [daily]), LiveDataStart="2018-12-31")) == {"20181231,NOW+1DAYS"}
 
 
+@pytest.mark.parametrize(
+    ("frequency", "path", "step", "first"),
+    [
+        ("PT15M", "{{yyyyMMdd}}/{{HHmm}}", (1, "DAYS"), "20200115"),
+        ("PT15M", "{{yyyyMMddHHmm}}", (15, "MINUTES"), "202001150000"),
+        ("PT90M", "{{yyyyMMddHHmm}}", (90, "MINUTES"), "202001150000"),
+        ("PT2H", "{{yyyyMMddHH}}", (2, "HOURS"), "2020011500"),
+        ("PT5M", "{{yyyyMMddHH}}", (1, "HOURS"), "2020011500"),
+        ("PT5M", "{{yyyy-MM-dd}}", (1, "DAYS"), "2020-01-15"),
+        ("PT1H", "{{yyyy}}/{{MM}}", (1, "MONTHS"), "2020/01"),
+        ("P1D", "{{yyyyMMddHHmm}}", (1, "DAYS"), "202001150000"),
+        ("P1W", "{{yyyyMMdd}}", (1, "DAYS"), "20200115"),
+        ("P1M", "{{yyyyMMdd}}", (1, "DAYS"), "20200115"),
+        ("P1M", "{{yyyy-MM}}", (1, "MONTHS"), "2020-01"),
+    ],
+)
+def test_the_step_of_the_projection_reaches_every_folder_from_any_start(tmp_path, frequency, path, step, first):
+    item = shop(f"shop/live/{path}", frequency=f"frequency: {frequency}")
+    (table,) = (
+        resource.properties["TableInput"]["Parameters"]
+        for resource in expand(project(tmp_path, [item]), LiveDataStart="2020-01-15").values()
+        if resource.type == "AWS::Glue::Table" and resource.properties["TableInput"]["Name"] == "live"
+    )
+    assert table["projection.slot.range"] == f"{first},NOW+1DAYS"
+    assert (int(table["projection.slot.interval"]), table["projection.slot.interval.unit"]) == step
+    months = step == (1, "MONTHS")
+    before = datetime(2020, 1, 1) if months else datetime(2020, 1, 15)
+    wall = intervals.floor_to_interval(before, frequency)
+    found = projection.find_out_of_range([wall], item, date(2020, 1, 15), datetime(2026, 1, 1)).before_start
+    assert found == (wall if wall < before else None)
+
+
 def test_the_parameter_accepts_only_the_days_of_2000_to_2099():
     declared = PARAMETERS["LiveDataStart"]
     outer = read(TOP / "template.yaml")["Parameters"]["LiveDataStart"]

@@ -44,8 +44,8 @@ def _is_month(pattern: str) -> bool:
 def partition_step(metric_set: MetricSet) -> tuple[int, str]:
     """Return the step of partition projection from one folder to the next: a number and its unit.
 
-    It is a day for folders of days, weeks, and months that name a day. So the range can begin on any day, also if that
-    is no Monday and no first of a month: folders that do not exist have no partition.
+    It is a day for folders of days and weeks, and for those of months that name a day. So the range can begin on any
+    day, also if that is no Monday and no first of a month. Folders that do not exist have no rows.
     """
     path = live_data.require_source(metric_set).path
     if _is_month(partition_pattern(path).pattern):
