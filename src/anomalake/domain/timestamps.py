@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from anomalake.domain.errors import AlertError
 from anomalake.domain.text import quote
 
-# The tables take timestamps from the first of these on and before the second; naive UTC.
-EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT = datetime(1970, 1, 1), datetime(2100, 1, 1)
-# The partitions that Athena reads begin here: each earlier year would add 365 partitions to a query without dates.
+# The tables hold timestamps from the first of these on and before the second; naive UTC. An earlier date, such as
+# 1970-01-01, is usually written for null.
+EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT = datetime(1980, 1, 1), datetime(2100, 1, 1)
+# Athena shows the tables from here on: each day of a projected range costs time in planning.
 FIRST_PROJECTED_TIMESTAMP = datetime(2000, 1, 1)
 
 _TIMESTAMP = re.compile(
