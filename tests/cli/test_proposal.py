@@ -85,7 +85,7 @@ def test_monthly_prices_are_months_by_share():
 
 def test_data_of_working_days_is_daily():
     metric_set, proposed = propose_for(user_tables.quotes())
-    assert metric_set.frequency == "P1D"
+    assert (metric_set.frequency, metric_set.alerts.missing_data) == ("P1D", False)
     assert aggregations(metric_set) == {"Close": "AVG", "Volume": "SUM"}
     assert "Saturdays, Sundays" in notes(proposed)
 

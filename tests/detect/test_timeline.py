@@ -166,7 +166,7 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
 
 # --- very old dates
 
-VERY_OLD = [datetime(1970, 1, 1), datetime(1999, 12, 31), datetime(2000, 1, 1), datetime(2001, 1, 1)]
+VERY_OLD = [datetime(1970, 1, 1), datetime(1979, 12, 31), datetime(2000, 1, 1), datetime(2001, 1, 1)]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from anomalake.catalog import projection, sql
 from anomalake.catalog.views import View
 from anomalake.cloudformation import ACCOUNT_ID, Node, escape_for_sub, fn_sub
 from anomalake.domain.metric_set import MetricSet
-from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
+from anomalake.domain.timestamps import FIRST_PROJECTED_TIMESTAMP
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_TABLE_NAMES, Format, Table
 from anomalake.lake.live_data import require_source
@@ -68,7 +68,7 @@ def lake_table_resource(metric_set: MetricSet, table: Table, database_id: str) -
     """Return a table of the lake, partitioned by `date`. The stack's parameter `Format` selects its storage."""
     location = f"s3://${{Bucket}}/{layout.table_folder(table, metric_set)}/"
     schema = tables.schema(table, metric_set)
-    date_range = f"{EARLIEST_TIMESTAMP:%Y-%m-%d},{projection.RANGE_END}"
+    date_range = f"{FIRST_PROJECTED_TIMESTAMP:%Y-%m-%d},{projection.RANGE_END}"
     parameters = {
         **_projection_properties("date", "yyyy-MM-dd", date_range, (1, "DAYS")),
         "storage.location.template": fn_sub(f"{location}date=${{!date}}/"),

@@ -16,7 +16,7 @@ from anomalake.cloudformation import Node, escape_for_sub
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.time_patterns import FolderPattern
-from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
+from anomalake.domain.timestamps import FIRST_PROJECTED_TIMESTAMP
 from anomalake.lake import live_data
 
 START_PARAMETER = "LiveDataStart"
@@ -44,8 +44,8 @@ def _is_month(pattern: str) -> bool:
 def partition_step(metric_set: MetricSet) -> tuple[int, str]:
     """Return the step of partition projection from one folder to the next: a number and its unit.
 
-    It is a day for folders of days, weeks, and months that name a day. So the range can begin on any day, also if that
-    is no Monday and no first of a month: folders that do not exist have no partition.
+    It is a day for folders of days and weeks, and for those of months that name a day. So the range can begin on any
+    day, also if that is no Monday and no first of a month. Folders that do not exist have no rows.
     """
     path = live_data.require_source(metric_set).path
     if _is_month(partition_pattern(path).pattern):
@@ -120,9 +120,9 @@ def precedes_tables(wall: datetime, zone: str) -> bool:
 
     The folder of live data has the date of the wall clock, and `LiveDataStart` accepts dates from 2000 on.
     """
-    if wall >= EARLIEST_TIMESTAMP + RANGE_AHEAD:
+    if wall >= FIRST_PROJECTED_TIMESTAMP + RANGE_AHEAD:
         return False
-    return wall < EARLIEST_TIMESTAMP or intervals.to_utc(wall, zone) < EARLIEST_TIMESTAMP
+    return wall < FIRST_PROJECTED_TIMESTAMP or intervals.to_utc(wall, zone) < FIRST_PROJECTED_TIMESTAMP
 
 
 def find_out_of_range(walls: Iterable[datetime], metric_set: MetricSet, start: date, now: datetime) -> OutOfRange:
@@ -166,8 +166,8 @@ def range_warnings(
     if out_of_range.before_tables is not None:
         folder = live_data.interval_folder(metric_set, out_of_range.before_tables)
         text = (
-            f"{metric_set.name}: live data begins with {folder}; the lake's tables begin in {EARLIEST_TIMESTAMP.year} "
-            "(UTC), so Athena shows nothing before"
+            f"{metric_set.name}: live data begins with {folder}; the tables that Athena reads begin in "
+            f"{FIRST_PROJECTED_TIMESTAMP.year} (UTC), so Athena shows nothing before"
         )
         problems.append(
             RangeWarning(text, "if this date is a mistake, correct the data; DuckDB shows it with this date")

@@ -14,7 +14,7 @@ def minutes_into_gaps(zone: str, frequency: Frequency) -> tuple[int, ...]:
 
     Clocks in New York skip 2:00 to 3:00. The interval of 40 minutes from 2:40 begins at 3:00, and clocks skip 40
     minutes of it: (40,). Empty if every such interval has the wall time at which clocks are set forward, as with PT1H
-    in New York. Based on the years 2000 to 2049.
+    in New York. Based on the years 1980 to 2049.
     """
     if zone == "UTC":
         return ()
@@ -38,7 +38,7 @@ def _find_gaps(zone: str) -> Iterator[tuple[datetime, datetime]]:
         return intervals.to_wall_time(instant, zone) - instant
 
     week = timedelta(weeks=1)
-    before = datetime(2000, 1, 1)
+    before = datetime(1980, 1, 1)
     while before < datetime(2050, 1, 1):
         if offset(before) < offset(before + week):
             low, high = 0, week // MINUTE

@@ -30,7 +30,7 @@ INTERVAL_LENGTHS: dict[Frequency, timedelta] = {
 }
 COMMON_FREQUENCIES = ("PT1M", "PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "PT2H", "PT6H", "PT12H", "P1D", "P1W", "P1M")
 MINUTE = timedelta(minutes=1)
-# The most that clocks are set back at once. The largest shift since 2000 is two hours (Antarctica/Troll).
+# The most that clocks are set back at once. The largest shift since 1980 is three hours (Antarctica/Casey).
 MAX_CLOCK_SHIFT = timedelta(hours=3)
 
 
@@ -179,11 +179,11 @@ def to_wall_time(instant: datetime, zone_name: str) -> datetime:
 def get_utc_day_offsets(zone_name: str) -> tuple[int, ...]:
     """Return the UTC days that a local day overlaps, as offsets in days: (-1, 0) east of Greenwich, (0, 1) west of it.
 
-    Based on the years 2000 to 2049.
+    Based on the years 1980 to 2049.
     """
     if zone_name == "UTC":
         return (0,)
-    noons = (datetime(2000, 1, 1, 12) + timedelta(weeks=week) for week in range(50 * 52))
+    noons = (datetime(1980, 1, 1, 12) + timedelta(weeks=week) for week in range(70 * 52))
     utc_offsets = {noon - to_utc(noon, zone_name) for noon in noons}
     east, west = max(utc_offsets) > timedelta(), min(utc_offsets) < timedelta()
     return (*((-1,) if east else ()), 0, *((1,) if west else ()))

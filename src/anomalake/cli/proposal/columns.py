@@ -23,6 +23,8 @@ NO_TIME_WORDS = _CODE_WORDS | _COORDINATE_WORDS  # of columns whose large number
 _CALENDAR_WORDS = frozenset(
     "year yr month mon day weekday dow doy week hour minute second quarter date decade jahr monat tag".split()
 )
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _PERSON_WORDS = frozenset("age alter birthyear yob".split())
 
 
@@ -93,6 +95,9 @@ def _describe_numbers(name: str, numbers: Numbers, distinct: int) -> Column:
 def _describe_texts(name: str, filled: "pd.Series[Any]", distinct: int) -> Column:
     if len(filled) >= 10 and distinct > UNIQUE_SHARE * len(filled):
         return Column(name, "unused", distinct, None, f"{distinct:,} of {len(filled):,} rows have a value of their own")
+    starts = filled.drop_duplicates().head(40).str.strip().str.lower().str.slice(0, 3)
+    if distinct <= 14 and (starts.isin(_WEEKDAYS).all() or starts.isin(_MONTHS).all()):
+        return Column(name, "unused", distinct, None, "it holds weekdays or months, which the time gives")
     if filled.head(1_000).str.len().mean() > MAX_LABEL_CHARACTERS:
         return Column(name, "unused", distinct, None, "it holds free text")
     return Column(name, "text", distinct)

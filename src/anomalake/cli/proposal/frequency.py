@@ -39,6 +39,7 @@ class Step(NamedTuple):
     coarser: tuple[Fit, ...]  # of the common steps that also fit, the finest first
     is_regular: bool  # the data has this step itself, or a finer one; false for events at any time
     is_finer: bool  # several times lie in an interval
+    is_working_days: bool  # daily data from Monday to Friday
     usual_seconds: int  # the most usual distance of times
     note: str
 
@@ -91,7 +92,7 @@ def find_step(times: "npt.NDArray[Any]", frequency: Frequency | None = None) -> 
     is_finer = times_per_interval > MAX_TIMES_PER_INTERVAL
     working_days &= chosen.frequency == "P1D"
     note = _describe(chosen, coarser, is_finer, working_days)
-    return Step(chosen, coarser, is_regular, is_finer, usual, note)
+    return Step(chosen, coarser, is_regular, is_finer, working_days, usual, note)
 
 
 def _usual_distance(distinct: Times) -> tuple[int, float]:
@@ -116,9 +117,14 @@ def _describe(chosen: Fit, coarser: Sequence[Fit], is_finer: bool, working_days:
     share = f"{chosen.filled:,} of {chosen.intervals:,} intervals have data"
     parts = [f"frequency: {chosen.frequency}; {share}"]
     if working_days:
-        parts.append("the days without data are Saturdays, Sundays and holidays")
+        parts.append(
+            "the days without data are Saturdays, Sundays and holidays, so missing data "
+            "raises no alert (alerts.missingData)"
+        )
     elif chosen.completeness < MIN_COMPLETENESS:
-        parts.append("fewer than nine tenths; a coarser step has fewer empty intervals")
+        parts.append(
+            "no longer step exists" if chosen.frequency == "P1M" else "a longer step has fewer empty intervals"
+        )
     if is_finer:
         parts.append("the rows of an interval are aggregated")
     if coarser:

@@ -86,7 +86,7 @@ def propose(table: Table, name: str, found: Sequence[Recognised], choices: Choic
         "timezone": zone,
         "timestamp": {"column": used.name, "format": times.choose_format(used, zone)},
     }
-    texts = head | _to_document(name, step.fit.frequency, parts, names, order)
+    texts = head | _to_document(name, step, parts, names, order)
     preview = _preview(len(table.rows), walls, step, parts, rows)
     return Proposed(Proposal(to_yaml(texts), tuple(notes)), preview)
 
@@ -156,14 +156,18 @@ def _describe_long_form(form: LongForm) -> str:
     )
 
 
-def _to_document(name: str, frequency: str, parts: _Parts, names: dict[str, str], columns: list[str]) -> dict[str, Any]:
+def _to_document(name: str, step: Step, parts: _Parts, names: dict[str, str], columns: list[str]) -> dict[str, Any]:
     """Return the fields of a metric set that follow its time."""
     return {
         "missing": "zero" if parts.contents.is_events else "unknown",
         "dimensions": [_dimension_record(one, names[one.column]) for one in parts.dimensions.dimensions],
         "measures": [_measure_record(measure, names) for measure in parts.measures.measures],
-        "source": {"path": f"{name}/live/{document.choose_folder(frequency)}", "format": "csv", "columns": columns},
-        "alerts": {"sensitivity": 50},
+        "source": {
+            "path": f"{name}/live/{document.choose_folder(step.fit.frequency)}",
+            "format": "csv",
+            "columns": columns,
+        },
+        "alerts": {"sensitivity": 50} | ({"missingData": False} if step.is_working_days else {}),
     }
 
 
