@@ -13,8 +13,8 @@ from anomalake.domain import intervals
 
 CHART_WIDTH, CHART_HEIGHT = 60, 6  # characters
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-# Of back-tests of the files in docs/your-data.md on two cores: to start and to write the page; for the folders and tables
-# of days (or months), for intervals, and for points, which are values of a series and measure.
+# Of back-tests of the files in docs/your-data.md on two cores: to start and to write the page; for the folders and
+# tables of days (or months), for intervals, and for points, which are values of a series and measure.
 START_SECONDS, FOLDERS_PER_SECOND, INTERVALS_PER_SECOND, POINTS_PER_SECOND = 2.0, 160, 4_000, 50_000
 
 
