@@ -39,6 +39,7 @@ def limits(_: Path) -> None:
         usual = rng.lognormal(5, 1, (series, measures))
         seconds: dict[str, list[float]] = {"read": [], "score": [], "encode": []}
         alerts = observations = 0
+        lake = ObjectStore.memory()
         for hour in range(WARM_UP + TIMES):
             wall = START + timedelta(hours=hour)
             values = np.round(
@@ -53,12 +54,8 @@ def limits(_: Path) -> None:
             values[: series // 100] *= 3  # one in a hundred is an anomaly
             data = _build_live_file(wall, heads, values)
             clock = [time.perf_counter()]
-            rows = [
-                row
-                for row in live_data.parse_file(data, item, wall, "large.csv")
-                if not isinstance(row, live_data.Finding)
-            ]
-            interval = live_data.IntervalData(wall, live_data.aggregate_rows(rows, item), len(rows), ())
+            lake.put("large.csv", data)
+            interval = live_data.read_interval(lake, item, wall, ["large.csv"])
             clock.append(time.perf_counter())
             scored = detector.score(interval)
             clock.append(time.perf_counter())

@@ -179,11 +179,12 @@ def detector(_: Path) -> None:
     import numpy as np
 
     from anomalake.detect import model
+    from anomalake.detect.cycle import WEEKDAYS, Cycle
 
     for size, days, slots in ((100, 60, 24), (1_000, 20, 24), (10_000, 4, 24), (50_000, 1, 24), (1_000, 1, 288)):
         rng = np.random.default_rng(1)
         values = rng.poisson(100, (days * slots, size)).astype(float)
-        state, began = model.State(slots, size), time.perf_counter()
+        state, began = model.State(Cycle(slots, 1, WEEKDAYS), size), time.perf_counter()
         for number, row in enumerate(values):
             model.score_interval(state, 700_000 + number // slots, number % slots, row, 50)
         seconds = time.perf_counter() - began

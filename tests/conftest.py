@@ -31,6 +31,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("property")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _sync_without_delay() -> Iterator[None]:
+    """Do not wait for the disk in the process of the tests: half their time goes there, and no test cuts the power.
+
+    `os.fstat` still rejects a closed file. tests/lake/test_folder_store.py checks each call of `os.fsync`. Processes
+    that a test starts wait for the disk.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
+
+
 @pytest.fixture
 def shop() -> MetricSet:
     """A metric set with two dimensions, a measure with SUM and one with AVG, hourly, UTC."""

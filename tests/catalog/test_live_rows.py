@@ -9,6 +9,7 @@ import pytest
 
 from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.domain import metric_set_yaml
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
@@ -42,7 +43,7 @@ def test_dimensions_can_have_the_names_of_columns_that_the_sql_uses(tmp_path):
     frame = pd.DataFrame(
         [{**dict.fromkeys(names, "v"), "timestamp": "2021-02-17 11:00:00", "anomalous": 1, "revenue": 2.0}]
     )
-    local_pipeline.write_live_data(frame, item, FolderStore(tmp_path))
+    write_live_data(frame, item, FolderStore(tmp_path))
     body = alert_body("revenue", series=[(dict.fromkeys(names, "v"), 9.0)], contributions={"wall": {"v": 100.0}})
     ingest_messages([Message("m", body)], FolderStore(tmp_path), (item,), "parquet")
     connection = duckdb_catalog.connect(tmp_path, [item])
@@ -175,7 +176,7 @@ def test_a_day_without_midnight_is_one_day(tmp_path):
     frame = pd.DataFrame(
         [{"platform": "p", "marketplace": "m", "timestamp": day, "views": 1, "revenue": 1.0} for day in days]
     )
-    assert local_pipeline.write_live_data(frame, item, FolderStore(tmp_path)) == (3, [])
+    assert write_live_data(frame, item, FolderStore(tmp_path)) == (3, [])
     report = local_pipeline.run_backtest(item, FolderStore(tmp_path), (item,), "parquet")
     assert (report.rows, report.finding_count) == (3, 0)
     connection = duckdb_catalog.connect(tmp_path, [item])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from anomalake.catalog import duckdb_catalog, sql
 from anomalake.catalog.views import views_of_set, views_over_all_sets
-from anomalake.cli import local_pipeline
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.series_key import build_series_key
 from anomalake.lake import encoding, layout, tables
@@ -115,7 +115,7 @@ def test_every_view_has_the_same_rows_in_both_formats(arrived, live, observed):
     for form in FORMATS:
         with tempfile.TemporaryDirectory() as root:
             store = FolderStore(Path(root))
-            local_pipeline.write_live_data(frame, shop, store)
+            write_live_data(frame, shop, store)
             outcome = ingest_messages(
                 [Message(str(number), body) for number, body in enumerate(arrived)], store, (shop, other), form
             )

@@ -10,7 +10,7 @@ import pytest
 
 from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
-from anomalake.cli import local_pipeline
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.domain import metric_set_yaml
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
@@ -86,7 +86,7 @@ def lake(request, tmp_path_factory):
     root: Path = tmp_path_factory.mktemp(request.param)
     item = metric_set_yaml.parse(shop_text(ZONE), "shop")
     live, alerts = frames()
-    local_pipeline.write_live_data(live, item, FolderStore(root))
+    write_live_data(live, item, FolderStore(root))
     outcome = ingest_messages(
         [Message(str(n), json.dumps(body)) for n, body in enumerate(alerts)], FolderStore(root), (item,), request.param
     )

@@ -11,6 +11,7 @@ import pytest
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import run
 from anomalake.cli.main import main
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.lake import encoding, layout, live_data, tables
@@ -185,7 +186,7 @@ def test_a_failing_store_stops_the_writing_of_live_data(bucket):
     from anomalake.cli.demo import shop
 
     with pytest.raises(StorageError):
-        local_pipeline.write_live_data(shop.generate(3).data, SHOP, open_store(f"s3://{bucket}-not"))
+        write_live_data(shop.generate(3).data, SHOP, open_store(f"s3://{bucket}-not"))
 
 
 def test_results_keep_their_order_if_the_store_responds_late():

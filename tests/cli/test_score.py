@@ -10,6 +10,7 @@ import pytest
 from anomalake.cli import score_file
 from anomalake.cli.main import main
 from anomalake.detect import model
+from anomalake.detect.cycle import cycle_of
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -60,7 +61,7 @@ def test_a_score_does_not_depend_on_later_rows_and_equals_that_of_the_live_detec
     frame = data()
     complete, part = (score_file.score_rows(rows, "PT1H") for rows in (frame, frame[frame.timestamp < "2026-01-20"]))
     pd.testing.assert_frame_equal(complete[complete.timestamp < "2026-01-20"], part)
-    state, first = model.State(24, 2), frame.timestamp[0].toordinal()
+    state, first = model.State(cycle_of("PT1H"), 2), frame.timestamp[0].toordinal()
     matrix = frame.pivot(index="timestamp", columns="series", values="value").to_numpy()
     live = [model.score_interval(state, first + t // 24, t % 24, row, 50).score for t, row in enumerate(matrix)]
     np.testing.assert_array_equal(complete.pivot(index="timestamp", columns="series", values="score").to_numpy(), live)

@@ -22,6 +22,7 @@ from anomalake.catalog import duckdb_catalog
 from anomalake.catalog.views import database
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import flights, shop
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
@@ -123,7 +124,7 @@ def fill_demo(root: Path, form: Format, now: datetime) -> None:
     known = known.assign(**{column: known[column] + MOVED})
     history = shop.generate(SHOP_DAYS, start=str(pd.Timestamp(now).floor("h") - timedelta(days=SHOP_DAYS))).data
     for item, data in zip(sets, (known, history), strict=False):
-        local_pipeline.write_live_data(data, item, store)
+        write_live_data(data, item, store)
         report = local_pipeline.run_backtest(item, store, sets, form)
         assert (report.failed_alerts, report.quarantined_alerts) == (0, 0)
         assert report.alerts > 20

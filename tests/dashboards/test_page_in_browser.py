@@ -1,13 +1,19 @@
 """The page in headless Chromium: what it draws, and what it does not run."""
 
+import json
+import math
 import re
 from datetime import datetime
 
 import duckdb
 import pytest
 
-from anomalake.dashboards import preview
-from shop_page import open_page, requires_chromium
+from anomalake.dashboards import definition, preview
+from anomalake.dashboards.definition.calculated_fields import name_band_fields
+from anomalake.dashboards.definition.fields import calculated_field, category_field
+from anomalake.domain import metric_set_yaml
+from large_set import LARGE_SET_YAML
+from shop_page import WINDOW, open_page, requires_chromium
 from slow_cases import slow_after
 
 
@@ -146,3 +152,77 @@ def test_the_page_aggregates_as_sql_does(tmp_path, aggregation, athena):
         assert sorted((name, float(number)) for name, number in cells) == sorted(
             (name, float(number)) for name, number in rows
         )
+
+
+OBSERVATIONS = [  # series, value, expected value, lower bound, upper bound, weight
+    ("a", 0.5, 0.4, 0.3, 0.6, 10.0),
+    ("b", 0.25, 0.2, 0.1, 0.25, 30.0),
+    ("c", 0.9, 0.7, 0.65, 0.95, None),  # written without a weight, which counts as 1
+    ("d", 0.1, None, None, None, 50.0),  # without an expected value: in no line of the band
+]
+
+
+def build_roll_up_definition(measure: dict[str, str]) -> dict:
+    """Return a definition with one pivot table: the lines of the band of a measure, over all series."""
+    others = [{"name": "n", "aggregation": "SUM"}, {"name": "m", "aggregation": "COUNT"}]
+    measures = ", ".join(json.dumps(item) for item in [measure, *others])
+    text = LARGE_SET_YAML.partition("source:")[0] % ("series", measures)
+    analysis = definition.build_set_definition(metric_set_yaml.parse(text, "big"), WINDOW)
+    names = name_band_fields(measure["aggregation"])
+    values = [calculated_field(f"v-{line}", "d", name) for line, name in names.items()]
+    wells = {"Rows": [category_field("r", "d", "everything")], "Values": values}
+    fields = [
+        field | {"DataSetIdentifier": "d"} for field in analysis["CalculatedFields"] if field["Name"] in names.values()
+    ]
+    pivot = {"FieldWells": {"PivotTableAggregatedFieldWells": wells}}
+    visual = {"PivotTableVisual": {"VisualId": "p", "ChartConfiguration": pivot}}
+    return {
+        "DataSetIdentifierDeclarations": [{"Identifier": "d", "DataSetArn": "x"}],
+        "CalculatedFields": fields,
+        "Sheets": [{"SheetId": "s", "Visuals": [visual]}],
+    }
+
+
+@requires_chromium
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    slow_after(
+        2,
+        [
+            ({"name": "x", "aggregation": "AVG"}, "weighted"),
+            ({"name": "x", "aggregation": "MIN"}, [0.25, 0.2, 0.1, 0.25]),
+            ({"name": "x", "aggregation": "RATIO", "numerator": "n", "denominator": "m"}, "weighted"),
+            ({"name": "x", "aggregation": "MAX"}, [0.9, 0.7, 0.65, 0.95]),
+            ({"name": "x", "aggregation": "SUM"}, "added"),
+            ({"name": "x", "aggregation": "COUNT"}, "added"),
+            ({"name": "x", "aggregation": "COUNT_DISTINCT"}, "added"),
+        ],
+    ),
+)
+def test_the_page_rolls_up_several_series_by_the_aggregation_of_the_measure(tmp_path, measure, expected):
+    if isinstance(expected, str):
+        weights = [(weight or 1.0) if expected == "weighted" else 1.0 for *_, weight in OBSERVATIONS[:3]]
+        total = sum(weights) if expected == "weighted" else 1.0
+        value, center, lower, upper = zip(*(row[1:5] for row in OBSERVATIONS[:3]), strict=True)
+        deviations = [
+            math.sqrt(sum((w * (a - b)) ** 2 for w, a, b in zip(weights, *pair, strict=True)))
+            for pair in ((center, lower), (upper, center))
+        ]
+        observed, middle = (sum(w * x for w, x in zip(weights, xs, strict=True)) for xs in (value, center))
+        expected = [
+            observed / total,
+            middle / total,
+            (middle - deviations[0]) / total,
+            (middle + deviations[1]) / total,
+        ]
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE d AS SELECT 'all' AS everything, * FROM (VALUES "
+        + ", ".join(str(row).replace("None", "NULL") for row in OBSERVATIONS)
+        + ") AS t(series, value, expectedvalue, lowerbound, upperbound, weight)"
+    )
+    html = preview.render_page(build_roll_up_definition(measure), connection, {"d": "d"}, "Sums", datetime(2021, 1, 1))
+    (tmp_path / "page.html").write_text(html)
+    dom, _, _ = open_page(tmp_path / "page.html", "s")
+    cells = re.findall(r'<td class="number">([^<]*)</td>', dom)
+    assert [float(cell) for cell in cells] == pytest.approx(expected, rel=0.01)

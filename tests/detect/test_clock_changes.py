@@ -9,6 +9,7 @@ import pytest
 
 from anomalake.catalog import duckdb_catalog
 from anomalake.cli import local_pipeline
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.detect import timeline
 from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
@@ -45,10 +46,10 @@ def feed(store, item: MetricSet, around: datetime, *, days: int, factor: dict[da
         (130 if hour in (8, 9) else 100) * (factor or {}).get(item.start(instant), 1)
         for instant, hour in zip(instants, locals_, strict=True)
     ]
-    local_pipeline.write_live_data(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
+    write_live_data(pd.DataFrame({"at": moments, "amount": shaped}), item, store)
 
 
-@pytest.mark.parametrize("zone", slow_after(2, ZONES))
+@pytest.mark.parametrize("zone", slow_after(1, ZONES))
 @pytest.mark.parametrize("frequency", ["P1D", "PT1H", pytest.param("PT10M", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("aggregation", ["SUM", pytest.param("AVG", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("unix", [False, True])

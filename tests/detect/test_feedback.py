@@ -1,7 +1,11 @@
 """Feedback: its effect on later events, its files, and the tables that show it."""
 
+import contextlib
+import io
 import json
+import shutil
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -103,9 +107,10 @@ def test_an_invalid_file_is_reported_with_its_problem(text, message):
         feedback.parse(text.encode(), SHOP, "feedback/shop/v1/x.json")
 
 
-@pytest.fixture
-def lake(tmp_path, capsys):
+@pytest.fixture(scope="module")
+def lake_of_a_backtest(tmp_path_factory):
     """Create a lake with an event of both series of views, and an event of missing data."""
+    tmp_path = tmp_path_factory.mktemp("backtest")
     (tmp_path / "shop.yaml").write_text(shop_text())
     lines = ["platform,marketplace,timestamp,views,revenue"]
     for hour in range(16 * 24):
@@ -123,9 +128,17 @@ def lake(tmp_path, capsys):
         "--lake",
         str(tmp_path / "lake"),
     ]
-    assert main(["backtest", *arguments, "--output", page]) == 0
-    assert "views: scored, 2 of 2 series" in capsys.readouterr().out
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main(["backtest", *arguments, "--output", page]) == 0
+    assert "views: scored, 2 of 2 series" in out.getvalue()
     return tmp_path / "lake"
+
+
+@pytest.fixture
+def lake(tmp_path, lake_of_a_backtest):
+    """Return a copy of that lake for one test."""
+    return Path(shutil.copytree(lake_of_a_backtest, tmp_path / "lake"))
 
 
 def run_query(lake, capsys, sql: str) -> list[dict]:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalake.detect import model, score
+from anomalake.detect.cycle import WEEKDAYS, Cycle, cycle_of
 from model_series import START, score_matrix, seasonal_values
 
 
@@ -83,7 +84,7 @@ def test_gaps_and_new_series_are_not_anomalies():
 
 
 def test_an_earlier_day_is_rejected():
-    state = model.State(24, 1)
+    state = model.State(cycle_of("PT1H"), 1)
     model.score_interval(state, 100, 0, np.ones(1), 50)
     with pytest.raises(ValueError, match="day 99 comes before day 100"):
         model.score_interval(state, 99, 0, np.ones(1), 50)
@@ -205,7 +206,7 @@ def test_a_series_that_stays_negative_is_learned_again_after_some_days():
     rng = np.random.default_rng(9)
     values = np.abs(rng.normal(20, 1, (32 * 24, 1)))
     values[20 * 24 :] = rng.normal(0, 3, (12 * 24, 1))
-    state = model.State(24, 1)
+    state = model.State(cycle_of("PT1H"), 1)
     steps = [model.score_interval(state, START.toordinal() + t // 24, t % 24, row, 50) for t, row in enumerate(values)]
     score = np.array([points.score[0] for points in steps])
     assert (score[20 * 24 : 21 * 24] >= 50).mean() > 0.5
@@ -242,7 +243,7 @@ def test_a_series_has_the_same_points_alone_and_beside_series_of_other_kinds(see
 
 @pytest.mark.parametrize(("slots", "most"), [(1, 10_000), (24, 10_000), (288, 45_000)])
 def test_the_state_of_a_series_is_small(slots, most):
-    state = model.State(slots, 100)
+    state = model.State(Cycle(slots, 1, WEEKDAYS), 100)
     arrays = [value for value in vars(state).values() if isinstance(value, np.ndarray)]
     assert sum(array.nbytes for array in arrays) <= 100 * most
     assert all(array.shape[-1] == 100 for array in arrays)

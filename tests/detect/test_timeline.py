@@ -20,6 +20,7 @@ from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 from sales_set import NOW, daily_rows, sales_set, write_rows
+from slow_cases import slow_after
 
 # --- the future
 
@@ -161,11 +162,19 @@ def test_score_leaves_out_rows_of_intervals_that_have_not_ended(tmp_path, capsys
 
 # --- very old dates
 
+VERY_OLD = [datetime(1970, 1, 1), datetime(1999, 12, 31), datetime(2000, 1, 1), datetime(2001, 1, 1)]
+
 
 @pytest.mark.parametrize(
-    "odd", [datetime(1970, 1, 1), datetime(1999, 12, 31), datetime(2000, 1, 1), datetime(2001, 1, 1)]
+    ("frequency", "odd"),
+    slow_after(
+        6,  # every date with days, and one date with shorter intervals
+        [
+            *(("P1D", odd) for odd in VERY_OLD),
+            *((frequency, odd) for odd in VERY_OLD for frequency in ("PT1H", "PT5M")),
+        ],
+    ),
 )
-@pytest.mark.parametrize("frequency", ["P1D", "PT1H", "PT5M"])
 def test_one_very_old_row_is_reported_and_not_processed(odd, frequency):
     item, store = sales_set(frequency), ObjectStore.memory()
     step = intervals.INTERVAL_LENGTHS[frequency]

@@ -33,10 +33,11 @@ class Cloud:
         self.of["s3"].create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         for key in keys:
             self.of["s3"].put_object(Bucket=BUCKET, Key=key, Body=b"x")
-        for resource in expand(project(folder, sets), ExistingBucket=BUCKET, **parameters).values():
+        resources = expand(project(folder, sets), ExistingBucket=BUCKET, **parameters).values()
+        for resource in resources:
             if resource.type == "AWS::Glue::Database":
                 self.of["glue"].create_database(DatabaseInput=resource.properties["DatabaseInput"])
-        for resource in expand(folder / "template.yaml", ExistingBucket=BUCKET, **parameters).values():
+        for resource in resources:
             if resource.type == "AWS::Glue::Table":
                 self.of["glue"].create_table(
                     DatabaseName=resource.properties["DatabaseName"], TableInput=resource.properties["TableInput"]

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake.domain import metric_set_yaml
-from anomalake.lake import live_data, live_files
-from anomalake.lake.live_data import Finding
+from anomalake.lake import live_data
 from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
+from live_file_cases import interval_of, parse_file
 
 WALL = datetime(2021, 2, 17, 11)
 SHOP = metric_set_yaml.parse(shop_text(), "shop")
@@ -19,8 +19,7 @@ HEADER = "platform,marketplace,timestamp,views,revenue\n"
 
 
 def parse_text(text: str, item=None, wall=WALL):
-    found = list(live_data.parse_file(text.encode(), item or metric_set_yaml.parse(shop_text(), "shop"), wall, "f.csv"))
-    return [row for row in found if not isinstance(row, Finding)], [row for row in found if isinstance(row, Finding)]
+    return parse_file(text.encode(), item or metric_set_yaml.parse(shop_text(), "shop"), wall)
 
 
 def test_rows_are_read_with_their_hostile_values():
@@ -62,27 +61,25 @@ def test_a_file_with_another_header_is_skipped():
 def test_a_binary_file_is_named():
     item = metric_set_yaml.parse(shop_text().replace("format: csv", "format: csv\n  compression: gzip"), "shop")
     packed = gzip.compress((HEADER + "a,us,2021-02-17 11:00:00,1,1\n").encode())
-    assert [row for row in live_data.parse_file(packed, item, WALL, "f") if not isinstance(row, Finding)] == [
-        (("a", "us"), (1.0, 1.0))
-    ]
-    (finding,) = live_data.parse_file(b"plain", item, WALL, "f")
+    assert parse_file(packed, item) == ([(("a", "us"), (1.0, 1.0))], [])
+    rows, (finding,) = parse_file(b"plain", item)
+    assert not rows
     assert "the file is not a valid gzip file" in finding.problem
 
 
 def test_a_row_that_is_not_in_the_charset_affects_no_other_row():
-    found = list(
-        live_data.parse_file(
-            HEADER.encode() + b"\xe9,us,2021-02-17 11:00:00,1,1\nb,us,2021-02-17 11:00:00,2,2\n", SHOP, WALL, "f"
-        )
+    rows, findings = parse_file(
+        HEADER.encode() + b"\xe9,us,2021-02-17 11:00:00,1,1\nb,us,2021-02-17 11:00:00,2,2\n", SHOP
     )
-    assert [row.where for row in found if isinstance(row, Finding)] == ["f:2"]
-    assert [row for row in found if not isinstance(row, Finding)] == [(("b", "us"), (2.0, 2.0))]
+    assert [finding.where for finding in findings] == ["f.csv:2"]
+    assert rows == [(("b", "us"), (2.0, 2.0))]
 
 
 def test_a_sum_that_overflows_is_missing():
-    assert live_data.aggregate_rows([(("a", "us"), (1e308, 1.0)), (("a", "us"), (1e308, 1.0))], SHOP) == {
-        ("a", "us"): (None, 1.0)
-    }
+    interval = interval_of(
+        SHOP, f"{HEADER}b,us,2021-02-17 11:00:00,1e308,1\n".encode() + b"b,us,2021-02-17 11:00:00,1e308,1\n"
+    )
+    assert interval.values["b", "us"] == (None, 1.0)
 
 
 def test_json_lines_distinguish_null_from_empty():
@@ -115,20 +112,26 @@ ROW = st.tuples(
 )
 
 
-@given(st.lists(ROW | st.lists(st.sampled_from(CELLS), max_size=6), max_size=6), st.booleans())
-def test_reading_by_column_gives_the_same_rows_as_reading_by_row(rows, broken):
-    data = (HEADER + "".join(",".join(row) + "\n" for row in rows)).encode() + b"\xff" * broken
+@given(
+    st.lists(ROW | st.lists(st.sampled_from(CELLS), max_size=6), max_size=6),
+    st.sampled_from([b"", b"\xff", b"\r\n", b"\n", b"\0"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+)
+def test_reading_by_column_gives_the_same_rows_as_reading_by_row(rows, end, line_break):
+    text = HEADER + "".join(",".join(row) + "\n" for row in rows)
+    data = text.replace("\n", line_break).encode() + end
     with pytest.MonkeyPatch.context() as patch:
-        fast = list(live_data.parse_file(data, SHOP, WALL, "f.csv"))
-        patch.setattr(live_files, "_parse_valid_csv", lambda *_: None)
-        assert repr(list(live_data.parse_file(data, SHOP, WALL, "f.csv"))) == repr(fast)
+        patch.setattr(live_data, "MIN_BYTES_BY_COLUMN", 0)
+        by_column = parse_file(data, SHOP)
+        patch.setattr(live_data, "MIN_BYTES_BY_COLUMN", 10_000)
+        assert repr(parse_file(data, SHOP)) == repr(by_column)
 
 
-def test_several_rows_of_a_series_are_aggregated_as_the_measure_defines(shop):
-    rows, _ = parse_text(
-        HEADER + "a,us,2021-02-17 11:00:00,1,1\na,us,2021-02-17 11:10:00,2,4\na,us,2021-02-17 11:20:00,,\n"
-    )
-    assert live_data.aggregate_rows(rows, shop) == {("a", "us"): (3.0, 2.5)}
+def test_several_rows_of_a_series_are_aggregated_as_the_measure_defines():
+    times = ["2021-02-17 11:00:00,1,1", "2021-02-17 11:10:00,2,4", "2021-02-17 11:20:00,,"]
+    interval = interval_of(SHOP, (HEADER + "".join(f"b,us,{time}\n" for time in times)).encode())
+    assert interval.values["b", "us"] == (3.0, 2.5)
+    assert interval.weights["b", "us"] == (None, 2.0)
 
 
 def test_only_folders_that_are_intervals_hold_live_data(shop):

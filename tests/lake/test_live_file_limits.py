@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.lake import live_data, live_files
+from anomalake.lake import live_data, live_files, live_timestamps
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.object_store import ObjectStore
 from anomalake.lake.store import UnreadableError
-from live_file_cases import GOOD, GOOD_VALUES, HEADER, WALL, find_problem, interval_of, shop
+from live_file_cases import GOOD, GOOD_VALUES, HEADER, WALL, find_problem, interval_of, parse_file, shop
 
 
 def test_a_file_with_too_many_lines_is_skipped_before_it_is_read(monkeypatch):
@@ -116,11 +116,10 @@ def test_a_sparse_file_of_ten_gigabytes_a_pipe_and_a_device_affect_only_themselv
 
 def test_timestamps_of_any_length_fill_no_cache():
     item = shop(timestamp="timestamp: {column: timestamp, format: UNIX}")
-    live_data._parse_wall_time_cached.cache_clear()
+    live_timestamps._parse_wall_time_cached.cache_clear()
     rows = "".join(f"a,us,{'0' * 10_000}{1613559600 + second},1,1\n" for second in range(50))
-    found = list(live_data.parse_file(f"{HEADER}{rows}".encode(), item, WALL, "f"))
-    assert found == [(("a", "us"), (1.0, 1.0))] * 50
-    assert live_data._parse_wall_time_cached.cache_info().currsize == 0
+    assert parse_file(f"{HEADER}{rows}".encode(), item) == ([(("a", "us"), (1.0, 1.0))] * 50, [])
+    assert live_timestamps._parse_wall_time_cached.cache_info().currsize == 0
 
 
 def test_the_limits_are_documented():

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.lake import live_data, live_files
-from live_file_cases import GOOD, GOOD_VALUES, HEADER, WALL, find_problem, interval_of, seconds, shop
+from anomalake.lake import live_data, live_files, live_rows
+from live_file_cases import GOOD, GOOD_VALUES, HEADER, find_problem, interval_of, parse_file, seconds, shop
 
 BEFORE_LINEAR = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
@@ -89,9 +89,7 @@ LONG = "y" * 5_000
     ],
 )
 def test_a_finding_quotes_at_most_100_characters_of_the_data(item, text):
-    (finding,) = (
-        row for row in live_data.parse_file(text.encode(), item, WALL, "f") if isinstance(row, live_data.Finding)
-    )
+    _, (finding,) = parse_file(text.encode(), item)
     assert len(finding.problem) < 300
     assert "y" * 100 not in finding.problem
 
@@ -126,14 +124,14 @@ def test_nul_bytes_are_values_and_break_nothing():
     "error", [MemoryError(), RecursionError("too deep"), ValueError("x" * 9_000), ZeroDivisionError("odd")]
 )
 def test_an_exception_in_a_file_affects_only_that_file(monkeypatch, error):
-    real = live_files._parse_number
+    real = live_rows.parse_number
 
     def number(value):
         if value == "666":
             raise error
         return real(value)
 
-    monkeypatch.setattr(live_files, "_parse_number", number)
+    monkeypatch.setattr(live_rows, "parse_number", number)
     problem = find_problem(
         shop(), f"{HEADER}b,us,2021-02-17 11:00:00,1,1\nx\nc,us,2021-02-17 11:00:00,666,1\n".encode()
     )
@@ -151,6 +149,8 @@ def test_a_file_of_any_bytes_affects_only_itself(form, compression, data):
         assert not any("error in Anomalake" in finding.problem for finding in interval.findings)
 
 
-def test_reading_by_column_and_by_row_agree_on_a_byte_order_mark():
+def test_reading_by_column_and_by_row_agree_on_a_byte_order_mark(monkeypatch):
     for data in (b"\xef\xbb\xbf" + GOOD, b"\xef\xbb\xbf" + GOOD + b"x\n"):
-        assert next(live_data.parse_file(data, shop(), WALL, "f")) == (("a", "us"), (1.0, 1.0))
+        for limit in (0, 10_000):
+            monkeypatch.setattr(live_data, "MIN_BYTES_BY_COLUMN", limit)
+            assert parse_file(data, shop())[0] == [(("a", "us"), (1.0, 1.0))]

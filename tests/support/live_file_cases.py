@@ -1,6 +1,7 @@
 """Builds live files and reads their interval, for the tests of live files."""
 
 import gzip
+import math
 import time
 from datetime import datetime
 
@@ -52,3 +53,18 @@ def seconds(work):
     began = time.process_time()
     work()
     return time.process_time() - began
+
+
+def parse_file(data, item, start=WALL, where="f.csv"):
+    """Return the rows of one file, as (series, cells of the measures' columns), and its findings."""
+    request = live_data.build_request(item, [start])
+    rows, found = live_data.parse_file(data, request, where)
+    columns = [
+        [None if isinstance(cell, float) and math.isnan(cell) else cell for cell in rows.cells[part].tolist()]
+        if part.kind == "number"
+        else [rows.texts[part][cell] if cell >= 0 else None for cell in rows.cells[part].tolist()]
+        for part in request.inputs
+    ]
+    series = [rows.known_series[number] for number in rows.series.tolist()]
+    cells = zip(*columns, strict=True) if columns else [()] * len(series)
+    return list(zip(series, cells, strict=True)), [finding for place in found.first for finding in found.first[place]]

@@ -5,13 +5,14 @@ from datetime import datetime
 import numpy as np
 
 from anomalake.detect import model
+from anomalake.detect.cycle import WEEKDAYS, Cycle
 
 START = datetime(2021, 1, 4)
 
 
 def score_matrix(values: np.ndarray, slots: int = 24, sensitivity: float = 50) -> model.Points:
     """Score a matrix [interval, series] from the first interval on."""
-    state = model.State(slots, values.shape[1])
+    state = model.State(Cycle(slots, 1, WEEKDAYS), values.shape[1])
     first = START.toordinal()
     steps = [
         model.score_interval(state, first + t // slots, t % slots, row, sensitivity) for t, row in enumerate(values)

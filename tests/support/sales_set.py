@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from anomalake.cli import local_pipeline
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
@@ -31,7 +31,7 @@ def sales_set(
 def write_rows(store, item: MetricSet, rows: dict[datetime, float]) -> None:
     """Write one row for each wall time."""
     frame = pd.DataFrame({"at": [f"{wall:%Y-%m-%d %H:%M:%S}" for wall in rows], "amount": list(rows.values())})
-    local_pipeline.write_live_data(frame, item, store)
+    write_live_data(frame, item, store)
 
 
 def daily_rows(count: int, last: datetime, level: float = 1000) -> dict[datetime, float]:

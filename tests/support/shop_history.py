@@ -4,6 +4,7 @@ import numpy as np
 
 from anomalake.cli import local_pipeline
 from anomalake.cli.demo import shop
+from anomalake.cli.write_live_data import write_live_data as write_table
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import live_data
@@ -30,7 +31,7 @@ def write_live_data(store: Store, item: MetricSet = SHOP, days: int = 26) -> Non
     thin = (day == 24) & hour.between(9, 11) & (frame.platform != "pc_web")
     frame = frame[~(late | ended | gap | thin)].astype({"revenue": float})
     frame.loc[frame.index % 97 == 0, "revenue"] = np.nan
-    local_pipeline.write_live_data(frame, item, store)
+    write_table(frame, item, store)
     for wall, rows in frame[frame.index % 11 == 0].groupby("timestamp"):
         lines = "".join(
             f"{row.platform},{row.marketplace},{row.timestamp},{row.views},{row.revenue * 1.01:.3f}\n"

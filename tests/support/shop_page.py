@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from anomalake.catalog import duckdb_catalog
-from anomalake.cli import local_pipeline
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.dashboards import definition, preview
 from anomalake.domain import metric_set, metric_set_yaml
 from anomalake.lake.folder_store import FolderStore
@@ -40,7 +40,7 @@ def write_hostile_lake(root: Path) -> tuple[metric_set.MetricSet, duckdb.DuckDBP
         for platform in ("pc", "app")
         for market in markets
     ]
-    local_pipeline.write_live_data(
+    write_live_data(
         pd.DataFrame(rows, columns=["platform", "marketplace", "timestamp", "views", "revenue"]),
         shop,
         FolderStore(root),

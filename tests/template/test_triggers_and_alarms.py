@@ -3,7 +3,11 @@
 import json
 from collections import Counter
 
-from examples import alert_body, event_text
+import pytest
+
+from anomalake.catalog.detector_resources import detector_resources
+from anomalake.domain import intervals, metric_set_yaml
+from examples import alert_body, event_text, shop_text
 from stack import ACCOUNT, REGION, expand
 from template_project import METRIC_SETS, list_resources, list_statements
 
@@ -195,3 +199,38 @@ def test_every_alarm_notifies_the_topic_and_watches_the_resource_in_its_name(sta
             "Maximum",
             "notBreaching",
         )
+
+
+@pytest.mark.parametrize("frequency", sorted(intervals.INTERVAL_LENGTHS))
+def test_the_alarms_of_every_frequency_are_within_the_limits_of_cloudwatch(frequency: str):
+    """`PutMetricAlarm`: a period of whole minutes, of at most a day; seven days in all, one day for shorter periods."""
+    metric_set = metric_set_yaml.parse(shop_text(frequency=f"frequency: {frequency}"), "shop")
+    resources = detector_resources(metric_set)
+    for name in ("DetectorLate", "NoLiveData"):
+        alarm = resources[name]["Properties"]
+        period, periods = alarm["Period"], alarm["EvaluationPeriods"]
+        assert period % 60 == 0
+        assert period <= 86_400
+        assert period * periods <= (86_400 if period < 3600 else 604_800)
+
+
+def test_alarms_wait_at_least_two_short_intervals_and_15_or_30_minutes_and_one_long_interval():
+    seen = {}
+    for frequency in ("PT1M", "PT5M", "PT10M", "PT1H", "PT12H", "P1D", "P1W", "P1M"):
+        resources = detector_resources(metric_set_yaml.parse(shop_text(frequency=f"frequency: {frequency}"), "shop"))
+        late, silent = (resources[name]["Properties"] for name in ("DetectorLate", "NoLiveData"))
+        seen[frequency] = (
+            (late["Threshold"], late["EvaluationPeriods"], late["TreatMissingData"]),
+            (silent["Threshold"], silent["TreatMissingData"]),
+        )
+    assert seen == {
+        "PT1M": ((2, 15, "breaching"), (30, "notBreaching")),
+        "PT5M": ((2, 3, "breaching"), (6, "notBreaching")),
+        "PT10M": ((2, 3, "breaching"), (3, "notBreaching")),
+        "PT1H": ((2, 3, "breaching"), (2, "notBreaching")),
+        "PT12H": ((2, 3, "breaching"), (2, "notBreaching")),
+        "P1D": ((2, 2, "breaching"), (1, "notBreaching")),
+        # The state of the alarm lasts until the next run, which is longer away than CloudWatch looks back.
+        "P1W": ((1, 1, "ignore"), (1, "ignore")),
+        "P1M": ((1, 1, "ignore"), (1, "ignore")),
+    }

@@ -3,6 +3,7 @@
 sqlglot translates Athena's SQL to DuckDB's. Macros define the few functions that sqlglot does not translate.
 """
 
+import functools
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,7 @@ _LOCALTIMESTAMP_WARNING = (
 )
 
 
+@functools.lru_cache(maxsize=256)
 def to_duckdb(athena: str) -> str:
     """Translate Athena's SQL to DuckDB's."""
     return ";\n".join(sqlglot.transpile(athena, read="athena", write="duckdb"))

@@ -46,6 +46,10 @@ def _link_targets(folder: Path | str) -> Iterator[str]:
     """Yield the targets of all symbolic links in a folder, and of the folder itself. DuckDB compares real paths."""
     if os.path.realpath(folder) != str(folder):
         yield os.path.realpath(folder)
+    yield from _link_targets_inside(folder)
+
+
+def _link_targets_inside(folder: Path | str) -> Iterator[str]:
     try:
         entries = list(os.scandir(folder))
     except OSError:
@@ -54,7 +58,7 @@ def _link_targets(folder: Path | str) -> Iterator[str]:
         if entry.is_symlink():
             yield os.path.realpath(entry.path)
         elif entry.is_dir(follow_symlinks=False):
-            yield from _link_targets(entry.path)
+            yield from _link_targets_inside(entry.path)
 
 
 def _list_literal(values: Sequence[str]) -> str:

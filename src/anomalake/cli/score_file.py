@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from anomalake.cli.tables import numbers, read
 from anomalake.detect import model
+from anomalake.detect.cycle import cycle_of
 from anomalake.detect.timeline import utc_now
 from anomalake.domain import intervals
 from anomalake.domain.errors import UserError
@@ -98,7 +99,7 @@ def score_rows(rows: pd.DataFrame, frequency: Frequency) -> pd.DataFrame:
     """
     rows = rows.sort_values("timestamp", kind="stable")
     codes, names = pd.factorize(rows["series"])
-    state = model.State(intervals.slots_per_day(frequency), len(names))
+    state = model.State(cycle_of(frequency), len(names))
     times, values = rows["timestamp"], rows["value"].to_numpy(float)
     starts = np.flatnonzero(times.ne(times.shift()).to_numpy())
     ends = np.append(starts[1:], len(rows))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from anomalake.detect import model
 from anomalake.detect.backtest import ingest_alerts, write_day
 from anomalake.detect.backtest_plan import Day, DayData, Job, Plan
+from anomalake.detect.cycle import cycle_of
 from anomalake.detect.detector import Detector, OngoingEvent, assign_group, has_usual_data, length_ratios
 from anomalake.detect.feedback import distance_weights, feedback_before
 from anomalake.detect.interval_result import IntervalResult, build_result
@@ -87,7 +88,7 @@ class _ChunkScorer:
         self.plan, self.chunk, self.metric_set = plan, chunk, plan.job.metric_set
         self.first, self.end = plan.chunks[chunk]
         self.width = len(self.metric_set.measures)
-        self.state = model.State(intervals.slots_per_day(self.metric_set.frequency))
+        self.state = model.State(cycle_of(self.metric_set.frequency))
         self.last_days = np.zeros(self.end - self.first, np.int32)
         self._weights_for: tuple[int, int] = (0, 0)  # number of feedback files and series
         self._weights: tuple[Floats, Floats] | None = None

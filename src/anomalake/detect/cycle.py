@@ -21,6 +21,11 @@ class Cycle(NamedTuple):
     intervals_per_slot: int  # consecutive intervals of a day that share a slot
     seasons: int  # WEEKDAYS or MONTHS
 
+    @property
+    def intervals(self) -> int:
+        """Intervals of a day; 1 for a day and longer intervals."""
+        return self.slots * self.intervals_per_slot
+
     def find_slot(self, number: int) -> int:
         """Return the slot of the interval with this number in its day (`intervals.get_slot`)."""
         return number // self.intervals_per_slot

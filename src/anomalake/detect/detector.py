@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from anomalake.detect import feedback, model
 from anomalake.detect.completeness import RECENT_DAYS, Completeness
+from anomalake.detect.cycle import cycle_of
 from anomalake.detect.feedback import Feedback, feedback_before
 from anomalake.detect.interval_result import IntervalResult, build_result, record_arrival
 from anomalake.detect.status import describe_status
@@ -89,7 +90,7 @@ class Detector:
         width, sensitivity = values.shape[1], self.metric_set.alerts.sensitivity
         parts = [values[first : first + self.per_shard].ravel() for first in range(0, len(values), self.per_shard)]
         while len(self.shards) < len(parts):
-            self.shards.append(model.State(intervals.slots_per_day(self.metric_set.frequency)))
+            self.shards.append(model.State(cycle_of(self.metric_set.frequency)))
         weights, ratios = self._distance_weights(valid_feedback), length_ratios(self.metric_set, interval.start)
 
         def score_shard(number: int) -> model.Points:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalake.detect.parameters import ANSCOMBE_SHIFT, INITIAL_VARIANCE, POISSON_ROOT_VARIANCE
+from anomalake.detect.cycle import Cycle
+from anomalake.detect.parameters import ANSCOMBE_SHIFT, POISSON_ROOT_VARIANCE, initial_variance
 from anomalake.detect.transform import Floats, Mask, if_any
 
 Singles = NDArray[np.float32]
@@ -31,11 +32,11 @@ class State:
 
     The kinds `is_count` and `is_nonnegative` are replaced when a kind changes, and never changed in place.
 
-    The rows of `components` are the level, the times of day, the weekdays, and each weekday's times of day: 1 + slots +
-    7 + 7 x slots.
+    The rows of `components` are the level, the times of day, the seasons (weekdays), and each season's times of day:
+    1 + slots + seasons + seasons x slots.
     """
 
-    slots: int  # intervals a day
+    cycle: Cycle
     size: int = 0
     day: int = -1  # the last day that was scored, as a date's ordinal
     # [component, series]: estimates, as logarithms; as amounts for series that can be negative
@@ -59,12 +60,19 @@ class State:
     kind_change_days: NDArray[np.int16] = field(init=False)  # [series]: recent days with a value of another kind
     last_kind_change: NDArray[np.int32] = field(init=False)  # [series]: the last of these days, as a date's ordinal
     relearned_day: NDArray[np.int32] = field(init=False)  # [series]: the day on which it was learned again; 0: never
+    denominator_mean: Floats = field(init=False)  # [series]: slow mean of the denominators of a ratio; NaN: no ratio
+    is_proportion: Mask = field(init=False)  # [series]: only parts of whole numbers so far, from 0 to 1
 
     def __post_init__(self) -> None:
         for name, (shape, dtype, _) in self._layout().items():
             setattr(self, name, np.zeros((*shape, 0), dtype))
         self.grow(self.size)
         self._kinds = _derive_kinds(self.is_count, self.is_nonnegative)
+
+    @property
+    def slots(self) -> int:
+        """Times of day that the model distinguishes."""
+        return self.cycle.slots
 
     @property
     def kinds(self) -> Kinds:
@@ -94,10 +102,13 @@ class State:
             "kind_change_days": ((), np.int16, 0),
             "last_kind_change": ((), np.int32, 0),
             "relearned_day": ((), np.int32, 0),
+            "denominator_mean": ((), np.float64, np.nan),
+            "is_proportion": ((), np.bool_, True),
         }
 
     def _component_sizes(self) -> tuple[int, int, int, int]:
-        return (1, self.slots, 7, 7 * self.slots)
+        slots, _, seasons = self.cycle
+        return (1, slots, seasons, seasons * slots)
 
     def grow(self, size: int) -> None:
         """Add series up to `size`, with initial values."""
@@ -112,7 +123,7 @@ class State:
 
     def reset(self, which: NDArray[np.bool_]) -> None:
         """Reset the state of these series to the initial values."""
-        initial = by_component(self.slots, INITIAL_VARIANCE)
+        initial = by_component(self.slots, initial_variance(self.cycle))
         self.component_variance[:, which] = np.repeat(initial, self._component_sizes(), axis=0)
         self.components[:, which] = self.error_sums[:, which] = self.values_seen[:, which] = 0
         self.slot_means[1][:, which] = 0
@@ -130,7 +141,7 @@ ARRAY_NAMES = tuple(item.name for item in fields(State) if not item.init)
 
 def merge_states(states: Sequence[State]) -> State:
     """Return one state with the series of several states that were scored through the same intervals."""
-    merged = State(states[0].slots)
+    merged = State(states[0].cycle)
     merged.size, merged.day = sum(state.size for state in states), max(state.day for state in states)
     for name in ARRAY_NAMES:
         setattr(merged, name, np.concatenate([getattr(state, name) for state in states], axis=-1))

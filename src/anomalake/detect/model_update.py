@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalake.detect import parameters as p
-from anomalake.detect.model_state import State
+from anomalake.detect.cycle import MONTHS, Cycle
+from anomalake.detect.model_state import Kinds, State
 from anomalake.detect.transform import Floats, Mask, choose, clip, either, if_any
 
 SPREAD, MEAN = 0, 1  # rows of `State.slot_means`
 _HUBER_LIMITS = np.array(p.HUBER_LIMIT_SCALES)[:, None]
+_YEARLY_HUBER_LIMITS = np.array(p.YEARLY_HUBER_LIMIT_SCALES)[:, None]
 
 
 def update_kinds(state: State, day: int, values: Floats, present: Mask) -> None:
@@ -32,12 +34,12 @@ def update_kinds(state: State, day: int, values: Floats, present: Mask) -> None:
     state.is_count = state.is_count & ~(fraction & ~changed)
     if not changed.any():
         return
-    recent = day - state.last_kind_change <= p.KIND_CHANGE_MEMORY_DAYS
+    recent = day - state.last_kind_change <= p.KIND_CHANGE_MEMORY_DAYS * (12 if state.cycle.seasons == MONTHS else 1)
     days = np.where(recent, state.kind_change_days + (state.last_kind_change != day), 1)
     state.kind_change_days = np.where(changed, days, state.kind_change_days).astype(np.int16)
     state.last_kind_change = np.where(changed, day, state.last_kind_change).astype(np.int32)
     scored = np.zeros(len(values), bool)
-    scored[changed] = state.values_seen[:, changed].max(axis=0) >= p.MIN_HISTORY_DAYS[state.slots]
+    scored[changed] = state.values_seen[:, changed].max(axis=0) >= p.min_history_values(state.cycle)
     patience = p.RELEARN_AFTER_VALUES_DAILY if state.slots == 1 else p.RELEARN_AFTER_DAYS
     relearns = changed & (~scored | (state.kind_change_days > patience))
     state.relearned_day = np.where(relearns & scored, day, state.relearned_day).astype(np.int32)
@@ -45,6 +47,59 @@ def update_kinds(state: State, day: int, values: Floats, present: Mask) -> None:
     state.reset(relearns & (state.error_sums[2] > 0))
     state.is_count = state.is_count & ~relearns
     state.is_nonnegative = state.is_nonnegative & ~(relearns & negative)
+
+
+class Ratios(NamedTuple):
+    """What the denominators say about the noise of an interval's ratios, one entry for each series."""
+
+    noise: Floats  # R: variance of the noise / its usual variance; 1 for other series
+    proportions: Mask | None  # parts of whole numbers, whose chance variation is binomial
+    shift: Floats  # of `to_root_scale` for proportions
+    denominator: Floats
+
+    def shift_proportions(self, kinds: Kinds) -> Kinds:
+        """Return the kinds with the shift of proportions: Anscombe's for counts, divided by the denominator."""
+        return kinds._replace(shift=choose(self.proportions, self.shift, kinds.shift))
+
+    def is_rare(self, share: Floats) -> Mask:
+        """Return where few events, or few events of the other kind, are expected in the denominator."""
+        rare: Mask = self.denominator * np.minimum(share, 1 - share) < p.RARE_COUNT_MEAN
+        return rare
+
+    def rare_variance(self, share: Floats) -> Floats:
+        """Return the binomial variance of a proportion that is expected to be `share`, as of rare counts."""
+        n = self.denominator
+        variance: Floats = (np.maximum(share * (1 - share), 0) + 0.5 / n) / n
+        return variance
+
+    def chance_variance(self, share: Floats) -> Floats:
+        """Return the variance that chance alone gives the square root of a proportion that is expected to be `share`.
+
+        The delta method on a binomial proportion p of n gives (1 - p) / 4n. One more failure in n keeps it above zero
+        where p is 1.
+        """
+        n = self.denominator
+        variance: Floats = p.POISSON_ROOT_VARIANCE / n * (np.maximum(1 - share, 0) + 1 / n)
+        return variance
+
+
+def update_denominators(state: State, values: Floats, denominator: Floats) -> Ratios:
+    """Update what is known of denominators, and return their effect; NaN where a series is no ratio or has no value.
+
+    The noise of a mean of n values is a part that shrinks with n and a part that does not; both have the same size at
+    the usual n.
+    """
+    is_ratio = ~np.isnan(denominator)
+    n = np.where(is_ratio, np.maximum(denominator, 1e-300), 1.0)
+    usual = np.where(np.isnan(state.denominator_mean), n, state.denominator_mean)
+    state.denominator_mean = np.where(is_ratio, usual + p.DENOMINATOR_RATE * (n - usual), state.denominator_mean)
+    parts = values * n
+    is_part = (values >= 0) & (values <= 1) & (n == np.floor(n)) & (np.abs(parts - np.rint(parts)) < 1e-6 * n)
+    state.is_proportion &= is_part | ~is_ratio
+    if np.count_nonzero(state.is_count & is_ratio):
+        state.is_count = state.is_count & ~is_ratio
+    noise = np.where(is_ratio, (1 + usual / n) / 2, 1.0)
+    return Ratios(noise, if_any(is_ratio & state.is_proportion), p.ANSCOMBE_SHIFT / usual, n)
 
 
 class Interval(NamedTuple):
@@ -78,8 +133,8 @@ def classify_outliers(state: State, interval: Interval, offset: Floats) -> Outli
     side = np.where(is_outlier, np.sign(offset), 0.0).astype(np.int16)
     np.copyto(run, np.where(side == np.sign(run), run + side, side), where=interval.present)
     np.copyto(slot_run, np.where(side == np.sign(slot_run), slot_run + side, side), where=interval.present)
-    level_shift = if_any(np.abs(run) > max(p.LEVEL_SHIFT_DAYS * state.slots, p.SLOT_REPEATS))
-    slot_pattern = if_any(np.abs(slot_run) > p.SLOT_REPEATS)
+    level_shift = if_any(np.abs(run) > max(p.LEVEL_SHIFT_DAYS * state.cycle.intervals, p.SLOT_REPEATS))
+    slot_pattern = if_any(np.abs(slot_run) > p.SLOT_REPEATS * state.cycle.intervals_per_slot)
     accepted = either(level_shift, slot_pattern)
     return Outliers(if_any(is_outlier if accepted is None else is_outlier & ~accepted), level_shift, slot_pattern)
 
@@ -87,14 +142,13 @@ def classify_outliers(state: State, interval: Interval, offset: Floats) -> Outli
 def update_components(
     state: State, rows: NDArray[np.int64], values: Floats, error: Floats, *,
     components: Floats, variance: Floats, innovation_variance: Floats, mean: Floats, limit: Floats,
-    outliers: Outliers, new: Mask | None,
+    outliers: Outliers, new: Mask | None, noise: Floats | float,
 ) -> None:  # fmt: skip
     """Correct level, time of day, weekday and interaction by the error: the update of a Kalman filter, without
     covariances.
 
-    In the usual symbols, with noise variance R = 1: state x = `components`, its variance P = `variance` (diagonal
-    only), innovation y = `error`, innovation variance S =
-    1 + sum(P), gain K = P / S; x += K y, P = P (1 - K). Huber
+    In the usual symbols: state x = `components`, its variance P = `variance` (diagonal only), noise variance R =
+    `noise`, innovation y = `error`, innovation variance S = R + sum(P), gain K = P / S; x += K y, P = P (1 - K). Huber
     clipping limits y (Huber 1964). `limit` is one scale.
     """
     signed, unobserved = state.kinds.signed, if_any(np.isnan(error))
@@ -106,8 +160,11 @@ def update_components(
     if accepted is not None:
         variance[0] = choose(outliers.level_shift, np.maximum(variance[0], 1.0), variance[0])
         variance[1] = choose(outliers.slot_pattern, np.maximum(variance[1], 1.0), variance[1])
-        innovation_variance = 1.0 + variance.sum(axis=0)
+        innovation_variance = noise + variance.sum(axis=0)
     reach = _HUBER_LIMITS * limit
+    if state.cycle.seasons == MONTHS:
+        reach = _YEARLY_HUBER_LIMITS * limit
+        new = either(new, if_any(variance[2] >= p.YEARLY_INITIAL_VARIANCE[2]))
     clipped = choose(either(accepted, new), error, clip(error, -reach, reach))
     innovation = choose(signed, clipped, clip(clipped / np.maximum(mean, 1e-30), -0.7, 3.0))
     gain = variance / innovation_variance
@@ -117,7 +174,7 @@ def update_components(
 
 def update_spread(
     state: State, interval: Interval, error: Floats, *, unit: Floats, usual: Floats,
-    limit: Floats, deviation_factor: Floats, outliers: Outliers, new: Mask | None,
+    floor: Floats, limit: Floats, deviation_factor: Floats, outliers: Outliers, new: Mask | None,
 ) -> None:  # fmt: skip
     """Update the decaying sums of squared errors beyond the floor and of their unit, and the slot's spread relative to
     the usual one.
@@ -129,8 +186,8 @@ def update_spread(
     size = choose(either(new, outliers.level_shift), size, clipped) / deviation_factor
     unobserved = if_any(np.isnan(size))
     sums = state.error_sums
-    sums *= choose(interval.absent, 1.0, 1 - 1 / spread_memory(state.slots))
-    sums[0] += choose(unobserved, 0.0, np.square(size) - state.kinds.floor)
+    sums *= choose(interval.absent, 1.0, 1 - 1 / spread_memory(state.cycle))
+    sums[0] += choose(unobserved, 0.0, np.square(size) - floor)
     sums[1] += choose(unobserved, 0.0, np.maximum(unit, 0.0))
     sums[2] += interval.present
     if state.slots > 1:
@@ -139,9 +196,9 @@ def update_spread(
     state.values_seen[interval.slot] += interval.present
 
 
-def spread_memory(slots: int) -> int:
+def spread_memory(cycle: Cycle) -> int:
     """Return the number of values over which the spread is averaged."""
-    return p.SPREAD_MEMORY_DAYS_DAILY if slots == 1 else p.SPREAD_MEMORY_DAYS * slots
+    return p.SPREAD_MEMORY_DAYS_DAILY if cycle.slots == 1 else p.SPREAD_MEMORY_DAYS * cycle.intervals
 
 
 def update_tail(state: State, interval: Interval, size: Floats, rate: Floats) -> None:
@@ -158,16 +215,22 @@ def update_tail(state: State, interval: Interval, size: Floats, rate: Floats) ->
     state.tail_factor = choose(interval.unscored, tail_factor, clip(tail_factor * step, 1.0, p.MAX_TAIL_FACTOR))
 
 
-def update_counts(state: State, interval: Interval, *, mean_count: Floats, outliers: Outliers, rate: Floats) -> None:
-    """Update the mean of the values that are not zero, and the mean and the dispersion of rare counts."""
+def update_counts(
+    state: State, interval: Interval, *,
+    uncounted: Mask | None, mean_count: Floats, variance: Floats, outliers: Outliers, rate: Floats,
+) -> None:  # fmt: skip
+    """Update the mean of the values that are not zero, and the mean and the dispersion of counts and proportions.
+
+    `uncounted` names the series that are neither.
+    """
     values, nonzero_mean = interval.values, state.nonzero_mean
     followed = p.NONZERO_MEAN_MEMORY * nonzero_mean + (1 - p.NONZERO_MEAN_MEMORY) * values
     followed = choose(if_any(np.isnan(nonzero_mean)), values, followed)
     np.copyto(nonzero_mean, followed, where=values > 0.0)
-    if state.kinds.counts is None:
+    if uncounted is not None and uncounted.all():
         return
-    unused, dispersion = either(interval.absent, state.kinds.others), state.dispersion
-    at_least_poisson, variance = np.maximum(dispersion, 1.0), mean_count + 0.5
+    unused, dispersion = either(interval.absent, uncounted), state.dispersion
+    at_least_poisson = np.maximum(dispersion, 1.0)
     if outliers.clipped is not None:
         reach = p.OUTLIER_SCALES * np.sqrt(at_least_poisson * variance)
         values = np.where(outliers.clipped, clip(values, mean_count - reach, mean_count + reach), values)
@@ -192,6 +255,7 @@ def _update_slot_mean(state: State, row: int, slot: int, values: Floats, *, prio
     `prior_values` values.
     """
     around, weight = _slots_around(state.slots, slot)
-    rate = weight / clip(state.values_seen[slot] + prior_values, 1.0, p.SLOT_MEMORY_DAYS)
+    memory = p.SLOT_MEMORY_DAYS * state.cycle.intervals_per_slot
+    rate = weight / clip(state.values_seen[slot] + prior_values, 1.0, memory)
     change = rate * (values - state.slot_means[row, around])
     state.slot_means[row, around] += choose(if_any(np.isnan(values)), 0.0, change)

@@ -5,15 +5,14 @@ units of the noise variance. A scale is the usual size of an error of the series
 an hour of an hourly series.
 """
 
+from anomalake.detect.cycle import MONTHS, Cycle
+
 # --- history
 
 HISTORY_DAYS = 57  # days of live data from which a new detector learns
-MIN_HISTORY_DAYS = {
-    1: 14,
-    24: 4,
-    144: 2,
-    288: 1,
-}  # by slots a day: days with a value in a slot before the slot is scored
+# (slots a day, days): days with a value in a slot before the slot is scored; the first entry with at most the slots.
+MIN_HISTORY_DAYS = ((288, 1), (144, 2), (24, 4), (2, 7), (1, 14))
+MIN_HISTORY_VALUES_YEARLY = 12  # the same for weeks and months, in values
 SETTLED_DAYS = 9  # days with a value in a slot; before that, the expected value has an additional uncertainty of ...
 EARLY_UNCERTAINTY_SHARE = 0.25  # ... this share of the expected value
 UNCERTAIN_VARIANCE = 1.5  # variance of the expected value from which it has the same uncertainty, as on a new weekday
@@ -29,6 +28,11 @@ HUBER_LIMIT_SCALES = (
     1.0,
     3.0,
 )  # by component: a larger error corrects the component as an error of this size
+# The same for weeks and months, whose season is the month of the year. Their level follows trends, and the first value
+# of a month of the year counts in full.
+YEARLY_INITIAL_VARIANCE = (10.0, 0.0, 10.0, 0.0)
+YEARLY_FORGETTING = (0.1, 0.0, 0.02, 0.0)  # variance added each time that the component occurs
+YEARLY_HUBER_LIMIT_SCALES = (1.0, 1.0, 3.0, 1.0)
 OUTLIER_SCALES = 3.75  # an error beyond this is an outlier
 LEVEL_SHIFT_DAYS = 2  # days of consecutive outliers after which the model accepts a new level
 SLOT_REPEATS = 3  # consecutive outliers in one slot, on one side, after which the model accepts them as usual
@@ -64,6 +68,23 @@ TAIL_QUANTILE = 2.326  # ... this many scales; the tail factor widens the scale 
 TAIL_RATE = 0.05  # step size at which the tail factor follows, for each value
 MAX_TAIL_FACTOR = 10.0
 
+# --- ratios
+
+DENOMINATOR_RATE = 0.01  # weight of the newest denominator in the usual one
+
 # --- bounds
 
 MAX_BOUND = 1e300
+
+
+def min_history_values(cycle: Cycle) -> int:
+    """Return the values in a slot before the slot is scored."""
+    if cycle.seasons == MONTHS:
+        return MIN_HISTORY_VALUES_YEARLY
+    days = next(days for slots, days in MIN_HISTORY_DAYS if cycle.slots >= slots)
+    return days * cycle.intervals_per_slot
+
+
+def initial_variance(cycle: Cycle) -> tuple[float, float, float, float]:
+    """Return the initial variance by component."""
+    return YEARLY_INITIAL_VARIANCE if cycle.seasons == MONTHS else INITIAL_VARIANCE

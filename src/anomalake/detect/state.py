@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from anomalake.detect.completeness import Completeness
+from anomalake.detect.cycle import cycle_of
 from anomalake.detect.detector import Detector, OngoingEvent, map_in_threads
 from anomalake.detect.model_state import State
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 
-VERSION = 5
+VERSION = 6
 # The arrays of `State` by the name under which a shard stores them. A change of these names needs a new version.
 STORED_ARRAYS = {
     "parts": "components",
@@ -41,6 +42,8 @@ STORED_ARRAYS = {
     "strange_days": "kind_change_days",
     "strange_last": "last_kind_change",
     "relearned": "relearned_day",
+    "denominator": "denominator_mean",
+    "proportion": "is_proportion",
 }
 
 
@@ -198,7 +201,7 @@ def _add_shard(detector: Detector, arrays: dict[str, Any], day: int, *, whole: b
     if (whole and len(series) != detector.per_shard) or arrays["last"].shape != (len(series),):
         raise ValueError(f"a shard has {len(series)} series")
     detector.series.update({tuple(values): len(detector.series) + number for number, values in enumerate(series)})
-    state = State(detector.completeness.slots)
+    state = State(cycle_of(detector.metric_set.frequency))
     state.size, state.day = len(series) * width, day
     for stored, name in STORED_ARRAYS.items():
         array, empty = arrays[stored], getattr(state, name)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from anomalake.detect.model_state import State
-from anomalake.detect.parameters import MIN_HISTORY_DAYS
+from anomalake.detect.parameters import min_history_values
 from anomalake.detect.transform import Floats
 
 
@@ -17,7 +17,7 @@ def describe_status(shards: Sequence[State], place: int, width: int) -> str:
         return np.concatenate(parts, axis=-1)
 
     days, zero_share, squares = column("values_seen").max(axis=0), column("zero_share"), column("error_sums")[0]
-    needed = MIN_HISTORY_DAYS[shards[0].slots]
+    needed = min_history_values(shards[0].cycle) / shards[0].cycle.intervals_per_slot
     has_data, scored = days > 0, days >= needed
     relearned = int(((column("relearned_day") > 0) & ~scored).sum())
     note = ""

@@ -7,7 +7,9 @@ COLUMN_PATTERN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,62}")
 
 # Folders that Anomalake itself writes to (lake.layout). Live data in one of them would expire, or be read as results.
 LAKE_FOLDERS = frozenset(
-    "anomalyResults alerts quarantine detector feedback notifications athena-results backfill metric_sets".split()
+    (
+        "anomalyResults alerts quarantine detector feedback notifications topValues athena-results backfill metric_sets"
+    ).split()
 )
 
 # Columns that the tables and views add to the columns of the metric set, in lower case. A dimension or measure cannot

@@ -161,6 +161,11 @@ def lease_key(metric_set: MetricSet) -> str:
     return f"{_state_folder(metric_set)}/running.json"
 
 
+def top_values_key(metric_set: MetricSet) -> str:
+    """Return the key of the values that `top` keeps of the dimensions."""
+    return f"topValues/{metric_set.path}/values.jsonl"
+
+
 def quarantine_key(digest: str) -> str:
     """Return the key of a message that could not be parsed."""
     return f"{QUARANTINE_FOLDER}/{digest}.json"

@@ -1,47 +1,51 @@
-"""Live data: reads the files of an interval's folder and aggregates their rows to one value for each series and
-measure.
+"""Live data: reads the files of a folder and aggregates their rows to one value for each interval, series and measure.
 
-A problem in a file stops neither its interval nor the run; it is counted and reported as a finding. A row is skipped if
-it has the wrong shape, or a timestamp that lies outside its interval or does not exist in the time zone. A measure that
-is not a finite number counts as missing. `catalog.views` reads the same data in SQL.
+A folder covers one interval, or all intervals of an hour, a day or a month. A problem in a file stops neither its
+interval nor the run; it is counted and reported as a finding. A row is skipped if it has the wrong shape, or a
+timestamp that lies outside its folder or does not exist in the time zone. A measure that is not a finite number counts
+as missing. `catalog.views` reads the same data in SQL.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import NamedTuple
+
+import numpy as np
 
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.metric_set import MetricSet, Source
-from anomalake.lake import live_files
-from anomalake.lake.live_files import (
-    MAX_CACHED_CHARACTERS,
-    MAX_FINDINGS,
-    MAX_UNPACKED_BYTES,
-    OTHER_INTERVAL,
-    FileContents,
-    Finding,
-    Row,
-    Series,
-    is_number,
-    quote,
-)  # fmt: skip
+from anomalake.lake import aggregation, live_columns, live_files, live_rows
+from anomalake.lake.live_files import MAX_FINDINGS, MAX_UNPACKED_BYTES, Finding
+from anomalake.lake.live_rows import FOLDER, NO_TOP, Findings, Numbering, Request, Rows, Series, TopValues
+from anomalake.lake.live_timestamps import parse_wall_time
 from anomalake.lake.store import Store, UnreadableError
 
-__all__ = ["Finding", "Row", "Series"]  # also exported here, for the modules that read live data
+__all__ = [
+    "NO_TOP",
+    "Finding",
+    "Series",
+    "TopValues",
+    "parse_wall_time",
+]  # also exported here, for the modules that read live data
+# Limits of an interval. The rows of several intervals that are read at once have the same limit, which bounds memory.
 MAX_ROWS_PER_INTERVAL = 1_000_000  # in all its files
 MAX_SERIES_PER_INTERVAL = 50_000  # in all its files; the detector keeps every series forever, with 12 kB for a measure
+MIN_BYTES_BY_COLUMN = 4_096  # reading row by row takes less time for a smaller file
 
 
 class IntervalData(NamedTuple):
-    """The live data of an interval: for each series, one value for each measure (None if the value is missing)."""
+    """The live data of an interval: for each series, one value for each measure (None if the value is missing).
+
+    `weights` has the same form: the number of values behind an AVG, the denominator of a RATIO, and None for other
+    measures and missing values. It is empty if no measure has a weight.
+    """
 
     start: datetime  # naive UTC
     values: Mapping[Series, tuple[float | None, ...]]
     row_count: int
     findings: tuple[Finding, ...]  # at most MAX_FINDINGS
     further_findings: int = 0  # the number of findings that `findings` leaves out
+    weights: Mapping[Series, tuple[float | None, ...]] = {}
 
     @property
     def finding_count(self) -> int:
@@ -57,29 +61,29 @@ def require_source(metric_set: MetricSet) -> Source:
 
 
 def interval_folder(metric_set: MetricSet, wall: datetime) -> str:
-    """Return the folder of the interval that starts at the wall time."""
+    """Return the folder of the interval that starts at the wall time; other intervals may be in the same folder."""
     prefix, pattern, suffix = time_patterns.parse_folder_pattern(require_source(metric_set).path)
     return prefix + wall.strftime(time_patterns.to_python_format(pattern)) + suffix
 
 
 def list_files_by_interval(store: Store, metric_set: MetricSet, after: str = "") -> dict[datetime, list[str]]:
-    """List the keys of all live files that sort after `after`, grouped by the wall time of their folder, in order of
+    """List the keys of all live files that sort after `after`, grouped by the wall time of their interval, in order of
     time.
 
-    Files in other folders are not live data.
+    All intervals of one folder have the same list. Files in other folders are not live data.
     """
-    files: dict[datetime, list[str]] = {}
+    folders: dict[datetime, list[str]] = {}
     for key in store.list(
         time_patterns.parse_folder_pattern(require_source(metric_set).path).prefix.rpartition("/")[0], after
     ):
         wall = wall_time_of_key(metric_set, key)
         if wall is not None:
-            files.setdefault(wall, []).append(key)
-    return dict(sorted(files.items()))
+            folders.setdefault(wall, []).append(key)
+    return {wall: keys for first, keys in sorted(folders.items()) for wall in list_walls_of_folder(metric_set, first)}
 
 
 def wall_time_of_key(metric_set: MetricSet, key: str) -> datetime | None:
-    """Return the wall time of the interval that the key of a live file belongs to; None for any other key."""
+    """Return the wall time at which the folder of a live file begins; None for any other key."""
     prefix, pattern, _ = time_patterns.parse_folder_pattern(require_source(metric_set).path)
     width = sum(len(text) for _, text in time_patterns.split_pattern(pattern))
     try:
@@ -89,9 +93,24 @@ def wall_time_of_key(metric_set: MetricSet, key: str) -> datetime | None:
     return (
         wall
         if _is_live_file(key, interval_folder(metric_set, wall))
-        and intervals.floor_to_interval(wall, metric_set.frequency) == wall
+        and intervals.floor_to_interval(wall, metric_set.folder_period) == wall
         else None
     )
+
+
+def list_walls_of_folder(metric_set: MetricSet, first: datetime) -> Iterator[datetime]:
+    """Yield the wall times of the intervals of the folder that begins at the wall time `first`.
+
+    If it covers several, those that clocks skip are left out.
+    """
+    clock, period = metric_set.clock, metric_set.folder_period
+    if period == metric_set.frequency:
+        yield first
+        return
+    last = intervals.next_wall_time(first, period) - intervals.MINUTE
+    for wall in intervals.iterate_wall_times(first, last, metric_set.frequency):
+        if intervals.wall_time_exists(wall, clock.zone) or clock.starts_at_wall_time(wall):
+            yield wall
 
 
 def list_interval_starts(store: Store, metric_set: MetricSet, after: datetime | None = None) -> list[datetime]:
@@ -112,7 +131,7 @@ def list_interval_starts(store: Store, metric_set: MetricSet, after: datetime | 
 
 
 def list_interval_files(store: Store, metric_set: MetricSet, start: datetime) -> list[str]:
-    """List the keys of the live files of one interval."""
+    """List the keys of the live files in the folder of one interval."""
     interval_path = interval_folder(metric_set, metric_set.clock.wall_time(start))
     return [key for key in store.list(interval_path) if _is_live_file(key, interval_path)]
 
@@ -127,173 +146,137 @@ def _is_live_file(key: str, interval_path: str) -> bool:
     )
 
 
-def read_interval(store: Store, metric_set: MetricSet, start: datetime, keys: Iterable[str]) -> IntervalData:
+def read_interval(
+    store: Store, metric_set: MetricSet, start: datetime, keys: Iterable[str], top_values: TopValues = NO_TOP
+) -> IntervalData:
     """Read the live data of the interval that starts at `start` (naive UTC) from its files.
 
     A problem in a file affects only that file.
     """
-    rows: list[Row] = []
-    findings: list[Finding] = []
-    finding_count = 0
-    for key in keys:
-        contents = _read_file(store, metric_set, start, key)
-        if exceeded := _exceeded_limit(rows, contents.rows):
-            problem = (
-                f"the interval has more than {exceeded} with this file, the limit for one interval; the file is skipped"
-            )
-            contents = FileContents((), (Finding(key, problem),), 1)
-        rows.extend(contents.rows)
-        findings.extend(contents.findings[: MAX_FINDINGS - len(findings)])
-        finding_count += contents.finding_count
-    return IntervalData(
-        start, aggregate_rows(rows, metric_set), len(rows), tuple(findings), finding_count - len(findings)
+    return read_intervals(store, metric_set, [start], keys, top_values)[0]
+
+
+def read_intervals(
+    store: Store,
+    metric_set: MetricSet,
+    starts: Sequence[datetime],
+    keys: Iterable[str],
+    top_values: TopValues = NO_TOP,
+) -> list[IntervalData]:
+    """Read the live data of several intervals of one folder (their starts in naive UTC) from the folder's files.
+
+    A finding that belongs to no interval is reported with the first interval of the folder. If the intervals have more
+    rows than `MAX_ROWS_PER_INTERVAL`, the files are read again for each half of the intervals.
+    """
+    if not starts:
+        return []
+    keys = list(keys)
+    request = build_request(metric_set, starts, top_values)
+    read = _read_folder(store, request, keys)
+    if read is None:
+        middle = len(starts) // 2
+        halves = (starts[:middle], starts[middle:])
+        return [item for half in halves for item in read_intervals(store, metric_set, half, keys, top_values)]
+    rows, findings = read
+    counts = np.bincount(rows.intervals, minlength=len(starts)).tolist()
+    first = _find_first_start(metric_set, request.wall)
+    result = []
+    for place, (start, aggregates) in enumerate(
+        zip(starts, aggregation.aggregate(rows, metric_set, len(starts)), strict=True)
+    ):
+        places = (FOLDER, place) if start == first else (place,)
+        named = [finding for number in places for finding in findings.first.get(number, ())][:MAX_FINDINGS]
+        further = sum(findings.counts[number] for number in places) - len(named)
+        values, weights = aggregates
+        result.append(IntervalData(start, values, counts[place], tuple(named), further, weights))
+    return result
+
+
+def build_request(metric_set: MetricSet, starts: Sequence[datetime], top_values: TopValues = NO_TOP) -> Request:
+    """Return what is read of the files of the folder of these intervals."""
+    return Request(
+        metric_set,
+        require_source(metric_set),
+        intervals.floor_to_interval(metric_set.clock.wall_time(starts[0]), metric_set.folder_period),
+        {start: place for place, start in enumerate(starts)},
+        tuple(top_values.get(dimension.name) if dimension.top else None for dimension in metric_set.dimensions),
+        tuple(dict.fromkeys(filter(None, map(live_rows.find_input, metric_set.measures)))),
     )
 
 
-def _exceeded_limit(rows: Sequence[Row], new_rows: Sequence[Row]) -> str | None:
-    """Return the limit of one interval that `rows` exceed together with the rows of one more file; None if they exceed
-    none.
+def _find_first_start(metric_set: MetricSet, wall: datetime) -> datetime | None:
+    """Return the start of the first interval of the folder that begins at the wall time."""
+    walls = list_walls_of_folder(metric_set, wall)
+    return next((start for wall in walls for start in metric_set.clock.starts_at_wall_time(wall)), None)
+
+
+def _read_folder(store: Store, request: Request, keys: Iterable[str]) -> tuple[Rows, Findings] | None:
+    """Return the rows and findings of the files. Return None if several intervals have too many rows to read at once.
+
+    If an interval exceeds a limit with the rows of a file, its rows of this file are skipped.
     """
-    count = len(rows) + len(new_rows)
+    numbering, findings = Numbering({}, {}), Findings()
+    parts: list[Rows] = []
+    row_counts = np.zeros(len(request.places), np.int64)
+    for key in keys:
+        rows, found = read_file(store, request, key)
+        rows = live_rows.renumber(rows, numbering)
+        new_counts = np.bincount(rows.intervals, minlength=len(row_counts))
+        if len(row_counts) > 1 and row_counts.sum() + new_counts.sum() > MAX_ROWS_PER_INTERVAL:
+            return None
+        for place in np.flatnonzero(new_counts).tolist():
+            count = int(row_counts[place] + new_counts[place])
+            if exceeded := _exceeded_limit(parts, rows, place, count):
+                whole = "the file is skipped" if len(row_counts) == 1 else "its rows of the interval are skipped"
+                problem = f"the interval has more than {exceeded} with this file, the limit for one interval; {whole}"
+                found.replace(place, Finding(key, problem))
+                rows = live_rows.select_rows(rows, rows.intervals != place)
+        row_counts += np.bincount(rows.intervals, minlength=len(row_counts))
+        parts.append(rows)
+        findings.add_all(found)
+    return live_rows.join_rows(parts, numbering, request.inputs), findings
+
+
+def _exceeded_limit(parts: Sequence[Rows], rows: Rows, place: int, count: int) -> str | None:
+    """Return the limit that an interval with `count` rows exceeds together with the rows of one more file; None if it
+    exceeds none.
+    """
     if count > MAX_ROWS_PER_INTERVAL:
         return f"{MAX_ROWS_PER_INTERVAL:,} rows"
-    if (
-        count > MAX_SERIES_PER_INTERVAL
-        and len({series for part in (rows, new_rows) for series, _ in part}) > MAX_SERIES_PER_INTERVAL
-    ):
-        return f"{MAX_SERIES_PER_INTERVAL:,} series"
+    if count > MAX_SERIES_PER_INTERVAL:
+        series = [part.series[part.intervals == place] for part in (*parts, rows)]
+        if len(np.unique(np.concatenate(series))) > MAX_SERIES_PER_INTERVAL:
+            return f"{MAX_SERIES_PER_INTERVAL:,} series"
     return None
 
 
-def _read_file(store: Store, metric_set: MetricSet, start: datetime, key: str) -> FileContents:
-    """Read one file. A file that was deleted after it was listed is empty."""
+def read_file(store: Store, request: Request, key: str) -> tuple[Rows, Findings]:
+    """Read one file. An error affects only this file. A file that was deleted after it was listed is empty."""
+    findings = Findings()
     try:
         stored = store.get(key, MAX_UNPACKED_BYTES)
     except UnreadableError as error:
-        return FileContents((), (Finding(key, f"the file {error.problem}; the file is skipped"),), 1)
+        findings.add(FOLDER, Finding(key, f"the file {error.problem}; the file is skipped"))
+        stored = None
     if stored is None:
-        return FileContents((), (), 0)
-    return live_files.collect_contents(parse_file(stored.data, metric_set, start, key), key)
+        return live_rows.join_rows([], Numbering({}, {}), request.inputs), findings
+    return parse_file(stored.data, request, key)
 
 
-def parse_file(data: bytes, metric_set: MetricSet, start: datetime, where: str) -> Iterator[Row | Finding]:
-    """Yield the rows of one file of the interval, and a finding for each problem."""
-    return live_files.parse_file(
-        data, metric_set, require_source(metric_set), where, lambda stamp: _timestamp_problem(stamp, metric_set, start)
-    )
-
-
-def aggregate_rows(rows: Iterable[Row], metric_set: MetricSet) -> dict[Series, tuple[float | None, ...]]:
-    """Aggregate rows to one value for each series and measure: the sum or the mean, as the measure defines."""
-    rows = list(rows)
-    aggregated = dict(rows)
-    if len(aggregated) == len(rows):
-        return aggregated
-    aggregated, values_by_series = {}, dict[Series, list[list[float]]]()
-    for series, measures in rows:
-        if series not in aggregated:
-            aggregated[series] = measures
-            continue
-        if series not in values_by_series:
-            values_by_series[series] = [[] if value is None else [value] for value in aggregated[series]]
-        for cell, value in zip(values_by_series[series], measures, strict=True):
-            if value is not None:
-                cell.append(value)
-    divide = [measure.aggregation == "AVG" for measure in metric_set.measures]
-    for series, cells in values_by_series.items():
-        aggregated[series] = tuple(
-            _sum(cell, len(cell) if mean else 1) for cell, mean in zip(cells, divide, strict=True)
-        )
-    return aggregated
-
-
-def _sum(values: list[float], divisor: int) -> float | None:
-    """Return the sum of the values divided by `divisor`; None if there are no values, or on overflow."""
+def parse_file(data: bytes, request: Request, where: str) -> tuple[Rows, Findings]:
+    """Return the rows of one file, and a finding for each problem. An exception affects only this file."""
+    findings = Findings()
     try:
-        return math.fsum(values) / divisor if values else None
-    except OverflowError:
-        return None
-
-
-def _timestamp_problem(text: str, metric_set: MetricSet, start: datetime) -> str | None:
-    """Return what is wrong with a row's timestamp; None if it is in the interval that starts at `start`.
-
-    Return `OTHER_INTERVAL` if it is in the other of two intervals that share a folder: where clocks go back, a wall
-    time occurs twice.
-    """
-    clock = metric_set.clock
-    row_interval = parse_interval_start(text, metric_set.timestamp.format, clock)
-    if isinstance(row_interval, str):
-        return row_interval
-    if row_interval == start:
-        return None
-    wall = clock.wall_time(start)
-    if clock.absolute and clock.wall_time(row_interval) == wall:
-        return OTHER_INTERVAL
-    return (
-        f"the timestamp {quote(text)} lies outside the interval of its folder, {wall:%Y-%m-%d %H:%M} "
-        f"({metric_set.timezone})"
-    )
-
-
-def parse_interval_start(text: str, timestamp_format: str, clock: intervals.Clock) -> datetime | str:
-    """Return the start (naive UTC) of the interval that a timestamp in the data belongs to.
-
-    Return a text that describes the problem if there is one.
-    """
-    parse = (
-        _parse_interval_start_cached if len(text) <= MAX_CACHED_CHARACTERS else _parse_interval_start_cached.__wrapped__
-    )
-    return parse(text, timestamp_format, clock)
-
-
-@lru_cache(maxsize=4096)
-def _parse_interval_start_cached(text: str, timestamp_format: str, clock: intervals.Clock) -> datetime | str:
-    parsed = (
-        parse_instant(text)
-        if timestamp_format == time_patterns.UNIX
-        else parse_wall_time(text, timestamp_format, clock.zone)
-    )
-    try:
-        return (
-            parsed
-            if isinstance(parsed, str)
-            else clock.start(parsed if timestamp_format == time_patterns.UNIX else intervals.to_utc(parsed, clock.zone))
-        )
-    except OverflowError:
-        return f"the timestamp {quote(text)} lies outside the years 1 to 9999"
-
-
-def parse_instant(text: str) -> datetime | str:
-    """Return the instant (naive UTC) of a UNIX timestamp in the data, or a text that describes the problem."""
-    if not is_number(text.strip()):
-        return f"the timestamp {quote(text)} is not a UNIX time"
-    number = float(text)
-    try:
-        seconds = number / 1000 if number > time_patterns.MAX_UNIX_SECONDS else number
-        return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError, OSError):
-        return f"the timestamp {quote(text)} is not a UNIX time"
-
-
-def parse_wall_time(text: str, timestamp_format: str, zone: str) -> datetime | str:
-    """Return the wall time of a timestamp in the data, or a text that describes the problem."""
-    parse = _parse_wall_time_cached if len(text) <= MAX_CACHED_CHARACTERS else _parse_wall_time_cached.__wrapped__
-    return parse(text, timestamp_format, zone)
-
-
-@lru_cache(maxsize=4096)
-def _parse_wall_time_cached(text: str, timestamp_format: str, zone: str) -> datetime | str:
-    if timestamp_format == time_patterns.UNIX:
-        parsed = parse_instant(text)
-        try:
-            return parsed if isinstance(parsed, str) else intervals.to_wall_time(parsed, zone)
-        except OverflowError:
-            return f"the timestamp {quote(text)} lies outside the years 1 to 9999"
-    try:
-        wall = datetime.strptime(text.strip(" "), time_patterns.to_python_format(timestamp_format))
-    except ValueError:
-        return f"the timestamp {quote(text)} does not have the format {timestamp_format}"
-    if time_patterns.has_hour(timestamp_format) and not intervals.wall_time_exists(wall, zone):
-        return f"the timestamp {quote(text)} does not exist in {zone}: clocks skip it"
-    return wall
+        content = live_files.unpack(data, request.source)
+        if request.source.format == "csv" and len(content) >= MIN_BYTES_BY_COLUMN:
+            rows = live_columns.read_by_column(content, request)
+            if rows is not None:
+                return rows, findings
+        return live_rows.read_by_row(content, request, where, findings), findings
+    except live_files.FileError as error:
+        problem = str(error)
+    except Exception as error:  # noqa: BLE001  (no file may stop a run)
+        problem = f"the file is skipped after an error in Anomalake: {type(error).__name__}: {str(error)[:200]}"
+    findings = Findings()
+    findings.add(FOLDER, Finding(where, problem))
+    return live_rows.join_rows([], Numbering({}, {}), request.inputs), findings

@@ -1,4 +1,4 @@
-"""Parses one live file: its bytes become rows, and findings for what cannot be read. All functions are pure.
+"""Reads one live file: its bytes become records of cells, and findings for what cannot be read. All functions are pure.
 
 A file is untrusted input. Limits bound its size, its lines and its stored findings. Every step takes time proportional
 to the size of the file. An exception that a file causes becomes a finding. A file that exceeds a limit is skipped as a
@@ -10,13 +10,12 @@ import io
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from anomalake.domain.metric_set import MetricSet, Source
+from anomalake.domain.metric_set import Source
 
 # Limits for one file. With them, the detect function (1,769 MB) can read the worst possible file. docs/metric-sets.md
 # lists them.
@@ -25,7 +24,6 @@ MAX_LINES = 1_000_000  # empty lines and lines within quoted cells count too
 MAX_LINE_BYTES = 2**20
 MAX_FINDINGS = 100  # that are stored with their text; further findings are only counted
 MAX_QUOTED_CHARACTERS = 100  # of the data, in the text of a finding
-OTHER_INTERVAL = ""  # not a problem: the row belongs to the other of two intervals that share a folder
 MAX_CACHED_CHARACTERS = 64  # of a timestamp; longer texts are not cached, which bounds the memory of the cache
 
 # The format of a number, here and in SQL. No two parts can match the same digits, so every regex engine matches it in
@@ -34,12 +32,11 @@ NUMBER = r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _NUMBER = re.compile(NUMBER)
 _SURROGATE_ESCAPE = re.compile("[\udc80-\udcff]")
 _ZERO_BYTES = re.compile(rb"\0*")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_CHUNK_BYTES = 2**14
 csv.field_size_limit(MAX_LINE_BYTES)
 
-Series = tuple[str | None, ...]  # the values of the dimensions, in declared order
-Row = tuple[Series, tuple[float | None, ...]]  # series, and the values of the measures
 Record = tuple[int, "Sequence[Any] | Finding"]  # a line number and the cells of its row
 
 
@@ -51,14 +48,6 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.problem}"
-
-
-class FileContents(NamedTuple):
-    """The rows of a file, its first findings, and the number of all findings."""
-
-    rows: Sequence[Row]
-    findings: Sequence[Finding]
-    finding_count: int
 
 
 class FileError(Exception):
@@ -75,79 +64,12 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
-def collect_contents(items: Iterator[Row | Finding], where: str) -> FileContents:
-    """Collect the items of `parse_file`. An exception affects only this file."""
-    rows: list[Row] = []
-    findings: list[Finding] = []
-    finding_count = 0
-    try:
-        for item in items:
-            if isinstance(item, Finding):
-                finding_count += 1
-                if len(findings) < MAX_FINDINGS:
-                    findings.append(item)
-            else:
-                rows.append(item)
-    except Exception as error:  # noqa: BLE001  (no file may stop a run)
-        rows.clear()
-        problem = f"the file is skipped after an error in Anomalake: {type(error).__name__}: {str(error)[:200]}"
-        return FileContents((), (Finding(where, problem),), 1)
-    return FileContents(rows, findings, finding_count)
-
-
-def parse_file(
-    data: bytes, metric_set: MetricSet, source: Source, where: str, timestamp_problem: Callable[[str], str | None]
-) -> Iterator[Row | Finding]:
-    """Yield the rows of one file, and a finding for each problem.
-
-    `timestamp_problem` returns what is wrong with a row's timestamp, or None.
-    """
-    try:
-        content = _check_limits(_decompress(data, source))
-    except FileError as error:
-        yield Finding(where, str(error))
-        return
-    if (
-        source.format == "csv"
-        and (valid_rows := _parse_valid_csv(content, metric_set, source, timestamp_problem)) is not None
-    ):
-        yield from valid_rows
-        return
-    cached = lru_cache(maxsize=4096)(timestamp_problem)  # many rows share a timestamp
-    dimensions, measures = metric_set.dimension_names, metric_set.measure_names
-    names, first = (metric_set.timestamp.column, *dimensions, *measures), 1 + len(dimensions)
-    records = (
-        _csv_records(content, source, where, names)
-        if source.format == "csv"
-        else _json_records(content, source, where, names)
-    )
-    for line, record in records:
-        if isinstance(record, Finding):
-            yield record
-            continue
-        stamp = "" if record[0] is None else str(record[0])
-        problem = (cached if len(stamp) <= MAX_CACHED_CHARACTERS else timestamp_problem)(stamp)
-        if problem == OTHER_INTERVAL:
-            continue
-        if problem is not None:
-            yield Finding(f"{where}:{line}", problem)
-            continue
-        try:
-            series = tuple([_parse_dimension(value, source) for value in record[1:first]])
-        except ValueError as error:
-            yield Finding(f"{where}:{line}", str(error))
-            continue
-        values: list[float | None] = []
-        for name, cell in zip(measures, record[first:], strict=True):
-            value = _parse_number(cell)
-            if isinstance(value, str):
-                yield Finding(f"{where}:{line}", f"{name}: {value}; it counts as missing")
-                value = None
-            values.append(value)
-        yield series, tuple(values)
-
-
 # --- bytes
+
+
+def unpack(data: bytes, source: Source) -> bytes:
+    """Return the decompressed file. Raise `FileError` if it is damaged or exceeds a limit."""
+    return _check_limits(_decompress(data, source))
 
 
 def _decompress(data: bytes, source: Source) -> bytes:
@@ -203,10 +125,10 @@ def _check_limits(content: bytes) -> bytes:
     return content
 
 
-def _open_text(content: bytes, source: Source, newline: str, errors: str) -> io.TextIOWrapper:
+def open_text(content: bytes, source: Source, newline: str, errors: str) -> io.TextIOWrapper:
     """Return the decoded text as a stream, which needs no copy of the whole text."""
     stream = io.BytesIO(content)
-    if source.charset == "UTF-8" and content.startswith(b"\xef\xbb\xbf"):  # a byte order mark
+    if source.charset == "UTF-8" and content.startswith(BYTE_ORDER_MARK):
         stream.seek(3)
     return io.TextIOWrapper(stream, source.charset, errors, newline=newline)
 
@@ -214,48 +136,10 @@ def _open_text(content: bytes, source: Source, newline: str, errors: str) -> io.
 # --- rows
 
 
-def _parse_valid_csv(
-    content: bytes, metric_set: MetricSet, source: Source, timestamp_problem: Callable[[str], str | None]
-) -> Iterator[Row] | None:
-    """Return the rows of a CSV file without problems, parsed by column in a third of the time.
-
-    Return None if the file may have a problem; then each row must be parsed separately.
-    """
-    records: list[list[str]] = []
-    header, width = list(source.columns), len(source.columns)
-    try:
-        for record in csv.reader(
-            _open_text(content, source, "", "strict"), delimiter=source.delimiter, quotechar=source.quote
-        ):
-            if len(record) != width:
-                return None
-            records.append(record)
-    except (csv.Error, UnicodeDecodeError):
-        return None
-    if source.header and records and [name.strip() for name in records.pop(0)] != header:
-        return None
-    if not records:
-        return None
-    columns = dict(zip(header, zip(*records, strict=True), strict=True))
-    if any(timestamp_problem(stamp) is not None for stamp in set(columns[metric_set.timestamp.column])):
-        return None
-    measures: list[list[float | None]] = []
-    for cells in (columns[name] for name in metric_set.measure_names):
-        if not all(map(_NUMBER.fullmatch, filter(None, cells))):
-            return None
-        measures.append([float(cell) + 0.0 if cell else None for cell in cells])
-        if math.inf in measures[-1] or -math.inf in measures[-1]:
-            return None
-    dimensions = [[cell or None for cell in columns[name]] for name in metric_set.dimension_names]
-    return zip(
-        zip(*dimensions, strict=True) if dimensions else ((),) * len(records), zip(*measures, strict=True), strict=True
-    )
-
-
-def _csv_records(content: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
+def csv_records(content: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
     """Yield for each row its line number and the cells of the columns `names`, or a finding if it has a problem."""
     reader = csv.reader(
-        _open_text(content, source, "", "surrogateescape"), delimiter=source.delimiter, quotechar=source.quote
+        open_text(content, source, "", "surrogateescape"), delimiter=source.delimiter, quotechar=source.quote
     )
     header, ascii_only, width = source.header, content.isascii(), len(source.columns)
     places = [source.columns.index(name) for name in names]
@@ -295,9 +179,9 @@ def _has_undecodable_text(cells: Iterable[object]) -> bool:
     return any(isinstance(cell, str) and not cell.isascii() and _SURROGATE_ESCAPE.search(cell) for cell in cells)
 
 
-def _json_records(content: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
-    """Yield the same as `_csv_records` for a file of JSON lines."""
-    for line, text in enumerate(_open_text(content, source, "\n", "surrogateescape"), 1):
+def json_records(content: bytes, source: Source, where: str, names: Sequence[str]) -> Iterator[Record]:
+    """Yield the same as `csv_records` for a file of JSON lines."""
+    for line, text in enumerate(open_text(content, source, "\n", "surrogateescape"), 1):
         if not text.strip():
             continue
         try:
@@ -311,7 +195,8 @@ def _json_records(content: bytes, source: Source, where: str, names: Sequence[st
             yield line, [record.get(name) for name in names]
 
 
-def _parse_dimension(value: object, source: Source) -> str | None:
+def parse_dimension(value: object, source: Source) -> str | None:
+    """Return the value of a dimension. Raise `ValueError`, which names the problem, if it is no text or number."""
     if isinstance(value, str):
         return None if source.format == "csv" and not value else value
     if isinstance(value, bool | list | dict):
@@ -319,17 +204,26 @@ def _parse_dimension(value: object, source: Source) -> str | None:
     return None if value is None else str(value)
 
 
-def _parse_number(value: object) -> float | str | None:
-    """Return the number; None if the value is missing; or a text that describes the problem."""
+def parse_number(value: object) -> tuple[float | None, str]:
+    """Return the number, or None if the value is missing; and the problem if there is one, else an empty text."""
     if value is None or value == "":
-        return None
+        return None, ""
     if isinstance(value, bool | list | dict):
-        return f"{_json_kind(value)} is not a number"
+        return None, f"{_json_kind(value)} is not a number"
     text = value.strip(" ") if isinstance(value, str) else str(value)
     if not is_number(text):
-        return f"{quote(text)} is not a number"
+        return None, f"{quote(text)} is not a number"
     number = float(text)
-    return number + 0.0 if math.isfinite(number) else f"{quote(text)} is outside the range of a number"
+    return (number + 0.0, "") if math.isfinite(number) else (None, f"{quote(text)} is outside the range of a number")
+
+
+def parse_text(value: object) -> tuple[str | None, str]:
+    """Return the text that is counted, or None if the value is missing; and the problem as `parse_number` does."""
+    if value is None or value == "":
+        return None, ""
+    if isinstance(value, list | dict):
+        return None, f"{_json_kind(value)} is not a value that is counted"
+    return _json_kind(value) if isinstance(value, bool) else str(value), ""
 
 
 def _json_kind(value: "bool | list[Any] | dict[str, Any]") -> str:

@@ -107,13 +107,13 @@ def _warn_of_earlier_results(root: Path, metric_set: MetricSet) -> None:
 
 def _write_live_data(arguments: argparse.Namespace, metric_set: MetricSet, store: "FolderStore") -> None:
     """Write the rows of the data to the lake as live data, and report what is left out."""
-    from anomalake.cli import local_pipeline
     from anomalake.cli.tables import live_rows, read
+    from anomalake.cli.write_live_data import write_live_data
 
     file, options = arguments.data, reading_options(arguments)
     table = read.read(file, options.table)
     rows, notes = live_rows.prepare_rows(table.rows, metric_set, options)
-    folders, findings = local_pipeline.write_live_data(rows, metric_set, store)
+    folders, findings = write_live_data(rows, metric_set, store)
     print_line(f"live data   {len(rows) - len(findings):,} rows in {folders:,} folders")
     for note in (*(note for note in table.notes if not note.startswith("columns: ")), *notes):
         print_warning(f"{file}: {note}")

@@ -19,6 +19,7 @@ from anomalake.cli import local_pipeline
 from anomalake.cli.demo import flights, shop
 from anomalake.cli.demo.folder import empty_demo_lake
 from anomalake.cli.terminal import table
+from anomalake.cli.write_live_data import write_live_data
 from anomalake.dashboards import lake_page
 from anomalake.detect.backtest import Report
 from anomalake.domain import metric_set_yaml
@@ -198,7 +199,7 @@ def _run_pipeline(
     print_line: Callable[[str], None],
 ) -> Report:
     """Write the live data, run the detector and ingest its alerts, and print each step; `where` names the store."""
-    folders, _ = local_pipeline.write_live_data(data, metric_set, store)
+    folders, _ = write_live_data(data, metric_set, store)
     print_line(
         f"live data   {len(data):,} rows in {folders:,} folders, one for each interval: {where}/{metric_set.name}"
     )

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from anomalake.dashboards.definition.calculated_fields import build_band_fields, build_partition_fields
+from anomalake.dashboards.definition.calculated_fields import (
+    build_band_fields,
+    build_partition_fields,
+    build_ratio_fields,
+)
 from anomalake.dashboards.definition.datasets import (
     ALL_CONTRIBUTIONS,
     ALL_DATASETS,
@@ -22,7 +26,12 @@ from anomalake.dashboards.definition.sheets.contributions import build_contribut
 from anomalake.dashboards.definition.sheets.data_health import build_data_health
 from anomalake.dashboards.definition.sheets.measure import build_measure_sheet
 from anomalake.dashboards.definition.sheets.overview import build_overview
-from anomalake.dashboards.definition.window import Window, declare_parameters, finest_granularity
+from anomalake.dashboards.definition.window import (
+    Window,
+    declare_parameters,
+    event_period,
+    finest_granularity,
+)
 from anomalake.domain.metric_set import MetricSet
 
 
@@ -32,16 +41,21 @@ def build_set_definition(metric_set: MetricSet, window: Window, arns: Mapping[st
     `arns` gives each dataset's ARN, as a string or a CloudFormation function; a preview needs no ARNs. The sheet
     "Data health" requires live data.
     """
-    sheets = [build_overview(LOG, ("metricname", "measure"))]
+    period = event_period(metric_set)
+    sheets = [build_overview(LOG, ("metricname", "measure"), period)]
     sheets += [
         build_measure_sheet(metric_set, number, window.granularity) for number in range(len(metric_set.measures))
     ]
     sheets.append(build_contributions(CONTRIBUTIONS, finest_granularity(metric_set), dimensions=metric_set.dimensions))
     if metric_set.source is not None:
-        sheets.append(build_data_health(window.granularity))
+        sheets.append(build_data_health(window.granularity, period))
     return {
         "DataSetIdentifierDeclarations": declare_datasets(DATASETS, arns),
-        "CalculatedFields": [*build_partition_fields(DATASETS), *build_band_fields(metric_set)],
+        "CalculatedFields": [
+            *build_partition_fields(DATASETS),
+            *build_ratio_fields(metric_set),
+            *build_band_fields(metric_set),
+        ],
         "ColumnConfigurations": build_set_formats(metric_set),
         "ParameterDeclarations": declare_parameters(window),
         "FilterGroups": [

@@ -1,6 +1,18 @@
 """Fields of a visual's field wells, as the QuickSight API describes them ("DimensionField", "MeasureField")."""
 
 from anomalake.dashboards.definition.datasets import TIME, Node, build_column
+from anomalake.domain.metric_set import Aggregation
+
+# The aggregation of QuickSight that rolls up the values of several series. A ratio requires a calculated field, because
+# it is a ratio of sums. The live data does not have the numbers of rows behind means, so that each mean counts once.
+ROLL_UP_FUNCTIONS: dict[Aggregation, str] = {
+    "SUM": "SUM",
+    "COUNT": "SUM",
+    "COUNT_DISTINCT": "SUM",
+    "AVG": "AVERAGE",
+    "MIN": "MIN",
+    "MAX": "MAX",
+}
 
 
 def category_field(field_id: str, dataset: str, column: str) -> Node:
@@ -20,16 +32,12 @@ def time_field(field_id: str, dataset: str, granularity: str) -> Node:
 
 
 def number_field(field_id: str, dataset: str, column: str, aggregation: str = "SUM") -> Node:
-    """Return a field that aggregates a numeric column.
-
-    The aggregation is one of QuickSight's, or the aggregation of a measure (`SUM`, `AVG`).
-    """
-    function = {"AVG": "AVERAGE"}.get(aggregation, aggregation)
+    """Return a field that aggregates a numeric column by an aggregation of QuickSight."""
     return {
         "NumericalMeasureField": {
             "FieldId": field_id,
             "Column": build_column(dataset, column),
-            "AggregationFunction": {"SimpleNumericalAggregation": function},
+            "AggregationFunction": {"SimpleNumericalAggregation": aggregation},
         }
     }
 

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from anomalake.dashboards.definition.calculated_fields import name_anomalous_ratio, name_live_ratio
 from anomalake.dashboards.definition.datasets import (
     ALL_DATASETS,
     CONTRIBUTIONS,
@@ -35,6 +36,9 @@ def build_set_formats(metric_set: MetricSet) -> list[Node]:
         for column in (measure.name, *(measure.name + suffix for suffix in suffixes)):
             formats.append(_format_number(LIVE, column, _measure_format(measure)))
         formats.append(_format_number(LIVE, f"{measure.name}GroupScore", _decimal_places(1)))
+        if measure.aggregation == "RATIO":
+            rolled_up = (name_live_ratio(measure), name_anomalous_ratio(measure))
+            formats += [_format_number(LIVE, name, _measure_format(measure)) for name in rolled_up]
     return formats
 
 

@@ -29,6 +29,7 @@ def line_chart(
     axis_label: str,
     colors: Sequence[Node] | None = None,
     styles: Mapping[str, LineStyle] | None = None,
+    subtitle: str = "",
 ) -> Node:
     """Return lines over time: one for each value, or one for each color of a single value.
 
@@ -51,7 +52,7 @@ def line_chart(
             ]
         }
         configuration["Series"] = [_style_line(field_id, style) for field_id, style in styles.items()]
-    return _visual("LineChartVisual", visual_id, title, configuration)
+    return _visual("LineChartVisual", visual_id, title, configuration, subtitle)
 
 
 def _style_line(field_id: str, style: LineStyle) -> Node:
@@ -64,28 +65,32 @@ def _style_line(field_id: str, style: LineStyle) -> Node:
     }
 
 
-def bars_per_day(
+def bars_over_time(
     visual_id: str,
     title: str,
     *,
     dataset: str,
+    granularity: str,
     value: Node,
     color_column: str,
     colors: Mapping[str, str],
     axis_label: str,
 ) -> Node:
-    """Return one bar for each day, stacked by a column; `colors` gives the color of each value of that column."""
-    day = time_field(f"{visual_id}-day", dataset, "DAY")
+    """Return one bar for each step of time, stacked by a column.
+
+    `colors` gives the color of each value of that column.
+    """
+    time = time_field(f"{visual_id}-day", dataset, granularity)
     color = category_field(f"{visual_id}-{color_column}", dataset, color_column)
     color_map = [
         {"Element": {"FieldId": field_id_of(color), "FieldValue": label}, "Color": shade}
         for label, shade in colors.items()
     ]
     configuration = {
-        "FieldWells": {"BarChartAggregatedFieldWells": {"Category": [day], "Values": [value], "Colors": [color]}},
+        "FieldWells": {"BarChartAggregatedFieldWells": {"Category": [time], "Values": [value], "Colors": [color]}},
         "Orientation": "VERTICAL",
         "BarsArrangement": "STACKED",
-        "SortConfiguration": {"CategorySort": _sort_ascending(day)},
+        "SortConfiguration": {"CategorySort": _sort_ascending(time)},
         "ValueLabelOptions": _axis_label(axis_label),
         "VisualPalette": {"ColorMap": color_map},
     }
@@ -114,6 +119,7 @@ def combo_chart(
     colors: Sequence[Node],
     arrangement: str,
     axis_label: str,
+    subtitle: str = "",
 ) -> Node:
     """Return bars, divided by color, and one line over time, on one y axis.
 
@@ -127,7 +133,7 @@ def combo_chart(
         "PrimaryYAxisLabelOptions": _axis_label(axis_label),
         "SingleAxisOptions": {"YAxisOptions": {"YAxis": "PRIMARY_Y_AXIS"}},
     }
-    return _visual("ComboChartVisual", visual_id, title, configuration)
+    return _visual("ComboChartVisual", visual_id, title, configuration, subtitle)
 
 
 def heat_map(visual_id: str, title: str, *, row: Node, time: Node, value: Node, color_stops: Mapping[int, str]) -> Node:
@@ -202,9 +208,13 @@ def pivot_table(
     return _visual("PivotTableVisual", visual_id, title, configuration)
 
 
-def _visual(kind: str, visual_id: str, title: str, configuration: Node) -> Node:
-    shown_title = {"Visibility": "VISIBLE", "FormatText": {"PlainText": title}}
-    return {kind: {"VisualId": visual_id, "Title": shown_title, "ChartConfiguration": configuration}}
+def _visual(kind: str, visual_id: str, title: str, configuration: Node, subtitle: str = "") -> Node:
+    body = {"VisualId": visual_id, "Title": _label(title), "ChartConfiguration": configuration}
+    return {kind: {**body, **({"Subtitle": _label(subtitle)} if subtitle else {})}}
+
+
+def _label(text: str) -> Node:
+    return {"Visibility": "VISIBLE", "FormatText": {"PlainText": text}}
 
 
 def _axis_label(text: str) -> Node:

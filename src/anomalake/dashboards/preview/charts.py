@@ -15,6 +15,7 @@ _TIME_UNITS = {
     "HOUR": "utcyearmonthdatehours",
     "MINUTE": "utcyearmonthdatehoursminutes",
     "MONTH": "utcyearmonth",
+    "QUARTER": "utcyearquarter",
     "YEAR": "utcyear",
 }
 _DASHES = {"SOLID": [1, 0], "DOTTED": [2, 2], "DASHED": [6, 4]}

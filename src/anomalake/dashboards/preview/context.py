@@ -18,6 +18,7 @@ class SheetContext(NamedTuple):
     controls: Mapping[str, str]  # columns of the sheet's drop-down lists -> titles
     connection: duckdb.DuckDBPyConnection
     datasets: Mapping[str, str]  # dataset -> its name in SQL
+    group_counts: dict[tuple[object, ...], int]  # the results of `cubes.count_groups`, which visuals share
 
 
 def read_columns(

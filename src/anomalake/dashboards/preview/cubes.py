@@ -72,10 +72,8 @@ def run_cube(cube: Cube, connection: duckdb.DuckDBPyConnection, dataset: str) ->
         statement = f"SELECT {', '.join(keys)} {source}{order} LIMIT {MAX_TABLE_ROWS}"
     relation = connection.sql(statement)
     rows = relation.fetchall()
-    columns = [
-        pack_column([row[position] for row in rows], exact=position < len(keys))
-        for position in range(len(relation.columns))
-    ]
+    by_column = list(zip(*rows, strict=True)) or [()] * len(relation.columns)
+    columns = [pack_column(column, exact=position < len(keys)) for position, column in enumerate(by_column)]
     return {
         "rows": len(rows),
         "total": total,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
-GRANULARITIES = ("DAY", "HOUR", "MINUTE", "MONTH", "YEAR")
+GRANULARITIES = ("DAY", "HOUR", "MINUTE", "MONTH", "QUARTER", "YEAR")
 AGGREGATIONS = ("AVERAGE", "COUNT", "DISTINCT_COUNT", "MAX", "MIN", "SUM")
 CALCULATED = "CALCULATED"  # stands for the aggregation of a calculated field whose expression aggregates
 

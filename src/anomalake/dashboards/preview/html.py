@@ -2,13 +2,15 @@
 
 import base64
 import hashlib
-import json
 import re
 import zlib
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+import msgspec
+
+_COMPRESSION_LEVEL = 5  # of zlib; level 9 takes twice the time for 2 % less
 _SCRIPTS = ("data.js", "elements.js", "charts.js", "tables.js", "sheets.js")  # joined to one script, in this order
 
 
@@ -17,7 +19,7 @@ def build_html(title: str, content: Mapping[str, Any]) -> str:
 
     The content security policy allows the page's own scripts and style by their SHA-256 digests, and no connection.
     """
-    data = zlib.compress(json.dumps(content, separators=(",", ":"), allow_nan=False).encode(), 9)
+    data = zlib.compress(msgspec.json.encode(content), _COMPRESSION_LEVEL)
     folder = files(__package__) / "page"
     style = (folder / "page.css").read_text("utf-8")
     script = "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS)

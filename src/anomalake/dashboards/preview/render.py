@@ -34,10 +34,13 @@ def render_page(
     parameters = read_parameters(definition, now)
     columns = read_columns(definition, connection, datasets)
     cubes: dict[CubeKey, Cube] = {}
+    group_counts: dict[tuple[object, ...], int] = {}
     sheets = []
     for sheet in definition["Sheets"]:
         controls = read_controls(definition, sheet)
-        context = SheetContext(definition, sheet["SheetId"], parameters, columns, controls, connection, datasets)
+        context = SheetContext(
+            definition, sheet["SheetId"], parameters, columns, controls, connection, datasets, group_counts
+        )
         sheets.append(_prepare_sheet(sheet, context, cubes))
     window = [f"{value:%Y-%m-%d %H:%M}" for value in parameters.values() if isinstance(value, datetime)]
     content = {

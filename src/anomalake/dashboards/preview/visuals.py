@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from anomalake.dashboards.preview import limits
-from anomalake.dashboards.preview.calculated_fields import fold_values, split_calculated_values
+from anomalake.dashboards.preview.calculated_fields import fold_values, split_values
 from anomalake.dashboards.preview.charts import read_bar_chart, read_combo_chart, read_heat_map, read_line_chart
 from anomalake.dashboards.preview.context import SheetContext
 from anomalake.dashboards.preview.cubes import Cube, count_groups, keep_most_frequent
@@ -53,18 +53,27 @@ def prepare_visual(visual: Mapping[str, Any], context: SheetContext, cubes: dict
         key, Cube(drawing.dataset, selection.predicates, aggregated=not is_table, order=drawing.order)
     )
     cube.add_groups(selection.groups)
+    if "melt" in drawing.look:
+        drawing.look["spec"]["transform"] = fold_values(drawing.look["melt"])
     return {
         "id": body["VisualId"],
         "kind": kind,
-        "title": body.get("Title", {}).get("FormatText", {}).get("PlainText", body["VisualId"]),
+        "title": _read_text(body, "Title") or body["VisualId"],
+        "subtitle": _read_text(body, "Subtitle"),
         "cube": list(cubes).index(key),
         "parts": {
-            part.name: _prepare_part(part, drawing, cube, context, f"{where}: its {kind}") for part in drawing.parts
+            part.name: _prepare_part(part, drawing.dataset, cube, context, f"{where}: its {kind}")
+            for part in drawing.parts
         },
         "look": drawing.look,
         "controls": selection.controls,
         "note": selection.note,
     }
+
+
+def _read_text(body: Mapping[str, Any], label: str) -> str:
+    """Return the text of a visual's title or subtitle; an empty text if there is none."""
+    return str(body.get(label, {}).get("FormatText", {}).get("PlainText", ""))
 
 
 def _read_drawing(kind: str, body: Mapping[str, Any], context: SheetContext, where: str) -> Drawing:
@@ -101,7 +110,10 @@ def _select_rows(kind: str, visual_id: str, drawing: Drawing, context: SheetCont
     groups = list(dict.fromkeys([*drawing.groups, *by_control, *counted]))
 
     def is_too_large(groups: list[GroupField]) -> bool:
-        return count_groups(context.connection, table, predicates, groups) > limits.MAX_QUERY_ROWS
+        key = (table, predicates, frozenset(groups))
+        if key not in context.group_counts:
+            context.group_counts[key] = count_groups(context.connection, table, predicates, groups)
+        return context.group_counts[key] > limits.MAX_QUERY_ROWS
 
     if not by_control or not is_too_large(groups):
         return _Selection(predicates, groups, controls, "")
@@ -118,33 +130,23 @@ def _select_rows(kind: str, visual_id: str, drawing: Drawing, context: SheetCont
     return _Selection((*predicates, most_frequent), groups, [], note)
 
 
-def _prepare_part(part: Part, drawing: Drawing, cube: Cube, context: SheetContext, where: str) -> dict[str, Any]:
-    """Add the part's values to the cube, and return where the page finds its groups and values there."""
-    values, steps = split_calculated_values(part.values, context.definition, drawing.dataset, where)
-    if steps or "melt" in drawing.look:
-        if "spec" not in drawing.look:
-            raise UserError(f"{where} has a calculated field; the preview draws calculated fields only in charts")
-        if steps and "layer" in drawing.look["spec"]:
-            raise UserError(
-                f"{where} has a calculated field; the preview draws calculated fields in line, bar and heat charts"
-            )
-        folding = fold_values(drawing.look["melt"]) if "melt" in drawing.look else []
-        drawing.look["spec"]["transform"] = steps + folding
+def _prepare_part(part: Part, dataset: str, cube: Cube, context: SheetContext, where: str) -> dict[str, Any]:
+    """Add the part's aggregates to the cube, and return how the page calculates its values from the cube's rows."""
+    totals, formulas = split_values(part.values, context.definition, dataset, where)
     return {
         "groups": [cube.groups[group] for group in part.groups],
-        "values": [_prepare_value(value, cube) for value in values],
+        "totals": [_prepare_total(total, cube) for total in totals],
+        "values": formulas,
     }
 
 
-def _prepare_value(value: ValueField, cube: Cube) -> dict[str, Any]:
-    """Add the value to the cube, and return the operation that aggregates it again and the columns that it reads."""
-    if value.aggregation == CALCULATED:
-        return {"op": "none", "at": ["value", 0]}
-    if value.aggregation == "DISTINCT_COUNT":
-        return {"op": "distinct", "at": ["group", cube.groups[GroupField(value.column, None)]]}
-    stored = [value]
-    if value.aggregation == "AVERAGE":
-        stored = [ValueField(value.column, "SUM"), ValueField(value.column, "COUNT")]
+def _prepare_total(total: ValueField, cube: Cube) -> dict[str, Any]:
+    """Add the total to the cube, and return the operation that aggregates it again and the columns that it reads."""
+    if total.aggregation == "DISTINCT_COUNT":
+        return {"op": "distinct", "at": ["group", cube.groups[GroupField(total.column, None)]]}
+    stored = [total]
+    if total.aggregation == "AVERAGE":
+        stored = [total._replace(aggregation="SUM"), total._replace(aggregation="COUNT")]
     positions = [["value", cube.add_value(field)] for field in stored]
-    operation = _OPERATIONS.get(value.aggregation, value.aggregation.lower())
+    operation = _OPERATIONS.get(total.aggregation, total.aggregation.lower())
     return {"op": operation, "at": positions[0], "over": positions[-1]}

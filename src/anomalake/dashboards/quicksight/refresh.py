@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from anomalake.dashboards.definition import ALL_DATASETS, CONTRIBUTIONS, LIVE, LOG
+from anomalake.domain import intervals
 from anomalake.domain.metric_set import MetricSet
 
-# The days before a refresh under which the detector files the last interval of a daily metric set: the interval's own
-# day, and one day each for its start within a UTC day, for the wait until the refresh, and for a late run of the
-# detector.
+# The days before a refresh under which the detector files the last interval of at most a day: the interval's own day,
+# and one day each for its start within a UTC day, for the wait until the refresh, and for a late run of the detector.
+# An interval of a week or a month has that many more days of its own.
 LOOK_BACK_DAYS = 4
 # The days after the first day of an anomaly on which Cost Anomaly Detection, the latest of the known services, can
 # still report it ("GetAnomalies": anomalies are available for up to 90 days). A message that waits in the queue, or
@@ -36,7 +37,7 @@ class RefreshPlan(NamedTuple):
 
 def plan_set_refresh(metric_set: MetricSet, view: str) -> RefreshPlan:
     """Return the refreshes of a metric set's dataset over the view."""
-    incremental: Literal["HOURLY", "DAILY"] = "DAILY" if metric_set.frequency == "P1D" else "HOURLY"
+    incremental: Literal["HOURLY", "DAILY"] = "HOURLY" if metric_set.clock.is_sub_daily else "DAILY"
     days = count_look_back_days(metric_set)
     if view == LIVE and metric_set.source is not None:
         # A refresh reads the live files of every interval: it does not look back for months. A daily full refresh
@@ -69,4 +70,5 @@ def count_look_back_days(metric_set: MetricSet) -> int:
     With these days it shows what the metric set's own detector files on time.
     """
     offset_seconds = metric_set.source.offset if metric_set.source else 0
-    return LOOK_BACK_DAYS + -(-offset_seconds // _SECONDS_PER_DAY)
+    own_days = max(1, intervals.INTERVAL_LENGTHS[metric_set.frequency].days)
+    return LOOK_BACK_DAYS - 1 + own_days + -(-offset_seconds // _SECONDS_PER_DAY)

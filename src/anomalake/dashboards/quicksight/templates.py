@@ -56,7 +56,7 @@ def _build_set_templates(metric_set: MetricSet) -> dict[str, Node]:
 
 def _build_all_sets_template(sets: Sequence[MetricSet]) -> Node:
     resources, logical_ids = build_all_sets_datasets(sets)
-    has_minutes = any(metric_set.frequency in {"PT5M", "PT10M"} for metric_set in sets)
+    has_minutes = any(definition.finest_granularity(metric_set) == "MINUTE" for metric_set in sets)
     window = definition.Window(
         f"addDateTime(-{ROLLING_DAYS_OF_ALL_SETS}, 'DD', now())",
         "addDateTime(1, 'DD', now())",

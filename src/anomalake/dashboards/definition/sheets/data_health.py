@@ -4,8 +4,8 @@ from anomalake.dashboards.definition.datasets import HEALTH, LOG, TIME
 from anomalake.dashboards.definition.fields import number_field, time_field
 from anomalake.dashboards.definition.filters import FixedFilter
 from anomalake.dashboards.definition.layout import PlacedVisual, Sheet, build_sheet
-from anomalake.dashboards.definition.visuals import bars_per_day, line_chart, table
-from anomalake.dashboards.definition.window import Granularity
+from anomalake.dashboards.definition.visuals import bars_over_time, line_chart, table
+from anomalake.dashboards.definition.window import Granularity, Period
 from anomalake.domain.alert import MISSING_DATA
 
 STATUS_COLORS = {"scored": "#16A34A", "learning": "#60A5FA", "thin": "#F59E0B", "empty": "#DC2626", "late": "#7C3AED"}
@@ -28,7 +28,7 @@ _INTERVAL_COLUMNS = (
 )
 
 
-def build_data_health(granularity: Granularity) -> Sheet:
+def build_data_health(granularity: Granularity, period: Period) -> Sheet:
     """Return the data health of a metric set with live data."""
     completeness = line_chart(
         "completeness",
@@ -37,10 +37,11 @@ def build_data_health(granularity: Granularity) -> Sheet:
         values=[number_field("completeness-value", HEALTH, "completeness", "MIN")],
         axis_label="%",
     )
-    statuses = bars_per_day(
+    statuses = bars_over_time(
         "statuses",
-        "Intervals per day by status",
+        f"Intervals per {period.name} by status",
         dataset=HEALTH,
+        granularity=period.granularity,
         value=number_field("statuses-intervals", HEALTH, "series", "COUNT"),
         color_column="status",
         colors=STATUS_COLORS,

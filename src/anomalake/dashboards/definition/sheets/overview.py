@@ -4,7 +4,8 @@ from anomalake.dashboards.definition.datasets import TIME
 from anomalake.dashboards.definition.fields import category_field, distinct_count_field, number_field, time_field
 from anomalake.dashboards.definition.filters import FixedFilter
 from anomalake.dashboards.definition.layout import PlacedVisual, Sheet, build_sheet
-from anomalake.dashboards.definition.visuals import bars_per_day, heat_map, kpi, table
+from anomalake.dashboards.definition.visuals import bars_over_time, heat_map, kpi, table
+from anomalake.dashboards.definition.window import DAILY, Period
 
 SEVERITY_COLORS = {
     "critical": "#7F1D1D",
@@ -29,7 +30,7 @@ _LOG_COLUMNS = (
 )
 
 
-def build_overview(log: str, heat_map_row: tuple[str, str]) -> Sheet:
+def build_overview(log: str, heat_map_row: tuple[str, str], period: Period = DAILY) -> Sheet:
     """Return the overview of the events in the dataset `log`.
 
     `heat_map_row` is the column that divides the heat map into rows, and what its title calls it: the measure, or the
@@ -37,10 +38,11 @@ def build_overview(log: str, heat_map_row: tuple[str, str]) -> Sheet:
     """
     row_column, row_name = heat_map_row
     severe = FixedFilter("severe", log, {"severity": ["high", "critical"]})
-    timeline = bars_per_day(
+    timeline = bars_over_time(
         "timeline",
-        "Events per day by severity",
+        f"Events per {period.name} by severity",
         dataset=log,
+        granularity=period.granularity,
         value=distinct_count_field("timeline-events", log, "eventid"),
         color_column="severity",
         colors=SEVERITY_COLORS,
@@ -48,9 +50,9 @@ def build_overview(log: str, heat_map_row: tuple[str, str]) -> Sheet:
     )
     worst_scores = heat_map(
         "worst",
-        f"Worst score of the day by {row_name}",
+        f"Worst score of the {period.name} by {row_name}",
         row=category_field("worst-row", log, row_column),
-        time=time_field("worst-day", log, "DAY"),
+        time=time_field("worst-day", log, period.granularity),
         value=number_field("worst-score", log, "groupscore", "MAX"),
         color_stops=_SCORE_COLORS,
     )

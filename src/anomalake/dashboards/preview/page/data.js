@@ -35,7 +35,7 @@ function unpackCube(cube) {
 }
 
 // Returns the rows of one part of a visual, without what the drop-down lists exclude: g0, g1, ... are its groups and
-// v0, v1, ... its values.
+// v0, v1, ... its values. A value is a formula of totals.
 function aggregateRows(visual, part) {
   const cube = cubes[visual.cube];
   const conditions = visual.controls.filter((name) => selections.has(name))
@@ -49,15 +49,16 @@ function aggregateRows(visual, part) {
     for (const code of codes) key = key * code.size + code.numbers[i];
     let row = rowsByKey.get(key);
     if (!row) {
-      row = { keys: groups.map((values) => values[i]), totals: part.values.map(startTotal) };
+      row = { keys: groups.map((values) => values[i]), totals: part.totals.map(startTotal) };
       rowsByKey.set(key, row);
     }
-    part.values.forEach((value, position) => addToTotal(row.totals[position], value, cube, i));
+    part.totals.forEach((total, position) => addToTotal(row.totals[position], total, cube, i));
   }
   return [...rowsByKey.values()].map((row) => {
     const record = {};
     row.keys.forEach((key, position) => (record[`g${position}`] = key));
-    row.totals.forEach((total, position) => (record[`v${position}`] = finishTotal(total, part.values[position].op)));
+    const totals = row.totals.map((total, position) => finishTotal(total, part.totals[position].op));
+    part.values.forEach((formula, position) => (record[`v${position}`] = evaluate(formula, totals)));
     return record;
   });
 }
@@ -76,26 +77,44 @@ function encodeGroup(cube, position) {
   return cube.codes[position];
 }
 
-function startTotal(value) {
-  return { count: 0, result: null, distinct: value.op === "distinct" ? new Set() : null };
+function startTotal({ op }) {
+  return { count: 0, result: null, distinct: op === "distinct" ? new Set() : null };
 }
 
-function addToTotal(total, value, cube, i) {
-  const [source, position] = value.at;
-  if (value.op === "none") return;
+function addToTotal(total, { op, at, over }, cube, i) {
+  const [source, position] = at;
   const x = (source === "group" ? cube.groups : cube.values)[position][i];
   if (x === null) return;
-  if (value.op === "distinct") total.distinct.add(x);
-  else if (value.op === "min") total.result = total.result === null ? x : Math.min(total.result, x);
-  else if (value.op === "max") total.result = total.result === null ? x : Math.max(total.result, x);
+  if (op === "distinct") total.distinct.add(x);
+  else if (op === "min") total.result = total.result === null ? x : Math.min(total.result, x);
+  else if (op === "max") total.result = total.result === null ? x : Math.max(total.result, x);
   else {
     total.result = (total.result ?? 0) + x;
-    total.count += value.op === "mean" ? cube.values[value.over[1]][i] : 1;
+    total.count += op === "mean" ? cube.values[over[1]][i] : 1;
   }
 }
 
 function finishTotal(total, op) {
   if (op === "distinct") return total.distinct.size;
-  if (op === "none") return null;
   return op === "mean" && total.result !== null ? total.result / total.count : total.result;
+}
+
+const OPERATIONS = {
+  "+": (a, b) => a + b,
+  "-": (a, b) => (b === undefined ? -a : a - b),
+  "*": (a, b) => a * b,
+  "/": (a, b) => a / b,
+  abs: Math.abs,
+  sqrt: Math.sqrt,
+};
+
+// Returns the value of a formula (calculated_fields.py); null if an operand is null or the result is not finite.
+function evaluate(formula, totals) {
+  if (typeof formula === "number") return formula;
+  const [operation, ...operands] = formula;
+  if (operation === "total") return totals[operands[0]];
+  const numbers = operands.map((operand) => evaluate(operand, totals));
+  if (numbers.includes(null)) return null;
+  const result = OPERATIONS[operation](...numbers);
+  return Number.isFinite(result) ? result : null;
 }

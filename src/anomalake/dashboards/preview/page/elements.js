@@ -7,7 +7,9 @@ function createElement(tag, className, text) {
   return element;
 }
 
-const formatNumber = (x) => x.toLocaleString("en", { maximumFractionDigits: 2 });
+// Numbers have two decimal places; those below 1, such as ratios, have three significant figures.
+const formatNumber = (x) =>
+  x.toLocaleString("en", Math.abs(x) < 1 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 2 });
 const formatTime = (x) => new Date(x).toISOString().slice(0, 16).replace("T", " ");
 
 function drawEmptyCard(card) {

@@ -32,6 +32,7 @@ function createCard(visual) {
   if (innerWidth > NARROW_PAGE_PIXELS) card.style.gridColumn = `${column + 1} / span ${width}`;
   card.style.height = `${height * GRID_ROW_PIXELS}px`;
   card.append(createElement("h2", "", visual.note ? `${visual.title} (${visual.note})` : visual.title));
+  if (visual.subtitle) card.append(createElement("p", "subtitle", visual.subtitle));
   return card;
 }
 
