@@ -14,7 +14,10 @@ VERSITYGW := v1.8.0
 ROUNDS := 150
 SECONDS := 60
 
-.PHONY: help demo test test-slow s3-test conformance backfill-test backfill-upload soak fuzz check build deploy bench bench-scale screenshot render \
+# Every process would compile .venv and src again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo test test-slow s3-test conformance prefetch backfill-test backfill-upload soak fuzz check build deploy bench bench-scale screenshot render \
 	vega lock sbom clean
 help: ## list the targets
 	@echo "Anomalake: a first look is 'make demo'; before a commit run 'make check test'. The targets:"
@@ -43,6 +46,11 @@ backfill-upload: .venv/.demo $(WHEEL) ## upload what the back-test jobs of a sta
 conformance: .venv/.test ## run every SQL statement of the stack on Trino, the engine of Athena (requires Java 24 or newer, and Maven; docs/conformance.md)
 	@$(BIN)/python -m pytest -n 0 -rPs --durations 5 tests/conformance
 
+prefetch: .venv/.test # fetch and build what s3-test, backfill-test and conformance need; `.ci/run` calls it in the background
+	-@if command -v go >/dev/null; then $(MAKE) .venv/go/$(VERSITYGW)/versitygw; fi
+	-@$(MAKE) .venv/.spark
+	-@PYTHONPATH=tests/support:tests $(BIN)/python -c "from conformance import engine; engine.prepare_server_folder()"
+
 soak: .venv/.test ## ingest alerts under random faults and kills: ROUNDS=150 rounds take about ten minutes; SEED=n repeats the same messages
 	@PYTHONPATH=tests/support:tests $(BIN)/python -m soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
@@ -53,6 +61,7 @@ check: .venv/.test .venv/.lint .venv/.checkov .venv/.ric .venv/.vega build ## ru
 	.venv/lint/bin/ruff check .
 	.venv/lint/bin/ruff format --check .
 	.venv/lint/bin/mypy
+	.venv/lint/bin/mypy --config-file .ci/mypy_tests.ini tests benchmarks
 	@.venv/vega/bin/python .ci/vega.py --check
 	$(BIN)/anomalake render --check
 	@.venv/sam/bin/python .ci/transform.py template.yaml transformed.json
@@ -103,12 +112,11 @@ clean: ## remove what these targets wrote, and the environment; keep your own la
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is required and was not found; name one: make PYTHON=/path/to/python3.13 ..." >&2; exit 1; }
 	@echo "setting up .venv with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is required (Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) .ci/environment.py
 
-.venv/.demo: .ci/demo.txt pyproject.toml | .venv/bin/python
+.venv/.demo: .ci/demo.txt | .venv/bin/python
 	@echo "installing what the demo runs on (.ci/demo.txt)"
 	@$(PIP) $(LOCKED) .ci/demo.txt
-	@$(PIP) $(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 .venv/.test: constraints.txt .venv/.demo

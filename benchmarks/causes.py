@@ -76,7 +76,11 @@ def causes(_: Path) -> None:
                     f"  ... the {len(wide)} events whose causes have {WIDE} series and more: {_compare(wide)}",
                     flush=True,
                 )
-    own = [_Event(*made[:4], off, truth) for seed in SEEDS for *made, truth, off in riskloc.events(seed, OWN_EVENTS)]
+    own = [
+        _Event(dimensions, series, value, expected, off, truth)
+        for seed in SEEDS
+        for dimensions, series, value, expected, truth, off in riskloc.events(seed, OWN_EVENTS)
+    ]
     print(f"root cause, RiskLoc's own kind of events: {_compare(own)}", flush=True)
     for times in (5, 10, 30):
         agreed, errors = _contributions(times)

@@ -200,12 +200,7 @@ def measure(series: int, frequency: Frequency, warm_days: int) -> None:
     for _ in range(warm_days * PER_DAY[frequency]):
         wall += step
         values = zip(names, ((value,) for value in rng.poisson(level).tolist()), strict=True)
-        detector._score_values(
-            live_data.IntervalData(wall, dict(values), series, ()),
-            wall.toordinal(),
-            intervals.get_slot(wall, item.frequency),
-            [],
-        )
+        detector.score(live_data.IntervalData(wall, dict(values), series, ()))
     store = _Counted(ObjectStore.memory())
     save_state(store, item, DetectorState(detector, last_processed=wall, alerts_from=wall, silent_intervals=0), None)  # type: ignore[arg-type]
     kept = sum(len(store.store.get(key).data) for key in store.store.list("detector"))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anomalake.detect import observations
 from anomalake.detect.detector import Detector
 from anomalake.detect.state import DetectorState
 from anomalake.domain import metric_set_yaml
@@ -38,7 +39,7 @@ def limits(_: Path) -> None:
         ]
         usual = rng.lognormal(5, 1, (series, measures))
         seconds: dict[str, list[float]] = {"read": [], "score": [], "encode": []}
-        alerts = observations = 0
+        alert_count = scored_count = 0
         lake = ObjectStore.memory()
         for hour in range(WARM_UP + TIMES):
             wall = START + timedelta(hours=hour)
@@ -47,9 +48,7 @@ def limits(_: Path) -> None:
             )
             if hour < WARM_UP:  # the detector learns, and nothing is written
                 known = zip((tuple(head.split(",")) for head in heads), map(tuple, values.tolist()), strict=True)
-                detector._score_values(
-                    live_data.IntervalData(wall, dict(known), series, ()), wall.toordinal(), wall.hour, []
-                )
+                detector.score(live_data.IntervalData(wall, dict(known), series, ()))
                 continue
             values[: series // 100] *= 3  # one in a hundred is an anomaly
             data = _build_live_file(wall, heads, values)
@@ -59,14 +58,16 @@ def limits(_: Path) -> None:
             clock.append(time.perf_counter())
             scored = detector.score(interval)
             clock.append(time.perf_counter())
-            encoding.encode_records("parquet", tables.schema("observations", item), scored.observations)
+            columns = observations.build_columns(item, list(detector.series), [scored])
+            encoding.encode_table("parquet", tables.schema("observations", item), columns)
             clock.append(time.perf_counter())
             for name, (began, ended) in zip(seconds, itertools.pairwise(clock), strict=True):
                 seconds[name].append(ended - began)
-            alerts, observations = len(scored.alerts), sum(record[-2] is not None for record in scored.observations)
-        if not (alerts == measures and observations == series * measures):
+            alert_count, scored_count = len(scored.alerts), len(columns["score"].drop_null())
+        if not (alert_count == measures and scored_count == series * measures):
             raise RuntimeError(
-                f"{alerts} alerts and {observations} scored observations; expected {measures} and {series * measures}"
+                f"{alert_count} alerts and {scored_count} scored observations; "
+                f"expected {measures} and {series * measures}"
             )
         store = ObjectStore.memory()
         began = time.perf_counter()
@@ -77,7 +78,7 @@ def limits(_: Path) -> None:
         medians = ", ".join(f"{name} {statistics.median(times):.2f} s" for name, times in seconds.items())
         print(
             f"limits: {measures} measures, {DIMENSIONS} dimensions, {series:,} series, one interval: {medians}; "
-            f"{measures * series:,} observations, {alerts} alerts of {series // 100:,} series; "
+            f"{measures * series:,} observations, {alert_count} alerts of {series // 100:,} series; "
             f"state {packed / 1e6:.0f} MB, written in {kept:.1f} s; peak so far {peak:,.0f} MB",
             flush=True,
         )

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pyspark import RDD, SparkConf, SparkContext, StorageLevel
 
 from anomalake.cli.options import parse_utc_time
 from anomalake.cli.reports import print_backtest_report, warn_of_unprojected_data
-from anomalake.detect import backtest, backtest_parts, backtest_plan
+from anomalake.detect import backtest, backtest_parts, backtest_plan, reading
 from anomalake.detect.backtest import Report
 from anomalake.detect.backtest_plan import Job
 from anomalake.detect.state import DetectorState
@@ -30,8 +31,9 @@ from anomalake.functions import compaction
 from anomalake.functions.detector_state import delete_unused_shards, read_feedback, save_state
 from anomalake.functions.lease import LEASE_DURATION as DETECTOR_LEASE
 from anomalake.functions.lease import MAX_LEASE_DURATION, describe_holder, hold_lease
-from anomalake.lake import layout
+from anomalake.lake import layout, top_values
 from anomalake.lake.credentials import open_lake
+from anomalake.lake.top_values import TopValues
 
 LEASE_SECONDS = (
     300  # after the death of a run, another run can start when this time has passed; a live run renews its lease
@@ -129,6 +131,8 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
     timeline = build_timeline(job.store, job.metric_set, now)
     compaction.cancel_compactions(job.store, job.metric_set)
     days = backtest_plan.group_by_day(timeline.files)
+    if reading.has_top(job.metric_set):
+        job = job._replace(top_values=_choose_top_values(job, context, timeline.files, len(days)))
 
     data = context.parallelize(days, len(days)).map(lambda day: backtest_plan.read_day(job, day))
     data = data.persist(StorageLevel.DISK_ONLY)
@@ -151,6 +155,19 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
     alerts, failed = (sum(counts) for counts in zip(*sent, strict=True))
     quarantined = backtest.count_quarantined(job.store) - quarantined
     return backtest.build_report(timeline, summaries, detector, (alerts, failed, quarantined), feedback.problems)
+
+
+def _choose_top_values(
+    job: Job, context: SparkContext, files: Mapping[datetime, Sequence[str]], slices: int
+) -> TopValues:
+    """Choose the values that `top` keeps of all data, and write them to the lake."""
+    folders = [folder for folder in reading.group_by_folder(files.items()) if folder[1]]
+    totals = context.parallelize(folders, slices).map(
+        lambda folder: top_values.read_totals(job.store, job.metric_set, *folder)
+    )
+    chosen = reading.choose_largest(job.metric_set, totals.collect())
+    top_values.write_top_values(job.store, job.metric_set, chosen)
+    return chosen
 
 
 def _score_and_write(

@@ -16,7 +16,7 @@ from anomalake.lake.object_store import ObjectStore
 from examples import shop_text
 
 settings.register_profile("ci", deadline=None, max_examples=30)  # no test measures time
-settings.register_profile("thorough", deadline=None, max_examples=200)
+settings.register_profile("thorough", deadline=None, max_examples=100)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # A shell starts background jobs with SIGINT ignored, and child processes inherit that: tests that interrupt a process
 # would wait forever.

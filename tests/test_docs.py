@@ -58,10 +58,8 @@ def test_every_column_of_tables_and_views_is_described():
             assert column.name in names_of_the_set or f"`{with_placeholder(column.name)}`" in DOCS["lake.md"], column
     for view in (*views_of_set(SHOP, "anomalake", "parquet"), *views_over_all_sets([SHOP], "anomalake", "parquet")):
         assert view.name in DOCS["catalog.md"]
-        for column in view.columns:
-            assert column.name in names_of_the_set or f"`{with_placeholder(column.name)}`" in DOCS["catalog.md"], (
-                column.name
-            )
+        for name in (column.name for column in view.columns):
+            assert name in names_of_the_set or f"`{with_placeholder(name)}`" in DOCS["catalog.md"], name
 
 
 def test_every_check_of_the_doctor_is_described():

@@ -39,9 +39,13 @@ PLATFORM = {
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
 }
-DAILY = shop_text(
-    name="name: daily", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}"
-).replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", "daily/live/{{yyyyMMdd}}")
+DAILY = (
+    shop_text(
+        name="name: daily", frequency="frequency: P1D", timestamp="timestamp: {column: timestamp, format: yyyy-MM-dd}"
+    )
+    .replace("shop/live/{{yyyyMMdd}}/{{HHmm}}", "daily/live/{{yyyyMMdd}}")
+    .replace("[platform, marketplace]\n", "[platform, {name: marketplace, top: 5}]\n", 1)
+)
 
 
 class Call(NamedTuple):

@@ -33,7 +33,7 @@ def test_every_view_of_an_empty_lake_has_no_rows(tmp_path):
 
 
 def test_dimensions_can_have_the_names_of_columns_that_the_sql_uses(tmp_path):
-    names = ["series", "total", "weight", "start", "wall", "alive", "filename", "file", "_x"[1:], "one"]
+    names = ["series", "total", "weighed", "start", "wall", "alive", "filename", "file", "_x"[1:], "one"]
     text = shop_text(dimensions=f"dimensions: [{', '.join(names)}]").replace(
         "columns: [platform, marketplace,", f"columns: [{', '.join(names)},"
     )

@@ -13,7 +13,7 @@ from anomalake.catalog import projection
 from anomalake.cloudformation import PARAMETERS
 from anomalake.domain import intervals, metric_set_yaml, time_patterns
 from anomalake.domain.errors import UserError
-from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
+from anomalake.domain.timestamps import FIRST_PROJECTED_TIMESTAMP
 from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
 from examples import shop_text
@@ -52,6 +52,38 @@ def test_the_parameter_of_the_stack_changes_only_the_live_tables(tmp_path: Path)
 def test_the_range_of_a_daily_metric_set_begins_with_the_same_day(tmp_path: Path):
     daily = metric_set_yaml.parse(shop_text(frequency="frequency: P1D").replace("/{{HHmm}}", ""), "shop")
     assert list_ranges(expand(project(tmp_path, [daily]), LiveDataStart="2018-12-31")) == {"20181231,NOW+1DAYS"}
+
+
+@pytest.mark.parametrize(
+    ("frequency", "path", "step", "first"),
+    [
+        ("PT15M", "{{yyyyMMdd}}/{{HHmm}}", (1, "DAYS"), "20200115"),
+        ("PT15M", "{{yyyyMMddHHmm}}", (15, "MINUTES"), "202001150000"),
+        ("PT90M", "{{yyyyMMddHHmm}}", (90, "MINUTES"), "202001150000"),
+        ("PT2H", "{{yyyyMMddHH}}", (2, "HOURS"), "2020011500"),
+        ("PT5M", "{{yyyyMMddHH}}", (1, "HOURS"), "2020011500"),
+        ("PT5M", "{{yyyy-MM-dd}}", (1, "DAYS"), "2020-01-15"),
+        ("PT1H", "{{yyyy}}/{{MM}}", (1, "MONTHS"), "2020/01"),
+        ("P1D", "{{yyyyMMddHHmm}}", (1, "DAYS"), "202001150000"),
+        ("P1W", "{{yyyyMMdd}}", (1, "DAYS"), "20200115"),
+        ("P1M", "{{yyyyMMdd}}", (1, "DAYS"), "20200115"),
+        ("P1M", "{{yyyy-MM}}", (1, "MONTHS"), "2020-01"),
+    ],
+)
+def test_the_step_of_the_projection_reaches_every_folder_from_any_start(tmp_path, frequency, path, step, first):
+    item = shop(f"shop/live/{path}", frequency=f"frequency: {frequency}")
+    (table,) = (
+        resource.properties["TableInput"]["Parameters"]
+        for resource in expand(project(tmp_path, [item]), LiveDataStart="2020-01-15").values()
+        if resource.type == "AWS::Glue::Table" and resource.properties["TableInput"]["Name"] == "live"
+    )
+    assert table["projection.slot.range"] == f"{first},NOW+1DAYS"
+    assert (int(table["projection.slot.interval"]), table["projection.slot.interval.unit"]) == step
+    months = step == (1, "MONTHS")
+    before = datetime(2020, 1, 1) if months else datetime(2020, 1, 15)
+    wall = intervals.floor_to_interval(before, frequency)
+    found = projection.find_out_of_range([wall], item, date(2020, 1, 15), datetime(2026, 1, 1)).before_start
+    assert found == (wall if wall < before else None)
 
 
 def test_the_parameter_accepts_only_the_days_of_2000_to_2099():
@@ -111,7 +143,7 @@ def test_each_interval_is_in_the_range_or_outside_it_for_one_reason(
     some: list[datetime], zone: str, start: date, now: datetime
 ):
     found = projection.find_out_of_range(some, shop(zone=zone), start, now)
-    old = {wall for wall in some if min(wall, intervals.to_utc(wall, zone)) < EARLIEST_TIMESTAMP}
+    old = {wall for wall in some if min(wall, intervals.to_utc(wall, zone)) < FIRST_PROJECTED_TIMESTAMP}
     first, last = (
         datetime(start.year, start.month, start.day),
         datetime(now.year, now.month, now.day) + timedelta(days=2),

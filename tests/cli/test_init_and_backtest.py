@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 
+import user_tables
+from anomalake.cli import propose_for_file
 from anomalake.domain import metric_set_yaml
 from command import hourly, run
 from slow_cases import slow_after
@@ -24,8 +26,8 @@ def test_two_commands_turn_a_file_into_a_dashboard(working_folder, capsys, kind)
     assert item.timestamp.format == ("dd.MM.yyyy HH:mm" if kind == "csv" else "yyyy-MM-dd HH:mm:ss")
     for note in (
         "'Region Name' is called 'Region_Name' in the metric set",
-        "'zip' holds numbers and has the name of a code",
-        "'rate' looks like a rate",
+        "the column 'zip': it holds numbers and has the name of a code",
+        "measures: rate AVG: its name has 'rate'",
     ):
         assert note in out
     status, out, err = run("backtest", "--metric-set", "sales.yaml", "--data", f"sales.{kind}", capsys=capsys)
@@ -42,8 +44,9 @@ def test_init_prints_what_to_check(working_folder, capsys):
     )
     status, out, _ = run("init", "d.csv", capsys=capsys)
     assert status == 0
-    assert "timestamp.format: the format 'dd/MM/yyyy' is used; these formats also fit every row: MM/dd/yyyy" in out
-    assert "timezone: the data does not name a time zone; UTC is assumed" in out
+    assert "dates such as 01/02/2017 are read as day-first; month-first also fits every row" in out
+    assert "rows        3" in out
+    assert "step        1 day (P1D): 3 of 3 intervals have data" in out
     assert run("init", "d.csv", capsys=capsys)[0] == 1
     assert "overwrite it with --force" in run("init", "d.csv", capsys=capsys)[2]
 
@@ -54,7 +57,7 @@ def test_init_prints_what_to_check(working_folder, capsys):
         ("", "is empty; a header and at least one row are required"),
         ("a,b\n", "holds no rows"),
         ("a,b\nx,y\n", "no column holds timestamps"),
-        ("t,b\n2024-01-01,y\n", "no column holds numbers"),
+        ("t,b\n2024-01-01,y\n2024-01-02,y\n", "no column holds numbers"),
     ],
 )
 def test_data_that_gives_no_metric_set_is_an_error_with_the_reason(working_folder, capsys, text, message):
@@ -73,7 +76,7 @@ def test_a_backtest_reports_completeness_duplicates_and_cardinality(working_fold
     _, out, _ = run("backtest", "--metric-set", "sales.yaml", "--data", "sales.csv", capsys=capsys)
     assert "completeness of Umsatz: 100.00 %" in out
     assert "duplicates: 3 rows repeat a series and interval" in out
-    assert "cardinality: Region_Name 1, zip 1" in out
+    assert "cardinality: Region_Name 2, zip 2" in out
 
 
 def test_unreadable_rows_are_counted_and_reported_and_the_backtest_continues(working_folder, capsys):
@@ -92,18 +95,13 @@ def test_unreadable_rows_are_counted_and_reported_and_the_backtest_continues(wor
     assert "alerts      1" in out
 
 
-def test_init_reports_how_many_measures_it_found_and_which_it_left_out(working_folder, capsys):
-    frame = hourly(48)[["when"]].assign(**{f"sales{number}": 5 for number in range(12)})
-    frame.to_csv("wide.csv", index=False)
-    status, out, _ = run("init", "wide.csv", capsys=capsys)
-    assert status == 0
-    assert "measures: found 12 measures; a metric set can have 10. Left out: sales10, sales11" in out
-
-
-def test_init_reports_an_unsupported_frequency_with_the_supported_ones(working_folder, capsys):
-    pd.DataFrame({"month": ["2024-01-01", "2024-02-01", "2024-03-03"], "sales": [1, 2, 3]}).to_csv("m.csv", index=False)
+def test_init_reports_the_step_and_those_that_fit_as_well(working_folder, capsys):
+    pd.DataFrame({"month": pd.date_range("2024-01-01", periods=30, freq="MS"), "sales": range(40, 70)}).to_csv("m.csv")
     _, out, _ = run("init", "m.csv", capsys=capsys)
-    assert "frequency: rows are 31 days apart; supported frequencies: P1D, PT1H, PT10M, PT5M. P1D is used" in out
+    assert "frequency: P1M; 30 of 30 intervals have data" in out
+    hourly().to_csv("h.csv", index=False)
+    _, out, _ = run("init", "h.csv", "--frequency", "P1D", capsys=capsys)
+    assert "frequency: P1D; 20 of 20 intervals have data; the rows of an interval are aggregated" in out
 
 
 def test_a_backtest_reports_a_folder_in_the_future_once(working_folder, capsys):
@@ -113,3 +111,64 @@ def test_a_backtest_reports_a_folder_in_the_future_once(working_folder, capsys):
     run("init", "sales.csv", capsys=capsys)
     status, _, err = run("backtest", "--metric-set", "sales.yaml", "--data", "sales.csv", capsys=capsys)
     assert (status, err.count("20990101"), "Athena" in err) == (0, 1, False)
+
+
+@pytest.mark.parametrize("command", slow_after(1, ["watch sales.csv", "init sales.csv --run"]))
+def test_one_command_proposes_runs_and_writes_the_page(working_folder, capsys, command):
+    hourly().to_csv("sales.csv", index=False)
+    status, out, err = run(*command.split(), capsys=capsys)
+    assert (status, err) == (0, "")
+    assert "frequency: PT1H; 480 of 480 intervals have data" in out
+    assert "alerts      1" in out
+    assert (working_folder / "sales.yaml").exists()
+    assert (working_folder / "dashboard.html").exists()
+
+
+def test_watch_uses_an_edited_metric_set(working_folder, capsys):
+    hourly().to_csv("sales.csv", index=False)
+    run("init", "sales.csv", capsys=capsys)
+    edited = (working_folder / "sales.yaml").read_text().replace("sensitivity: 50", "sensitivity: 100")
+    (working_folder / "sales.yaml").write_text(edited)
+    status, out, _ = run("watch", "sales.csv", capsys=capsys)
+    assert status == 0
+    assert "sales.yaml is used as it is; --force proposes it again" in out
+    assert "alerts      0" in out
+
+
+@pytest.fixture
+def answers(monkeypatch) -> list[str]:
+    """A terminal at which a person gives these answers."""
+    given: list[str] = []
+    monkeypatch.setattr(propose_for_file, "can_ask", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _prompt: given.pop(0))
+    return given
+
+
+def test_init_asks_for_the_order_of_day_and_month_the_time_zone_and_the_step(working_folder, capsys, answers):
+    frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=7 * 5_000, freq="17s"), "n": 1})
+    frame = frame[frame.when.dt.day <= 12]
+    frame["n"] = range(len(frame))
+    frame["when"] = frame.when.dt.strftime("%d/%m/%Y %H:%M:%S")
+    frame.to_csv("calls.csv", index=False)
+    answers += ["", "Mars/Olympus", "Europe/Berlin", "9", "2"]
+    status, out, _ = run("init", "calls.csv", capsys=capsys)
+    assert (status, answers) == (0, [])
+    assert "is not a time zone" in out
+    item = metric_set_yaml.load(working_folder / "calls.yaml")
+    assert (item.timezone, item.frequency) == ("Europe/Berlin", "PT5M")
+    assert item.timestamp.format == "dd/MM/yyyy HH:mm:ss"
+
+
+def test_nothing_is_asked_with_yes(working_folder, capsys, answers):
+    hourly().to_csv("sales.csv", index=False)
+    assert run("init", "sales.csv", "--yes", capsys=capsys)[0] == 0
+    assert metric_set_yaml.load(working_folder / "sales.yaml").timezone == "UTC"
+
+
+def test_a_long_table_is_read_again_by_the_backtest(working_folder, capsys):
+    user_tables.sensors().to_csv("machines.csv", index=False)
+    assert run("init", "machines.csv", capsys=capsys)[0] == 0
+    status, out, err = run("backtest", "--metric-set", "machines.yaml", "--data", "machines.csv", capsys=capsys)
+    assert (status, err) == (0, "")
+    assert "672 rows, 2 series" in out
+    assert "completeness of requests: 100.00 %" in out

@@ -40,7 +40,7 @@ def test_every_row_has_a_score_and_the_spike_has_the_highest(tmp_path: Path, cap
     scored = pd.read_csv(target, parse_dates=["timestamp"]) if kind == "csv" else pd.read_parquet(target)
     assert list(scored.columns) == ["series", "timestamp", "score", "expected", "lower", "upper"]
     assert len(scored) == len(frame)
-    worst = scored.loc[scored.score.idxmax()]
+    worst = scored.loc[int(scored.score.argmax())]
     assert (worst.series, worst.timestamp) == ("north|01", frame.timestamp[17 * 24 + 3])
     assert worst.score > 50
     assert worst.upper < 5000

@@ -10,10 +10,11 @@ from typing import Any
 from anomalake.cli import local_pipeline
 from anomalake.domain import intervals, metric_set_yaml
 from anomalake.domain.metric_set import MetricSet
-from anomalake.lake import layout, live_data
+from anomalake.lake import layout, live_data, top_values
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.ingest import Message, ingest_messages
 from anomalake.lake.layout import Format
+from anomalake.lake.live_data import require_source
 from examples import Point, alert_body
 
 
@@ -76,15 +77,65 @@ dimensions: [platform]
 measures: [{name: views, aggregation: SUM}]
 source: {path: "island/{{yyyy}}/{{MM}}/{{dd}}2/{{HHmm}}", format: csv, columns: [platform, at, views]}
 """
+# Live columns have names that the tables and views also use; a day, a week and a month have one folder.
+_COUNTS = """
+name: counts
+frequency: PT15M
+timezone: America/New_York
+timestamp: {column: timestamp, format: UNIX}
+dimensions: [{name: platform, column: key, top: 3}, {name: place, column: slots}]
+measures:
+  - {name: total, aggregation: SUM, column: value}
+  - {name: mean, aggregation: AVG, column: value}
+  - {name: low, aggregation: MIN, column: value}
+  - {name: high, aggregation: MAX, column: value}
+  - {name: lines, aggregation: COUNT}
+  - {name: filled, aggregation: COUNT, column: date}
+  - {name: buyers, aggregation: COUNT_DISTINCT, column: date}
+  - {name: share, aggregation: RATIO, numerator: filled, denominator: lines}
+  - {name: worth, aggregation: RATIO, numerator: total, denominator: buyers}
+source: {path: "counts/{{yyyyMMdd}}", format: csv, columns: [timestamp, value, key, slots, date]}
+"""
+_SHIFTS = """
+name: shifts
+frequency: PT2H
+timezone: Europe/Berlin
+timestamp: {column: at, format: "yyyy-MM-dd HH:mm:ss"}
+dimensions: [platform]
+measures:
+  - {name: users, aggregation: COUNT_DISTINCT, column: user}
+  - {name: visits, aggregation: COUNT}
+  - {name: rate, aggregation: RATIO, numerator: users, denominator: visits}
+missing: unknown
+source: {path: "shifts/{{yyyy-MM-dd}}/{{HH}}", format: jsonl, columns: [at, platform, user]}
+"""
+_WEEKS = """
+name: weeks
+frequency: P1W
+timezone: Australia/Lord_Howe
+timestamp: {column: timestamp, format: "yyyy-MM-dd HH:mm:ss"}
+dimensions: [{name: platform, column: date}]
+measures: [{name: total, aggregation: SUM, column: value}, {name: high, aggregation: MAX, column: value}]
+missing: zero
+source: {path: "weeks/{{yyyyMMdd}}", format: csv, columns: [timestamp, date, value]}
+"""
+_MONTHS = """
+name: months
+frequency: P1M
+timezone: America/Havana
+timestamp: {column: timestamp, format: UNIX}
+dimensions: []
+measures: [{name: visits, aggregation: COUNT}, {name: mean, aggregation: AVG, column: value}]
+source: {path: "months/{{yyyy-MM-dd}}", format: csv, columns: [timestamp, value]}
+"""
 WIDE_DIMENSIONS = tuple(f"D-{number}_x" for number in range(10))
 
 
 def awkward() -> tuple[MetricSet, ...]:
-    """Return a metric set of every frequency, most in zones whose clocks change, with different forms of live data."""
+    """Return metric sets of many frequencies, most in zones whose clocks change, with different forms of live data."""
     listed = ", ".join(WIDE_DIMENSIONS)
-    return tuple(
-        metric_set_yaml.parse(text, "awkward") for text in (_TOWN, _WIDE % (listed, listed), _MIDNIGHT, _BRIEF, _ISLAND)
-    )
+    texts = (_TOWN, _WIDE % (listed, listed), _MIDNIGHT, _BRIEF, _ISLAND, _COUNTS, _SHIFTS, _WEEKS, _MONTHS)
+    return tuple(metric_set_yaml.parse(text, "awkward") for text in texts)
 
 
 VALUES = (
@@ -127,14 +178,19 @@ _LORD_HOWE = ("2021-04-03T14:00", "2021-10-02T14:00")
 def fill_awkward(root: Path, form: Format) -> None:
     """Write the live data and alerts of the awkward metric sets."""
     sets, store = awkward(), FolderStore(root)
-    town, wide, midnight, brief, island = sets
+    town, wide, midnight, brief, island, counts, shifts, weeks, months = sets
     _write_town(store, town)
     _write_wide(store, wide)
     _write_midnight(store, midnight)
     _write_brief(store, brief)
     _write_island(store, island)
+    _write_rows(store, counts, _list_hours(_NEW_YORK, 24, 15))
+    _write_rows(store, shifts, _list_hours(_BERLIN, 16, 60))
+    _write_rows(store, weeks, _list_hours(("2021-03-29T13:00", "2021-09-27T14:00"), 12, 1440))
+    _write_rows(store, months, _list_hours(("2021-02-27T05:00", "2021-10-27T04:00"), 20, 720))
     for item in sets:
         local_pipeline.run_backtest(item, store, sets, form)
+    top_values.write_top_values(store, counts, {"platform": frozenset([*VALUES[2:4], None])})
     bodies = []
     places = (
         (town, _NEW_YORK, 60),
@@ -142,6 +198,10 @@ def fill_awkward(root: Path, form: Format) -> None:
         (midnight, ("2021-03-14T05:00", "2021-11-07T04:00"), 1440),
         (brief, _NEW_YORK, 5),
         (island, _LORD_HOWE, 10),
+        (counts, _NEW_YORK, 15),
+        (shifts, _BERLIN, 120),
+        (weeks, ("2021-03-29T13:00", "2021-10-03T13:00"), 7 * 1440),
+        (months, ("2021-03-01T05:00",), 0),
     )
     for item, instants, minutes in places:
         for start in instants:
@@ -149,9 +209,9 @@ def fill_awkward(root: Path, form: Format) -> None:
                 _alert(item, datetime.fromisoformat(start) + timedelta(minutes=minutes * number), number)
                 for number in range(6)
             ]
-    for start in range(0, len(bodies), 10):
+    for first in range(0, len(bodies), 10):
         outcome = ingest_messages(
-            [Message(str(n), body) for n, body in enumerate(bodies[start : start + 10])], store, sets, form
+            [Message(str(n), body) for n, body in enumerate(bodies[first : first + 10])], store, sets, form
         )
         assert (outcome.quarantined, outcome.failed_ids) == ((), ())
     feedback_entries = [
@@ -181,13 +241,12 @@ def _alert(item: MetricSet, instant: datetime, number: int) -> str:
     points: list[Point] = []
     for place in range(8):
         named = {name: chosen(place * 5 + number * 7 + at) for at, name in enumerate(item.dimension_names)}
-        if place == 3:
+        if place == 3 and named:
             named.pop(item.dimension_names[-1])  # a series without one of the dimensions
         points.append((named, None if place == 5 else (place + 1) * 1234.5678901 * 10 ** (number - 3)))
-    first = item.dimension_names[0]
     shares: dict[str, dict[str | None, float]] = {
         name: {point[0].get(name): 100 / 3 + place for place, point in enumerate(points)} | {"never seen": 0.1}
-        for name in (first, item.dimension_names[-1])
+        for name in (*item.dimension_names[:1], *item.dimension_names[-1:])
     }
     body = json.loads(
         alert_body(
@@ -343,3 +402,33 @@ def _write_island(store: FolderStore, item: MetricSet) -> None:
             f"{live_data.interval_folder(item, wall)}/{number}.csv",
             ("\n".join(["platform,at,views", *lines]) + "\n").encode(),
         )
+
+
+def _write_rows(store: FolderStore, item: MetricSet, instants: Sequence[datetime]) -> None:
+    """Write several rows of each time to the folder of its interval, and one that belongs in another folder."""
+    source = require_source(item)
+    files: dict[str, list[dict[str, str]]] = {}
+    for number, instant in enumerate(instants):
+        folder = live_data.interval_folder(
+            item, intervals.floor_to_interval(item.clock.wall_time(item.start(instant)), item.folder_period)
+        )
+        for place in range(7):
+            moment = instant + timedelta(minutes=place * 2)
+            wall = intervals.to_wall_time(moment, item.timezone)
+            unix = f"{moment.replace(tzinfo=UTC).timestamp():.0f}"
+            stamp = unix if item.clock.absolute else f"{wall:%Y-%m-%d %H:%M:%S}"
+            text = VALUES[(number + place * 3) % 13]
+            values = {"value": NUMBERS[(number * 5 + place) % len(NUMBERS)], "user": text if place % 2 else ""}
+            values |= {"key": VALUES[place], "slots": "x" if place % 3 else "", "platform": "abc"[place % 3]}
+            values |= {item.timestamp.column: stamp, "date": "ab"[place % 2] if item.name == "weeks" else text[:3]}
+            files.setdefault(folder, []).append({name: values[name] for name in source.columns})
+    rows_of_file = list(files.values())
+    for rows, others in zip(rows_of_file, rows_of_file[1:] + rows_of_file[:1], strict=True):
+        rows.append(others[0])
+    for folder, rows in files.items():
+        if source.format == "jsonl":
+            lines = list(map(json.dumps, rows))
+        else:
+            cells = ([_quote_cell(row[name], ",", '"') for name in source.columns] for row in rows)
+            lines = [",".join(source.columns), *map(",".join, cells)]
+        store.put(f"{folder}/a.{source.format}", ("\n".join(lines) + "\n").encode())

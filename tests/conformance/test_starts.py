@@ -16,6 +16,13 @@ from .engine import Trino
 from .test_partitions import write_live_file
 
 
+def list_walls_around(day: datetime, frequency: intervals.Frequency) -> list[datetime]:
+    """Return the last start of an interval before the day, and the first two from then on."""
+    before = intervals.floor_to_interval(day - intervals.MINUTE, frequency)
+    first = intervals.next_wall_time(before, frequency)
+    return [before, first, intervals.next_wall_time(first, frequency)]
+
+
 @pytest.mark.parametrize("start", ["2013-01-01", "2020-01-01", "2000-01-01"])
 def test_live_data_is_shown_from_the_day_of_the_parameter_and_earlier_data_is_reported(
     trino: Trino, endpoint: str, buckets: Path, tmp_path: Path, start: str
@@ -38,10 +45,7 @@ def test_live_data_is_shown_from_the_day_of_the_parameter_and_earlier_data_is_re
         datetime(1995, 5, 5),
         datetime.combine((now + timedelta(days=2)).date(), time.min),
     ]
-    walls_of = {
-        item.name: {day + number * intervals.INTERVAL_LENGTHS[item.frequency] for day in days for number in (-1, 0, 1)}
-        for item in sets
-    }
+    walls_of = {item.name: {wall for day in days for wall in list_walls_around(day, item.frequency)} for item in sets}
     for item in sets:
         for wall in walls_of[item.name]:
             write_live_file(store, item, wall)

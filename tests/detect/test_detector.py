@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from anomalake.detect import state
+from anomalake.detect import observations, state
 from anomalake.detect.detector import Detector
 from anomalake.domain import alert as alerts
 from anomalake.domain import intervals, metric_set_yaml
@@ -25,7 +25,8 @@ def test_a_second_run_gives_the_same_alerts_with_the_same_ids():
                 IntervalData(START + timedelta(hours=hour), {("pc", "us"): (float(value), None)}, 1, ())
             )
             found += [alerts.encode(alert) for alert in scored.alerts]
-            assert [record[4:6] for record in scored.observations] == [("views", float(value))]
+            rows = observations.build_columns(SHOP, list(detector.series), [scored])
+            assert [rows[name].to_pylist() for name in ("metricName", "value")] == [["views"], [float(value)]]
         return found
 
     assert alerts_of() == alerts_of()
@@ -79,7 +80,7 @@ def test_a_group_continues_in_the_next_interval_across_a_clock_change():
 
 def test_an_interval_before_any_series_is_known_is_empty():
     scored = Detector(SHOP).score(IntervalData(START, {}, 0, ()))
-    assert (scored.observations, scored.alerts) == ([], ())
+    assert (observations.build_columns(SHOP, [], [scored]), scored.alerts) == (None, ())
 
 
 def test_the_status_counts_series_that_are_learned_again():

@@ -98,7 +98,7 @@ def test_the_suggested_parameter_shows_the_live_data_of_all_metric_sets(cloud):
 def test_a_broken_date_does_not_hide_the_first_folder_that_the_tables_can_hold(cloud):
     deployment = cloud(*build_live_keys(SHOP, datetime(1970, 1, 1), datetime(2013, 2, 8), datetime(2021, 1, 1)))
     old, early = deployment.told("warning")
-    assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000 (UTC)" in old.found
+    assert "begins with shop/live/19700101/0000; the tables that Athena reads begin in 2000 (UTC)" in old.found
     assert "live data from shop/live/20130208/0000 on" in early.found
 
 

@@ -69,6 +69,17 @@ def test_intervals_contain_every_instant_once_in_every_zone(instant, clock):
     assert timedelta(0) < clock.length(start) <= clock.step + timedelta(hours=2)
 
 
+@pytest.mark.parametrize("change", [datetime(2021, 3, 14, 7), datetime(2021, 11, 7, 6)])
+@pytest.mark.parametrize("frequency", ["PT20M", "PT40M", "PT45M", "PT2H", "PT160M", "PT12H"])
+def test_consecutive_minutes_with_one_wall_time_are_in_one_interval(change, frequency):
+    clock = Clock(frequency, NEW_YORK, absolute=True)
+    for number in range(-720, 720):
+        one, other = change + timedelta(minutes=number), change + timedelta(minutes=number + 1)
+        assert clock.wall_time(clock.start(one)) == clock.wall_time(one)
+        if clock.wall_time(one) == clock.wall_time(other) and other != change:
+            assert clock.start(one) == clock.start(other)
+
+
 def test_interval_length_changes_when_clocks_are_set():
     hour = Clock("PT1H", NEW_YORK)
     assert hour.length(datetime(2021, 11, 7, 5)) == timedelta(hours=2)

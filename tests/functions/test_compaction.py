@@ -334,3 +334,15 @@ def test_objects_from_before_weights_existed_join_with_newer_ones(form: Format):
     joined = encoding.encode_records(form, schema, [(*old_row, None), new_row])
     assert encoding.join_objects(form, schema, parts, "here") == joined
     assert encoding.decode_table(form, schema, parts[0], "here")["weight"] == [None]
+
+
+@pytest.mark.parametrize("frequency", ["P1D", "P1W", "P1M"])
+def test_sets_of_days_and_longer_intervals_are_not_compacted(tmp_path: Path, frequency: str):
+    store, metric_set = (
+        FolderStore(tmp_path),
+        metric_set_yaml.parse(shop_text(frequency=f"frequency: {frequency}"), "x"),
+    )
+    store.put(layout.table_key("observations", metric_set, FIRST, "csv"), b"")
+    now = FIRST + timedelta(days=90)
+    assert compaction.compact_days(store, metric_set, "csv", after=now, now=now, has_time=lambda: True) == 0
+    assert store.get(layout.compaction_key(metric_set)) is None

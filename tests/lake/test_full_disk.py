@@ -87,7 +87,7 @@ import resource, signal, sys
 from pathlib import Path
 from anomalake.cli.main import main
 import anomalake.cli.demo.run
-from anomalake.cli import lookout_metric_set, propose_metric_set, rendered_files, score_file
+from anomalake.cli import lookout_metric_set, propose_for_file, rendered_files, score_file
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(main(sys.argv[2:]))

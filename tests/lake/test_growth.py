@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from anomalake.catalog import duckdb_catalog
-from anomalake.cli import propose_metric_set
+from anomalake.cli.proposal import columns, propose, times
 from anomalake.cli.tables import csv_layout, numbers, read, table
 from anomalake.cli.tables.timestamps import recognise
 from anomalake.domain import time_patterns, timestamps
@@ -54,8 +54,7 @@ EXPRESSIONS = {
     "archive key": layout._ARCHIVE_KEY.fullmatch,
     "interval key": layout._INTERVAL_KEY.fullmatch,
     "date in a key": layout._DATE_FOLDER.search,
-    "rate": propose_metric_set._AVERAGED_MEASURE.search,
-    "code": propose_metric_set._CODE_COLUMN.search,
+    "words of a name": columns.split_name,
     "wall time": lambda text: live_data.parse_wall_time(text, "yyyy-MM-dd HH:mm", "UTC"),
     "UNIX time": lambda text: live_data.parse_wall_time(text, time_patterns.UNIX, "UTC"),
     "column name": lambda text: table.column_names([text]),
@@ -117,9 +116,10 @@ def test_numbers_of_thousands_of_digits_are_not_numbers_and_raise_no_error():
 
 
 def test_a_metric_set_is_proposed_for_a_file_with_a_number_of_thousands_of_digits():
-    times = [f"{datetime.fromtimestamp(1_600_000_000 + 3_600 * hour, UTC):%Y-%m-%d %H:%M:%S}" for hour in range(300)]
-    table = pd.DataFrame({"time": times, "sales": [*["1"] * 299, "1" * 5_000]}, dtype=object)
-    assert "name: sales" in propose_metric_set.propose(table, "sales", "UTC").text
+    hours = [f"{datetime.fromtimestamp(1_600_000_000 + 3_600 * hour, UTC):%Y-%m-%d %H:%M:%S}" for hour in range(300)]
+    rows = pd.DataFrame({"time": hours, "sales": [*["1"] * 150, *["2"] * 149, "1" * 5_000]}, dtype="str")
+    proposed = propose.propose(table.Table(rows), "sales", times.find_times(rows))
+    assert "name: sales" in proposed.proposal.text
 
 
 def test_a_path_with_a_brace_in_its_date_is_rejected():

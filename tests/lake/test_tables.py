@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -83,7 +84,7 @@ def test_zero_and_minus_zero_are_the_same_number(form):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_both_events_of_a_series_are_kept_and_the_one_with_the_higher_score_is_first(form):
-    series = [({"platform": "pc", "marketplace": "us"}, 10.0)]
+    series: list[Any] = [({"platform": "pc", "marketplace": "us"}, 10.0)]
     low, high = (
         alert_body(event="z", score=20, series=series),
         alert_body(event="a", score=80, series=[(series[0][0], 5.0)]),

@@ -1,6 +1,7 @@
 """OpenSearch anomaly detection: a result document gives an alert for each feature that contributes to the anomaly."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_anomaly_without_features_is_rejected_and_a_normal_result_without_featur
     assert read(feature_data=[], anomaly_grade=0) == ()
 
 
-LATE = {
+LATE: dict[str, Any] = {
     "past_values": [
         {"feature_id": "aF1", "data": 90.0},
         {"feature_id": "bF2", "data": 0.5},

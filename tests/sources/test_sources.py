@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,8 @@ JSON = st.recursive(
 def damaged(draw):
     """An event of a source with another value in one place."""
     event = copy.deepcopy(EVENTS[draw(st.sampled_from(sorted(EVENTS)))])
-    place, key = None, None
+    place: Any = None
+    key: Any = None
     inner = event
     while isinstance(inner, dict | list) and inner and (place is None or draw(st.booleans())):
         place, key = (

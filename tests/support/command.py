@@ -13,15 +13,20 @@ def run(*arguments: str, capsys) -> tuple[int, str, str]:
 
 
 def hourly(rows: int = 24 * 20) -> pd.DataFrame:
-    """Hourly rows from 2024-01-01 on with one spike, on day 16 at 6:00."""
+    """Hourly rows of two regions from 2024-01-01 on, with one spike in the first, on day 16 at 6:00."""
     times = pd.date_range("2024-01-01", periods=rows, freq="h")
-    spike = [900.0 if n == 24 * 15 + 6 else 100.0 + n % 24 for n in range(rows)]
-    return pd.DataFrame(
-        {
-            "when": times.strftime("%d.%m.%Y %H:%M"),
-            "Region Name": "north",
-            "Umsatz": spike,
-            "zip": "01067",
-            "rate": 0.25,
-        }
-    )
+    usual = [100.0 + n % 24 for n in range(rows)]
+    spike = [900.0 if n == 24 * 15 + 6 else value for n, value in enumerate(usual)]
+    regions = [
+        pd.DataFrame(
+            {
+                "when": times.strftime("%d.%m.%Y %H:%M"),
+                "Region Name": region,
+                "Umsatz": values,
+                "zip": code,
+                "rate": [0.25 + n % 24 / 100 for n in range(rows)],
+            }
+        )
+        for region, code, values in (("north", "01067", spike), ("south", "01099", usual))
+    ]
+    return pd.concat(regions, ignore_index=True)

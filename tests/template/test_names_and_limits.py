@@ -92,7 +92,7 @@ def list_identifiers(resources: dict[str, Resource]) -> list[tuple[str, ...]]:
                 for key in NAME_PROPERTIES
                 if key in own and not (key == "Name" and any(name in own for name in NAME_PROPERTIES[11:]))
             ]
-            found += [(resource.type, own[key]) for key in keys]
+            found.extend((resource.type, own[key]) for key in keys)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ def test_services_can_call_the_queue_function_and_topic_and_failures_go_to_the_d
     assert failed == {"Type": "SQS", "Destination": f"arn:aws:sqs:{REGION}:{ACCOUNT}:anomalake-dead-letters"}
 
 
-def matches_pattern(pattern: object, event: object) -> bool:
+def matches_pattern(pattern: Any, event: object) -> bool:
     """Whether an event matches an EventBridge pattern; one element of an array must match.
 
     Source: "Amazon EventBridge event patterns" in the EventBridge user guide.

@@ -5,6 +5,7 @@ guide.
 """
 
 from anomalake import __version__
+from anomalake.catalog.views import has_top_values
 from anomalake.cloudformation import (
     ACCOUNT_ID,
     PREFIX_PLACEHOLDER,
@@ -105,10 +106,13 @@ def _job_statements(metric_set: MetricSet) -> list[Node]:
     detector_tables = [f"{layout.table_folder(table, metric_set)}/" for table in layout.DETECTOR_TABLES]
     archive, quarantine = f"{layout.archive_folder(metric_set.name)}/", f"{layout.QUARANTINE_FOLDER}/"
     state = layout.state_key(metric_set).rpartition("/")[0] + "/"
+    top_values = [layout.top_values_key(metric_set)] if has_top_values(metric_set) else []
     log = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws-glue/{PREFIX_PLACEHOLDER}"
     return [
         allow_statement(["s3:GetObject"], objects(live, f"{BACKFILL_FOLDER}/", feedback, compaction)),
-        allow_statement(["s3:GetObject", "s3:PutObject"], objects(*alert_tables, archive, quarantine, state)),
+        allow_statement(
+            ["s3:GetObject", "s3:PutObject"], objects(*alert_tables, archive, quarantine, state, *top_values)
+        ),
         allow_statement(["s3:PutObject", "s3:DeleteObject"], objects(*detector_tables)),
         allow_statement(["s3:DeleteObject"], objects(state, compaction)),
         allow_statement(["s3:ListBucket"], [fn_sub("arn:${AWS::Partition}:s3:::${Bucket}")]),

@@ -21,8 +21,11 @@ from anomalake.catalog.views import (
     COMPACTION_TABLE,
     FEEDBACK_COLUMNS,
     FEEDBACK_TABLE,
+    TOP_VALUES_COLUMNS,
+    TOP_VALUES_TABLE,
     View,
     database,
+    has_top_values,
     views_of_set,
     views_over_all_sets,
 )
@@ -105,6 +108,9 @@ def _create_database(connection: Connection, root: Path, metric_set: MetricSet, 
     selects[COMPACTION_TABLE] = duckdb_tables.select_json_table(compaction_folder, "jsonl", COMPACTION_COLUMNS)
     if metric_set.source is not None:
         selects["live"] = duckdb_tables.select_live_table(root, metric_set)
+    if has_top_values(metric_set):
+        top_folder = (root / layout.top_values_key(metric_set)).parent
+        selects[TOP_VALUES_TABLE] = duckdb_tables.select_json_table(top_folder, "jsonl", TOP_VALUES_COLUMNS)
     connection.execute(f"CREATE SCHEMA {schema}")
     for name, select in selects.items():
         connection.execute(f"CREATE VIEW {schema}.{sql.identifier(name)} AS {select}")

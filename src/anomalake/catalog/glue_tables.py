@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from anomalake.catalog import projection, sql
 from anomalake.catalog.views import View
 from anomalake.cloudformation import ACCOUNT_ID, Node, escape_for_sub, fn_sub
-from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
-from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
+from anomalake.domain.timestamps import FIRST_PROJECTED_TIMESTAMP
 from anomalake.lake import layout, tables
 from anomalake.lake.layout import GLUE_TABLE_NAMES, Format, Table
 from anomalake.lake.live_data import require_source
@@ -37,8 +36,6 @@ _JSON_LINES_SERDE: Node = {
     "SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe",
     "Parameters": {"ignore.malformed.json": "TRUE"},
 }
-# The step of partition projection from one folder to the next, by frequency.
-_PROJECTION_STEPS = {"P1D": (1, "DAYS"), "PT1H": (1, "HOURS"), "PT10M": (10, "MINUTES"), "PT5M": (5, "MINUTES")}
 
 
 def database_resource(name: str, description: str) -> Node:
@@ -71,7 +68,7 @@ def lake_table_resource(metric_set: MetricSet, table: Table, database_id: str) -
     """Return a table of the lake, partitioned by `date`. The stack's parameter `Format` selects its storage."""
     location = f"s3://${{Bucket}}/{layout.table_folder(table, metric_set)}/"
     schema = tables.schema(table, metric_set)
-    date_range = f"{EARLIEST_TIMESTAMP:%Y-%m-%d},{projection.RANGE_END}"
+    date_range = f"{FIRST_PROJECTED_TIMESTAMP:%Y-%m-%d},{projection.RANGE_END}"
     parameters = {
         **_projection_properties("date", "yyyy-MM-dd", date_range, (1, "DAYS")),
         "storage.location.template": fn_sub(f"{location}date=${{!date}}/"),
@@ -115,7 +112,7 @@ def live_table_resource(metric_set: MetricSet, database_id: str) -> Node:
     """
     source = require_source(metric_set)
     prefix, pattern, suffix = projection.partition_pattern(source.path)
-    step = _PROJECTION_STEPS["P1D" if time_patterns.parse_day_pattern(source.path) else metric_set.frequency]
+    step = projection.partition_step(metric_set)
     parameters = _projection_properties("slot", pattern, projection.live_range(pattern), step)
     parameters["storage.location.template"] = fn_sub(f"s3://${{Bucket}}/{prefix}${{!slot}}{suffix}/")
     if source.format == "jsonl":

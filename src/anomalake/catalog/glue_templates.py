@@ -18,7 +18,10 @@ from anomalake.catalog.views import (
     COMPACTION_TABLE,
     FEEDBACK_COLUMNS,
     FEEDBACK_TABLE,
+    TOP_VALUES_COLUMNS,
+    TOP_VALUES_TABLE,
     database,
+    has_top_values,
     views_of_set,
     views_over_all_sets,
 )
@@ -90,6 +93,10 @@ def metric_set_template(metric_set: MetricSet) -> Node:
     resources["Compaction"] = glue_tables.json_table_resource(
         COMPACTION_TABLE, COMPACTION_COLUMNS, layout.compaction_folder(metric_set), "Database"
     )
+    if has_top_values(metric_set):
+        resources["TopValues"] = glue_tables.json_table_resource(
+            TOP_VALUES_TABLE, TOP_VALUES_COLUMNS, layout.top_values_key(metric_set).rpartition("/")[0], "Database"
+        )
     if metric_set.source is not None:
         resources["Live"] = glue_tables.live_table_resource(metric_set, "Database")
     parquet_views = views_of_set(metric_set, PREFIX_PLACEHOLDER, "parquet")

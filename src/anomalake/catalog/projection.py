@@ -16,7 +16,7 @@ from anomalake.cloudformation import Node, escape_for_sub
 from anomalake.domain import intervals, time_patterns
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.time_patterns import FolderPattern
-from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
+from anomalake.domain.timestamps import FIRST_PROJECTED_TIMESTAMP
 from anomalake.lake import live_data
 
 START_PARAMETER = "LiveDataStart"
@@ -36,6 +36,26 @@ def partition_pattern(path: str) -> FolderPattern:
     return time_patterns.parse_day_pattern(path) or time_patterns.parse_folder_pattern(path)
 
 
+def _is_month(pattern: str) -> bool:
+    """Return whether a partition is a month: its name has no day."""
+    return "d" not in time_patterns.locate_fields(pattern)
+
+
+def partition_step(metric_set: MetricSet) -> tuple[int, str]:
+    """Return the step of partition projection from one folder to the next: a number and its unit.
+
+    It is a day for folders of days and weeks, and for those of months that name a day. So the range can begin on any
+    day, also if that is no Monday and no first of a month. Folders that do not exist have no rows.
+    """
+    path = live_data.require_source(metric_set).path
+    if _is_month(partition_pattern(path).pattern):
+        return 1, "MONTHS"
+    if time_patterns.parse_day_pattern(path) is not None or not intervals.is_sub_daily(metric_set.folder_period):
+        return 1, "DAYS"
+    minutes = intervals.INTERVAL_LENGTHS[metric_set.folder_period] // intervals.MINUTE
+    return (minutes, "MINUTES") if minutes % 60 else (minutes // 60, "HOURS")
+
+
 def live_range(pattern: str) -> Node:
     """Return the range as CloudFormation computes it. It begins with the folder of the day `LiveDataStart`.
 
@@ -48,10 +68,9 @@ def live_range(pattern: str) -> Node:
         return "0" * len(text) if letter else escape_for_sub(text)
 
     day = {"Fn::Split": ["-", {"Ref": START_PARAMETER}]}
-    parts = {name: {"Fn::Select": [index, day]} for index, name in enumerate(_DATE_PARTS.values())}
-    return {
-        "Fn::Sub": ["".join(itertools.starmap(piece, time_patterns.split_pattern(pattern))) + f",{RANGE_END}", parts]
-    }
+    text = "".join(itertools.starmap(piece, time_patterns.split_pattern(pattern))) + f",{RANGE_END}"
+    parts = {name: {"Fn::Select": [index, day]} for index, name in enumerate(_DATE_PARTS.values()) if name in text}
+    return {"Fn::Sub": [text, parts]}
 
 
 def start_of_range(deployed_range: str, pattern: str) -> date:
@@ -101,13 +120,15 @@ def precedes_tables(wall: datetime, zone: str) -> bool:
 
     The folder of live data has the date of the wall clock, and `LiveDataStart` accepts dates from 2000 on.
     """
-    if wall >= EARLIEST_TIMESTAMP + RANGE_AHEAD:
+    if wall >= FIRST_PROJECTED_TIMESTAMP + RANGE_AHEAD:
         return False
-    return wall < EARLIEST_TIMESTAMP or intervals.to_utc(wall, zone) < EARLIEST_TIMESTAMP
+    return wall < FIRST_PROJECTED_TIMESTAMP or intervals.to_utc(wall, zone) < FIRST_PROJECTED_TIMESTAMP
 
 
 def find_out_of_range(walls: Iterable[datetime], metric_set: MetricSet, start: date, now: datetime) -> OutOfRange:
     """Return what is outside of a range that begins at `start`; `now` is in UTC, without a time zone."""
+    if metric_set.source is not None and _is_month(partition_pattern(metric_set.source.path).pattern):
+        start = start.replace(day=1)
     before_tables: list[datetime] = []
     before_start: list[datetime] = []
     after_end: list[datetime] = []
@@ -145,8 +166,8 @@ def range_warnings(
     if out_of_range.before_tables is not None:
         folder = live_data.interval_folder(metric_set, out_of_range.before_tables)
         text = (
-            f"{metric_set.name}: live data begins with {folder}; the lake's tables begin in {EARLIEST_TIMESTAMP.year} "
-            "(UTC), so Athena shows nothing before"
+            f"{metric_set.name}: live data begins with {folder}; the tables that Athena reads begin in "
+            f"{FIRST_PROJECTED_TIMESTAMP.year} (UTC), so Athena shows nothing before"
         )
         problems.append(
             RangeWarning(text, "if this date is a mistake, correct the data; DuckDB shows it with this date")

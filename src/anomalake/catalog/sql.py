@@ -5,7 +5,8 @@ A *wall time* is the time on the clock of a time zone, as a timestamp without a 
 
 from collections.abc import Iterable
 
-from anomalake.domain import time_patterns
+from anomalake.catalog.skipped_starts import minutes_into_gaps
+from anomalake.domain import intervals, time_patterns
 from anomalake.lake.live_files import NUMBER
 
 TRINO_TYPES = {
@@ -53,9 +54,29 @@ def wall_to_utc(expression: str, zone: str) -> str:
     """
     if zone == "UTC":
         return expression
-    first = f"({_wall_to_some_utc(f'{expression} - {_DAY}', zone)} + {_DAY})"
-    otherwise = _wall_to_some_utc(expression, zone)
+    first, otherwise = _with_offset_of_day_before(expression, zone), _wall_to_some_utc(expression, zone)
     return f"CASE WHEN {utc_to_wall(first, zone)} = {expression} THEN {first} ELSE {otherwise} END"
+
+
+def start_to_utc(expression: str, zone: str, frequency: intervals.Frequency) -> str:
+    """Return the start of an interval in UTC, from its wall time.
+
+    As `wall_to_utc`; but an interval whose wall time clocks skip starts when they are set forward.
+    """
+    shifts = minutes_into_gaps(zone, frequency)
+    if not shifts:
+        return wall_to_utc(expression, zone)
+    first, otherwise = _with_offset_of_day_before(expression, zone), _wall_to_some_utc(expression, zone)
+    changes = [f"({first} - INTERVAL '{shift}' MINUTE)" for shift in shifts]
+    arms = [f"WHEN {utc_to_wall(instant, zone)} = {expression} THEN {instant}" for instant in (first, otherwise)]
+    for change in changes[:-1]:
+        minute_before = utc_to_wall(f"({change} - INTERVAL '1' MINUTE)", zone)
+        arms.append(f"WHEN {utc_to_wall(change, zone)} <> {minute_before} + INTERVAL '1' MINUTE THEN {change}")
+    return f"CASE {' '.join(arms)} ELSE {changes[-1]} END"
+
+
+def _with_offset_of_day_before(wall: str, zone: str) -> str:
+    return f"({_wall_to_some_utc(f'{wall} - {_DAY}', zone)} + {_DAY})"
 
 
 def _wall_to_some_utc(wall: str, zone: str) -> str:
@@ -100,14 +121,15 @@ def parse_unix_time(expression: str, zone: str) -> str:
     return f"try(CAST(at_timezone(from_unixtime({seconds}), {literal(zone)}) AS timestamp(3)))"
 
 
-def interval_start(instant: str, wall: str, start: str, zone: str) -> str:
+def interval_start(instant: str, wall: str, start: str, zone: str, frequency: intervals.Frequency) -> str:
     """Return the start, in UTC, of the interval that contains `instant`.
 
     `wall` is the wall time of the instant, `start` the wall time of the interval's start. Of a start that occurs twice,
     the expression returns the occurrence that belongs to the instant.
     """
     aligned = f"date_add('millisecond', date_diff('millisecond', {wall}, {start}), {instant})"
-    return f"CASE WHEN {utc_to_wall(aligned, zone)} = {start} THEN {aligned} ELSE {wall_to_utc(start, zone)} END"
+    otherwise = start_to_utc(start, zone, frequency)
+    return f"CASE WHEN {utc_to_wall(aligned, zone)} = {start} THEN {aligned} ELSE {otherwise} END"
 
 
 def parse_number(expression: str) -> str:
@@ -122,16 +144,14 @@ def null_unless_finite(aggregate: str) -> str:
     return f"CASE WHEN is_finite({aggregate}) THEN {aggregate} END"
 
 
-def floor_to_interval(expression: str, frequency: str) -> str:
-    """Return the start of the interval that contains a wall time."""
-    match frequency:
-        case "P1D":
-            return f"date_trunc('day', {expression})"
-        case "PT1H":
-            return f"date_trunc('hour', {expression})"
-        case _:
-            minutes = int(frequency.strip("PTM"))
-            return f"date_add('minute', -(minute({expression}) % {minutes}), date_trunc('minute', {expression}))"
+def floor_to_interval(expression: str, frequency: intervals.Frequency) -> str:
+    """Return the wall time at which the interval that contains a wall time starts. Weeks start on Monday."""
+    unit = {"PT1M": "minute", "PT1H": "hour", "P1D": "day", "P1W": "week", "P1M": "month"}.get(frequency)
+    if unit:
+        return f"date_trunc('{unit}', {expression})"
+    minutes = intervals.INTERVAL_LENGTHS[frequency] // intervals.MINUTE
+    minute = f"minute({expression})" if 60 % minutes == 0 else f"(60 * hour({expression}) + minute({expression}))"
+    return f"date_add('minute', -({minute} % {minutes}), date_trunc('minute', {expression}))"
 
 
 def parse_csv_cell(expression: str, kind: str) -> str:

@@ -3,27 +3,28 @@
 The code is the same as in AWS, except at the edges: the lake is any store, and no SQS queue delivers the alerts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from tqdm import tqdm
 
-from anomalake.detect import backtest
+from anomalake.detect import backtest, reading
 from anomalake.detect.backtest import IntervalSummary, Report
 from anomalake.detect.detector import Detector
 from anomalake.detect.interval_result import IntervalResult, group_results_by_day
+from anomalake.detect.scoring import values_matrix
 from anomalake.detect.state import DetectorState
 from anomalake.detect.timeline import build_timeline, utc_now
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
 from anomalake.functions.detector_state import delete_unused_shards, read_feedback, save_state
-from anomalake.lake import layout, live_data
+from anomalake.lake import layout
 from anomalake.lake.folder_store import FolderStore, sync_at_end
 from anomalake.lake.layout import Format
 from anomalake.lake.live_data import IntervalData
-from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import Store
+from anomalake.lake.top_values import write_top_values
 
 METRIC_SETS_FOLDER = "metric_sets"  # in a lake: copies of the metric sets that its data belongs to
 
@@ -59,10 +60,14 @@ def run_backtest(
     summaries: list[IntervalSummary] = []
     alert_count = failed_count = 0
     quarantined_before = backtest.count_quarantined(store)
-    results = _score_intervals(timeline.files, detector, metric_set, store, summaries)
+    kept_values = reading.choose_top_values(store, metric_set, timeline.files.items())
+    if reading.has_top(metric_set):
+        write_top_values(store, metric_set, kept_values)
+    read = reading.read_in_order(store, metric_set, timeline.files.items(), kept_values)
+    results = _score_intervals(read, detector, len(timeline.files), summaries)
     with sync_at_end(store):  # the results are on disk before the state says that their intervals are processed
-        for day, day_results in group_results_by_day(results):
-            backtest.write_day(store, metric_set, table_format, day, day_results)
+        for day_results in group_results_by_day(results):
+            backtest.write_day(store, metric_set, table_format, list(detector.series), day_results)
             alerts = (alert for result in day_results for alert in result.alerts)
             ingested, failed = backtest.ingest_alerts(alerts, store, metric_sets, table_format)
             alert_count, failed_count = alert_count + ingested, failed_count + failed
@@ -77,18 +82,10 @@ def run_backtest(
 
 
 def _score_intervals(
-    files: Mapping[datetime, Sequence[str]],
-    detector: Detector,
-    metric_set: MetricSet,
-    store: Store,
-    summaries: list[IntervalSummary],
+    read: Iterator[IntervalData], detector: Detector, count: int, summaries: list[IntervalSummary]
 ) -> Iterator[IntervalResult]:
-    """Read and score the intervals in order; a summary of each interval's data is added to `summaries`."""
-    read_intervals: Iterable[IntervalData] = map_in_order(
-        store, lambda item: live_data.read_interval(store, metric_set, *item), files.items()
-    )
-    for interval in tqdm(
-        read_intervals, desc="detector", unit=" intervals", total=len(files), disable=None, leave=False
-    ):
-        summaries.append(backtest.summarize_interval(interval, backtest.values_matrix(interval, metric_set)))
+    """Score the intervals in order; a summary of each interval's data is added to `summaries`."""
+    metric_set = detector.metric_set
+    for interval in tqdm(read, desc="detector", unit=" intervals", total=count, disable=None, leave=False):
+        summaries.append(backtest.summarize_interval(interval, values_matrix(interval, metric_set), metric_set))
         yield detector.score(interval)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from anomalake.cli.lookout_response import S3, Csv, DescribedMetricSet, TimestampColumn, decode_response
-from anomalake.cli.propose_metric_set import Proposal, to_yaml
+from anomalake.cli.proposal.document import Proposal, to_yaml
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
 from anomalake.domain.names import to_metric_set_name

@@ -22,6 +22,7 @@ from anomalake.cli.commands import (
     render,
     replay,
     score,
+    watch,
 )
 from anomalake.cli.terminal import print_warning
 from anomalake.domain.errors import UsageError, UserError
@@ -44,6 +45,7 @@ class Command(Protocol):
 
 
 COMMANDS: dict[str, Command] = {
+    "watch": watch,
     "init": init,
     "import-metric-set": import_metric_set,
     "demo": demo,
@@ -66,8 +68,9 @@ The lake is a folder on this machine. `demo`, `detect`, `feedback`, `ingest` and
 EPILOG = """\
 First steps:
   anomalake demo                                                show the dashboard of demo data
-  anomalake init sales.csv                                      propose a metric set for your own data
-  anomalake backtest --metric-set sales.yaml --data sales.csv   detect anomalies in it
+  anomalake watch sales.csv                                     detect anomalies in your own data
+  anomalake init sales.csv                                      propose a metric set for it
+  anomalake backtest --metric-set sales.yaml --data sales.csv   detect anomalies with it, after your changes
 
 Exit status: 0 done, 1 failed, 2 wrong usage. `anomalake COMMAND --help` describes a command."""
 

@@ -108,6 +108,30 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_proposal(parser: argparse.ArgumentParser) -> None:
+    """Add FILE and the options of a command that proposes a metric set for it."""
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="your data, with timestamps: CSV, JSON, Excel, Parquet, a DuckDB or SQLite file, a folder, "
+        "s3://BUCKET/KEY, or - for standard input",
+    )
+    parser.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        help="the time zone of the timestamps, an IANA name (default: the command asks on a terminal, else UTC)",
+    )
+    parser.add_argument(
+        "--frequency",
+        metavar="STEP",
+        help="the length of an interval, such as PT30M, P1D, P1W or P1M (default: the shortest one at which nine "
+        "tenths of the intervals have data)",
+    )
+    parser.add_argument("--name", help="the name of the metric set (default: derived from the name of the file)")
+    parser.add_argument("--yes", action="store_true", help="ask nothing, and take the defaults")
+    add_reading(parser)
+
+
 # --- types of values
 
 

@@ -33,6 +33,11 @@ def print_backtest_report(report: "Report", metric_set: MetricSet, lake: Path | 
     print_line(
         f"  duplicates: {report.duplicate_rows:,} rows repeat a series and interval (they are summed up, or averaged)"
     )
+    if report.retired_series:
+        print_line(
+            f"  retired: {report.retired_series:,} series have had no value other than zero for long; "
+            "they are not filled with zeros until the next one"
+        )
     if report.cardinality:
         counts = zip(metric_set.dimension_names, report.cardinality, strict=True)
         print_line(f"  cardinality: {', '.join(f'{name} {values:,}' for name, values in counts)}")

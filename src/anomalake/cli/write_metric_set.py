@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from anomalake.cli.propose_metric_set import Proposal
+from anomalake.cli.proposal.document import Proposal
 from anomalake.cli.terminal import print_line
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError

@@ -9,21 +9,23 @@ import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from anomalake.detect import observations
 from anomalake.detect.detector import Detector
 from anomalake.detect.interval_result import IntervalResult
+from anomalake.detect.missing_rows import find_living
 from anomalake.detect.timeline import Timeline
 from anomalake.detect.transform import Floats
 from anomalake.domain import alert as alerts
 from anomalake.domain.alert import Alert
 from anomalake.domain.metric_set import MetricSet
-from anomalake.lake import encoding, layout, tables
+from anomalake.lake import layout
 from anomalake.lake.ingest import Message, ingest_messages, split_by_size
-from anomalake.lake.layout import Format, Table
-from anomalake.lake.live_data import Finding, IntervalData
+from anomalake.lake.layout import Format
+from anomalake.lake.live_data import Finding, IntervalData, Series
 from anomalake.lake.store import Store
 
 SQS_BATCH_SIZE = 10  # messages in a batch that SQS sends to the ingest function
@@ -38,6 +40,7 @@ class Report(NamedTuple):
     rows: int
     duplicate_rows: int  # rows beyond the first of their series and interval
     series: int
+    retired_series: int  # whose last value other than zero is too old, if missing rows mean zero
     cardinality: tuple[int, ...]  # of each dimension: its number of values
     completeness: tuple[float, ...]  # of each measure: percentage of series and intervals in the data that have a value
     status: tuple[str, ...]  # of each measure, as text: whether it is scored
@@ -59,36 +62,33 @@ class IntervalSummary(NamedTuple):
     finding_count: int
     series_in_data: int
     values: tuple[int, ...]  # of each measure: series that have a value
+    any_living: bool  # whether a series is living (`missing_rows.find_living`)
 
 
-def summarize_interval(interval: IntervalData, values: Floats) -> IntervalSummary:
+def summarize_interval(interval: IntervalData, values: Floats, metric_set: MetricSet) -> IntervalSummary:
     """Count what an interval's live data holds; `values` is its matrix [series, measure]."""
     has_value = ~np.isnan(values)
-    counts = (len(has_value), tuple(has_value.sum(axis=0).tolist()))
+    counts = (len(has_value), tuple(has_value.sum(axis=0).tolist()), bool(find_living(metric_set, values).any()))
     findings = interval.findings[:MAX_FINDINGS]
     return IntervalSummary(
         int(has_value.any(axis=1).sum()), interval.row_count, findings, interval.finding_count, *counts
     )
 
 
-def values_matrix(interval: IntervalData, metric_set: MetricSet) -> Floats:
-    """Return the interval's values [series, measure]; NaN without a value."""
-    values = list(itertools.chain.from_iterable(interval.values.values()))
-    return np.array(values, float).reshape(-1, len(metric_set.measures))
-
-
 def write_day(
-    store: Store, metric_set: MetricSet, table_format: Format, day: str, results: Sequence[IntervalResult]
-) -> None:
-    """Write a UTC day's observations and data health as one object each; delete the objects of single intervals."""
-    written: tuple[tuple[Table, list[tuple[Any, ...]]], ...] = (
-        ("observations", [record for result in results for record in result.observations]),
-        ("dataHealth", [result.health for result in results if result.health]),
-    )
-    for table, records in written:
+    store: Store, metric_set: MetricSet, table_format: Format, series: Sequence[Series],
+    results: Sequence[IntervalResult],
+) -> None:  # fmt: skip
+    """Write a UTC day's observations and data health as one object each; delete the objects of single intervals.
+
+    `series` are all known series in their order.
+    """
+    day = layout.utc_date(results[0].start)
+    objects = observations.encode_results(metric_set, table_format, series, results)
+    for table in layout.DETECTOR_TABLES:
         day_key = layout.day_key(table, metric_set, day, table_format)
-        if records:
-            store.put(day_key, encoding.encode_records(table_format, tables.schema(table, metric_set), records))
+        if table in objects:
+            store.put(day_key, objects[table])
         for key in list(store.list(layout.day_folder(table, metric_set, day))):
             if key != day_key:
                 store.delete(key)
@@ -141,6 +141,7 @@ def build_report(
         rows=rows,
         duplicate_rows=rows - sum(summary.series_in_data for summary in summaries),
         series=len(detector.series),
+        retired_series=detector.count_retired(),
         cardinality=tuple(len(set(values)) for values in zip(*detector.series, strict=True)),
         completeness=tuple(100 * sum(counts) / cells for counts in by_measure),
         status=tuple(detector.status()),

@@ -18,18 +18,19 @@ from numpy.typing import NDArray
 from anomalake.detect import model
 from anomalake.detect.backtest import ingest_alerts, write_day
 from anomalake.detect.backtest_plan import Day, DayData, Job, Plan
-from anomalake.detect.cycle import cycle_of
-from anomalake.detect.detector import Detector, OngoingEvent, assign_group, has_usual_data, length_ratios
+from anomalake.detect.completeness import count_place
+from anomalake.detect.detector import Detector, OngoingEvent, assign_group, has_usual_data
 from anomalake.detect.feedback import distance_weights, feedback_before
 from anomalake.detect.interval_result import IntervalResult, build_result
+from anomalake.detect.missing_rows import fill_zeros, fills_zeros, find_living
+from anomalake.detect.scoring import FIELDS, new_state, score_values
 from anomalake.detect.transform import Floats
-from anomalake.domain import intervals
 from anomalake.domain.alert import MISSING_DATA, Alert
 from anomalake.domain.alert_matching import get_dimension_values
 from anomalake.lake.live_data import Series
 
-# ((chunk, day), (numbers of the series, values [interval, series, measure]))
-Block = tuple[tuple[int, int], tuple[NDArray[np.int64], Floats]]
+# ((chunk, day), (numbers of the series, values [interval, series, measure], their weights))
+Block = tuple[tuple[int, int], tuple[NDArray[np.int64], Floats, Floats | None]]
 
 
 def split_day(plan: Plan, data: DayData) -> Iterator[Block]:
@@ -38,17 +39,18 @@ def split_day(plan: Plan, data: DayData) -> Iterator[Block]:
     chunk_of = np.searchsorted([first for first, _ in plan.chunks], numbers, side="right") - 1
     for chunk in np.unique(chunk_of).tolist():
         in_chunk = chunk_of == chunk
-        yield (chunk, data.day), (numbers[in_chunk], data.values[:, in_chunk])
+        weights = None if data.weights is None else data.weights[:, in_chunk]
+        yield (chunk, data.day), (numbers[in_chunk], data.values[:, in_chunk], weights)
 
 
 class DayPoints(NamedTuple):
-    """A day's points of a chunk: [field of `model.Points`, interval, series x measures]; by interval, which series of
-    the chunk lack data.
+    """A day's figures of a chunk: [field of `scoring.FIELDS`, interval, series x measures]; by interval, which series
+    of the chunk lack data.
     """
 
     day: int
     chunk: int
-    points: Floats
+    figures: Floats
     missing_series: dict[int, NDArray[np.bool_]]
 
 
@@ -61,7 +63,7 @@ class ChunkModel(NamedTuple):
 
 
 def score_chunk(plan: Plan, chunk: int, blocks: Iterable[Block]) -> Iterator[DayPoints | ChunkModel]:
-    """Score a chunk through all intervals: its points by day, then its model.
+    """Score a chunk through all intervals: its figures by day, then its model.
 
     `blocks` are the blocks of the chunk in the order of days; a day without a value of the chunk has no block.
     """
@@ -72,12 +74,13 @@ def score_chunk(plan: Plan, chunk: int, blocks: Iterable[Block]) -> Iterator[Day
         count = scorer.known_series(day.first + len(day.files) - 1)
         if count <= 0:
             continue
-        values = np.full((len(day.files), count, scorer.width), np.nan)
+        values, weights = np.full((2, len(day.files), count, scorer.width), np.nan)
         if block is not None and block[0][1] == day.number:
-            numbers, measured = block[1]
+            numbers, measured, own_weights = block[1]
             values[:, numbers - scorer.first] = measured
+            weights[:, numbers - scorer.first] = np.nan if own_weights is None else own_weights
             block = next(waiting, None)
-        yield scorer.score_day(day, values)
+        yield scorer.score_day(day, values, weights)
     yield ChunkModel(chunk, scorer.state, scorer.last_days)
 
 
@@ -88,8 +91,9 @@ class _ChunkScorer:
         self.plan, self.chunk, self.metric_set = plan, chunk, plan.job.metric_set
         self.first, self.end = plan.chunks[chunk]
         self.width = len(self.metric_set.measures)
-        self.state = model.State(cycle_of(self.metric_set.frequency))
+        self.state = new_state(self.metric_set)
         self.last_days = np.zeros(self.end - self.first, np.int32)
+        self.count = 0  # series that have occurred
         self._weights_for: tuple[int, int] = (0, 0)  # number of feedback files and series
         self._weights: tuple[Floats, Floats] | None = None
 
@@ -97,30 +101,31 @@ class _ChunkScorer:
         """Return how many series of the chunk have occurred up to the interval; 0 or less: none."""
         return min(int(self.plan.known_series[interval]), self.end) - self.first
 
-    def score_day(self, day: Day, values: Floats) -> DayPoints:
-        """Score a day's intervals; `values` is [interval, series, measure]."""
-        points = np.full((len(model.Points._fields), len(day.files), values.shape[1] * self.width), np.nan)
+    def score_day(self, day: Day, values: Floats, weights: Floats) -> DayPoints:
+        """Score a day's intervals; `values` and `weights` are [interval, series, measure]."""
+        figures = np.full((len(FIELDS), len(day.files), values.shape[1] * self.width), np.nan)
         missing: dict[int, NDArray[np.bool_]] = {}
         for i, arrival in enumerate(self.plan.arrivals[day.first : day.first + len(day.files)]):
             count = self.known_series(day.first + i)
             if count <= 0:
                 continue
             wall = self.metric_set.clock.wall_time(arrival.start)
-            ordinal, slot = wall.toordinal(), intervals.get_slot(wall, self.metric_set.frequency)
+            ordinal, _ = count_place(wall, self.metric_set.frequency)
+            self.last_days[self.count : count], self.count = ordinal, count
             measured = values[i, :count]
-            if self.plan.summaries[day.first + i].series_in_data:
-                self._update_weights(arrival.start, count)
-                ratios = length_ratios(self.metric_set, arrival.start)
-                self.state.grow(count * self.width)
-                points[:, i, : count * self.width] = model.score_interval(
-                    self.state, ordinal, slot, measured.ravel(), self.metric_set.alerts.sensitivity,
-                    weights=self._weights, length_ratio=None if ratios is None else np.tile(ratios, count),
-                )  # fmt: skip
             has_value = ~np.isnan(measured).all(axis=1)
+            if fills_zeros(self.metric_set):
+                fill_zeros(self.metric_set, measured, self.last_days[:count], ordinal)
+            if self.plan.is_scored[day.first + i]:
+                self._update_weights(arrival.start, count)
+                figures[:, i, : count * self.width] = score_values(
+                    self.state, self.metric_set, arrival.start, wall, measured,
+                    weights=weights[i, :count], distance_weights=self._weights,
+                )  # fmt: skip
             if arrival.is_event:
-                missing[i] = has_usual_data(self.state, self.last_days, ordinal, slot, self.width) & ~has_value
-            self.last_days[:count][has_value] = ordinal
-        return DayPoints(day.number, self.chunk, points, missing)
+                missing[i] = has_usual_data(self.metric_set, self.state, self.last_days, wall) & ~has_value
+            self.last_days[:count][find_living(self.metric_set, measured)] = ordinal
+        return DayPoints(day.number, self.chunk, figures, missing)
 
     def _update_weights(self, start: datetime, count: int) -> None:
         feedback = feedback_before(self.plan.feedback, start)
@@ -155,23 +160,23 @@ class DayAlerts(NamedTuple):
 def write_day_results(plan: Plan, number: int, parts: Iterable[DayPoints]) -> DayAlerts:
     """Write the observations and data health of the day with this number; return its alerts.
 
-    `parts` are the points of all chunks.
+    `parts` are the figures of all chunks.
     """
     metric_set, day = plan.job.metric_set, plan.days[number]
     chunks = sorted(parts, key=lambda part: part.chunk)
-    empty = np.empty((len(model.Points._fields), len(day.files), 0))
-    points = np.concatenate([empty, *(part.points for part in chunks)], axis=-1)
+    empty = np.empty((len(FIELDS), len(day.files), 0))
+    figures = np.concatenate([empty, *(part.figures for part in chunks)], axis=-1)
     results: list[IntervalResult] = []
     events: list[Event] = []
     for i, arrival in enumerate(plan.arrivals[day.first : day.first + len(day.files)]):
         count = int(plan.known_series[day.first + i])
         flags = [part.missing_series[i] for part in chunks if i in part.missing_series]
         missing = np.flatnonzero(np.concatenate([np.empty(0, bool), *flags]))
-        of_interval = model.Points(*points[:, i, : count * len(metric_set.measures)])
+        of_interval = figures[:, i, : count * len(metric_set.measures)]
         result = build_result(metric_set, plan.series[:count], of_interval, arrival, missing)
         events += _events(plan, day.first + i, result)
         results.append(result)
-    write_day(plan.job.store, metric_set, plan.job.format, day.date, results)
+    write_day(plan.job.store, metric_set, plan.job.format, plan.series, results)
     return DayAlerts(number, tuple(alert for result in results for alert in result.alerts), tuple(events))
 
 

@@ -14,20 +14,22 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalake.detect.backtest import IntervalSummary, summarize_interval, values_matrix
-from anomalake.detect.completeness import Completeness
+from anomalake.detect.backtest import IntervalSummary, summarize_interval
+from anomalake.detect.completeness import Completeness, completeness_of, count_place
 from anomalake.detect.detector import Detector
 from anomalake.detect.feedback import Feedback, feedback_before
 from anomalake.detect.interval_result import Arrival, record_arrival
+from anomalake.detect.missing_rows import fills_zeros, has_active_series
+from anomalake.detect.reading import read_in_order
+from anomalake.detect.scoring import values_matrix, weights_matrix
 from anomalake.detect.transform import Floats
-from anomalake.domain import intervals
 from anomalake.domain.metric_set import MetricSet
-from anomalake.lake import layout, live_data
+from anomalake.lake import layout
 from anomalake.lake.credentials import open_lake
 from anomalake.lake.layout import Format
 from anomalake.lake.live_data import Series
-from anomalake.lake.parallel import map_in_order
 from anomalake.lake.store import Store
+from anomalake.lake.top_values import NO_TOP, TopValues
 
 FirstSeen = dict[Series, tuple[int, int]]  # (number of the interval, place in it) where a series first occurs
 
@@ -39,6 +41,7 @@ class Job(NamedTuple):
     metric_set: MetricSet
     sets: tuple[MetricSet, ...]
     format: Format
+    top_values: TopValues = NO_TOP  # that dimensions with `top` keep
 
     @property
     def store(self) -> Store:
@@ -73,11 +76,14 @@ def group_by_day(files: Mapping[datetime, Sequence[str]]) -> list[Day]:
 
 
 class DayData(NamedTuple):
-    """A day's live data: `values` [interval, series, measure] of the series in `first_seen`, in that order."""
+    """A day's live data: `values` [interval, series, measure] of the series in `first_seen`, in that order, and their
+    `weights`, if a measure has any.
+    """
 
     day: int
     first_seen: FirstSeen
     values: Floats
+    weights: Floats | None
     summaries: tuple[IntervalSummary, ...]
 
 
@@ -86,20 +92,23 @@ def read_day(job: Job, day: Day) -> DayData:
     metric_set, store = job.metric_set, job.store
     first_seen: FirstSeen = {}
     column: dict[Series, int] = {}
-    parts: list[tuple[list[int], Floats]] = []
+    parts: list[tuple[list[int], Floats, Floats | None]] = []
     summaries: list[IntervalSummary] = []
-    read = map_in_order(store, lambda item: live_data.read_interval(store, metric_set, *item), day.files)
-    for number, interval in enumerate(read):
+    for number, interval in enumerate(read_in_order(store, metric_set, day.files, job.top_values)):
         values = values_matrix(interval, metric_set)
-        summaries.append(summarize_interval(interval, values))
+        summaries.append(summarize_interval(interval, values, metric_set))
         for place, series in enumerate(interval.values):
             if series not in column:
                 column[series], first_seen[series] = len(column), (day.first + number, place)
-        parts.append(([column[series] for series in interval.values], values))
-    whole = np.full((len(parts), len(column), len(metric_set.measures)), np.nan)
-    for number, (columns, values) in enumerate(parts):
-        whole[number, columns] = values
-    return DayData(day.number, first_seen, whole, tuple(summaries))
+        places = [column[series] for series in interval.values]
+        parts.append((places, values, weights_matrix(interval, metric_set)))
+    all_values, all_weights = np.full((2, len(parts), len(column), len(metric_set.measures)), np.nan)
+    has_weights = any(measure.has_weight for measure in metric_set.measures)
+    for number, (columns, values, weights) in enumerate(parts):
+        all_values[number, columns] = values
+        if weights is not None:
+            all_weights[number, columns] = weights
+    return DayData(day.number, first_seen, all_values, all_weights if has_weights else None, tuple(summaries))
 
 
 def merge_first_seen(left: FirstSeen, right: FirstSeen) -> FirstSeen:
@@ -115,6 +124,7 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     series: list[Series]  # in the order in which they first occur
     known_series: NDArray[np.int64]  # of each interval: number of series that have occurred so far
     arrivals: list[Arrival]
+    is_scored: list[bool]  # of each interval: it has data, or a series that is filled with zeros
     summaries: list[IntervalSummary]
     completeness: Completeness  # after the last interval
     feedback: tuple[Feedback, ...]
@@ -144,8 +154,8 @@ def make_plan(
     series = sorted(first_seen, key=first_seen.__getitem__)
     first_intervals = [first_seen[item][0] for item in series]
     known_series = np.searchsorted(first_intervals, np.arange(len(summaries)), side="right")
-    completeness = Completeness(intervals.slots_per_day(metric_set.frequency))
-    starts = (start for day in days for start, _ in day.files)
+    completeness = completeness_of(metric_set.frequency)
+    starts = [start for day in days for start, _ in day.files]
     arrivals = [
         record_arrival(
             completeness,
@@ -155,8 +165,9 @@ def make_plan(
             series_count=summary.series_with_value,
             rows=summary.rows,
             rejected_rows=summary.finding_count,
+            is_counted=count > 0,
         )
-        for start, summary in zip(starts, summaries, strict=True)
+        for start, summary, count in zip(starts, summaries, known_series.tolist(), strict=True)
     ]
     per_shard = Detector(metric_set).per_shard
     size = max(1, min(per_shard, -(-len(series) // parts)))
@@ -165,4 +176,26 @@ def make_plan(
         for shard in range(0, len(series), per_shard)
         for first in range(shard, min(shard + per_shard, len(series)), size)
     ]
-    return Plan(job, days, series, known_series, arrivals, summaries, completeness, feedback, chunks or [(0, 0)])
+    is_scored = _find_scored(metric_set, starts, summaries, known_series)
+    return Plan(
+        job, days, series, known_series, arrivals, is_scored, summaries, completeness, feedback, chunks or [(0, 0)]
+    )
+
+
+def _find_scored(
+    metric_set: MetricSet, starts: Sequence[datetime], summaries: Sequence[IntervalSummary], known: NDArray[np.int64]
+) -> list[bool]:
+    """Return which intervals are scored: those with data, and if missing rows mean zero, those with a series that is
+    not retired.
+    """
+    has_data = [summary.series_in_data > 0 for summary in summaries]
+    if not fills_zeros(metric_set):
+        return has_data
+    is_scored: list[bool] = []
+    last_day, last_count = None, 0
+    for start, has_own, summary, count in zip(starts, has_data, summaries, known.tolist(), strict=True):
+        day, _ = count_place(metric_set.clock.wall_time(start), metric_set.frequency)
+        if summary.any_living or count > last_count:
+            last_day, last_count = day, count
+        is_scored.append(has_own or (last_day is not None and has_active_series(metric_set, last_day, day)))
+    return is_scored

@@ -14,13 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalake.detect import feedback, model
-from anomalake.detect.completeness import RECENT_DAYS, Completeness
-from anomalake.detect.cycle import cycle_of
+from anomalake.detect.completeness import RECENT_DAYS, Completeness, completeness_of, count_place
+from anomalake.detect.cycle import model_time
 from anomalake.detect.feedback import Feedback, feedback_before
 from anomalake.detect.interval_result import IntervalResult, build_result, record_arrival
+from anomalake.detect.missing_rows import (
+    fill_zeros,
+    fills_zeros,
+    find_living,
+    has_active_series,
+    oldest_active_day,
+)
+from anomalake.detect.scoring import new_state, score_values, unscored_figures, values_matrix, weights_matrix
 from anomalake.detect.status import describe_status
 from anomalake.detect.transform import Floats
-from anomalake.domain import intervals
 from anomalake.domain.alert import MISSING_DATA, Alert
 from anomalake.domain.alert_matching import get_dimension_values
 from anomalake.domain.metric_set import MetricSet
@@ -49,7 +56,8 @@ class Detector:
     metric_set: MetricSet
     series: dict[Series, int] = field(default_factory=dict)  # the number of each series
     shards: list[model.State] = field(default_factory=list)
-    # [series]: the last day with a value, as a date's ordinal
+    # [series]: the last day with a value; if missing rows mean zero, with a value other than zero, or the first day.
+    # Days are those of `completeness.count_place`.
     last_days: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     completeness: Completeness = field(init=False)
     ongoing: dict[str, OngoingEvent] = field(default_factory=dict)  # by measure
@@ -58,7 +66,7 @@ class Detector:
     _weights: tuple[tuple[int, int], tuple[Floats, Floats] | None] = ((0, 0), None)
 
     def __post_init__(self) -> None:
-        self.completeness = Completeness(intervals.slots_per_day(self.metric_set.frequency))
+        self.completeness = completeness_of(self.metric_set.frequency)
 
     @property
     def per_shard(self) -> int:
@@ -66,59 +74,70 @@ class Detector:
         return max(1, SHARD_COLUMNS // len(self.metric_set.measures))
 
     def score(self, interval: IntervalData) -> IntervalResult:
-        """Score an interval and learn from it. Intervals come in order of time, also those without data."""
+        """Score an interval and learn from it. Intervals come in order of time, also those without data.
+
+        Intervals before the first series count for nothing.
+        """
         metric_set, start = self.metric_set, interval.start
         wall = metric_set.clock.wall_time(start)
-        day, slot = wall.toordinal(), intervals.get_slot(wall, metric_set.frequency)
-        valid_feedback = feedback_before(self.feedback, start)
-        values, points = self._score_values(interval, day, slot, valid_feedback)
-        present = np.flatnonzero(~np.isnan(values).all(axis=1))
+        day, _ = count_place(wall, metric_set.frequency)
+        valid_feedback = feedback_before(self.feedback, start) if self.feedback else []
+        self._add_series(interval, day)
+        values, weights = self._place_values(interval)
+        has_value = np.logical_or.reduce(~np.isnan(values), axis=1)
         arrival = record_arrival(
             self.completeness, metric_set, start, valid_feedback,
-            series_count=len(present), rows=interval.row_count, rejected_rows=interval.finding_count,
+            series_count=int(np.count_nonzero(has_value)), rows=interval.row_count,
+            rejected_rows=interval.finding_count, is_counted=bool(self.series),
         )  # fmt: skip
-        missing = self._find_missing(day, slot, present) if arrival.is_event else np.empty(0, np.int64)
-        self.last_days[present] = day
-        result = build_result(metric_set, list(self.series), points, arrival, missing)
+        is_scored = bool(interval.values)
+        if fills_zeros(metric_set) and len(values):
+            is_scored = is_scored or has_active_series(metric_set, int(self.last_days.max()), day)
+            fill_zeros(metric_set, values, self.last_days, day)
+        figures = unscored_figures(values.size)
+        if is_scored:
+            figures = self._score_shards(start, wall, values, weights, self._distance_weights(valid_feedback))
+        missing = self._find_missing(wall, has_value) if arrival.is_event else np.empty(0, np.int64)
+        self.last_days[find_living(metric_set, values)] = day
+        result = build_result(metric_set, self.series, figures, arrival, missing)
         return result._replace(alerts=tuple(self._assign_group(alert, start) for alert in result.alerts))
 
-    def _score_values(
-        self, interval: IntervalData, day: int, slot: int, valid_feedback: list[Feedback]
-    ) -> tuple[Floats, model.Points]:
-        """Return the values of all series [series, measure], and their points [series x measures]."""
-        values = self._values_matrix(interval)
-        width, sensitivity = values.shape[1], self.metric_set.alerts.sensitivity
-        parts = [values[first : first + self.per_shard].ravel() for first in range(0, len(values), self.per_shard)]
-        while len(self.shards) < len(parts):
-            self.shards.append(model.State(cycle_of(self.metric_set.frequency)))
-        weights, ratios = self._distance_weights(valid_feedback), length_ratios(self.metric_set, interval.start)
-
-        def score_shard(number: int) -> model.Points:
-            state, part = self.shards[number], parts[number]
-            state.grow(part.size)
-            first = number * self.per_shard * width
-            columns = slice(first, first + part.size)
-            return model.score_interval(
-                state, day, slot, part, sensitivity,
-                weights=None if weights is None else (weights[0][columns], weights[1][columns]),
-                length_ratio=None if ratios is None else np.tile(ratios, part.size // width),
-            )  # fmt: skip
-
-        if not interval.values:
-            return values, model.Points(*(np.full(values.size, np.nan) for _ in model.Points._fields))
-        points = list(map_in_threads(score_shard, range(len(parts))))
-        return values, points[0] if len(points) == 1 else model.Points(*map(np.concatenate, zip(*points, strict=True)))
-
-    def _values_matrix(self, interval: IntervalData) -> Floats:
-        """Add new series; return the interval's values of all series [series, measure], NaN without a value."""
+    def _add_series(self, interval: IntervalData, day: int) -> None:
+        """Add the series of an interval that are not known."""
         for series in interval.values:
             self.series.setdefault(series, len(self.series))
-        values = np.full((len(self.series), len(self.metric_set.measures)), np.nan)
-        for series, measured in interval.values.items():
-            values[self.series[series]] = [np.nan if value is None else value for value in measured]
-        new = np.zeros(len(self.series) - len(self.last_days), np.int32)
-        self.last_days = np.concatenate([self.last_days, new])
-        return values
+        if added := len(self.series) - len(self.last_days):
+            self.last_days = np.concatenate([self.last_days, np.full(added, day, np.int32)])
+        while len(self.shards) * self.per_shard < len(self.series):
+            self.shards.append(new_state(self.metric_set))
+
+    def _place_values(self, interval: IntervalData) -> tuple[Floats, Floats | None]:
+        """Return the interval's values of all series [series, measure], NaN without a value, and their weights."""
+        places = [self.series[series] for series in interval.values]
+        values, weights = values_matrix(interval, self.metric_set), weights_matrix(interval, self.metric_set)
+        count = len(self.series)
+        if len(places) == count and places == list(range(count)):
+            return values, weights
+        return _spread(values, places, count), None if weights is None else _spread(weights, places, count)
+
+    def _score_shards(
+        self, start: datetime, wall: datetime, values: Floats, weights: Floats | None,
+        distance_weights: tuple[Floats, Floats] | None,
+    ) -> Floats:  # fmt: skip
+        """Score the values of all series; return figures [field, series x measures]."""
+        per_shard, width = self.per_shard, values.shape[1]
+
+        def score_shard(number: int) -> Floats:
+            rows = slice(number * per_shard, (number + 1) * per_shard)
+            columns = slice(rows.start * width, rows.stop * width)
+            return score_values(
+                self.shards[number], self.metric_set, start, wall, values[rows],
+                weights=None if weights is None else weights[rows],
+                distance_weights=distance_weights and (distance_weights[0][columns], distance_weights[1][columns]),
+            )  # fmt: skip
+
+        figures = list(map_in_threads(score_shard, range(len(self.shards))))
+        return figures[0] if len(figures) == 1 else np.concatenate(figures, axis=1)
 
     def _distance_weights(self, valid_feedback: list[Feedback]) -> tuple[Floats, Floats] | None:
         """Return the factors of a distance below, and above, the expected value, for each column; None without
@@ -135,14 +154,14 @@ class Detector:
             self._weights = (size, (below, above))
         return self._weights[1]
 
-    def _find_missing(self, day: int, slot: int, present: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the series that usually have a value in this slot and have none."""
-        width, per_shard = len(self.metric_set.measures), self.per_shard
+    def _find_missing(self, wall: datetime, has_value: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the series that usually have a value in the slot of an interval and have none."""
+        per_shard = self.per_shard
         lasts = (self.last_days[number * per_shard : (number + 1) * per_shard] for number in range(len(self.shards)))
-        parts = [has_usual_data(state, last, day, slot, width) for state, last in zip(self.shards, lasts, strict=True)]
-        missing = np.concatenate([np.empty(0, bool), *parts])
-        missing[present] = False
-        return np.flatnonzero(missing)
+        parts = [
+            has_usual_data(self.metric_set, state, last, wall) for state, last in zip(self.shards, lasts, strict=True)
+        ]
+        return np.flatnonzero(np.concatenate([np.empty(0, bool), *parts]) & ~has_value)
 
     def _assign_group(self, alert: Alert, start: datetime) -> Alert:
         """Return the alert with its group."""
@@ -156,6 +175,12 @@ class Detector:
         group = assign_group(self.ongoing, self.metric_set, metric.metric_name, own)
         return msgspec.structs.replace(alert, anomaly_group_id=group)
 
+    def count_retired(self) -> int:
+        """Return how many series are retired: missing rows mean zero, and their last other value is too old."""
+        if not fills_zeros(self.metric_set):
+            return 0
+        return int(np.count_nonzero(self.last_days < oldest_active_day(self.metric_set, self.completeness.day)))
+
     def status(self) -> list[str]:
         """Describe, for each measure, whether it is scored; if it is not, why."""
         names = self.metric_set.measure_names
@@ -164,21 +189,22 @@ class Detector:
         return [f"{name}: {describe_status(self.shards, place, len(names))}" for place, name in enumerate(names)]
 
 
-def length_ratios(metric_set: MetricSet, start: datetime) -> Floats | None:
-    """Return an interval's length / its usual length, for each measure (1 for a mean); None unless clocks change in the
-    interval.
-    """
-    ratio = metric_set.clock.length(start) / metric_set.clock.step
-    if ratio == 1:
-        return None
-    return np.array([ratio if measure.aggregation == "SUM" else 1.0 for measure in metric_set.measures])
+def _spread(part: Floats, places: list[int], count: int) -> Floats:
+    """Return rows at their places among `count` rows; NaN elsewhere."""
+    whole = np.full((count, part.shape[1]), np.nan)
+    whole[places] = part
+    return whole
 
 
 def has_usual_data(
-    state: model.State, last_days: NDArray[np.int32], day: int, slot: int, width: int
+    metric_set: MetricSet, state: model.State, last_days: NDArray[np.int32], wall: datetime
 ) -> NDArray[np.bool_]:
-    """Return which series of a shard had a value in the last week, and in this slot before."""
-    seen: NDArray[np.bool_] = state.values_seen[slot].reshape(-1, width).any(axis=1)
+    """Return which series of a shard had a value in the last week (weeks and months: in the last seven), and in the
+    slot of the interval that starts at `wall` before.
+    """
+    day, _ = count_place(wall, metric_set.frequency)
+    _, slot = model_time(wall, metric_set.frequency)
+    seen: NDArray[np.bool_] = state.values_seen[slot].reshape(-1, len(metric_set.measures)).any(axis=1)
     return seen & (last_days[: len(seen)] >= day - RECENT_DAYS)
 
 

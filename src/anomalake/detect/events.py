@@ -53,7 +53,7 @@ def round_figures(values: Floats) -> Floats:
     return np.where(size > 0, rounded, values)
 
 
-def round_bounds(points: Points, places: Sequence[int] | NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+def round_bounds(points: Points, places: Sequence[int] | NDArray[np.int64] | slice) -> tuple[Floats, Floats, Floats]:
     """Return expected value, lower and upper bound of the series at these places, rounded.
 
     A value outside its bounds stays outside.

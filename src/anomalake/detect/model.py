@@ -78,7 +78,8 @@ def score_interval(
         values = _closest_to_expected(expected, values, length_ratio)
     on_root_scale = to_root_scale(values, kinds.shift, kinds.signed)
     offset = (choose(scale.rare, values, on_root_scale) - scale.center) / scale.width
-    unscored = either(if_any(state.values_seen[slot] < p.min_history_values(state.cycle)), absent, prediction.unknown)
+    early = if_any(state.values_seen[slot] < p.min_history_values(state.cycle))
+    unscored = either(either(early, absent), prediction.unknown)
     interval = update.Interval(slot, values, present, absent, unscored)
     _learn(state, interval, prediction, scale, offset=offset, on_root_scale=on_root_scale)
 
@@ -222,16 +223,17 @@ def _learn(
         variance=prediction.variance, innovation_variance=prediction.innovation_variance,
         mean=prediction.mean, limit=limit, outliers=outliers, new=new, noise=prediction.noise,
     )  # fmt: skip
-    update.update_spread(
+    relative = update.update_spread(
         state, interval, error, unit=scale.unit, usual=scale.usual, floor=scale.floor, limit=limit,
         deviation_factor=deviation_factor, outliers=outliers, new=new,
     )  # fmt: skip
     # The rate of slow means; at first all values have the same weight.
     rate = np.maximum(1 / update.spread_memory(state.cycle), 1.0 / (state.error_sums[2] + 1.0))
-    update.update_counts(
+    counts = update.update_counts(
         state, interval, uncounted=scale.uncounted, mean_count=scale.mean_count,
         variance=scale.count_variance, outliers=outliers, rate=rate,
     )  # fmt: skip
+    update.update_slot_means(state, interval.slot, relative, counts)
     update.update_tail(state, interval, np.abs(error) / limit, rate)
 
 

@@ -16,6 +16,7 @@ from anomalake.detect.model_state import Kinds, State
 from anomalake.detect.transform import Floats, Mask, choose, clip, either, if_any
 
 SPREAD, MEAN = 0, 1  # rows of `State.slot_means`
+_PRIOR_VALUES = np.array([1.0, 0.0])[:, None, None]  # by these rows: values that a mean starts with, besides the first
 _HUBER_LIMITS = np.array(p.HUBER_LIMIT_SCALES)[:, None]
 _YEARLY_HUBER_LIMITS = np.array(p.YEARLY_HUBER_LIMIT_SCALES)[:, None]
 
@@ -149,7 +150,7 @@ def update_components(
 
     In the usual symbols: state x = `components`, its variance P = `variance` (diagonal only), noise variance R =
     `noise`, innovation y = `error`, innovation variance S = R + sum(P), gain K = P / S; x += K y, P = P (1 - K). Huber
-    clipping limits y (Huber 1964). `limit` is one scale.
+    clipping limits y (Huber 1964). `limit` is one scale. Changes the given `components` and `variance` too.
     """
     signed, unobserved = state.kinds.signed, if_any(np.isnan(error))
     if unobserved is not None:
@@ -175,9 +176,9 @@ def update_components(
 def update_spread(
     state: State, interval: Interval, error: Floats, *, unit: Floats, usual: Floats,
     floor: Floats, limit: Floats, deviation_factor: Floats, outliers: Outliers, new: Mask | None,
-) -> None:  # fmt: skip
-    """Update the decaying sums of squared errors beyond the floor and of their unit, and the slot's spread relative to
-    the usual one.
+) -> Floats:  # fmt: skip
+    """Update the decaying sums of squared errors beyond the floor and of their unit. Return the errors relative to the
+    usual spread, whose slow mean is the slot's spread; NaN if the series has none.
 
     `deviation_factor` is sqrt(S), by which the uncertainty of the expected value enlarges errors; it is divided out.
     """
@@ -190,10 +191,9 @@ def update_spread(
     sums[0] += choose(unobserved, 0.0, np.square(size) - floor)
     sums[1] += choose(unobserved, 0.0, np.maximum(unit, 0.0))
     sums[2] += interval.present
-    if state.slots > 1:
-        relative = np.minimum(p.MEAN_ABS_TO_SIGMA * size / np.maximum(usual, 1e-150), 2 * p.SPREAD_CLIP_SCALES)
-        _update_slot_mean(state, SPREAD, interval.slot, choose(new, np.nan, relative), prior_values=2)
     state.values_seen[interval.slot] += interval.present
+    relative = np.minimum(p.MEAN_ABS_TO_SIGMA * size / np.maximum(usual, 1e-150), 2 * p.SPREAD_CLIP_SCALES)
+    return choose(new, np.nan, relative)
 
 
 def spread_memory(cycle: Cycle) -> int:
@@ -218,8 +218,9 @@ def update_tail(state: State, interval: Interval, size: Floats, rate: Floats) ->
 def update_counts(
     state: State, interval: Interval, *,
     uncounted: Mask | None, mean_count: Floats, variance: Floats, outliers: Outliers, rate: Floats,
-) -> None:  # fmt: skip
-    """Update the mean of the values that are not zero, and the mean and the dispersion of counts and proportions.
+) -> Floats | None:  # fmt: skip
+    """Update the mean of the values that are not zero, and the dispersion of counts and proportions. Return these for
+    the slow mean of their slot, NaN if the series has none; None if no series has.
 
     `uncounted` names the series that are neither.
     """
@@ -227,8 +228,8 @@ def update_counts(
     followed = p.NONZERO_MEAN_MEMORY * nonzero_mean + (1 - p.NONZERO_MEAN_MEMORY) * values
     followed = choose(if_any(np.isnan(nonzero_mean)), values, followed)
     np.copyto(nonzero_mean, followed, where=values > 0.0)
-    if uncounted is not None and uncounted.all():
-        return
+    if uncounted is not None and np.count_nonzero(uncounted) == len(uncounted):
+        return None
     unused, dispersion = either(interval.absent, uncounted), state.dispersion
     at_least_poisson = np.maximum(dispersion, 1.0)
     if outliers.clipped is not None:
@@ -237,7 +238,21 @@ def update_counts(
     clipped = np.maximum(values, 0.0)
     relative = np.minimum(np.square(clipped - mean_count) / variance, p.RARE_CLIP_SCALES**2 * at_least_poisson)
     dispersion += choose(unused, 0.0, rate * (relative - dispersion))
-    _update_slot_mean(state, MEAN, interval.slot, choose(unused, np.nan, np.minimum(clipped, 1e30)), prior_values=0)
+    return choose(unused, np.nan, np.minimum(clipped, 1e30))
+
+
+def update_slot_means(state: State, slot: int, relative: Floats, counts: Floats | None) -> None:
+    """Add relative errors and counts to the slow means of their slot, and with half the weight to its neighbors.
+
+    NaN changes no mean. The spread starts as if of two values; a daily series has no spread of its own in a slot.
+    """
+    around, weight = _slots_around(state.slots, slot)
+    rows = slice(SPREAD if state.slots > 1 else MEAN, MEAN if counts is None else MEAN + 1)
+    values = np.array([relative, relative if counts is None else counts])[rows, None]
+    means = state.slot_means[rows, around]
+    memory = p.SLOT_MEMORY_DAYS * state.cycle.intervals_per_slot
+    change = weight / clip(state.values_seen[slot] + _PRIOR_VALUES[rows], 1.0, memory) * (values - means)
+    state.slot_means[rows, around] += choose(if_any(np.isnan(values)), 0.0, change)
 
 
 @cache
@@ -248,14 +263,3 @@ def _slots_around(slots: int, slot: int) -> tuple[slice | NDArray[np.int64], Flo
     inside = 0 < slot < slots - 1
     around = slice(slot - 1, slot + 2) if inside else np.array([slot - 1, slot, slot + 1]) % slots
     return around, np.array([[0.5], [1.0], [0.5]])
-
-
-def _update_slot_mean(state: State, row: int, slot: int, values: Floats, *, prior_values: int) -> None:
-    """Add values to the slow mean of their slot, and with half the weight to its neighbors; the mean starts as if of
-    `prior_values` values.
-    """
-    around, weight = _slots_around(state.slots, slot)
-    memory = p.SLOT_MEMORY_DAYS * state.cycle.intervals_per_slot
-    rate = weight / clip(state.values_seen[slot] + prior_values, 1.0, memory)
-    change = rate * (values - state.slot_means[row, around])
-    state.slot_means[row, around] += choose(if_any(np.isnan(values)), 0.0, change)

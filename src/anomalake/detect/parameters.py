@@ -5,11 +5,14 @@ units of the noise variance. A scale is the usual size of an error of the series
 an hour of an hourly series.
 """
 
+from functools import cache
+
 from anomalake.detect.cycle import MONTHS, Cycle
 
 # --- history
 
 HISTORY_DAYS = 57  # days of live data from which a new detector learns
+HISTORY_DAYS_YEARLY = 5 * 366  # the same for weeks and months
 # (slots a day, days): days with a value in a slot before the slot is scored; the first entry with at most the slots.
 MIN_HISTORY_DAYS = ((288, 1), (144, 2), (24, 4), (2, 7), (1, 14))
 MIN_HISTORY_VALUES_YEARLY = 12  # the same for weeks and months, in values
@@ -77,6 +80,7 @@ DENOMINATOR_RATE = 0.01  # weight of the newest denominator in the usual one
 MAX_BOUND = 1e300
 
 
+@cache
 def min_history_values(cycle: Cycle) -> int:
     """Return the values in a slot before the slot is scored."""
     if cycle.seasons == MONTHS:

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from math import ceil, gcd
 
-from anomalake.domain.intervals import INTERVAL_LENGTHS, MINUTES_PER_DAY, Clock
+from anomalake.domain.intervals import INTERVAL_LENGTHS, MINUTES_PER_DAY
 from anomalake.domain.metric_set import MetricSet
 
-# Time that the detector processes at the beginning and at the end of a long gap. It remembers the completeness of four
-# weeks (detect.completeness), so the time between changes nothing.
+# Time that the detector processes at the beginning and at the end of a long gap; for weeks and months, this number of
+# intervals. It remembers the completeness of four weeks (detect.completeness), so the time between changes nothing.
 GAP_EDGE = timedelta(days=30)
+DAY = timedelta(days=1)
 # Empty intervals of a gap / intervals with data, above which the data before the gap is an outlier.
 OUTLIER_GAP_RATIO = 10
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -78,41 +79,61 @@ def due_intervals(metric_set: MetricSet, after: datetime, last: datetime) -> Ite
     yield from metric_set.clock.starts_between(metric_set.clock.next_start(after), last)
 
 
+def gap_edge(metric_set: MetricSet) -> timedelta:
+    """Return the time that the detector processes at each end of a long gap.
+
+    It is twice as long if missing rows mean zero: by then every series is retired (detect.missing_rows).
+    """
+    edge = GAP_EDGE * max(1, metric_set.clock.step // DAY)
+    return 2 * edge if metric_set.missing_is_zero else edge
+
+
 def intervals_to_process(
     metric_set: MetricSet, after: datetime, last: datetime, with_data: Sequence[datetime]
 ) -> Iterator[datetime]:
     """Yield the `due_intervals` that the detector processes: all but the middle of a gap longer than two times
-    `GAP_EDGE`.
+    `gap_edge`.
 
     `with_data` are the sorted starts of the intervals with data. The work grows with the data, not with the time that
     it spans.
     """
-    clock = metric_set.clock
+    clock, edge = metric_set.clock, gap_edge(metric_set)
     bounds = [after, *with_data[bisect_right(with_data, after) : bisect_left(with_data, last)], last]
     for begin, end in pairwise(bounds):
-        if end - begin <= 2 * GAP_EDGE:
+        if end - begin <= 2 * edge:
             yield from due_intervals(metric_set, begin, end)
         else:
-            yield from due_intervals(metric_set, begin, clock.start(begin + GAP_EDGE))
-            yield from clock.starts_between(clock.start(end - GAP_EDGE), end)
+            yield from due_intervals(metric_set, begin, clock.start(begin + edge))
+            yield from clock.starts_between(clock.start(end - edge), end)
 
 
-def long_gaps(starts: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+def long_gaps(starts: Iterable[datetime], metric_set: MetricSet) -> list[tuple[datetime, datetime]]:
     """Return the gaps that `intervals_to_process` shortens, as (interval before, interval after); `starts` are sorted
     intervals with data.
     """
-    return [(before, after) for before, after in pairwise(starts) if after - before > 2 * GAP_EDGE]
+    edge = gap_edge(metric_set)
+    return [(before, after) for before, after in pairwise(starts) if after - before > 2 * edge]
 
 
-def count_leading_outliers(starts: Sequence[datetime], clock: Clock) -> int:
+def count_skipped(gap: tuple[datetime, datetime], metric_set: MetricSet) -> int:
+    """Return how many intervals of a long gap are not processed; a change of clocks in them is not counted."""
+    clock, edge = metric_set.clock, gap_edge(metric_set)
+    first, last = (clock.wall_time(clock.start(instant)) for instant in (gap[0] + edge, gap[1] - edge))
+    if metric_set.frequency == "P1M":
+        return (last.year - first.year) * 12 + last.month - first.month - 1
+    return (last - first) // clock.step - 1
+
+
+def count_leading_outliers(starts: Sequence[datetime], metric_set: MetricSet) -> int:
     """Return how many of the first intervals with data (sorted) are outliers, such as a date written for null.
 
     The gap after them has `OUTLIER_GAP_RATIO` times as many intervals as have data, and at least as many intervals with
     data follow as come before.
     """
-    for before, after in reversed(long_gaps(starts)):
+    step = metric_set.clock.step
+    for before, after in reversed(long_gaps(starts, metric_set)):
         number = bisect_left(starts, after)
-        if (after - before) // clock.step > OUTLIER_GAP_RATIO * len(starts) and number <= len(starts) - number:
+        if (after - before) // step > OUTLIER_GAP_RATIO * len(starts) and number <= len(starts) - number:
             return number
     return 0
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from anomalake.detect import schedule
+from anomalake.domain import intervals
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.timestamps import EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT
@@ -42,14 +43,13 @@ def build_timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeli
         raise UserError(
             f"the lake holds no live data of the metric set '{metric_set.name}'; put its files in folders {place}"
         )
+    starts_of_wall = {wall: clock.starts_at_wall_time(wall) for wall in folders}
     findings = [
         _finding(metric_set, wall, _SKIPPED.format(zone=metric_set.timezone))
-        for wall in folders
-        if not clock.starts_at_wall_time(wall)
+        for wall, starts in starts_of_wall.items()
+        if not starts
     ]
-    by_start = dict(
-        sorted((start, keys) for wall, keys in folders.items() for start in clock.starts_at_wall_time(wall))
-    )
+    by_start = dict(sorted((start, keys) for wall, keys in folders.items() for start in starts_of_wall[wall]))
     inside = [start for start in by_start if EARLIEST_TIMESTAMP <= start < TIMESTAMP_LIMIT]
     findings += [
         _finding(metric_set, clock.wall_time(start), _OUTSIDE)
@@ -58,25 +58,24 @@ def build_timeline(store: Store, metric_set: MetricSet, now: datetime) -> Timeli
     ]
     last = schedule.last_due(metric_set, now)
     ready = [start for start in inside if start <= last]
-    outliers = schedule.count_leading_outliers(ready, clock)
+    outliers = schedule.count_leading_outliers(ready, metric_set)
     findings += [
         _finding(metric_set, clock.wall_time(start), _outlier(start, ready[outliers])) for start in ready[:outliers]
     ]
     future, waiting = find_not_due(metric_set, inside, now)
-    findings += future
+    findings = _first_of_each_folder([*findings, *future])
     notes = _notes(metric_set, waiting, findings)
     ready = ready[outliers:]
     if not ready:
         raise UserError(f"no live data of the metric set '{metric_set.name}' can be scored yet: {'; '.join(notes)}")
+    gaps = schedule.long_gaps(ready, metric_set)
     notes += [
         f"gap: no data from {clock.end(before)} to {after} UTC; the detector skips the time between"
-        for before, after in schedule.long_gaps(ready)
+        for before, after in gaps
     ]
     walked = schedule.intervals_to_process(metric_set, clock.previous_start(ready[0]), ready[-1], ready)
     files = {start: by_start.get(start, []) for start in walked}
-    skipped = sum(
-        (after - before - 2 * schedule.GAP_EDGE) // clock.step - 1 for before, after in schedule.long_gaps(ready)
-    )
+    skipped = sum(schedule.count_skipped(gap, metric_set) for gap in gaps)
     return Timeline(files, len(files) - len(ready) + skipped, tuple(findings), tuple(notes))
 
 
@@ -94,17 +93,26 @@ _FUTURE = (
 def find_not_due(
     metric_set: MetricSet, starts: Iterable[datetime], now: datetime
 ) -> tuple[list[Finding], list[datetime]]:
-    """Return the intervals in the future, as findings, and those that have begun and are not due; `starts` are
+    """Return the folders in the future, as findings, and the intervals that have begun and are not due; `starts` are
     intervals with data.
+
+    The later intervals of a folder that has begun are neither: only its rows tell whether they have data.
     """
-    not_due = [start for start in starts if start > schedule.last_due(metric_set, now)]
+    last = schedule.last_due(metric_set, now)
+    not_due = [start for start in starts if start > last]
     clock = metric_set.clock
-    future = [
+    future = _first_of_each_folder(
         _finding(metric_set, clock.wall_time(start), _FUTURE.format(start=start, now=now))
         for start in not_due
-        if start > now
-    ]
+        if start > now and _start_of_folder(metric_set, start) > now
+    )
     return future, [start for start in not_due if start <= now]
+
+
+def _start_of_folder(metric_set: MetricSet, start: datetime) -> datetime:
+    """Return when the first interval of the folder of an interval starts (naive UTC)."""
+    wall = intervals.floor_to_interval(metric_set.clock.wall_time(start), metric_set.folder_period)
+    return intervals.to_utc(wall, metric_set.timezone)
 
 
 def describe_waiting(metric_set: MetricSet, waiting: Sequence[datetime]) -> list[str]:
@@ -137,6 +145,14 @@ def _outlier(start: datetime, following: datetime) -> str:
         f"the interval lies {days:,} days before the data that follows; it is not scored. "
         "If the date is right, back-test this data separately"
     )
+
+
+def _first_of_each_folder(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the first finding of each folder, which can cover several intervals."""
+    first: dict[str, Finding] = {}
+    for finding in findings:
+        first.setdefault(finding.where, finding)
+    return list(first.values())
 
 
 def _finding(metric_set: MetricSet, wall: datetime, problem: str) -> Finding:

@@ -19,13 +19,11 @@ def if_any(which: Mask) -> Mask | None:
     return which if np.count_nonzero(which) else None
 
 
-def either(*masks: Mask | None) -> Mask | None:
-    """Return the union of masks that may be None."""
-    union = None
-    for which in masks:
-        if which is not None:
-            union = which if union is None else union | which
-    return union
+def either(first: Mask | None, second: Mask | None) -> Mask | None:
+    """Return the union of two masks."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first | second
 
 
 def choose(which: Mask | None, chosen: Floats | float, otherwise: _Other) -> Floats | _Other:
@@ -44,7 +42,9 @@ def to_root_scale(values: Floats, shift: Floats, linear: Mask | None) -> Floats:
     `shift` is 3/8 for counts and 0 for others. A negative value of a series that was never negative lies as far below
     the root of zero as the positive value of the same size lies above it.
     """
-    root = np.sqrt(np.maximum(values, 0.0) + shift) - np.sqrt(np.maximum(-values, 0.0))
+    root = np.sqrt(np.maximum(values, 0.0) + shift)
+    if np.count_nonzero(values < 0.0):
+        root -= np.sqrt(np.maximum(-values, 0.0))
     return choose(linear, values, root)
 
 

@@ -17,7 +17,7 @@ from anomalake.doctor.context import Context, Finding, call_aws
 from anomalake.doctor.lake import RENDER_AND_DEPLOY
 from anomalake.domain import time_patterns
 from anomalake.domain.metric_set import MetricSet
-from anomalake.domain.timestamps import EARLIEST_TIMESTAMP
+from anomalake.domain.timestamps import FIRST_PROJECTED_TIMESTAMP
 from anomalake.lake import layout, live_data
 from anomalake.lake.layout import Table
 from anomalake.lake.live_data import require_source
@@ -112,7 +112,7 @@ def _inspect_live_data(context: Context, metric_set: MetricSet, now: datetime) -
     if time_patterns.sorts_by_date(time_patterns.parse_folder_pattern(path).pattern):
         is_complete = True
         if walls and projection.precedes_tables(walls[0], metric_set.timezone):
-            walls = [walls[0], *_read_intervals(context, metric_set, EARLIEST_TIMESTAMP)[0]]
+            walls = [walls[0], *_read_intervals(context, metric_set, FIRST_PROJECTED_TIMESTAMP)[0]]
         after_range = datetime.combine((now + 2 * projection.RANGE_AHEAD).date(), time.min)
         walls += _read_intervals(context, metric_set, after_range)[0]
     out_of_range = projection.find_out_of_range(walls, metric_set, start, now)
@@ -147,10 +147,10 @@ def _check_tables(context: Context, metric_set: MetricSet, now: datetime) -> Ite
         folder = f"{layout.table_folder(table, metric_set)}/date="
         first = _dates_of_keys(_list_keys(context, folder, max_keys=1)[0])
         after = _dates_of_keys(_list_keys(context, folder, f"{folder}{tomorrow}/~", max_keys=1)[0])
-        if first and first[0] < layout.utc_date(EARLIEST_TIMESTAMP):
+        if first and first[0] < layout.utc_date(FIRST_PROJECTED_TIMESTAMP):
             found = (
                 f"{metric_set.name}: {table} has rows of {first[0]}; "
-                f"Athena shows them from {EARLIEST_TIMESTAMP:%Y-%m-%d} on"
+                f"Athena shows them from {FIRST_PROJECTED_TIMESTAMP:%Y-%m-%d} on"
             )
             remedy = (
                 "if this date is a mistake, correct the data and run `anomalake detect --rebuild`; "

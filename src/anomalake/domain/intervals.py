@@ -30,7 +30,7 @@ INTERVAL_LENGTHS: dict[Frequency, timedelta] = {
 }
 COMMON_FREQUENCIES = ("PT1M", "PT5M", "PT10M", "PT15M", "PT30M", "PT1H", "PT2H", "PT6H", "PT12H", "P1D", "P1W", "P1M")
 MINUTE = timedelta(minutes=1)
-# The most that clocks are set back at once. The largest shift since 2000 is two hours (Antarctica/Troll).
+# The most that clocks are set back at once. The largest shift since 1980 is three hours (Antarctica/Casey).
 MAX_CLOCK_SHIFT = timedelta(hours=3)
 
 
@@ -59,11 +59,13 @@ class Clock(NamedTuple):
         if self.zone == "UTC":
             return floor_to_interval(instant, self.frequency)
         local = instant.replace(tzinfo=UTC).astimezone(get_time_zone(self.zone))
-        fold: Literal[0, 1] = 1 if self.absolute and self.is_sub_daily and local.fold else 0
         wall_time = floor_to_interval(local.replace(tzinfo=None, fold=0), self.frequency)
-        start = to_utc(wall_time, self.zone, fold=fold)
-        if start > instant:  # clocks skip the wall time: the interval starts when they are set forward
-            start = instant.replace(second=0, microsecond=0)
+        start, second = to_utc(wall_time, self.zone), to_utc(wall_time, self.zone, fold=1)
+        if start < second <= instant and self.absolute and self.is_sub_daily:  # the wall time occurs twice
+            return second
+        if second < start:  # clocks skip the wall time: the interval starts when they are set forward
+            if start > instant or self.wall_time(start) != wall_time:
+                start = instant.replace(second=0, microsecond=0)
             while self.wall_time(start - MINUTE) == wall_time:
                 start -= MINUTE
         return start
@@ -77,7 +79,11 @@ class Clock(NamedTuple):
 
         One start; two if the wall time occurs twice and timestamps are absolute; none if clocks skip the wall time.
         """
+        if floor_to_interval(wall_time, self.frequency) != wall_time:
+            return ()
         first, second = to_utc(wall_time, self.zone), to_utc(wall_time, self.zone, fold=1)
+        if first == second and _measure_interval(first, self) == (first + self.step, self.step):
+            return (first,)
         candidates = dict.fromkeys((self.start(first), self.start(second), self.start(second + self.step - MINUTE)))
         return tuple(start for start in candidates if self.wall_time(start) == wall_time)
 
@@ -85,8 +91,9 @@ class Clock(NamedTuple):
         """Return the start of the next interval."""
         if not self.is_sub_daily:
             return self.end(start)
-        regular = _measure_interval(start, self) == (start + self.step, self.step)
-        instant = start + (self.step if regular else MINUTE)
+        if _measure_interval(start, self) == (start + self.step, self.step):
+            return start + self.step
+        instant = start + MINUTE
         while self.start(instant) <= start:  # a repeated wall time leads back to this interval
             instant += MINUTE
         return self.start(instant)
@@ -127,6 +134,8 @@ class Clock(NamedTuple):
 @lru_cache(maxsize=4096)
 def _measure_interval(start: datetime, clock: Clock) -> tuple[datetime, timedelta]:
     """Return the end and the real duration of an interval, counted by the minute if the clock is set nearby."""
+    if clock.zone == "UTC" and clock.step <= timedelta(days=1):
+        return start + clock.step, clock.step
     if clock.step > timedelta(days=1):
         following = next_wall_time(clock.wall_time(start), clock.frequency)
         end = clock.start(to_utc(following, clock.zone))
@@ -154,11 +163,15 @@ def to_utc(wall_time: datetime, zone_name: str, *, fold: Literal[0, 1] = 0) -> d
 
     A skipped wall time moves forward by the length of the gap, as in Java.
     """
+    if zone_name == "UTC":
+        return wall_time
     return wall_time.replace(tzinfo=get_time_zone(zone_name), fold=fold).astimezone(UTC).replace(tzinfo=None)
 
 
 def to_wall_time(instant: datetime, zone_name: str) -> datetime:
     """Return a naive UTC time on the wall clock of the time zone, naive."""
+    if zone_name == "UTC":
+        return instant
     return instant.replace(tzinfo=UTC).astimezone(get_time_zone(zone_name)).replace(tzinfo=None, fold=0)
 
 
@@ -166,11 +179,11 @@ def to_wall_time(instant: datetime, zone_name: str) -> datetime:
 def get_utc_day_offsets(zone_name: str) -> tuple[int, ...]:
     """Return the UTC days that a local day overlaps, as offsets in days: (-1, 0) east of Greenwich, (0, 1) west of it.
 
-    Based on the years 2000 to 2049.
+    Based on the years 1980 to 2049.
     """
     if zone_name == "UTC":
         return (0,)
-    noons = (datetime(2000, 1, 1, 12) + timedelta(weeks=week) for week in range(50 * 52))
+    noons = (datetime(1980, 1, 1, 12) + timedelta(weeks=week) for week in range(70 * 52))
     utc_offsets = {noon - to_utc(noon, zone_name) for noon in noons}
     east, west = max(utc_offsets) > timedelta(), min(utc_offsets) < timedelta()
     return (*((-1,) if east else ()), 0, *((1,) if west else ()))

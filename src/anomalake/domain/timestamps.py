@@ -7,8 +7,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from anomalake.domain.errors import AlertError
 from anomalake.domain.text import quote
 
-# The partitions of the tables cover timestamps from the first of these on and before the second; naive UTC.
-EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT = datetime(2000, 1, 1), datetime(2100, 1, 1)
+# The tables hold timestamps from the first of these on and before the second; naive UTC. An earlier date, such as
+# 1970-01-01, is usually written for null.
+EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT = datetime(1980, 1, 1), datetime(2100, 1, 1)
+# Athena shows the tables from here on: each day of a projected range costs time in planning.
+FIRST_PROJECTED_TIMESTAMP = datetime(2000, 1, 1)
 
 _TIMESTAMP = re.compile(
     r"(?P<wall>\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.\d+)?"

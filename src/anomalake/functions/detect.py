@@ -13,26 +13,26 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools import Logger, Metrics
 
-from anomalake.detect import schedule
+from anomalake.detect import observations, schedule
+from anomalake.detect.completeness import count_place
 from anomalake.detect.detector import Detector
 from anomalake.detect.interval_result import Health, IntervalResult
-from anomalake.detect.parameters import HISTORY_DAYS
+from anomalake.detect.parameters import HISTORY_DAYS, HISTORY_DAYS_YEARLY
+from anomalake.detect.reading import list_folders
 from anomalake.detect.state import DetectorState, rebuild_hint
 from anomalake.detect.timeline import describe_waiting, find_not_due, utc_now
-from anomalake.domain import intervals
 from anomalake.domain.alert import Alert
 from anomalake.domain.alert import encode as encode_alert
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.functions import compaction
-from anomalake.functions.detector_state import load_state, read_feedback, save_state
+from anomalake.functions.detector_state import load_state, read_feedback, save_state, update_top_values
 from anomalake.functions.ingest import process_batch
 from anomalake.functions.lease import describe_holder, hold_lease
 from anomalake.functions.messaging import MAX_REQUEST_BYTES, send_messages
 from anomalake.functions.settings import METRICS_NAMESPACE, Settings, load_settings
-from anomalake.lake import encoding, layout, live_data, tables
+from anomalake.lake import layout, live_data
 from anomalake.lake.ingest import Message
-from anomalake.lake.layout import Table
 from anomalake.lake.live_data import Finding, IntervalData
 from anomalake.lake.store import StorageError, Store, StoredObject
 
@@ -104,8 +104,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     through = state.last_processed.isoformat()
     status = state.detector.status()
     logger.info(
-        "detector ran", metric_set=metric_set.name, through=through, status=status, notes=result.notes, **summary
-    )
+        "detector ran", metric_set=metric_set.name, through=through, status=status, notes=result.notes,
+        retired_series=state.detector.count_retired(), **summary,
+    )  # fmt: skip
     return {"metricSet": metric_set.name, "through": through, **summary}
 
 
@@ -171,7 +172,8 @@ def _create_state(store: Store, metric_set: MetricSet, last_due: datetime) -> De
 
     It learns from the live data of the last weeks, and alerts on later intervals only.
     """
-    earliest = last_due - timedelta(days=HISTORY_DAYS)
+    is_long = metric_set.clock.step > timedelta(days=1)
+    earliest = last_due - timedelta(days=HISTORY_DAYS_YEARLY if is_long else HISTORY_DAYS)
     starts = live_data.list_interval_starts(store, metric_set)
     first = next((start for start in starts if earliest <= start <= last_due), last_due)
     return DetectorState(Detector(metric_set), metric_set.clock.previous_start(first), last_due, 0)
@@ -182,16 +184,24 @@ def _process_intervals(
 ) -> _Progress:
     """Process the intervals after the last processed one, up to `last_due`, while there is time."""
     progress = _Progress(state)
-    for start in _list_intervals(settings.store, metric_set, state.last_processed, last_due):
-        if not has_time():
-            break
+    intervals = _read_intervals(settings.store, metric_set, state.last_processed, last_due)
+    while has_time():
         try:
-            files = live_data.list_interval_files(settings.store, metric_set, start)
-            interval = live_data.read_interval(settings.store, metric_set, start, files)
+            interval = next(intervals, None)
         except StorageError as error:  # the state of the intervals before this one is saved
             return progress._replace(error=error)
-        progress = _process_interval(progress, interval, metric_set, settings)
+        if interval is None:
+            break
+        progress = _process_interval(progress, interval, settings)
     return progress
+
+
+def _read_intervals(store: Store, metric_set: MetricSet, after: datetime, last_due: datetime) -> Iterator[IntervalData]:
+    """Yield the live data of the intervals to process. Each folder is read once."""
+    starts = list(_list_intervals(store, metric_set, after, last_due))
+    kept_values = update_top_values(store, metric_set, starts)
+    for in_folder, files in list_folders(store, metric_set, starts):
+        yield from live_data.read_intervals(store, metric_set, in_folder, files, kept_values)
 
 
 def _list_intervals(store: Store, metric_set: MetricSet, after: datetime, last_due: datetime) -> Iterator[datetime]:
@@ -199,15 +209,13 @@ def _list_intervals(store: Store, metric_set: MetricSet, after: datetime, last_d
 
     All live data is listed only if so many intervals are due that gaps in the data matter.
     """
-    if last_due - after <= 2 * schedule.GAP_EDGE:
+    if last_due - after <= 2 * schedule.gap_edge(metric_set):
         return schedule.due_intervals(metric_set, after, last_due)
     starts = live_data.list_interval_starts(store, metric_set)
     return schedule.intervals_to_process(metric_set, after, last_due, starts)
 
 
-def _process_interval(
-    progress: _Progress, interval: IntervalData, metric_set: MetricSet, settings: Settings
-) -> _Progress:
+def _process_interval(progress: _Progress, interval: IntervalData, settings: Settings) -> _Progress:
     """Score an interval, write the result and send the alerts.
 
     Raises `StorageError`: then nothing of this run is saved, and the next run processes the intervals again.
@@ -217,7 +225,7 @@ def _process_interval(
     if has_data or state.detector.series:  # otherwise no data has arrived yet, so no data is missing
         result = state.detector.score(interval)
         alerts = result.alerts if start >= state.alerts_from else ()
-        _write_result(result, metric_set, settings)
+        _write_result(result, state.detector, settings)
         _send_alerts(alerts, settings)
     for finding in interval.findings[:MAX_LOGGED_FINDINGS]:
         logger.warning(
@@ -234,16 +242,12 @@ def _process_interval(
     return _Progress(state, scored, empty, progress.alerts + len(alerts))
 
 
-def _write_result(result: IntervalResult, metric_set: MetricSet, settings: Settings) -> None:
+def _write_result(result: IntervalResult, detector: Detector, settings: Settings) -> None:
     """Write the observations and the data health of an interval. Repeating it writes the same bytes."""
-    records_by_table: dict[Table, Sequence[tuple[Any, ...]]] = {
-        "observations": result.observations,
-        "dataHealth": [result.health] if result.health else [],
-    }
-    for table, records in records_by_table.items():
-        if records:  # there are no observations when no series has a value
-            data = encoding.encode_records(settings.format, tables.schema(table, metric_set), records)
-            settings.store.put(layout.table_key(table, metric_set, result.start, settings.format), data)
+    metric_set = detector.metric_set
+    objects = observations.encode_results(metric_set, settings.format, list(detector.series), [result])
+    for table, data in objects.items():
+        settings.store.put(layout.table_key(table, metric_set, result.start, settings.format), data)
 
 
 def _send_alerts(alerts: Sequence[Alert], settings: Settings) -> None:
@@ -270,11 +274,10 @@ def _record_late_data(state: DetectorState, metric_set: MetricSet, settings: Set
     The intervals are counted and not scored, and later runs do not look at them again. Returns the state and the count.
     """
     store = settings.store
-    late = [start for start in state.empty_intervals if live_data.list_interval_files(store, metric_set, start)]
+    late = list(_find_late(store, metric_set, state.empty_intervals))
     for start in late:
         wall = metric_set.clock.wall_time(start)
-        slot = intervals.get_slot(wall, metric_set.frequency)
-        usual_count = state.detector.completeness.usual_count(wall.toordinal(), slot)
+        usual_count = state.detector.completeness.usual_count(*count_place(wall, metric_set.frequency))
         record = Health(start, "late", 0, usual_count, 0, 0, 0)
         with contextlib.suppress(StorageError):  # a day with an unreadable object does not stop the detector
             compaction.replace_record(store, metric_set, settings.format, "dataHealth", instant=start, record=record)
@@ -283,6 +286,19 @@ def _record_late_data(state: DetectorState, metric_set: MetricSet, settings: Set
     empty_intervals = tuple(start for start in state.empty_intervals if start not in late)
     late_intervals = state.late_intervals + len(late)
     return state._replace(empty_intervals=empty_intervals, late_intervals=late_intervals), len(late)
+
+
+def _find_late(store: Store, metric_set: MetricSet, empty: Sequence[datetime]) -> Iterator[datetime]:
+    """Return which of the intervals without data have live files now.
+
+    If their folder covers other intervals too, its files are read to find out.
+    """
+    for starts, files in list_folders(store, metric_set, empty):
+        if files and metric_set.folder_period == metric_set.frequency:
+            yield from starts
+        elif files:
+            read = live_data.read_intervals(store, metric_set, starts, files)
+            yield from (interval.start for interval in read if interval.values)
 
 
 def compact_finished_days(

@@ -4,9 +4,11 @@ The state is a head in JSON and the shards that it names. Shards are written fir
 replaced only if it is still the head that was read, so two runs cannot mix their states.
 """
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
-from anomalake.detect import feedback, state
+from anomalake.detect import feedback, reading, state
 from anomalake.detect.detector import map_in_threads
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.state import DetectorState
@@ -14,6 +16,7 @@ from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
 from anomalake.lake.store import StorageError, Store, StoredObject
+from anomalake.lake.top_values import NO_TOP, TopValues, read_top_values, read_totals, write_top_values
 
 LEGACY_STATE_NAME = "state.npz"  # the state of versions that did not use shards
 
@@ -67,6 +70,25 @@ def save_state(store: Store, metric_set: MetricSet, detector_state: DetectorStat
         )
     for name in sorted(old_names - shards.keys()):
         store.delete(layout.shard_key(metric_set, name))
+
+
+def update_top_values(store: Store, metric_set: MetricSet, starts: Iterable[datetime]) -> TopValues:
+    """Return the values that `top` keeps of the dimensions.
+
+    If a dimension keeps fewer than it can, the largest values of the intervals with these starts (naive UTC) join
+    them, and the list is written.
+    """
+    if not reading.has_top(metric_set):
+        return NO_TOP
+    kept = read_top_values(store, metric_set)
+    if not reading.needs_values(metric_set, kept):
+        return kept
+    folders = reading.list_folders(store, metric_set, starts)
+    totals = (read_totals(store, metric_set, *folder) for folder in folders if folder[1])
+    chosen = reading.choose_largest(metric_set, totals, kept)
+    if chosen != kept:
+        write_top_values(store, metric_set, chosen)
+    return chosen
 
 
 def delete_unused_shards(store: Store, metric_set: MetricSet) -> None:

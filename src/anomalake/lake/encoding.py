@@ -39,16 +39,27 @@ _CELL_TRANSLATION = {code: chr(code) for code in range(128)} | {
 
 
 def encode_table(table_format: Format, schema: Sequence[Column], columns: Columns) -> bytes:
-    """Encode a table as one object. The same columns give the same bytes (with one version of pyarrow)."""
+    """Encode a table as one object; its columns are lists or Arrow arrays.
+
+    The same columns give the same bytes (with one version of pyarrow).
+    """
+    names = [name for name, _ in schema]
     if table_format == "csv":
         cells = [
-            _encode_texts(columns[name]) if kind == "string" else list(map(_encode_other, columns[name]))
-            for name, kind in schema
+            _encode_texts(values) if kind == "string" else list(map(_encode_other, values))
+            for (_, kind), values in zip(schema, map(_list_values, map(columns.__getitem__, names)), strict=True)
         ]
-        lines = [",".join(name for name, _ in schema), *(",".join(row) for row in zip(*cells, strict=True))]
+        lines = [",".join(names), *(",".join(row) for row in zip(*cells, strict=True))]
         return ("\n".join(lines) + "\n").encode()
-    arrays = [pa.array(columns[name], _ARROW_TYPES[kind]) for name, kind in schema]
-    return _write_parquet(pa.Table.from_arrays(arrays, [name for name, _ in schema]))
+    arrays = [
+        values if isinstance(values := columns[name], pa.Array) else pa.array(values, _ARROW_TYPES[kind])
+        for name, kind in schema
+    ]
+    return _write_parquet(pa.Table.from_arrays(arrays, names))
+
+
+def _list_values(values: Sequence[Any]) -> Sequence[Any]:
+    return values.to_pylist() if isinstance(values, pa.Array) else values
 
 
 def _write_parquet(table: pa.Table) -> bytes:

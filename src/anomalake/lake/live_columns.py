@@ -74,7 +74,9 @@ def _read_plain_columns(content: bytes, source: Source, names: list[str]) -> dic
     try:
         table = pa.csv.read_csv(
             pa.BufferReader(content),
-            pa.csv.ReadOptions(use_threads=False, block_size=4 * MAX_LINE_BYTES, column_names=source.columns),
+            pa.csv.ReadOptions(
+                use_threads=False, block_size=min(4 * MAX_LINE_BYTES, len(content)), column_names=source.columns
+            ),
             pa.csv.ParseOptions(delimiter=source.delimiter, quote_char=False, ignore_empty_lines=False),
             pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), include_columns=names),
         )

@@ -179,7 +179,7 @@ def read_intervals(
         return [item for half in halves for item in read_intervals(store, metric_set, half, keys, top_values)]
     rows, findings = read
     counts = np.bincount(rows.intervals, minlength=len(starts)).tolist()
-    first = _find_first_start(metric_set, request.wall)
+    first = _find_first_start(metric_set, request.wall) if findings.counts[FOLDER] else None
     result = []
     for place, (start, aggregates) in enumerate(
         zip(starts, aggregation.aggregate(rows, metric_set, len(starts)), strict=True)
@@ -210,7 +210,7 @@ def _find_first_start(metric_set: MetricSet, wall: datetime) -> datetime | None:
     return next((start for wall in walls for start in metric_set.clock.starts_at_wall_time(wall)), None)
 
 
-def _read_folder(store: Store, request: Request, keys: Iterable[str]) -> tuple[Rows, Findings] | None:
+def _read_folder(store: Store, request: Request, keys: Sequence[str]) -> tuple[Rows, Findings] | None:
     """Return the rows and findings of the files. Return None if several intervals have too many rows to read at once.
 
     If an interval exceeds a limit with the rows of a file, its rows of this file are skipped.
@@ -220,7 +220,8 @@ def _read_folder(store: Store, request: Request, keys: Iterable[str]) -> tuple[R
     row_counts = np.zeros(len(request.places), np.int64)
     for key in keys:
         rows, found = read_file(store, request, key)
-        rows = live_rows.renumber(rows, numbering)
+        if len(keys) > 1:
+            rows = live_rows.renumber(rows, numbering)
         new_counts = np.bincount(rows.intervals, minlength=len(row_counts))
         if len(row_counts) > 1 and row_counts.sum() + new_counts.sum() > MAX_ROWS_PER_INTERVAL:
             return None
@@ -234,7 +235,7 @@ def _read_folder(store: Store, request: Request, keys: Iterable[str]) -> tuple[R
         row_counts += np.bincount(rows.intervals, minlength=len(row_counts))
         parts.append(rows)
         findings.add_all(found)
-    return live_rows.join_rows(parts, numbering, request.inputs), findings
+    return parts[0] if len(keys) == 1 else live_rows.join_rows(parts, numbering, request.inputs), findings
 
 
 def _exceeded_limit(parts: Sequence[Rows], rows: Rows, place: int, count: int) -> str | None:

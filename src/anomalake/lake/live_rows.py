@@ -128,6 +128,7 @@ def read_by_row(content: bytes, request: Request, where: str, findings: Findings
     source, metric_set = request.source, request.metric_set
     dimensions = tuple(dimension.source_column for dimension in metric_set.dimensions)
     names = (metric_set.timestamp.column, *dimensions, *(item.column for item in request.inputs))
+    has_top = any(kept is not None for kept in request.kept)
     first = 1 + len(dimensions)  # the place of the first input in a record
     read = csv_records if source.format == "csv" else json_records
     find_place = lru_cache(maxsize=4096)(request.place_timestamp)  # many rows share a timestamp
@@ -152,9 +153,10 @@ def read_by_row(content: bytes, request: Request, where: str, findings: Findings
         except ValueError as error:
             findings.add(place, Finding(f"{where}:{line}", str(error)))
             continue
-        series = tuple([request.keep_values(number, [value])[0] for number, value in enumerate(values)])
+        if has_top:
+            values = [request.keep_values(number, [value])[0] for number, value in enumerate(values)]
         places.append(place)
-        series_of_row.append(known_series.setdefault(series, len(known_series)))
+        series_of_row.append(known_series.setdefault(tuple(values), len(known_series)))
         for item, cell in zip(request.inputs, record[first:], strict=True):
             if item.kind == "number":
                 number, problem = parse_number(cell)

@@ -17,6 +17,9 @@ from anomalake.catalog.views.lake_tables import (
     COMPACTION_TABLE,
     FEEDBACK_COLUMNS,
     FEEDBACK_TABLE,
+    TOP_VALUES_COLUMNS,
+    TOP_VALUES_TABLE,
+    has_top_values,
 )
 from anomalake.catalog.views.view import View, ViewColumn, database
 from anomalake.domain.metric_set import MetricSet
@@ -27,9 +30,12 @@ __all__ = [
     "COMPACTION_TABLE",
     "FEEDBACK_COLUMNS",
     "FEEDBACK_TABLE",
+    "TOP_VALUES_COLUMNS",
+    "TOP_VALUES_TABLE",
     "View",
     "ViewColumn",
     "database",
+    "has_top_values",
     "views_of_set",
     "views_over_all_sets",
 ]

@@ -2,7 +2,7 @@
 
 from anomalake.catalog import sql
 from anomalake.catalog.views.lake_tables import FEEDBACK_TABLE, report_digest, select_anomalous_series, select_typed
-from anomalake.catalog.views.live_rows import live_row_queries
+from anomalake.catalog.views.live_rows import aggregate_measure, live_row_queries, measure_cells
 from anomalake.catalog.views.view import (
     View,
     ViewColumn,
@@ -31,17 +31,17 @@ def anomalies_with_live(metric_set: MetricSet, db: str, table_format: Format) ->
         for suffix in ANOMALY_COLUMN_SUFFIXES
     ]
     keys = ", ".join(map(sql.identifier, grouped))
-    measures = ", ".join(map(sql.identifier, metric_set.measure_names))
+    cells = measure_cells(metric_set)
+    measures = "".join(f"{sql.identifier(cell.name)}, " for cell in cells)
+    no_measures = f"{null_columns(cells)}, " if cells else ""
     queries = [
-        f"SELECT {keys}, {null_columns([(m, 'double') for m in metric_set.measure_names])}, "
-        f"{', '.join(sql.identifier(column) for column, _ in anomaly)}, 1 AS _anomalous, 0 AS _alive FROM anomalies"
+        f"SELECT {keys}, {no_measures}{', '.join(sql.identifier(column) for column, _ in anomaly)}, "
+        "1 AS _anomalous, 0 AS _alive FROM anomalies"
     ]
     prelude = f"WITH anomalies AS (\n{select_anomalous_series(metric_set, db, table_format, first_event_only=True)}\n)"
     if metric_set.source is not None:
         prelude += f", {live_row_queries(metric_set, db)}"
-        queries.append(
-            f"SELECT {keys}, {measures}, {null_columns(anomaly)}, 0 AS _anomalous, 1 AS _alive FROM live_rows"
-        )
+        queries.append(f"SELECT {keys}, {measures}{null_columns(anomaly)}, 0 AS _anomalous, 1 AS _alive FROM live_rows")
     columns = [
         *time_columns(metric_set),
         ViewColumn("key", "varchar", '"key"', "key of the series: its dimension values in one text"),
@@ -50,7 +50,7 @@ def anomalies_with_live(metric_set: MetricSet, db: str, table_format: Format) ->
             ViewColumn(
                 m.name.lower(),
                 "double",
-                sql.null_unless_finite(f"{m.aggregation.lower()}({sql.identifier(m.name)})"),
+                aggregate_measure(metric_set, m),
                 m.short_description or f"{m.title}, live{f' ({m.short_unit})' if m.unit else ''}",
             )
             for m in metric_set.measures

@@ -1,4 +1,4 @@
-"""SELECTs of the lake's tables that the views read, and the two JSON tables that Anomalake's results do not contain."""
+"""SELECTs of the lake's tables that the views read, and the JSON tables that Anomalake's results do not contain."""
 
 from anomalake.catalog import sql
 from anomalake.domain.metric_set import MetricSet
@@ -24,6 +24,14 @@ COMPACTION_COLUMNS = (
     ("target", "string"),
     ("switched", "boolean"),
 )
+
+TOP_VALUES_TABLE = "topvalues"  # the dimension values that `top` keeps
+TOP_VALUES_COLUMNS = (("dimension", "string"), ("value", "string"))
+
+
+def has_top_values(metric_set: MetricSet) -> bool:
+    """Return whether a dimension of the live data has `top`, so that the catalog has the table of top values."""
+    return metric_set.source is not None and any(dimension.top for dimension in metric_set.dimensions)
 
 
 def select_typed(table: Table, metric_set: MetricSet, db: str, table_format: Format) -> str:

@@ -1,14 +1,10 @@
 """`anomalake init`: proposes a metric set for a table of the user."""
 
 import argparse
-import json
-import sys
 from pathlib import Path
 
-from anomalake.cli.options import add_metric_set_output, add_reading, reading_options
+from anomalake.cli.options import add_metric_set_output, add_proposal, default_lake
 from anomalake.cli.terminal import print_line
-from anomalake.domain import metric_set_yaml
-from anomalake.domain.names import to_metric_set_name
 
 SUMMARY = "propose a metric set for your data"
 HELP = """\
@@ -17,58 +13,38 @@ Example:
 
 Result:
   sales.yaml, a metric set with the timestamp column, the frequency, the dimensions and the measures that the data
-  suggests. The command prints the file and a list of what to check. Review and edit it, then run
-  `anomalake backtest --metric-set sales.yaml --data sales.csv`."""
-
-_PROBE = """
-name: probe
-frequency: P1D
-timezone: {zone}
-timestamp: {{column: t, format: yyyy-MM-dd}}
-dimensions: []
-measures: [{{name: m, aggregation: SUM}}]
-"""
+  suggests. The command prints the file, a preview and a list of what to check. On a terminal it asks what the data does
+  not say. Review and edit the file, then run `anomalake backtest --metric-set sales.yaml --data sales.csv`."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument(
-        "file",
-        metavar="FILE",
-        help="your data, with timestamps and numbers: CSV, JSON, Excel, Parquet, a DuckDB or SQLite file, a folder, "
-        "s3://BUCKET/KEY, or - for standard input",
-    )
-    parser.add_argument(
-        "--timezone",
-        metavar="ZONE",
-        help="the time zone of the timestamps, an IANA name (default: the command asks on a terminal, else UTC)",
-    )
-    parser.add_argument("--name", help="the name of the metric set (default: derived from the name of the file)")
-    add_reading(parser)
+    add_proposal(parser)
     add_metric_set_output(parser)
+    parser.add_argument(
+        "--run",
+        dest="run_backtest",
+        action="store_true",
+        help="run the back-test as well, and write the page (as `anomalake watch`)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the proposed metric set and print it."""
-    from anomalake.cli import propose_metric_set, write_metric_set
-    from anomalake.cli.tables import read
+    from anomalake.cli import propose_for_file, write_metric_set
 
-    file = arguments.file
-    table = read.read(file, reading_options(arguments).table)
-    zone = _choose_zone(arguments)
-    name = arguments.name or to_metric_set_name("data" if file == "-" else Path(file).stem)
-    proposal = propose_metric_set.propose(table.rows, name, zone, table.notes)
-    target = write_metric_set.write_metric_set(proposal, arguments)
-    print_line(f"Review and edit it, then run: anomalake backtest --metric-set {target} --data {file}")
-    return 0
+    proposed = propose_for_file.propose_for_file(arguments)
+    target = write_metric_set.write_metric_set(proposed.proposed.proposal, arguments)
+    propose_for_file.print_preview(proposed.proposed)
+    if not arguments.run_backtest:
+        options = propose_for_file.describe_reading(proposed.reading)
+        command = f"anomalake backtest --metric-set {target} --data {arguments.file}{options}"
+        print_line(f"Review and edit it, then run: {command}")
+        return 0
+    from anomalake.cli import backtest_table
 
-
-def _choose_zone(arguments: argparse.Namespace) -> str | None:
-    """Return `--timezone`, else the answer of the user on a terminal; raises `UserError` for an unknown zone."""
-    zone: str | None = arguments.timezone
-    if zone is None and sys.stdin.isatty():
-        question = "Which time zone are the timestamps in? An IANA name such as Europe/Berlin [UTC]: "
-        zone = input(question).strip() or "UTC"
-    if zone is not None:
-        metric_set_yaml.parse(_PROBE.format(zone=json.dumps(zone)), "--timezone")
-    return zone
+    page = Path("dashboard.html")
+    request = argparse.Namespace(lake=default_lake(), metric_set=target, format=None, output=page, now=None)
+    status = backtest_table.run_backtest(request, proposed.table, arguments.file, proposed.reading)
+    backtest_table.show_page(page)
+    return status

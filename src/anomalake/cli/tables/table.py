@@ -9,8 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from anomalake.domain.names import GENERATED_COLUMNS
-
+PARTITION_COLUMN = "slot"  # of the live table, which no column of the data can have the name of
 MAX_SHOWN_ROWS = 3  # of the rows with a problem that a message names
 MAX_SHOWN_CHARACTERS = 60
 _NO_NAME = re.compile(r"\s*|Unnamed: \d+")  # how pandas calls a column without a name
@@ -99,14 +98,14 @@ def column_names(columns: list[str]) -> dict[str, str]:
     """Return the name of each column in a metric set.
 
     A name has letters, digits, - and _, and differs from all other names without regard to case. It is not the name of
-    a generated column, except for `timestamp` and `date`.
+    the partition column of the live table.
     """
     names: dict[str, str] = {}
     taken: set[str] = set()
     for column in columns:
         clean = re.sub(r"[^A-Za-z0-9_-]+", "_", column).strip("_-")[:60] or "column"
         clean = clean if clean[0].isalnum() else f"c{clean}"
-        if clean.lower() in GENERATED_COLUMNS - {"timestamp", "date"}:
+        if clean.lower() == PARTITION_COLUMN:
             clean += "_"
         while clean.lower() in taken:
             clean += "_2"

@@ -117,8 +117,10 @@ def recognise(column: "pd.Series[Any]", name: str, order: Order | None = None) -
     )  # fmt: skip
 
 
-def normalise(rows: pd.DataFrame, recognised: Recognised) -> tuple[pd.DataFrame, BadRows]:
+def normalise(rows: pd.DataFrame, recognised: Recognised, *, as_seconds: bool = False) -> tuple[pd.DataFrame, BadRows]:
     """Return the table with its timestamps as text in `NORMAL_FORMAT`, and the rows that are left out.
+
+    With `as_seconds`, the text is the number of seconds since 1970 instead.
 
     The text is the wall clock of the data, or UTC where the data names offsets. Fractions of a second are cut. Rows
     without a readable timestamp are left out; the others keep their row numbers as index.
@@ -130,7 +132,10 @@ def normalise(rows: pd.DataFrame, recognised: Recognised) -> tuple[pd.DataFrame,
     bad = find_bad_rows(shown, ~readable)
     instants = recognised.times[readable].to_numpy().astype("datetime64[s]")
     codes, distinct = pd.factorize(instants)
-    texts = np.char.replace(np.datetime_as_string(distinct, unit="s"), "T", " ") if len(distinct) else distinct
+    if as_seconds:
+        texts = distinct.astype(np.int64).astype(str)
+    else:
+        texts = np.char.replace(np.datetime_as_string(distinct, unit="s"), "T", " ") if len(distinct) else distinct
     column = pd.Series(pa.array(texts.astype(object), pa.string()).take(pa.array(codes)), dtype="str")
     column.index = rows.index[readable]
     place = list(rows.columns).index(recognised.columns[0])

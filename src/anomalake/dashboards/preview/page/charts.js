@@ -29,7 +29,7 @@ async function drawChart(visual, card) {
   };
   for (const layer of spec.layer ?? [spec]) {
     setColors(layer, visual);
-    if (layer.mark.type === "bar") setBarWidth(layer, Object.values(datasets).flat(), card);
+    if (["bar", "rect"].includes(layer.mark.type)) setMarkWidth(layer, Object.values(datasets).flat(), card);
   }
   const { view } = await vegaEmbed(chart, spec, {
     mode: "vega-lite", ast: true, actions: false, renderer: "canvas", defaultStyle: false,
@@ -84,13 +84,18 @@ function listColorValues(visual) {
   return group === undefined ? [] : [...new Set(cubes[visual.cube].groups[group].map(toVegaValue))].sort();
 }
 
-// Makes bars over time as wide as their step, between 2.5 and 24 pixels.
-function setBarWidth(layer, rows, card) {
-  if (layer.encoding.x?.type !== "temporal") return;
+// Makes bars and cells over time as wide as their step, between 2.5 and 24 pixels, and the axis longer by half a mark at
+// both ends. A cell is a point of time with a width here: Vega-Lite would make it as wide as a day, also for weeks.
+function setMarkWidth(layer, rows, card) {
+  const { x } = layer.encoding;
+  if (x?.type !== "temporal") return;
   const times = [...new Set(rows.map((row) => row.g0))].sort((a, b) => a - b);
   const step = times.slice(1).reduce((least, time, i) => Math.min(least, time - times[i]), Infinity);
-  const width = (0.8 * (card.clientWidth - 120) * step) / (times.at(-1) - times[0]);
-  layer.mark = { ...layer.mark, width: Math.min(24, Math.max(2.5, Number.isFinite(width) ? width : 24)) };
+  const full = ((card.clientWidth - 120) * step) / (times.at(-1) - times[0]);
+  const share = layer.mark.type === "bar" ? 0.8 : 1;
+  const width = Number.isFinite(full) ? Math.min(24, Math.max(2.5, share * full)) : 24;
+  layer.mark = { ...layer.mark, width };
+  layer.encoding = { ...layer.encoding, x: { ...x, scale: { ...x.scale, padding: width / 2 } } };
 }
 
 // Shows the values of a mark beside the pointer; hides the tooltip when the pointer is on no mark.
