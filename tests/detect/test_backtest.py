@@ -10,60 +10,16 @@ import pytest
 
 from anomalake.cli import local_pipeline
 from anomalake.cli.give_feedback import save_feedback
-from anomalake.detect import backtest, backtest_parts, backtest_plan, detector, timeline
+from anomalake.detect import backtest, detector, timeline
 from anomalake.detect.feedback import Feedback
-from anomalake.detect.state import DetectorState
 from anomalake.domain import metric_set_yaml
 from anomalake.domain.errors import UserError
-from anomalake.domain.metric_set import MetricSet
-from anomalake.functions.detector_state import read_feedback, save_state
-from anomalake.lake import layout, live_data
+from anomalake.lake import live_data
 from anomalake.lake.folder_store import FolderStore
 from anomalake.lake.store import StorageError
+from backtest_in_parts import run_in_parts
 from examples import shop_text
 from shop_history import SHOP, assert_same_objects, read_outputs, run_in_one_process, write_live_data
-
-
-def run_in_parts(root: str, parts: int, item: MetricSet = SHOP) -> backtest.Report:
-    """Run the backtest in parts. Each part runs twice."""
-    job = backtest_plan.Job(root, item, (item,), "parquet")
-    head, feedback = job.store.get(layout.state_key(item)), read_feedback(job.store, item).feedback
-    when = timeline.build_timeline(job.store, item, timeline.utc_now())
-    days = backtest_plan.group_by_day(when.files)
-    read = [backtest_plan.read_day(job, day) for _ in range(2) for day in days][len(days) :]
-    firsts: dict[live_data.Series, tuple[int, int]] = {}
-    for day in reversed(read):
-        firsts = backtest_plan.merge_first_seen(firsts, day.first_seen)
-    known = backtest_plan.make_plan(
-        job, days, firsts, [summary for day in read for summary in day.summaries], feedback=feedback, parts=parts
-    )
-    cut = sorted((block for day in read for block in backtest_parts.split_day(known, day)), key=lambda block: block[0])
-    learned = []
-    for piece in range(len(known.chunks)):
-        blocks = [block for block in cut if block[0][0] == piece]
-        learned += [list(backtest_parts.score_chunk(known, piece, blocks)) for _ in range(2)][1]
-    points = [result for result in learned if isinstance(result, backtest_parts.DayPoints)]
-    found = [
-        backtest_parts.write_day_results(known, day.number, [result for result in points if result.day == day.number])
-        for _ in range(2)
-        for day in days
-    ]
-    moved, ongoing = backtest_parts.group_events(known, (event for day in found[: len(days)] for event in day.events))
-    sent = [backtest_parts.ingest_day_alerts(job, day, moved) for day in found]
-    detector = backtest_parts.assemble_detector(
-        known, ongoing, [result for result in learned if isinstance(result, backtest_parts.ChunkModel)]
-    )
-    last = next(reversed(when.files))
-    if detector.series:
-        known_state = DetectorState(detector, last_processed=last, alerts_from=last, silent_intervals=0)
-        save_state(job.store, item, known_state, head)
-    return backtest.build_report(
-        when,
-        [summary for day in read for summary in day.summaries],
-        detector,
-        (sum(count for count, _ in sent) // 2, 0, 0),
-        (),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +38,7 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], 
 @pytest.mark.parametrize("parts", [1, *(pytest.param(parts, marks=pytest.mark.slow) for parts in (4, 1000))])
 def test_parts_write_and_report_the_same_as_a_backtest_in_one_process(tmp_path, wanted, parts):
     write_live_data(FolderStore(tmp_path))
-    assert run_in_parts(str(tmp_path), parts) == wanted[1]
+    assert run_in_parts(str(tmp_path), parts, SHOP) == wanted[1]
     assert_same_objects(read_outputs(FolderStore(tmp_path)), wanted[0])
 
 
@@ -101,7 +57,7 @@ def test_parts_contain_whole_shards_of_the_state_and_apply_feedback(tmp_path, mo
         save_feedback(Feedback("missing data", at, wanted=True, said_at=at), SHOP, store)
     expected = run_in_one_process(lakes[0])
     assert len([key for key in expected if "/shards/" in key]) == 5
-    run_in_parts(str(lakes[1].root), 8)
+    run_in_parts(str(lakes[1].root), 8, SHOP)
     assert_same_objects(read_outputs(lakes[1]), expected)
 
 
@@ -140,7 +96,7 @@ def test_live_data_that_cannot_be_read_is_reported(tmp_path):
             b"nothing,of,what,is,wanted\n1,2,3,4,5\n",
         )
     report = local_pipeline.run_backtest(SHOP, lakes[0], (SHOP,), "parquet")
-    assert run_in_parts(str(lakes[1].root), 2) == report
+    assert run_in_parts(str(lakes[1].root), 2, SHOP) == report
     assert report.status == ("views: no data yet", "revenue: no data yet")
     assert_same_objects(read_outputs(lakes[1]), {})
 

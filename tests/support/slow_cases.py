@@ -9,5 +9,5 @@ import pytest
 def slow_after(count: int, cases: Iterable[Any]) -> list[Any]:
     """Return the cases; those after the first `count` have the marker `slow`."""
     all_cases = list(cases)
-    slow = (case if isinstance(case, tuple) else (case,) for case in all_cases[count:])
+    slow = (case if type(case) is tuple else (case,) for case in all_cases[count:])
     return [*all_cases[:count], *(pytest.param(*values, marks=pytest.mark.slow) for values in slow)]

@@ -165,8 +165,9 @@ def make_plan(
             series_count=summary.series_with_value,
             rows=summary.rows,
             rejected_rows=summary.finding_count,
+            is_counted=count > 0,
         )
-        for start, summary in zip(starts, summaries, strict=True)
+        for start, summary, count in zip(starts, summaries, known_series.tolist(), strict=True)
     ]
     per_shard = Detector(metric_set).per_shard
     size = max(1, min(per_shard, -(-len(series) // parts)))

@@ -74,7 +74,10 @@ class Detector:
         return max(1, SHARD_COLUMNS // len(self.metric_set.measures))
 
     def score(self, interval: IntervalData) -> IntervalResult:
-        """Score an interval and learn from it. Intervals come in order of time, also those without data."""
+        """Score an interval and learn from it. Intervals come in order of time, also those without data.
+
+        Intervals before the first series count for nothing.
+        """
         metric_set, start = self.metric_set, interval.start
         wall = metric_set.clock.wall_time(start)
         day, _ = count_place(wall, metric_set.frequency)
@@ -85,7 +88,7 @@ class Detector:
         arrival = record_arrival(
             self.completeness, metric_set, start, valid_feedback,
             series_count=int(np.count_nonzero(has_value)), rows=interval.row_count,
-            rejected_rows=interval.finding_count,
+            rejected_rows=interval.finding_count, is_counted=bool(self.series),
         )  # fmt: skip
         is_scored = bool(interval.values)
         if fills_zeros(metric_set) and len(values):

@@ -58,12 +58,17 @@ class Arrival(NamedTuple):
 
 def record_arrival(
     past_counts: Completeness, metric_set: MetricSet, start: datetime, valid_feedback: Sequence[Feedback], *,
-    series_count: int, rows: int, rejected_rows: int,
+    series_count: int, rows: int, rejected_rows: int, is_counted: bool,
 ) -> Arrival:  # fmt: skip
     """Record in `past_counts` how many series an interval has, and compare it with the usual number.
 
-    Intervals come in order of time. If missing rows mean zero, missing data is no event: the zeros are scored.
+    Intervals come in order of time. Those before the first series are not counted. If missing rows mean zero, missing
+    data is no event: the zeros are scored.
     """
+    if not is_counted:
+        return Arrival(
+            start, series_count, None, 0.0, is_event=False, in_gap=False, rows=rows, rejected_rows=rejected_rows
+        )
     threshold = metric_set.alerts.sensitivity
     if valid_feedback:
         threshold /= feedback.missing_data_weight(valid_feedback)

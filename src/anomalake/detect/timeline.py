@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from anomalake.detect import schedule
+from anomalake.domain import intervals
 from anomalake.domain.errors import UserError
 from anomalake.domain.metric_set import MetricSet
 from anomalake.domain.timestamps import EARLIEST_TIMESTAMP, TIMESTAMP_LIMIT
@@ -92,8 +93,10 @@ _FUTURE = (
 def find_not_due(
     metric_set: MetricSet, starts: Iterable[datetime], now: datetime
 ) -> tuple[list[Finding], list[datetime]]:
-    """Return the intervals in the future, as findings, and those that have begun and are not due; `starts` are
+    """Return the folders in the future, as findings, and the intervals that have begun and are not due; `starts` are
     intervals with data.
+
+    The later intervals of a folder that has begun are neither: only its rows tell whether they have data.
     """
     last = schedule.last_due(metric_set, now)
     not_due = [start for start in starts if start > last]
@@ -101,9 +104,15 @@ def find_not_due(
     future = _first_of_each_folder(
         _finding(metric_set, clock.wall_time(start), _FUTURE.format(start=start, now=now))
         for start in not_due
-        if start > now
+        if start > now and _start_of_folder(metric_set, start) > now
     )
     return future, [start for start in not_due if start <= now]
+
+
+def _start_of_folder(metric_set: MetricSet, start: datetime) -> datetime:
+    """Return when the first interval of the folder of an interval starts (naive UTC)."""
+    wall = intervals.floor_to_interval(metric_set.clock.wall_time(start), metric_set.folder_period)
+    return intervals.to_utc(wall, metric_set.timezone)
 
 
 def describe_waiting(metric_set: MetricSet, waiting: Sequence[datetime]) -> list[str]:
