@@ -10,7 +10,7 @@ import pytest
 
 from anomalake.catalog import duckdb_catalog
 from anomalake.cli.proposal import columns, propose, times
-from anomalake.cli.tables import csv_text, numbers, read, table
+from anomalake.cli.tables import csv_layout, numbers, read, table
 from anomalake.cli.tables.timestamps import recognise
 from anomalake.domain import time_patterns, timestamps
 from anomalake.domain.errors import UserError
@@ -93,7 +93,7 @@ SAMPLES = [',"', '",', "',\n", ';"a', " '\"", ',"a\n', "a\n", '"\n', "|;,\t"]
 
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_the_delimiter_of_any_file_is_found_in_linear_time(sample):
-    short, long = (seconds(csv_text.detect_delimiter, sample * n) for n in (3_000, 12_000))
+    short, long = (seconds(csv_layout.detect_delimiter, sample * n) for n in (3_000, 12_000))
     assert long < 9 * max(short, 0.005)
 
 
@@ -101,7 +101,7 @@ def test_the_delimiter_of_any_file_is_found_in_linear_time(sample):
 @pytest.mark.parametrize("row", ['"a,;|b"{0}2021-01-01 00:00:00{0}1.5', "a{0}2021-01-01{0}1"])
 def test_the_delimiter_is_found_beside_quotes_and_other_marks(delimiter, row):
     text = f"name{delimiter}time{delimiter}value\n" + f"{row.format(delimiter)}\n" * 1_000
-    assert csv_text.detect_delimiter(text) == delimiter
+    assert csv_layout.detect_delimiter(text) == delimiter
 
 
 def test_a_file_of_one_column_is_read_as_one(tmp_path):

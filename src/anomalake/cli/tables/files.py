@@ -66,8 +66,9 @@ def _is_data(parts: tuple[str, ...]) -> bool:
 def _local_file(file: Path, path: str) -> File:
     def read() -> bytes:
         try:
-            with file.open("rb") as opened:
-                return _read_limited(opened, str(file))
+            if file.stat().st_size > MAX_BYTES:
+                raise UserError(describe_size_limit(str(file)))
+            return file.read_bytes()
         except OSError as error:
             raise UserError(f"{file}: cannot be read: {error.strerror or error}") from error
 

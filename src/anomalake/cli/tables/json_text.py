@@ -42,20 +42,28 @@ def read_json(data: bytes, name: str) -> Texts:
 
 def _is_document(text: str) -> bool:
     """Return whether the whole text is one array, or one object over several lines."""
-    if text.lstrip().startswith("["):
+    text = text.strip()
+    if text.startswith("["):
         return True
-    first = text.lstrip().partition("\n")[0]
+    first = text.partition("\n")[0]
     try:
         json.loads(first)
     except (ValueError, RecursionError):
         return True
-    return text.lstrip().find("\n", len(first)) < 0 and not isinstance(_find_records(json.loads(first)), dict)
+    return len(first) == len(text) and not isinstance(_find_records(json.loads(first)), dict)
 
 
 def _find_records(document: Any) -> Any:
-    """Return the array in the document: the document, or its only field that is an array of objects."""
+    """Return the rows in the document: itself, its only array of objects, or its columns (`{"x": [1, 2]}`)."""
     if not isinstance(document, dict):
         return document
+    columns = [list(value.values()) if isinstance(value, dict) else value for value in document.values()]
+    if (
+        columns
+        and all(isinstance(column, list) and len(column) == len(columns[0]) > 1 for column in columns)
+        and not any(isinstance(cell, dict | list) for column in columns for cell in column)
+    ):
+        return [dict(zip(document, cells, strict=True)) for cells in zip(*columns, strict=True)]
     arrays = [value for value in document.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
     return arrays[0] if len(arrays) == 1 else document
 

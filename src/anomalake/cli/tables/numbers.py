@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from anomalake.cli.tables.table import BadRows, find_bad_rows
 
 MAX_NUMBER_CHARACTERS = 1_000
+SAMPLE_VALUES = 1_000  # distinct values, of which one must be a number
 Decimal = Literal[".", ","]
 # In lower case; the last ones are dashes, and an ellipsis.
 PLACEHOLDERS = tuple(
@@ -66,6 +67,10 @@ def recognise_numbers(column: "pd.Series[Any]", decimal: Decimal | None = None) 
     """
     codes, distinct = pd.factorize(column)
     values = pc.utf8_trim_whitespace(pa.array(distinct, pa.string()))
+    if not _may_hold_numbers(values[:SAMPLE_VALUES]):
+        nothing = pd.Series(np.full(len(column), np.nan), index=column.index)
+        filled = column.notna()
+        return Numbers(column, nothing, find_bad_rows(column, filled), int((~filled).sum()), ".", False, False, False)
     is_blank = pc.or_(pc.equal(values, ""), pc.is_in(pc.utf8_lower(values), value_set=pa.array(PLACEHOLDERS)))
     is_short = pc.less_equal(pc.binary_length(values), MAX_NUMBER_CHARACTERS)
     is_plain = pc.and_(pc.match_substring_regex(values, _PLAIN), is_short)
@@ -75,8 +80,7 @@ def recognise_numbers(column: "pd.Series[Any]", decimal: Decimal | None = None) 
     if not pc.all(pc.or_(is_plain, is_blank)).as_py() or (decimal == "," or _has_grouped_dots(values)):
         fields = pc.extract_regex(pc.if_else(pc.or_(is_blank, pc.invert(is_short)), "", values), _DECORATED)
         digits = pc.struct_field(fields, "digits").drop_null()
-        found, ambiguous = _decide_decimal(pc.unique(digits).to_pylist(), decimal)
-        mark = found
+        mark, ambiguous = _decide_decimal(pc.unique(digits).to_pylist(), decimal)
         plain = _to_plain(fields, mark)
         percent = bool(pc.any(pc.equal(pc.struct_field(fields, "percent"), "%")).as_py())
     is_number = pc.is_valid(plain)
@@ -93,6 +97,11 @@ def recognise_numbers(column: "pd.Series[Any]", decimal: Decimal | None = None) 
     bad = find_bad_rows(column, numbers.isna() & ~blank)
     changed = not series.equals(column.astype("str"))
     return Numbers(series, numbers, bad, int(blank.sum()), mark, percent, ambiguous, changed)
+
+
+def _may_hold_numbers(sample: "pa.Array") -> bool:
+    """Return whether one of the first values is a number. Without any, the column is not read further."""
+    return bool(pc.any(pc.match_substring_regex(pc.utf8_slice_codeunits(sample, 0, 100), _DECORATED)).as_py())
 
 
 def _has_grouped_dots(values: "pa.Array") -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anomalake.cli.tables import arrow_text, csv_text, database, files, json_text, workbook
+from anomalake.cli.tables import arrow_text, csv_text, database, files, json_text, text_encoding, workbook
 from anomalake.cli.tables.files import File
 from anomalake.cli.tables.table import Table, Texts, column_names, to_table
 from anomalake.domain.errors import UserError
@@ -99,7 +99,7 @@ def _read_bytes(data: bytes, name: str, table_name: str | None) -> Texts:
             raise UserError(f"{name}: is {kind}, which cannot be read; export the data as CSV or Parquet")
     if table_name is not None:
         raise UserError(f"{name}: holds one table; omit --table, which is for databases and workbooks")
-    encoded, notes = csv_text.to_utf8(data, name)
+    encoded, notes = text_encoding.to_utf8(data, name)
     if json_text.is_json(encoded):
         texts = json_text.read_json(encoded, name)
     elif name.endswith((".parquet", ".pq")):

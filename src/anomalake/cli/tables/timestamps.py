@@ -1,5 +1,6 @@
 """Recognises the timestamps of a table, and normalises them for live data."""
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,11 +15,17 @@ from anomalake.cli.tables.lake_patterns import find_lake_pattern
 from anomalake.cli.tables.table import BadRows, find_bad_rows
 from anomalake.cli.tables.time_forms import EPOCH, FORMS, YEAR, Form, Order, Precision
 from anomalake.domain import time_patterns
+from anomalake.domain.errors import UserError
 
 NORMAL_FORMAT = "yyyy-MM-dd HH:mm:ss"  # of normalised timestamps, a Java pattern
 SAMPLE_VALUES = 200  # distinct values that decide whether a column may hold timestamps
+MAX_TIME_CHARACTERS = 200  # a longer text is no time
 MIN_SHARE = 0.5  # of the values that a column of timestamps must be readable in
 MAX_OFFSETS = 10
+MAX_SHOWN_COLUMNS = 10
+_YEAR_NAME = re.compile(r"year|jahr|^yr$", re.IGNORECASE)
+_TIME_NAME = re.compile(r"time|date|day|hour|when|epoch|unix|utc|stamp|created|updated|(^|_)(ts|at|on)$", re.IGNORECASE)
+_POSSIBLE_TIME = re.compile(r"(?=.{0,60}\d)(?!\s*[+-]?\d*[.,]?\d*\s*$)|\s*\d{8,19}(\.\d*)?\s*$")
 _TIMESTAMP_NAMES = ("timestamp", "time", "datetime", "date", "ts", "day", "hour", "week", "month", "quarter", "year")
 
 
@@ -54,6 +61,19 @@ def recognise_table(rows: pd.DataFrame, order: Order | None = None) -> list[Reco
     return [*_combine(rows, found, order), *found]
 
 
+def require_timestamps(rows: pd.DataFrame, order: Order | None = None) -> list[Recognised]:
+    """Return `recognise_table`. Raises `UserError`, which shows the first value of each column, if there are none."""
+    if found := recognise_table(rows, order):
+        return found
+    first = (f"{name} ('{rows[name].dropna().iloc[0]}')" for name in map(str, rows.columns) if rows[name].notna().any())
+    shown = list(itertools.islice(first, MAX_SHOWN_COLUMNS))
+    more = ", …" if len(rows.columns) > MAX_SHOWN_COLUMNS else ""
+    raise UserError(
+        "no column holds timestamps, such as 2026-07-01 or 2026-07-01 11:00; the columns, with their first values, are "
+        f"{', '.join(shown)}{more}"
+    )
+
+
 def _rank(recognised: Recognised) -> tuple[int, int]:
     """Return the place of the first usual name that the column's name contains; then the unreadable rows."""
     name = recognised.name.lower()
@@ -77,7 +97,7 @@ def recognise(column: "pd.Series[Any]", name: str, order: Order | None = None) -
     """
     codes, distinct = pd.factorize(column)
     values = pa.array(distinct, pa.string())
-    forms = _rank_forms(values[:SAMPLE_VALUES], name)
+    forms = _rank_forms(values[:SAMPLE_VALUES], name) if _may_hold_times(values[:SAMPLE_VALUES], name) else ()
     if not forms:
         return None
     weights = np.bincount(codes[codes >= 0], minlength=len(values))
@@ -85,7 +105,7 @@ def recognise(column: "pd.Series[Any]", name: str, order: Order | None = None) -
     parsed = reading.parsed
     is_instant = bool(weights @ (parsed.valid & parsed.has_zone) > 0.5 * (weights @ parsed.valid))
     valid = parsed.valid & (parsed.has_zone == is_instant)
-    if weights @ valid < MIN_SHARE * weights.sum():
+    if weights @ valid < MIN_SHARE * weights.sum() or not _is_plausible(reading, valid, name):
         return None
     seconds = np.where(valid, parsed.seconds - parsed.offset, np.iinfo(np.int64).min).astype("datetime64[s]")
     times = pd.Series(np.append(seconds, np.datetime64("NaT"))[codes], index=column.index)
@@ -125,11 +145,27 @@ def normalise(rows: pd.DataFrame, recognised: Recognised, *, as_seconds: bool = 
     return others, bad
 
 
+def _may_hold_times(sample: "pa.Array", name: str) -> bool:
+    """Return whether half of the values may be times: text with digits, or whole numbers of eight digits and more."""
+    if _YEAR_NAME.search(name):
+        return True
+    possible = sum(
+        len(text) <= MAX_TIME_CHARACTERS and _POSSIBLE_TIME.match(text) is not None for text in sample.to_pylist()
+    )
+    return possible >= MIN_SHARE * len(sample) > 0
+
+
+def _is_plausible(reading: _Reading, valid: time_forms.Flags, name: str) -> bool:
+    """Return whether numbers of seconds are times: the column is called so, or all are of the years 2001 to 2030."""
+    if EPOCH not in {reading.forms[place] for place in set(reading.form[valid].tolist())} or _TIME_NAME.search(name):
+        return True
+    seconds = reading.parsed.seconds
+    return bool(valid.all() and (seconds >= 1_000_000_000).all() and (seconds < 1_900_000_000).all())
+
+
 def _rank_forms(sample: "pa.Array", name: str) -> tuple[Form, ...]:
     """Return the forms of the sample's values, most usual first; none if fewer than half of the values have a form."""
-    if not len(sample):
-        return ()
-    forms = (*FORMS, EPOCH, YEAR) if re.search(r"year|jahr|^yr$", name, re.IGNORECASE) else (*FORMS, EPOCH)
+    forms = (*FORMS, EPOCH, YEAR) if _YEAR_NAME.search(name) else (*FORMS, EPOCH)
     counts = {}
     left = np.ones(len(sample), np.bool_)
     for place, form in enumerate(forms):

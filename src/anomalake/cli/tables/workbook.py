@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from anomalake.cli.tables.csv_text import find_header
+from anomalake.cli.tables.csv_layout import find_header
 from anomalake.cli.tables.table import Texts, name_columns
 from anomalake.domain.errors import UserError
 
