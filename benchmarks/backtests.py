@@ -62,8 +62,8 @@ def _report(folder: Path, name: str, metric_set: str, data: pd.DataFrame) -> Non
     table, definition = folder / f"{name}.csv", folder / f"{name}.yaml"
     data.to_csv(table, index=False)
     definition.write_text(metric_set)
-    command = [sys.executable, "-m", "anomalake", "backtest", "--metric-set", definition, "--data", table]
-    places = ["--lake", folder / f"{name}-lake", "--output", folder / f"{name}.html"]
+    command = [sys.executable, "-m", "anomalake", "backtest", "--metric-set", str(definition), "--data", str(table)]
+    places = ["--lake", str(folder / f"{name}-lake"), "--output", str(folder / f"{name}.html")]
     before, began = os.times(), time.perf_counter()
     subprocess.run([*command, *places], check=True, capture_output=True)
     seconds, after = time.perf_counter() - began, os.times()
