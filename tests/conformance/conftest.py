@@ -11,7 +11,7 @@ import s3_server
 import stack
 from anomalake.lake.layout import FORMATS
 
-from . import awkward_lake, engine, lakes
+from . import awkward_lake, awkward_sets, engine, lakes
 from .engine import Trino
 from .lakes import Lake
 
@@ -50,8 +50,8 @@ def every_lake(endpoint: str, buckets: Path, tmp_path_factory: pytest.TempPathFa
     kinds = {
         "empty": lakes.committed(),
         "demo": lakes.load_demo_sets(),
-        "awkward": awkward_lake.awkward(),
-        "folders": awkward_lake.awkward(),
+        "awkward": awkward_sets.awkward(),
+        "folders": awkward_sets.awkward(),
     }
     for kind, sets in kinds.items():
         template = (

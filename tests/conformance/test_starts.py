@@ -11,7 +11,7 @@ from anomalake.catalog.views import database
 from anomalake.domain import intervals
 from anomalake.lake.folder_store import FolderStore
 
-from . import awkward_lake, lakes
+from . import awkward_sets, lakes
 from .engine import Trino
 from .test_partitions import write_live_file
 
@@ -31,7 +31,7 @@ def test_live_data_is_shown_from_the_day_of_the_parameter_and_earlier_data_is_re
 
     It covers every frequency and folder pattern, in zones on both sides of Greenwich.
     """
-    sets, first = awkward_lake.awkward(), date.fromisoformat(start)
+    sets, first = awkward_sets.awkward(), date.fromisoformat(start)
     now = datetime.now(UTC).replace(tzinfo=None)
     name = f"since{first:%Y}"
     (buckets / name).mkdir()

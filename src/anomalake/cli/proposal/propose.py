@@ -204,9 +204,9 @@ def _measure_record(measure: measures.Measure, names: dict[str, str]) -> dict[st
 
 def _name_columns(name: str, parts: _Parts, notes: list[str]) -> dict[str, str]:
     """Return the name of each dimension and measure; a column with the name of a generated column gets another one."""
-    wanted = [*(one.column for one in parts.dimensions.dimensions), *(one.name for one in parts.measures.measures)]
+    used = [*(one.column for one in parts.dimensions.dimensions), *(one.name for one in parts.measures.measures)]
     names: dict[str, str] = {}
-    for column in wanted:
+    for column in used:
         new = f"{name}_{column}"[:63] if column.lower() in GENERATED_COLUMNS else column
         while new.lower() in {other.lower() for other in names.values()}:
             new += "_2"
