@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from anomalake.detect.completeness import count_place
 from anomalake.detect.cycle import cycle_of
-from anomalake.domain.intervals import Clock, get_slot
+from anomalake.domain.intervals import Clock
 from anomalake.domain.metric_set import MetricSet
 
 
@@ -52,4 +52,4 @@ def moment_of(clock: Clock, start: datetime) -> Moment:
     """Return the moment of the interval with this start."""
     wall, frequency = clock.wall_time(start), clock.frequency
     day, slot = count_place(wall, frequency)
-    return Moment(start, day, slot, wall.toordinal(), cycle_of(frequency).find_slot(get_slot(wall, frequency)))
+    return Moment(start, day, slot, wall.toordinal(), cycle_of(frequency).find_slot(slot))

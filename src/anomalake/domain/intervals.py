@@ -122,7 +122,9 @@ class Clock(NamedTuple):
 
         It is always 1 for a week and a month, in which an hour is less than a hundredth.
         """
-        return self.length(start) / self.step if self.step <= timedelta(days=1) else 1.0
+        if self.zone == "UTC" or self.step > timedelta(days=1):
+            return 1.0
+        return self.length(start) / self.step
 
     def starts_between(self, first: datetime, last: datetime) -> Iterator[datetime]:
         """Yield the starts from first to last, both included."""
