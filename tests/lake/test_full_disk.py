@@ -110,7 +110,8 @@ def data(tmp_path: Path) -> Path:
     import pandas as pd
 
     times = pd.date_range("2024-01-01", periods=100, freq="h").strftime("%Y-%m-%d %H:%M:%S")
-    pd.DataFrame({"when": times, "region": "north", "sales": range(100)}).to_csv(tmp_path / "sales.csv", index=False)
+    sales = [50 + hour % 24 + hour % 7 for hour in range(100)]
+    pd.DataFrame({"when": times, "region": "north", "sales": sales}).to_csv(tmp_path / "sales.csv", index=False)
     pd.DataFrame({"series": "north", "timestamp": times, "value": range(100)}).to_csv(
         tmp_path / "series.csv", index=False
     )
