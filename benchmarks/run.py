@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parent.parent / "tests/support"))  # the module s3_server
 
 import accuracy
+import backtests
 import causes
 import ingest_load
 import limits
@@ -303,6 +304,7 @@ PARTS = {
     "volume": ingest_load.volume,
     "detector": detector,
     "limits": limits.limits,
+    "backtests": backtests.backtests,
     "accuracy": accuracy.accuracy,
     "causes": causes.causes,
     "rivals": rivals.rivals,

@@ -68,7 +68,7 @@ def test_data_before_2000_has_its_own_warning_because_no_parameter_shows_it():
         [datetime(1970, 1, 1), datetime(2019, 3, 6)], SHOP, projection.DEFAULT_START, datetime(2026, 1, 1)
     )
     old, early = projection.range_warnings(SHOP, lies, projection.DEFAULT_START, "x")
-    assert "begins with shop/live/19700101/0000; the lake's tables begin in 2000 (UTC)" in old.found
+    assert "begins with shop/live/19700101/0000; the tables that Athena reads begin in 2000 (UTC)" in old.found
     assert early.remedy == "deploy with LiveDataStart=2019-03-01"
 
 

@@ -24,7 +24,7 @@ def test_the_demo_on_a_slice_of_the_flights(working_folder, capsys):
         "json",
         capsys=capsys,
     )
-    files = (working_folder / "demo-lake/flights/live").glob("*/*/*")
+    files = (working_folder / "demo-lake/flights/live").glob("*/*")
     rows = [line for file in files for line in file.read_text().splitlines()[1:]]
     live = sum(float(row.split(",")[4]) for row in rows if "2013-02-08 19" <= row[:13] < "2013-02-09 19")
     assert json.loads(out) == {"n": live}

@@ -156,7 +156,7 @@ def test_init_asks_for_the_order_of_day_and_month_the_time_zone_and_the_step(wor
     assert "is not a time zone" in out
     item = metric_set_yaml.load(working_folder / "calls.yaml")
     assert (item.timezone, item.frequency) == ("Europe/Berlin", "PT5M")
-    assert item.timestamp.format == "dd/MM/yyyy HH:mm:ss"
+    assert "--data calls.csv --date-order day-first" in out
 
 
 def test_nothing_is_asked_with_yes(working_folder, capsys, answers):

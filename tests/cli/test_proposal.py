@@ -187,6 +187,31 @@ def test_rows_that_measure_one_level_several_times_an_interval_are_averaged():
     assert "the rows of an interval are aggregated" in notes(proposed)
 
 
+def test_transactions_at_any_second_are_events():
+    random = np.random.default_rng(5)
+    seconds = np.sort(random.integers(0, 20 * 86_400, 30_000))
+    times = pd.Timestamp("2025-01-01") + pd.to_timedelta(seconds, unit="s")
+    frame = pd.DataFrame({"created_at": times, "country": random.choice(["us", "uk", "de"], len(times))})
+    frame["product"] = [f"p{number}" for number in random.zipf(1.3, len(times)) % 3_000]
+    frame["amount"] = random.lognormal(3, 1, len(times)).round(2)
+    metric_set, _ = propose_for(frame, Choices(frequency="PT1H"), name="orders")
+    assert aggregations(metric_set) == {"orders": "COUNT", "amount": "SUM"}
+    assert [(one.name, one.top) for one in metric_set.dimensions] == [("country", None), ("product", 10)]
+
+
+def test_a_device_that_measures_about_every_ten_seconds_has_values():
+    random = np.random.default_rng(6)
+    seconds = (random.normal(10, 1.5, 30_000)).round().cumsum()
+    times = pd.Timestamp("2025-01-01") + pd.to_timedelta(seconds, unit="s")
+    level = 20 + np.sin(np.arange(len(times)) / 300) + random.normal(0, 0.05, len(times))
+    metric_set, _ = propose_for(pd.DataFrame({"time": times, "reading": level.round(2)}))
+    assert (metric_set.frequency, metric_set.missing, aggregations(metric_set)) == (
+        "PT1M",
+        "unknown",
+        {"reading": "AVG"},
+    )
+
+
 def test_flags_of_transactions_give_a_rate():
     frame = user_tables.orders()
     frame["is_fraud"] = (np.arange(len(frame)) % 50 == 0).astype(int)

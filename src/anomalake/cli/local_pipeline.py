@@ -13,7 +13,6 @@ from anomalake.detect import backtest, reading
 from anomalake.detect.backtest import IntervalSummary, Report
 from anomalake.detect.detector import Detector
 from anomalake.detect.interval_result import IntervalResult, group_results_by_day
-from anomalake.detect.scoring import values_matrix
 from anomalake.detect.state import DetectorState
 from anomalake.detect.timeline import build_timeline, utc_now
 from anomalake.domain.metric_set import MetricSet
@@ -85,7 +84,6 @@ def _score_intervals(
     read: Iterator[IntervalData], detector: Detector, count: int, summaries: list[IntervalSummary]
 ) -> Iterator[IntervalResult]:
     """Score the intervals in order; a summary of each interval's data is added to `summaries`."""
-    metric_set = detector.metric_set
     for interval in tqdm(read, desc="detector", unit=" intervals", total=count, disable=None, leave=False):
-        summaries.append(backtest.summarize_interval(interval, values_matrix(interval, metric_set), metric_set))
+        summaries.append(backtest.summarize_interval(interval, detector.traits))
         yield detector.score(interval)

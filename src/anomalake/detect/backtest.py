@@ -11,14 +11,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-import numpy as np
-
 from anomalake.detect import observations
 from anomalake.detect.detector import Detector
 from anomalake.detect.interval_result import IntervalResult
-from anomalake.detect.missing_rows import find_living
 from anomalake.detect.timeline import Timeline
-from anomalake.detect.transform import Floats
+from anomalake.detect.traits import Traits
 from anomalake.domain import alert as alerts
 from anomalake.domain.alert import Alert
 from anomalake.domain.metric_set import MetricSet
@@ -62,16 +59,21 @@ class IntervalSummary(NamedTuple):
     finding_count: int
     series_in_data: int
     values: tuple[int, ...]  # of each measure: series that have a value
-    any_living: bool  # whether a series is living (`missing_rows.find_living`)
+    any_living: bool  # whether a series has a value other than zero
 
 
-def summarize_interval(interval: IntervalData, values: Floats, metric_set: MetricSet) -> IntervalSummary:
-    """Count what an interval's live data holds; `values` is its matrix [series, measure]."""
-    has_value = ~np.isnan(values)
-    counts = (len(has_value), tuple(has_value.sum(axis=0).tolist()), bool(find_living(metric_set, values).any()))
-    findings = interval.findings[:MAX_FINDINGS]
+def summarize_interval(interval: IntervalData, traits: Traits) -> IntervalSummary:
+    """Count what an interval's live data holds."""
+    rows = interval.values.values()
+    by_measure = tuple(len(column) - column.count(None) for column in zip(*rows, strict=True)) or (0,) * traits.width
     return IntervalSummary(
-        int(has_value.any(axis=1).sum()), interval.row_count, findings, interval.finding_count, *counts
+        by_measure[0] if traits.width == 1 else sum(row.count(None) < traits.width for row in rows),
+        interval.row_count,
+        interval.findings[:MAX_FINDINGS],
+        interval.finding_count,
+        len(rows),
+        by_measure,
+        any_living=any(any(row) for row in rows),
     )
 
 

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from anomalake.detect import model
 from anomalake.detect.backtest import ingest_alerts, write_day
 from anomalake.detect.backtest_plan import Day, DayData, Job, Plan
-from anomalake.detect.completeness import count_place
 from anomalake.detect.detector import Detector, OngoingEvent, assign_group, has_usual_data
 from anomalake.detect.feedback import distance_weights, feedback_before
 from anomalake.detect.interval_result import IntervalResult, build_result
-from anomalake.detect.missing_rows import fill_zeros, fills_zeros, find_living
+from anomalake.detect.missing_rows import fill_zeros, find_living
 from anomalake.detect.scoring import FIELDS, new_state, score_values
+from anomalake.detect.traits import moment_of, traits_of
 from anomalake.detect.transform import Floats
 from anomalake.domain.alert import MISSING_DATA, Alert
 from anomalake.domain.alert_matching import get_dimension_values
@@ -90,7 +90,8 @@ class _ChunkScorer:
     def __init__(self, plan: Plan, chunk: int) -> None:
         self.plan, self.chunk, self.metric_set = plan, chunk, plan.job.metric_set
         self.first, self.end = plan.chunks[chunk]
-        self.width = len(self.metric_set.measures)
+        self.traits = traits_of(self.metric_set)
+        self.width = self.traits.width
         self.state = new_state(self.metric_set)
         self.last_days = np.zeros(self.end - self.first, np.int32)
         self.count = 0  # series that have occurred
@@ -109,22 +110,21 @@ class _ChunkScorer:
             count = self.known_series(day.first + i)
             if count <= 0:
                 continue
-            wall = self.metric_set.clock.wall_time(arrival.start)
-            ordinal, _ = count_place(wall, self.metric_set.frequency)
-            self.last_days[self.count : count], self.count = ordinal, count
+            moment = moment_of(self.traits.clock, arrival.start)
+            self.last_days[self.count : count], self.count = moment.day, count
             measured = values[i, :count]
-            has_value = ~np.isnan(measured).all(axis=1)
-            if fills_zeros(self.metric_set):
-                fill_zeros(self.metric_set, measured, self.last_days[:count], ordinal)
+            has_value: NDArray[np.bool_] = np.logical_or.reduce(~np.isnan(measured), axis=1)
+            if self.traits.fills_zeros:
+                fill_zeros(self.traits, measured, self.last_days[:count], moment.day)
             if self.plan.is_scored[day.first + i]:
                 self._update_weights(arrival.start, count)
                 figures[:, i, : count * self.width] = score_values(
-                    self.state, self.metric_set, arrival.start, wall, measured,
+                    self.state, self.traits, moment, measured, self.metric_set.alerts.sensitivity,
                     weights=weights[i, :count], distance_weights=self._weights,
                 )  # fmt: skip
             if arrival.is_event:
-                missing[i] = has_usual_data(self.metric_set, self.state, self.last_days, wall) & ~has_value
-            self.last_days[:count][find_living(self.metric_set, measured)] = ordinal
+                missing[i] = has_usual_data(self.state, self.last_days, moment, self.width) & ~has_value
+            self.last_days[:count][find_living(self.traits, measured, has_value)] = moment.day
         return DayPoints(day.number, self.chunk, figures, missing)
 
     def _update_weights(self, start: datetime, count: int) -> None:

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalake.detect.backtest import IntervalSummary, summarize_interval
-from anomalake.detect.completeness import Completeness, completeness_of, count_place
+from anomalake.detect.completeness import Completeness, completeness_of
 from anomalake.detect.detector import Detector
 from anomalake.detect.feedback import Feedback, feedback_before
 from anomalake.detect.interval_result import Arrival, record_arrival
-from anomalake.detect.missing_rows import fills_zeros, has_active_series
+from anomalake.detect.missing_rows import has_active_series
 from anomalake.detect.reading import read_in_order
 from anomalake.detect.scoring import values_matrix, weights_matrix
+from anomalake.detect.traits import Moment, Traits, moment_of, traits_of
 from anomalake.detect.transform import Floats
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake import layout
@@ -89,26 +90,25 @@ class DayData(NamedTuple):
 
 def read_day(job: Job, day: Day) -> DayData:
     """Read a day's live data."""
-    metric_set, store = job.metric_set, job.store
+    metric_set, store, traits = job.metric_set, job.store, traits_of(job.metric_set)
     first_seen: FirstSeen = {}
     column: dict[Series, int] = {}
     parts: list[tuple[list[int], Floats, Floats | None]] = []
     summaries: list[IntervalSummary] = []
     for number, interval in enumerate(read_in_order(store, metric_set, day.files, job.top_values)):
-        values = values_matrix(interval, metric_set)
-        summaries.append(summarize_interval(interval, values, metric_set))
+        values = values_matrix(interval, traits.width)
+        summaries.append(summarize_interval(interval, traits))
         for place, series in enumerate(interval.values):
             if series not in column:
                 column[series], first_seen[series] = len(column), (day.first + number, place)
         places = [column[series] for series in interval.values]
-        parts.append((places, values, weights_matrix(interval, metric_set)))
+        parts.append((places, values, weights_matrix(interval, traits)))
     all_values, all_weights = np.full((2, len(parts), len(column), len(metric_set.measures)), np.nan)
-    has_weights = any(measure.has_weight for measure in metric_set.measures)
     for number, (columns, values, weights) in enumerate(parts):
         all_values[number, columns] = values
         if weights is not None:
             all_weights[number, columns] = weights
-    return DayData(day.number, first_seen, all_values, all_weights if has_weights else None, tuple(summaries))
+    return DayData(day.number, first_seen, all_values, all_weights if traits.has_weights else None, tuple(summaries))
 
 
 def merge_first_seen(left: FirstSeen, right: FirstSeen) -> FirstSeen:
@@ -155,19 +155,20 @@ def make_plan(
     first_intervals = [first_seen[item][0] for item in series]
     known_series = np.searchsorted(first_intervals, np.arange(len(summaries)), side="right")
     completeness = completeness_of(metric_set.frequency)
-    starts = [start for day in days for start, _ in day.files]
+    traits = traits_of(metric_set)
+    moments = [moment_of(traits.clock, start) for day in days for start, _ in day.files]
     arrivals = [
         record_arrival(
             completeness,
             metric_set,
-            start,
-            feedback_before(feedback, start),
+            moment,
+            feedback_before(feedback, moment.start),
             series_count=summary.series_with_value,
             rows=summary.rows,
             rejected_rows=summary.finding_count,
             is_counted=count > 0,
         )
-        for start, summary, count in zip(starts, summaries, known_series.tolist(), strict=True)
+        for moment, summary, count in zip(moments, summaries, known_series.tolist(), strict=True)
     ]
     per_shard = Detector(metric_set).per_shard
     size = max(1, min(per_shard, -(-len(series) // parts)))
@@ -176,26 +177,26 @@ def make_plan(
         for shard in range(0, len(series), per_shard)
         for first in range(shard, min(shard + per_shard, len(series)), size)
     ]
-    is_scored = _find_scored(metric_set, starts, summaries, known_series)
+    is_scored = _find_scored(traits, moments, summaries, known_series)
     return Plan(
         job, days, series, known_series, arrivals, is_scored, summaries, completeness, feedback, chunks or [(0, 0)]
     )
 
 
 def _find_scored(
-    metric_set: MetricSet, starts: Sequence[datetime], summaries: Sequence[IntervalSummary], known: NDArray[np.int64]
+    traits: Traits, moments: Sequence[Moment], summaries: Sequence[IntervalSummary], known: NDArray[np.int64]
 ) -> list[bool]:
     """Return which intervals are scored: those with data, and if missing rows mean zero, those with a series that is
     not retired.
     """
     has_data = [summary.series_in_data > 0 for summary in summaries]
-    if not fills_zeros(metric_set):
+    if not traits.fills_zeros:
         return has_data
     is_scored: list[bool] = []
     last_day, last_count = None, 0
-    for start, has_own, summary, count in zip(starts, has_data, summaries, known.tolist(), strict=True):
-        day, _ = count_place(metric_set.clock.wall_time(start), metric_set.frequency)
+    for moment, has_own, summary, count in zip(moments, has_data, summaries, known.tolist(), strict=True):
         if summary.any_living or count > last_count:
-            last_day, last_count = day, count
-        is_scored.append(has_own or (last_day is not None and has_active_series(metric_set, last_day, day)))
+            last_day, last_count = moment.day, count
+        is_active = last_day is not None and has_active_series(traits.clock, last_day, moment.day)
+        is_scored.append(has_own or is_active)
     return is_scored

@@ -14,19 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalake.detect import feedback, model
-from anomalake.detect.completeness import RECENT_DAYS, Completeness, completeness_of, count_place
-from anomalake.detect.cycle import model_time
+from anomalake.detect.completeness import RECENT_DAYS, Completeness, completeness_of
 from anomalake.detect.feedback import Feedback, feedback_before
 from anomalake.detect.interval_result import IntervalResult, build_result, record_arrival
 from anomalake.detect.missing_rows import (
     fill_zeros,
-    fills_zeros,
     find_living,
     has_active_series,
     oldest_active_day,
 )
 from anomalake.detect.scoring import new_state, score_values, unscored_figures, values_matrix, weights_matrix
 from anomalake.detect.status import describe_status
+from anomalake.detect.traits import Moment, Traits, moment_of, traits_of
 from anomalake.detect.transform import Floats
 from anomalake.domain.alert import MISSING_DATA, Alert
 from anomalake.domain.alert_matching import get_dimension_values
@@ -59,6 +58,7 @@ class Detector:
     # [series]: the last day with a value; if missing rows mean zero, with a value other than zero, or the first day.
     # Days are those of `completeness.count_place`.
     last_days: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    traits: Traits = field(init=False)
     completeness: Completeness = field(init=False)
     ongoing: dict[str, OngoingEvent] = field(default_factory=dict)  # by measure
     feedback: tuple[Feedback, ...] = ()
@@ -66,6 +66,7 @@ class Detector:
     _weights: tuple[tuple[int, int], tuple[Floats, Floats] | None] = ((0, 0), None)
 
     def __post_init__(self) -> None:
+        self.traits = traits_of(self.metric_set)
         self.completeness = completeness_of(self.metric_set.frequency)
 
     @property
@@ -78,29 +79,30 @@ class Detector:
 
         Intervals before the first series count for nothing.
         """
-        metric_set, start = self.metric_set, interval.start
-        wall = metric_set.clock.wall_time(start)
-        day, _ = count_place(wall, metric_set.frequency)
-        valid_feedback = feedback_before(self.feedback, start) if self.feedback else []
-        self._add_series(interval, day)
+        traits, moment = self.traits, moment_of(self.traits.clock, interval.start)
+        valid_feedback = feedback_before(self.feedback, interval.start) if self.feedback else []
+        self._add_series(interval, moment.day)
         values, weights = self._place_values(interval)
         has_value = np.logical_or.reduce(~np.isnan(values), axis=1)
         arrival = record_arrival(
-            self.completeness, metric_set, start, valid_feedback,
+            self.completeness, self.metric_set, moment, valid_feedback,
             series_count=int(np.count_nonzero(has_value)), rows=interval.row_count,
             rejected_rows=interval.finding_count, is_counted=bool(self.series),
         )  # fmt: skip
         is_scored = bool(interval.values)
-        if fills_zeros(metric_set) and len(values):
-            is_scored = is_scored or has_active_series(metric_set, int(self.last_days.max()), day)
-            fill_zeros(metric_set, values, self.last_days, day)
-        figures = unscored_figures(values.size)
+        if traits.fills_zeros and len(values):
+            is_scored = is_scored or has_active_series(traits.clock, int(self.last_days.max()), moment.day)
+            fill_zeros(traits, values, self.last_days, moment.day)
         if is_scored:
-            figures = self._score_shards(start, wall, values, weights, self._distance_weights(valid_feedback))
-        missing = self._find_missing(wall, has_value) if arrival.is_event else np.empty(0, np.int64)
-        self.last_days[find_living(metric_set, values)] = day
-        result = build_result(metric_set, self.series, figures, arrival, missing)
-        return result._replace(alerts=tuple(self._assign_group(alert, start) for alert in result.alerts))
+            figures = self._score_shards(moment, values, weights, self._distance_weights(valid_feedback))
+        else:
+            figures = unscored_figures(values.size)
+        missing = self._find_missing(moment, has_value) if arrival.is_event else np.empty(0, np.int64)
+        self.last_days[find_living(traits, values, has_value)] = moment.day
+        result = build_result(self.metric_set, self.series, figures, arrival, missing)
+        if not result.alerts:
+            return result
+        return result._replace(alerts=tuple(self._assign_group(alert, interval.start) for alert in result.alerts))
 
     def _add_series(self, interval: IntervalData, day: int) -> None:
         """Add the series of an interval that are not known."""
@@ -114,30 +116,34 @@ class Detector:
     def _place_values(self, interval: IntervalData) -> tuple[Floats, Floats | None]:
         """Return the interval's values of all series [series, measure], NaN without a value, and their weights."""
         places = [self.series[series] for series in interval.values]
-        values, weights = values_matrix(interval, self.metric_set), weights_matrix(interval, self.metric_set)
+        values, weights = values_matrix(interval, self.traits.width), weights_matrix(interval, self.traits)
         count = len(self.series)
         if len(places) == count and places == list(range(count)):
             return values, weights
         return _spread(values, places, count), None if weights is None else _spread(weights, places, count)
 
     def _score_shards(
-        self, start: datetime, wall: datetime, values: Floats, weights: Floats | None,
-        distance_weights: tuple[Floats, Floats] | None,
-    ) -> Floats:  # fmt: skip
+        self, moment: Moment, values: Floats, weights: Floats | None, distance_weights: tuple[Floats, Floats] | None
+    ) -> Floats:
         """Score the values of all series; return figures [field, series x measures]."""
-        per_shard, width = self.per_shard, values.shape[1]
+        sensitivity = self.metric_set.alerts.sensitivity
+        if len(self.shards) == 1:
+            return score_values(
+                self.shards[0], self.traits, moment, values, sensitivity,
+                weights=weights, distance_weights=distance_weights,
+            )  # fmt: skip
+        per_shard, width = self.per_shard, self.traits.width
 
         def score_shard(number: int) -> Floats:
             rows = slice(number * per_shard, (number + 1) * per_shard)
             columns = slice(rows.start * width, rows.stop * width)
             return score_values(
-                self.shards[number], self.metric_set, start, wall, values[rows],
+                self.shards[number], self.traits, moment, values[rows], sensitivity,
                 weights=None if weights is None else weights[rows],
                 distance_weights=distance_weights and (distance_weights[0][columns], distance_weights[1][columns]),
             )  # fmt: skip
 
-        figures = list(map_in_threads(score_shard, range(len(self.shards))))
-        return figures[0] if len(figures) == 1 else np.concatenate(figures, axis=1)
+        return np.concatenate(list(map_in_threads(score_shard, range(len(self.shards)))), axis=1)
 
     def _distance_weights(self, valid_feedback: list[Feedback]) -> tuple[Floats, Floats] | None:
         """Return the factors of a distance below, and above, the expected value, for each column; None without
@@ -154,12 +160,13 @@ class Detector:
             self._weights = (size, (below, above))
         return self._weights[1]
 
-    def _find_missing(self, wall: datetime, has_value: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def _find_missing(self, moment: Moment, has_value: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the series that usually have a value in the slot of an interval and have none."""
         per_shard = self.per_shard
         lasts = (self.last_days[number * per_shard : (number + 1) * per_shard] for number in range(len(self.shards)))
         parts = [
-            has_usual_data(self.metric_set, state, last, wall) for state, last in zip(self.shards, lasts, strict=True)
+            has_usual_data(state, last, moment, self.traits.width)
+            for state, last in zip(self.shards, lasts, strict=True)
         ]
         return np.flatnonzero(np.concatenate([np.empty(0, bool), *parts]) & ~has_value)
 
@@ -177,9 +184,9 @@ class Detector:
 
     def count_retired(self) -> int:
         """Return how many series are retired: missing rows mean zero, and their last other value is too old."""
-        if not fills_zeros(self.metric_set):
+        if not self.traits.fills_zeros:
             return 0
-        return int(np.count_nonzero(self.last_days < oldest_active_day(self.metric_set, self.completeness.day)))
+        return int(np.count_nonzero(self.last_days < oldest_active_day(self.traits.clock, self.completeness.day)))
 
     def status(self) -> list[str]:
         """Describe, for each measure, whether it is scored; if it is not, why."""
@@ -196,16 +203,12 @@ def _spread(part: Floats, places: list[int], count: int) -> Floats:
     return whole
 
 
-def has_usual_data(
-    metric_set: MetricSet, state: model.State, last_days: NDArray[np.int32], wall: datetime
-) -> NDArray[np.bool_]:
+def has_usual_data(state: model.State, last_days: NDArray[np.int32], moment: Moment, width: int) -> NDArray[np.bool_]:
     """Return which series of a shard had a value in the last week (weeks and months: in the last seven), and in the
-    slot of the interval that starts at `wall` before.
+    slot of this moment before.
     """
-    day, _ = count_place(wall, metric_set.frequency)
-    _, slot = model_time(wall, metric_set.frequency)
-    seen: NDArray[np.bool_] = state.values_seen[slot].reshape(-1, len(metric_set.measures)).any(axis=1)
-    return seen & (last_days[: len(seen)] >= day - RECENT_DAYS)
+    seen: NDArray[np.bool_] = state.values_seen[moment.model_slot].reshape(-1, width).any(axis=1)
+    return seen & (last_days[: len(seen)] >= moment.day - RECENT_DAYS)
 
 
 def assign_group(ongoing: dict[str, OngoingEvent], metric_set: MetricSet, measure: str, event: OngoingEvent) -> str:

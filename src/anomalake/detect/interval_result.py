@@ -11,9 +11,9 @@ from anomalake.detect import completeness, events, feedback
 from anomalake.detect.completeness import Completeness
 from anomalake.detect.feedback import Feedback
 from anomalake.detect.filters import without_snoozed
-from anomalake.detect.missing_rows import fills_zeros
 from anomalake.detect.model import Points
 from anomalake.detect.scoring import EXPECTED, SCORE, VALUE
+from anomalake.detect.traits import Moment, traits_of
 from anomalake.detect.transform import Floats
 from anomalake.domain.alert import MISSING_DATA, Alert
 from anomalake.domain.metric_set import MetricSet
@@ -57,7 +57,7 @@ class Arrival(NamedTuple):
 
 
 def record_arrival(
-    past_counts: Completeness, metric_set: MetricSet, start: datetime, valid_feedback: Sequence[Feedback], *,
+    past_counts: Completeness, metric_set: MetricSet, moment: Moment, valid_feedback: Sequence[Feedback], *,
     series_count: int, rows: int, rejected_rows: int, is_counted: bool,
 ) -> Arrival:  # fmt: skip
     """Record in `past_counts` how many series an interval has, and compare it with the usual number.
@@ -67,16 +67,15 @@ def record_arrival(
     """
     if not is_counted:
         return Arrival(
-            start, series_count, None, 0.0, is_event=False, in_gap=False, rows=rows, rejected_rows=rejected_rows
+            moment.start, series_count, None, 0.0, is_event=False, in_gap=False, rows=rows, rejected_rows=rejected_rows
         )
     threshold = metric_set.alerts.sensitivity
     if valid_feedback:
         threshold /= feedback.missing_data_weight(valid_feedback)
-    day, slot = completeness.count_place(metric_set.clock.wall_time(start), metric_set.frequency)
-    usual, missing, begins = completeness.record_count(past_counts, day, slot, series_count, threshold)
-    is_event = begins and metric_set.alerts.missing_data and not fills_zeros(metric_set)
+    usual, missing, begins = completeness.record_count(past_counts, moment.day, moment.slot, series_count, threshold)
+    is_event = begins and metric_set.alerts.missing_data and not traits_of(metric_set).fills_zeros
     in_gap = bool(usual) and past_counts.gap_length > 0
-    return Arrival(start, series_count, usual, missing, is_event, in_gap, rows, rejected_rows)
+    return Arrival(moment.start, series_count, usual, missing, is_event, in_gap, rows, rejected_rows)
 
 
 def build_result(
@@ -89,10 +88,12 @@ def build_result(
     """
     width = len(metric_set.measures)
     alerts: list[Alert] = []
-    if arrival.is_event or (figures[SCORE] >= metric_set.alerts.sensitivity).any():
+    if arrival.is_event or np.count_nonzero(figures[SCORE] >= metric_set.alerts.sensitivity):
         alerts = _build_alerts(metric_set, list(all_series), figures, arrival, missing)
     is_scored = ~np.isnan(figures[EXPECTED])
-    health = _health(arrival, int(np.count_nonzero(is_scored.reshape(-1, width).any(axis=1))))
+    if width > 1:
+        is_scored = is_scored.reshape(-1, width).any(axis=1)
+    health = _health(arrival, int(np.count_nonzero(is_scored)))
     has_health = arrival.series_count or arrival.usual_count or not np.isnan(figures[VALUE]).all()
     return IntervalResult(arrival.start, figures, tuple(alerts), health if has_health else None)
 

@@ -185,7 +185,8 @@ def _estimate_scale(
         series_mean = np.maximum(state.nonzero_mean, 0.0) * (1.0 - state.zero_share)
         min_spread = p.INTERMITTENT_MIN_SPREAD * np.sqrt(series_mean)
         spread = np.where(intermittent, np.fmax(spread, min_spread), spread)
-    width = choose(intermittent, spread * state.tail_factor, spread)
+    long_tailed = intermittent if ratios is None else either(intermittent, ratios.means)
+    width = choose(long_tailed, spread * state.tail_factor, spread)
 
     mean_count, rare, center = state.slot_means[update.MEAN, slot].astype(float), None, mean
     uncounted, count_variance = kinds.others, mean_count + 0.5

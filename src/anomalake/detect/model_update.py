@@ -55,6 +55,7 @@ class Ratios(NamedTuple):
 
     noise: Floats  # R: variance of the noise / its usual variance; 1 for other series
     proportions: Mask | None  # parts of whole numbers, whose chance variation is binomial
+    means: Mask | None  # other ratios, such as the mean of amounts, whose errors can have a long tail
     shift: Floats  # of `to_root_scale` for proportions
     denominator: Floats
 
@@ -100,7 +101,8 @@ def update_denominators(state: State, values: Floats, denominator: Floats) -> Ra
     if np.count_nonzero(state.is_count & is_ratio):
         state.is_count = state.is_count & ~is_ratio
     noise = np.where(is_ratio, (1 + usual / n) / 2, 1.0)
-    return Ratios(noise, if_any(is_ratio & state.is_proportion), p.ANSCOMBE_SHIFT / usual, n)
+    proportions, means = if_any(is_ratio & state.is_proportion), if_any(is_ratio & ~state.is_proportion)
+    return Ratios(noise, proportions, means, p.ANSCOMBE_SHIFT / usual, n)
 
 
 class Interval(NamedTuple):

@@ -100,7 +100,9 @@ def intervals_to_process(
     clock, edge = metric_set.clock, gap_edge(metric_set)
     bounds = [after, *with_data[bisect_right(with_data, after) : bisect_left(with_data, last)], last]
     for begin, end in pairwise(bounds):
-        if end - begin <= 2 * edge:
+        if clock.next_start(begin) == end:
+            yield end
+        elif end - begin <= 2 * edge:
             yield from due_intervals(metric_set, begin, end)
         else:
             yield from due_intervals(metric_set, begin, clock.start(begin + edge))

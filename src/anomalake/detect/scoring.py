@@ -5,7 +5,8 @@ from datetime import datetime
 import numpy as np
 
 from anomalake.detect import model
-from anomalake.detect.cycle import cycle_of, model_time
+from anomalake.detect.cycle import cycle_of
+from anomalake.detect.traits import Moment, Traits
 from anomalake.detect.transform import Floats
 from anomalake.domain.metric_set import MetricSet
 from anomalake.lake.live_data import IntervalData
@@ -15,18 +16,18 @@ FIELDS = (*model.Points._fields, "weight")
 VALUE, EXPECTED, SCORE, WEIGHT = (FIELDS.index(name) for name in ("value", "expected", "score", "weight"))
 
 
-def values_matrix(interval: IntervalData, metric_set: MetricSet) -> Floats:
+def values_matrix(interval: IntervalData, width: int) -> Floats:
     """Return the interval's values [series, measure]; NaN without a value."""
-    return np.array(list(interval.values.values()), float).reshape(-1, len(metric_set.measures))
+    return np.array(list(interval.values.values()), float).reshape(-1, width)
 
 
-def weights_matrix(interval: IntervalData, metric_set: MetricSet) -> Floats | None:
+def weights_matrix(interval: IntervalData, traits: Traits) -> Floats | None:
     """Return the weights of the interval's values [series, measure], NaN without one; None if no measure has any."""
-    if not any(measure.has_weight for measure in metric_set.measures):
+    if not traits.has_weights:
         return None
-    without = (None,) * len(metric_set.measures)
+    without = (None,) * traits.width
     rows = [interval.weights.get(series, without) for series in interval.values]
-    return np.array(rows, float).reshape(-1, len(metric_set.measures))
+    return np.array(rows, float).reshape(-1, traits.width)
 
 
 def new_state(metric_set: MetricSet) -> model.State:
@@ -35,7 +36,7 @@ def new_state(metric_set: MetricSet) -> model.State:
 
 
 def score_values(
-    state: model.State, metric_set: MetricSet, start: datetime, wall: datetime, values: Floats, *,
+    state: model.State, traits: Traits, moment: Moment, values: Floats, sensitivity: float, *,
     weights: Floats | None, distance_weights: tuple[Floats, Floats] | None,
 ) -> Floats:  # fmt: skip
     """Score an interval's values [series, measure] and learn from them; return figures [field, series x measures].
@@ -43,13 +44,15 @@ def score_values(
     The state gets new series. `weights` has the form of `values`; `distance_weights` are the factors of distances
     below, and above, the expected value, one for each column.
     """
-    day, slot = model_time(wall, metric_set.frequency)
-    state.grow(values.size)
-    ratios = length_ratios(metric_set, start)
+    if state.size != values.size:
+        state.grow(values.size)
+    denominators = None
+    if traits.is_ratio is not None and weights is not None:
+        denominators = np.where(traits.is_ratio & ~np.isnan(values), weights, np.nan).ravel()
     points = model.score_interval(
-        state, day, slot, values.ravel(), metric_set.alerts.sensitivity,
-        weights=distance_weights, length_ratio=None if ratios is None else np.tile(ratios, len(values)),
-        denominator=_denominators(metric_set, values, weights),
+        state, moment.model_day, moment.model_slot, values.ravel(), sensitivity,
+        weights=distance_weights, length_ratio=_length_ratios(traits, moment.start, len(values)),
+        denominator=denominators,
     )  # fmt: skip
     figures = np.empty((len(FIELDS), values.size))
     figures[:WEIGHT] = points
@@ -57,24 +60,14 @@ def score_values(
     return figures
 
 
-def _denominators(metric_set: MetricSet, values: Floats, weights: Floats | None) -> Floats | None:
-    """Return the denominators of the ratios, one for each column, NaN for other measures; None without a ratio."""
-    is_ratio = [measure.aggregation == "RATIO" for measure in metric_set.measures]
-    if weights is None or not any(is_ratio):
-        return None
-    return np.where(np.array(is_ratio) & ~np.isnan(values), weights, np.nan).ravel()
+def _length_ratios(traits: Traits, start: datetime, series_count: int) -> Floats | None:
+    """Return an interval's length / its usual length, for each column (1 for a measure that is not additive); None
+    unless clocks change in the interval.
+    """
+    ratio = traits.clock.length_ratio(start)
+    return None if ratio == 1 else np.tile(np.where(traits.is_additive, ratio, 1.0), series_count)
 
 
 def unscored_figures(columns: int) -> Floats:
     """Return the figures of an interval without values."""
     return np.full((len(FIELDS), columns), np.nan)
-
-
-def length_ratios(metric_set: MetricSet, start: datetime) -> Floats | None:
-    """Return an interval's length / its usual length, for each measure (1 for one that is not additive); None unless
-    clocks change in the interval.
-    """
-    ratio = metric_set.clock.length_ratio(start)
-    if ratio == 1:
-        return None
-    return np.array([ratio if measure.is_additive else 1.0 for measure in metric_set.measures])

@@ -200,9 +200,7 @@ def _run_pipeline(
 ) -> Report:
     """Write the live data, run the detector and ingest its alerts, and print each step; `where` names the store."""
     folders, _ = write_live_data(data, metric_set, store)
-    print_line(
-        f"live data   {len(data):,} rows in {folders:,} folders, one for each interval: {where}/{metric_set.name}"
-    )
+    print_line(f"live data   {len(data):,} rows in {folders:,} folders: {where}/{metric_set.name}")
     report = local_pipeline.run_backtest(metric_set, store, (metric_set,), table_format)
     print_line(
         f"detector    {report.intervals:,} intervals, {report.series} series, {len(metric_set.measures)} measures, "

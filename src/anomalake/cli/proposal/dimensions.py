@@ -76,8 +76,8 @@ def find_contents(
 ) -> Contents:  # fmt: skip
     """Return what the rows are. `times` are the numbers of each row's timestamp.
 
-    One row for each time of a regular table is one series, whose texts are labels (the weather of a day). A table in
-    which series and times repeat, or few of them have a row, holds events.
+    Rows at irregular times are events. One row for each time of a regular table is one series, whose texts are labels
+    (the weather of a day). A table in which series and times repeat, or few of them have a row, holds events.
     """
     keys = tuple(codes)
     rows, instants = len(times), int(times.max()) + 1
@@ -85,8 +85,10 @@ def find_contents(
     is_complete = step.fit.completeness >= MIN_COMPLETENESS and not step.is_finer
     if not any(column.role == "number" for column in columns):
         return Contents(not (is_single and is_complete), keys, ())
+    if not step.is_regular:
+        return Contents(True, keys, ())
     if is_single:
-        return Contents(False, (), keys) if step.is_regular else Contents(True, keys, ())
+        return Contents(False, (), keys)
     kept = _drop_labels(codes, times)
     series = combine([codes[name] for name in kept], rows)
     cells = int(combine([series, times], rows).max()) + 1

@@ -12,6 +12,7 @@ from anomalake.domain.intervals import Frequency
 MIN_COMPLETENESS = 0.9  # of the intervals between the first and the last that must have data
 MAX_OFFERED = 4  # coarser steps that are named
 REGULAR_SHARE = 0.5  # of the distances between times, from which the most usual one is that of the data
+MAX_REGULAR_SPREAD = 0.5  # of the distances, up to which a device measures at intervals of its own
 MAX_TIMES_PER_INTERVAL = 1.1  # distinct times in an interval, on average, of data that has the step itself
 MINUTES_PER_DAY = intervals.MINUTES_PER_DAY
 
@@ -70,7 +71,7 @@ def find_step(times: "npt.NDArray[Any]", frequency: Frequency | None = None) -> 
     lacks only Saturdays and Sundays is daily. If no step fits, it is the month.
     """
     distinct = np.unique(times.astype("datetime64[s]"))
-    usual, usual_share = _usual_distance(distinct)
+    usual, usual_share, spread = _measure_distances(distinct)
     shortest = usual if usual_share >= REGULAR_SHARE else 0
     candidates = [
         name
@@ -88,19 +89,26 @@ def find_step(times: "npt.NDArray[Any]", frequency: Frequency | None = None) -> 
         fit for fit in fits if intervals.INTERVAL_LENGTHS[fit.frequency] > length and fit.intervals > 1
     )[:MAX_OFFERED]  # fmt: skip
     times_per_interval = len(distinct) / chosen.filled
-    is_regular = usual_share >= REGULAR_SHARE or times_per_interval <= MAX_TIMES_PER_INTERVAL
+    is_regular = (
+        usual_share >= REGULAR_SHARE or spread <= MAX_REGULAR_SPREAD or times_per_interval <= MAX_TIMES_PER_INTERVAL
+    )
     is_finer = times_per_interval > MAX_TIMES_PER_INTERVAL
     working_days &= chosen.frequency == "P1D"
     note = _describe(chosen, coarser, is_finer, working_days)
     return Step(chosen, coarser, is_regular, is_finer, working_days, usual, note)
 
 
-def _usual_distance(distinct: Times) -> tuple[int, float]:
-    """Return the most usual distance of times in seconds, and its share of all distances; zeros for a single time."""
-    distances, counts = np.unique(np.diff(distinct).astype(np.int64), return_counts=True)
-    if not len(distances):
-        return 0, 0.0
-    return int(distances[counts.argmax()]), float(counts.max() / counts.sum())
+def _measure_distances(distinct: Times) -> tuple[int, float, float]:
+    """Return the most usual distance of times in seconds, its share of all distances, and their relative spread.
+
+    The spread is half of the range of the middle 80 % over the median. It is about 1.6 for events at random times.
+    """
+    all_distances = np.diff(distinct).astype(np.int64)
+    if not len(all_distances):
+        return 0, 0.0, 0.0
+    distances, counts = np.unique(all_distances, return_counts=True)
+    low, median, high = np.quantile(all_distances, [0.1, 0.5, 0.9])
+    return int(distances[counts.argmax()]), float(counts.max() / counts.sum()), float((high - low) / 2 / median)
 
 
 def _is_working_days(distinct: Times, fits: Sequence[Fit]) -> bool:

@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from anomalake.cli.proposal.document import describe_length
 from anomalake.cli.proposal.frequency import Step
+from anomalake.domain import intervals
 
 CHART_WIDTH, CHART_HEIGHT = 60, 6  # characters
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-# Of a back-test on two cores, from `benchmarks`: to start and to write the page; for each interval, and for each value
-# of a series and measure.
-START_SECONDS, INTERVALS_PER_SECOND, POINTS_PER_SECOND = 4.0, 400, 40_000
+# Of back-tests of the files in docs/your-data.md on two cores: to start and to write the page; for the folders and
+# tables of days (or months), for intervals, and for points, which are values of a series and measure.
+START_SECONDS, FOLDERS_PER_SECOND, INTERVALS_PER_SECOND, POINTS_PER_SECOND = 2.0, 160, 4_000, 50_000
 
 
 class Preview(NamedTuple):
@@ -40,8 +41,10 @@ class Preview(NamedTuple):
     @property
     def seconds(self) -> float:
         """The estimated time of a back-test."""
-        points = self.step.fit.intervals * self.series * self.measure_count
-        return START_SECONDS + self.step.fit.intervals / INTERVALS_PER_SECOND + points / POINTS_PER_SECOND
+        count = self.step.fit.intervals
+        folders = count / intervals.slots_per_day(self.step.fit.frequency)
+        points = count * self.series * self.measure_count
+        return START_SECONDS + folders / FOLDERS_PER_SECOND + count / INTERVALS_PER_SECOND + points / POINTS_PER_SECOND
 
 
 def describe_preview(preview: Preview) -> str:

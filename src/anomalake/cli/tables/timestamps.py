@@ -19,6 +19,7 @@ from anomalake.domain.errors import UserError
 
 NORMAL_FORMAT = "yyyy-MM-dd HH:mm:ss"  # of normalised timestamps, a Java pattern
 SAMPLE_VALUES = 200  # distinct values that decide whether a column may hold timestamps
+MAX_TIME_CHARACTERS = 200  # a longer text is no time
 MIN_SHARE = 0.5  # of the values that a column of timestamps must be readable in
 MAX_OFFSETS = 10
 MAX_SHOWN_COLUMNS = 10
@@ -148,7 +149,9 @@ def _may_hold_times(sample: "pa.Array", name: str) -> bool:
     """Return whether half of the values may be times: text with digits, or whole numbers of eight digits and more."""
     if _YEAR_NAME.search(name):
         return True
-    possible = sum(_POSSIBLE_TIME.match(text) is not None for text in sample.to_pylist())
+    possible = sum(
+        len(text) <= MAX_TIME_CHARACTERS and _POSSIBLE_TIME.match(text) is not None for text in sample.to_pylist()
+    )
     return possible >= MIN_SHARE * len(sample) > 0
 
 
