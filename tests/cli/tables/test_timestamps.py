@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from anomalake.cli.tables import timestamps
 from anomalake.domain import time_patterns
-from anomalake.domain.errors import UserError
 
 WALLS = st.datetimes(datetime(1970, 1, 1), datetime(2068, 12, 31)).map(lambda wall: wall.replace(microsecond=0))
 ZONES = st.integers(-12 * 4, 14 * 4).map(lambda quarters: timezone(timedelta(minutes=15 * quarters)))
@@ -167,8 +166,3 @@ def test_parts_in_several_columns_give_one_timestamp(parts, name, time):
     found = timestamps.recognise_table(rows)[0]
     assert (found.name, found.columns, found.lake_format) == (name, tuple(parts), None)
     assert timestamps.normalise(rows, found)[0].values.tolist() == [["1", time]]
-
-
-def test_a_table_without_timestamps_is_an_error_that_shows_its_columns():
-    with pytest.raises(UserError, match=r"no column holds timestamps, .* are region \('north'\), n \('1'\)"):
-        timestamps.require_timestamps(pd.DataFrame({"region": [None, "north"], "n": ["1", "2"]}, dtype="str"))
