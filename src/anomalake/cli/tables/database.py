@@ -32,7 +32,7 @@ def read_duckdb(file: Path, table_name: str | None) -> Texts:
             ).fetchall()
             name = _quote(_choose(file, [row[0] for row in found], table_name))
             _check_rows(file, connection.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0])
-            return to_texts(connection.execute(f"SELECT * FROM {name}").to_arrow_table())
+            return to_texts(connection.sql(f"SELECT * FROM {name}").to_arrow_table())
     except duckdb.Error as error:
         raise UserError(f"{file}: cannot be read as a DuckDB file: {error}") from error
 

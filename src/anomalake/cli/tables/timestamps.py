@@ -1,6 +1,5 @@
 """Recognises the timestamps of a table, and normalises them for live data."""
 
-import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,14 +14,12 @@ from anomalake.cli.tables.lake_patterns import find_lake_pattern
 from anomalake.cli.tables.table import BadRows, find_bad_rows
 from anomalake.cli.tables.time_forms import EPOCH, FORMS, YEAR, Form, Order, Precision
 from anomalake.domain import time_patterns
-from anomalake.domain.errors import UserError
 
 NORMAL_FORMAT = "yyyy-MM-dd HH:mm:ss"  # of normalised timestamps, a Java pattern
 SAMPLE_VALUES = 200  # distinct values that decide whether a column may hold timestamps
 MAX_TIME_CHARACTERS = 200  # a longer text is no time
 MIN_SHARE = 0.5  # of the values that a column of timestamps must be readable in
 MAX_OFFSETS = 10
-MAX_SHOWN_COLUMNS = 10
 _YEAR_NAME = re.compile(r"year|jahr|^yr$", re.IGNORECASE)
 _TIME_NAME = re.compile(r"time|date|day|hour|when|epoch|unix|utc|stamp|created|updated|(^|_)(ts|at|on)$", re.IGNORECASE)
 _POSSIBLE_TIME = re.compile(r"(?=.{0,60}\d)(?!\s*[+-]?\d*[.,]?\d*\s*$)|\s*\d{8,19}(\.\d*)?\s*$")
@@ -59,19 +56,6 @@ def recognise_table(rows: pd.DataFrame, order: Order | None = None) -> list[Reco
     columns = [recognise(rows[column], column, order) for column in map(str, rows.columns)]
     found = sorted((one for one in columns if one is not None), key=_rank)
     return [*_combine(rows, found, order), *found]
-
-
-def require_timestamps(rows: pd.DataFrame, order: Order | None = None) -> list[Recognised]:
-    """Return `recognise_table`. Raises `UserError`, which shows the first value of each column, if there are none."""
-    if found := recognise_table(rows, order):
-        return found
-    first = (f"{name} ('{rows[name].dropna().iloc[0]}')" for name in map(str, rows.columns) if rows[name].notna().any())
-    shown = list(itertools.islice(first, MAX_SHOWN_COLUMNS))
-    more = ", …" if len(rows.columns) > MAX_SHOWN_COLUMNS else ""
-    raise UserError(
-        "no column holds timestamps, such as 2026-07-01 or 2026-07-01 11:00; the columns, with their first values, are "
-        f"{', '.join(shown)}{more}"
-    )
 
 
 def _rank(recognised: Recognised) -> tuple[int, int]:
