@@ -4,7 +4,6 @@ It uses the pip of that Python, if there is one, because installing a copy takes
 what `pip install --editable .` would: the path to `src`, and the command `anomalake`.
 """
 
-import shlex
 import shutil
 import sys
 import sysconfig
@@ -13,6 +12,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 VENV = Path(".venv").absolute()
+# A shell runs the first line, for which a path may contain spaces; for Python, that line is a text without effect.
+COMMAND = """\
+#!/bin/sh
+'exec' '{python}' '-P' "$0" "$@"
+import sys
+
+from anomalake.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())
+"""
 
 
 def find_pip() -> Path | None:
@@ -37,8 +47,7 @@ def main() -> None:
         (packages / "pip/__main__.py").write_text(call, "utf-8")
     (packages / "anomalake.pth").write_text(f"{Path('src').absolute()}\n", "utf-8")
     command = VENV / "bin/anomalake"
-    python = shlex.quote(str(VENV / "bin/python"))
-    command.write_text(f'#!/bin/sh\nexec {python} -P -m anomalake "$@"\n', "utf-8")
+    command.write_text(COMMAND.format(python=VENV / "bin/python"), "utf-8")
     command.chmod(0o755)
 
 
