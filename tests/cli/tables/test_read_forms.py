@@ -60,7 +60,7 @@ def test_json_lines_that_are_no_objects_are_left_out_and_counted(tmp_path):
 
 
 def test_excel_cells_become_text_as_a_person_reads_them(tmp_path):
-    rows = [
+    rows: list[list[object]] = [
         ["Sales"], ["day", "hour", "zip", "n"],
         [datetime(2024, 1, 1), datetime(2024, 1, 1, 13, 5), "01067", 3.0], [datetime(2024, 1, 2), None, "1", 2.5],
     ]  # fmt: skip
