@@ -131,7 +131,7 @@ def backfill(job: Job, context: SparkContext, parts: int, now: datetime) -> Repo
     timeline = build_timeline(job.store, job.metric_set, now)
     compaction.cancel_compactions(job.store, job.metric_set)
     days = backtest_plan.group_by_day(timeline.files)
-    if reading.has_top(job.metric_set):
+    if job.metric_set.has_top:
         job = job._replace(top_values=_choose_top_values(job, context, timeline.files, len(days)))
 
     data = context.parallelize(days, len(days)).map(lambda day: backtest_plan.read_day(job, day))

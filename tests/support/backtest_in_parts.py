@@ -15,7 +15,7 @@ def run_in_parts(root: str, parts: int, item: MetricSet, now: datetime | None = 
     job = backtest_plan.Job(root, item, (item,), "parquet")
     head, feedback = job.store.get(layout.state_key(item)), read_feedback(job.store, item).feedback
     when = timeline.build_timeline(job.store, item, now or timeline.utc_now())
-    if reading.has_top(item):
+    if item.has_top:
         kept = reading.choose_top_values(job.store, item, when.files.items())
         write_top_values(job.store, item, kept)
         job = job._replace(top_values=kept)

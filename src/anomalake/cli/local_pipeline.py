@@ -60,7 +60,7 @@ def run_backtest(
     alert_count = failed_count = 0
     quarantined_before = backtest.count_quarantined(store)
     kept_values = reading.choose_top_values(store, metric_set, timeline.files.items())
-    if reading.has_top(metric_set):
+    if metric_set.has_top:
         write_top_values(store, metric_set, kept_values)
     read = reading.read_in_order(store, metric_set, timeline.files.items(), kept_values)
     results = _score_intervals(read, detector, len(timeline.files), summaries)

@@ -26,13 +26,18 @@ class Cycle(NamedTuple):
         """Intervals of a day; 1 for a day and longer intervals."""
         return self.slots * self.intervals_per_slot
 
+    @property
+    def is_yearly(self) -> bool:
+        """Whether seasons are months of the year, as for weeks and months."""
+        return self.seasons == MONTHS
+
     def find_slot(self, number: int) -> int:
         """Return the slot of the interval with this number in its day (`intervals.get_slot`)."""
         return number // self.intervals_per_slot
 
     def find_season(self, day: int) -> int:
         """Return the season of a day, which is a date's ordinal: from 0 to `seasons` - 1."""
-        return day % WEEKDAYS if self.seasons == WEEKDAYS else date.fromordinal(day).month - 1
+        return date.fromordinal(day).month - 1 if self.is_yearly else day % WEEKDAYS
 
 
 @cache

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from anomalake.detect import model_update as update
 from anomalake.detect import parameters as p
-from anomalake.detect.cycle import MONTHS, Cycle
+from anomalake.detect.cycle import Cycle
 from anomalake.detect.model_state import Kinds, State, by_component, merge_states
 from anomalake.detect.score import distance_from_score, score_from_distance
 from anomalake.detect.transform import Floats, Mask, choose, clip, either, from_root_scale, if_any, to_root_scale
@@ -137,7 +137,7 @@ def _component_rows(cycle: Cycle, season: int, slot: int) -> NDArray[np.int64]:
 @cache
 def _forgetting(cycle: Cycle) -> Floats:
     """Return Q for an interval, as a column: a time of day comes once a day, a weekday with each of its intervals."""
-    if cycle.seasons == MONTHS:
+    if cycle.is_yearly:
         return by_component(cycle.slots, p.YEARLY_FORGETTING)
     times = np.array([[1], [cycle.intervals_per_slot], [cycle.intervals], [cycle.intervals_per_slot]])
     forgetting: Floats = by_component(cycle.slots, p.FORGETTING_PER_DAY) / times

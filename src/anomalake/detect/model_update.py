@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalake.detect import parameters as p
-from anomalake.detect.cycle import MONTHS, Cycle
+from anomalake.detect.cycle import Cycle
 from anomalake.detect.model_state import Kinds, State
 from anomalake.detect.transform import Floats, Mask, choose, clip, either, if_any
 
@@ -35,7 +35,7 @@ def update_kinds(state: State, day: int, values: Floats, present: Mask) -> None:
     state.is_count = state.is_count & ~(fraction & ~changed)
     if not changed.any():
         return
-    recent = day - state.last_kind_change <= p.KIND_CHANGE_MEMORY_DAYS * (12 if state.cycle.seasons == MONTHS else 1)
+    recent = day - state.last_kind_change <= p.KIND_CHANGE_MEMORY_DAYS * (12 if state.cycle.is_yearly else 1)
     days = np.where(recent, state.kind_change_days + (state.last_kind_change != day), 1)
     state.kind_change_days = np.where(changed, days, state.kind_change_days).astype(np.int16)
     state.last_kind_change = np.where(changed, day, state.last_kind_change).astype(np.int32)
@@ -165,7 +165,7 @@ def update_components(
         variance[1] = choose(outliers.slot_pattern, np.maximum(variance[1], 1.0), variance[1])
         innovation_variance = noise + variance.sum(axis=0)
     reach = _HUBER_LIMITS * limit
-    if state.cycle.seasons == MONTHS:
+    if state.cycle.is_yearly:
         reach = _YEARLY_HUBER_LIMITS * limit
         new = either(new, if_any(variance[2] >= p.YEARLY_INITIAL_VARIANCE[2]))
     clipped = choose(either(accepted, new), error, clip(error, -reach, reach))

@@ -7,7 +7,7 @@ an hour of an hourly series.
 
 from functools import cache
 
-from anomalake.detect.cycle import MONTHS, Cycle
+from anomalake.detect.cycle import Cycle
 
 # --- history
 
@@ -83,7 +83,7 @@ MAX_BOUND = 1e300
 @cache
 def min_history_values(cycle: Cycle) -> int:
     """Return the values in a slot before the slot is scored."""
-    if cycle.seasons == MONTHS:
+    if cycle.is_yearly:
         return MIN_HISTORY_VALUES_YEARLY
     days = next(days for slots, days in MIN_HISTORY_DAYS if cycle.slots >= slots)
     return days * cycle.intervals_per_slot
@@ -91,4 +91,4 @@ def min_history_values(cycle: Cycle) -> int:
 
 def initial_variance(cycle: Cycle) -> tuple[float, float, float, float]:
     """Return the initial variance by component."""
-    return YEARLY_INITIAL_VARIANCE if cycle.seasons == MONTHS else INITIAL_VARIANCE
+    return YEARLY_INITIAL_VARIANCE if cycle.is_yearly else INITIAL_VARIANCE

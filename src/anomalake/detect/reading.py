@@ -45,11 +45,6 @@ def read_in_order(
     return itertools.chain.from_iterable(map_in_order(store, read, group_by_folder(files)))
 
 
-def has_top(metric_set: MetricSet) -> bool:
-    """Return whether a dimension keeps only its largest values."""
-    return any(dimension.top for dimension in metric_set.dimensions)
-
-
 def needs_values(metric_set: MetricSet, kept_values: TopValues) -> bool:
     """Return whether a dimension with `top` keeps fewer values than it can."""
     return any(len(kept_values.get(item.name, ())) < item.top for item in metric_set.dimensions if item.top)
@@ -57,7 +52,7 @@ def needs_values(metric_set: MetricSet, kept_values: TopValues) -> bool:
 
 def choose_top_values(store: Store, metric_set: MetricSet, files: Files, existing: TopValues = NO_TOP) -> TopValues:
     """Return the values that `top` keeps of the data in these files. Without `top`, nothing is read."""
-    if not has_top(metric_set):
+    if not metric_set.has_top:
         return NO_TOP
     folders = ((starts, keys) for starts, keys in group_by_folder(files) if keys)
     totals = map_in_order(store, lambda folder: top_values.read_totals(store, metric_set, *folder), folders)

@@ -224,6 +224,11 @@ class MetricSet(_Labelled, frozen=True, forbid_unknown_fields=True):
         return any(measure.aggregation in ("COUNT", "COUNT_DISTINCT") for measure in self.measures)
 
     @property
+    def has_top(self) -> bool:
+        """Whether a dimension keeps only its largest values."""
+        return any(dimension.top for dimension in self.dimensions)
+
+    @property
     def folder_period(self) -> intervals.Frequency:
         """The time that a folder of live data covers: one interval, or all shorter intervals of an hour, day or month.
 

@@ -78,7 +78,7 @@ def update_top_values(store: Store, metric_set: MetricSet, starts: Iterable[date
     If a dimension keeps fewer than it can, the largest values of the intervals with these starts (naive UTC) join
     them, and the list is written.
     """
-    if not reading.has_top(metric_set):
+    if not metric_set.has_top:
         return NO_TOP
     kept = read_top_values(store, metric_set)
     if not reading.needs_values(metric_set, kept):

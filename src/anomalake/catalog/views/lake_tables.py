@@ -31,7 +31,7 @@ TOP_VALUES_COLUMNS = (("dimension", "string"), ("value", "string"))
 
 def has_top_values(metric_set: MetricSet) -> bool:
     """Return whether a dimension of the live data has `top`, so that the catalog has the table of top values."""
-    return metric_set.source is not None and any(dimension.top for dimension in metric_set.dimensions)
+    return metric_set.source is not None and metric_set.has_top
 
 
 def select_typed(table: Table, metric_set: MetricSet, db: str, table_format: Format) -> str:
